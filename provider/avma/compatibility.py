@@ -1,0 +1,84 @@
+"""Which Windows Server releases and editions there are, and which host can activate which guest.
+
+Source: learn.microsoft.com/windows-server/get-started/automatic-vm-activation. The row of a 2025 host follows from its
+licence terms (2016 to 2025) and, for 2012 R2, from the general rule that a host activates guests up to its own version.
+Semi-annual releases take the keys of the long-term release before them. The module knows no machine and no key.
+"""
+
+from __future__ import annotations
+
+DATACENTER = "Datacenter"
+STANDARD = "Standard"
+ESSENTIALS = "Essentials"
+AZURE_EDITION = "Datacenter Azure Edition"
+AZURE_LOCAL = "Azure Stack HCI"
+
+VERSIONS = ("2012 R2", "2016", "2019", "2022", "2025")
+
+_BUILDS = {
+    9600: "2012 R2",
+    14393: "2016",
+    16299: "2016",
+    17134: "2016",
+    17763: "2019",
+    18362: "2019",
+    18363: "2019",
+    20348: "2022",
+    26100: "2025",
+}
+
+_ACTIVATES = {
+    "2012 R2": ("2012 R2",),
+    "2016": ("2012 R2", "2016"),
+    "2019": ("2012 R2", "2016", "2019"),
+    "2022": ("2012 R2", "2016", "2019", "2022"),
+    "2025": ("2012 R2", "2016", "2019", "2022", "2025"),
+}
+
+# Win32_OperatingSystem.OperatingSystemSKU, PRODUCT_* in winnt.h
+_SKUS = {
+    7: STANDARD,
+    13: STANDARD,
+    79: STANDARD,
+    8: DATACENTER,
+    12: DATACENTER,
+    80: DATACENTER,
+    50: ESSENTIALS,
+    406: AZURE_LOCAL,
+    407: AZURE_EDITION,
+    408: AZURE_EDITION,
+}
+
+EVALUATION_SKUS = frozenset({79, 80})
+
+# SoftwareLicensingProduct.LicenseFamily without the suffixes Core, Cor and Eval
+_FAMILIES = {
+    "ServerDatacenter": DATACENTER,
+    "ServerStandard": STANDARD,
+    "ServerSolution": ESSENTIALS,
+    "ServerTurbine": AZURE_EDITION,
+    "ServerAzureStackHCI": AZURE_LOCAL,
+}
+
+
+def version_of_build(build: int) -> str | None:
+    """Return the release whose keys a Windows Server build takes, None for a build that no table names."""
+    return _BUILDS.get(build)
+
+
+def edition_of_sku(sku: int) -> str | None:
+    """Return the edition of an `OperatingSystemSKU`, None for one that is not a Windows Server with AVMA keys."""
+    return _SKUS.get(sku)
+
+
+def edition_of_family(family: str) -> str | None:
+    """Return the edition of a `LicenseFamily`, None when the name is not known."""
+    stem = family.removesuffix("Eval")
+    for suffix in ("Core", "Cor"):
+        stem = stem.removesuffix(suffix)
+    return _FAMILIES.get(stem)
+
+
+def activates(host: str, guest: str) -> bool:
+    """Say whether a Datacenter host of that version activates guests of that version."""
+    return guest in _ACTIVATES.get(host, ())

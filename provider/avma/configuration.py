@@ -1,0 +1,53 @@
+"""What is configured once for all resources: the way to the machines and the default credentials of guests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avma.connection import AddressedSettings, Settings
+from avma.properties import Choice, declare
+
+
+class Transport(Choice):
+    """How the provider reaches the Windows inside a VM."""
+
+    WINRM = "winrm", "WinRM over the network, to the guest's own address."
+
+
+@dataclass(frozen=True)
+class GuestDefaults(Settings):
+    """How guests are reached, where a resource does not say otherwise."""
+
+    transport: Transport | None = declare("How the guest is reached; `winrm` unless set.", default=None)
+
+
+@dataclass(frozen=True)
+class Guest(AddressedSettings):
+    """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
+
+    transport: Transport | None = declare("How the guest is reached; `winrm` unless set.", default=None)
+
+
+def _concurrency_error(count: float) -> str | None:
+    return None if 1 <= count <= 100 else "must be from 1 to 100"
+
+
+@dataclass(frozen=True)
+class Configuration(Settings):
+    """The provider's configuration."""
+
+    guest: GuestDefaults | None = declare(
+        "Default connection settings and credentials for the Windows inside the VMs.", default=None
+    )
+    max_concurrency: int = declare(
+        "How many requests may be under way on one machine at a time.",
+        default=4,
+        check=_concurrency_error,
+        environment=("AVMA_MAX_CONCURRENCY",),
+    )
+    delete_unreachable: bool = declare(
+        "Whether deleting a resource succeeds when its machine cannot be reached. "
+        "A deletion that would have changed the machine then leaves it as it is.",
+        default=False,
+        environment=("AVMA_DELETE_UNREACHABLE",),
+    )

@@ -1,0 +1,211 @@
+"""How a machine is reached: what a user may declare, and the complete record that a connection is made from.
+
+The same settings stand on the provider and, overriding it, on a resource. The module opens no connection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from avma import deadline, errors
+from avma.properties import Choice, Property, declare, properties
+
+HTTP_PORT = 5985
+HTTPS_PORT = 5986
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
+
+class Auth(Choice):
+    """The ways to log on."""
+
+    NTLM = "ntlm", "NTLM, sealed over http and bound to the TLS channel over https; works without a domain."
+    BASIC = "basic", "Basic, over https only; Windows has it switched off unless it was switched on."
+
+
+def host_name_error(name: str) -> str | None:
+    """Say what is wrong with a host name or address, None when it can be one."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return None if _HOST_NAME.fullmatch(name) else f"`{name}` is not a host name or an IP address"
+    return None
+
+
+def port_error(port: float) -> str | None:
+    """Say what is wrong with a TCP port."""
+    return None if 1 <= port <= 65535 else "must be from 1 to 65535"
+
+
+def _ca_error(path: str) -> str | None:
+    return None if Path(path).is_file() else f"no file is at `{path}`; give the path of a PEM file"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a machine is reached by WinRM. What is left out is taken from the provider's configuration."""
+
+    port: int | None = declare(
+        "The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.",
+        default=None,
+        check=port_error,
+        environment=("AVMA_PORT", "HYPERV_PORT"),
+    )
+    https: bool | None = declare(
+        "Whether to use TLS; true unless set. Without it messages are sealed by NTLM.",
+        default=None,
+        environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
+    )
+    username: str | None = declare(
+        "The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.",
+        default=None,
+        environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
+    )
+    password: str | None = declare(
+        "The account's password.",
+        default=None,
+        secret=True,
+        environment=("AVMA_PASSWORD", "HYPERV_PASSWORD"),
+    )
+    auth: Auth | None = declare("How to log on; `ntlm` unless set.", default=None, environment=("AVMA_AUTH",))
+    insecure: bool | None = declare(
+        "Whether to accept any TLS certificate; false unless set. Each use gives a warning.",
+        default=None,
+        environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
+    )
+    ca_cert: str | None = declare(
+        "The path of a PEM file with the certificate authorities to trust instead of the system's.",
+        default=None,
+        check=_ca_error,
+        environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
+    )
+    connect_timeout: str | None = declare(
+        "How long one connection may take to be made, such as `10s`, which is what it is unless set.",
+        default=None,
+        check=deadline.duration_error,
+        environment=("AVMA_CONNECT_TIMEOUT",),
+    )
+    operation_timeout: str | None = declare(
+        "How long one WS-Management request may take, such as `60s`, which is what it is unless set.",
+        default=None,
+        check=deadline.duration_error,
+        environment=("AVMA_OPERATION_TIMEOUT",),
+    )
+
+
+@dataclass(frozen=True)
+class AddressedSettings(Settings):
+    """The settings of one machine, with its address."""
+
+    address: str | None = declare(
+        "The DNS name or IP address to connect to; the machine's name unless set.",
+        default=None,
+        check=host_name_error,
+    )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A machine and the complete way to it: timeouts in seconds, secrets kept out of `repr`."""
+
+    name: str
+    address: str
+    port: int
+    https: bool
+    username: str
+    password: str
+    auth: Auth
+    insecure: bool
+    ca_cert: str | None
+    connect_timeout: float
+    operation_timeout: float
+
+    def __repr__(self) -> str:
+        return f"Connection({self.where}, {self.username}, {self.auth.value})"
+
+    @property
+    def where(self) -> str:
+        """The machine as errors name it."""
+        endpoint = f"{self.address}:{self.port}"
+        return endpoint if self.name == self.address else f"{self.name} ({endpoint})"
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the WinRM service."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.https else 'http'}://{host}:{self.port}/wsman"
+
+
+def resolve(name: str, *layers: Settings | None, account: str = "username") -> Connection:
+    """Complete the settings of the machine `name` from layers, the first that gives a value winning.
+
+    `account` is the property to name when no credentials are found.
+
+    Raises:
+        InvalidInput: no credentials, or Basic without TLS.
+    """
+    given = _merge(layers)
+    https = bool(given.get("https", True))
+    connection = Connection(
+        name=name,
+        address=given.get("address") or name,
+        port=given.get("port") or (HTTPS_PORT if https else HTTP_PORT),
+        https=https,
+        username=given.get("username", ""),
+        password=given.get("password", ""),
+        auth=given.get("auth", Auth.NTLM),
+        insecure=bool(given.get("insecure", False)),
+        ca_cert=given.get("ca_cert"),
+        connect_timeout=deadline.seconds(given.get("connect_timeout", "10s")),
+        operation_timeout=deadline.seconds(given.get("operation_timeout", "60s")),
+    )
+    _require_safe_logon(connection, account)
+    return connection
+
+
+def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the values that environment variables give for a record's properties, as a front end would pass them.
+
+    Numbers and booleans are JSON; what is not is passed on as text, for the check to name.
+    """
+    found = ((prop, _first(environment, prop.rule.environment)) for prop in properties(record))
+    return {prop.name: text_value(prop, text) for prop, text in found if text is not None}
+
+
+def text_value(prop: Property, text: str) -> Any:
+    """Return the value that a text stands for, where configuration can hold nothing but text."""
+    if prop.type is str or (isinstance(prop.type, type) and issubclass(prop.type, Choice)):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _merge(layers: tuple[Settings | None, ...]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in reversed([layer for layer in layers if layer is not None]):
+        pairs = ((field.name, getattr(layer, field.name)) for field in fields(layer))
+        merged.update({name: value for name, value in pairs if value is not None})
+    return merged
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
+
+
+def _require_safe_logon(connection: Connection, account: str) -> None:
+    tried, where = "connect", connection.where
+    if not connection.username or not connection.password:
+        answer = f"no {account} and password are given for it"
+        remedy = f"set `{account}` and the password beside it, in the provider's configuration or on the resource"
+        raise errors.InvalidInput(tried, where, answer, remedy)
+    if connection.auth is Auth.BASIC and not connection.https:
+        answer = "Basic over plain http would show the password to the network"
+        raise errors.InvalidInput(tried, where, answer, "set `https: true`, or `auth: ntlm`")

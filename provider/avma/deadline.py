@@ -1,0 +1,98 @@
+"""One deadline for an operation: the time that is left and the user's wish to stop, looked at by every wait.
+
+It knows no machine; `Cancellation` is shared by all operations of a process, a `Deadline` belongs to one.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+
+from avma import errors
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+
+
+def seconds(duration: str) -> float:
+    """Turn a duration such as "90s" or "1h30m" into seconds.
+
+    Raises:
+        ValueError: the text is not a duration.
+    """
+    if not _DURATION.fullmatch(duration):
+        raise ValueError(duration)
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+
+
+def duration_error(duration: str) -> str | None:
+    """Say what is wrong with a duration, None when it can be used."""
+    try:
+        return None if seconds(duration) > 0 else "must be longer than nothing"
+    except ValueError:
+        return f"must be a duration such as `30s`, `2m` or `1h30m`, not `{duration}`"
+
+
+class Cancellation:
+    """The user's wish to stop everything; set once, seen by every wait."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask every waiting operation to end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Say whether the user wishes to stop."""
+        return self._event.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep for that many seconds, or until the wish comes; return whether it came."""
+        return self._event.wait(timeout)
+
+
+class Deadline:
+    """The end of the time that one operation may take, in seconds from now."""
+
+    def __init__(
+        self,
+        timeout: float,
+        cancellation: Cancellation | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timeout = timeout
+        self._cancellation = cancellation or Cancellation()
+        self._clock = clock
+        self._end = clock() + timeout
+
+    def remaining(self) -> float:
+        """Return the seconds that are left, never below zero."""
+        return max(0.0, self._end - self._clock())
+
+    def check(self, tried: str, where: str) -> None:
+        """Return if there is time left.
+
+        Raises:
+            Cancelled: the user stopped the run.
+            TimedOut: the time is over.
+        """
+        if self._cancellation.is_set():
+            raise errors.Cancelled(tried, where, "the run was cancelled", "run again to go on from here")
+        if self.remaining() <= 0:
+            answer = f"the time allowed, {self.timeout:.0f} s, is over"
+            remedy = "look at the machine, or allow more time with the resource option customTimeouts"
+            raise errors.TimedOut(tried, where, answer, remedy)
+
+    def wait(self, timeout: float, tried: str, where: str) -> None:
+        """Sleep for that many seconds unless the deadline or the user ends the wait.
+
+        Raises:
+            Cancelled: the user stopped the run.
+            TimedOut: the time is over.
+        """
+        self._cancellation.wait(min(timeout, self.remaining()))
+        self.check(tried, where)

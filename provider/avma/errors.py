@@ -1,0 +1,115 @@
+"""The errors of the core. Each says what was tried, where, what came back and what to do next.
+
+::
+
+    AvmaError
+    ├── InvalidInput              no machine needs to be asked to see that it cannot work
+    ├── Unreachable               no conversation: name, port, silence, a connection that broke
+    │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
+    │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
+    ├── LogonRefused              401: user, password or kind of logon
+    ├── AccessDenied              logged on, but the account may not
+    ├── UnexpectedAnswer          an answer that is not WS-Management, or not what WMI documents
+    ├── WsmanFault                the machine refused the request
+    │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
+    ├── Refused                   what was found on the machine forbids to act
+    ├── NotFound                  the machine answered, and what was asked for is not there
+    ├── TimedOut                  the time the user allows is over
+    ├── Cancelled                 the user stopped the run
+    └── PartlyDone                the machine was changed before another error came
+
+No front end is known here: they map these classes to their own codes.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+S = TypeVar("S")
+
+
+class AvmaError(Exception):
+    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`.
+
+    Args:
+        tried: a verb phrase, such as "install a product key".
+        where: the machine, such as "hv01 (10.0.0.11:5986)".
+        answer: what came back.
+        remedy: what to do next, for this machine.
+    """
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.tried = tried
+        self.where = where
+        self.answer = answer
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}"
+
+
+class InvalidInput(AvmaError):
+    """No machine needs to be asked to see that this cannot work."""
+
+
+class Unreachable(AvmaError):
+    """No conversation took place, or it broke off."""
+
+
+class AnswerLost(Unreachable):
+    """The request was sent and no answer came: the machine may have acted on it."""
+
+
+class CertificateNotTrusted(Unreachable):
+    """TLS failed: unknown issuer, wrong name, or expired."""
+
+
+class LogonRefused(AvmaError):
+    """The machine answered 401: user, password or kind of logon."""
+
+
+class AccessDenied(AvmaError):
+    """The account logged on, but is not allowed to do this."""
+
+
+class UnexpectedAnswer(AvmaError):
+    """The answer is not WS-Management, or not what WMI documents."""
+
+
+class WsmanFault(AvmaError):
+    """The machine refused the request with a SOAP fault; `code` is its number (a WS-Man or Windows error)."""
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, code: int) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.code = code
+
+
+class LicensingFault(WsmanFault):
+    """The Software Protection Platform refused; `code` is its HRESULT."""
+
+
+class Refused(AvmaError):
+    """What was found on the machine forbids to act; nothing was changed."""
+
+
+class NotFound(AvmaError):
+    """The machine answered, and what was asked for is not there."""
+
+
+class TimedOut(AvmaError):
+    """The time that the user allows for the operation is over."""
+
+
+class Cancelled(AvmaError):
+    """The user stopped the run."""
+
+
+class PartlyDone(AvmaError, Generic[S]):
+    """The machine was changed, then `cause` came; `state` is what was reached."""
+
+    def __init__(self, identifier: str, state: S, cause: AvmaError) -> None:
+        super().__init__(cause.tried, cause.where, cause.answer, cause.remedy)
+        self.identifier = identifier
+        self.state = state
+        self.cause = cause

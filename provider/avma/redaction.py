@@ -1,0 +1,43 @@
+"""The one place where secrets are taken out of texts before they leave: errors, logs, reports.
+
+A product key keeps its last five characters, which Windows shows as well. It knows no front end; they tell it the
+secret values they meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SHORTEST = 4
+"""A shorter secret is left alone: it would be found inside ordinary words."""
+
+REPLACEMENT = "[secret]"
+
+_DASH = "[-\u2010-\u2014\u2212]"
+_KEY = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{{5}}{_DASH}){{4}}([A-Za-z0-9]{{5}})(?![A-Za-z0-9])")
+
+
+class Redactor:
+    """Replaces every secret value it was told of, and every product key, in a text."""
+
+    def __init__(self) -> None:
+        self._secrets: tuple[str, ...] = ()
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Remember secret values, in the forms in which a text may hold them."""
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        if not forms.issubset(self._secrets):
+            self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets."""
+        text = _KEY.sub(r"…\1", text)
+        for secret in self._secrets:
+            text = text.replace(secret, REPLACEMENT)
+        return text
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """The value itself, and as `repr` shows it inside an exception's text."""
+    return secret, repr(secret)[1:-1]

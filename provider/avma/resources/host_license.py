@@ -1,0 +1,265 @@
+"""HostLicense: one Hyper-V host holds an activated Windows Server Datacenter licence.
+
+It knows what a user declares of a host and the rules of host licensing; Windows is asked through `avma.windows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from avma import compatibility, errors, keys
+from avma.connection import AddressedSettings, host_name_error, resolve
+from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, validate
+from avma.resources.activation import Attempt
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
+from avma.windows import licensing
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
+from avma.windows.machine import Machine
+
+_TRIED = "license the host"
+
+
+class LicenseSource(Choice):
+    """Where a host's licence comes from."""
+
+    PRODUCT_KEY = "productKey", "The product key that is declared."
+    EXISTING = "existing", "The licence that the host has already, whatever its channel; nothing is spent."
+
+
+class HostOnDelete(Choice):
+    """What deleting the resource does to the host."""
+
+    RETAIN = "retain", "Nothing: the host stays licensed and is forgotten."
+    UNINSTALL_KEY = "uninstallKey", "Uninstall the product key. Refused while a VM is running on the host."
+
+
+class Platform(Choice):
+    """The operating system of a host."""
+
+    WINDOWS_SERVER = "windowsServer", "Windows Server with the Hyper-V role."
+
+
+def product_key_error(key: str) -> str | None:
+    """Say why a key cannot license a host."""
+    published = keys.published(key)
+    if published is None:
+        return keys.syntax_error(key)
+    return (
+        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}, which "
+        "licenses nothing by itself; give the Datacenter key that was bought for this host"
+    )
+
+
+@dataclass(frozen=True)
+class HostLicenseInputs:
+    """What a user declares of a host's licence."""
+
+    host: str = declare("The host's DNS name or IP address.", replaces=True, check=host_name_error)
+    product_key: str | None = declare(
+        "The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.",
+        default=None,
+        secret=True,
+        check=product_key_error,
+    )
+    license_source: LicenseSource | None = declare(
+        "Where the licence comes from; `productKey` when a key is given, else `existing`.", default=None
+    )
+    activate: bool = declare("Whether to activate Windows once the key is installed.", default=True)
+    on_delete: HostOnDelete = declare(
+        "What deleting the resource does to the host. An activation that was used is never given back.",
+        default=HostOnDelete.RETAIN,
+    )
+    connection: AddressedSettings | None = declare(
+        "How the host is reached, where it differs from the provider's configuration.", default=None
+    )
+
+
+@dataclass(frozen=True)
+class HostLicenseOutputs:
+    """What Windows says of a host's licence."""
+
+    platform: Platform = declare("The host's operating system.")
+    os_version: str = declare("The Windows Server release, such as `2025`.")
+    os_build: int = declare("The build number, such as 26100.")
+    edition: str = declare("The edition, such as `Datacenter`.")
+    license_status: LicenseStatus = declare("The licence status, in WMI's words.")
+    activates_guests: bool = declare("Whether the host can activate guests now: Datacenter, licensed, no evaluation.")
+    license_channel: LicenseChannel | None = declare(
+        "How the installed key was issued; absent without a key.", default=None
+    )
+    partial_product_key: str | None = declare(
+        "The last five characters of the installed key; absent without a key.", default=None
+    )
+
+
+class HostLicense(Resource):
+    """The lifecycle of a HostLicense; its identifier is the host in lower case."""
+
+    name = "HostLicense"
+    description = (
+        "An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests "
+        "(Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted "
+        "without any change; the key of a host that is licensed is never activated again. "
+        "Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`."
+    )
+    inputs = HostLicenseInputs
+    outputs = HostLicenseOutputs
+    timeout = 600.0
+
+    def check(self, values: Values) -> list[Failure]:
+        """See `Resource.check`."""
+        failures = validate(HostLicenseInputs, values)
+        return failures or list(_source_failures(values))
+
+    def diff(self, stored: Stored, wanted: Values) -> list[Change]:
+        """See `Resource.diff`."""
+        normal = {"host": str.lower, "productKey": keys.normalize}
+        changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
+        if _adopts(stored, wanted):
+            changes = [change for change in changes if change.path != "productKey"]
+        key_changes = any(change.path == "productKey" for change in changes)
+        return changes + list(_drift(stored.outputs, wanted, key_changes))
+
+    def predict(self, wanted: Values) -> dict[str, Any]:
+        """See `Resource.predict`."""
+        key = wanted.get("productKey")
+        predicted: dict[str, Any] = {
+            "platform": Platform.WINDOWS_SERVER.value,
+            "edition": compatibility.DATACENTER,
+        }
+        if isinstance(key, str):
+            predicted["partialProductKey"] = keys.partial(key)
+        if wanted.get("activate") in (None, True):
+            predicted |= {"licenseStatus": LicenseStatus.LICENSED.value, "activatesGuests": True}
+        return predicted
+
+    def create(self, wanted: Values, operation: Operation) -> Result:
+        """See `Resource.create`."""
+        inputs = build(HostLicenseInputs, wanted)
+        machine = _machine(inputs.host, inputs.connection, operation)
+        operation.status(f"{machine.name}: reading the licence")
+        found = machine.licensing(operation.deadline)
+        require_datacenter(found, machine.where, _TRIED)
+        if inputs.product_key is None:
+            _require_licensed(found, machine.where)
+            return _result(wanted, found, found.product)
+        attempt = Attempt(machine, found, operation)
+        try:
+            attempt.license(inputs.product_key, inputs.activate)
+        except errors.AvmaError as error:
+            if not attempt.changed:
+                raise
+            reached = _result(wanted, found, attempt.product)
+            raise errors.PartlyDone(reached.identifier, reached, error) from error
+        return _result(wanted, found, attempt.product)
+
+    def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
+        """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
+        wanted = stored.inputs if stored else {"host": identifier}
+        inputs = build(HostLicenseInputs, wanted)
+        machine = _machine(inputs.host, inputs.connection, operation)
+        found = machine.licensing(operation.deadline)
+        if stored is None:
+            require_datacenter(found, machine.where, "import the host")
+        return _result(wanted, found, found.product)
+
+    def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
+        """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
+        return self.create(wanted, operation)
+
+    def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
+        """See `Resource.delete`."""
+        inputs = build(HostLicenseInputs, stored.inputs)
+        if inputs.on_delete is HostOnDelete.RETAIN:
+            operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
+            return
+        machine = _machine(inputs.host, inputs.connection, operation)
+        product = machine.licensing(operation.deadline).product
+        if product is None or product.partial_product_key != stored.outputs.get("partialProductKey"):
+            operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing uninstalled")
+            return
+        _require_no_running_vm(machine, operation)
+        operation.status(f"{machine.name}: uninstalling key …{product.partial_product_key}")
+        licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
+
+
+def require_datacenter(found: Licensing, where: str, tried: str) -> None:
+    """Return if the machine is a Windows Server that can host automatic activation.
+
+    Raises:
+        Refused: another edition, or an evaluation.
+    """
+    system = found.system
+    if system.edition == compatibility.AZURE_LOCAL:
+        remedy = "use Windows Admin Center or Set-VMAutomaticActivation for it until this provider can"
+        raise errors.Refused(tried, where, "it runs Azure Stack HCI / Azure Local, not Windows Server", remedy)
+    if system.evaluation:
+        remedy = "convert it with DISM /Set-Edition:ServerDatacenter and a Datacenter key, restart it, and run again"
+        raise errors.Refused(tried, where, f"it runs an evaluation ({system})", remedy)
+    if system.edition != compatibility.DATACENTER:
+        remedy = "only Datacenter hosts activate their guests: upgrade the host, or give its guests keys of their own"
+        raise errors.Refused(tried, where, f"it runs {system}", remedy)
+
+
+def _source_failures(values: Values) -> Iterator[Failure]:
+    key, source = values.get("productKey"), values.get("licenseSource")
+    if source == LicenseSource.PRODUCT_KEY and key is None:
+        yield Failure("productKey", "is required with `licenseSource: productKey`")
+    if source == LicenseSource.EXISTING and key is not None:
+        yield Failure("licenseSource", "is `existing`, so leave `productKey` out, or set it to `productKey`")
+
+
+def _adopts(stored: Stored, wanted: Values) -> bool:
+    """Say whether a key is declared for the first time, and the host holds it already."""
+    key = wanted.get("productKey")
+    return (
+        stored.inputs.get("productKey") is None
+        and isinstance(key, str)
+        and stored.outputs.get("partialProductKey") == keys.partial(key)
+    )
+
+
+def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
+    key = wanted.get("productKey")
+    if isinstance(key, str) and not key_changes and outputs.get("partialProductKey") != keys.partial(key):
+        yield Change("partialProductKey", drift=True)
+    active = wanted.get("activate") in (None, True, UNKNOWN)
+    if active and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
+        yield Change("licenseStatus", drift=True)
+
+
+def _machine(host: str, settings: AddressedSettings | None, operation: Operation) -> Machine:
+    return operation.machines.get(resolve(host, settings, operation.configuration))
+
+
+def _require_licensed(found: Licensing, where: str) -> None:
+    if not found.licensed:
+        answer = f"no productKey is declared and {licensing.reason_text(found.product)}"
+        raise errors.Refused(_TRIED, where, answer, "declare the host's Datacenter key in `productKey`")
+
+
+def _require_no_running_vm(machine: Machine, operation: Operation) -> None:
+    running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
+    if running:
+        names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
+        answer = f"{len(running)} VMs are running there ({names}), which would lose their activation"
+        remedy = "move or stop them first, or set `onDelete: retain`"
+        raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
+
+
+def _result(wanted: Values, found: Licensing, product: Product | None) -> Result:
+    system = found.system
+    licensed = product is not None and product.licensed
+    outputs = HostLicenseOutputs(
+        platform=Platform.WINDOWS_SERVER,
+        os_version=system.version,
+        os_build=system.build,
+        edition=system.edition,
+        license_status=product.status if product else LicenseStatus.UNLICENSED,
+        license_channel=product.channel if product else None,
+        partial_product_key=product.partial_product_key if product else None,
+        activates_guests=licensed and system.edition == compatibility.DATACENTER and not system.evaluation,
+    )
+    return Result(str(wanted["host"]).lower(), wanted, outputs)

@@ -1,0 +1,147 @@
+"""What every resource offers to a front end, and what it gets from one.
+
+A front end passes values as the user wrote them (see `avma.properties.Values`), runs one `Operation` at a time per
+call, and stores what comes back. The rules that hold for all resources: `check` and `diff` ask no machine; an error
+before the first change on a machine is raised as it is, one after it as `PartlyDone`; `read` says "gone" only after
+the machine said so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from avma.configuration import Configuration
+from avma.deadline import Deadline
+from avma.properties import UNKNOWN, Failure, Property, Values, properties, validate
+from avma.windows.machine import Machines
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one call of a front end works with: configuration, machines, deadline, and ways to tell the user."""
+
+    configuration: Configuration
+    machines: Machines
+    deadline: Deadline
+    status: Callable[[str], None]
+    warn: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a front end has stored of a resource: the inputs as the user wrote them, and the outputs."""
+
+    inputs: Values
+    outputs: Values
+
+
+@dataclass(frozen=True)
+class Result:
+    """A resource as it is now: its identifier, the inputs that describe it, and an instance of its outputs class."""
+
+    identifier: str
+    inputs: Values
+    outputs: Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between what is stored and what is wanted.
+
+    `drift` says that the path is one of the outputs, which the machine no longer has as the inputs want it.
+    """
+
+    path: str
+    replaces: bool = False
+    drift: bool = False
+
+
+class Resource(ABC):
+    """One kind of resource. `inputs` and `outputs` are the dataclasses that declare its properties."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    inputs: ClassVar[type]
+    outputs: ClassVar[type]
+    timeout: ClassVar[float]
+    """Seconds that an operation may take where the user sets nothing."""
+
+    def check(self, values: Values) -> list[Failure]:
+        """Return everything that is wrong with the inputs; unknown ones pass. No machine is asked."""
+        return validate(self.inputs, values)
+
+    @abstractmethod
+    def diff(self, stored: Stored, wanted: Values) -> list[Change]:
+        """Return what differs from the wanted inputs. No machine is asked."""
+
+    @abstractmethod
+    def create(self, wanted: Values, operation: Operation) -> Result:
+        """Bring the machine into the wanted state, adopting what is there already.
+
+        Raises:
+            PartlyDone: the machine was changed before the error came.
+            AvmaError: nothing was changed.
+        """
+
+    @abstractmethod
+    def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
+        """Return the state now, None when the machine says that the thing is gone. Without `stored`: import.
+
+        Raises:
+            AvmaError: the state could not be found out.
+        """
+
+    @abstractmethod
+    def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
+        """Bring an existing resource into the wanted state; errors as for `create`."""
+
+    @abstractmethod
+    def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
+        """End the resource; one that is gone already is a success.
+
+        Raises:
+            AvmaError: the resource still exists.
+        """
+
+    @abstractmethod
+    def predict(self, wanted: Values) -> dict[str, Any]:
+        """Return the outputs that are certain before anything was done. No machine is asked."""
+
+
+def input_changes(
+    record: type, old: Values, new: Values, normal: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Iterator[Change]:
+    """Yield the declared inputs that differ; a value equal to its default is the same as none.
+
+    `normal` gives, by path, the form in which two values are compared.
+    """
+    yield from _changes(record, old, new, "", normal or {})
+
+
+def _changes(
+    record: type, old: Values, new: Values, prefix: str, normal: Mapping[str, Callable[[Any], Any]]
+) -> Iterator[Change]:
+    for prop in properties(record):
+        path = prefix + prop.name
+        before, after = _effective(prop, old), _effective(prop, new)
+        if prop.record is not None and isinstance(before, Mapping) and isinstance(after, Mapping):
+            inner = _changes(prop.record, before, after, f"{path}.", normal)
+            yield from (replace(change, replaces=change.replaces or prop.rule.replaces) for change in inner)
+        elif _differ(before, after, normal.get(path, lambda value: value)):
+            yield Change(path, replaces=prop.rule.replaces)
+
+
+def _effective(prop: Property, values: Values) -> Any:
+    value = values.get(prop.name)
+    return prop.default if value is None else value
+
+
+def _differ(before: Any, after: Any, form: Callable[[Any], Any]) -> bool:
+    if before is UNKNOWN or after is UNKNOWN:
+        return True
+    if before is None or after is None:
+        return before is not after
+    return bool(form(before) != form(after))

@@ -1,0 +1,223 @@
+"""The Software Protection Platform of one machine: what is licensed, by which key, and the methods that change it.
+
+WMI classes `SoftwareLicensingService` and `SoftwareLicensingProduct` in root\\cimv2 (learn.microsoft.com, SppWmi). A
+method that returned proves nothing: whoever changes something reads again. The module knows Windows, not what a user
+wants of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avma import compatibility, errors, hresult
+from avma.deadline import Deadline
+from avma.properties import Choice
+from avma.windows import operating_system
+from avma.windows.operating_system import NAMESPACE, System
+from avma.wsman.cim import Cim
+from avma.wsman.instance import Instance
+
+WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
+"""The ApplicationID of Windows itself; other products (Office) use the platform too."""
+
+# Columns are named: some, such as OfflineInstallationId, are computed row by row. Without the second condition a
+# machine answers with one row for each edition and channel that there is.
+_QUERY = (
+    "SELECT ID,Description,LicenseFamily,LicenseStatus,LicenseStatusReason,PartialProductKey,GracePeriodRemaining,"
+    "LicenseIsAddon,AutomaticVMActivationHostMachineName FROM SoftwareLicensingProduct "
+    f"WHERE ApplicationID = '{WINDOWS}' AND PartialProductKey IS NOT NULL"
+)
+
+
+class LicenseStatus(Choice):
+    """`SoftwareLicensingProduct.LicenseStatus`, in WMI's words."""
+
+    UNLICENSED = "Unlicensed", "Not licensed."
+    LICENSED = "Licensed", "Licensed."
+    OOB_GRACE = "OOBGrace", "In the grace period after installation."
+    OOT_GRACE = "OOTGrace", "In the additional grace period: hardware changed, or a KMS activation lapsed."
+    NON_GENUINE_GRACE = "NonGenuineGrace", "In the grace period of a copy that is not genuine."
+    NOTIFICATION = "Notification", "The grace period is over."
+    EXTENDED_GRACE = "ExtendedGrace", "In an extended grace period."
+
+
+_STATUS = tuple(LicenseStatus)
+
+
+class LicenseChannel(Choice):
+    """How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`."""
+
+    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "A generic AVMA key: the Hyper-V host activates the guest."
+    KMS_CLIENT = "VOLUME_KMSCLIENT", "A generic KMS client key: a KMS host or Active Directory activates."
+    KMS_HOST = "VOLUME_KMS", "The key of a KMS host."
+    MAK = "VOLUME_MAK", "A Multiple Activation Key."
+    EVALUATION = "TIMEBASED", "An evaluation, or another licence that ends."
+    OEM = "OEM", "A key that came with the hardware."
+    RETAIL = "RETAIL", "A retail key."
+    OTHER = "other", "A channel that this version does not know."
+
+
+@dataclass(frozen=True)
+class Product:
+    """The licence of the installed Windows: one row of `SoftwareLicensingProduct`."""
+
+    activation_id: str
+    channel: LicenseChannel
+    family: str
+    status: LicenseStatus
+    reason: int
+    """`LicenseStatusReason`, an HRESULT."""
+    partial_product_key: str
+    grace_minutes: int
+    """`GracePeriodRemaining`; 0 in a licensed product means that it does not end."""
+    activated_by_host: str
+    """`AutomaticVMActivationHostMachineName`, empty when no host activated it."""
+
+    @property
+    def licensed(self) -> bool:
+        """Whether Windows says that it is licensed."""
+        return self.status is LicenseStatus.LICENSED
+
+
+@dataclass(frozen=True)
+class Licensing:
+    """A machine's licensing at one moment; `product` is None when no product key is installed."""
+
+    service_version: str
+    system: System
+    product: Product | None
+
+    @property
+    def licensed(self) -> bool:
+        """Whether Windows says that it is licensed."""
+        return self.product is not None and self.product.licensed
+
+    @property
+    def status(self) -> LicenseStatus:
+        """The licence status; a machine without a key is not licensed."""
+        return self.product.status if self.product else LicenseStatus.UNLICENSED
+
+
+def read(cim: Cim, deadline: Deadline) -> Licensing:
+    """Return what is installed and licensed on the machine: two requests, a third when no key is installed.
+
+    Raises:
+        AvmaError: the machine could not be asked, or is not a Windows Server.
+    """
+    tried = "read the licensing service"
+    services = cim.query(NAMESPACE, "SELECT Version FROM SoftwareLicensingService", deadline, tried)
+    version = next((service.text("Version") or "" for service in services), "")
+    product = read_product(cim, deadline)
+    system = _system(version, product) or operating_system.read(cim, deadline)
+    return Licensing(version, system, product)
+
+
+def read_product(cim: Cim, deadline: Deadline, partial_product_key: str = "") -> Product | None:
+    """Return the installed Windows product, None when no key is installed.
+
+    Upgraded machines can have several: one with the given partial key comes first, then a licensed one.
+
+    Raises:
+        AvmaError: the machine could not be asked.
+    """
+    rows = cim.query(NAMESPACE, _QUERY, deadline, "read the installed licences")
+    products = [_product(row) for row in rows if not row.boolean("LicenseIsAddon")]
+    order = sorted(
+        products,
+        key=lambda p: (p.partial_product_key != partial_product_key, not p.licensed, p.activation_id),
+    )
+    return next(iter(order), None)
+
+
+def install_product_key(cim: Cim, service_version: str, product_key: str, deadline: Deadline) -> None:
+    """Install a product key; it silently replaces the one that is there.
+
+    Raises:
+        LicensingFault: Windows does not take the key; what was installed before still is.
+        AnswerLost: no answer came; the key may be installed.
+    """
+    _service(
+        cim,
+        service_version,
+        "InstallProductKey",
+        {"ProductKey": product_key},
+        deadline,
+        "install the product key",
+    )
+
+
+def refresh_license_status(cim: Cim, service_version: str, deadline: Deadline) -> None:
+    """Make the licensing service look at its licences again.
+
+    Raises:
+        WsmanFault: Windows refused.
+    """
+    _service(cim, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the licence status")
+
+
+def activate(cim: Cim, activation_id: str, deadline: Deadline) -> None:
+    """Activate a product. For a Multiple Activation Key this can use up one of its activations.
+
+    Raises:
+        LicensingFault: Windows, its host or Microsoft's server refused.
+        AnswerLost: no answer came; the product may be activated.
+    """
+    keys = {"ID": activation_id}
+    cim.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
+
+
+def uninstall_product_key(cim: Cim, activation_id: str, deadline: Deadline) -> None:
+    """Uninstall a product's key. Windows is unlicensed afterwards; an activation that was used is not given back.
+
+    Raises:
+        WsmanFault: Windows refused.
+        AnswerLost: no answer came; the key may be gone.
+    """
+    keys = {"ID": activation_id}
+    tried = "uninstall the product key"
+    cim.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
+
+
+def reason_text(product: Product | None) -> str:
+    """Say in words why a product is not licensed."""
+    if product is None:
+        return "no product key is installed"
+    if product.reason == 0:
+        return f"its licence status is {product.status.value}"
+    return f"its licence status is {product.status.value} ({hresult.lookup(product.reason)})"
+
+
+def _service(cim: Cim, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
+    if not version:
+        remedy = "look at the Software Protection service (sppsvc) there"
+        raise errors.UnexpectedAnswer(tried, cim.where, "WMI shows no SoftwareLicensingService", remedy)
+    keys = {"Version": version}
+    cim.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
+
+
+def _product(row: Instance) -> Product:
+    status = row.integer("LicenseStatus") or 0
+    return Product(
+        activation_id=row.text("ID") or "",
+        channel=_channel(row.text("Description") or ""),
+        family=row.text("LicenseFamily") or "",
+        status=_STATUS[status] if 0 <= status < len(_STATUS) else LicenseStatus.UNLICENSED,
+        reason=row.integer("LicenseStatusReason") or 0,
+        partial_product_key=row.text("PartialProductKey") or "",
+        grace_minutes=row.integer("GracePeriodRemaining") or 0,
+        activated_by_host=row.text("AutomaticVMActivationHostMachineName") or "",
+    )
+
+
+def _channel(description: str) -> LicenseChannel:
+    """Find the channel's name as slmgr.vbs does; VOLUME_KMSCLIENT is looked for before VOLUME_KMS."""
+    return next((c for c in LicenseChannel if c.value in description), LicenseChannel.OTHER)
+
+
+def _system(service_version: str, product: Product | None) -> System | None:
+    """Return what the licence tells of the system, None when it does not tell enough."""
+    edition = compatibility.edition_of_family(product.family) if product else None
+    build = operating_system.build_of(service_version)
+    if product is None or edition is None or build is None:
+        return None
+    return System(build, edition, evaluation=product.channel is LicenseChannel.EVALUATION)

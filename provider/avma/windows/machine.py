@@ -1,0 +1,59 @@
+"""The machines that a process talks to: one record of connections and shared reads for each.
+
+All resources on a machine go through the same `Machine`, so their reads meet and are shared.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+from avma.connection import Connection
+from avma.windows import hyperv, licensing
+from avma.windows.shared_read import SharedRead
+from avma.wsman.cim import Cim
+
+
+class Machine:
+    """A Windows machine: its WMI, and the questions to it that are shared."""
+
+    def __init__(self, connection: Connection, limit: int) -> None:
+        self.cim = cim = Cim(connection, limit)
+        self.licensing = SharedRead(partial(licensing.read, cim), "read the licence", cim.where)
+        self.virtual_machines = SharedRead(
+            partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
+        )
+        self.guest_facts = SharedRead(partial(hyperv.list_guest_facts, cim), "read the guests' facts", cim.where)
+
+    @property
+    def name(self) -> str:
+        """The name that the user gave the machine."""
+        return self.cim.connection.name
+
+    @property
+    def where(self) -> str:
+        """The machine as errors name it."""
+        return self.cim.where
+
+
+class Machines:
+    """All machines of a process, each made when it is first needed. Safe to use from several threads."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        self._limit = max_concurrency
+        self._lock = threading.Lock()
+        self._machines: dict[Connection, Machine] = {}
+
+    def get(self, connection: Connection) -> Machine:
+        """Return the machine of that connection."""
+        with self._lock:
+            if connection not in self._machines:
+                self._machines[connection] = Machine(connection, self._limit)
+            return self._machines[connection]
+
+    def close(self) -> None:
+        """End all idle connections."""
+        with self._lock:
+            machines, self._machines = list(self._machines.values()), {}
+        for machine in machines:
+            machine.cim.close()

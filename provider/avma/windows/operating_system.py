@@ -1,0 +1,58 @@
+"""Which Windows a machine runs: WMI class `Win32_OperatingSystem`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avma import compatibility, errors
+from avma.deadline import Deadline
+from avma.wsman.cim import Cim
+
+NAMESPACE = "root/cimv2"
+
+_TRIED = "read the operating system"
+
+
+@dataclass(frozen=True)
+class System:
+    """A Windows Server: its build number, its edition, and whether it is an evaluation."""
+
+    build: int
+    edition: str
+    evaluation: bool
+
+    @property
+    def version(self) -> str:
+        """The release whose keys it takes, such as "2022"; "build N" when no table names it."""
+        return compatibility.version_of_build(self.build) or f"build {self.build}"
+
+    def __str__(self) -> str:
+        suffix = " Evaluation" if self.evaluation else ""
+        return f"Windows Server {self.version} {self.edition}{suffix}"
+
+
+def read(cim: Cim, deadline: Deadline) -> System:
+    """Ask the machine which Windows it runs: one request.
+
+    Raises:
+        Refused: it is not a Windows Server of a known edition.
+        AvmaError: the machine could not be asked.
+    """
+    query = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
+    row = next(iter(cim.query(NAMESPACE, query, deadline, _TRIED)), None)
+    build = build_of(row.text("Version") or "") if row else None
+    if row is None or build is None:
+        remedy = "look at the class Win32_OperatingSystem there"
+        raise errors.UnexpectedAnswer(_TRIED, cim.where, "WMI tells no version", remedy)
+    sku = row.integer("OperatingSystemSKU") or 0
+    edition = compatibility.edition_of_sku(sku)
+    if edition is None:
+        answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that has no part in automatic activation"
+        raise errors.Refused(_TRIED, cim.where, answer, "declare a Windows Server here")
+    return System(build, edition, evaluation=sku in compatibility.EVALUATION_SKUS)
+
+
+def build_of(version: str) -> int | None:
+    """Return the build number in a version such as "10.0.20348.1"."""
+    parts = version.split(".")
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None

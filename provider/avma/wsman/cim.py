@@ -1,0 +1,192 @@
+"""CIM operations on one machine: query, get, invoke. Safe to use from several threads.
+
+Reads are retried when the connection breaks; a method call never is, because the machine may have acted before the
+answer was lost. At most `limit` requests are under way on the machine at a time, each over a connection of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+from xml.etree.ElementTree import Element
+
+from avma import errors
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.wsman import envelope, faults
+from avma.wsman.instance import BadValue, Instance
+from avma.wsman.pipe import Pipe, WinrmPipe
+
+T = TypeVar("T")
+
+_READ_ATTEMPTS = 3
+_FIRST_PAUSE = 0.5
+_POLL = 0.1
+
+
+class Cim:
+    """The WMI of one machine."""
+
+    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
+        self.connection = connection
+        self._new_pipe = new_pipe
+        self._slots = threading.BoundedSemaphore(limit)
+        self._idle: list[Pipe] = []
+
+    @property
+    def where(self) -> str:
+        """The machine as errors name it."""
+        return self.connection.where
+
+    def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+        """Return all instances that a WQL query finds.
+
+        Raises:
+            AvmaError: the machine could not be asked, or refused.
+        """
+
+        def read(pipe: Pipe) -> list[Instance]:
+            return list(self._pages(pipe, namespace, wql, deadline, tried))
+
+        return self._retry(read, deadline, tried)
+
+    def get(self, namespace: str, cim_class: str, keys: Mapping[str, str], deadline: Deadline, tried: str) -> Instance:
+        """Return the instance with those key properties.
+
+        Raises:
+            AvmaError: the machine could not be asked, or there is no such instance.
+        """
+        message = envelope.get(namespace, cim_class, keys)
+
+        def read(pipe: Pipe) -> Instance:
+            body = self._ask(pipe, message, deadline, tried)
+            return Instance.from_element(self._only_child(body, tried))
+
+        return self._retry(read, deadline, tried)
+
+    def invoke(
+        self,
+        namespace: str,
+        cim_class: str,
+        method: str,
+        keys: Mapping[str, str],
+        parameters: Mapping[str, str],
+        deadline: Deadline,
+        tried: str,
+    ) -> Instance:
+        """Call a method of an instance once and return its output parameters.
+
+        Raises:
+            WsmanFault: the method failed, by a fault or by a `ReturnValue` that is not 0.
+            AnswerLost: no answer came; the method may have run all the same.
+        """
+        message = envelope.invoke(namespace, cim_class, method, keys, parameters)
+        with self._pipe(deadline, tried) as pipe:
+            body = self._ask(pipe, message, deadline, tried)
+        output = Instance.from_element(self._only_child(body, tried))
+        code = self._checked(lambda: output.integer("ReturnValue"), tried) or 0
+        if code != 0:
+            raise faults.hresult_error(code, tried, self.where)
+        return output
+
+    def close(self) -> None:
+        """End the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _pages(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> Iterator[Instance]:
+        message: envelope.Message | None = envelope.enumerate_query(namespace, wql)
+        context = ""
+        try:
+            while message is not None:
+                body = self._ask(pipe, message, deadline, tried)
+                context = _next_context(body)
+                message = envelope.pull(namespace, context) if context else None
+                yield from map(Instance.from_element, _items(body))
+        except errors.AvmaError as error:
+            if context and not isinstance(error, errors.Unreachable):
+                self._release(pipe, namespace, context)
+            raise
+
+    def _release(self, pipe: Pipe, namespace: str, context: str) -> None:
+        """Give an unfinished enumeration back: open ones count against the account's quota."""
+        with contextlib.suppress(errors.AvmaError):
+            pipe.send(self._rendered(envelope.release(namespace, context), 5.0), Deadline(5.0), "end a query")
+
+    def _ask(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> Element:
+        timeout = max(1.0, min(self.connection.operation_timeout, deadline.remaining()))
+        answer = pipe.send(self._rendered(message, timeout), deadline, tried)
+        try:
+            body = envelope.body_of(answer)
+        except envelope.NotSoap as error:
+            remedy = "check that address and port are those of the WinRM service (wsman)"
+            raise errors.UnexpectedAnswer(tried, self.where, "an answer that is not SOAP", remedy) from error
+        fault = faults.find_fault(body)
+        if fault is not None:
+            raise faults.to_error(fault, tried, self.where)
+        return body
+
+    def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
+        return message.render(self.connection.endpoint, timeout)
+
+    def _retry(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
+        pause = _FIRST_PAUSE
+        for _ in range(_READ_ATTEMPTS - 1):
+            try:
+                return self._once(read, deadline, tried)
+            except errors.CertificateNotTrusted:
+                raise
+            except errors.Unreachable:
+                deadline.wait(pause, tried, self.where)
+                pause *= 2
+        return self._once(read, deadline, tried)
+
+    def _once(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
+        with self._pipe(deadline, tried) as pipe:
+            return self._checked(lambda: read(pipe), tried)
+
+    def _checked(self, read: Callable[[], T], tried: str) -> T:
+        try:
+            return read()
+        except BadValue as error:
+            remedy = "look at the class with PowerShell's Get-CimInstance, and report it if it is sound there"
+            raise errors.UnexpectedAnswer(tried, self.where, str(error), remedy) from error
+
+    def _only_child(self, body: Element, tried: str) -> Element:
+        if len(body) == 0:
+            remedy = "check that address and port are those of the WinRM service (wsman)"
+            raise errors.UnexpectedAnswer(tried, self.where, "an answer without a body", remedy)
+        return body[0]
+
+    @contextlib.contextmanager
+    def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:
+        """Lend a pipe; waiting for a free slot looks at the deadline."""
+        while not self._slots.acquire(timeout=_POLL):
+            deadline.check(tried, self.where)
+        pipe = self._borrow()
+        try:
+            yield pipe
+        finally:
+            self._idle.append(pipe)
+            self._slots.release()
+
+    def _borrow(self) -> Pipe:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._new_pipe(self.connection)
+
+
+def _next_context(body: Element) -> str:
+    """Return the context to pull with, empty after the last page. Each page has a new one."""
+    parts = {envelope.local_name(part): part for response in body for part in response}
+    if "EndOfSequence" in parts or "EnumerationContext" not in parts:
+        return ""
+    return (parts["EnumerationContext"].text or "").strip()
+
+
+def _items(body: Element) -> Iterator[Element]:
+    lists = (part for response in body for part in response if envelope.local_name(part) == "Items")
+    return (item for items in lists for item in items)

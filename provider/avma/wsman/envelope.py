@@ -1,0 +1,151 @@
+"""The SOAP messages of WS-Management: how a request is written and where an answer's body is.
+
+Shapes are those of MS-WSMV and of DMTF DSP0226. It opens no connection and does not know what a fault means.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, ParseError
+from xml.sax.saxutils import escape, quoteattr
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+SOAP = "http://www.w3.org/2003/05/soap-envelope"
+ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
+TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
+WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
+WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
+WQL_DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+MAX_ENVELOPE_SIZE = 512_000
+"""Bytes; the default of Windows Server 2012 and later (MaxEnvelopeSizekb 500)."""
+MAX_ELEMENTS = 32_000
+"""The most items that one Pull may bring (MaxBatchItems)."""
+
+_ENVELOPE = """\
+<s:Envelope xmlns:s="{soap}" xmlns:a="{addressing}" xmlns:w="{wsman}" xmlns:n="{enumeration}" \
+xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">\
+<s:Header>\
+<a:To>{to}</a:To>\
+<w:ResourceURI s:mustUnderstand="true">{resource_uri}</w:ResourceURI>\
+<a:ReplyTo><a:Address s:mustUnderstand="true">{addressing}/role/anonymous</a:Address></a:ReplyTo>\
+<a:Action s:mustUnderstand="true">{action}</a:Action>\
+<w:MaxEnvelopeSize s:mustUnderstand="true">{size}</w:MaxEnvelopeSize>\
+<a:MessageID>uuid:{message_id}</a:MessageID>\
+<w:Locale xml:lang="en-US" s:mustUnderstand="false"/>\
+<p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>\
+{selectors}\
+<w:OperationTimeout>PT{timeout:.3f}S</w:OperationTimeout>\
+</s:Header>\
+<s:Body>{body}</s:Body>\
+</s:Envelope>"""
+
+
+class NotSoap(ValueError):
+    """The answer is not a SOAP envelope."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request: its action, the resource and the selectors it is for, and the body as XML text."""
+
+    action: str
+    resource_uri: str
+    body: str = ""
+    selectors: tuple[tuple[str, str], ...] = ()
+
+    def render(self, to: str, timeout: float) -> bytes:
+        """Return the message for that endpoint; the operation may take `timeout` seconds."""
+        text = _ENVELOPE.format(
+            soap=SOAP,
+            addressing=ADDRESSING,
+            wsman=WSMAN,
+            enumeration=ENUMERATION,
+            to=escape(to),
+            resource_uri=escape(self.resource_uri),
+            action=escape(self.action),
+            size=MAX_ENVELOPE_SIZE,
+            message_id=str(uuid.uuid4()).upper(),
+            selectors=_selector_set(self.selectors),
+            timeout=timeout,
+            body=self.body,
+        )
+        return text.encode()
+
+
+def class_uri(namespace: str, cim_class: str) -> str:
+    """Return the resource URI of a WMI class, or of all classes with `*`."""
+    return f"{WMI}/{namespace.replace(chr(92), '/')}/{cim_class}"
+
+
+def enumerate_query(namespace: str, wql: str) -> Message:
+    """Ask for the result of a WQL query; the first answer may carry items."""
+    body = (
+        f"<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>{MAX_ELEMENTS}</w:MaxElements>"
+        f'<w:Filter Dialect="{WQL_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
+    )
+    return Message(f"{ENUMERATION}/Enumerate", class_uri(namespace, "*"), body)
+
+
+def pull(namespace: str, context: str) -> Message:
+    """Ask for the next page of an enumeration."""
+    body = (
+        f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
+        f"<n:MaxElements>{MAX_ELEMENTS}</n:MaxElements></n:Pull>"
+    )
+    return Message(f"{ENUMERATION}/Pull", class_uri(namespace, "*"), body)
+
+
+def release(namespace: str, context: str) -> Message:
+    """End an enumeration that is not read to its end."""
+    body = f"<n:Release><n:EnumerationContext>{escape(context)}</n:EnumerationContext></n:Release>"
+    return Message(f"{ENUMERATION}/Release", class_uri(namespace, "*"), body)
+
+
+def get(namespace: str, cim_class: str, keys: Mapping[str, str]) -> Message:
+    """Ask for one instance by its key properties."""
+    return Message(f"{TRANSFER}/Get", class_uri(namespace, cim_class), selectors=tuple(keys.items()))
+
+
+def invoke(
+    namespace: str, cim_class: str, method: str, keys: Mapping[str, str], parameters: Mapping[str, str]
+) -> Message:
+    """Call a method of one instance."""
+    uri = class_uri(namespace, cim_class)
+    arguments = "".join(f"<c:{name}>{escape(value)}</c:{name}>" for name, value in parameters.items())
+    body = f'<c:{method}_INPUT xmlns:c="{escape(uri)}">{arguments}</c:{method}_INPUT>'
+    return Message(f"{uri}/{method}", uri, body, tuple(keys.items()))
+
+
+def body_of(answer: bytes) -> Element:
+    """Return the Body element of an answer.
+
+    Raises:
+        NotSoap: the answer is not an XML SOAP envelope with a body, or uses XML features that are not safe.
+    """
+    try:
+        envelope = fromstring(answer)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise NotSoap(str(error)) from error
+    body = envelope.find(f"{{{SOAP}}}Body") if envelope.tag == f"{{{SOAP}}}Envelope" else None
+    if body is None:
+        raise NotSoap("the answer is not a SOAP envelope")
+    return body
+
+
+def local_name(element: Element) -> str:
+    """Return an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _selector_set(selectors: tuple[tuple[str, str], ...]) -> str:
+    if not selectors:
+        return ""
+    items = (f"<w:Selector Name={quoteattr(name)}>{escape(value)}</w:Selector>" for name, value in selectors)
+    return f"<w:SelectorSet>{''.join(items)}</w:SelectorSet>"
