@@ -15,6 +15,7 @@ from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, Licensing, Product
 from avma.windows.machine import Machine
 
+_AUTOMATIC_PAUSES = (1.0, 2.0)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 
@@ -42,13 +43,20 @@ class Attempt:
         """
         if not holds(self.product, product_key):
             self._install(product_key)
+            if channel is LicenseChannel.AVMA:
+                self._await_automatic_activation()
         if activate and not self._done(channel):
             self._activate(channel)
 
-    def reread(self) -> None:
-        """Read the product again."""
+    def _reread(self) -> None:
         partial_key = self.product.partial_product_key if self.product else ""
         self.product = licensing.read_product(self.machine.cim, self.operation.deadline, partial_key)
+
+    def _wait(self, pause: float) -> None:
+        status = self.product.status.value if self.product else "no product key"
+        self._say(f"waiting for activation ({status})")
+        self.operation.deadline.wait(pause, "activate Windows", self.machine.where)
+        self._reread()
 
     def _done(self, channel: LicenseChannel | None) -> bool:
         product = self.product
@@ -71,6 +79,13 @@ class Attempt:
         if not holds(self.product, product_key):
             raise lost or self._not_installed(product_key)
 
+    def _await_automatic_activation(self) -> None:
+        """Give a guest time to activate by itself, as it does once it has an AVMA key."""
+        for pause in _AUTOMATIC_PAUSES:
+            if self._done(LicenseChannel.AVMA):
+                return
+            self._wait(pause)
+
     def _activate(self, channel: LicenseChannel | None) -> None:
         """Ask for activation, then look until Windows says that it is licensed.
 
@@ -82,9 +97,7 @@ class Attempt:
                 return
             if refusal is not None and not hresult.lookup(refusal.code).retryable:
                 raise refusal
-            self._say(f"waiting for activation: {licensing.reason_text(self.product)}")
-            self.operation.deadline.wait(pause, "activate Windows", self.machine.where)
-            self.reread()
+            self._wait(pause)
             if refusal is not None and not self._done(channel):
                 refusal = self._ask_for_activation()
 
@@ -102,7 +115,7 @@ class Attempt:
             refusal = fault
         except errors.AnswerLost:
             self._say("the answer to the activation was lost; reading the state")
-        self.reread()
+        self._reread()
         return refusal
 
     def _not_installed(self, product_key: str) -> errors.AvmaError:

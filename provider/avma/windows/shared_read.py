@@ -1,7 +1,8 @@
 """Reads that are asked for at the same time share one answer, never one that is older than the question.
 
-Whoever asks while a read is in flight gets the next read, together with all others who asked meanwhile; so N questions
-at once cost a machine at most two reads. The module knows neither what is read nor how.
+A read waits a moment for others who want the same, as a pulumi run asks for many resources at once; who asks while it
+is under way shares the next one. So N questions at once cost a machine one read, or two. The module knows neither
+what is read nor how.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from avma.deadline import Deadline
 
 T = TypeVar("T")
 
+_GATHERING = 0.05
+"""Seconds that a read waits for others to share it; little beside a request to Windows, which takes 10 to 1000 ms."""
 _POLL = 0.1
 """Seconds between two looks at the deadline while another thread reads."""
 
 
 @dataclass
-class _Flight(Generic[T]):
-    """One read, under way or about to start once the one before has landed."""
+class _Read(Generic[T]):
+    """One read for all who share it; `before` is the one under way that it has to wait for."""
 
-    before: _Flight[T] | None
-    landed: threading.Event = field(default_factory=threading.Event)
+    before: _Read[T] | None
+    done: threading.Event = field(default_factory=threading.Event)
     answer: list[T] = field(default_factory=list)
     error: Exception | None = None
 
@@ -38,8 +41,8 @@ class SharedRead(Generic[T]):
         self._tried = tried
         self._where = where
         self._lock = threading.Lock()
-        self._current: _Flight[T] | None = None
-        self._next: _Flight[T] | None = None
+        self._under_way: _Read[T] | None = None
+        self._gathering: _Read[T] | None = None
 
     def __call__(self, deadline: Deadline) -> T:
         """Return an answer from a read that began after this call.
@@ -48,47 +51,52 @@ class SharedRead(Generic[T]):
             AvmaError: the machine could not be asked.
         """
         while True:
-            flight, leads = self._board()
+            shared, leads = self._join()
             if leads:
-                self._fly(flight, deadline)
+                self._lead(shared, deadline)
             else:
-                self._wait(flight, deadline)
-            if flight.error is None:
-                return flight.answer[0]
-            if leads or not isinstance(flight.error, (errors.TimedOut, errors.Cancelled)):
-                raise flight.error
+                self._wait(shared, deadline)
+            if shared.error is None:
+                return shared.answer[0]
+            if leads or not isinstance(shared.error, (errors.TimedOut, errors.Cancelled)):
+                raise shared.error
             deadline.check(self._tried, self._where)  # only the leader's time was over: ask again
 
-    def _board(self) -> tuple[_Flight[T], bool]:
-        """Return the flight to take, and whether this thread leads it."""
+    def _join(self) -> tuple[_Read[T], bool]:
+        """Return the read to share, and whether this thread is the one that leads it."""
         with self._lock:
-            if self._current is None:
-                self._current = _Flight(before=None)
-                return self._current, True
-            if self._next is None:
-                self._next = _Flight(before=self._current)
-                return self._next, True
-            return self._next, False
+            if self._gathering is not None:
+                return self._gathering, False
+            self._gathering = _Read(before=self._under_way)
+            return self._gathering, True
 
-    def _fly(self, flight: _Flight[T], deadline: Deadline) -> None:
+    def _lead(self, shared: _Read[T], deadline: Deadline) -> None:
         try:
-            if flight.before is not None:
-                self._wait(flight.before, deadline)
-                flight.before = None
-            flight.answer.append(self._read(deadline))
+            self._gather(shared, deadline)
+            shared.answer.append(self._read(deadline))
         except Exception as error:  # kept for all who wait, and raised by each of them
-            flight.error = error
+            shared.error = error
         finally:
-            self._land(flight)
+            self._finish(shared)
 
-    def _land(self, flight: _Flight[T]) -> None:
+    def _gather(self, shared: _Read[T], deadline: Deadline) -> None:
+        """Wait for others to join, then begin: whoever asks from now on gets a later read."""
+        if shared.before is None:
+            deadline.wait(_GATHERING, self._tried, self._where)
+        else:
+            self._wait(shared.before, deadline)
         with self._lock:
-            if self._current is flight:
-                self._current, self._next = self._next, None
-            elif self._next is flight:
-                self._next = None
-            flight.landed.set()
+            shared.before = None
+            self._gathering, self._under_way = None, shared
 
-    def _wait(self, flight: _Flight[T], deadline: Deadline) -> None:
-        while not flight.landed.wait(_POLL):
+    def _finish(self, shared: _Read[T]) -> None:
+        with self._lock:
+            if self._under_way is shared:
+                self._under_way = None
+            if self._gathering is shared:
+                self._gathering = None
+            shared.done.set()
+
+    def _wait(self, shared: _Read[T], deadline: Deadline) -> None:
+        while not shared.done.wait(_POLL):
             deadline.check(self._tried, self._where)

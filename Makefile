@@ -1,0 +1,46 @@
+# Each target sets up what it needs: a virtual environment in .venv, the pulumi CLI in .cache.
+
+PYTHON ?= python3
+READY := .venv/.ready
+PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
+empty :=
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test check lint pythons schema pins clean
+
+demo: $(READY) ## play the quickstart against a simulated estate
+	tools/pulumi-cli >/dev/null
+	python tools/demo.py
+
+test: lint pythons ## everything: checks, all Pythons, the real engine
+	tools/pulumi-cli >/dev/null
+	python -m pytest
+
+check: lint ## what needs no pulumi engine, on one Python
+	python -m pytest -m "not engine"
+
+lint: $(READY)
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports
+
+pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
+	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
+
+schema: $(READY) ## generate schema.json
+	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
+
+pins: ## resolve the pinned dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --extra simulator --group dev pyproject.toml -o tools/requirements.txt
+
+clean:
+	rm -rf .venv .nox .cache dist
+
+$(READY): tools/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("needs Python 3.10 or newer") if sys.version_info < (3, 10) else None'
+	$(PYTHON) -m venv .venv
+	pip install --quiet --require-hashes -r tools/requirements.txt
+	pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

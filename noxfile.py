@@ -1,0 +1,13 @@
+"""The unit, contract and simulator tests on every Python that the project supports and the machine has."""
+
+import nox
+
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """Install what is pinned and run the tests that need no pulumi engine."""
+    session.install("--require-hashes", "-r", "tools/requirements.txt")
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    session.run("pytest", "-q", "-m", "not engine", *session.posargs)

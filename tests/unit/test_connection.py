@@ -1,0 +1,44 @@
+import pytest
+
+from avma import errors
+from avma.configuration import Configuration, Guest, GuestDefaults
+from avma.connection import AddressedSettings, Auth, Settings, from_environment, resolve
+
+
+def test_the_first_layer_that_gives_a_value_wins():
+    resource = AddressedSettings(address="10.0.0.11", https=False)
+    provider = Configuration(username="admin", password="pw", https=True, connect_timeout="3s")
+    connection = resolve("hv01", resource, provider)
+    assert connection.endpoint == "http://10.0.0.11:5985/wsman"
+    assert (connection.username, connection.auth, connection.connect_timeout) == ("admin", Auth.NTLM, 3.0)
+    assert connection.where == "hv01 (10.0.0.11:5985)"
+
+
+def test_tls_is_the_default_and_the_name_is_the_address():
+    connection = resolve("hv01", Settings(username="a", password="b"))
+    assert connection.endpoint == "https://hv01:5986/wsman"
+    assert connection.where == "hv01:5986"
+
+
+def test_an_ipv6_address_is_put_in_brackets():
+    connection = resolve("fe80::1", Settings(username="a", password="b", https=False))
+    assert connection.endpoint == "http://[fe80::1]:5985/wsman"
+
+
+def test_a_password_is_in_no_repr():
+    assert "hunter22" not in repr(resolve("hv01", Settings(username="a", password="hunter22")))
+
+
+def test_missing_credentials_name_the_property():
+    with pytest.raises(errors.InvalidInput, match=r"set `guest\.username`"):
+        resolve("web01", Guest(), GuestDefaults(), account="guest.username")
+
+
+def test_basic_over_plain_http_is_refused():
+    with pytest.raises(errors.InvalidInput, match="show the password"):
+        resolve("hv01", Settings(username="a", password="b", https=False, auth=Auth.BASIC))
+
+
+def test_environment_with_fallback():
+    environment = {"AVMA_HTTPS": "false", "HYPERV_USERNAME": "x", "AVMA_USERNAME": "y", "AVMA_PORT": "n/a"}
+    assert from_environment(Configuration, environment) == {"https": False, "username": "y", "port": "n/a"}

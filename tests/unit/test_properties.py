@@ -1,0 +1,74 @@
+from dataclasses import dataclass
+
+import pytest
+
+from avma.properties import UNKNOWN, Choice, Failure, build, declare, dump, known, properties, validate
+
+
+class Colour(Choice):
+    RED = "red", "The colour of errors."
+    BLUE = "blue", "The colour of links."
+
+
+@dataclass(frozen=True)
+class Inner:
+    deep_name: str = declare("A name.")
+    count: int | None = declare("A count.", default=None)
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = declare("A name.", check=lambda name: "is too short" if len(name) < 2 else None)
+    flag: bool = declare("A flag.", default=True)
+    colour: Colour = declare("A colour.", default=Colour.RED)
+    inner: Inner | None = declare("More.", default=None)
+
+
+@pytest.mark.parametrize(
+    ("values", "failures"),
+    [
+        ({"name": "ab"}, []),
+        ({}, [Failure("name", "is required")]),
+        ({"name": UNKNOWN, "flag": UNKNOWN, "inner": UNKNOWN}, []),
+        ({"name": "a"}, [Failure("name", "is too short")]),
+        ({"name": 5}, [Failure("name", "must be text, not a number; put it in quotes")]),
+        ({"name": "ab", "flag": "true"}, [Failure("flag", "must be true or false, not text")]),
+        ({"name": "ab", "colour": "green"}, [Failure("colour", "must be one of `red`, `blue`, not `green`")]),
+        ({"name": "ab", "inner": "x"}, [Failure("inner", "must be an object, not text")]),
+        ({"name": "ab", "inner": {"deepName": UNKNOWN, "count": 1.0}}, []),
+        (
+            {"name": "ab", "inner": {"count": 1.5}},
+            [Failure("inner.deepName", "is required"), Failure("inner.count", "must be a whole number, not a number")],
+        ),
+        ({"name": "ab", "nmae": "x"}, [Failure("nmae", "is not a property here; did you mean `name`?")]),
+        (
+            {"name": "ab", "zzz": 1},
+            [Failure("zzz", "is not a property here; the properties are colour, flag, inner, name")],
+        ),
+    ],
+)
+def test_validate_reports_everything_with_its_path(values, failures):
+    assert validate(Outer, values) == failures
+
+
+def test_build_and_dump_are_each_others_inverse():
+    values = {"name": "ab", "flag": False, "colour": "blue", "inner": {"deepName": "x", "count": 3}}
+    record = build(Outer, values)
+    assert record == Outer("ab", False, Colour.BLUE, Inner("x", 3))
+    assert dump(record) == values
+
+
+def test_defaults_fill_what_is_absent():
+    assert build(Outer, {"name": "ab", "flag": None}) == Outer("ab", True, Colour.RED, None)
+
+
+def test_a_record_is_not_made_from_unknown_values():
+    with pytest.raises(KeyError):
+        build(Outer, {"name": UNKNOWN})
+    assert not known({"name": "ab", "inner": {"deepName": UNKNOWN}})
+    assert known({"name": "ab", "list": [1, "x"]})
+
+
+def test_names_are_camel_case_outside():
+    assert [p.name for p in properties(Inner)] == ["deepName", "count"]
+    assert [p.required for p in properties(Inner)] == [True, False]

@@ -1,0 +1,40 @@
+"""No secret leaves in a text."""
+
+from __future__ import annotations
+
+import pytest
+from avma.redaction import Redactor
+
+KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
+
+
+@pytest.fixture
+def redact() -> Redactor:
+    redactor = Redactor()
+    redactor.learn(["s3cret", "s3cret-and-more", "abc", "", "quote'd\\pass", "two\nlines"])
+    return redactor
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nothing here", "nothing here"),
+        ("user:s3cret@host", "user:[secret]@host"),
+        ("s3cret-and-more and s3cret", "[secret] and [secret]"),
+        ("abc is too short to be told from a word", "abc is too short to be told from a word"),
+        ("ValueError('two\\nlines')", "ValueError('[secret]')"),
+        ("two\nlines", "[secret]"),
+        ("quote'd\\pass", "[secret]"),
+        (f"installing {KEY}.", "installing …VCH67."),
+        (KEY.lower(), "…vch67"),
+        (KEY.replace("-", "\u2013"), "…VCH67"),
+        (f"{KEY}, {KEY}", "…VCH67, …VCH67"),
+        ("f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e", "f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e"),
+    ],
+)
+def test_redaction(redact: Redactor, text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+def test_nothing_learnt_nothing_lost() -> None:
+    assert Redactor()("a text") == "a text"

@@ -1,0 +1,152 @@
+"""The committed schema: what it promises, and that it is what the declarations say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from avma.configuration import Configuration
+from avma.properties import Choice, properties
+from avma.resources import RESOURCES
+from avma.resources.resource import Resource
+from pulumi_resource_avma import __version__, schema, schema_file
+
+ROOT = Path(__file__).parents[2]
+COMMITTED: dict[str, Any] = json.loads((ROOT / "schema.json").read_text("utf-8"))
+
+SECRETS = {
+    "provider.password",
+    "avma:index:HostLicense.productKey",
+    "avma:index:VmActivation.productKey",
+    "avma:index:Connection.password",
+    "avma:index:Guest.password",
+    "avma:index:GuestDefaults.password",
+}
+"""What is secret today stays secret: this list only grows."""
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    """All input properties by owner and name."""
+    owners = {"provider": COMMITTED["provider"]["inputProperties"]}
+    owners |= {token: resource["inputProperties"] for token, resource in COMMITTED["resources"].items()}
+    owners |= {token: kind["properties"] for token, kind in COMMITTED["types"].items() if "properties" in kind}
+    for owner, entries in owners.items():
+        for name, entry in entries.items():
+            yield f"{owner}.{name}", entry
+
+
+def test_committed_is_what_is_generated() -> None:
+    assert (ROOT / "schema.json").read_text("utf-8") == schema.text(schema.generate(RESOURCES)), (
+        "run `python -m pulumi_resource_avma.schema > schema.json`"
+    )
+
+
+def test_committed_has_no_version_and_served_has() -> None:
+    assert "version" not in COMMITTED
+    assert json.loads(schema_file.text("1.2.3")) == {**COMMITTED, "version": "1.2.3"}
+
+
+def test_secrets_stay_secret() -> None:
+    assert {path for path, entry in described() if entry.get("secret")} >= SECRETS
+    for token in ("avma:index:HostLicense", "avma:index:VmActivation"):
+        assert COMMITTED["resources"][token]["properties"]["productKey"]["secret"]
+    assert COMMITTED["config"]["variables"]["password"]["secret"]
+
+
+@pytest.mark.parametrize("word", ["password", "key", "secret"])
+def test_what_sounds_secret_is(word: str) -> None:
+    public = {"partialproductkey"}
+    for path, entry in described():
+        name = path.rpartition(".")[2].lower()
+        assert word not in name or name in public or entry.get("secret"), path
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
+def test_replacing_properties_say_so(resource: Resource) -> None:
+    described_inputs = COMMITTED["resources"][f"avma:index:{resource.name}"]["inputProperties"]
+    replacing = {prop.name for prop in properties(resource.inputs) if prop.rule.replaces}
+    assert replacing == {name for name, entry in described_inputs.items() if entry.get("willReplaceOnChanges")}
+    assert replacing
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
+def test_inputs_are_outputs_as_well(resource: Resource) -> None:
+    described_resource = COMMITTED["resources"][f"avma:index:{resource.name}"]
+    assert set(described_resource["inputProperties"]) <= set(described_resource["properties"])
+    assert set(described_resource["requiredInputs"]) <= set(described_resource["required"])
+
+
+def test_everything_is_described() -> None:
+    undescribed = [path for path, entry in described() if not entry.get("description")]
+    undescribed += [token for token, entry in COMMITTED["resources"].items() if not entry["description"]]
+    undescribed += [
+        member["value"]
+        for kind in COMMITTED["types"].values()
+        for member in kind.get("enum", [])
+        if not member["description"]
+    ]
+    assert undescribed == []
+
+
+def test_choices_are_enums() -> None:
+    found = {
+        prop.type.__name__: [member.value for member in prop.type]
+        for record in (Configuration, *(resource.inputs for resource in RESOURCES))
+        for prop in properties(record)
+        if isinstance(prop.type, type) and issubclass(prop.type, Choice)
+    }
+    for name, values in found.items():
+        assert [member["value"] for member in COMMITTED["types"][f"avma:index:{name}"]["enum"]] == values
+
+
+def test_the_environment_is_described_and_never_filled_in_by_sdks() -> None:
+    variables = COMMITTED["config"]["variables"]
+    assert "`AVMA_PASSWORD`" in variables["password"]["description"]
+    assert not [name for name, entry in variables.items() if {"default", "defaultInfo"} & set(entry)]
+
+
+def test_nothing_is_promised_at_a_place_that_does_not_exist() -> None:
+    assert not {"homepage", "repository", "logoUrl", "pluginDownloadURL"} & set(COMMITTED)
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path) -> Iterator[list[str]]:
+    found = shutil.which("pulumi", path=os.pathsep.join([str(ROOT / ".cache" / "bin"), os.environ.get("PATH", "")]))
+    if found is None:
+        pytest.skip("no pulumi on PATH")
+    yield [found]
+
+
+def run(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PULUMI_HOME": str(home),
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.engine
+def test_the_real_pulumi_accepts_it(pulumi: list[str], tmp_path: Path) -> None:
+    checked = run([*pulumi, "schema", "check", str(ROOT / "schema.json")], tmp_path)
+    assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stderr
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_the_real_pulumi_gets_it_from_the_plugin(pulumi: list[str], tmp_path: Path) -> None:
+    import sys
+
+    plugin = tmp_path / "pulumi-resource-avma"
+    plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pulumi_resource_avma "$@"\n', "utf-8")
+    plugin.chmod(0o755)
+    got = run([*pulumi, "package", "get-schema", str(plugin)], tmp_path)
+    assert got.returncode == 0, got.stderr
+    assert json.loads(got.stdout) == {**COMMITTED, "version": __version__}

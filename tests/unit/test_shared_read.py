@@ -1,0 +1,138 @@
+import threading
+
+import pytest
+
+from avma import errors
+from avma.deadline import Cancellation, Deadline
+from avma.windows.shared_read import SharedRead
+
+
+class Source:
+    """Something that answers with the number of the read, when it is let."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.started = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.failures: list[Exception] = []
+
+    def read(self, deadline: Deadline) -> int:
+        self.reads += 1
+        number = self.reads
+        self.started.release()
+        assert self.go_on.acquire(timeout=5)
+        if self.failures:
+            raise self.failures.pop(0)
+        return number
+
+
+def ask(read: SharedRead[int], answers: list, deadline: Deadline | None = None) -> threading.Thread:
+    def run() -> None:
+        try:
+            answers.append(read(deadline or Deadline(5)))
+        except errors.AvmaError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def source():
+    return Source()
+
+
+@pytest.fixture
+def read(source):
+    return SharedRead(source.read, "read", "hv01")
+
+
+def wait_until_gathering(read):
+    deadline = Deadline(5)
+    while read._gathering is None:
+        deadline.wait(0.01, "wait", "test")
+
+
+class Held(Deadline):
+    """A deadline that holds the leader's wait until the others wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.waiting = threading.Event()
+        self.go_on = threading.Event()
+
+    def wait(self, timeout, tried, where):
+        assert self.go_on.wait(5)
+
+    def check(self, tried, where):
+        super().check(tried, where)
+        self.waiting.set()
+
+
+def test_questions_at_the_same_moment_share_one_read(source, read):
+    answers: list = []
+    leader, others = Held(), [Held() for _ in range(20)]
+    threads = [ask(read, answers, leader)]
+    wait_until_gathering(read)
+    threads += [ask(read, answers, deadline) for deadline in others]
+    assert all(deadline.waiting.wait(5) for deadline in others)
+    leader.go_on.set()
+    source.go_on.release()
+    for thread in threads:
+        thread.join()
+    assert answers == [1] * 21
+
+
+def test_who_asks_while_a_read_is_under_way_shares_the_next_one(source, read):
+    answers: list = []
+    first = ask(read, answers)
+    assert source.started.acquire(timeout=5)
+    others = [ask(read, answers) for _ in range(20)]
+    wait_until_gathering(read)
+    source.go_on.release()
+    first.join()
+    assert answers == [1]
+    source.go_on.release(2)
+    for thread in others:
+        thread.join()
+    assert min(answers[1:]) == 2
+    assert source.reads <= 3  # a thread that was started late needs a third
+
+
+def test_an_answer_is_never_older_than_the_question(source, read):
+    answers: list = []
+    for number in (1, 2, 3):
+        thread = ask(read, answers)
+        source.go_on.release()
+        thread.join()
+        assert answers[-1] == number
+
+
+def test_an_error_reaches_all_who_share_the_read(source, read):
+    source.failures = [errors.Unreachable("read", "hv01", "refused", "check")]
+    answers: list = []
+    thread = ask(read, answers)
+    source.go_on.release()
+    thread.join()
+    assert isinstance(answers[0], errors.Unreachable)
+
+
+def test_a_leader_whose_time_is_over_does_not_end_the_others(source, read):
+    answers: list = []
+    late: list = []
+    first = ask(read, answers)
+    assert source.started.acquire(timeout=5)
+    cancellation = Cancellation()
+    leader = ask(read, late, Deadline(60, cancellation))
+    wait_until_gathering(read)
+    follower = ask(read, answers)
+    cancellation.set()
+    leader.join()
+    assert isinstance(late[0], errors.Cancelled)
+    source.go_on.release()
+    source.go_on.release()
+    first.join()
+    follower.join()
+    assert answers[0] == 1
+    assert answers[1] == 2

@@ -1,0 +1,193 @@
+"""The quickstart, played from beginning to end: the real `pulumi` engine against a simulated Windows estate.
+
+It starts the estate of examples/quickstart, shows what each step does and checks that it did; it leaves nothing
+running and nothing behind. Exit code 0 says that the whole story is true.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workspace import ROOT, Workspace
+
+QUICKSTART = ROOT / "examples" / "quickstart"
+IMPORTING_PROGRAM = """
+name: second
+runtime: yaml
+resources:
+  existing:
+    type: avma:HostLicense
+    properties: {host: 127.42.0.11}
+"""
+
+
+def main() -> int:
+    """Play the story; return the exit code."""
+    began = time.monotonic()
+    estate = yaml.safe_load((QUICKSTART / "estate.yaml").read_text())
+    with simulated_estate(QUICKSTART / "estate.yaml") as simulator, tempfile.TemporaryDirectory() as folder:
+        say(f"A simulated estate is running: {', '.join(simulator.machines)}. It speaks WinRM with sealed NTLM.")
+        first = Workspace(Path(folder) / "first", (QUICKSTART / "Pulumi.yaml").read_text())
+        configure(first, estate, product_key=estate["keys"][0]["key"])
+        play(first, simulator)
+        second = Workspace(Path(folder) / "second", IMPORTING_PROGRAM)
+        configure(second, estate)
+        adopt(second)
+        destroy(first, simulator)
+    say(f"Done in {time.monotonic() - began:.0f} s. Nothing is left running, nothing is left behind.")
+    return 0
+
+
+def play(workspace: Workspace, simulator: Simulator) -> None:
+    """Preview, up, an empty preview, drift, refresh, repair."""
+    step("pulumi preview: what would happen. Nothing is touched.")
+    show(workspace.run("preview"))
+    expect(simulator.method_calls() == 0, "the preview called no method on any machine")
+
+    step("pulumi up: license the host, then activate its three VMs.")
+    simulator.reset_counts()
+    show(workspace.run("up", "--yes", "--skip-preview"))
+    show_counts(simulator)
+
+    step("pulumi preview again: the program and the machines agree.")
+    simulator.reset_counts()
+    show(workspace.run("preview", "--expect-no-changes"))
+    show(workspace.run("up", "--yes", "--expect-no-changes"))
+    expect(simulator.method_calls() == 0, "an up without changes called no method on any machine")
+
+    step("Behind Pulumi's back: somebody uninstalls the product key of app01.")
+    simulator.post("/machines/app01/uninstall-key")
+
+    step("pulumi refresh: finds exactly that.")
+    show(workspace.run("refresh", "--yes", "--diff", "--skip-preview"))
+    expect(workspace.preview_steps() == {"app01": "update"}, "app01, and nothing else, is to be repaired")
+
+    step("pulumi up: repairs it.")
+    show(workspace.run("up", "--yes", "--diff"))
+    expect(simulator.get("/machines/app01")["status"] == "Licensed", "Windows in app01 says that it is licensed")
+
+
+def adopt(workspace: Workspace) -> None:
+    """Import the licensed host into a second stack."""
+    step("pulumi import, in a second stack: a host that is licensed already is adopted. Nothing is spent.")
+    show(workspace.run("import", "avma:index:HostLicense", "existing", "127.42.0.11", "--yes", "--protect=false"))
+    show(workspace.run("preview", "--expect-no-changes"))
+
+
+def destroy(workspace: Workspace, simulator: Simulator) -> None:
+    """Destroy the first stack; the machines stay licensed."""
+    step("pulumi destroy: by default resources are forgotten, and the machines stay licensed.")
+    show(workspace.run("destroy", "--yes"))
+    expect(workspace.export()["deployment"].get("resources", []) == [], "the stack is empty")
+    expect(simulator.get("/machines/web01")["status"] == "Licensed", "web01 is still licensed")
+
+
+def configure(workspace: Workspace, estate: dict[str, Any], product_key: str = "") -> None:
+    """Make a stack that knows how to log on to the estate."""
+    host = estate["hosts"][0]
+    guest = host["vms"][0]
+    workspace.new_stack(
+        "dev",
+        config={
+            "avma:https": "false",
+            "avma:username": host["username"],
+            "avma:guest.https": "false",
+            "avma:guest.username": guest["username"],
+        },
+        secrets={
+            "avma:password": host["password"],
+            "avma:guest.password": guest["password"],
+            **({"productKey": product_key} if product_key else {}),
+        },
+    )
+
+
+class Simulator:
+    """A running `avma simulate`, through its control endpoint."""
+
+    def __init__(self, announcement: dict[str, Any]) -> None:
+        self.machines = [machine["name"] for machine in announcement["machines"]]
+        self._control = announcement["control"]
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Ask the control endpoint."""
+        with urllib.request.urlopen(self._control + path, timeout=10) as answer:  # noqa: S310 - our own loopback URL
+            result: dict[str, Any] = json.load(answer)
+        return result
+
+    def post(self, path: str) -> None:
+        """Change the world behind Pulumi's back."""
+        request = urllib.request.Request(self._control + path, data=b"{}", method="POST")  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - likewise
+            pass
+
+    def reset_counts(self) -> None:
+        """Begin to count requests anew."""
+        self.post("/counts/reset")
+
+    def method_calls(self) -> int:
+        """Return how many WMI methods were called on all machines since counting began."""
+        operations = [machine["operations"] for machine in self.get("/counts").values()]
+        return sum(count for o in operations for name, count in o.items() if name.startswith("Invoke "))
+
+
+@contextmanager
+def simulated_estate(file: Path) -> Iterator[Simulator]:
+    """Serve an estate file for as long as the context lasts."""
+    avma = Path(sys.executable).parent / "avma"
+    process = subprocess.Popen([avma, "simulate", file, "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise SystemExit(process.wait())
+        yield Simulator(json.loads(line))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+
+
+def show_counts(simulator: Simulator) -> None:
+    """Say what the machines were asked."""
+    for name, counts in simulator.get("/counts").items():
+        asked = counts["requests"] - counts["handshakes"]
+        print(f"  {name}: {counts['handshakes']} requests to log on, {asked} to read, license and verify")
+        expect(counts["shells"] == counts["processes"] == 0, f"no shell and no process was started on {name}")
+
+
+def step(text: str) -> None:
+    """Announce a step."""
+    print(f"\n== {text}\n", flush=True)
+
+
+def say(text: str) -> None:
+    """Tell something."""
+    print(f"\n{text}", flush=True)
+
+
+def show(done: subprocess.CompletedProcess[str]) -> None:
+    """Show what pulumi printed."""
+    lines = (line for line in done.stdout.splitlines() if line.strip())
+    print("\n".join(f"  {line}" for line in lines), flush=True)
+
+
+def expect(true: bool, what: str) -> None:
+    """Say that something is so, or end the demo because it is not."""
+    if not true:
+        raise SystemExit(f"the demo failed: it is not so that {what}")
+    print(f"  (checked: {what})", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

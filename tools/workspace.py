@@ -1,0 +1,100 @@
+"""A private Pulumi workspace: a home, a state and a plugin of its own, in one temporary folder.
+
+The demo and the end-to-end tests run the real `pulumi` in it; nothing of the user's own Pulumi is read or written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = Path(sys.executable).parent / "pulumi-resource-avma"
+
+
+def version() -> str:
+    """Return the plugin's version."""
+    from pulumi_resource_avma import __version__
+
+    return __version__
+
+
+class Workspace:
+    """One project in a folder of its own; `run` starts the CLI there."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.project = folder / "project"
+        self.project.mkdir(parents=True)
+        (self.project / "Pulumi.yaml").write_text(program)
+        (folder / "state").mkdir()
+        binaries = subprocess.run([ROOT / "tools" / "pulumi-cli"], check=True, capture_output=True, text=True)
+        self._pulumi = Path(binaries.stdout.strip()) / "pulumi"
+        self.environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PULUMI_", "AVMA_", "HYPERV_"))
+            },
+            "PATH": f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "only for this folder",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+            "NO_COLOR": "1",
+        }
+        self.run("plugin", "install", "resource", "avma", version(), "--file", str(PLUGIN))
+
+    def run(
+        self, *arguments: str, text: str | None = None, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` with these arguments and return what it printed, output and errors in one.
+
+        Raises:
+            CalledProcessError: it failed, and `check` was asked for.
+        """
+        done = subprocess.run(
+            [self._pulumi, *arguments, "--non-interactive", "--color=never"],
+            cwd=self.project,
+            env={**self.environment, **environment},
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            sys.stderr.write(done.stdout)
+            done.check_returncode()
+        return done
+
+    def new_stack(self, name: str, config: dict[str, str], secrets: dict[str, str]) -> None:
+        """Make a stack and set its configuration; secrets go in on standard input, not on a command line."""
+        self.run("stack", "init", name)
+        for key, value in config.items():
+            self.run("config", "set", "--path", key, value)
+        for key, value in secrets.items():
+            self.run("config", "set", "--path", "--secret", key, text=value)
+
+    def export(self) -> dict[str, Any]:
+        """Return the state of the selected stack, as it is stored."""
+        state: dict[str, Any] = json.loads(self.run("stack", "export").stdout)
+        return state
+
+    def preview_steps(self, *arguments: str) -> dict[str, str]:
+        """Return what a preview would do, by resource name; "same" and the stack itself left out."""
+        preview = json.loads(self.run("preview", "--json", *arguments).stdout)
+        steps = {step["urn"].rpartition("::")[2]: step["op"] for step in preview["steps"]}
+        return {name: op for name, op in steps.items() if op != "same" and "-" not in name}
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.project.parent, ignore_errors=True)
