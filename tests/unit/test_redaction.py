@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from avma.redaction import Redactor
 
 KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"

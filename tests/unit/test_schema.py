@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from avma.configuration import Configuration
 from avma.properties import Choice, properties
 from avma.resources import RESOURCES
@@ -116,11 +118,11 @@ def test_nothing_is_promised_at_a_place_that_does_not_exist() -> None:
 
 
 @pytest.fixture
-def pulumi(tmp_path: Path) -> Iterator[list[str]]:
+def pulumi() -> str:
     found = shutil.which("pulumi", path=os.pathsep.join([str(ROOT / ".cache" / "bin"), os.environ.get("PATH", "")]))
     if found is None:
         pytest.skip("no pulumi on PATH")
-    yield [found]
+    return found
 
 
 def run(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
@@ -134,19 +136,17 @@ def run(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.engine
-def test_the_real_pulumi_accepts_it(pulumi: list[str], tmp_path: Path) -> None:
-    checked = run([*pulumi, "schema", "check", str(ROOT / "schema.json")], tmp_path)
+def test_the_real_pulumi_accepts_it(pulumi: str, tmp_path: Path) -> None:
+    checked = run([pulumi, "schema", "check", str(ROOT / "schema.json")], tmp_path)
     assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stderr
 
 
 @pytest.mark.engine
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
-def test_the_real_pulumi_gets_it_from_the_plugin(pulumi: list[str], tmp_path: Path) -> None:
-    import sys
-
+def test_the_real_pulumi_gets_it_from_the_plugin(pulumi: str, tmp_path: Path) -> None:
     plugin = tmp_path / "pulumi-resource-avma"
     plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pulumi_resource_avma "$@"\n', "utf-8")
     plugin.chmod(0o755)
-    got = run([*pulumi, "package", "get-schema", str(plugin)], tmp_path)
+    got = run([pulumi, "package", "get-schema", str(plugin)], tmp_path)
     assert got.returncode == 0, got.stderr
     assert json.loads(got.stdout) == {**COMMITTED, "version": __version__}

@@ -6,19 +6,21 @@ All resources on a machine go through the same `Machine`, so their reads meet an
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from avma.connection import Connection
 from avma.windows import hyperv, licensing
 from avma.windows.shared_read import SharedRead
 from avma.wsman.cim import Cim
+from avma.wsman.pipe import Pipe, WinrmPipe
 
 
 class Machine:
     """A Windows machine: its WMI, and the questions to it that are shared."""
 
-    def __init__(self, connection: Connection, limit: int) -> None:
-        self.cim = cim = Cim(connection, limit)
+    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
+        self.cim = cim = Cim(connection, limit, new_pipe)
         self.licensing = SharedRead(partial(licensing.read, cim), "read the licence", cim.where)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
@@ -39,8 +41,9 @@ class Machine:
 class Machines:
     """All machines of a process, each made when it is first needed. Safe to use from several threads."""
 
-    def __init__(self, max_concurrency: int) -> None:
+    def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
+        self._new_pipe = new_pipe
         self._lock = threading.Lock()
         self._machines: dict[Connection, Machine] = {}
 
@@ -48,7 +51,7 @@ class Machines:
         """Return the machine of that connection."""
         with self._lock:
             if connection not in self._machines:
-                self._machines[connection] = Machine(connection, self._limit)
+                self._machines[connection] = Machine(connection, self._limit, self._new_pipe)
             return self._machines[connection]
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.wsman import envelope, faults
 from avma.wsman.instance import BadValue, Instance
-from avma.wsman.pipe import Pipe, WinrmPipe
+from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _POLL = 0.1
 class Cim:
     """The WMI of one machine."""
 
-    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
+    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
         self.connection = connection
         self._new_pipe = new_pipe
         self._slots = threading.BoundedSemaphore(limit)

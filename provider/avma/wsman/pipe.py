@@ -23,6 +23,8 @@ from avma.deadline import Deadline
 
 _ANSWER_MARGIN = 10.0
 """Seconds that an answer may come after the operation's own timeout, for the way there and back."""
+_LAST_CHANCE = 1.0
+"""Seconds that an answer may come after the deadline."""
 _SEALING_FAILED = 400
 _SOAP_FAULT = 500
 
@@ -77,7 +79,7 @@ class WinrmPipe:
         self._transport = transport
         left = deadline.remaining()
         connect = max(0.1, min(self._connection.connect_timeout, left))
-        read = max(0.1, min(self._connection.operation_timeout + _ANSWER_MARGIN, left + _ANSWER_MARGIN))
+        read = min(self._connection.operation_timeout + _ANSWER_MARGIN, left + _LAST_CHANCE)
         # requests takes a pair, connect and read; pywinrm hands it through, and declares a number
         cast(Any, transport).read_timeout_sec = (connect, read)
         try:

@@ -1,0 +1,51 @@
+"""The core against a simulated estate, over real sockets: what the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from avma.configuration import Configuration, GuestDefaults
+from avma.windows.machine import Machines
+from avma_simulator import EstateServer, load_estate, running
+from core.runner import ADMINISTRATOR, ESTATE, HOST_KEY, OTHER_KEY, PASSWORD, Runner
+
+
+@pytest.fixture
+def estate(tmp_path) -> Iterator[EstateServer]:
+    file = tmp_path / "estate.yaml"
+    file.write_text(ESTATE)
+    with running(load_estate(file)) as server:
+        yield server
+
+
+@pytest.fixture
+def configuration() -> Configuration:
+    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD)
+    return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
+
+
+@pytest.fixture
+def new_runner(configuration) -> Iterator[Callable[..., Runner]]:
+    """Return a maker of runners, each with machines of its own; arguments go to `Machines`."""
+    made: list[Runner] = []
+
+    def make(*arguments: object, **keywords: object) -> Runner:
+        made.append(Runner(configuration, Machines(4, *arguments, **keywords)))
+        return made[-1]
+
+    yield make
+    for runner in made:
+        runner.machines.close()
+
+
+@pytest.fixture
+def run(new_runner) -> Runner:
+    return new_runner()
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_told(run) -> Iterator[None]:
+    yield
+    assert not any(secret in text for text in run.told for secret in (HOST_KEY, OTHER_KEY, PASSWORD))

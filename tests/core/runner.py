@@ -1,0 +1,87 @@
+"""The estate that the tests of the core run against, and the lifecycle as a front end would run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from avma.configuration import Configuration
+from avma.deadline import Cancellation, Deadline
+from avma.properties import dump
+from avma.resources.host_license import HostLicense
+from avma.resources.resource import Operation, Result, Stored
+from avma.resources.vm_activation import VmActivation
+from avma.windows.machine import Machines
+
+HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
+OTHER_KEY = "GFDCB-NMKJH-VTRQP-32YXW-98764"
+WRONG_VERSION_KEY = "BCDFG-HJKMP-PQRTV-WXY23-4678N"
+WRONG_EDITION_KEY = "BCDFG-HJKMP-PQRTN-WXY23-46787"
+ADMINISTRATOR = "Administrator"
+PASSWORD = "Correct-Horse-7"
+
+ESTATE = f"""
+keys:
+  - {{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 2}}
+  - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter}}
+  - {{key: {WRONG_VERSION_KEY}, channel: MAK, version: "2019", edition: Datacenter}}
+  - {{key: {WRONG_EDITION_KEY}, channel: MAK, version: "2022", edition: Standard}}
+hosts:
+  - name: hv01
+    version: "2022"
+    edition: Datacenter
+    address: 127.43.0.11
+    http: {{port: 5985}}
+    username: {ADMINISTRATOR}
+    password: {PASSWORD}
+    vms:
+      - {{name: web01, version: "2022", edition: Standard, address: 127.43.0.21, http: {{port: 5985}},
+          username: {ADMINISTRATOR}, password: {PASSWORD}}}
+      - {{name: new01, version: "2025", edition: Standard, address: 127.43.0.22, http: {{port: 5985}},
+          username: {ADMINISTRATOR}, password: {PASSWORD}}}
+      - {{name: eval01, version: "2019", edition: Standard, evaluation: true, address: 127.43.0.23,
+          http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+      - {{name: twin, id: 8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11, version: "2019", edition: Standard,
+          address: 127.43.0.24, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+      - {{name: twin, id: 8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12, version: "2019", edition: Standard}}
+      - {{name: azure01, version: "2022", edition: Datacenter Azure Edition, address: 127.43.0.25,
+          http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: standard, version: "2022", edition: Standard, address: 127.43.0.12, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: evaluation, version: "2022", edition: Datacenter, evaluation: true, address: 127.43.0.13,
+      http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: licensed, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, address: 127.43.0.14,
+      http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: keyless, version: "2022", edition: Datacenter, license: none, address: 127.43.0.15,
+      http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+"""
+HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (f"127.43.0.{n}" for n in range(11, 16))
+
+
+@dataclass
+class Runner:
+    """Runs the lifecycle of both resources as a front end would, and keeps what the user is told."""
+
+    configuration: Configuration
+    machines: Machines
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    told: list[str] = field(default_factory=list)
+    host = HostLicense()
+    vm = VmActivation()
+
+    def operation(self, seconds: float = 30) -> Operation:
+        deadline = Deadline(seconds, self.cancellation)
+        return Operation(self.configuration, self.machines, deadline, self.told.append, self.told.append)
+
+    def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:
+        wanted = {"host": host, **({"productKey": key} if key else {}), **inputs}
+        assert self.host.check(wanted) == []
+        return self.host.create(wanted, self.operation())
+
+    def activate(self, vm: str = "web01", host: str = HV01, **inputs: object) -> Result:
+        wanted = {"host": host, "vmName": vm, **inputs}
+        assert self.vm.check(wanted) == []
+        return self.vm.create(wanted, self.operation())
+
+
+def stored(result: Result) -> Stored:
+    return Stored(result.inputs, {**result.inputs, **dump(result.outputs)})

@@ -1,0 +1,171 @@
+"""Reaching a machine: each way in which it fails ends in one sentence, and a connection that breaks is mended."""
+
+import socket
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.connection import Auth, resolve
+from avma.deadline import Deadline
+from avma.windows import licensing
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from avma_simulator import load_estate, running
+from core.runner import ADMINISTRATOR, HV01, PASSWORD
+
+TLS_ESTATE = f"""
+hosts:
+  - {{name: trusted, version: "2022", edition: Datacenter, address: 127.43.1.1, https: {{port: 5986}},
+      logons: [ntlm, basic], username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: selfsigned, version: "2022", edition: Datacenter, address: 127.43.1.2,
+      https: {{port: 5986, certificate: selfSigned}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: expired, version: "2022", edition: Datacenter, address: 127.43.1.3,
+      https: {{port: 5986, certificate: expired}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: wrongname, version: "2022", edition: Datacenter, address: 127.43.1.4,
+      https: {{port: 5986, certificate: wrongName}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: plain, version: "2022", edition: Datacenter, address: 127.43.1.5, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: norights, version: "2022", edition: Datacenter, address: 127.43.1.6, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD}, rights: none}}
+"""
+
+
+@pytest.fixture
+def tls(tmp_path):
+    file = tmp_path / "tls.yaml"
+    file.write_text(TLS_ESTATE)
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def read(address: str, settings: Configuration, seconds: float = 20) -> licensing.Licensing:
+    with closing(Cim(resolve(address, settings), 2, WinrmPipe)) as cim:
+        return licensing.read(cim, Deadline(seconds))
+
+
+def settings(**values: object) -> Configuration:
+    return replace(Configuration(username=ADMINISTRATOR, password=PASSWORD), **values)
+
+
+@pytest.mark.parametrize("auth", list(Auth))
+def test_https_with_a_certificate_of_a_given_authority(tls, auth):
+    assert read("127.43.1.1", settings(auth=auth, ca_cert=tls.ca_certificate)).system.version == "2022"
+
+
+def test_https_without_checking_the_certificate(tls):
+    assert read("127.43.1.2", settings(insecure=True)).system.version == "2022"
+
+
+@pytest.mark.parametrize(
+    ("address", "values", "error", "answer", "remedy"),
+    [
+        ("127.43.1.2", {}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
+        ("127.43.1.3", {"ca": True}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
+        ("127.43.1.4", {"ca": True}, errors.CertificateNotTrusted, "is for another name", "connect by a name"),
+        ("127.43.1.5", {"port": 5985}, errors.Unreachable, "does not speak TLS", "set `https: false`"),
+        ("127.43.1.5", {"https": False, "password": "wrong-one"}, errors.LogonRefused,
+         "the logon of Administrator was refused (401)", "check user name and password"),
+        ("127.43.1.5", {"https": False, "port": 1}, errors.Unreachable, "nothing listens on that port",
+         "winrm quickconfig"),
+        ("no-such-host.invalid", {}, errors.Unreachable, "cannot be resolved", "give the machine's address"),
+        ("127.43.1.6", {"https": False}, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
+        ("127.43.1.2", {"insecure": True, "auth": Auth.BASIC}, errors.LogonRefused,
+         "does not offer `basic`, only Negotiate", "set `auth`"),
+    ],
+)  # fmt: skip
+def test_each_failure_says_where_what_came_back_and_what_to_do(tls, address, values, error, answer, remedy):
+    if values.pop("ca", False):
+        values = {**values, "ca_cert": tls.ca_certificate}
+    with pytest.raises(error) as caught:
+        read(address, settings(**values))
+    text = str(caught.value)
+    assert text.startswith("could not read the licensing service on ")
+    assert address in caught.value.where
+    assert answer in caught.value.answer
+    assert remedy in caught.value.remedy
+    assert PASSWORD not in text
+    assert "wrong-one" not in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\n\r\n<html/>login",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_service_that_is_not_winrm_gives_a_named_error(answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+        thread = threading.Thread(target=serve, args=(server, answer, stop))
+        thread.start()
+        try:
+            with pytest.raises(errors.AvmaError) as caught:
+                read("127.0.0.1", settings(https=False, port=server.getsockname()[1]))
+            assert caught.value.remedy
+        finally:
+            stop.set()
+            thread.join()
+
+
+def serve(server: socket.socket, answer: bytes, stop: threading.Event) -> None:
+    server.settimeout(0.05)
+    while not stop.is_set():
+        try:
+            client, _ = server.accept()
+        except TimeoutError:
+            continue
+        with client:
+            client.settimeout(0.5)
+            try:
+                client.recv(65536)
+                client.sendall(answer)
+            except OSError:
+                continue
+
+
+def test_silence_ends_with_the_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        silent = settings(https=False, port=port, operation_timeout="1s", connect_timeout="1s")
+        with pytest.raises((errors.AnswerLost, errors.TimedOut)):
+            read("127.0.0.1", silent, seconds=0.5)
+
+
+def test_dropped_connections_are_made_anew(estate, configuration):
+    with closing(Cim(resolve(HV01, configuration), 2, WinrmPipe)) as cim:
+        for _ in range(4):
+            assert licensing.read(cim, Deadline(20)).system.version == "2022"
+            estate.drop_connections("hv01")
+    assert estate.counts()["hv01"]["connections"] >= 4
+
+
+def test_threads_do_not_share_a_connection(estate, configuration):
+    answers: list[object] = []
+    with closing(Cim(resolve(HV01, configuration), 3, WinrmPipe)) as cim:
+
+        def work() -> None:
+            answers.extend(licensing.read(cim, Deadline(20)).system.version for _ in range(5))
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == ["2022"] * 30
+    assert estate.counts()["hv01"]["connections"] <= 3
+
+
+def test_proxy_settings_of_the_environment_are_not_used(estate, configuration, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert read(HV01, configuration).system.version == "2022"

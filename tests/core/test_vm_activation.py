@@ -1,0 +1,167 @@
+"""VmActivation against a simulated estate."""
+
+import pytest
+
+from avma import errors, keys
+from avma.keys import KeyKind
+from avma.resources.vm_activation import VmActivationOutputs
+from avma.windows.licensing import LicenseChannel, LicenseStatus
+from core.runner import HV01, OTHER_KEY, PASSWORD, stored
+
+TWIN = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
+
+
+@pytest.fixture
+def licensed(estate, run):
+    run.license(HV01, OTHER_KEY)
+    estate.reset_counts()
+    return estate
+
+
+def test_a_guest_is_activated_by_its_host_and_verified(licensed, run):
+    result = run.activate()
+    vm_id = result.outputs.vm_id
+    assert result.identifier == f"{HV01}/{vm_id}"
+    assert result.outputs == VmActivationOutputs(
+        vm_id=vm_id,
+        vm_name="web01",
+        guest_version="2022",
+        guest_edition="Standard",
+        license_status=LicenseStatus.LICENSED,
+        license_channel=LicenseChannel.AVMA,
+        partial_product_key="78VHK",
+        activated_by_host="HV01",
+    )
+    assert licensed.machine("web01")["channel"] == "VIRTUAL_MACHINE_ACTIVATION"
+
+
+def test_activating_a_guest_costs_few_requests_and_no_process(licensed, run):
+    run.activate()
+    counts = licensed.counts()
+    assert counts["web01"]["requests"] - counts["web01"]["handshakes"] <= 6
+    assert all(machine["shells"] == machine["processes"] == 0 for machine in counts.values())
+
+
+def test_a_second_time_calls_no_method(licensed, run):
+    first = run.activate()
+    licensed.reset_counts()
+    assert run.activate().outputs == first.outputs
+    operations = [op for machine in licensed.counts().values() for op in machine["operations"]]
+    assert not [op for op in operations if op.startswith("Invoke")]
+
+
+def test_a_vm_is_found_by_its_id(licensed, run):
+    wanted = {"host": HV01, "vmId": TWIN.upper()}
+    assert run.vm.create(wanted, run.operation()).outputs.vm_name == "twin"
+
+
+def test_a_guest_with_another_kind_of_key_comes_to_avma(licensed, run):
+    kms = keys.find(KeyKind.KMS_CLIENT, "2022", "Standard")
+    licensed.install_key("web01", kms.key)
+    licensed.set_license("web01", "Licensed")
+    result = run.activate()
+    assert result.outputs.license_channel is LicenseChannel.AVMA
+
+
+@pytest.mark.parametrize(
+    ("vm", "error", "text"),
+    [
+        ("new01", errors.Refused, "runs Windows Server 2025 Standard and its host Windows Server 2022 Datacenter"),
+        ("eval01", errors.Refused, "evaluation .*convert it"),
+        ("azure01", errors.Refused, "only Azure and Azure Local hosts activate"),
+        ("twin", errors.Refused, f"2 VMs are named twin: {TWIN}, .*vmId"),
+        ("absent", errors.NotFound, "there is no VM absent"),
+    ],
+)
+def test_what_cannot_be_activated_is_refused_before_anything_is_changed(licensed, run, vm, error, text):
+    with pytest.raises(error, match=text):
+        run.activate(vm)
+    operations = [op for machine in licensed.counts().values() for op in machine["operations"]]
+    assert not [op for op in operations if op.startswith("Invoke")]
+
+
+def test_a_host_without_a_licence_is_named(estate, run):
+    with pytest.raises(errors.Refused, match=r"the host cannot, because its licence status is OOBGrace .*HostLicense"):
+        run.activate()
+
+
+def test_a_vm_that_is_off_is_named(licensed, run):
+    licensed.power("web01", "off")
+    with pytest.raises(errors.Refused, match="the VM web01 is not running; start it"):
+        run.activate()
+
+
+def test_a_key_for_another_guest_is_refused(licensed, run):
+    other = keys.find(KeyKind.AVMA, "2019", "Standard")
+    with pytest.raises(errors.Refused, match="the declared key is for Windows Server 2019 Standard"):
+        run.activate(productKey=other.key)
+
+
+def test_without_data_exchange_the_address_is_asked_for(licensed, run):
+    licensed.data_exchange("web01", False)
+    with pytest.raises(errors.Refused, match=r"tells no address .*guest\.address"):
+        run.activate()
+
+
+def test_a_wrong_guest_password_is_told_for_the_guest(licensed, run):
+    with pytest.raises(errors.LogonRefused, match=r"on web01 \(127\.43\.0\.21:5985\): the logon of Administrator"):
+        run.activate(guest={"password": PASSWORD + "x"})
+
+
+def test_drift_is_read_and_repaired(licensed, run):
+    first = run.activate()
+    licensed.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    now = run.vm.read(first.identifier, stored(first), run.operation())
+    assert now is not None
+    changes = run.vm.diff(stored(now), first.inputs)
+    assert {change.path for change in changes} == {"licenseStatus", "licenseChannel", "partialProductKey"}
+    repaired = run.vm.update(first.identifier, stored(now), first.inputs, run.operation())
+    assert repaired.outputs == first.outputs
+
+
+def test_a_vm_that_is_off_keeps_its_stored_state(licensed, run):
+    first = run.activate()
+    licensed.power("web01", "off")
+    now = run.vm.read(first.identifier, stored(first), run.operation())
+    assert now is not None
+    assert now.outputs == first.outputs
+    assert "was not read" in run.told[-1]
+
+
+def test_a_vm_is_gone_only_when_its_host_says_so(licensed, run, new_runner):
+    first = run.activate()
+    licensed.move("web01", "licensed")
+    assert run.vm.read(first.identifier, stored(first), run.operation()) is None
+    unreachable = stored(first)
+    unreachable.inputs["connection"] = {"port": 1}
+    with pytest.raises(errors.Unreachable):
+        run.vm.read(first.identifier, unreachable, run.operation())
+
+
+@pytest.mark.parametrize("name", ["web01", "WEB01"])
+def test_import_by_host_and_vm(licensed, run, name):
+    created = run.activate()
+    result = run.vm.read(f"{HV01}/{name}", None, run.operation())
+    assert result is not None
+    assert (result.identifier, result.outputs) == (created.identifier, created.outputs)
+    assert run.vm.check(result.inputs) == []
+    assert run.vm.diff(stored(result), result.inputs) == []
+
+
+def test_import_of_what_is_not_there(licensed, run):
+    assert run.vm.read(f"{HV01}/absent", None, run.operation()) is None
+    with pytest.raises(errors.InvalidInput, match="is not of the form host/vmName"):
+        run.vm.read("web01", None, run.operation())
+
+
+def test_delete_forgets_by_default_and_uninstalls_on_request(licensed, run):
+    kept = run.activate()
+    licensed.reset_counts()
+    run.vm.delete(kept.identifier, stored(kept), run.operation())
+    assert licensed.counts()["web01"]["requests"] == 0
+    result = run.activate(onDelete="uninstallKey")
+    run.vm.delete(result.identifier, stored(result), run.operation())
+    assert licensed.machine("web01")["status"] != "Licensed"
+    run.vm.delete(result.identifier, stored(result), run.operation())
+    licensed.move("web01", "licensed")
+    run.vm.delete(result.identifier, stored(result), run.operation())
