@@ -1,0 +1,106 @@
+"""`avma simulate`: serve a simulated Windows estate until stopped.
+
+The module knows the command's options and how to show an estate. What is heavy is imported when the command runs, so
+that help is instant and the rest of the command line works without the simulator's packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from avma_simulator import Ready
+
+_MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource-avma[simulator]'"
+_CANNOT_SERVE, _BAD_FILE = 1, 2
+
+
+def simulate(
+    file: Annotated[Path, typer.Argument(help="The estate: a YAML file of hosts, VMs and product keys.")],
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write the addresses, as JSON, to this file once every listener is open.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the addresses as one line of JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Serve a simulated Windows estate over WinRM on loopback, until Ctrl+C.
+
+    Every host and VM of the file that has an account gets its own address,
+    with real NTLM or Basic logon, and answers WMI as Windows does. An estate:
+
+      hosts:
+      - name: hv01
+        version: "2025"
+        edition: Datacenter
+        username: Administrator
+        password: Pa55w.rd
+        vms:
+        - {name: web01, version: "2022", edition: Standard,
+           username: Administrator, password: Pa55w.rd}
+
+    Change the world behind a client's back through the control URL:
+
+      curl CONTROL/machines/hv01
+      curl -d '{"status": "Notification"}' CONTROL/machines/hv01/set-license
+      curl -d '{"state": "off"}' CONTROL/machines/web01/power
+      curl CONTROL/counts
+
+    Every mistake in the file is reported with its line. Nothing is served
+    beyond this computer.
+    """
+    try:
+        from avma_simulator import CannotListen, FileError, load_estate, serve
+    except ImportError as error:
+        _fail(_MISSING.format(error.name), _CANNOT_SERVE)
+    try:
+        estate = load_estate(file)
+        serve(estate, lambda ready, machines: _announce(ready, machines, ready_file, as_json))
+    except FileError as error:
+        _fail(str(error), _BAD_FILE)
+    except CannotListen as error:
+        _fail(str(error), _CANNOT_SERVE)
+
+
+def _announce(ready: Ready, machines: list[dict[str, Any]], ready_file: Path | None, as_json: bool) -> None:
+    summary = json.dumps(
+        {"machines": machines, "control": ready.control_url, "caCertificate": str(ready.ca_certificate)}
+    )
+    if as_json:
+        typer.echo(summary)
+    else:
+        _print_table(ready, machines)
+    if ready_file is not None:
+        _write_at_once(ready_file, summary)
+
+
+def _print_table(ready: Ready, machines: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Machine", "Runs on", "WinRM", box=None, pad_edge=False)
+    for machine in machines:
+        addresses = "\n".join(machine["urls"]) or "not reachable: no account"
+        table.add_row(machine["name"], machine.get("host", ""), addresses)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"\nControl         {ready.control_url}", highlight=False)
+    console.print(f"CA certificate  {ready.ca_certificate}", highlight=False)
+    console.print("\nServing. Stop with Ctrl+C.", highlight=False)
+
+
+def _write_at_once(path: Path, text: str) -> None:
+    """Write a file so that whoever waits for it never reads a part of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(f"{text}\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,59 @@
+"""CIM classes and instances: names, keys, typed properties, and their values.
+
+The module knows the form of the data and neither what the classes mean nor how they travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+Value = str | bool | int | datetime | tuple[str, ...] | None
+
+_TYPES: dict[str, type] = {
+    "string": str,
+    "boolean": bool,
+    "uint16": int,
+    "uint32": int,
+    "uint64": int,
+    "datetime": datetime,
+    "strings": tuple,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CimClass:
+    """A class: its namespace such as `root/cimv2`, its name, its keys, and the types of its properties."""
+
+    namespace: str
+    name: str
+    keys: tuple[str, ...]
+    properties: Mapping[str, type]
+
+    def property_name(self, name: str) -> str | None:
+        """Return a property's name as declared, for a name in any case."""
+        return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
+
+
+def declare(namespace: str, name: str, keys: str, **properties: str) -> CimClass:
+    """Declare a class, with the properties' names under each CIM type; `strings` is an array of string."""
+    typed = {name: _TYPES[cim_type] for cim_type, names in properties.items() for name in names.split()}
+    return CimClass(namespace, name, tuple(keys.split()), dict(sorted(typed.items())))
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance; what has no value is null."""
+
+    cim_class: CimClass
+    values: Mapping[str, Value]
+
+    def get(self, name: str) -> Value:
+        """Return the value of a declared property."""
+        return self.values.get(name)
+
+    def matches(self, selectors: Mapping[str, str]) -> bool:
+        """Say whether the instance has the keys that the selectors name."""
+        given = {name.lower(): value.lower() for name, value in selectors.items()}
+        return given == {key.lower(): str(self.get(key)).lower() for key in self.cim_class.keys}

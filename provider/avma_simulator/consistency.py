@@ -1,0 +1,110 @@
+"""The checks between the fields of an estate: what is well formed but cannot exist.
+
+The module knows the declared estate and reports; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from avma import keys
+from avma_simulator.source import Location, dotted
+from avma_simulator.windows import EDITIONS
+
+if TYPE_CHECKING:
+    from avma_simulator.estate import Estate, Host, Vm
+
+Finding = tuple[Location, str]
+
+
+def mistakes(estate: Estate) -> list[Finding]:
+    """Return everything that cannot be, with its place."""
+    found: list[Finding] = []
+    for location, machine in estate.machines():
+        found += _editions(location, machine)
+        found += _license(estate, location, machine)
+        found += _reachability(location, machine)
+    for index, key in enumerate(estate.keys):
+        found += _edition((*("keys", index), "edition"), key.version, key.edition)
+    found += _repeated(_key_places(estate), "is declared twice")
+    found += _repeated(_host_names(estate), "is the name of another host")
+    found += _repeated(_vm_ids(estate), "is the id of another VM")
+    found += _repeated(_ports(estate), "is also the port of another listener on that address")
+    return found
+
+
+def _editions(location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    yield from _edition((*location, "edition"), machine.version, machine.edition)
+    if machine.evaluation and EDITIONS[machine.edition].evaluation_sku is None:
+        yield (*location, "evaluation"), f"there is no evaluation of {machine.edition}"
+
+
+def _edition(location: Location, version: str, edition: str) -> Iterator[Finding]:
+    if version not in EDITIONS[edition].versions:
+        yield location, f"Windows Server {version} has no edition {edition}"
+
+
+def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    declared = machine.license
+    if declared is None or declared.key is None:
+        return
+    known: dict[str, tuple[str, str]] = {key.key: (key.version, key.edition) for key in estate.keys}
+    published = keys.published(declared.key)
+    if published is not None:
+        known[declared.key] = (published.version, published.edition)
+    place = (*location, "license", "key")
+    if declared.key not in known:
+        yield place, "is neither one of `keys` nor a published key"
+    elif machine.evaluation:
+        yield place, "an evaluation machine takes no key: leave `license` out"
+    elif known[declared.key] != (machine.version, machine.edition):
+        yield place, "is a key for Windows Server {} {}".format(*known[declared.key])
+
+
+def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    if (machine.username is None) != (machine.password is None):
+        missing = "password" if machine.password is None else "username"
+        yield location, f"{missing} is required beside the other half of the account"
+    if machine.username is None and (machine.http or machine.https):
+        yield location, "a listener needs username and password"
+    if machine.username is not None and "ntlm" not in machine.logons and machine.https is None:
+        yield (*location, "logons"), "basic is offered over https only: add an https listener, or ntlm"
+
+
+def _key_places(estate: Estate) -> Iterator[tuple[Location, object]]:
+    for row in keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS:
+        yield ("the published keys",), row.key
+    for index, key in enumerate(estate.keys):
+        yield ("keys", index, "key"), key.key
+
+
+def _host_names(estate: Estate) -> Iterator[tuple[Location, object]]:
+    for index, host in enumerate(estate.hosts):
+        yield ("hosts", index, "name"), host.name.lower()
+
+
+def _vm_ids(estate: Estate) -> Iterator[tuple[Location, object]]:
+    for index, host in enumerate(estate.hosts):
+        for number in range(len(host.vms)):
+            yield ("hosts", index, "vms", number, "id"), host.vm_id(number)
+
+
+def _ports(estate: Estate) -> Iterator[tuple[Location, object]]:
+    if estate.control.port:
+        yield ("control", "port"), (estate.control.address, estate.control.port)
+    for location, machine in estate.machines():
+        for scheme in ("http", "https"):
+            listener = getattr(machine, scheme)
+            if listener is not None and listener.port:
+                yield (*location, scheme, "port"), (machine.address, listener.port)
+
+
+def _repeated(places: Iterator[tuple[Location, object]], text: str) -> Iterator[Finding]:
+    seen: dict[object, list[Location]] = defaultdict(list)
+    for location, value in places:
+        seen[value].append(location)
+    for first, *others in seen.values():
+        for location in others:
+            yield location, f"{text} (see {dotted(first)})"

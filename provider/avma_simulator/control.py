@@ -1,0 +1,94 @@
+"""What a test or a demonstration may ask of a running estate, and change behind its clients' backs.
+
+The module knows the world and its listeners. It returns nothing secret: no full product key and no password.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avma_simulator.licensing import LicenseStatus
+from avma_simulator.network import Network
+from avma_simulator.world import Counts, Guest, Machine, World
+
+
+class BadCommand(Exception):
+    """A command asks for what does not exist."""
+
+
+class Control:
+    """The commands; each runs in the estate's event loop."""
+
+    def __init__(self, world: World, network: Network) -> None:
+        self._world = world
+        self._network = network
+
+    async def machines(self) -> list[dict[str, Any]]:
+        """Return every machine and how it is reached."""
+        return [self._reach(machine) for machine in self._world.machines]
+
+    async def machine(self, name: str) -> dict[str, Any]:
+        """Return the licensing state of a machine."""
+        return self._world.machine(name).as_json()
+
+    async def counts(self) -> dict[str, dict[str, Any]]:
+        """Return what each machine was asked, by name, or by id where several have the name."""
+        return {self._label(machine): machine.counts.as_json() for machine in self._world.machines}
+
+    async def reset_counts(self) -> None:
+        """Count from zero."""
+        for machine in self._world.machines:
+            machine.counts = Counts()
+
+    async def keys(self) -> dict[str, int]:
+        """Return the activations left of each declared key, by its last five characters."""
+        return self._world.keys.left()
+
+    async def install_key(self, name: str, key: str) -> None:
+        """Install a key, as someone at the machine would; raises `Refusal` as Windows refuses."""
+        self._world.machine(name).licensing.install_key(key)
+
+    async def uninstall_key(self, name: str) -> None:
+        """Remove the installed key."""
+        self._world.machine(name).licensing.uninstall_key()
+
+    async def set_license(self, name: str, status: str) -> None:
+        """Change the state of the installed key."""
+        if status not in LicenseStatus.__members__:
+            raise BadCommand(f"status must be one of {', '.join(LicenseStatus.__members__)}")
+        machine = self._world.machine(name)
+        host = machine.host.computer_name if isinstance(machine, Guest) else ""
+        machine.licensing.set_status(LicenseStatus[status], host)
+
+    async def power(self, name: str, state: str) -> None:
+        """Turn a VM on or off; what is off closes its listeners."""
+        if state not in ("running", "off"):
+            raise BadCommand("state must be running or off")
+        guest = self._world.guest(name)
+        guest.switch(on=state == "running")
+        await self._network.power(guest, on=guest.running)
+
+    async def data_exchange(self, name: str, enabled: bool) -> None:
+        """Switch a VM's Data Exchange service."""
+        self._world.guest(name).data_exchange = enabled
+
+    async def move(self, name: str, host: str) -> None:
+        """Move a VM to another host, as a live migration does.
+
+        Inferred: the guest keeps its state; it asks the new host at its next activation.
+        """
+        self._world.guest(name).host = self._world.host(host)
+
+    async def drop_connections(self, name: str) -> None:
+        """Drop a machine's connections; it goes on listening."""
+        for listener in self._network.listeners(self._world.machine(name)):
+            listener.drop_connections()
+
+    def _reach(self, machine: Machine) -> dict[str, Any]:
+        urls = [f"{listener.origin}/wsman" for listener in self._network.listeners(machine)]
+        reach = {"name": machine.name, "id": machine.identifier, "kind": machine.kind, "urls": urls}
+        return reach | {"host": machine.host.name} if isinstance(machine, Guest) else reach
+
+    def _label(self, machine: Machine) -> str:
+        same = [other for other in self._world.machines if other.name.lower() == machine.name.lower()]
+        return machine.name if len(same) == 1 else machine.identifier

@@ -1,0 +1,91 @@
+"""The control commands over HTTP, in JSON, for tests and demonstrations in other processes.
+
+The module knows routes and JSON. It listens on a loopback address only and answers no web page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from avma_simulator.control import BadCommand, Control
+from avma_simulator.refusal import Refusal
+from avma_simulator.world import UnknownMachine
+
+_T = TypeVar("_T", str, bool)
+Command = Callable[[Control, str, Mapping[str, Any]], Awaitable[None]]
+
+_COMMANDS: dict[str, Command] = {
+    "install-key": lambda control, name, body: control.install_key(name, _field(body, "key", str)),
+    "uninstall-key": lambda control, name, body: control.uninstall_key(name),
+    "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
+    "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
+    "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
+    "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
+    "drop-connections": lambda control, name, body: control.drop_connections(name),
+}
+_STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
+
+
+class ControlEndpoint:
+    """Answers control requests."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        # Browsers name the page that a request comes from: no page may look into an estate or change it.
+        if "Origin" in request.headers:
+            return _error(403, "web pages may not use the control endpoint")
+        try:
+            found = await self._answer(request, *request.path.strip("/").split("/"))
+        except (UnknownMachine, BadCommand, Refusal) as error:
+            return _error(_STATUS[type(error)], str(error))
+        except Exception as error:
+            return _error(500, f"the command failed inside the simulator: {type(error).__name__}")
+        return web.json_response(found)
+
+    async def _answer(self, request: web.BaseRequest, *path: str) -> Any:
+        match (request.method, *path):
+            case ("GET", "machines"):
+                return await self._control.machines()
+            case ("GET", "machines", name):
+                return await self._control.machine(name)
+            case ("GET", "counts"):
+                return await self._control.counts()
+            case ("GET", "keys"):
+                return await self._control.keys()
+            case ("POST", "counts", "reset"):
+                await self._control.reset_counts()
+            case ("POST", "machines", name, command) if command in _COMMANDS:
+                await _COMMANDS[command](self._control, name, await _body(request))
+                return await self._control.machine(name)
+            case _:
+                raise BadCommand(f"{request.method} {request.path} is not a command")
+        return {}
+
+
+async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
+    if not await request.read():
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        raise BadCommand("the body is not JSON") from None
+    if not isinstance(body, dict):
+        raise BadCommand("the body is not a JSON object")
+    return body
+
+
+def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
+    value = body.get(name)
+    if not isinstance(value, kind):
+        raise BadCommand(f"`{name}` must be given as {'text' if kind is str else 'true or false'}")
+    return value
+
+
+def _error(status: int, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)

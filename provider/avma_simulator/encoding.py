@@ -1,0 +1,92 @@
+"""CIM instances as XML: values, instances of a class, fragments of a column list, and endpoint references.
+
+The forms are those of DSP0230 as Windows sends them. The module knows CIM and XML, and no operation.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from datetime import datetime
+
+from avma_simulator import faults
+from avma_simulator.cim import CimClass, Instance, Value
+from avma_simulator.soap import ANONYMOUS, CIM_COMMON, NAMESPACES, XSI
+from avma_simulator.xmltree import element
+
+WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
+
+
+def class_uri(cim_class: CimClass) -> str:
+    """Return the resource URI of a class."""
+    return f"{WMI}/{cim_class.namespace}/{cim_class.name}"
+
+
+def class_path(resource: str) -> tuple[str, str]:
+    """Return the namespace and the class of a resource URI; the class is `*` where a query names it.
+
+    Raises:
+        Fault: the URI is not one of WMI.
+    """
+    if not resource.lower().startswith(f"{WMI}/"):
+        raise faults.invalid_resource()
+    namespace, _, name = resource[len(WMI) + 1 :].rpartition("/")
+    return namespace, name
+
+
+def instance(row: Instance) -> ET.Element:
+    """Return a whole instance, its properties in the namespace of its class."""
+    name = row.cim_class.name
+    children = [
+        child
+        for prop, kind in row.cim_class.properties.items()
+        for child in _property(f"p:{prop}", row.get(prop), kind)
+    ]
+    return element(
+        f"p:{name}",
+        *children,
+        xmlns__xsi=XSI,
+        xmlns__p=class_uri(row.cim_class),
+        xmlns__cim=CIM_COMMON,
+        xsi__type=f"p:{name}_Type",
+    )
+
+
+def fragment(row: Instance, columns: tuple[str, ...]) -> ET.Element:
+    """Return the columns of a query: no class name, no namespace."""
+    kinds = row.cim_class.properties
+    children = [child for column in columns for child in _property(column, row.get(column), kinds[column])]
+    return element("w:XmlFragment", *children, xmlns__xsi=XSI, xmlns__cim=CIM_COMMON)
+
+
+def reference(row: Instance) -> ET.Element:
+    """Return an endpoint reference that names an instance by its keys."""
+    selectors = [element("w:Selector", str(row.get(key)), Name=key) for key in row.cim_class.keys]
+    namespace = element("w:Selector", row.cim_class.namespace, Name="__cimnamespace")
+    return element(
+        "a:EndpointReference",
+        element("a:Address", ANONYMOUS),
+        element(
+            "a:ReferenceParameters",
+            element("w:ResourceURI", class_uri(row.cim_class)),
+            element("w:SelectorSet", namespace, *selectors),
+        ),
+        xmlns__a=NAMESPACES["a"],
+        xmlns__w=NAMESPACES["w"],
+    )
+
+
+def output(cim_class: CimClass, method: str) -> ET.Element:
+    """Return the answer of a method that succeeded."""
+    returned = element("p:ReturnValue", "0")
+    return element(f"p:{method}_OUTPUT", returned, xmlns__p=class_uri(cim_class))
+
+
+def _property(tag: str, value: Value, kind: type) -> list[ET.Element]:
+    """Return the elements of one property: none for a null array, one for each item of an array."""
+    if isinstance(value, tuple):
+        return [element(tag, item) for item in value]
+    if value is None:
+        return [] if kind is tuple else [element(tag, xsi__nil="true")]
+    if isinstance(value, datetime):
+        return [element(tag, element("cim:Datetime", value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))]
+    return [element(tag, str(value).lower() if isinstance(value, bool) else str(value))]

@@ -1,0 +1,111 @@
+"""One WinRM listener over HTTP: logon, sealing, limits, and handing messages to the machine's service.
+
+The module knows HTTP and what a request must be before it is read. It knows nothing of WMI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+
+from avma_simulator import sealing
+from avma_simulator.logon import Connection, Door
+from avma_simulator.service import Service
+from avma_simulator.world import Machine
+
+_PATH = "/wsman"
+_SOAP = "application/soap+xml;charset=UTF-8"
+_LARGEST_MESSAGE = 512000
+_LOG = logging.getLogger("avma_simulator")
+
+
+class Endpoint:
+    """Answers the HTTP requests that reach one listener of a machine."""
+
+    def __init__(self, machine: Machine, service: Service, door: Door) -> None:
+        self._machine = machine
+        self._service = service
+        self._door = door
+        self._tls = door.bindings is not None
+        self._connections: WeakKeyDictionary[asyncio.BaseTransport, Connection] = WeakKeyDictionary()
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        """Answer one request."""
+        response = await self._guarded(request)
+        response.headers["Server"] = "Microsoft-HTTPAPI/2.0"
+        return response
+
+    async def _guarded(self, request: web.BaseRequest) -> web.Response:
+        try:
+            return await self._answer(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _empty(413)
+        except Exception as error:
+            _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
+            return _empty(500)
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        counts = self._machine.counts
+        counts.requests += 1
+        connection = self._connection(request)
+        if request.path != _PATH:
+            return _empty(404)
+        if request.method != "POST":
+            return web.Response(status=405, headers={"Allow": "POST"})
+        body = await request.read()
+        outcome = self._door.admit(connection, request.headers.get("Authorization", ""))
+        if not body or not outcome.accepted:
+            counts.handshakes += 1
+        if not outcome.accepted:
+            return self._unauthorised(outcome.token)
+        response = await self._read(connection, request.headers.get("Content-Type", ""), body)
+        if outcome.token:
+            response.headers["WWW-Authenticate"] = outcome.token
+        return response
+
+    async def _read(self, connection: Connection, content_type: str, body: bytes) -> web.Response:
+        if not body:
+            return _empty(200)
+        if not sealing.is_sealed(content_type):
+            # What is not sealed passes over TLS only, as AllowUnencrypted is false.
+            return await self._plain(body) if self._tls else _empty(500)
+        context = connection.context
+        if context is None:
+            return _empty(400)
+        try:
+            message = sealing.unseal(context, body)
+        except sealing.Unreadable:
+            return _empty(400)
+        if len(message) > _LARGEST_MESSAGE:
+            return _empty(413)
+        reply = await self._service.reply(message)
+        sealed = sealing.seal(context, reply.message)
+        return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealing.CONTENT_TYPE})
+
+    async def _plain(self, body: bytes) -> web.Response:
+        if len(body) > _LARGEST_MESSAGE:
+            return _empty(413)
+        reply = await self._service.reply(body)
+        return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})
+
+    def _unauthorised(self, token: str) -> web.Response:
+        response = _empty(401)
+        for offer in [token] if token else self._door.offers:
+            response.headers.add("WWW-Authenticate", offer)
+        return response
+
+    def _connection(self, request: web.BaseRequest) -> Connection:
+        transport = request.transport
+        if transport is None:
+            return Connection()
+        if transport not in self._connections:
+            self._connections[transport] = Connection()
+            self._machine.counts.connections += 1
+        return self._connections[transport]
+
+
+def _empty(status: int) -> web.Response:
+    return web.Response(status=status, body=b"")

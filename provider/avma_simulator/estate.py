@@ -1,0 +1,254 @@
+"""The estate as its file declares it: hosts, VMs, keys, and how each machine is reached.
+
+The module knows the form of the file and checks it field by field. It knows no behaviour; what only makes sense
+between fields is checked in `consistency`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from avma import keys
+from avma_simulator import consistency, source
+
+_Item = TypeVar("_Item")
+_NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
+_MACHINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def _year(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _loopback(value: str) -> str:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+    if not address.is_loopback:
+        raise ValueError("must be a loopback address, such as 127.0.0.1: an estate is never shown to the network")
+    return value
+
+
+def _product_key(value: str) -> str:
+    mistake = keys.syntax_error(value)
+    if mistake:
+        raise ValueError(mistake)
+    return keys.normalize(value)
+
+
+def _machine_name(value: str) -> str:
+    if not _MACHINE_NAME.fullmatch(value):
+        raise ValueError("must be a computer name: letters, digits and inner hyphens, 63 at most")
+    return value
+
+
+def _vm_name(value: str) -> str:
+    if not value.strip() or not value.isprintable() or len(value) > 100:
+        raise ValueError("must be 1 to 100 printable characters")
+    return value
+
+
+def _not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _guid(value: str) -> str:
+    try:
+        return str(uuid.UUID(value)).upper()
+    except ValueError:
+        raise ValueError("must be a GUID") from None
+
+
+def _account_text(value: str) -> str:
+    if not value or any(character in value for character in ":\r\n"):
+        raise ValueError("must not be empty and must hold no colon and no line break")
+    return value
+
+
+Version = Annotated[Literal["2012 R2", "2016", "2019", "2022", "2025"], BeforeValidator(_year)]
+EditionName = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition"]
+Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
+Key = Annotated[str, AfterValidator(_product_key)]
+Loopback = Annotated[str, AfterValidator(_loopback)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+Account = Annotated[str, AfterValidator(_account_text)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+
+class Control(_Record):
+    """Where the control endpoint listens."""
+
+    address: Loopback = "127.0.0.1"
+    port: Port = 0
+
+
+class DeclaredKey(_Record):
+    """A key that Microsoft sold: what it is for and how many machines it can still activate."""
+
+    key: Annotated[Key, Field(repr=False)]
+    channel: Literal["MAK", "Retail", "OEM"]
+    version: Version
+    edition: EditionName
+    activations: Annotated[int, Field(ge=0)] = 1
+
+
+class License(_Record):
+    """What is installed on a machine at the start; no key when the file says `license: none`."""
+
+    key: Annotated[Key | None, Field(repr=False)]
+    status: Status = "Licensed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return {"key": None} if value == "none" else value
+
+
+class Http(_Record):
+    """A listener without TLS; port 0 is any free one."""
+
+    port: Port = 0
+
+
+class Https(_Record):
+    """A listener with TLS."""
+
+    port: Port = 0
+    certificate: Literal["trusted", "selfSigned", "expired", "wrongName"] = "trusted"
+
+
+class Delays(_Record):
+    """Seconds that each request, and each activation, takes longer."""
+
+    request: Seconds = 0.0
+    activation: Seconds = 0.0
+
+
+class Machine(_Record):
+    """What hosts and VMs have in common."""
+
+    version: Version
+    edition: EditionName
+    evaluation: bool = False
+    license: License | None = None
+    address: Loopback = "127.0.0.1"
+    http: Http | None = None
+    https: Https | None = None
+    logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
+    username: Account | None = None
+    password: Annotated[Account | None, Field(repr=False)] = None
+    rights: Literal["administrator", "none"] = "administrator"
+    delays: Delays = Delays()
+
+    @property
+    def listeners(self) -> tuple[Http | Https, ...]:
+        """The WinRM listeners: none without an account, http on a free port when the file names none."""
+        if self.username is None:
+            return ()
+        if not self.model_fields_set & {"http", "https"}:
+            return (Http(),)
+        return tuple(listener for listener in (self.http, self.https) if listener is not None)
+
+
+class Vm(Machine):
+    """A virtual machine and the guest in it."""
+
+    name: Annotated[str, AfterValidator(_vm_name)]
+    id: Annotated[str, AfterValidator(_guid)] | None = None
+    state: Literal["running", "off"] = "running"
+    data_exchange: bool = True
+
+
+class Host(Machine):
+    """A Hyper-V host and its VMs."""
+
+    name: Annotated[str, AfterValidator(_machine_name)]
+    username: Account
+    password: Annotated[Account, Field(repr=False)]
+    vms: tuple[Vm, ...] = Field((), strict=False)
+
+    def vm_id(self, index: int) -> str:
+        """Return the VM's declared GUID, or one made of the names."""
+        vm = self.vms[index]
+        earlier = sum(other.name.lower() == vm.name.lower() for other in self.vms[:index])
+        name = f"{self.name}/{vm.name}" + (f"#{earlier + 1}" if earlier else "")
+        return vm.id or str(uuid.uuid5(_NAMESPACE, name.lower())).upper()
+
+
+class Estate(_Record):
+    """A whole estate."""
+
+    control: Control = Control()
+    keys: tuple[DeclaredKey, ...] = Field((), strict=False)
+    hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
+
+    def machines(self) -> Iterator[tuple[source.Location, Host | Vm]]:
+        """Yield every machine, each host before its VMs, with its place in the file."""
+        for index, host in enumerate(self.hosts):
+            yield ("hosts", index), host
+            for number, vm in enumerate(host.vms):
+                yield ("hosts", index, "vms", number), vm
+
+
+def load_estate(path: Path | str) -> Estate:
+    """Read and check an estate's file.
+
+    Raises:
+        FileError: naming every mistake with its line.
+    """
+    read = source.read(Path(path))
+    try:
+        estate = Estate.model_validate(read.data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        raise source.FileError(read.path, [_mistake(read, dict(problem)) for problem in problems]) from None
+    mistakes = [read.mistake(location, text) for location, text in consistency.mistakes(estate)]
+    if mistakes:
+        raise source.FileError(read.path, mistakes)
+    return estate
+
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field that is known here",
+    "string_type": "must be text: put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list",
+    "model_type": "must be a group of fields",
+}
+
+
+def _mistake(read: source.Source, problem: dict[str, Any]) -> source.Mistake:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "literal_error":
+        text = f"must be {context['expected']}"
+    elif kind == "value_error":
+        text = str(context["error"])
+    else:
+        text = _WORDS.get(kind, problem["msg"].replace("Input should", "must"))
+    return read.mistake(problem["loc"], text)

@@ -1,0 +1,236 @@
+"""The faults of WS-Management and WMI, in the two detail forms that Windows uses.
+
+`WSManFault` carries errors of the protocol, `MSFT_WmiError` (Windows Server 2012 and later) those of WMI providers.
+Codes, subcodes and their pairing are those of the Windows SDK header `wsmerror.h`. The module knows faults and not
+what led to them.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from avma_simulator.xmltree import element
+
+_WSMAN_FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
+_DETAIL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail"
+_WMI_ERROR = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
+_WSMAN_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
+_ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
+_ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
+_SOAP_ACTION = "http://www.w3.org/2003/05/soap-envelope/fault"
+_CIM_FAILED, _CIM_INVALID_CLASS = 1, 5
+
+RESOURCE_NOT_FOUND = 0x80338000
+MUST_UNDERSTAND = 0x80338010
+HEADER_REQUIRED = 0x80338011
+ACTION_NOT_SUPPORTED = 0x80338013
+FILTER_DIALECT_UNAVAILABLE = 0x80338019
+CANNOT_PROCESS_FILTER = 0x8033801A
+INVALID_ENUMERATION_CONTEXT = 0x8033801B
+OPERATION_TIMED_OUT = 0x80338029
+INVALID_RESOURCE_URI = 0x8033803B
+SCHEMA_VALIDATION = 0x80338041
+UNEXPECTED_SELECTORS = 0x8033805B
+SMALL_ENVELOPE = 0x8033807E
+LOCALE_MUST_UNDERSTAND = 0x80338087
+SHELLS_NOT_ALLOWED = 0x803381AC
+ACCESS_DENIED = 5
+INTERNAL_ERROR = 0x8007054F
+
+
+@dataclass(eq=False)
+class Fault(Exception):
+    """A fault: SOAP code and subcode, the number, the text, and in which form the number is told."""
+
+    code: str
+    subcode: str
+    number: int
+    reason: str
+    action: str = _WSMAN_ACTION
+    fault_detail: str = ""
+    cim_status: int | None = None
+    misunderstood: str = ""
+
+    def element(self, machine: str) -> ET.Element:
+        """Return the `s:Fault` as the machine of that name writes it."""
+        code = element("s:Code", element("s:Value", self.code))
+        if self.subcode:
+            code.append(element("s:Subcode", element("s:Value", self.subcode)))
+        reason = element("s:Reason", element("s:Text", self.reason, xml__lang="en-US"))
+        detail = element("s:Detail")
+        if self.fault_detail:
+            detail.append(element("w:FaultDetail", f"{_DETAIL}/{self.fault_detail}"))
+        detail.append(self._wsman_fault(machine) if self.cim_status is None else self._wmi_error())
+        return element("s:Fault", code, reason, detail)
+
+    def headers(self) -> list[ET.Element]:
+        """Return the SOAP headers that go with the fault."""
+        if not self.misunderstood:
+            return []
+        namespace, _, name = self.misunderstood.rpartition("}")
+        if not namespace:
+            return [element("s:NotUnderstood", qname=name)]
+        return [element("s:NotUnderstood", qname=f"q:{name}", xmlns__q=namespace.removeprefix("{"))]
+
+    def _wsman_fault(self, machine: str) -> ET.Element:
+        message = element("f:Message", self.reason)
+        return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=str(self.number), Machine=machine)
+
+    def _wmi_error(self) -> ET.Element:
+        values = {
+            "CIMStatusCode": self.cim_status,
+            "CIMStatusCodeDescription": None,
+            "ErrorSource": None,
+            "ErrorSourceFormat": 0,
+            "ErrorType": 0,
+            "Message": self.reason,
+            "MessageID": f"HRESULT 0x{self.number:08x}",
+            "OtherErrorSourceFormat": None,
+            "OtherErrorType": None,
+            "OwningEntity": None,
+            "PerceivedSeverity": 0,
+            "ProbableCause": 0,
+            "ProbableCauseDescription": None,
+            "error_Category": 0,
+            "error_Code": self.number,
+            "error_Type": "HRESULT",
+            "error_WindowsErrorMessage": self.reason,
+        }
+        return element(
+            "p:MSFT_WmiError",
+            *(_wmi_property(name, value) for name, value in values.items()),
+            b__IsCIM_Error="true",
+            xmlns__b="http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd",
+            xmlns__cim="http://schemas.dmtf.org/wbem/wscim/1/common",
+            xmlns__p=_WMI_ERROR,
+            xmlns__xsi="http://www.w3.org/2001/XMLSchema-instance",
+            xsi__type="p:MSFT_WmiError_Type",
+        )
+
+
+def schema_validation() -> Fault:
+    """Return the fault of a message that is no request."""
+    text = "The SOAP XML in the message does not match the corresponding XML schema definition."
+    return Fault("s:Sender", "w:SchemaValidationError", SCHEMA_VALIDATION, text)
+
+
+def not_understood(header: str) -> Fault:
+    """Return the fault of a header that must be understood and is not."""
+    text = "A SOAP header that is marked as mustUnderstand cannot be processed."
+    return Fault("s:MustUnderstand", "", MUST_UNDERSTAND, text, _SOAP_ACTION, misunderstood=header)
+
+
+def locale_must_be_understood() -> Fault:
+    """Return the fault of a locale that is insisted on."""
+    text = "The mustUnderstand attribute is not supported on the Locale header."
+    return Fault("s:Sender", "w:UnsupportedFeature", LOCALE_MUST_UNDERSTAND, text, fault_detail="Locale")
+
+
+def header_required(name: str) -> Fault:
+    """Return the fault of a missing header."""
+    text = f"The request has no {name} header."
+    return Fault("s:Sender", "a:MessageInformationHeaderRequired", HEADER_REQUIRED, text, _ADDRESSING_ACTION)
+
+
+def envelope_limit() -> Fault:
+    """Return the fault of a MaxEnvelopeSize below the smallest allowed."""
+    text = "The maximum envelope size is too small."
+    detail = "MinimumEnvelopeLimit"
+    return Fault("s:Sender", "w:EncodingLimit", SMALL_ENVELOPE, text, fault_detail=detail)
+
+
+def action_not_supported() -> Fault:
+    """Return the fault of an action that the resource does not have."""
+    text = "The WS-Management service does not support the action specified in the request."
+    return Fault("s:Sender", "a:ActionNotSupported", ACTION_NOT_SUPPORTED, text, _ADDRESSING_ACTION)
+
+
+def resource_not_found() -> Fault:
+    """Return the fault of a class that does not exist, when no filter is in play."""
+    text = "The service cannot find the resource identified by the resource URI and selectors."
+    return Fault("s:Sender", "a:DestinationUnreachable", RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION)
+
+
+def invalid_resource() -> Fault:
+    """Return the fault of a resource URI that names nothing that the service has."""
+    text = "The resource URI is missing or it has an incorrect format."
+    return Fault(
+        "s:Sender",
+        "a:DestinationUnreachable",
+        INVALID_RESOURCE_URI,
+        text,
+        _ADDRESSING_ACTION,
+        fault_detail="InvalidResourceURI",
+    )
+
+
+def invalid_selectors() -> Fault:
+    """Return the fault of selectors that are not the keys of an instance."""
+    text = "The request has invalid selectors for the resource."
+    detail = "UnexpectedSelectors"
+    return Fault("s:Sender", "w:InvalidSelectors", UNEXPECTED_SELECTORS, text, fault_detail=detail)
+
+
+def cannot_process_filter() -> Fault:
+    """Return the fault of a query that cannot be run: its text, its class or its namespace is wrong."""
+    text = "The data source could not process the filter. The filter might be missing or it might be invalid."
+    return Fault(
+        "s:Sender",
+        "n:CannotProcessFilter",
+        CANNOT_PROCESS_FILTER,
+        text,
+        _ENUMERATION_ACTION,
+        cim_status=_CIM_INVALID_CLASS,
+    )
+
+
+def filter_dialect_unavailable() -> Fault:
+    """Return the fault of a filter in another language than WQL."""
+    text = "The requested filter dialect is not supported."
+    subcode = "n:FilterDialectRequestedUnavailable"
+    return Fault("s:Sender", subcode, FILTER_DIALECT_UNAVAILABLE, text, _ENUMERATION_ACTION)
+
+
+def invalid_enumeration_context() -> Fault:
+    """Return the fault of a context that has ended or never was."""
+    text = "The WS-Enumeration context is not valid. Start a new enumeration."
+    subcode = "n:InvalidEnumerationContext"
+    return Fault("s:Receiver", subcode, INVALID_ENUMERATION_CONTEXT, text, _ENUMERATION_ACTION)
+
+
+def timed_out() -> Fault:
+    """Return the fault of an operation that takes longer than its OperationTimeout."""
+    text = "The operation cannot be completed within the time specified in OperationTimeout."
+    return Fault("s:Receiver", "w:TimedOut", OPERATION_TIMED_OUT, text)
+
+
+def access_denied() -> Fault:
+    """Return the fault of an account that is known and has no right."""
+    return Fault("s:Sender", "w:AccessDenied", ACCESS_DENIED, "Access is denied.")
+
+
+def shells_not_allowed() -> Fault:
+    """Return the fault of a machine that lets nobody open a remote shell."""
+    text = "The WinRM service is configured to not allow remote shell requests."
+    return Fault("s:Sender", "w:AccessDenied", SHELLS_NOT_ALLOWED, text)
+
+
+def provider_failed(hresult: int, text: str) -> Fault:
+    """Return the fault of a WMI method that was refused with an HRESULT.
+
+    Inferred: Receiver, InternalError, the CIM status and the category of licensing errors.
+    """
+    return Fault("s:Receiver", "w:InternalError", hresult, text, cim_status=_CIM_FAILED)
+
+
+def internal_error() -> Fault:
+    """Return the fault of a service that failed by itself."""
+    return Fault("s:Receiver", "w:InternalError", INTERNAL_ERROR, "An internal error occurred.")
+
+
+def _wmi_property(name: str, value: str | int | None) -> ET.Element:
+    if value is None:
+        return element(f"p:{name}", xsi__nil="true")
+    cim_type = "cim:cimUnsignedInt" if isinstance(value, int) else "cim:cimString"
+    return element(f"p:{name}", str(value), xsi__type=cim_type)

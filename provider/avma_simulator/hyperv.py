@@ -1,0 +1,142 @@
+"""The classes of Hyper-V on a host: VMs, their Data Exchange, and what guests tell through it.
+
+See "Hyper-V WMI provider (V2)" at learn.microsoft.com: Msvm_ComputerSystem, Msvm_KvpExchangeComponent and
+Msvm_KvpExchangeComponentSettingData. The module knows guests and CIM; it knows nothing of licensing.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from avma_simulator.cim import Instance, Value, declare
+from avma_simulator.world import Guest, Machine
+
+NAMESPACE = "root/virtualization/v2"
+_KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
+_ENABLED, _DISABLED = 2, 3
+_AMD64, _WIN32_NT = "9", "2"
+
+COMPUTER_SYSTEM = declare(
+    NAMESPACE,
+    "Msvm_ComputerSystem",
+    "CreationClassName Name",
+    string="Caption CreationClassName Description ElementName Name",
+    uint16="EnabledDefault EnabledState HealthState RequestedState",
+    uint64="OnTimeInMilliseconds",
+    datetime="InstallDate TimeOfLastConfigurationChange",
+)
+KVP_COMPONENT = declare(
+    NAMESPACE,
+    "Msvm_KvpExchangeComponent",
+    "CreationClassName DeviceID SystemCreationClassName SystemName",
+    string="Caption CreationClassName DeviceID ElementName SystemCreationClassName SystemName",
+    uint16="EnabledState",
+    strings="GuestExchangeItems GuestIntrinsicExchangeItems",
+)
+KVP_SETTING = declare(
+    NAMESPACE,
+    "Msvm_KvpExchangeComponentSettingData",
+    "InstanceID",
+    string="Caption ElementName InstanceID",
+    uint16="EnabledState",
+)
+
+
+def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
+    """Return the host's own row, whose Name is no GUID, and one for each VM."""
+    own = _computer_system(host.computer_name, host.computer_name, "Hosting Computer System", _ENABLED)
+    return [own, *(_virtual_machine(guest) for guest in guests)]
+
+
+def kvp_components(guests: list[Guest]) -> list[Instance]:
+    """Return the Data Exchange component of each VM. Inferred: that of a stopped VM is there, without items."""
+    return [_kvp_component(guest) for guest in guests]
+
+
+def kvp_settings(guests: list[Guest]) -> list[Instance]:
+    """Return the Data Exchange switch of each VM, and the definition that new VMs get."""
+    definition = _kvp_setting(rf"Microsoft:Definition\{_KVP}\Default", _ENABLED)
+    return [definition, *(_kvp_setting(_setting_id(guest), _switch(guest)) for guest in guests)]
+
+
+def _virtual_machine(guest: Guest) -> Instance:
+    state = _ENABLED if guest.running else _DISABLED
+    return _computer_system(guest.identifier, guest.name, "Virtual Machine", state)
+
+
+def _computer_system(name: str, element_name: str, caption: str, state: int) -> Instance:
+    values: dict[str, Value] = {
+        "Caption": caption,
+        "CreationClassName": COMPUTER_SYSTEM.name,
+        "Description": f"Microsoft {caption}",
+        "ElementName": element_name,
+        "EnabledDefault": _ENABLED,
+        "EnabledState": state,
+        "HealthState": 5,
+        "Name": name,
+        "OnTimeInMilliseconds": 60000 if state == _ENABLED else 0,
+        "RequestedState": 12,
+    }
+    return Instance(COMPUTER_SYSTEM, values)
+
+
+def _kvp_component(guest: Guest) -> Instance:
+    speaks = guest.running and guest.data_exchange
+    values: dict[str, Value] = {
+        "Caption": "Key-Value Pair Exchange",
+        "CreationClassName": KVP_COMPONENT.name,
+        "DeviceID": _setting_id(guest),
+        "ElementName": "Key-Value Pair Exchange",
+        "EnabledState": _switch(guest),
+        "GuestIntrinsicExchangeItems": _items(guest) if speaks else None,
+        "SystemCreationClassName": COMPUTER_SYSTEM.name,
+        "SystemName": guest.identifier,
+    }
+    return Instance(KVP_COMPONENT, values)
+
+
+def _kvp_setting(instance_id: str, state: int) -> Instance:
+    name = "Key-Value Pair Exchange"
+    values: dict[str, Value] = {
+        "Caption": name,
+        "ElementName": name,
+        "InstanceID": instance_id,
+        "EnabledState": state,
+    }
+    return Instance(KVP_SETTING, values)
+
+
+def _setting_id(guest: Guest) -> str:
+    return rf"Microsoft:{guest.identifier}\{_KVP}"
+
+
+def _switch(guest: Guest) -> int:
+    return _ENABLED if guest.data_exchange else _DISABLED
+
+
+def _items(guest: Guest) -> tuple[str, ...]:
+    major, minor, build = guest.windows.release.split(".")
+    told = {
+        "FullyQualifiedDomainName": guest.computer_name,
+        "OSName": guest.windows.product_name,
+        "OSVersion": guest.windows.release,
+        "OSMajorVersion": major,
+        "OSMinorVersion": minor,
+        "OSBuildNumber": build,
+        "OSPlatformId": _WIN32_NT,
+        "ProcessorArchitecture": _AMD64,
+        "IntegrationServicesVersion": f"{guest.windows.release}.1",
+        "NetworkAddressIPv4": guest.spec.address,
+    }
+    return tuple(_item(name, data) for name, data in told.items())
+
+
+def _item(name: str, data: str) -> str:
+    """Return one item as the embedded CIM-XML instance in which Hyper-V gives it."""
+    instance = ET.Element("INSTANCE", CLASSNAME="Msvm_KvpExchangeDataItem")
+    for inherited in ("Caption", "Description", "ElementName"):
+        ET.SubElement(instance, "PROPERTY", NAME=inherited, PROPAGATED="true", TYPE="string")
+    for own, cim_type, value in (("Data", "string", data), ("Name", "string", name), ("Source", "uint16", "2")):
+        prop = ET.SubElement(instance, "PROPERTY", NAME=own, TYPE=cim_type)
+        ET.SubElement(prop, "VALUE").text = value
+    return ET.tostring(instance, encoding="unicode")

@@ -1,0 +1,110 @@
+"""The product keys of an estate: what each is for, and how many activations Microsoft would still grant.
+
+It stands for the activation service. It knows published and declared keys and which machine used which; it does
+not know what a machine has installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from avma import keys
+from avma_simulator.refusal import Refusal
+
+
+class Channel(Enum):
+    """A product channel: the end of a product's Description, and its `ProductKeyChannel`.
+
+    Inferred: the `ProductKeyChannel` of an AVMA key and of an evaluation key.
+    """
+
+    KMS_CLIENT = "VOLUME_KMSCLIENT", "Volume:GVLK"
+    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "Volume:AVMA"
+    MAK = "VOLUME_MAK", "Volume:MAK"
+    RETAIL = "RETAIL", "Retail"
+    OEM = "OEM_DM", "OEM:DM"
+    EVALUATION = "TIMEBASED_EVAL", "Retail:TB:Eval"
+
+    @property
+    def description(self) -> str:
+        """The `Description` of products of the channel."""
+        return f"Windows(R) Operating System, {self.value[0]} channel"
+
+    @property
+    def key_channel(self) -> str:
+        """The `ProductKeyChannel` of keys of the channel."""
+        return self.value[1]
+
+
+COUNTED = (Channel.MAK, Channel.RETAIL, Channel.OEM)
+_PUBLISHED = {keys.KeyKind.AVMA: Channel.AVMA, keys.KeyKind.KMS_CLIENT: Channel.KMS_CLIENT}
+
+
+@dataclass(frozen=True)
+class ProductKey:
+    """A key, kept out of `repr`, and the release and edition it is for."""
+
+    key: str
+    channel: Channel
+    version: str
+    edition: str
+
+    @property
+    def partial(self) -> str:
+        """The last five characters."""
+        return self.key[-5:]
+
+    def __repr__(self) -> str:
+        return f"ProductKey(…{self.partial}, {self.channel.name}, {self.version} {self.edition})"
+
+
+class KeyStore:
+    """All keys of an estate and their use."""
+
+    def __init__(self, declared: dict[ProductKey, int]) -> None:
+        self._known = {product_key.key: product_key for product_key in (*_published(), *declared)}
+        self._left = {product_key.key: activations for product_key, activations in declared.items()}
+        self._activated: set[tuple[str, str]] = set()
+
+    def find(self, key: str) -> ProductKey | None:
+        """Return what is known of a key."""
+        return self._known.get(keys.normalize(key))
+
+    def left(self) -> dict[str, int]:
+        """Return the activations left, by partial key."""
+        return {key[-5:]: count for key, count in self._left.items()}
+
+    def remember(self, product_key: ProductKey, machine: str) -> None:
+        """Note that the machine was activated with the key before the estate began."""
+        self._activated.add((product_key.key, machine))
+
+    def activate(self, product_key: ProductKey, machine: str) -> None:
+        """Spend one activation of a counted key on a machine.
+
+        Inferred: the same key on the same machine is granted again without being counted again.
+
+        Raises:
+            Refusal: the key has no activation left.
+        """
+        use = (product_key.key, machine)
+        if use in self._activated:
+            return
+        if not self._left[product_key.key]:
+            name = "SL_E_CHPA_DMAK_LIMIT_EXCEEDED"
+            raise Refusal(name if product_key.channel is Channel.MAK else "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED")
+        self._left[product_key.key] -= 1
+        self._activated.add(use)
+
+
+def _published() -> list[ProductKey]:
+    rows = keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS
+    return [ProductKey(row.key, _PUBLISHED[row.kind], row.version, row.edition) for row in rows]
+
+
+def kms_client_key(version: str, edition: str) -> str:
+    """Return the key that volume media install."""
+    found = keys.find(keys.KeyKind.KMS_CLIENT, version, edition)
+    if found is None:
+        raise ValueError(f"no KMS client key is published for {version} {edition}")
+    return found.key

@@ -1,0 +1,229 @@
+"""The Software Protection Platform of one machine: the installed key, its state, and what changes them.
+
+It knows one machine's Windows and the estate's key store. It knows neither WMI nor the network, and asks its owner
+which host would activate it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import IntEnum
+
+from avma import hresult
+from avma_simulator.keys import COUNTED, Channel, KeyStore, ProductKey, kms_client_key
+from avma_simulator.refusal import Refusal
+from avma_simulator.windows import Windows
+
+NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
+_DAY = 24 * 60
+# Inferred: an AVMA activation lasts seven days unless it is renewed.
+_VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
+# Inferred: the key of evaluation media; only its last five characters are ever shown.
+_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
+
+
+class LicenseStatus(IntEnum):
+    """`SoftwareLicensingProduct.LicenseStatus`, in Microsoft's words."""
+
+    Unlicensed = 0
+    Licensed = 1
+    OOBGrace = 2
+    OOTGrace = 3
+    NonGenuineGrace = 4
+    Notification = 5
+    ExtendedGrace = 6
+
+
+# Inferred: the reasons of Unlicensed and ExtendedGrace, and the 30 days of every grace period.
+_REASONS = {
+    LicenseStatus.Unlicensed: "SL_E_PKEY_NOT_INSTALLED",
+    LicenseStatus.OOBGrace: "SL_I_OOB_GRACE_PERIOD",
+    LicenseStatus.OOTGrace: "SL_I_OOT_GRACE_PERIOD",
+    LicenseStatus.NonGenuineGrace: "SL_E_NOT_GENUINE",
+    LicenseStatus.Notification: "SL_E_GRACE_TIME_EXPIRED",
+    LicenseStatus.ExtendedGrace: "SL_I_OOT_GRACE_PERIOD",
+}
+_GRACE = 30 * _DAY
+
+
+@dataclass(frozen=True)
+class License:
+    """An installed key and its state."""
+
+    product_key: ProductKey
+    status: LicenseStatus
+    activated_by: str = ""
+    activated_at: datetime = NEVER
+
+    @property
+    def reason(self) -> int:
+        """The `LicenseStatusReason`."""
+        return hresult.by_name(_REASONS[self.status]).value if self.status in _REASONS else 0
+
+    @property
+    def minutes_left(self) -> int:
+        """The `GracePeriodRemaining`; 0 for what does not end, and for what has ended."""
+        if self.status is LicenseStatus.Licensed:
+            return _VALIDITY.get(self.product_key.channel, 0)
+        return 0 if self.status in (LicenseStatus.Unlicensed, LicenseStatus.Notification) else _GRACE
+
+
+class Licensing:
+    """The state of one machine and the methods that change it.
+
+    `activating_host` returns the name of the Hyper-V host that activates this machine, or raises `Refusal`.
+    """
+
+    def __init__(
+        self,
+        machine: str,
+        windows: Windows,
+        store: KeyStore,
+        activating_host: Callable[[], str],
+        activation_delay: float = 0,
+    ) -> None:
+        self.activation_delay = activation_delay
+        self.windows = windows
+        self._machine = machine
+        self._store = store
+        self._activating_host = activating_host
+        self._license: License | None = None
+        self._activating = False
+        self._activates_itself_at: float | None = None
+
+    @property
+    def license(self) -> License | None:
+        """What is installed now."""
+        self._settle()
+        return self._license
+
+    @property
+    def licensed(self) -> bool:
+        """Whether the machine is activated now."""
+        return self.license is not None and self.license.status is LicenseStatus.Licensed
+
+    def install_media(self) -> None:
+        """Bring the machine to the state in which installation media leave it."""
+        version, edition = self.windows.version, self.windows.edition
+        if self.windows.evaluation:
+            key = ProductKey(_EVALUATION_KEY, Channel.EVALUATION, version, edition)
+            self._license = License(key, LicenseStatus.Licensed)
+            return
+        key = ProductKey(kms_client_key(version, edition), Channel.KMS_CLIENT, version, edition)
+        self._license = License(key, LicenseStatus.OOBGrace)
+
+    def restore(self, product_key: ProductKey, status: LicenseStatus, host: str) -> None:
+        """Bring the machine to a state that it had reached before the estate began."""
+        self._license = License(product_key, status)
+        self.set_status(status, host)
+
+    def set_status(self, status: LicenseStatus, host: str = "") -> None:
+        """Change the state of the installed key, as time or someone else would.
+
+        Raises:
+            Refusal: no key is installed.
+        """
+        product_key = self._installed().product_key
+        if status is not LicenseStatus.Licensed:
+            self._license = License(product_key, status)
+        else:
+            self._license = _activated(product_key, host)
+            self._store.remember(product_key, self._machine)
+
+    def install_key(self, key: str) -> None:
+        """Install a key in place of the present one.
+
+        Installing the key that is already there changes nothing (Inferred).
+
+        Raises:
+            Refusal: the key is unknown, or not for this release and edition.
+        """
+        product_key = self._store.find(key)
+        if product_key is None:
+            raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+        # Inferred: a key of another release is not in this release's key configuration.
+        if product_key.version != self.windows.version:
+            raise Refusal("SL_E_PKEY_INVALID_CONFIG")
+        if self.windows.evaluation or product_key.edition != self.windows.edition:
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+        if self.license is None or self.license.product_key != product_key:
+            self._license = License(product_key, LicenseStatus.OOBGrace)
+            self._activates_itself_at = None
+        self.try_to_activate_itself()
+
+    def uninstall_key(self) -> None:
+        """Remove the installed key.
+
+        Raises:
+            Refusal: there is none.
+        """
+        self._installed()
+        self._license = None
+        self._activates_itself_at = None
+
+    def try_to_activate_itself(self) -> None:
+        """Begin what installing an AVMA key and starting the machine begin: an activation that stays silent."""
+        if self._license is not None and self._license.product_key.channel is Channel.AVMA:
+            self._activates_itself_at = time.monotonic() + self.activation_delay
+            self._settle()
+
+    def begin_activation(self) -> License:
+        """Begin an activation that was asked for, and return the license it is for.
+
+        Raises:
+            Refusal: no key is installed, or an activation is in progress.
+        """
+        current = self._installed()
+        if self._activating or self._activates_itself_at is not None:
+            raise Refusal("SL_E_ACTIVATION_IN_PROGRESS")
+        self._activating = True
+        return current
+
+    def finish_activation(self, begun: License) -> None:
+        """End an activation that was asked for.
+
+        Raises:
+            Refusal: the machine cannot be activated with the key.
+        """
+        self._activating = False
+        product_key = self._installed().product_key
+        if product_key != begun.product_key:
+            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+        self._activate(product_key)
+
+    def _installed(self) -> License:
+        current = self.license
+        if current is None:
+            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+        return current
+
+    def _activate(self, product_key: ProductKey) -> None:
+        if product_key.channel in COUNTED:
+            self._store.activate(product_key, self._machine)
+            self._license = _activated(product_key)
+        elif product_key.channel is Channel.AVMA:
+            self._license = _activated(product_key, self._activating_host())
+        elif product_key.channel is Channel.KMS_CLIENT:
+            raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
+
+    def _settle(self) -> None:
+        due = self._activates_itself_at
+        if due is None or time.monotonic() < due:
+            return
+        self._activates_itself_at = None
+        if self._license is None:
+            return
+        # Inferred: a failed attempt leaves the state as it is; the documentation only says that it is silent.
+        try:
+            self._activate(self._license.product_key)
+        except Refusal:
+            return
+
+
+def _activated(product_key: ProductKey, host: str = "") -> License:
+    if product_key.channel is not Channel.AVMA:
+        return License(product_key, LicenseStatus.Licensed)
+    return License(product_key, LicenseStatus.Licensed, host, datetime.now(timezone.utc))

@@ -1,0 +1,74 @@
+"""`Win32_OperatingSystem` and `Win32_ComputerSystem` of one machine.
+
+The module knows the machine and CIM; it knows nothing of licensing.
+"""
+
+from __future__ import annotations
+
+from avma_simulator.cim import Instance, declare
+from avma_simulator.world import Guest, Machine
+
+OPERATING_SYSTEM = declare(
+    "root/cimv2",
+    "Win32_OperatingSystem",
+    "Name",
+    string="BuildNumber Caption CSName CreationClassName Name OSArchitecture Version WindowsDirectory",
+    uint32="OperatingSystemSKU OSLanguage ProductType",
+    uint16="ServicePackMajorVersion ServicePackMinorVersion",
+    datetime="LastBootUpTime LocalDateTime",
+    boolean="Primary",
+)
+COMPUTER_SYSTEM = declare(
+    "root/cimv2",
+    "Win32_ComputerSystem",
+    "Name",
+    string="CreationClassName DNSHostName Domain Manufacturer Model Name Workgroup",
+    uint16="DomainRole",
+    boolean="HypervisorPresent PartOfDomain",
+)
+_SERVER, _STANDALONE_SERVER, _ENGLISH = 3, 2, 1033
+
+
+def operating_system(machine: Machine) -> Instance:
+    """Return what Windows says of itself."""
+    windows = machine.windows
+    return Instance(
+        OPERATING_SYSTEM,
+        {
+            "BuildNumber": windows.build,
+            "Caption": f"Microsoft {windows.product_name}",
+            "CSName": machine.computer_name,
+            "CreationClassName": "Win32_OperatingSystem",
+            "Name": rf"Microsoft {windows.product_name}|C:\Windows|\Device\Harddisk0\Partition4",
+            "OSArchitecture": "64-bit",
+            "Version": windows.release,
+            "WindowsDirectory": r"C:\Windows",
+            "OperatingSystemSKU": windows.sku,
+            "OSLanguage": _ENGLISH,
+            "ProductType": _SERVER,
+            "ServicePackMajorVersion": 0,
+            "ServicePackMinorVersion": 0,
+            "LastBootUpTime": machine.started,
+            "Primary": True,
+        },
+    )
+
+
+def computer_system(machine: Machine) -> Instance:
+    """Return what the hardware says of itself."""
+    virtual = isinstance(machine, Guest)
+    return Instance(
+        COMPUTER_SYSTEM,
+        {
+            "CreationClassName": "Win32_ComputerSystem",
+            "DNSHostName": machine.computer_name.lower(),
+            "Domain": "WORKGROUP",
+            "Manufacturer": "Microsoft Corporation" if virtual else "Simulated",
+            "Model": "Virtual Machine" if virtual else "Simulated Server",
+            "Name": machine.computer_name,
+            "Workgroup": "WORKGROUP",
+            "DomainRole": _STANDALONE_SERVER,
+            "HypervisorPresent": True,
+            "PartOfDomain": False,
+        },
+    )

@@ -1,0 +1,72 @@
+"""The WMI repository of one machine: its classes, their instances now, and their methods.
+
+Class and property names are Microsoft's: learn.microsoft.com, "Win32_OperatingSystem", "SoftwareLicensingProduct",
+"SoftwareLicensingService" and "Hyper-V WMI provider (V2)". The module knows the world and CIM; it knows no XML of
+WS-Management.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from avma_simulator import hyperv, operating_system, software_licensing
+from avma_simulator.cim import CimClass, Instance
+from avma_simulator.world import Guest, Machine, World
+
+
+class ClassNotFound(Exception):
+    """The namespace or the class does not exist on the machine."""
+
+
+class MethodNotFound(Exception):
+    """The class has no such method."""
+
+
+class Repository:
+    """What WMI offers on one machine."""
+
+    def __init__(self, machine: Machine, world: World) -> None:
+        self._machine = machine
+        self._world = world
+        self._sources: dict[CimClass, Callable[[], list[Instance]]] = {
+            operating_system.OPERATING_SYSTEM: lambda: [operating_system.operating_system(machine)],
+            operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
+            software_licensing.SERVICE: lambda: [software_licensing.service(machine)],
+            software_licensing.PRODUCT: lambda: software_licensing.products(machine),
+        }
+        if not isinstance(machine, Guest):
+            self._sources |= {
+                hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),
+                hyperv.KVP_COMPONENT: lambda: hyperv.kvp_components(self._guests()),
+                hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
+            }
+
+    def find_class(self, namespace: str, name: str) -> CimClass:
+        """Return a class; names ignore case.
+
+        Raises:
+            ClassNotFound: the machine has no such namespace or class.
+        """
+        wanted = (namespace.lower(), name.lower())
+        for cim_class in self._sources:
+            if wanted == (cim_class.namespace.lower(), cim_class.name.lower()):
+                return cim_class
+        raise ClassNotFound(f"{namespace}:{name}")
+
+    def instances(self, cim_class: CimClass) -> list[Instance]:
+        """Return the instances of a class as they are now."""
+        return self._sources[cim_class]()
+
+    def method(self, cim_class: CimClass, name: str) -> tuple[str, software_licensing.Method]:
+        """Return a method with its declared name; names ignore case.
+
+        Raises:
+            MethodNotFound: the class has no such method.
+        """
+        for declared, method in software_licensing.METHODS.get(cim_class.name, {}).items():
+            if declared.lower() == name.lower():
+                return declared, method
+        raise MethodNotFound(name)
+
+    def _guests(self) -> list[Guest]:
+        return self._world.guests_of(self._machine)

@@ -1,0 +1,229 @@
+"""A running estate: in this thread until a signal comes, or beside the caller in a thread of its own.
+
+The module knows event loops, threads and signals, and puts the parts together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from avma_simulator.control import Control
+from avma_simulator.control_endpoint import ControlEndpoint
+from avma_simulator.estate import Estate
+from avma_simulator.network import Listener, Network
+from avma_simulator.world import World
+
+_LOG = logging.getLogger("avma_simulator")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An estate whose listeners are open."""
+
+    control: Control
+    control_url: str
+    ca_certificate: Path
+
+
+@asynccontextmanager
+async def opened(estate: Estate) -> AsyncIterator[Ready]:
+    """Open an estate in the running event loop.
+
+    Raises:
+        CannotListen: a listener cannot be opened.
+    """
+    asyncio.get_running_loop().set_exception_handler(_in_one_line)
+    with TemporaryDirectory(prefix="avma-estate-") as directory:
+        world = World(estate)
+        network = Network(world, Path(directory))
+        control = Control(world, network)
+        handler = ControlEndpoint(control).handle
+        door = Listener("the control endpoint", handler, estate.control.address, estate.control.port)
+        try:
+            await network.open()
+            await door.open()
+            yield Ready(control, door.origin, network.ca_certificate)
+        finally:
+            await door.close()
+            await network.close()
+
+
+def serve(estate: Estate, on_ready: Callable[[Ready, list[dict[str, Any]]], None]) -> None:
+    """Serve an estate until SIGINT or SIGTERM; `on_ready` gets the open estate and its machines.
+
+    Raises:
+        CannotListen: a listener cannot be opened.
+    """
+    asyncio.run(_serve(estate, on_ready))
+
+
+async def _serve(estate: Estate, on_ready: Callable[[Ready, list[dict[str, Any]]], None]) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with opened(estate) as ready:
+        on_ready(ready, await ready.control.machines())
+        await stopped.wait()
+
+
+@contextmanager
+def running(estate: Estate) -> Iterator[EstateServer]:
+    """Serve an estate in a thread until the block ends.
+
+    Raises:
+        CannotListen: a listener cannot be opened.
+    """
+    server = EstateServer(estate)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class EstateServer:
+    """An estate that is served in a thread; the methods are those of the control endpoint, for any thread."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+        self._opened: Future[Ready] = Future()
+        self._thread = threading.Thread(target=self._run, name="avma-estate")
+
+    def start(self) -> None:
+        """Start the thread and wait until every listener is open.
+
+        Raises:
+            CannotListen: a listener cannot be opened.
+        """
+        self._thread.start()
+        if self._opened.exception() is not None:
+            self._thread.join()
+        self._opened.result()
+
+    def stop(self) -> None:
+        """Close everything and wait for the thread to end."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+
+    @property
+    def control_url(self) -> str:
+        """The URL of the control endpoint."""
+        return self._opened.result().control_url
+
+    @property
+    def ca_certificate(self) -> str:
+        """The path of the PEM file of the authority that signed the trusted certificates."""
+        return str(self._opened.result().ca_certificate)
+
+    def url(self, name: str, scheme: str = "http") -> str:
+        """Return the WinRM URL of a machine, by its name or VM id.
+
+        Raises:
+            KeyError: the machine has no such listener.
+        """
+        wanted = name.lower()
+        for machine in self.machines():
+            if wanted in (machine["name"].lower(), machine["id"].lower()):
+                for url in machine["urls"]:
+                    if url.startswith(f"{scheme}://"):
+                        return str(url)
+        raise KeyError(f"{name} has no {scheme} listener")
+
+    def address(self, name: str, scheme: str = "http") -> tuple[str, int]:
+        """Return the address and the port of a machine's listener.
+
+        Raises:
+            KeyError: the machine has no such listener.
+        """
+        parts = urlsplit(self.url(name, scheme))
+        return str(parts.hostname), int(parts.port or 0)
+
+    def machines(self) -> list[dict[str, Any]]:
+        """Return every machine and how it is reached."""
+        return self._call(self._control.machines())
+
+    def machine(self, name: str) -> dict[str, Any]:
+        """Return the licensing state of a machine."""
+        return self._call(self._control.machine(name))
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Return what each machine was asked."""
+        return self._call(self._control.counts())
+
+    def reset_counts(self) -> None:
+        """Count from zero."""
+        self._call(self._control.reset_counts())
+
+    def keys(self) -> dict[str, int]:
+        """Return the activations left of each declared key, by its last five characters."""
+        return self._call(self._control.keys())
+
+    def install_key(self, name: str, key: str) -> None:
+        """Install a key behind the client's back."""
+        self._call(self._control.install_key(name, key))
+
+    def uninstall_key(self, name: str) -> None:
+        """Remove the installed key."""
+        self._call(self._control.uninstall_key(name))
+
+    def set_license(self, name: str, status: str) -> None:
+        """Change the state of the installed key."""
+        self._call(self._control.set_license(name, status))
+
+    def power(self, name: str, state: str) -> None:
+        """Turn a VM `running` or `off`."""
+        self._call(self._control.power(name, state))
+
+    def data_exchange(self, name: str, enabled: bool) -> None:
+        """Switch a VM's Data Exchange service."""
+        self._call(self._control.data_exchange(name, enabled))
+
+    def move(self, name: str, host: str) -> None:
+        """Move a VM to another host."""
+        self._call(self._control.move(name, host))
+
+    def drop_connections(self, name: str) -> None:
+        """Drop a machine's connections."""
+        self._call(self._control.drop_connections(name))
+
+    @property
+    def _control(self) -> Control:
+        return self._opened.result().control
+
+    def _call(self, command: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(command, self._loop).result()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        finally:
+            self._loop.close()
+
+    async def _main(self) -> None:
+        try:
+            async with opened(self._estate) as ready:
+                self._opened.set_result(ready)
+                await self._stopped.wait()
+        except BaseException as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(error)
+
+
+def _in_one_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    _LOG.error("the simulator's event loop: %s", context["message"])

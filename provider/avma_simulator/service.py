@@ -1,0 +1,178 @@
+"""The WS-Management service of one machine: from a request's bytes to an answer's.
+
+It dispatches Identify, Get, Enumerate, Pull, Release and methods to the WMI repository, and counts them. It knows
+nothing of HTTP, accounts or TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from avma_simulator import encoding, faults, soap
+from avma_simulator.cim import CimClass, Instance
+from avma_simulator.enumeration import Enumerations
+from avma_simulator.refusal import Refusal
+from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
+from avma_simulator.software_licensing import Method
+from avma_simulator.world import Machine, World
+from avma_simulator.xmltree import element
+
+_LOG = logging.getLogger("avma_simulator")
+_TRANSFER = soap.NAMESPACES["x"]
+_ENUMERATION = soap.NAMESPACES["n"]
+_SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: the HTTP status and the envelope."""
+
+    status: int
+    message: bytes
+
+
+class Service:
+    """Answers what is asked of one machine."""
+
+    def __init__(self, machine: Machine, world: World) -> None:
+        self._machine = machine
+        self._repository = Repository(machine, world)
+        self._enumerations = Enumerations(self._repository)
+        self._methods: set[asyncio.Task[None]] = set()
+
+    async def reply(self, message: bytes) -> Reply:
+        """Answer one message, with a fault where Windows would."""
+        relates_to = ""
+        await asyncio.sleep(self._machine.spec.delays.request)
+        try:
+            request = soap.parse(message)
+            relates_to = request.message_id
+            action, body = await self._answer(request)
+        except faults.Fault as fault:
+            return self._fault(fault, relates_to)
+        except Exception as error:
+            _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
+            return self._fault(faults.internal_error(), relates_to)
+        return Reply(200, soap.envelope(action, relates_to, body))
+
+    async def close(self) -> None:
+        """Stop what still goes on."""
+        running = list(self._methods)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _answer(self, request: soap.Request) -> tuple[str, list[ET.Element]]:
+        self._count(request)
+        if request.action == f"{soap.IDENTITY}/Identify":
+            return f"{soap.IDENTITY}/IdentifyResponse", [self._identity()]
+        if self._machine.spec.rights == "none":
+            raise faults.access_denied()
+        if _is_shell(request):
+            raise faults.shells_not_allowed()
+        if request.action.startswith(f"{_ENUMERATION}/"):
+            return f"{request.action}Response", self._enumerate(request)
+        cim_class = self._class(request)
+        if request.action == f"{_TRANSFER}/Get":
+            return f"{request.action}Response", [encoding.instance(self._instance(cim_class, request))]
+        return await self._invoke(cim_class, request)
+
+    def _enumerate(self, request: soap.Request) -> list[ET.Element]:
+        if request.operation == "Enumerate":
+            return [self._enumerations.enumerate(request)]
+        if request.operation == "Pull":
+            return [self._enumerations.pull(request)]
+        if request.operation == "Release":
+            self._enumerations.release(request)
+            return []
+        raise faults.action_not_supported()
+
+    async def _invoke(self, cim_class: CimClass, request: soap.Request) -> tuple[str, list[ET.Element]]:
+        resource, _, name = request.action.rpartition("/")
+        if resource.lower() != request.resource.lower():
+            raise faults.action_not_supported()
+        try:
+            declared, method = self._repository.method(cim_class, name)
+        except MethodNotFound:
+            raise faults.action_not_supported() from None
+        instance = self._instance(cim_class, request)
+        await self._run(method, instance, _arguments(request, declared), request.timeout)
+        return f"{request.action}Response", [encoding.output(cim_class, declared)]
+
+    async def _run(self, method: Method, instance: Instance, arguments: dict[str, str], timeout_seconds: float) -> None:
+        """Run a method; one that outlasts the operation timeout goes on after the fault, as in Windows."""
+        task = asyncio.ensure_future(_coroutine(method, self._machine, instance, arguments))
+        self._methods.add(task)
+        task.add_done_callback(self._methods.discard)
+        done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
+        if not done:
+            task.add_done_callback(_forget)
+            raise faults.timed_out()
+        try:
+            task.result()
+        except Refusal as refusal:
+            raise faults.provider_failed(refusal.hresult.value, refusal.hresult.meaning) from None
+
+    def _class(self, request: soap.Request) -> CimClass:
+        namespace, name = encoding.class_path(request.resource)
+        try:
+            return self._repository.find_class(namespace, name)
+        except ClassNotFound:
+            raise faults.resource_not_found() from None
+
+    def _instance(self, cim_class: CimClass, request: soap.Request) -> Instance:
+        selectors = {k: v for k, v in request.selectors.items() if k.lower() != "__cimnamespace"}
+        found = [row for row in self._repository.instances(cim_class) if row.matches(selectors)]
+        if not found:
+            raise faults.invalid_selectors()
+        return found[0]
+
+    def _identity(self) -> ET.Element:
+        children = {
+            "ProtocolVersion": soap.NAMESPACES["w"],
+            "ProductVendor": "Microsoft Corporation",
+            "ProductVersion": f"OS: {self._machine.windows.release} SP: 0.0 Stack: 3.0",
+        }
+        elements = (element(f"wsmid:{name}", text) for name, text in children.items())
+        return element("wsmid:IdentifyResponse", *elements, xmlns__wsmid=soap.IDENTITY)
+
+    def _count(self, request: soap.Request) -> None:
+        counts = self._machine.counts
+        if _is_shell(request):
+            counts.shells += 1
+            return
+        counts.operations[_operation_name(request)] += 1
+
+    def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
+        body = [fault.element(self._machine.computer_name)]
+        return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
+
+
+def _is_shell(request: soap.Request) -> bool:
+    return request.resource.lower().startswith(_SHELL) or request.action.lower().startswith(_SHELL)
+
+
+def _operation_name(request: soap.Request) -> str:
+    if not request.action.lower().startswith(encoding.WMI):
+        return request.operation
+    return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])
+
+
+def _arguments(request: soap.Request, method: str) -> dict[str, str]:
+    body = request.body
+    if body is None or body.tag.rpartition("}")[2].lower() != f"{method}_input".lower():
+        raise faults.schema_validation()
+    return {child.tag.rpartition("}")[2]: child.text or "" for child in body}
+
+
+async def _coroutine(method: Method, machine: Machine, instance: Instance, arguments: dict[str, str]) -> None:
+    await method(machine, instance, arguments)
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Take note of how a method ended that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()

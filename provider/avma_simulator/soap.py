@@ -1,0 +1,168 @@
+"""SOAP envelopes of WS-Management: reading requests, and writing answers with the prefixes that Windows uses.
+
+See MS-WSMV and DSP0226. The module knows headers and envelopes, and neither operations nor CIM.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import defusedxml
+from defusedxml.ElementTree import fromstring
+
+from avma_simulator import faults
+from avma_simulator.xmltree import element, serialised
+
+NAMESPACES = {
+    "s": "http://www.w3.org/2003/05/soap-envelope",
+    "a": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+    "n": "http://schemas.xmlsoap.org/ws/2004/09/enumeration",
+    "w": "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",
+    "x": "http://schemas.xmlsoap.org/ws/2004/09/transfer",
+    "p": "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd",
+}
+ANONYMOUS = f"{NAMESPACES['a']}/role/anonymous"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+CIM_COMMON = "http://schemas.dmtf.org/wbem/wscim/1/common"
+IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
+DEFAULT_ENVELOPE_SIZE = 512000
+SMALLEST_ENVELOPE_SIZE = 8192
+LONGEST_OPERATION = 60.0
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+
+
+def qualified(name: str) -> str:
+    """Return `prefix:name` as ElementTree spells it."""
+    prefix, local = name.split(":")
+    return f"{{{NAMESPACES[prefix]}}}{local}"
+
+
+_KNOWN_HEADERS = {
+    "a": ("To", "Action", "MessageID", "ReplyTo", "FaultTo", "From", "RelatesTo"),
+    "w": ("ResourceURI", "SelectorSet", "OptionSet", "MaxEnvelopeSize", "OperationTimeout", "Locale"),
+    "p": ("DataLocale", "SessionId", "OperationID", "SequenceId", "ActivityId"),
+}
+_UNDERSTOOD = {qualified(f"{prefix}:{name}") for prefix, names in _KNOWN_HEADERS.items() for name in names}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request: what its headers ask, and the child of its Body, if it has one."""
+
+    action: str
+    resource: str
+    message_id: str
+    selectors: Mapping[str, str]
+    envelope_size: int
+    timeout: float
+    body: ET.Element | None
+
+    @property
+    def operation(self) -> str:
+        """The last part of the action, such as `Enumerate` or a method's name."""
+        return self.action.rsplit("/", 1)[-1]
+
+    def text(self, path: str) -> str | None:
+        """Return the text of an element below the Body's child, None when it is absent."""
+        found = None if self.body is None else self.body.find(path, NAMESPACES)
+        return None if found is None else (found.text or "").strip()
+
+
+def parse(message: bytes) -> Request:
+    """Read a request.
+
+    Raises:
+        Fault: the message is no envelope, or has headers that Windows would refuse.
+    """
+    root = _root(message)
+    header, body = root.find("s:Header", NAMESPACES), root.find("s:Body", NAMESPACES)
+    if header is None:
+        header = ET.Element("none")
+    content = next(iter(body), None) if body is not None else None
+    if content is not None and content.tag == f"{{{IDENTITY}}}Identify":
+        return Request(f"{IDENTITY}/Identify", "", "", {}, DEFAULT_ENVELOPE_SIZE, LONGEST_OPERATION, content)
+    _check_understood(header)
+    return Request(
+        action=_required(header, "a:Action"),
+        resource=_text(header, "w:ResourceURI"),
+        message_id=_text(header, "a:MessageID"),
+        selectors=_selectors(header),
+        envelope_size=_envelope_size(_text(header, "w:MaxEnvelopeSize")),
+        timeout=_timeout(_text(header, "w:OperationTimeout")),
+        body=content,
+    )
+
+
+def envelope(action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element) -> bytes:
+    """Return an answer."""
+    header = element(
+        "s:Header",
+        element("a:Action", action),
+        element("a:MessageID", f"uuid:{str(uuid.uuid4()).upper()}"),
+        element("a:To", ANONYMOUS),
+        *headers,
+    )
+    if relates_to:
+        header.append(element("a:RelatesTo", relates_to))
+    declared = {f"xmlns__{prefix}": uri for prefix, uri in NAMESPACES.items()}
+    return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang="en-US", **declared))
+
+
+def _root(message: bytes) -> ET.Element:
+    try:
+        root: ET.Element = fromstring(message, forbid_dtd=True)
+    except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError):
+        raise faults.schema_validation() from None
+    if root.tag != qualified("s:Envelope"):
+        raise faults.schema_validation()
+    return root
+
+
+def _check_understood(header: ET.Element) -> None:
+    for child in header:
+        must = child.get(qualified("s:mustUnderstand"), "").lower() in ("true", "1")
+        if must and child.tag not in _UNDERSTOOD:
+            raise faults.not_understood(child.tag)
+        if must and child.tag in (qualified("w:Locale"), qualified("p:DataLocale")):
+            raise faults.locale_must_be_understood()
+
+
+def _text(header: ET.Element, name: str) -> str:
+    return (header.findtext(name, "", NAMESPACES) or "").strip()
+
+
+def _required(header: ET.Element, name: str) -> str:
+    text = _text(header, name)
+    if not text:
+        raise faults.header_required(name)
+    return text
+
+
+def _selectors(header: ET.Element) -> dict[str, str]:
+    found = header.iterfind("w:SelectorSet/w:Selector", NAMESPACES)
+    return {selector.get("Name", ""): (selector.text or "").strip() for selector in found}
+
+
+def _envelope_size(text: str) -> int:
+    if not text:
+        return DEFAULT_ENVELOPE_SIZE
+    if not text.isdecimal():
+        raise faults.schema_validation()
+    if int(text) < SMALLEST_ENVELOPE_SIZE:
+        raise faults.envelope_limit()
+    return min(int(text), DEFAULT_ENVELOPE_SIZE)
+
+
+def _timeout(text: str) -> float:
+    """Return the seconds that the operation may take; Windows cuts more than a minute to a minute."""
+    if not text:
+        return LONGEST_OPERATION
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise faults.schema_validation()
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return min(((days * 24 + hours) * 60 + minutes) * 60 + seconds, LONGEST_OPERATION)

@@ -1,0 +1,177 @@
+"""`SoftwareLicensingProduct` and `SoftwareLicensingService` of one machine: rows and methods.
+
+A machine has one product for every channel that its edition may be licensed through; the installed key makes one of
+them the current product, so another kind of key is another row with another ID. The module turns the machine's
+licensing into CIM; it decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+from avma_simulator.cim import Instance, Value, declare
+from avma_simulator.keys import Channel
+from avma_simulator.licensing import NEVER, License
+from avma_simulator.refusal import Refusal
+from avma_simulator.world import Machine
+
+WINDOWS_APPLICATION = "55c92734-d682-4d71-983e-d6ec3f16059f"
+_NAMESPACE = uuid.UUID(WINDOWS_APPLICATION)
+_NOT_APPLICABLE = 4294967295
+
+SERVICE = declare(
+    "root/cimv2",
+    "SoftwareLicensingService",
+    "Version",
+    string="ClientMachineID DiscoveredKeyManagementServiceMachineIpAddress DiscoveredKeyManagementServiceMachineName"
+    " KeyManagementServiceLookupDomain KeyManagementServiceMachine KeyManagementServiceProductKeyID"
+    " OA3xOriginalProductKey OA3xOriginalProductKeyDescription OA3xOriginalProductKeyPkPn Version",
+    uint32="IsKeyManagementServiceMachine KeyManagementServicePort PolicyCacheRefreshRequired"
+    " RemainingWindowsReArmCount RequiredClientCount VLActivationInterval VLRenewalInterval",
+    boolean="KeyManagementServiceDnsPublishing KeyManagementServiceHostCaching KeyManagementServiceLowPriority",
+)
+PRODUCT = declare(
+    "root/cimv2",
+    "SoftwareLicensingProduct",
+    "ID",
+    string="ApplicationID AutomaticVMActivationHostDigitalPid2 AutomaticVMActivationHostMachineName Description"
+    " DiscoveredKeyManagementServiceMachineName IAID ID KeyManagementServiceLookupDomain KeyManagementServiceMachine"
+    " KeyManagementServiceProductKeyID LicenseDependsOn LicenseFamily MachineURL Name OfflineInstallationId"
+    " PartialProductKey ProcessorURL ProductKeyChannel ProductKeyID ProductKeyID2 ProductKeyURL UseLicenseURL"
+    " ValidationURL",
+    uint32="ExtendedGrace GenuineStatus GracePeriodRemaining IsKeyManagementServiceMachine KeyManagementServicePort"
+    " LicenseStatus LicenseStatusReason RemainingAppReArmCount RemainingSkuReArmCount RequiredClientCount"
+    " VLActivationInterval VLActivationType VLActivationTypeEnabled VLRenewalInterval",
+    datetime="AutomaticVMActivationLastActivationTime EvaluationEndDate TrustedTime",
+    boolean="LicenseIsAddon",
+)
+
+
+def service(machine: Machine) -> Instance:
+    """Return the licensing service. Inferred: the last part of its Version."""
+    values: dict[str, Value] = {
+        "ClientMachineID": str(uuid.uuid5(_NAMESPACE, machine.identifier)),
+        "IsKeyManagementServiceMachine": 0,
+        "KeyManagementServiceDnsPublishing": True,
+        "KeyManagementServiceHostCaching": True,
+        "KeyManagementServiceLowPriority": False,
+        "KeyManagementServicePort": 0,
+        "PolicyCacheRefreshRequired": 0,
+        "RemainingWindowsReArmCount": 1000,
+        "RequiredClientCount": _NOT_APPLICABLE,
+        "VLActivationInterval": _NOT_APPLICABLE,
+        "VLRenewalInterval": _NOT_APPLICABLE,
+        "Version": f"{machine.windows.release}.1",
+    }
+    return Instance(SERVICE, values)
+
+
+def products(machine: Machine) -> list[Instance]:
+    """Return the products: one for every channel of the edition, and an add-on. Inferred: which add-on."""
+    current = machine.licensing.license
+    channels = [Channel.EVALUATION] if machine.windows.evaluation else list(Channel)[:-1]
+    rows = [_product(machine, channel, current) for channel in channels]
+    return [*rows, _addon(machine)]
+
+
+def _product(machine: Machine, channel: Channel, current: License | None) -> Instance:
+    installed = current if current is not None and current.product_key.channel is channel else None
+    values: dict[str, Value] = {
+        **_blank(machine, channel.name),
+        "Description": channel.description,
+        "LicenseFamily": machine.windows.family,
+        "LicenseIsAddon": False,
+        "Name": f"Windows(R), {machine.windows.family} edition",
+    }
+    return Instance(PRODUCT, values | (_installed(installed) if installed else {}))
+
+
+def _addon(machine: Machine) -> Instance:
+    values: dict[str, Value] = {
+        **_blank(machine, "add-on"),
+        "Description": "Windows(R) Operating System, VOLUME_MAK channel",
+        "LicenseFamily": "Server-ESU-Year1",
+        "LicenseIsAddon": True,
+        "Name": "Windows(R), Server-ESU-Year1 add-on",
+    }
+    return Instance(PRODUCT, values)
+
+
+def _blank(machine: Machine, product: str) -> dict[str, Value]:
+    windows = machine.windows
+    identity = f"{windows.version}/{windows.family}/{product}"
+    return {
+        "ApplicationID": WINDOWS_APPLICATION,
+        "AutomaticVMActivationLastActivationTime": NEVER,
+        "EvaluationEndDate": NEVER,
+        "ExtendedGrace": _NOT_APPLICABLE,
+        "GenuineStatus": 0,
+        "GracePeriodRemaining": 0,
+        "ID": str(uuid.uuid5(_NAMESPACE, identity)),
+        "IsKeyManagementServiceMachine": 0,
+        "KeyManagementServicePort": 0,
+        "LicenseStatus": 0,
+        "LicenseStatusReason": 0,
+        "RemainingAppReArmCount": _NOT_APPLICABLE,
+        "RemainingSkuReArmCount": _NOT_APPLICABLE,
+        "RequiredClientCount": _NOT_APPLICABLE,
+        "TrustedTime": NEVER,
+        "VLActivationInterval": _NOT_APPLICABLE,
+        "VLActivationType": 0,
+        "VLActivationTypeEnabled": 0,
+        "VLRenewalInterval": _NOT_APPLICABLE,
+    }
+
+
+def _installed(current: License) -> dict[str, Value]:
+    return {
+        "AutomaticVMActivationHostMachineName": current.activated_by or None,
+        "AutomaticVMActivationLastActivationTime": current.activated_at,
+        "GracePeriodRemaining": current.minutes_left,
+        "LicenseStatus": int(current.status),
+        "LicenseStatusReason": current.reason,
+        "PartialProductKey": current.product_key.partial,
+        "ProductKeyChannel": current.product_key.channel.key_channel,
+        "RemainingAppReArmCount": 1000,
+        "RemainingSkuReArmCount": 1001,
+    }
+
+
+Method = Callable[[Machine, Instance, Mapping[str, str]], Awaitable[None]]
+
+
+async def _install_product_key(machine: Machine, service: Instance, arguments: Mapping[str, str]) -> None:
+    machine.licensing.install_key(arguments.get("ProductKey", ""))
+
+
+async def _nothing(machine: Machine, instance: Instance, arguments: Mapping[str, str]) -> None:
+    return None
+
+
+async def _activate(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+    _require_current(product)
+    begun = machine.licensing.begin_activation()
+    await asyncio.sleep(machine.licensing.activation_delay)
+    machine.licensing.finish_activation(begun)
+
+
+async def _uninstall_product_key(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+    _require_current(product)
+    machine.licensing.uninstall_key()
+
+
+def _require_current(product: Instance) -> None:
+    if product.get("PartialProductKey") is None:
+        raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+
+
+METHODS: dict[str, dict[str, Method]] = {
+    SERVICE.name: {
+        "InstallProductKey": _install_product_key,
+        "RefreshLicenseStatus": _nothing,
+        "ClearProductKeyFromRegistry": _nothing,
+    },
+    PRODUCT.name: {"Activate": _activate, "UninstallProductKey": _uninstall_product_key},
+}

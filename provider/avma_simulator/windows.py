@@ -1,0 +1,75 @@
+"""The releases and editions of Windows Server: builds, SKU numbers, captions and license families.
+
+The module knows what Microsoft publishes about them (`Win32_OperatingSystem`, `PRODUCT_*` of winnt.h) and no machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Oldest first: a host activates guests of its own release and of older ones.
+BUILDS = {"2012 R2": "6.3.9600", "2016": "10.0.14393", "2019": "10.0.17763", "2022": "10.0.20348", "2025": "10.0.26100"}
+VERSIONS = tuple(BUILDS)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """An edition: its names, its SKU numbers, and the releases that have it."""
+
+    name: str
+    family: str
+    sku: int
+    evaluation_sku: int | None
+    versions: tuple[str, ...]
+
+
+# Inferred: the license family of Datacenter Azure Edition, taken from its EditionID.
+EDITIONS = {
+    edition.name: edition
+    for edition in (
+        Edition("Datacenter", "ServerDatacenter", 8, 80, VERSIONS),
+        Edition("Standard", "ServerStandard", 7, 79, VERSIONS),
+        Edition("Essentials", "ServerSolution", 50, None, ("2012 R2", "2016", "2019")),
+        Edition("Datacenter Azure Edition", "ServerTurbine", 407, None, ("2022", "2025")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One installation's release and edition."""
+
+    version: str
+    edition: str
+    evaluation: bool = False
+
+    @property
+    def release(self) -> str:
+        """The release without the service pack, such as `10.0.26100`."""
+        return BUILDS[self.version]
+
+    @property
+    def build(self) -> str:
+        """The build number."""
+        return self.release.rsplit(".", 1)[1]
+
+    @property
+    def sku(self) -> int:
+        """The `OperatingSystemSKU`."""
+        edition = EDITIONS[self.edition]
+        return edition.evaluation_sku if self.evaluation and edition.evaluation_sku else edition.sku
+
+    @property
+    def family(self) -> str:
+        """The `LicenseFamily` of its products."""
+        return EDITIONS[self.edition].family + ("Eval" if self.evaluation else "")
+
+    @property
+    def product_name(self) -> str:
+        """The name of the product, such as `Windows Server 2025 Datacenter`."""
+        suffix = " Evaluation" if self.evaluation else ""
+        return f"Windows Server {self.version} {self.edition}{suffix}"
+
+    def activates(self, guest: Windows) -> bool:
+        """Say whether a host of this release activates a guest of that release."""
+        return VERSIONS.index(self.version) >= VERSIONS.index(guest.version)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from avma_simulator import CannotListen, EstateServer, load_estate, running
+from avma_simulator.world import UnknownMachine
+from simulator.client import PASSWORD, SERVICE, TRANSFER, Client, envelope
+from simulator.conftest import ESTATE, MAK, RETAIL, write
+
+
+class Http:
+    def __init__(self, base: str, session: requests.Session) -> None:
+        self.base = base
+        self.session = session
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body)
+        answer = self.session.request(method, f"{self.base}/{path}", data=data, headers=headers)
+        assert PASSWORD not in answer.text
+        assert RETAIL not in answer.text
+        return answer.status_code, answer.json()
+
+
+@pytest.fixture
+def http(estate: EstateServer) -> Iterator[Http]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield Http(estate.control_url, session)
+
+
+def test_machines(estate: EstateServer, http: Http) -> None:
+    status, machines = http("GET", "machines")
+    assert status == 200
+    assert machines == estate.machines()
+    by_name = {machine["name"]: machine for machine in machines}
+    assert list(by_name) == ["hv01", "hv02", "evaluation", "visitor", "web01", "web02", "sleeper", "silent"]
+    assert by_name["hv01"]["urls"] == [estate.url("hv01"), estate.url("hv01", "https")]
+    assert by_name["silent"] == {
+        "name": "silent",
+        "id": by_name["silent"]["id"],
+        "kind": "vm",
+        "urls": [],
+        "host": "hv01",
+    }
+    with pytest.raises(KeyError, match="silent has no http listener"):
+        estate.url("silent")
+
+
+def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None:
+    assert http("GET", "machines/hv01") == (
+        200,
+        {
+            "name": "hv01",
+            "id": "hv01",
+            "kind": "host",
+            "version": "2025",
+            "edition": "Datacenter",
+            "evaluation": False,
+            "status": "Licensed",
+            "channel": "RETAIL",
+            "partialProductKey": RETAIL[-5:],
+            "activatedByHost": None,
+        },
+    )
+    assert http("POST", "machines/HV01/set-license", {"status": "Notification"})[1]["status"] == "Notification"
+    assert http("POST", "machines/hv01/uninstall-key")[1]["partialProductKey"] is None
+    assert http("POST", "machines/hv01/install-key", {"key": MAK})[1]["channel"] == "VOLUME_MAK"
+    web02 = estate.machine("web02")["id"]
+    assert http("POST", f"machines/{web02}/move", {"host": "hv02"})[1]["host"] == "hv02"
+    assert http("POST", "machines/web02/data-exchange", {"enabled": False})[1]["dataExchange"] is False
+    assert http("GET", "keys") == (200, estate.keys())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("GET", "machines/nobody", None, 404, "no machine is called nobody"),
+        ("POST", "machines/hv01/power", {"state": "off"}, 404, "hv01 is a host, not a VM"),
+        ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host is called web02"),
+        ("POST", "machines/web01/power", {"state": "paused"}, 400, "state must be running or off"),
+        ("POST", "machines/web01/power", {}, 400, "`state` must be given as text"),
+        ("POST", "machines/web01/power", [], 400, "the body is not a JSON object"),
+        ("POST", "machines/web01/data-exchange", {"enabled": 1}, 400, "`enabled` must be given as true or false"),
+        ("POST", "machines/web01/explode", {}, 400, "POST /machines/web01/explode is not a command"),
+        ("GET", "nothing", None, 400, "GET /nothing is not a command"),
+        (
+            "POST",
+            "machines/web01/set-license",
+            {"status": "Happy"},
+            400,
+            "status must be one of Unlicensed, Licensed, OOBGrace, OOTGrace, NonGenuineGrace, Notification, "
+            "ExtendedGrace",
+        ),
+        (
+            "POST",
+            "machines/web01/install-key",
+            {"key": "x"},
+            409,
+            "0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
+        ),
+    ],
+)
+def test_commands_that_make_no_sense(http: Http, method: str, path: str, body: object, status: int, error: str) -> None:
+    assert http(method, path, body) == (status, {"error": error})
+
+
+def test_a_body_that_is_not_json(estate: EstateServer, http: Http) -> None:
+    answer = http.session.post(f"{estate.control_url}/machines/web01/power", data="{")
+    assert (answer.status_code, answer.json()) == (400, {"error": "the body is not JSON"})
+
+
+def test_web_pages_are_refused(http: Http) -> None:
+    assert http("POST", "counts/reset", Origin="http://example.org")[0] == 403
+
+
+def test_counts(estate: EstateServer, http: Http) -> None:
+    shell = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
+    with Client(estate.url("hv01")) as client:
+        client.query("SELECT ID FROM SoftwareLicensingProduct")
+        client.invoke(SERVICE, "RefreshLicenseStatus", {"Version": "10.0.26100.1"})
+        with pytest.raises(Exception, match="remote shell"):
+            client.send(envelope(f"{TRANSFER}/Create", shell))
+        status, counts = http("GET", "counts")
+        assert status == 200
+        assert counts["hv01"] == {
+            "requests": 7,
+            "connections": 1,
+            "handshakes": 3,
+            "shells": 1,
+            "processes": 0,
+            "operations": {"Enumerate": 1, "Pull": 1, "Invoke SoftwareLicensingService/RefreshLicenseStatus": 1},
+        }
+        assert http("POST", "counts/reset") == (200, {})
+        client.query("SELECT Version FROM SoftwareLicensingService")
+    assert estate.counts()["hv01"]["requests"] == 1
+    assert estate.counts()["hv02"]["operations"] == {}
+
+
+def test_power(estate: EstateServer, http: Http) -> None:
+    def sleeper() -> object:
+        with Client(estate.url("sleeper")) as client:
+            return client.query("SELECT Version FROM SoftwareLicensingService")
+
+    url = estate.url("sleeper")
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError):
+            sleeper()
+        http("POST", "machines/sleeper/power", {"state": "running"})
+        http("POST", "machines/sleeper/power", {"state": "running"})
+        assert estate.url("sleeper") == url
+        assert sleeper() == [{"Version": ["10.0.17763.1"]}]
+        http("POST", "machines/sleeper/power", {"state": "off"})
+
+
+def test_two_machines_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
+    twin = "  - {name: twin, version: 2022, edition: Standard, username: a, password: b}\n"
+    host = "hosts:\n- name: h\n  version: 2025\n  edition: Datacenter\n  username: a\n  password: b\n  vms:\n"
+    with running(load_estate(write(tmp_path, host + twin * 2))) as estate:
+        ids = [machine["id"] for machine in estate.machines()[1:]]
+        assert list(estate.counts()) == ["h", *ids]
+        assert estate.url(ids[0]) != estate.url(ids[1])
+        assert estate.machine(ids[1])["id"] == ids[1]
+        with pytest.raises(UnknownMachine, match="2 machines are called twin: give the VM's id"):
+            estate.machine("twin")
+
+
+def test_a_port_in_use_names_the_machine(estate: EstateServer, tmp_path: Path) -> None:
+    _, port = estate.address("hv01")
+    host = (
+        f"hosts:\n- {{name: h, version: 2025, edition: Datacenter, username: a, password: b, http: {{port: {port}}}}}"
+    )
+    with pytest.raises(CannotListen) as caught, running(load_estate(write(tmp_path, host))):
+        pass
+    assert str(caught.value) == (
+        f"h: port {port} at 127.0.0.1 is already in use; stop what listens there, or give another port"
+    )
+
+
+def test_stopping_leaves_nothing(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with running(load_estate(write(tmp_path, ESTATE))) as estate:
+            certificate = Path(estate.ca_certificate)
+            assert certificate.is_file()
+            with Client(estate.url("hv01", "https"), ca=estate.ca_certificate) as client:
+                client.installed()
+    assert not certificate.exists()
+    assert threading.active_count() == before
+
+
+def test_secrets_are_readable_by_nobody_else(estate: EstateServer) -> None:
+    directory = Path(estate.ca_certificate).parent
+    assert directory.stat().st_mode & 0o077 == 0
+    assert {path.suffix for path in directory.iterdir()} == {".pem", ".accounts"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in directory.glob("*.accounts"))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from avma_simulator import FileError, load_estate
+from simulator.conftest import ESTATE, MAK, write
+
+HOST = "hosts:\n- name: hv01\n  version: '2025'\n  edition: Datacenter\n  username: a\n  password: b\n"
+DECLARED = f"- {{key: {MAK}, channel: MAK, version: '2025', edition: Datacenter}}\n"
+DUPLICATE = f"keys:\n{DECLARED}{DECLARED}{HOST}"
+
+
+def mistakes(directory: Path, text: str) -> list[str]:
+    path = write(directory, text)
+    with pytest.raises(FileError) as caught:
+        load_estate(path)
+    return [line.removeprefix(f"{path}:").strip() for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["is empty"]),
+        ("hosts: [", ["1: is not YAML: expected the node content, but found '<stream end>'"]),
+        ("hosts:\n\t- a", ["2: is not YAML: found character '\\t' that cannot start any token"]),
+        ("3", ["1: must be a group of fields"]),
+        ("hosts: []", ["1: hosts: must not be empty"]),
+        (HOST + "  password: c\n", ["7: hosts[0].password: is given twice"]),
+        (HOST + "  vms: 1\n", ["7: hosts[0].vms: must be a list"]),
+        (HOST + "  ports: 1\n", ["7: hosts[0].ports: is not a field that is known here"]),
+        (HOST + "  http: {port: '1'}\n", ["7: hosts[0].http.port: must be a whole number"]),
+        (HOST + "  http: {port: 70000}\n", ["7: hosts[0].http.port: must be less than or equal to 65535"]),
+        (HOST + "  evaluation: 'no'\n", ["7: hosts[0].evaluation: must be true or false"]),
+        (HOST + "  delays:\n    activation: soon\n", ["8: hosts[0].delays.activation: must be a number"]),
+        (HOST + "  logons: []\n", ["7: hosts[0].logons: must not be empty"]),
+        (
+            HOST + "  logons: [kerberos]\n",
+            ["7: hosts[0].logons[0]: must be 'ntlm' or 'basic'"],
+        ),
+        (
+            HOST + "  logons: [basic]\n",
+            ["7: hosts[0].logons: basic is offered over https only: add an https listener, or ntlm"],
+        ),
+        (HOST + "  address: nowhere\n", ["7: hosts[0].address: must be an IP address"]),
+        (
+            "control: {address: 0.0.0.0}\n" + HOST,
+            [
+                "1: control.address: must be a loopback address, such as 127.0.0.1: "
+                "an estate is never shown to the network"
+            ],
+        ),
+        (HOST.replace("'2025'", "2008"), ["3: hosts[0].version: must be '2012 R2', '2016', '2019', '2022' or '2025'"]),
+        (
+            HOST.replace("Datacenter", "Essentials"),
+            ["4: hosts[0].edition: Windows Server 2025 has no edition Essentials"],
+        ),
+        (
+            HOST.replace("Datacenter", "Datacenter Azure Edition") + "  evaluation: true\n",
+            ["7: hosts[0].evaluation: there is no evaluation of Datacenter Azure Edition"],
+        ),
+        (
+            HOST.replace("hv01", "hv 01"),
+            ["2: hosts[0].name: must be a computer name: letters, digits and inner hyphens, 63 at most"],
+        ),
+        (
+            HOST.replace("b\n", "'b:c'\n"),
+            ["6: hosts[0].password: must not be empty and must hold no colon and no line break"],
+        ),
+        (
+            HOST + HOST.replace("hosts:\n", "").replace("hv01", "HV01"),
+            ["7: hosts[1].name: is the name of another host (see hosts[0].name)"],
+        ),
+        (HOST + "  vms: &v [*v]\n", ["is nested too deeply, or an alias is part of what it stands for"]),
+        (HOST + "  license: {status: Licensed}\n", ["7: hosts[0].license.key: is required"]),
+        (
+            HOST + f"  license: {{key: {MAK}}}\n",
+            ["7: hosts[0].license.key: is neither one of `keys` nor a published key"],
+        ),
+        (
+            HOST + "  license: {key: W3GNR-8DDXR-2TFRP-H8P33-DV9BG}\n",
+            ["7: hosts[0].license.key: is a key for Windows Server 2022 Datacenter"],
+        ),
+        (
+            HOST + "  evaluation: true\n  license: {key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}\n",
+            ["8: hosts[0].license.key: an evaluation machine takes no key: leave `license` out"],
+        ),
+        (DUPLICATE, ["3: keys[1].key: is declared twice (see keys[0].key)"]),
+        (
+            HOST + "  vms:\n  - {name: a, version: 2022, edition: Standard, username: x}\n",
+            ["8: hosts[0].vms[0]: password is required beside the other half of the account"],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 2022, edition: Standard, http: {}}\n",
+            ["8: hosts[0].vms[0]: a listener needs username and password"],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 2022, edition: Standard, id: x}\n",
+            ["8: hosts[0].vms[0].id: must be a GUID"],
+        ),
+        (
+            HOST + "  http: {port: 5985}\n  https:\n    port: 5985\n",
+            ["9: hosts[0].https.port: is also the port of another listener on that address (see hosts[0].http.port)"],
+        ),
+    ],
+)
+def test_each_mistake_is_named_with_its_line(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert mistakes(tmp_path, text) == expected
+
+
+def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    text = HOST.replace("  username: a\n", "") + "  rights: some\n  vms:\n  - {name: '', version: 2022}\n"
+    assert mistakes(tmp_path, text) == [
+        "2: hosts[0].username: is required",
+        "6: hosts[0].rights: must be 'administrator' or 'none'",
+        "8: hosts[0].vms[0].edition: is required",
+        "8: hosts[0].vms[0].name: must be 1 to 100 printable characters",
+    ]
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "absent.yaml"
+    with pytest.raises(FileError) as caught:
+        load_estate(path)
+    assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_a_wrong_key_is_not_repeated(tmp_path: Path) -> None:
+    text = HOST + "keys:\n- {key: SECRET-SECRET, channel: MAK, version: '2025', edition: Datacenter}\n"
+    (found,) = mistakes(tmp_path, text)
+    assert found.startswith("8: keys[0].key: is not five groups")
+    assert "SECRET" not in found
+
+
+def test_an_estate_shows_no_secret(tmp_path: Path) -> None:
+    shown = repr(load_estate(write(tmp_path, ESTATE)))
+    assert "Pa55w.rd" not in shown
+    assert MAK not in shown
+
+
+def test_vm_ids_follow_from_the_names_and_differ(tmp_path: Path) -> None:
+    vms = "  vms:\n" + "  - {name: twin, version: 2022, edition: Standard}\n" * 2
+    host = load_estate(write(tmp_path, HOST + vms)).hosts[0]
+    again = load_estate(write(tmp_path, HOST.replace("hv01", "HV01") + vms)).hosts[0]
+    assert host.vm_id(0) != host.vm_id(1)
+    assert [host.vm_id(0), host.vm_id(1)] == [again.vm_id(0), again.vm_id(1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "schemes"),
+    [
+        ("", ["Http"]),
+        ("  https: {}\n", ["Https"]),
+        ("  http: null\n", []),
+        ("  http: {}\n  https: {}\n", ["Http", "Https"]),
+    ],
+)
+def test_listeners(tmp_path: Path, lines: str, schemes: list[str]) -> None:
+    listeners = load_estate(write(tmp_path, HOST + lines)).hosts[0].listeners
+    assert [type(listener).__name__ for listener in listeners] == schemes
+
+
+def test_fields_can_be_shared_by_a_merge_key(tmp_path: Path) -> None:
+    vms = "  vms:\n  - &vm {name: a, version: 2022, edition: Standard}\n  - {<<: *vm, name: b}\n"
+    assert [vm.name for vm in load_estate(write(tmp_path, HOST + vms)).hosts[0].vms] == ["a", "b"]
