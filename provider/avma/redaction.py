@@ -7,10 +7,14 @@ secret values they meet.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
 
 SHORTEST = 4
 """A shorter secret is left alone: it would be found inside ordinary words."""
+
+_ORDINARY = frozenset({"true", "false", "null"})
+"""Nor are these taken out, which a secret setting that is no text may be written as."""
 
 REPLACEMENT = "[secret]"
 
@@ -22,13 +26,15 @@ class Redactor:
     """Replaces every secret value it was told of, and every product key, in a text."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._secrets: tuple[str, ...] = ()
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Remember secret values, in the forms in which a text may hold them."""
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
-        if not forms.issubset(self._secrets):
-            self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
+        forms = {form for secret in secrets for form in _forms(secret) if _tells_something(form)}
+        with self._lock:
+            if not forms.issubset(self._secrets):
+                self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
@@ -41,3 +47,7 @@ class Redactor:
 def _forms(secret: str) -> tuple[str, ...]:
     """The value itself, and as `repr` shows it inside an exception's text."""
     return secret, repr(secret)[1:-1]
+
+
+def _tells_something(form: str) -> bool:
+    return len(form) >= SHORTEST and form not in _ORDINARY

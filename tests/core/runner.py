@@ -68,8 +68,10 @@ class Runner:
     host = HostLicense()
     vm = VmActivation()
 
-    def operation(self, seconds: float = 30) -> Operation:
-        deadline = Deadline(seconds, self.cancellation)
+    seconds: float = 30
+
+    def operation(self) -> Operation:
+        deadline = Deadline(self.seconds, self.cancellation)
         return Operation(self.configuration, self.machines, deadline, self.told.append, self.told.append)
 
     def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:

@@ -18,6 +18,8 @@ from avma.windows.machine import Machine
 _AUTOMATIC_PAUSES = (1.0, 2.0)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
+_PATIENCE = 90.0
+"""Seconds in which an activation that Windows took shows; WinRM itself ends a call after 60."""
 
 
 @dataclass
@@ -91,32 +93,37 @@ class Attempt:
 
         It is asked for again only where Windows said that it did not begin: an activation can be paid for.
         """
-        refusal = self._ask_for_activation()
+        trouble = self._ask_for_activation()
+        waited = 0.0
         for pause in _pauses():
             if self._done(channel):
                 return
-            if refusal is not None and not hresult.lookup(refusal.code).retryable:
-                raise refusal
+            if _is_final(trouble) or waited > _PATIENCE:
+                raise trouble or self._not_licensed()
             self._wait(pause)
-            if refusal is not None and not self._done(channel):
-                refusal = self._ask_for_activation()
+            waited += pause
+            if isinstance(trouble, errors.WsmanFault) and not self._done(channel):
+                trouble, waited = self._ask_for_activation(), 0.0
 
-    def _ask_for_activation(self) -> errors.WsmanFault | None:
-        """Call Activate and read again; return the fault with which Windows refused, None when it took the call."""
+    def _ask_for_activation(self) -> errors.AvmaError | None:
+        """Call Activate and read again; return the error that came, None when Windows took the call."""
         if self.product is None:
             remedy = "declare a product key"
             raise errors.Refused("activate Windows", self.machine.where, "no product key is installed", remedy)
         self._say("activating")
-        refusal: errors.WsmanFault | None = None
+        trouble: errors.AvmaError | None = None
         self.changed = True
         try:
             licensing.activate(self.machine.cim, self.product.activation_id, self.operation.deadline)
-        except errors.WsmanFault as fault:
-            refusal = fault
-        except errors.AnswerLost:
-            self._say("the answer to the activation was lost; reading the state")
+        except (errors.WsmanFault, errors.AnswerLost) as error:
+            trouble = error
         self._reread()
-        return refusal
+        return trouble
+
+    def _not_licensed(self) -> errors.AvmaError:
+        answer = f"Windows took the activation, but {licensing.reason_text(self.product)}"
+        remedy = "look into the machine's Application event log for Security-SPP, then run again"
+        return errors.UnexpectedAnswer("activate Windows", self.machine.where, answer, remedy)
 
     def _not_installed(self, product_key: str) -> errors.AvmaError:
         answer = f"Windows accepted the key {keys.masked(product_key)}, but does not show it as installed"
@@ -130,6 +137,11 @@ class Attempt:
 def holds(product: Product | None, product_key: str) -> bool:
     """Say whether the product's key is that one, by the last five characters, which are all that Windows tells."""
     return product is not None and product.partial_product_key == keys.partial(product_key)
+
+
+def _is_final(trouble: errors.AvmaError | None) -> bool:
+    """Say whether Windows refused for good; a lost answer or a busy service is no refusal."""
+    return isinstance(trouble, errors.WsmanFault) and not hresult.lookup(trouble.code).retryable
 
 
 def _pauses() -> Iterator[float]:
