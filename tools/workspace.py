@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = Path(sys.executable).parent / "pulumi-resource-avma"
 
@@ -28,6 +30,7 @@ class Workspace:
     """One project in a folder of its own; `run` starts the CLI there."""
 
     def __init__(self, folder: Path, program: str) -> None:
+        self.printed = ""
         self.project = folder / "project"
         self.project.mkdir(parents=True)
         (self.project / "Pulumi.yaml").write_text(program)
@@ -71,6 +74,7 @@ class Workspace:
             timeout=300,
             check=False,
         )
+        self.printed += done.stdout
         if check and done.returncode != 0:
             sys.stderr.write(done.stdout)
             done.check_returncode()
@@ -84,10 +88,21 @@ class Workspace:
         for key, value in secrets.items():
             self.run("config", "set", "--path", "--secret", key, text=value)
 
+    def write_resources(self, resources: dict[str, Any]) -> None:
+        """Change the program to have these resources."""
+        file = self.project / "Pulumi.yaml"
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "resources": resources}))
+
     def export(self) -> dict[str, Any]:
         """Return the state of the selected stack, as it is stored."""
         state: dict[str, Any] = json.loads(self.run("stack", "export").stdout)
         return state
+
+    def stored(self) -> str:
+        """Return everything that the state folder and the project hold, as text."""
+        folders = (self.project, self.project.parent / "state")
+        files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+        return "\n".join(file.read_text(errors="replace") for file in files)
 
     def preview_steps(self, *arguments: str) -> dict[str, str]:
         """Return what a preview would do, by resource name; "same" and the stack itself left out."""

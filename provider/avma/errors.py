@@ -106,7 +106,7 @@ class Cancelled(AvmaError):
 
 
 class PartlyDone(AvmaError, Generic[S]):
-    """The machine was changed, then `cause` came; `state` is what was reached."""
+    """The machine was changed, then `cause` came; `state` is the resource's `Result` as far as it was reached."""
 
     def __init__(self, identifier: str, state: S, cause: AvmaError) -> None:
         super().__init__(cause.tried, cause.where, cause.answer, cause.remedy)

@@ -12,7 +12,7 @@ KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
 @pytest.fixture
 def redact() -> Redactor:
     redactor = Redactor()
-    redactor.learn(["s3cret", "s3cret-and-more", "abc", "", "quote'd\\pass", "two\nlines"])
+    redactor.learn(["s3cret", "s3cret-and-more", "abc", "", "true", "quote'd\\pass", "two\nlines"])
     return redactor
 
 
@@ -22,6 +22,7 @@ def redact() -> Redactor:
         ("nothing here", "nothing here"),
         ("user:s3cret@host", "user:[secret]@host"),
         ("s3cret-and-more and s3cret", "[secret] and [secret]"),
+        ("`https: true` is an ordinary word", "`https: true` is an ordinary word"),
         ("abc is too short to be told from a word", "abc is too short to be told from a word"),
         ("ValueError('two\\nlines')", "ValueError('[secret]')"),
         ("two\nlines", "[secret]"),

@@ -1,0 +1,86 @@
+"""From the core's list of changes to the engine's DiffResponse.
+
+It knows what the engine expects of a diff: `diffs` and `replaces` name top-level properties, each once, and the
+detailed diff says from which side the old value is to be shown. It must not know what a change means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+
+if TYPE_CHECKING:
+    from avma.resources.resource import Change
+
+Values = Mapping[str, Any]
+
+_KINDS = {
+    ("add", False): pb.PropertyDiff.ADD,
+    ("add", True): pb.PropertyDiff.ADD_REPLACE,
+    ("delete", False): pb.PropertyDiff.DELETE,
+    ("delete", True): pb.PropertyDiff.DELETE_REPLACE,
+    ("update", False): pb.PropertyDiff.UPDATE,
+    ("update", True): pb.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+def response(changes: Iterable[Change], old: Values, new: Values, ignored: Sequence[str] = ()) -> pb.DiffResponse:
+    """Return the changes from old to new inputs, without what the user ignores."""
+    shown: dict[str, Change] = {}
+    for change in changes:
+        if not any(_covers(path, change.path) for path in ignored):
+            path = change.path if change.drift else _shown_path(change.path, old, new)
+            shown[path] = _merged(shown.get(path), change)
+    return pb.DiffResponse(
+        changes=pb.DiffResponse.DIFF_SOME if shown else pb.DiffResponse.DIFF_NONE,
+        diffs=_top_level(shown),
+        replaces=_top_level(path for path, change in shown.items() if change.replaces),
+        detailedDiff={path: _property_diff(path, change, old, new) for path, change in shown.items()},
+        hasDetailedDiff=True,
+    )
+
+
+def _covers(ignored: str, path: str) -> bool:
+    """Say whether an entry of `ignoreChanges` names the path or something around it."""
+    return ignored == "*" or path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
+
+
+def _shown_path(path: str, old: Values, new: Values) -> str:
+    """Cut a path where one side is not an object (JSON text in a configuration, say): nothing deeper can be shown."""
+    steps = path.split(".")
+    for depth in range(1, len(steps)):
+        if not all(isinstance(_at(side, steps[:depth]), Mapping) for side in (old, new)):
+            return ".".join(steps[:depth])
+    return path
+
+
+def _merged(seen: Change | None, change: Change) -> Change:
+    if seen is None:
+        return change
+    return replace(change, replaces=seen.replaces or change.replaces, drift=seen.drift and change.drift)
+
+
+def _property_diff(path: str, change: Change, old: Values, new: Values) -> pb.PropertyDiff:
+    kind = "update" if change.drift else _kind(path, old, new)
+    return pb.PropertyDiff(kind=_KINDS[kind, change.replaces], inputDiff=not change.drift)
+
+
+def _kind(path: str, old: Values, new: Values) -> str:
+    before, after = (_at(side, path.split(".")) is not None for side in (old, new))
+    if before == after:
+        return "update"
+    return "add" if after else "delete"
+
+
+def _at(values: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        values = values.get(step) if isinstance(values, Mapping) else None
+    return values
+
+
+def _top_level(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))

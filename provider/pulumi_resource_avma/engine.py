@@ -1,0 +1,68 @@
+"""Talking to the user through the engine: lines in the log, and the status beside a resource's row.
+
+An error is never logged, since that would fail the run: it is returned. A line that cannot be delivered is dropped,
+for no operation may fail because of it. It must not know what the lines are about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import grpc
+
+from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc
+
+DELIVERY_TIMEOUT = 5.0
+
+
+class EngineLog:
+    """The engine's log, usable from every thread; silent until connected."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
+        self._lock = threading.Lock()
+        self._address = ""
+        self._channel: grpc.Channel | None = None
+        self._stub: engine_pb2_grpc.EngineStub | None = None
+
+    def connect(self, address: str) -> None:
+        """Talk to the engine at that address from now on."""
+        with self._lock:
+            if not address or address == self._address:
+                return
+            self._drop()
+            self._address = address
+            self._channel = grpc.insecure_channel(address)
+            self._stub = engine_pb2_grpc.EngineStub(self._channel)
+
+    def close(self) -> None:
+        """Fall silent again."""
+        with self._lock:
+            self._drop()
+
+    def status(self, message: str, urn: str) -> None:
+        """Show what is being done in the resource's row, until the next such line."""
+        self._send(engine_pb2.INFO, message, urn, ephemeral=True)
+
+    def warning(self, message: str, urn: str = "") -> None:
+        """Add a warning."""
+        self._send(engine_pb2.WARNING, message, urn)
+
+    def _send(
+        self, severity: engine_pb2.LogSeverity.ValueType, message: str, urn: str, *, ephemeral: bool = False
+    ) -> None:
+        """Wait until the engine has the line: lines keep their order, and none comes after its operation's end."""
+        stub = self._stub
+        if stub is None:
+            return
+        line = engine_pb2.LogRequest(severity=severity, message=self._redact(message), urn=urn, ephemeral=ephemeral)
+        # ValueError: the channel was closed a moment ago.
+        with contextlib.suppress(grpc.RpcError, ValueError):
+            stub.Log(line, timeout=DELIVERY_TIMEOUT)
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        self._address, self._channel, self._stub = "", None, None

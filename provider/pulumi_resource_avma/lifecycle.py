@@ -1,0 +1,228 @@
+"""The calls about resources, from request to response: decode, call the core, encode.
+
+It knows the protocol's messages and what the core offers. It must not know how a resource does its work. Everything
+here blocks, and runs on any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from google.protobuf.struct_pb2 import Struct
+from grpc import StatusCode
+
+from avma import errors
+from avma.deadline import Deadline
+from avma.properties import UNKNOWN, dump
+from avma.resources.resource import Operation, Resource, Result, Stored
+from avma.windows.machine import Machines
+from pulumi_resource_avma import PACKAGE, diff
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.secrecy import declared
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.status import Declined, InitFailed, check_failures
+from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
+
+
+class Request(Protocol):
+    """What all requests about a resource have in common."""
+
+    urn: str
+    type: str
+
+
+class TimedRequest(Request, Protocol):
+    """A request whose time the user may set; 0 is not set."""
+
+    timeout: float
+
+
+class Lifecycle:
+    """The resources of the core, as the engine calls them."""
+
+    def __init__(self, session: Session, resources: Iterable[Resource]) -> None:
+        self._session = session
+        self._resources = {f"{PACKAGE}:index:{resource.name}": resource for resource in resources}
+        self._machines: dict[int, Machines] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End all connections to machines."""
+        for machines in self._machines.values():
+            machines.close()
+
+    def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        """Say what is wrong with the inputs, and return them as the user wrote them."""
+        resource = self._resource(request)
+        news = self._session.decode(request.news, resource.inputs)
+        failures = [*news.rejected, *resource.check(_without_internal(news.values))]
+        return pb.CheckResponse(
+            inputs=_encode_inputs(resource, news.values, news.secrets),
+            failures=check_failures(failures, self._session.redact),
+        )
+
+    def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
+        """Compare the inputs wanted with those stored, and with the state stored."""
+        resource = self._resource(request)
+        stored, _ = self._stored(request, resource, request.olds)
+        wanted = self._accepted(request.news, resource).values
+        changes = resource.diff(stored, wanted)
+        return diff.response(changes, stored.inputs, wanted, request.ignoreChanges)
+
+    def create(self, request: pb.CreateRequest) -> pb.CreateResponse:
+        """Make the resource, or predict it in a preview."""
+        resource = self._resource(request)
+        wanted = self._accepted(request.properties, resource)
+        if request.preview:
+            return pb.CreateResponse(properties=_predicted(resource, wanted))
+        with _kept_when_partly_done(resource, wanted.secrets):
+            result = resource.create(wanted.values, self._operation(request, resource))
+        properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
+        return pb.CreateResponse(id=result.identifier, properties=properties)
+
+    def read(self, request: pb.ReadRequest) -> pb.ReadResponse:
+        """Find out what the resource is now; an empty response says that it is gone."""
+        resource = self._resource(request)
+        stored, secrets = self._stored_for_read(request, resource)
+        with _kept_when_partly_done(resource, secrets):
+            result = resource.read(request.id, stored, self._operation(request, resource))
+        if result is None:
+            return pb.ReadResponse()
+        return pb.ReadResponse(
+            id=result.identifier,
+            properties=_encode_outputs(resource, result.inputs, result.outputs, secrets),
+            inputs=_encode_inputs(resource, result.inputs, secrets),
+        )
+
+    def update(self, request: pb.UpdateRequest) -> pb.UpdateResponse:
+        """Change the resource, or predict it in a preview."""
+        resource = self._resource(request)
+        stored, _ = self._stored(request, resource, request.olds)
+        wanted = self._accepted(request.news, resource)
+        if request.preview:
+            return pb.UpdateResponse(properties=_predicted(resource, wanted))
+        with _kept_when_partly_done(resource, wanted.secrets):
+            result = resource.update(request.id, stored, wanted.values, self._operation(request, resource))
+        properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
+        return pb.UpdateResponse(properties=properties)
+
+    def delete(self, request: pb.DeleteRequest) -> None:
+        """End the resource."""
+        resource = self._resource(request)
+        stored, _ = self._stored(request, resource, request.properties)
+        operation = self._operation(request, resource)
+        try:
+            resource.delete(request.id, stored, operation)
+        except errors.Unreachable as error:
+            if not operation.configuration.delete_unreachable:
+                raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn)) from error
+            operation.warn(f"{error}. The resource is forgotten all the same, as `deleteUnreachable` is set")
+
+    def _resource(self, request: Request) -> Resource:
+        token = request.type or _type_of(request.urn)
+        if token not in self._resources:
+            known = ", ".join(sorted(self._resources))
+            raise Declined(StatusCode.INVALID_ARGUMENT, f"no resource type `{token}`; there are {known}")
+        return self._resources[token]
+
+    def _accepted(self, struct: Struct, resource: Resource) -> Decoded:
+        """Decode inputs that have passed `check`, as far as the engine calls in the right order."""
+        decoded = self._session.decode(struct, resource.inputs)
+        if decoded.rejected:
+            text = "; ".join(f"`{failure.path}` {failure.reason}" for failure in decoded.rejected)
+            raise Declined(StatusCode.INVALID_ARGUMENT, text)
+        return decoded
+
+    def _stored(
+        self, request: pb.DiffRequest | pb.UpdateRequest | pb.DeleteRequest, resource: Resource, outputs: Struct
+    ) -> tuple[Stored, Secrets]:
+        """Return what the engine has stored; engines that send no inputs have them among the outputs."""
+        has_inputs = request.HasField("old_inputs")
+        return self._decode_stored(request.old_inputs if has_inputs else outputs, outputs, resource)
+
+    def _stored_for_read(self, request: pb.ReadRequest, resource: Resource) -> tuple[Stored | None, Secrets]:
+        """Return what the engine has stored; an import has nothing, which newer engines send as empty objects."""
+        if not request.inputs.fields and not request.properties.fields:
+            return None, NO_SECRETS
+        inputs = request.inputs if request.HasField("inputs") else request.properties
+        return self._decode_stored(inputs, request.properties, resource)
+
+    def _decode_stored(self, inputs: Struct, outputs: Struct, resource: Resource) -> tuple[Stored, Secrets]:
+        old_inputs = self._session.decode(inputs, resource.inputs)
+        old_outputs = self._session.decode(outputs, resource.outputs)
+        return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
+
+    def _operation(self, request: TimedRequest, resource: Resource) -> Operation:
+        configuration = self._session.configuration
+        if configuration is None:
+            message = "the provider is not configured: some of its configuration is not known yet"
+            raise Declined(StatusCode.FAILED_PRECONDITION, message)
+        urn, log = request.urn, self._session.log
+        return Operation(
+            configuration=configuration,
+            machines=self._machines_for(configuration.max_concurrency),
+            deadline=Deadline(request.timeout or resource.timeout, self._session.cancellation),
+            status=lambda text: log.status(text, urn),
+            warn=lambda text: log.warning(text, urn),
+        )
+
+    def _machines_for(self, max_concurrency: int) -> Machines:
+        with self._lock:
+            if max_concurrency not in self._machines:
+                self._machines[max_concurrency] = Machines(max_concurrency)
+            return self._machines[max_concurrency]
+
+
+def _type_of(urn: str) -> str:
+    """Return the type of `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`, for engines that do not send it."""
+    parts = urn.split("::")
+    return parts[2].rpartition("$")[2] if len(parts) > 2 else ""
+
+
+def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the engine's own properties."""
+    return {name: value for name, value in values.items() if not name.startswith("__")}
+
+
+def _encode_inputs(resource: Resource, inputs: Mapping[str, Any], secrets: Secrets) -> Struct:
+    return encode(inputs, secrets | declared(resource.inputs, inputs))
+
+
+def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any, secrets: Secrets) -> Struct:
+    return _encode_state(resource, {**inputs, **dump(outputs)}, secrets)
+
+
+def _encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets) -> Struct:
+    return encode(state, secrets | declared(resource.inputs, state) | declared(resource.outputs, state))
+
+
+def _predicted(resource: Resource, wanted: Decoded) -> Struct:
+    """Return what is certain; what is left out is unknown to the engine."""
+    state = {**wanted.values, **resource.predict(wanted.values)}
+    certain = {name: value for name, value in state.items() if value is not UNKNOWN}
+    return _encode_state(resource, certain, wanted.secrets)
+
+
+@contextlib.contextmanager
+def _kept_when_partly_done(resource: Resource, secrets: Secrets) -> Iterator[None]:
+    """Hand the engine the state that was reached, so that it is not lost."""
+    try:
+        yield
+    except errors.PartlyDone as partly:
+        reached: Result = partly.state
+        raise InitFailed(
+            reached.identifier,
+            _encode_outputs(resource, reached.inputs, reached.outputs, secrets),
+            _encode_inputs(resource, reached.inputs, secrets),
+            partly,
+        ) from partly
+
+
+def _ways_out(error: errors.AvmaError, urn: str) -> str:
+    return (
+        f"{error}. If the machine will not come back, forget this resource with "
+        f"`pulumi state delete '{urn}'`, or set `deleteUnreachable: true` in the provider's configuration"
+    )

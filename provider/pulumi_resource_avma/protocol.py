@@ -1,0 +1,23 @@
+"""The generated messages and stubs of Pulumi's provider protocol, without the rest of Pulumi's Python SDK.
+
+Importing `pulumi.runtime.proto` runs all of `pulumi`, which a plugin never uses, and its time to start is felt in every
+`pulumi` command. So the same files are loaded as submodules of this module, which takes milliseconds; protobuf gives
+the same classes either way.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+__all__ = ["engine_pb2", "engine_pb2_grpc", "plugin_pb2", "provider_pb2", "provider_pb2_grpc"]
+
+if TYPE_CHECKING:
+    from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
+else:
+    _SDK = importlib.util.find_spec("pulumi")
+    __path__ = [str(Path(_SDK.origin).parent / "runtime" / "proto")]
+    for _name in __all__:
+        globals()[_name] = importlib.import_module(f"{__name__}.{_name}")

@@ -1,0 +1,177 @@
+"""The package's schema, generated from the declarations of the core: `python -m pulumi_resource_avma.schema` prints it.
+
+Its committed form, `schema.json`, is the public contract, from which the SDKs are generated. It knows Pulumi's schema
+format. It must not know any property by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from avma.configuration import Configuration
+from avma.connection import AddressedSettings
+from avma.properties import Choice, Property, properties
+from avma.resources.resource import Resource
+from pulumi_resource_avma import PACKAGE
+
+Schema = dict[str, Any]
+
+_NAMES = {AddressedSettings: "Connection"}
+_PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+_PACKAGE_FACTS: Schema = {
+    "name": PACKAGE,
+    "displayName": "AVMA",
+    "description": "Windows Automatic Virtual Machine Activation: license Hyper-V hosts, activate their guests.",
+    "keywords": ["pulumi", PACKAGE, "windows", "hyper-v", "category/infrastructure", "kind/native"],
+    "license": "Apache-2.0",
+    "language": {
+        "csharp": {
+            "rootNamespace": "PulumiAvma",
+            "respectSchemaVersion": True,
+            "packageReferences": {"Pulumi": "3.*"},
+        },
+        "go": {"respectSchemaVersion": True, "generateResourceContainerTypes": True},
+        "nodejs": {"packageName": "@pulumi-avma/avma", "respectSchemaVersion": True},
+        "python": {
+            "packageName": "pulumi_avma",
+            "pyproject": {"enabled": True},
+            "respectSchemaVersion": True,
+        },
+    },
+}
+
+
+def generate(resources: Iterable[Resource]) -> Schema:
+    """Return the schema of a package with these resources, without version."""
+    types: dict[str, Schema] = {}
+    return {
+        **_PACKAGE_FACTS,
+        "config": _configuration(types),
+        "provider": _provider(types),
+        "resources": {_token(resource.name): _resource(resource, types) for resource in resources},
+        "types": dict(sorted(types.items())),
+    }
+
+
+def text(schema: Mapping[str, Any]) -> str:
+    """Write the schema as it is committed."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _configuration(types: dict[str, Schema]) -> Schema:
+    return {"variables": _provider_properties(types), **_required("defaults", Configuration)}
+
+
+def _provider(types: dict[str, Schema]) -> Schema:
+    return {
+        "description": "The provider of the avma package: how machines are reached, unless a resource says otherwise.",
+        "inputProperties": _provider_properties(types),
+        **_required("requiredInputs", Configuration),
+    }
+
+
+def _provider_properties(types: dict[str, Schema]) -> Schema:
+    """Describe the configuration.
+
+    Defaults and environment variables are described only: were they in the SDKs, they would become inputs in the state.
+    """
+    described = {}
+    for prop in properties(Configuration):
+        entry = _property(prop, types)
+        entry.pop("default", None)
+        described[prop.name] = {**entry, "description": _with_sources(prop)}
+    return described
+
+
+def _with_sources(prop: Property) -> str:
+    text = prop.rule.description
+    if prop.default is not None:
+        text += f" Default: `{json.dumps(prop.default)}`."
+    if prop.rule.environment:
+        text += f" Environment: {', '.join(f'`{name}`' for name in prop.rule.environment)}."
+    return text
+
+
+def _resource(resource: Resource, types: dict[str, Schema]) -> Schema:
+    inputs = _properties(resource.inputs, types)
+    return {
+        "description": resource.description,
+        "properties": {
+            **{name: _as_output(entry) for name, entry in inputs.items()},
+            **_properties(resource.outputs, types),
+        },
+        **_required("required", resource.inputs, resource.outputs),
+        "inputProperties": inputs,
+        **_required("requiredInputs", resource.inputs),
+    }
+
+
+def _as_output(entry: Schema) -> Schema:
+    """Keep of an input what makes sense of an output."""
+    return {name: value for name, value in entry.items() if name not in ("default", "willReplaceOnChanges")}
+
+
+def _properties(record: type, types: dict[str, Schema]) -> Schema:
+    return {prop.name: _property(prop, types) for prop in properties(record)}
+
+
+def _required(key: str, *records: type) -> Schema:
+    """Name what is required; the format wants no empty list."""
+    names = sorted({prop.name for record in records for prop in properties(record) if prop.required})
+    return {key: names} if names else {}
+
+
+def _property(prop: Property, types: dict[str, Schema]) -> Schema:
+    entry = {**_type(prop.type, types), "description": prop.rule.description}
+    if prop.default is not None:
+        entry["default"] = prop.default.value if isinstance(prop.default, Choice) else prop.default
+    if prop.rule.secret:
+        entry["secret"] = True
+    if prop.rule.replaces:
+        entry["willReplaceOnChanges"] = True
+    return entry
+
+
+def _type(wanted: Any, types: dict[str, Schema]) -> Schema:
+    if wanted in _PLAIN:
+        return {"type": _PLAIN[wanted]}
+    if typing.get_origin(wanted) in (list, tuple):
+        return {"type": "array", "items": _type(typing.get_args(wanted)[0], types)}
+    token = _token(_NAMES.get(wanted, wanted.__name__))
+    if token not in types:
+        types[token] = _enum(wanted) if issubclass(wanted, Choice) else _object(wanted, types)
+    return {"$ref": f"#/types/{token}"}
+
+
+def _object(record: type, types: dict[str, Schema]) -> Schema:
+    return {
+        "type": "object",
+        "description": inspect.getdoc(record),
+        "properties": _properties(record, types),
+        **_required("required", record),
+    }
+
+
+def _enum(choice: type[Choice]) -> Schema:
+    members = [{"value": member.value, "description": member.description} for member in choice]
+    return {"type": "string", "description": inspect.getdoc(choice), "enum": members}
+
+
+def _token(name: str) -> str:
+    return f"{PACKAGE}:index:{name}"
+
+
+def main() -> None:
+    """Print the schema."""
+    from avma.resources import RESOURCES
+
+    print(text(generate(RESOURCES)), end="")
+
+
+if __name__ == "__main__":
+    main()

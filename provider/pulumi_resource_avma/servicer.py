@@ -1,0 +1,219 @@
+"""The gRPC service: one short method for each call of the protocol.
+
+What only computes is answered on the event loop, at once; what blocks goes to a bounded pool of threads, so that
+`Cancel` is heard while all of them are busy. Every error becomes a status here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from grpc import StatusCode
+
+from avma.configuration import Configuration
+from pulumi_resource_avma import __version__, schema_file, status
+from pulumi_resource_avma.protocol import plugin_pb2, provider_pb2_grpc
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.settings import Settings
+from pulumi_resource_avma.status import Declined
+
+if TYPE_CHECKING:
+    from avma.resources.resource import Resource
+    from pulumi_resource_avma.lifecycle import Lifecycle
+
+WORKERS = 64
+
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+Context = grpc.aio.ServicerContext[Any, Any]
+Method = Callable[[Any, Any, Context], Awaitable[R]]
+
+
+def all_resources() -> Iterable[Resource]:
+    """Return the core's resources."""
+    # Slow to import, and a process that is started for its schema alone never needs them.
+    from avma.resources import RESOURCES
+
+    return RESOURCES
+
+
+def answer(method: Method[R]) -> Method[R]:
+    """Turn every error of the method into a status."""
+
+    @functools.wraps(method)
+    async def answered(self: Servicer, request: Any, context: Context) -> R:
+        try:
+            return await method(self, request, context)
+        except Exception as error:
+            await self.refuse(error, context)
+            raise
+
+    return answered
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """The resource provider. Resources are asked for when the first call needs them."""
+
+    def __init__(
+        self,
+        session: Session,
+        resources: Callable[[], Iterable[Resource]] = all_resources,
+        configuration: type[Configuration] = Configuration,
+        workers: int = WORKERS,
+    ) -> None:
+        self._session = session
+        self._resources = resources
+        self._settings = Settings(session, configuration)
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
+
+    @functools.cached_property
+    def _lifecycle(self) -> Lifecycle:
+        from pulumi_resource_avma.lifecycle import Lifecycle
+
+        return Lifecycle(self._session, self._resources())
+
+    def cancel(self) -> None:
+        """Ask every operation to end."""
+        self._session.cancel()
+
+    def close(self) -> None:
+        """Let go of everything, without waiting for operations under way."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        if "_lifecycle" in self.__dict__:
+            self._lifecycle.close()
+        self._session.log.close()
+
+    @answer
+    async def Handshake(self, request: pb.ProviderHandshakeRequest, _: Context) -> pb.ProviderHandshakeResponse:
+        """Begin a run."""
+        self._session.begin(request.engine_address)
+        return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
+
+    @answer
+    async def Attach(self, request: plugin_pb2.PluginAttach, _: Context) -> Empty:
+        """Begin a run of an engine that did not start this process."""
+        self._session.begin(request.address)
+        return Empty()
+
+    @answer
+    async def Cancel(self, _request: Empty, _: Context) -> Empty:
+        """Ask every operation to end. The process goes on: the engine ends it."""
+        self._session.cancel()
+        return Empty()
+
+    @answer
+    async def GetPluginInfo(self, _request: Empty, _: Context) -> plugin_pb2.PluginInfo:
+        """Tell the version."""
+        return plugin_pb2.PluginInfo(version=__version__)
+
+    @answer
+    async def GetSchema(self, _request: pb.GetSchemaRequest, _: Context) -> pb.GetSchemaResponse:
+        """Tell what the package offers."""
+        return pb.GetSchemaResponse(schema=schema_file.text(__version__))
+
+    @answer
+    async def GetMapping(self, _request: pb.GetMappingRequest, _: Context) -> pb.GetMappingResponse:
+        """Tell that there is no mapping from another tool's provider."""
+        return pb.GetMappingResponse()
+
+    @answer
+    async def GetMappings(self, _request: pb.GetMappingsRequest, _: Context) -> pb.GetMappingsResponse:
+        """Tell that there are no mappings."""
+        return pb.GetMappingsResponse()
+
+    @answer
+    async def CheckConfig(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
+        """Check the provider's configuration."""
+        return self._settings.check(request)
+
+    @answer
+    async def DiffConfig(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
+        """Compare configurations of the provider."""
+        return self._settings.diff(request)
+
+    @answer
+    async def Configure(self, request: pb.ConfigureRequest, _: Context) -> pb.ConfigureResponse:
+        """Take over the provider's configuration."""
+        await self._in_pool(self._configure, request)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True)
+
+    @answer
+    async def Check(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
+        """Check a resource's inputs."""
+        return self._lifecycle.check(request)
+
+    @answer
+    async def Diff(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
+        """Compare a resource's inputs and state."""
+        return self._lifecycle.diff(request)
+
+    @answer
+    async def Create(self, request: pb.CreateRequest, _: Context) -> pb.CreateResponse:
+        """Make a resource."""
+        return await self._in_pool(self._lifecycle.create, request)
+
+    @answer
+    async def Read(self, request: pb.ReadRequest, _: Context) -> pb.ReadResponse:
+        """Find out what a resource is now."""
+        return await self._in_pool(self._lifecycle.read, request)
+
+    @answer
+    async def Update(self, request: pb.UpdateRequest, _: Context) -> pb.UpdateResponse:
+        """Change a resource."""
+        return await self._in_pool(self._lifecycle.update, request)
+
+    @answer
+    async def Delete(self, request: pb.DeleteRequest, _: Context) -> Empty:
+        """End a resource."""
+        await self._in_pool(self._lifecycle.delete, request)
+        return Empty()
+
+    @answer
+    async def Invoke(self, request: pb.InvokeRequest, _: Context) -> pb.InvokeResponse:
+        """Refuse: there are no functions."""
+        raise Declined(StatusCode.INVALID_ARGUMENT, f"no function `{request.tok}`; this provider has none")
+
+    @answer
+    async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:
+        """Refuse: there is one schema."""
+        raise Declined(StatusCode.UNIMPLEMENTED, "this provider takes no parameters")
+
+    @answer
+    async def Construct(self, _request: pb.ConstructRequest, _: Context) -> pb.ConstructResponse:
+        """Refuse: there are no components."""
+        raise Declined(StatusCode.UNIMPLEMENTED, "this provider has no components")
+
+    @answer
+    async def Call(self, _request: pb.CallRequest, _: Context) -> pb.CallResponse:
+        """Refuse: resources have no methods."""
+        raise Declined(StatusCode.UNIMPLEMENTED, "this provider's resources have no methods")
+
+    async def List(self, _request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
+        """Refuse: nothing is listed."""
+        await self.refuse(Declined(StatusCode.UNIMPLEMENTED, "this provider lists no resources"), context)
+        yield pb.ListResponse()
+
+    def _configure(self, request: pb.ConfigureRequest) -> None:
+        """Not on the event loop: a warning waits for the engine, and the resources' import, due now, is slow."""
+        self._settings.configure(request)
+        self._resources()
+
+    async def refuse(self, error: Exception, context: Context) -> None:
+        """End the call with the status of an error."""
+        if status.is_bug(error):
+            _log.error("a bug", exc_info=error)
+        told = status.status_of(error, self._session.redact)
+        details = (("grpc-status-details-bin", told.SerializeToString()),) if told.details else ()
+        await context.abort(status.code_of(told), told.message, details)
+
+    async def _in_pool(self, call: Callable[[Any], R], request: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, call, request)

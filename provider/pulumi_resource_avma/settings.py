@@ -1,0 +1,125 @@
+"""The calls about the provider's configuration: check it, compare it, and make the record that the core works with.
+
+It knows that values set with `pulumi config`, and all that is not text in an SDK's provider arguments, arrive as JSON
+text. It must not connect to anything: a dead machine must fail the resource that needs it, not the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+from grpc import StatusCode
+
+from avma.configuration import Configuration
+from avma.connection import from_environment, text_value
+from avma.properties import Failure, Property, build, known, properties, validate
+from pulumi_resource_avma import PACKAGE, diff
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.secrecy import declared
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.status import Declined, MissingKeys, check_failures
+from pulumi_resource_avma.values import Decoded, Secrets, decode_tree, encode, texts_at
+
+INSECURE = (
+    "`insecure` is set: the TLS certificates of machines are not verified, so whoever is in between can read and "
+    "change what is sent; trust the right authority with `caCert` instead"
+)
+
+_ENGINES_OWN = ("version", "pluginDownloadURL")
+
+
+class Settings:
+    """The provider's configuration as the engine sees it; `record` declares it."""
+
+    def __init__(self, session: Session, record: type[Configuration] = Configuration) -> None:
+        self._session = session
+        self._record = record
+
+    def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        """Say what is wrong with the configuration, and return it as the user wrote it."""
+        news, given = self._decode(request.news)
+        missing = {prop.name for prop in self._missing(given)}  # the environment may have them: see `configure`
+        failures = [failure for failure in validate(self._record, given) if failure.path not in missing]
+        return pb.CheckResponse(
+            inputs=encode(news.values, news.secrets | self._secrets(news.values, given)),
+            failures=check_failures([*news.rejected, *failures], self._session.redact),
+        )
+
+    def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
+        """Compare configurations. None makes a machine another one, so nothing is ever replaced."""
+        # The core's resources are slow to import, and most runs do not come here.
+        from avma.resources.resource import input_changes
+
+        olds, before = self._decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
+        news, after = self._decode(request.news)
+        changes = input_changes(self._record, before, after)
+        return diff.response(changes, olds.values, news.values, request.ignoreChanges)
+
+    def configure(self, request: pb.ConfigureRequest) -> None:
+        """Take over the configuration, completed from the environment."""
+        decoded, given = self._decode(request.args)
+        if not known(given):
+            self._session.configuration = None
+            return
+        chosen = {name: value for name, value in given.items() if value is not None}
+        values = {**from_environment(self._record), **chosen}
+        self._learn(values)
+        self._require_usable(values, decoded.rejected)
+        self._session.configuration = build(self._record, values)
+        if _insecure(values) or _insecure(values.get("guest")):
+            self._session.log.warning(INSECURE, request.urn)
+
+    def _decode(self, struct: Struct) -> tuple[Decoded, dict[str, Any]]:
+        """Return the values as they came, and the user's ones as they are meant."""
+        decoded = self._session.decode(struct, self._record)
+        given = _meant(self._record, {name: value for name, value in decoded.values.items() if _users(name)})
+        self._learn(given)
+        return decoded, given
+
+    def _learn(self, given: Mapping[str, Any]) -> None:
+        self._session.redact.learn(texts_at(given, declared(self._record, given)))
+
+    def _secrets(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> Secrets:
+        """Return what is declared secret; JSON text that holds such a thing is secret as a whole."""
+        paths = declared(self._record, given)
+        return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
+
+    def _missing(self, values: Mapping[str, Any]) -> list[Property]:
+        return [prop for prop in properties(self._record) if prop.required and values.get(prop.name) is None]
+
+    def _require_usable(self, values: Mapping[str, Any], rejected: Iterable[Failure]) -> None:
+        missing = self._missing(values)
+        if missing:
+            raise MissingKeys({f"{PACKAGE}:{prop.name}": prop.rule.description for prop in missing})
+        failures = [*rejected, *validate(self._record, values)]
+        if failures:
+            text = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
+            message = f"the provider's configuration, its environment variables included, cannot be used: {text}"
+            raise Declined(StatusCode.INVALID_ARGUMENT, message)
+
+
+def _users(name: str) -> bool:
+    return name not in _ENGINES_OWN and not name.startswith("__")
+
+
+def _meant(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the values that came as text."""
+    declared_here = {prop.name: prop for prop in properties(record)}
+    return {
+        name: _meant_value(declared_here[name], value) if name in declared_here else value
+        for name, value in values.items()
+    }
+
+
+def _meant_value(prop: Property, value: Any) -> Any:
+    if isinstance(value, str):
+        value = text_value(prop, value)
+    if prop.record is not None and isinstance(value, Mapping):
+        return _meant(prop.record, decode_tree(value).values)
+    return value
+
+
+def _insecure(values: Any) -> bool:
+    return isinstance(values, Mapping) and values.get("insecure") is True

@@ -1,0 +1,124 @@
+"""From errors to gRPC statuses: the one place where a code is chosen and a message leaves.
+
+The engine shows the message alone. A code of UNKNOWN, INTERNAL or DATA_LOSS makes it doubt its state, so the first and
+the last are never used, and INTERNAL only for a bug of ours. It must not know how an error came about.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from avma import errors
+from avma.properties import Failure
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+
+CODES: Mapping[type[BaseException], StatusCode] = {
+    errors.InvalidInput: StatusCode.INVALID_ARGUMENT,
+    errors.Unreachable: StatusCode.UNAVAILABLE,
+    errors.LogonRefused: StatusCode.UNAUTHENTICATED,
+    errors.AccessDenied: StatusCode.PERMISSION_DENIED,
+    errors.TimedOut: StatusCode.DEADLINE_EXCEEDED,
+    errors.Cancelled: StatusCode.ABORTED,
+    errors.AvmaError: StatusCode.FAILED_PRECONDITION,
+}
+
+
+class Declined(Exception):
+    """What the plugin itself does not do, or cannot do yet."""
+
+    def __init__(self, code: StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class MissingKeys(Exception):
+    """Configuration that is required and given nowhere: names to descriptions."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        super().__init__(f"missing configuration: {', '.join(keys)}")
+        self.keys = keys
+
+
+class InitFailed(Exception):
+    """The resource exists, but did not come into the wanted state: the engine keeps it, and updates it next time."""
+
+    def __init__(self, identifier: str, properties: Struct, inputs: Struct, cause: errors.PartlyDone[object]) -> None:
+        super().__init__(str(cause))
+        self.identifier = identifier
+        self.properties = properties
+        self.inputs = inputs
+        self.cause = cause
+
+
+def status_of(error: Exception, redact: Callable[[str], str]) -> Status:
+    """Return what the engine is told about an error."""
+    status = Status(code=_number(_code(error)), message=redact(_message(error)))
+    detail = _detail(error, redact)
+    if detail is not None:
+        status.details.add().Pack(detail)
+    return status
+
+
+def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) -> list[pb.CheckFailure]:
+    """Turn failures into the protocol's, without secrets."""
+    return [pb.CheckFailure(property=failure.path, reason=redact(failure.reason)) for failure in failures]
+
+
+def is_bug(error: Exception) -> bool:
+    """Say whether an error is none that we raise on purpose."""
+    return _code(error) is StatusCode.INTERNAL
+
+
+def code_of(status: Status) -> StatusCode:
+    """Return the code of a status as gRPC for Python names it."""
+    return next(code for code in StatusCode if _number(code) == status.code)
+
+
+def _number(code: StatusCode) -> int:
+    number, _ = code.value
+    return int(number)
+
+
+def _code(error: BaseException) -> StatusCode:
+    if isinstance(error, Declined):
+        return error.code
+    if isinstance(error, MissingKeys):
+        return StatusCode.INVALID_ARGUMENT
+    if isinstance(error, (InitFailed, errors.PartlyDone)):
+        return _code(error.cause)
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), StatusCode.INTERNAL)
+
+
+def _message(error: Exception) -> str:
+    return _bug_report(error) if is_bug(error) else str(error)
+
+
+def _bug_report(error: Exception) -> str:
+    """Name the bug without the exception's text, which could hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"a bug in pulumi-resource-avma, please report: {type(error).__name__}{where}"
+
+
+def _detail(error: Exception, redact: Callable[[str], str]) -> Message | None:
+    if isinstance(error, InitFailed):
+        return pb.ErrorResourceInitFailed(
+            id=error.identifier,
+            properties=error.properties,
+            inputs=error.inputs,
+            reasons=[redact(str(error))],
+        )
+    if isinstance(error, MissingKeys):
+        keys = [
+            pb.ConfigureErrorMissingKeys.MissingKey(name=name, description=description)
+            for name, description in error.keys.items()
+        ]
+        return pb.ConfigureErrorMissingKeys(missingKeys=keys)
+    return None

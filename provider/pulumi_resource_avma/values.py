@@ -1,0 +1,197 @@
+"""Values on the wire: protobuf's Struct with Pulumi's marks on one side, plain Python with `UNKNOWN` on the other.
+
+Decoding takes the secret marks off and says where they were, so that encoding can put them back. It knows the marks
+of the protocol and nothing of what the values mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+
+from avma.properties import UNKNOWN, Failure
+
+Path = tuple[str | int, ...]
+Secrets = AbstractSet[Path]
+
+NO_SECRETS: Secrets = frozenset()
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the protocol's mark, not a password
+OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
+ASSET = "c44067f5952c0a294b673a41bacd8c17"
+ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
+
+UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+UNKNOWN_SENTINELS = frozenset(
+    {
+        UNKNOWN_STRING,
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # bool
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # number
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # array
+        "030794c1-ac77-496b-92df-f27374a8bd58",  # asset
+        "e48ece36-62e2-4504-bad9-02848725956a",  # archive
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",  # object
+    }
+)
+
+_NAMES = {ASSET: "an asset", ARCHIVE: "an archive"}
+_EXACT = 2**53
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Plain values, the paths that were marked secret, and what cannot be a property here."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    secrets: Secrets = NO_SECRETS
+    rejected: tuple[Failure, ...] = ()
+
+
+def decode(struct: Struct) -> Decoded:
+    """Turn a Struct into plain values."""
+    return decode_tree({name: _to_python(value) for name, value in struct.fields.items()})
+
+
+def decode_tree(tree: Mapping[str, Any]) -> Decoded:
+    """Take the protocol's marks off values that are Python's already, such as parsed JSON."""
+    reader = _Reader()
+    values = {name: reader.read(value, (name,), hidden=False) for name, value in tree.items()}
+    return Decoded(values, frozenset(reader.secrets), tuple(reader.rejected))
+
+
+def encode(values: Mapping[str, Any], secrets: Secrets = NO_SECRETS) -> Struct:
+    """Turn plain values into a Struct, marking what is at the `secrets` paths; a mark holds for all below it."""
+    return Struct(fields={name: _to_wire(value, (name,), secrets) for name, value in values.items()})
+
+
+def path_text(path: Path) -> str:
+    """Write a path as Pulumi does: `connection.password`, `hosts[0]`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def texts_at(values: Mapping[str, Any], paths: Secrets) -> Iterator[str]:
+    """Yield all text that is at or below the paths."""
+    for path in paths:
+        yield from _texts(_step_down(values, path))
+
+
+class _Reader:
+    """Collects, while it reads a tree, what the tree without its marks cannot say."""
+
+    def __init__(self) -> None:
+        self.secrets: set[Path] = set()
+        self.rejected: list[Failure] = []
+
+    def read(self, value: Any, path: Path, hidden: bool) -> Any:
+        if isinstance(value, str):
+            return UNKNOWN if value in UNKNOWN_SENTINELS else value
+        if isinstance(value, list):
+            return [self.read(item, (*path, index), hidden) for index, item in enumerate(value)]
+        if isinstance(value, Mapping):
+            return self._read_object(value, path, hidden)
+        return value
+
+    def _read_object(self, value: Mapping[str, Any], path: Path, hidden: bool) -> Any:
+        signature = value.get(SIGNATURE)
+        if signature is None:
+            return {name: self.read(item, (*path, name), hidden) for name, item in value.items()}
+        if signature == SECRET:
+            return self._read_secret(value.get("value"), path, hidden)
+        if signature == OUTPUT:
+            return self._read_output(value, path, hidden)
+        if signature == RESOURCE:
+            return _reference(value)
+        name = _NAMES.get(signature, "a value of a kind that this provider does not know")
+        self.rejected.append(Failure(path_text(path), f"is {name}, and no property of this provider can be that"))
+        return UNKNOWN
+
+    def _read_secret(self, value: Any, path: Path, hidden: bool) -> Any:
+        if not hidden:
+            self.secrets.add(path)
+        return self.read(value, path, hidden=True)
+
+    def _read_output(self, value: Mapping[str, Any], path: Path, hidden: bool) -> Any:
+        element = value.get("value", UNKNOWN)
+        if value.get("secret"):
+            return self._read_secret(element, path, hidden)
+        return self.read(element, path, hidden)
+
+
+def _reference(value: Mapping[str, Any]) -> Any:
+    """A reference to a resource stands for its ID, which is empty while unknown; components have only a URN."""
+    identifier = value.get("id")
+    if identifier is None:
+        return value.get("urn", "")
+    return UNKNOWN if identifier == "" or identifier in UNKNOWN_SENTINELS else identifier
+
+
+def _to_python(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return {name: _to_python(item) for name, item in value.struct_value.fields.items()}
+    if kind == "list_value":
+        return [_to_python(item) for item in value.list_value.values]
+    if kind == "number_value":
+        return _number(value.number_value)
+    if kind == "string_value":
+        return value.string_value
+    return value.bool_value if kind == "bool_value" else None
+
+
+def _number(number: float) -> int | float:
+    """The wire has only doubles; a whole one, as far as a double is exact, was an int."""
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
+
+
+def _to_wire(value: Any, path: Path, secrets: Secrets) -> Value:
+    if path not in secrets:
+        return _bare_to_wire(value, path, secrets)
+    marked = {SIGNATURE: Value(string_value=SECRET), "value": _bare_to_wire(value, path, NO_SECRETS)}
+    return Value(struct_value=Struct(fields=marked))
+
+
+def _bare_to_wire(value: Any, path: Path, secrets: Secrets) -> Value:
+    if value is None:
+        return Value(null_value=NULL_VALUE)
+    if value is UNKNOWN:
+        return Value(string_value=UNKNOWN_STRING)
+    if isinstance(value, bool):
+        return Value(bool_value=value)
+    if isinstance(value, (int, float)):
+        return Value(number_value=value)
+    if isinstance(value, str):
+        return Value(string_value=value)
+    if isinstance(value, Mapping):
+        fields = {name: _to_wire(item, (*path, name), secrets) for name, item in value.items()}
+        return Value(struct_value=Struct(fields=fields))
+    items = [_to_wire(item, (*path, index), secrets) for index, item in enumerate(value)]
+    return Value(list_value=ListValue(values=items))
+
+
+def _step_down(value: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

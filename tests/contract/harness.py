@@ -1,0 +1,166 @@
+"""The provider on a real socket, a fake engine on another, and requests as short as tests want them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent import futures
+from typing import Any
+
+import grpc
+from google.protobuf.struct_pb2 import Struct
+from google.rpc.status_pb2 import Status
+
+from avma.configuration import Configuration
+from avma.redaction import Redactor
+from avma.resources.resource import Resource
+from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.server import Server
+from pulumi_resource_avma.servicer import Servicer
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.values import SECRET, SIGNATURE, UNKNOWN_STRING
+
+TYPE = "avma:index:Shelf"
+URN = f"urn:pulumi:dev::test::{TYPE}::s"
+PROVIDER_URN = "urn:pulumi:dev::test::pulumi:providers:avma::default"
+
+
+def struct(values: Mapping[str, Any]) -> Struct:
+    """The values as a Struct, marks and all."""
+    message = Struct()
+    message.update(values)
+    return message
+
+
+def plain(message: Struct) -> dict[str, Any]:
+    """The Struct as Python values, marks and all."""
+    return {name: _plain(value) for name, value in message.fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return plain(value.struct_value)
+    if kind == "list_value":
+        return [_plain(item) for item in value.list_value.values]
+    return None if kind == "null_value" else getattr(value, kind)
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """The value, marked secret."""
+    return {SIGNATURE: SECRET, "value": value}
+
+
+UNKNOWN = UNKNOWN_STRING
+
+
+class FakeEngine(engine_pb2_grpc.EngineServicer):
+    """An engine that remembers what was logged, by severity, message, URN and whether it was a status."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str, bool]] = []
+        self._server = grpc.server(futures.ThreadPoolExecutor(4))
+        engine_pb2_grpc.add_EngineServicer_to_server(self, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        severity = engine_pb2.LogSeverity.Name(request.severity)
+        self.lines.append((severity, request.message, request.urn, request.ephemeral))
+        return engine_pb2.google_dot_protobuf_dot_empty__pb2.Empty()
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+
+class Provider:
+    """The provider, served from a thread of its own, and a stub to call it."""
+
+    def __init__(
+        self, resource: Resource, configuration: type[Configuration] = Configuration, workers: int = 8
+    ) -> None:
+        self.session = Session(Redactor())
+        self._servicer = Servicer(self.session, lambda: (resource,), configuration, workers)
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+        self._started.wait(10)
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
+
+    def stop(self) -> None:
+        self.channel.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = Server(self._servicer)
+        self.port = await server.start()
+        self._started.set()
+        await self._stop.wait()
+        await server.stop(grace=0)
+
+
+def failure(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
+    """Code and message of a failed call."""
+    return error.code(), error.details()
+
+
+def detail(error: grpc.RpcError, message: Any) -> Any:
+    """The status detail of a failed call, unpacked into the message."""
+    data = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
+    status = Status.FromString(data)
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    assert status.details[0].Unpack(message)
+    return message
+
+
+class Calls:
+    """The provider's calls about the shelf, with plain values in and out."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self.stub = provider.stub
+
+    def configure(self, **values: Any) -> pb.ConfigureResponse:
+        return self.stub.Configure(pb.ConfigureRequest(args=struct(values), urn=PROVIDER_URN))
+
+    def check_config(self, values: Mapping[str, Any]) -> pb.CheckResponse:
+        return self.stub.CheckConfig(pb.CheckRequest(urn=PROVIDER_URN, news=struct(values)))
+
+    def check(self, news: Mapping[str, Any], olds: Mapping[str, Any] | None = None) -> pb.CheckResponse:
+        return self.stub.Check(pb.CheckRequest(urn=URN, type=TYPE, olds=struct(olds or {}), news=struct(news)))
+
+    def diff(
+        self,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        state: Mapping[str, Any] | None = None,
+        ignore: tuple[str, ...] = (),
+    ) -> pb.DiffResponse:
+        olds = struct({**old, **(state or {})})
+        request = pb.DiffRequest(
+            id="1", urn=URN, type=TYPE, olds=olds, old_inputs=struct(old), news=struct(new), ignoreChanges=ignore
+        )
+        return self.stub.Diff(request)
+
+    def create(self, values: Mapping[str, Any], **more: Any) -> pb.CreateResponse:
+        return self.stub.Create(pb.CreateRequest(urn=URN, type=TYPE, properties=struct(values), **more))
+
+    def read(self, identifier: str, **more: Any) -> pb.ReadResponse:
+        return self.stub.Read(pb.ReadRequest(id=identifier, urn=URN, type=TYPE, **more))
+
+    def update(self, old: Mapping[str, Any], new: Mapping[str, Any], **more: Any) -> pb.UpdateResponse:
+        request = pb.UpdateRequest(
+            id="lab", urn=URN, type=TYPE, olds=struct(old), old_inputs=struct(old), news=struct(new), **more
+        )
+        return self.stub.Update(request)
+
+    def delete(self, values: Mapping[str, Any], **more: Any) -> None:
+        request = pb.DeleteRequest(
+            id="lab", urn=URN, type=TYPE, properties=struct(values), old_inputs=struct(values), **more
+        )
+        self.stub.Delete(request)

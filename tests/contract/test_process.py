@@ -1,0 +1,151 @@
+"""Handshake, attach, cancel and the calls that say what the plugin is."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from avma.resources.resource import Operation
+from contract.harness import Calls, FakeEngine, Provider, failure, struct
+from contract.shelf import Shelf
+from pulumi_resource_avma import __version__
+from pulumi_resource_avma.protocol import plugin_pb2
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+
+
+def test_handshake_and_configure_promise_the_same(unconfigured: Calls, engine: FakeEngine) -> None:
+    shaken = unconfigured.stub.Handshake(
+        pb.ProviderHandshakeRequest(engine_address=engine.address, configure_with_urn=True, invoke_with_preview=True)
+    )
+    configured = unconfigured.configure()
+
+    assert (shaken.accept_secrets, shaken.accept_resources, shaken.accept_outputs) == (True, True, True)
+    assert (configured.acceptSecrets, configured.acceptResources, configured.acceptOutputs) == (True, True, True)
+    assert configured.supportsPreview
+    assert not shaken.supports_autonaming_configuration
+    assert not configured.supports_autonaming_configuration
+    assert not shaken.accepts_byte_string
+
+
+def test_version_has_no_leading_v(unconfigured: Calls) -> None:
+    assert unconfigured.stub.GetPluginInfo(Empty()).version == __version__
+    assert __version__[0].isdigit()
+
+
+def test_schema_is_served_with_the_version(unconfigured: Calls) -> None:
+    schema = json.loads(unconfigured.stub.GetSchema(pb.GetSchemaRequest()).schema)
+    assert (schema["name"], schema["version"]) == ("avma", __version__)
+
+
+def test_there_are_no_mappings(unconfigured: Calls) -> None:
+    assert unconfigured.stub.GetMapping(pb.GetMappingRequest(key="terraform")) == pb.GetMappingResponse()
+    assert unconfigured.stub.GetMappings(pb.GetMappingsRequest(key="terraform")) == pb.GetMappingsResponse()
+
+
+@pytest.mark.parametrize(
+    ("method", "request_message"),
+    [
+        ("Parameterize", pb.ParameterizeRequest()),
+        ("Construct", pb.ConstructRequest()),
+        ("Call", pb.CallRequest()),
+    ],
+)
+def test_what_is_not_offered_is_unimplemented(unconfigured: Calls, method: str, request_message: object) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(unconfigured.stub, method)(request_message)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_list_is_unimplemented(unconfigured: Calls) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(unconfigured.stub.List(pb.ListRequest(token="avma:index:Shelf")))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_unknown_function_is_named(unconfigured: Calls) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        unconfigured.stub.Invoke(pb.InvokeRequest(tok="avma:index:getMoon", args=struct({})))
+    assert failure(caught.value)[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert "avma:index:getMoon" in caught.value.details()
+
+
+def test_an_attached_engine_gets_the_log(unconfigured: Calls, engine: FakeEngine) -> None:
+    unconfigured.stub.Attach(plugin_pb2.PluginAttach(address=engine.address))
+    unconfigured.configure(insecure=True)
+    assert [line[0] for line in engine.lines] == ["WARNING"]
+
+
+def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:
+    unconfigured.stub.Handshake(pb.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
+    unconfigured.configure(insecure=True)
+    assert unconfigured.create({"room": "lab"}).id == "lab"
+
+
+def test_large_messages_pass(calls: Calls) -> None:
+    label = "x" * (8 * 1024 * 1024)
+    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(f"127.0.0.1:{calls.provider.port}", options) as channel:
+        calls.stub = type(calls.stub)(channel)
+        assert calls.check({"room": "lab", "label": label}).inputs["label"] == label
+
+
+class TestCancel:
+    """Cancel, with every worker busy."""
+
+    WORKERS = 4
+
+    @pytest.fixture
+    def provider(self, shelf: Shelf) -> Iterator[Provider]:
+        provider = Provider(shelf, workers=self.WORKERS)
+        yield provider
+        provider.stop()
+
+    @pytest.fixture
+    def waiting(self, calls: Calls, shelf: Shelf) -> list[grpc.Future]:
+        """As many creations under way as there are workers, and one more in the queue."""
+        begun = threading.Semaphore(0)
+
+        def wait(_name: str, operation: Operation) -> None:
+            begun.release()
+            operation.deadline.wait(60, "wait for the paint", "lab")
+
+        shelf.script = wait
+        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+        under_way = [calls.stub.Create.future(request) for _ in range(self.WORKERS + 1)]
+        for _ in range(self.WORKERS):
+            assert begun.acquire(timeout=10)
+        return under_way
+
+    def test_all_that_only_computes_is_answered(self, calls: Calls, waiting: list[grpc.Future]) -> None:
+        started = time.monotonic()
+        calls.stub.Handshake(pb.ProviderHandshakeRequest())
+        calls.check({"room": "lab"})
+        calls.diff({"room": "lab"}, {"room": "lab"})
+        calls.stub.GetPluginInfo(Empty())
+        calls.stub.Cancel(Empty())
+        assert time.monotonic() - started < 1
+        assert all(call.exception(timeout=5) for call in waiting)
+
+    def test_operations_end_as_cancelled(self, calls: Calls, waiting: list[grpc.Future]) -> None:
+        calls.stub.Cancel(Empty())
+        calls.stub.Cancel(Empty())
+        for call in waiting:
+            error = call.exception(timeout=5)
+            assert error.code() is grpc.StatusCode.ABORTED
+            assert "the run was cancelled" in error.details()
+
+    def test_the_next_run_of_an_attached_process_is_not_cancelled(
+        self, calls: Calls, engine: FakeEngine, shelf: Shelf
+    ) -> None:
+        shelf.script = lambda _name, operation: operation.deadline.check("paint", "lab")
+        calls.stub.Cancel(Empty())
+        with pytest.raises(grpc.RpcError, match="cancelled"):
+            calls.create({"room": "lab"})
+        calls.stub.Handshake(pb.ProviderHandshakeRequest(engine_address=engine.address))
+        assert calls.create({"room": "lab"}).id == "lab"

@@ -1,0 +1,65 @@
+"""The real `pulumi` engine against a simulated estate: what the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from avma_simulator import EstateServer, load_estate, running
+from e2e.estate import ADMINISTRATOR, PASSWORD, SECRETS
+from workspace import Workspace
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the engine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture
+def serve(tmp_path) -> Iterator[Callable[[dict], EstateServer]]:
+    """Return a function that serves an estate until the test ends."""
+    servers: list = []
+
+    def start(estate: dict) -> EstateServer:
+        file = tmp_path / "estate.yaml"
+        file.write_text(yaml.safe_dump(estate))
+        servers.append(running(load_estate(file)))
+        return servers[-1].__enter__()
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Iterator[Callable[..., Workspace]]:
+    """Return a maker of Pulumi workspaces with a configured stack; what they print must hold no secret."""
+    made: list[Workspace] = []
+
+    def make(resources: dict, secrets: dict[str, str] | None = None, **configuration: str) -> Workspace:
+        program = {"name": "estate", "runtime": "yaml", "resources": resources}
+        if secrets:
+            program["config"] = {name: {"type": "string", "secret": True} for name in secrets}
+        made.append(Workspace(tmp_path / f"pulumi{len(made)}", yaml.safe_dump(program)))
+        made[-1].new_stack(
+            "dev",
+            {
+                "avma:https": "false",
+                "avma:username": ADMINISTRATOR,
+                "avma:guest.https": "false",
+                "avma:guest.username": ADMINISTRATOR,
+                **configuration,
+            },
+            {"avma:password": PASSWORD, "avma:guest.password": PASSWORD, **(secrets or {})},
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        assert not [secret for secret in SECRETS if secret in each.printed]
+        assert not [secret for secret in SECRETS if secret in each.stored()]

@@ -1,0 +1,42 @@
+"""A small estate as data, so that each test can change it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avma import keys
+
+ADMINISTRATOR = "Administrator"
+PASSWORD = "Tr0ub4dor-and-3"
+HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
+SPARE_KEY = "GFDCB-NMKJH-VTRQP-32YXW-98764"
+SECRETS = [PASSWORD, HOST_KEY, SPARE_KEY, *(key.key for key in keys.AVMA_KEYS)]
+
+HOST = "127.44.0.11"
+
+
+def machine(name: str, version: str, edition: str, address: str, **more: Any) -> dict[str, Any]:
+    """Return a machine that is reached over http at that address."""
+    account = {"username": ADMINISTRATOR, "password": PASSWORD}
+    fixed = {"name": name, "version": version, "edition": edition, "address": address, "http": {"port": 5985}}
+    return {**fixed, **account, **more}
+
+
+def estate(*vms: dict[str, Any], hosts: tuple[dict[str, Any], ...] = (), **host: Any) -> dict[str, Any]:
+    """Return an estate of hv01 (2022 Datacenter, no licence yet) with these VMs, and further hosts."""
+    first = {**machine("hv01", "2022", "Datacenter", HOST, vms=list(vms)), **host}
+    product_keys = [
+        {"key": HOST_KEY, "channel": "MAK", "version": first["version"], "edition": "Datacenter", "activations": 1},
+        {"key": SPARE_KEY, "channel": "Retail", "version": first["version"], "edition": "Datacenter"},
+    ]
+    return {"keys": product_keys, "hosts": [first, *hosts]}
+
+
+def host_license(**properties: Any) -> dict[str, Any]:
+    """Return a HostLicense of hv01 as a YAML program declares it."""
+    return {"type": "avma:HostLicense", "properties": {"host": HOST, **properties}}
+
+
+def vm_activation(name: str, **properties: Any) -> dict[str, Any]:
+    """Return a VmActivation on hv01 that waits for the host's licence."""
+    return {"type": "avma:VmActivation", "properties": {"host": "${hv01.host}", "vmName": name, **properties}}

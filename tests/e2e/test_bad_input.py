@@ -1,0 +1,129 @@
+"""Each mistake ends in one clear sentence, before anything was changed, and the state stays as it was."""
+
+import pytest
+
+from avma import keys
+from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+
+STANDARD = machine("standard", "2022", "Standard", "127.44.0.12")
+EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluation=True)
+NEW = machine("new01", "2025", "Standard", "127.44.0.21")
+
+
+@pytest.fixture
+def server(serve):
+    return serve(estate(NEW, hosts=(STANDARD, EVALUATION)))
+
+
+def rejected(server, stack, *texts: str) -> None:
+    """Assert that `up` fails with these texts, changes no machine and keeps the state empty."""
+    failed = stack.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    flat = " ".join(failed.stdout.split())
+    for text in texts:
+        assert text in flat
+    assert "Traceback" not in failed.stdout
+    invoked = [op for c in server.counts().values() for op in c["operations"] if op.startswith("Invoke")]
+    assert invoked == []
+    resources = stack.export()["deployment"].get("resources", [])
+    assert not [r for r in resources if r["type"].startswith("avma:")]
+
+
+@pytest.mark.parametrize(
+    ("properties", "texts"),
+    [
+        ({"host": HOST, "productKey": "BCDFG-HJKMN"}, ["productKey", "is not five groups of five characters"]),
+        ({"host": HOST, "productKey": keys.AVMA_KEYS[3].key},
+         ["is the generic AVMA key of Windows Server 2022 Datacenter", "give the Datacenter key that was bought"]),
+        ({"host": HOST, "productKey": keys.KMS_CLIENT_KEYS[4].key}, ["is the generic KMS client key"]),
+        ({"host": "127.44.0.12", "productKey": HOST_KEY},
+         ["could not license the host on 127.44.0.12:5985: it runs Windows Server 2022 Standard",
+          "only Datacenter hosts activate their guests"]),
+        ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation", "convert it with DISM"]),
+        ({"host": HOST, "connection": {"port": 1}}, [f"on {HOST}:1", "nothing listens on that port"]),
+        ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "check the name"]),
+        ({"host": HOST, "onDelete": "destroy"}, ["onDelete", 'Allowed values are "retain", "uninstallKey"']),
+    ],
+    ids=["malformed key", "AVMA key on a host", "KMS client key on a host", "Standard", "evaluation", "closed port",
+         "unknown name", "unknown choice"],
+)  # fmt: skip
+def test_a_host_that_cannot_be_licensed(server, workspace, properties, texts):
+    secret = properties.pop("productKey", None)
+    if secret:
+        properties = {**properties, "productKey": "${key}"}
+    program = {"hv01": {"type": "avma:HostLicense", "properties": properties}}
+    rejected(server, workspace(program, {"key": secret} if secret else None), *texts)
+
+
+def test_a_wrong_password(server, workspace):
+    stack = workspace({"hv01": host_license()})
+    stack.run("config", "set", "--secret", "avma:password", text="Not-The-Password-1")
+    rejected(server, stack, "the logon of Administrator was refused (401)", "check user name and password")
+    assert "Not-The-Password-1" not in stack.printed + stack.stored()
+
+
+def test_no_credentials_at_all(server, workspace):
+    stack = workspace({"hv01": host_license()})
+    stack.run("config", "rm", "avma:username")
+    rejected(server, stack, "no username and password are given", "set `username` and the password beside it")
+
+
+def test_a_misspelled_property(server, workspace):
+    rejected(server, workspace({"hv01": host_license(prodcutKey="x")}), "prodcutKey")
+
+
+def test_both_name_and_id(server, workspace):
+    program = {"vm": vm_activation("new01", host=HOST, vmId="8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11")}
+    rejected(server, workspace(program), "vmId", "stands beside `vmName`; give one of the two")
+
+
+@pytest.mark.parametrize("key", ["usrename", "zzz"])
+def test_an_unknown_configuration_key(server, workspace, key):
+    stack = workspace({"hv01": host_license()}, **{f"avma:{key}": "x"})
+    rejected(server, stack, key, "is not a property here")
+
+
+def test_a_configuration_value_of_the_wrong_type(server, workspace):
+    stack = workspace({"hv01": host_license()}, **{"avma:https": "perhaps"})
+    rejected(server, stack, "https", "must be true or false")
+
+
+def test_a_guest_that_is_newer_than_its_host(serve, workspace):
+    server = serve(estate(NEW, license={"key": HOST_KEY}))
+    program = {"hv01": host_license(), "new01": vm_activation("new01")}
+    stack = workspace(program)
+    failed = stack.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    flat = " ".join(failed.stdout.split())
+    assert "it runs Windows Server 2025 Standard and its host Windows Server 2022 Datacenter" in flat
+    assert "move the VM to a newer host" in flat
+    assert server.machine("new01")["channel"] == "VOLUME_KMSCLIENT"
+    kept = [r["type"] for r in stack.export()["deployment"]["resources"] if r["type"].startswith("avma:")]
+    assert kept == ["avma:index:HostLicense"]
+
+
+def test_an_exhausted_key_is_a_partial_success_and_the_next_up_goes_on(serve, workspace):
+    second = machine("hv02", "2022", "Datacenter", "127.44.0.12")
+    server = serve(estate(hosts=(second,)))
+    program = {
+        "hv01": host_license(productKey="${key}"),
+        "hv02": {
+            "type": "avma:HostLicense",
+            "properties": {"host": "127.44.0.12", "productKey": "${key2}"},
+            "options": {"dependsOn": ["${hv01}"]},
+        },
+    }
+    stack = workspace(program, {"key": HOST_KEY, "key2": HOST_KEY})
+    failed = stack.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert "0xC004C020 SL_E_CHPA_DMAK_LIMIT_EXCEEDED" in failed.stdout
+    state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
+    assert state["hv02"]["id"] == "127.44.0.12"
+    assert state["hv02"]["initErrors"]
+    assert stack.preview_steps() == {"hv02": "update"}
+    from e2e.estate import SPARE_KEY
+
+    stack.run("config", "set", "--secret", "key2", text=SPARE_KEY)
+    stack.run("up", "--yes", "--skip-preview")
+    assert server.machine("hv02")["status"] == "Licensed"
+    stack.run("preview", "--expect-no-changes")
