@@ -28,8 +28,9 @@ lint: $(READY)
 pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
 
-schema: $(READY) ## generate schema.json
+schema: $(READY) ## generate schema.json, and docs/reference.md from it
 	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
+	python tools/reference.py > docs/reference.md
 
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -103,6 +103,7 @@ def configure(workspace: Workspace, estate: dict[str, Any], product_key: str = "
         config={
             "avma:https": "false",
             "avma:username": host["username"],
+            "avma:guest.transport": "winrm",
             "avma:guest.https": "false",
             "avma:guest.username": guest["username"],
         },

@@ -36,14 +36,14 @@ class Workspace:
         (self.project / "Pulumi.yaml").write_text(program)
         (folder / "state").mkdir()
         binaries = subprocess.run([ROOT / "tools" / "pulumi-cli"], check=True, capture_output=True, text=True)
-        self._pulumi = Path(binaries.stdout.strip()) / "pulumi"
+        self.pulumi = Path(binaries.stdout.strip()) / "pulumi"
         self.environment = {
             **{
                 name: value
                 for name, value in os.environ.items()
                 if not name.startswith(("PULUMI_", "AVMA_", "HYPERV_"))
             },
-            "PATH": f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self.pulumi.parent}{os.pathsep}{os.environ['PATH']}",
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "only for this folder",
@@ -63,7 +63,7 @@ class Workspace:
             CalledProcessError: it failed, and `check` was asked for.
         """
         done = subprocess.run(
-            [self._pulumi, *arguments, "--non-interactive", "--color=never"],
+            [self.pulumi, *arguments, "--non-interactive", "--color=never"],
             cwd=self.project,
             env={**self.environment, **environment},
             input=text,

@@ -14,18 +14,21 @@ class Transport(Choice):
     WINRM = "winrm", "WinRM over the network, to the guest's own address."
 
 
+_TRANSPORT = "How the guest is reached. It must be said, here or in the provider's `guest`."
+
+
 @dataclass(frozen=True)
 class GuestDefaults(Settings):
     """How guests are reached, where a resource does not say otherwise."""
 
-    transport: Transport | None = declare("How the guest is reached; `winrm` unless set.", default=None)
+    transport: Transport | None = declare(_TRANSPORT, default=None)
 
 
 @dataclass(frozen=True)
 class Guest(AddressedSettings):
     """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
 
-    transport: Transport | None = declare("How the guest is reached; `winrm` unless set.", default=None)
+    transport: Transport | None = declare(_TRANSPORT, default=None)
 
 
 def _concurrency_error(count: float) -> str | None:

@@ -80,7 +80,7 @@ class Settings:
         environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
     )
     ca_cert: str | None = declare(
-        "The path of a PEM file with the certificate authorities to trust instead of the system's.",
+        "The path of a PEM file with the certificate authorities to trust, instead of those of Python's certifi.",
         default=None,
         check=_ca_error,
         environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),

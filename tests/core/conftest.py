@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from avma.configuration import Configuration, GuestDefaults
+from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.windows.machine import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HOST_KEY, OTHER_KEY, PASSWORD, Runner
@@ -22,7 +22,7 @@ def estate(tmp_path) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def configuration() -> Configuration:
-    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD)
+    guest = GuestDefaults(transport=Transport.WINRM, https=False, username=ADMINISTRATOR, password=PASSWORD)
     return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
 
 

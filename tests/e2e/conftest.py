@@ -51,6 +51,7 @@ def workspace(tmp_path) -> Iterator[Callable[..., Workspace]]:
             {
                 "avma:https": "false",
                 "avma:username": ADMINISTRATOR,
+                "avma:guest.transport": "winrm",
                 "avma:guest.https": "false",
                 "avma:guest.username": ADMINISTRATOR,
                 **configuration,

@@ -49,6 +49,19 @@ def require_running(vm: VirtualMachine, host: Machine) -> None:
         raise errors.Refused("reach the guest", host.where, f"the VM {vm.name} is not running", remedy)
 
 
+def require_transport(vm: str, guest: Guest | None, operation: Operation) -> None:
+    """Return if it is declared how the guest is reached.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    layers = (guest, operation.configuration.guest)
+    if not any(settings is not None and settings.transport is not None for settings in layers):
+        answer = "it is not declared how its Windows is reached"
+        remedy = "set `guest.transport: winrm` in the provider's configuration or on the resource"
+        raise errors.InvalidInput("reach the guest", vm, answer, remedy)
+
+
 def connect(vm: VirtualMachine, host: Machine, guest: Guest | None, operation: Operation) -> Machine:
     """Return the Windows inside a VM, reached as declared; its address is what it tells its host unless declared.
 

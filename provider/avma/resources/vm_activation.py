@@ -216,6 +216,7 @@ def _activate(
 
 
 def _host(inputs: VmActivationInputs, operation: Operation) -> Machine:
+    guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
     return operation.machines.get(resolve(inputs.host, inputs.connection, operation.configuration))
 
 

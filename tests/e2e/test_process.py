@@ -1,0 +1,115 @@
+"""The plugin as a process: found by the engine in each way, interrupted, and played by the demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from avma import keys
+from e2e.estate import HOST_KEY, estate, host_license
+from workspace import PLUGIN, ROOT
+
+
+def plugins() -> set[int]:
+    """Return the plugin processes of this machine's moment."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"pulumi-resource-avma" in entry.read_bytes():
+                found.add(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(true, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
+def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve, workspace):
+    server = serve(estate(delays={"activation": 3}))
+    stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
+    before = plugins()
+    command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", "--color=never"]
+    process = subprocess.Popen(
+        command, cwd=stack.project, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    activate = "Invoke SoftwareLicensingProduct/Activate"
+    wait_until(lambda: activate in server.counts()["hv01"]["operations"])
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "exited prematurely" not in printed
+    assert HOST_KEY not in printed
+    wait_until(lambda: plugins() == before)
+    state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
+    assert "the run was cancelled" in state["hv01"]["initErrors"][0]
+
+    stack.run("up", "--yes", "--skip-preview")
+    assert server.machine("hv01")["status"] == "Licensed"
+    assert server.counts()["hv01"]["operations"][activate] == 1
+    assert server.keys()[keys.partial(HOST_KEY)] == 0
+
+
+def test_the_plugin_is_found_by_path_in_the_project(serve, workspace):
+    serve(estate(license={"key": HOST_KEY}))
+    stack = workspace({"hv01": host_license()})
+    stack.run("plugin", "rm", "resource", "avma", "--yes", "--all")
+    program = yaml.safe_load((stack.project / "Pulumi.yaml").read_text())
+    program["plugins"] = {"providers": [{"name": "avma", "path": str(PLUGIN.parent)}]}
+    (stack.project / "Pulumi.yaml").write_text(yaml.safe_dump(program))
+    stack.run("up", "--yes", "--skip-preview")
+
+
+def test_the_plugin_is_found_on_path(serve, workspace):
+    serve(estate(license={"key": HOST_KEY}))
+    stack = workspace({"hv01": host_license()})
+    stack.run("plugin", "rm", "resource", "avma", "--yes", "--all")
+    path = os.pathsep.join([str(PLUGIN.parent), stack.environment["PATH"]])
+    stack.run("up", "--yes", "--skip-preview", PATH=path, PULUMI_IGNORE_AMBIENT_PLUGINS="false")
+
+
+def test_no_plugin_outlives_its_command(serve, workspace):
+    before = plugins()
+    serve(estate(license={"key": HOST_KEY}))
+    workspace({"hv01": host_license()}).run("up", "--yes", "--skip-preview")
+    wait_until(lambda: plugins() == before)
+
+
+def test_the_provider_configured_by_a_secret_of_the_program(serve, workspace):
+    serve(estate(license={"key": HOST_KEY}))
+    provider = {
+        "type": "pulumi:providers:avma",
+        "properties": {"https": False, "username": "Administrator", "password": "${word}"},
+    }
+    resource = {**host_license(), "options": {"provider": "${explicit}"}}
+    from e2e.estate import PASSWORD
+
+    stack = workspace({"explicit": provider, "hv01": resource}, {"word": PASSWORD})
+    stack.run("up", "--yes")
+    stack.run("preview", "--expect-no-changes")
+
+
+def test_the_demo_tells_the_whole_story_and_no_secret():
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "demo.py"], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for step in ("preview", "up:", "preview again", "Behind Pulumi's back", "refresh", "repairs", "import", "destroy"):
+        assert step in done.stdout
+    declared = yaml.safe_load((ROOT / "examples" / "quickstart" / "estate.yaml").read_text())
+    host = declared["hosts"][0]
+    secrets = [host["password"], host["vms"][0]["password"], *(key["key"] for key in declared["keys"])]
+    secrets += [key.key for key in keys.AVMA_KEYS]
+    assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
