@@ -6,7 +6,8 @@ so in its source. It shares facts with the core, such as published keys, and no 
 disagree.
 """
 
-from avma_simulator.estate import Estate, load_estate
+from avma_simulator.estate import Estate
+from avma_simulator.estate_file import load_estate
 from avma_simulator.network import CannotListen
 from avma_simulator.server import EstateServer, Ready, running, serve
 from avma_simulator.source import FileError

@@ -1,7 +1,6 @@
 """The estate as its file declares it: hosts, VMs, keys, and how each machine is reached.
 
-The module knows the form of the file and checks it field by field. It knows no behaviour; what only makes sense
-between fields is checked in `consistency`.
+The module knows the form of the file, field by field. It knows no behaviour and no rule between fields.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import ipaddress
 import re
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -19,13 +17,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from avma import keys
-from avma_simulator import consistency, source
+from avma_simulator.source import Location
 
 _Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
@@ -205,50 +202,9 @@ class Estate(_Record):
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
 
-    def machines(self) -> Iterator[tuple[source.Location, Host | Vm]]:
+    def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
         """Yield every machine, each host before its VMs, with its place in the file."""
         for index, host in enumerate(self.hosts):
             yield ("hosts", index), host
             for number, vm in enumerate(host.vms):
                 yield ("hosts", index, "vms", number), vm
-
-
-def load_estate(path: Path | str) -> Estate:
-    """Read and check an estate's file.
-
-    Raises:
-        FileError: naming every mistake with its line.
-    """
-    read = source.read(Path(path))
-    try:
-        estate = Estate.model_validate(read.data)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise source.FileError(read.path, [_mistake(read, dict(problem)) for problem in problems]) from None
-    mistakes = [read.mistake(location, text) for location, text in consistency.mistakes(estate)]
-    if mistakes:
-        raise source.FileError(read.path, mistakes)
-    return estate
-
-
-_WORDS = {
-    "missing": "is required",
-    "extra_forbidden": "is not a field that is known here",
-    "string_type": "must be text: put it in quotes",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "tuple_type": "must be a list",
-    "model_type": "must be a group of fields",
-}
-
-
-def _mistake(read: source.Source, problem: dict[str, Any]) -> source.Mistake:
-    kind, context = problem["type"], problem.get("ctx", {})
-    if kind == "literal_error":
-        text = f"must be {context['expected']}"
-    elif kind == "value_error":
-        text = str(context["error"])
-    else:
-        text = _WORDS.get(kind, problem["msg"].replace("Input should", "must"))
-    return read.mistake(problem["loc"], text)

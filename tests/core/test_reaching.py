@@ -2,7 +2,8 @@
 
 import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -104,14 +105,27 @@ def test_each_failure_says_where_what_came_back_and_what_to_do(tls, address, val
     ],
 )
 def test_a_service_that_is_not_winrm_gives_a_named_error(answer):
+    with answering(answer) as port, pytest.raises(errors.AvmaError) as caught:
+        read("127.0.0.1", settings(https=False, port=port))
+    assert caught.value.remedy
+
+
+def test_a_redirect_is_not_followed(estate, configuration):
+    redirect = f"HTTP/1.1 307 Moved\r\nLocation: http://{HV01}:5985/wsman\r\nContent-Length: 0\r\n\r\n".encode()
+    with answering(redirect) as port, pytest.raises(errors.Unreachable, match="answers with a redirect"):
+        read("127.0.0.1", replace(configuration, port=port))
+    assert estate.counts()["hv01"]["requests"] == 0
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Answer every request on a port of loopback with the same bytes; give the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         stop = threading.Event()
         thread = threading.Thread(target=serve, args=(server, answer, stop))
         thread.start()
         try:
-            with pytest.raises(errors.AvmaError) as caught:
-                read("127.0.0.1", settings(https=False, port=server.getsockname()[1]))
-            assert caught.value.remedy
+            yield server.getsockname()[1]
         finally:
             stop.set()
             thread.join()

@@ -91,7 +91,7 @@ class WinrmPipe:
 
     def _connect(self) -> Transport:
         connection = self._connection
-        return Transport(
+        return _Transport(
             endpoint=connection.endpoint,
             username=connection.username,
             password=connection.password,
@@ -167,6 +167,9 @@ class WinrmPipe:
     def _network_error(self, error: Exception, tried: str) -> errors.Unreachable:
         where, address = self._connection.where, self._connection.address
         cause = _root(error)
+        if isinstance(error, requests.exceptions.TooManyRedirects):
+            remedy = "check that address and port are those of the WinRM service (wsman)"
+            return errors.Unreachable(tried, where, "the service there answers with a redirect", remedy)
         if isinstance(error, requests.exceptions.ConnectTimeout):
             answer = f"no connection within {self._connection.connect_timeout:.0f} s"
             return errors.Unreachable(
@@ -187,6 +190,16 @@ class WinrmPipe:
             return errors.AnswerLost(tried, where, answer, remedy)
         remedy = "check that the machine is not restarting and that the port is WinRM's, then run again"
         return errors.AnswerLost(tried, where, "the connection broke off", remedy)
+
+
+class _Transport(Transport):
+    """pywinrm's transport, which would follow a redirect and log on wherever it leads."""
+
+    def _send_message_request(
+        self, session: requests.Session, prepared_request: requests.PreparedRequest
+    ) -> requests.Response:
+        session.max_redirects = 0
+        return super()._send_message_request(session, prepared_request)
 
 
 def _root(error: BaseException) -> BaseException:

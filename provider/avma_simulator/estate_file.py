@@ -1,0 +1,52 @@
+"""Reading an estate's file: its form first, then what must agree between its fields, each mistake with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from avma_simulator import consistency, source
+from avma_simulator.estate import Estate
+
+
+def load_estate(path: Path | str) -> Estate:
+    """Read and check an estate's file.
+
+    Raises:
+        FileError: naming every mistake with its line.
+    """
+    read = source.read(Path(path))
+    try:
+        estate = Estate.model_validate(read.data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        raise source.FileError(read.path, [_mistake(read, dict(problem)) for problem in problems]) from None
+    mistakes = [read.mistake(location, text) for location, text in consistency.mistakes(estate)]
+    if mistakes:
+        raise source.FileError(read.path, mistakes)
+    return estate
+
+
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field that is known here",
+    "string_type": "must be text: put it in quotes",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list",
+    "model_type": "must be a group of fields",
+}
+
+
+def _mistake(read: source.Source, problem: dict[str, Any]) -> source.Mistake:
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "literal_error":
+        text = f"must be {context['expected']}"
+    elif kind == "value_error":
+        text = str(context["error"])
+    else:
+        text = _WORDS.get(kind, problem["msg"].replace("Input should", "must"))
+    return read.mistake(problem["loc"], text)
