@@ -6,13 +6,16 @@ lost, the machine's state is read and decides. A method that returned proves not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from avma import errors, hresult, keys
-from avma.resources.resource import Operation
+from avma.properties import Values, declare
+from avma.resources.resource import Operation, Result
 from avma.windows import licensing
-from avma.windows.licensing import LicenseChannel, Licensing, Product
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
 _AUTOMATIC_PAUSES = (1.0, 2.0)
@@ -20,6 +23,30 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 _PATIENCE = 90.0
 """Seconds in which an activation that Windows took shows; WinRM itself ends a call after 60."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenseOutputs:
+    """What Windows says of the licence of one machine."""
+
+    license_status: LicenseStatus = declare("The licence status, in WMI's words.")
+    license_channel: LicenseChannel | None = declare(
+        "How the installed key was issued; absent without a key.", default=None
+    )
+    partial_product_key: str | None = declare(
+        "The last five characters of the installed key; absent without a key.", default=None
+    )
+
+
+def license_outputs(product: Product | None) -> dict[str, Any]:
+    """Return the values of `LicenseOutputs` for the installed product."""
+    if product is None:
+        return {"license_status": LicenseStatus.UNLICENSED}
+    return {
+        "license_status": product.status,
+        "license_channel": product.channel,
+        "partial_product_key": product.partial_product_key,
+    }
 
 
 @dataclass
@@ -49,6 +76,21 @@ class Attempt:
                 self._await_automatic_activation()
         if activate and not self._done(channel):
             self._activate(channel)
+
+    @contextlib.contextmanager
+    def keeping(self, reached: Callable[[Product | None], Result]) -> Iterator[None]:
+        """Hand over the state that was reached when an error comes after the first change.
+
+        Raises:
+            PartlyDone: in place of such an error.
+        """
+        try:
+            yield
+        except errors.AvmaError as error:
+            if not self.changed:
+                raise
+            result = reached(self.product)
+            raise errors.PartlyDone(result.identifier, result, error) from error
 
     def _reread(self) -> None:
         partial_key = self.product.partial_product_key if self.product else ""
@@ -132,6 +174,24 @@ class Attempt:
 
     def _say(self, text: str) -> None:
         self.operation.status(f"{self.machine.name}: {text}")
+
+
+def uninstall(machine: Machine, product: Product | None, outputs: Values, operation: Operation) -> None:
+    """Uninstall the key that a resource has installed; another key, or none, is left as it is.
+
+    Raises:
+        AvmaError: the key may still be installed.
+    """
+    if product is None or not owns(outputs, product):
+        operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")
+        return
+    operation.status(f"{machine.name}: uninstalling key …{product.partial_product_key}")
+    licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
+
+
+def owns(outputs: Values, product: Product | None) -> bool:
+    """Say whether the installed key is the one that a resource with these outputs has installed."""
+    return product is not None and product.partial_product_key == outputs.get("partialProductKey")
 
 
 def holds(product: Product | None, product_key: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 from avma import compatibility, errors, keys
 from avma.connection import AddressedSettings, host_name_error, resolve
 from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, validate
-from avma.resources.activation import Attempt
+from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, owns, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
 from avma.windows import licensing
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
+from avma.windows.licensing import LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
 _TRIED = "license the host"
@@ -76,22 +76,15 @@ class HostLicenseInputs:
     )
 
 
-@dataclass(frozen=True)
-class HostLicenseOutputs:
+@dataclass(frozen=True, kw_only=True)
+class HostLicenseOutputs(LicenseOutputs):
     """What Windows says of a host's licence."""
 
     platform: Platform = declare("The host's operating system.")
     os_version: str = declare("The Windows Server release, such as `2025`.")
     os_build: int = declare("The build number, such as 26100.")
     edition: str = declare("The edition, such as `Datacenter`.")
-    license_status: LicenseStatus = declare("The licence status, in WMI's words.")
     activates_guests: bool = declare("Whether the host can activate guests now: Datacenter, licensed, no evaluation.")
-    license_channel: LicenseChannel | None = declare(
-        "How the installed key was issued; absent without a key.", default=None
-    )
-    partial_product_key: str | None = declare(
-        "The last five characters of the installed key; absent without a key.", default=None
-    )
 
 
 class HostLicense(Resource):
@@ -146,13 +139,8 @@ class HostLicense(Resource):
             _require_licensed(found, machine.where)
             return _result(wanted, found, found.product)
         attempt = Attempt(machine, found, operation)
-        try:
+        with attempt.keeping(lambda product: _result(wanted, found, product)):
             attempt.license(inputs.product_key, inputs.activate)
-        except errors.AvmaError as error:
-            if not attempt.changed:
-                raise
-            reached = _result(wanted, found, attempt.product)
-            raise errors.PartlyDone(reached.identifier, reached, error) from error
         return _result(wanted, found, attempt.product)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
@@ -177,12 +165,9 @@ class HostLicense(Resource):
             return
         machine = _machine(inputs.host, inputs.connection, operation)
         product = machine.licensing(operation.deadline).product
-        if product is None or product.partial_product_key != stored.outputs.get("partialProductKey"):
-            operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing uninstalled")
-            return
-        _require_no_running_vm(machine, operation)
-        operation.status(f"{machine.name}: uninstalling key …{product.partial_product_key}")
-        licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
+        if owns(stored.outputs, product):
+            _require_no_running_vm(machine, operation)
+        uninstall(machine, product, stored.outputs, operation)
 
 
 def require_datacenter(found: Licensing, where: str, tried: str) -> None:
@@ -253,13 +238,11 @@ def _result(wanted: Values, found: Licensing, product: Product | None) -> Result
     system = found.system
     licensed = product is not None and product.licensed
     outputs = HostLicenseOutputs(
+        **license_outputs(product),
         platform=Platform.WINDOWS_SERVER,
         os_version=system.version,
         os_build=system.build,
         edition=system.edition,
-        license_status=product.status if product else LicenseStatus.UNLICENSED,
-        license_channel=product.channel if product else None,
-        partial_product_key=product.partial_product_key if product else None,
         activates_guests=licensed and system.edition == compatibility.DATACENTER and not system.evaluation,
     )
     return Result(str(wanted["host"]).lower(), wanted, outputs)

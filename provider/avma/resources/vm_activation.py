@@ -15,7 +15,7 @@ from avma.connection import AddressedSettings, host_name_error, resolve
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, validate
 from avma.resources import guests
-from avma.resources.activation import Attempt
+from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, uninstall
 from avma.resources.host_license import require_datacenter
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
 from avma.windows import hyperv, licensing
@@ -81,21 +81,14 @@ class VmActivationInputs:
     )
 
 
-@dataclass(frozen=True)
-class VmActivationOutputs:
+@dataclass(frozen=True, kw_only=True)
+class VmActivationOutputs(LicenseOutputs):
     """What Windows says of a guest's activation."""
 
     vm_id: str = declare("The VM's GUID, in lower case.")
     vm_name: str = declare("The VM's name.")
     guest_version: str = declare("The guest's Windows Server release, such as `2022`.")
     guest_edition: str = declare("The guest's edition, such as `Standard`.")
-    license_status: LicenseStatus = declare("The guest's licence status, in WMI's words.")
-    license_channel: LicenseChannel | None = declare(
-        "How the installed key was issued; absent without a key.", default=None
-    )
-    partial_product_key: str | None = declare(
-        "The last five characters of the installed key; absent without a key.", default=None
-    )
     activated_by_host: str | None = declare(
         "The host that activated the guest, by its own name; absent when none did.", default=None
     )
@@ -159,7 +152,10 @@ class VmActivation(Resource):
         operation.status(f"{guest.name}: reading the licence")
         found = guest.licensing(operation.deadline)
         key = _avma_key(found.system, on_host.system, inputs.product_key, guest)
-        return _activate(guest, vm, found, key, wanted, operation)
+        attempt = Attempt(guest, found, operation)
+        with attempt.keeping(lambda product: _result(vm, wanted, found.system, product)):
+            attempt.license(key, activate=True, channel=LicenseChannel.AVMA)
+        return _result(vm, wanted, found.system, attempt.product)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
@@ -193,26 +189,7 @@ class VmActivation(Resource):
             return
         guests.require_running(vm, host)
         guest = guests.connect(vm, host, inputs.guest, operation)
-        product = guest.licensing(operation.deadline).product
-        if product is None or product.partial_product_key != stored.outputs.get("partialProductKey"):
-            operation.warn(f"{name}: the key of this resource is not installed any more; nothing uninstalled")
-            return
-        operation.status(f"{name}: uninstalling key …{product.partial_product_key}")
-        licensing.uninstall_product_key(guest.cim, product.activation_id, operation.deadline)
-
-
-def _activate(
-    guest: Machine, vm: VirtualMachine, found: Licensing, key: str, wanted: Values, operation: Operation
-) -> Result:
-    attempt = Attempt(guest, found, operation)
-    try:
-        attempt.license(key, activate=True, channel=LicenseChannel.AVMA)
-    except errors.AvmaError as error:
-        if not attempt.changed:
-            raise
-        reached = _result(vm, wanted, found.system, attempt.product)
-        raise errors.PartlyDone(reached.identifier, reached, error) from error
-    return _result(vm, wanted, found.system, attempt.product)
+        uninstall(guest, guest.licensing(operation.deadline).product, stored.outputs, operation)
 
 
 def _host(inputs: VmActivationInputs, operation: Operation) -> Machine:
@@ -298,13 +275,11 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
 
 def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
     outputs = VmActivationOutputs(
+        **license_outputs(product),
         vm_id=vm.id,
         vm_name=vm.name,
         guest_version=system.version,
         guest_edition=system.edition,
-        license_status=product.status if product else LicenseStatus.UNLICENSED,
-        license_channel=product.channel if product else None,
-        partial_product_key=product.partial_product_key if product else None,
         activated_by_host=(product.activated_by_host or None) if product else None,
     )
     return Result(f"{str(wanted['host']).lower()}/{vm.id}", wanted, outputs)
