@@ -90,8 +90,15 @@ class Workspace:
 
     def write_resources(self, resources: dict[str, Any]) -> None:
         """Change the program to have these resources."""
+        self._rewrite(resources=resources)
+
+    def write_outputs(self, outputs: dict[str, str]) -> None:
+        """Change the program to have these outputs."""
+        self._rewrite(outputs=outputs)
+
+    def _rewrite(self, **sections: Any) -> None:
         file = self.project / "Pulumi.yaml"
-        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "resources": resources}))
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **sections}))
 
     def export(self) -> dict[str, Any]:
         """Return the state of the selected stack, as it is stored."""

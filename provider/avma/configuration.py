@@ -48,6 +48,11 @@ class Configuration(Settings):
         check=_concurrency_error,
         environment=("AVMA_MAX_CONCURRENCY",),
     )
+    preview_probe: bool = declare(
+        "Whether a preview asks the machines, without changing anything, what would stand in the way.",
+        default=True,
+        environment=("AVMA_PREVIEW_PROBE",),
+    )
     delete_unreachable: bool = declare(
         "Whether deleting a resource succeeds when its machine cannot be reached. "
         "A deletion that would have changed the machine then leaves it as it is.",

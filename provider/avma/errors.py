@@ -13,6 +13,7 @@
     ├── WsmanFault                the machine refused the request
     │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
     ├── Refused                   what was found on the machine forbids to act
+    │   └── NotReady                  ... now, but not for good: it is off, or still starting
     ├── NotFound                  the machine answered, and what was asked for is not there
     ├── TimedOut                  the time the user allows is over
     ├── Cancelled                 the user stopped the run
@@ -91,6 +92,10 @@ class LicensingFault(WsmanFault):
 
 class Refused(AvmaError):
     """What was found on the machine forbids to act; nothing was changed."""
+
+
+class NotReady(Refused):
+    """The machine is there, but off or still starting."""
 
 
 class NotFound(AvmaError):

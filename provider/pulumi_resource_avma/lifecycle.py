@@ -7,6 +7,7 @@ here blocks, and runs on any thread.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from grpc import StatusCode
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.properties import UNKNOWN, dump
+from avma.properties import UNKNOWN, dump, known
 from avma.resources.resource import Operation, Resource, Result, Stored
 from avma.windows.machine import Machines
 from pulumi_resource_avma import PACKAGE, diff
@@ -25,6 +26,12 @@ from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.status import Declined, InitFailed, check_failures
 from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
+
+PROBE_TIMEOUT = 60.0
+"""Seconds that a preview may ask a machine."""
+
+PASSING = (errors.Unreachable, errors.TimedOut, errors.NotFound, errors.NotReady)
+"""What a preview warns of, since the run itself, or time, may mend it; everything else fails the preview."""
 
 
 class Request(Protocol):
@@ -77,7 +84,7 @@ class Lifecycle:
         resource = self._resource(request)
         wanted = self._accepted(request.properties, resource)
         if request.preview:
-            return pb.CreateResponse(properties=_predicted(resource, wanted))
+            return pb.CreateResponse(properties=self._predicted(request, resource, wanted))
         with _kept_when_partly_done(resource, wanted.secrets):
             result = resource.create(wanted.values, self._operation(request, resource))
         properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
@@ -103,7 +110,7 @@ class Lifecycle:
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource)
         if request.preview:
-            return pb.UpdateResponse(properties=_predicted(resource, wanted))
+            return pb.UpdateResponse(properties=self._predicted(request, resource, wanted))
         with _kept_when_partly_done(resource, wanted.secrets):
             result = resource.update(request.id, stored, wanted.values, self._operation(request, resource))
         properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
@@ -120,6 +127,24 @@ class Lifecycle:
             if not operation.configuration.delete_unreachable:
                 raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn)) from error
             operation.warn(f"{error}. The resource is forgotten all the same, as `deleteUnreachable` is set")
+
+    def _predicted(self, request: TimedRequest, resource: Resource, wanted: Decoded) -> Struct:
+        """Return what is certain; what is left out is unknown to the engine."""
+        state = {**wanted.values, **self._foreseen(request, resource, wanted.values)}
+        certain = {name: value for name, value in state.items() if value is not UNKNOWN}
+        return _encode_state(resource, certain, wanted.secrets)
+
+    def _foreseen(self, request: TimedRequest, resource: Resource, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the machines, if that is possible and wished; what the run itself may yet mend is a warning."""
+        configuration = self._session.configuration
+        if configuration is None or not configuration.preview_probe or not known(wanted):
+            return resource.predict(wanted)
+        operation = self._operation(request, resource, PROBE_TIMEOUT)
+        try:
+            return resource.probe(wanted, operation)
+        except PASSING as error:
+            operation.warn(f"{error}. The preview goes on without")
+            return resource.predict(wanted)
 
     def _resource(self, request: Request) -> Resource:
         token = request.type or _type_of(request.urn)
@@ -155,7 +180,7 @@ class Lifecycle:
         old_outputs = self._session.decode(outputs, resource.outputs)
         return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
 
-    def _operation(self, request: TimedRequest, resource: Resource) -> Operation:
+    def _operation(self, request: TimedRequest, resource: Resource, most: float = math.inf) -> Operation:
         configuration = self._session.configuration
         if configuration is None:
             message = "the provider is not configured: some of its configuration is not known yet"
@@ -164,7 +189,7 @@ class Lifecycle:
         return Operation(
             configuration=configuration,
             machines=self._machines_for(configuration.max_concurrency),
-            deadline=Deadline(request.timeout or resource.timeout, self._session.cancellation),
+            deadline=Deadline(min(request.timeout or resource.timeout, most), self._session.cancellation),
             status=lambda text: log.status(text, urn),
             warn=lambda text: log.warning(text, urn),
         )
@@ -197,13 +222,6 @@ def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any,
 
 def _encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets) -> Struct:
     return encode(state, secrets | declared(resource.inputs, state) | declared(resource.outputs, state))
-
-
-def _predicted(resource: Resource, wanted: Decoded) -> Struct:
-    """Return what is certain; what is left out is unknown to the engine."""
-    state = {**wanted.values, **resource.predict(wanted.values)}
-    certain = {name: value for name, value in state.items() if value is not UNKNOWN}
-    return _encode_state(resource, certain, wanted.secrets)
 
 
 @contextlib.contextmanager

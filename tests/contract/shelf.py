@@ -97,6 +97,10 @@ class Shelf(Resource):
     def predict(self, wanted: Values) -> dict[str, Any]:
         return {"condition": "good", "weight": UNKNOWN}
 
+    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+        self.script("probe", operation)
+        return self.predict(wanted)
+
     def result(self, wanted: Values) -> Result:
         """What the shelf is, described by these inputs."""
         build(ShelfInputs, wanted)

@@ -148,4 +148,4 @@ def test_delete_uninstalls_the_key_only_when_no_vm_runs_and_the_key_is_ours(esta
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert estate.machine("keyless")["status"] != "Licensed"
     run.host.delete(idle.identifier, stored(idle), run.operation())
-    assert "nothing uninstalled" in run.told[-1]
+    assert "nothing was uninstalled" in run.told[-1]

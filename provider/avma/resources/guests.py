@@ -42,11 +42,11 @@ def require_running(vm: VirtualMachine, host: Machine) -> None:
     """Return if the VM is running.
 
     Raises:
-        Refused: it is not.
+        NotReady: it is not.
     """
     if not vm.running:
         remedy = f"start it (Start-VM {vm.name}) and run again"
-        raise errors.Refused("reach the guest", host.where, f"the VM {vm.name} is not running", remedy)
+        raise errors.NotReady("reach the guest", host.where, f"the VM {vm.name} is not running", remedy)
 
 
 def require_transport(vm: str, guest: Guest | None, operation: Operation) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from avma import compatibility, errors, keys
 from avma.connection import AddressedSettings, host_name_error, resolve
-from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, validate
+from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, dump, validate
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, owns, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
 from avma.windows import licensing
@@ -19,6 +19,8 @@ from avma.windows.licensing import LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
 _TRIED = "license the host"
+_LASTING = ("platform", "osVersion", "osBuild", "edition")
+"""The outputs that another product key does not change."""
 
 
 class LicenseSource(Choice):
@@ -128,19 +130,22 @@ class HostLicense(Resource):
             predicted |= {"licenseStatus": LicenseStatus.LICENSED.value, "activatesGuests": True}
         return predicted
 
+    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe`."""
+        machine, found = _inspect(build(HostLicenseInputs, wanted), operation)
+        machine.will_be_licensed = wanted.get("activate") in (None, True)
+        now = dump(_result(wanted, found, found.product).outputs)
+        lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
+        return {**lasting, **self.predict(wanted)}
+
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
         inputs = build(HostLicenseInputs, wanted)
-        machine = _machine(inputs.host, inputs.connection, operation)
-        operation.status(f"{machine.name}: reading the licence")
-        found = machine.licensing(operation.deadline)
-        require_datacenter(found, machine.where, _TRIED)
-        if inputs.product_key is None:
-            _require_licensed(found, machine.where)
-            return _result(wanted, found, found.product)
+        machine, found = _inspect(inputs, operation)
         attempt = Attempt(machine, found, operation)
-        with attempt.keeping(lambda product: _result(wanted, found, product)):
-            attempt.license(inputs.product_key, inputs.activate)
+        if inputs.product_key is not None:
+            with attempt.keeping(lambda product: _result(wanted, found, product)):
+                attempt.license(inputs.product_key, inputs.activate)
         return _result(wanted, found, attempt.product)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
@@ -168,6 +173,17 @@ class HostLicense(Resource):
         if owns(stored.outputs, product):
             _require_no_running_vm(machine, operation)
         uninstall(machine, product, stored.outputs, operation)
+
+
+def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, Licensing]:
+    """Return the host and what is licensed there, once nothing forbids to license it."""
+    machine = _machine(inputs.host, inputs.connection, operation)
+    operation.status(f"{machine.name}: reading the licence")
+    found = machine.licensing(operation.deadline)
+    require_datacenter(found, machine.where, _TRIED)
+    if inputs.product_key is None:
+        _require_licensed(found, machine.where)
+    return machine, found
 
 
 def require_datacenter(found: Licensing, where: str, tried: str) -> None:

@@ -110,6 +110,14 @@ class Resource(ABC):
     def predict(self, wanted: Values) -> dict[str, Any]:
         """Return the outputs that are certain before anything was done. No machine is asked."""
 
+    @abstractmethod
+    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """Return the outputs to expect, having asked the machines and changed nothing.
+
+        Raises:
+            AvmaError: what would stand in the way of `create` or `update`.
+        """
+
 
 def input_changes(
     record: type, old: Values, new: Values, normal: Mapping[str, Callable[[Any], Any]] | None = None

@@ -13,7 +13,7 @@ from avma import compatibility, errors, keys
 from avma.configuration import Guest
 from avma.connection import AddressedSettings, host_name_error, resolve
 from avma.keys import KeyKind
-from avma.properties import Choice, Failure, Values, build, declare, validate
+from avma.properties import Choice, Failure, Values, build, declare, dump, validate
 from avma.resources import guests
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, uninstall
 from avma.resources.host_license import require_datacenter
@@ -139,23 +139,21 @@ class VmActivation(Resource):
             predicted["partialProductKey"] = keys.partial(wanted["productKey"])
         return predicted
 
+    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe`. A host that the same run will license counts as licensed."""
+        plan = _inspect(build(VmActivationInputs, wanted), operation, preview=True)
+        now = dump(_result(plan.vm, wanted, plan.found.system, plan.found.product).outputs)
+        lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
+        return {**lasting, **self.predict(wanted), "partialProductKey": keys.partial(plan.product_key)}
+
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
-        inputs = build(VmActivationInputs, wanted)
-        host = _host(inputs, operation)
-        operation.status(f"{inputs.vm_name or inputs.vm_id}: looking for the VM on {host.name}")
-        vm = guests.require_vm(host, inputs.vm_name or inputs.vm_id or "", operation)
-        guests.require_running(vm, host)
-        on_host = host.licensing(operation.deadline)
-        _require_activating(on_host, host)
-        guest = guests.connect(vm, host, inputs.guest, operation)
-        operation.status(f"{guest.name}: reading the licence")
-        found = guest.licensing(operation.deadline)
-        key = _avma_key(found.system, on_host.system, inputs.product_key, guest)
-        attempt = Attempt(guest, found, operation)
-        with attempt.keeping(lambda product: _result(vm, wanted, found.system, product)):
-            attempt.license(key, activate=True, channel=LicenseChannel.AVMA)
-        return _result(vm, wanted, found.system, attempt.product)
+        plan = _inspect(build(VmActivationInputs, wanted), operation)
+        system = plan.found.system
+        attempt = Attempt(plan.guest, plan.found, operation)
+        with attempt.keeping(lambda product: _result(plan.vm, wanted, system, product)):
+            attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
+        return _result(plan.vm, wanted, system, attempt.product)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
@@ -192,15 +190,45 @@ class VmActivation(Resource):
         uninstall(guest, guest.licensing(operation.deadline).product, stored.outputs, operation)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What an activation needs to know, once nothing forbids it."""
+
+    vm: VirtualMachine
+    guest: Machine
+    found: Licensing
+    product_key: str
+
+
+def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = False) -> _Plan:
+    """Look at host, VM and guest without changing anything.
+
+    Raises:
+        AvmaError: what stands in the way.
+    """
+    host = _host(inputs, operation)
+    name = inputs.vm_name or inputs.vm_id or ""
+    operation.status(f"{name}: looking for the VM on {host.name}")
+    vm = guests.require_vm(host, name, operation)
+    on_host = host.licensing(operation.deadline)
+    _require_activating(on_host, host, preview and host.will_be_licensed)
+    guests.require_running(vm, host)
+    guest = guests.connect(vm, host, inputs.guest, operation)
+    operation.status(f"{guest.name}: reading the licence")
+    found = guest.licensing(operation.deadline)
+    key = _avma_key(found.system, on_host.system, inputs.product_key, guest)
+    return _Plan(vm, guest, found, key)
+
+
 def _host(inputs: VmActivationInputs, operation: Operation) -> Machine:
     guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
     return operation.machines.get(resolve(inputs.host, inputs.connection, operation.configuration))
 
 
-def _require_activating(on_host: Licensing, host: Machine) -> None:
+def _require_activating(on_host: Licensing, host: Machine, will_be_licensed: bool) -> None:
     """Return if the host can activate guests."""
     require_datacenter(on_host, host.where, "activate guests")
-    if not on_host.licensed:
+    if not on_host.licensed and not will_be_licensed:
         answer = f"the host cannot, because {licensing.reason_text(on_host.product)}"
         remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
         raise errors.Refused("activate guests", host.where, answer, remedy)

@@ -21,6 +21,8 @@ class Machine:
 
     def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
         self.cim = cim = Cim(connection, limit, new_pipe)
+        self.will_be_licensed = False
+        """Whether a preview has found that the run will license it; only a preview looks at it."""
         self.licensing = SharedRead(partial(licensing.read, cim), "read the licence", cim.where)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where

@@ -1,0 +1,111 @@
+"""A preview asks the machines, changes nothing, and finds what would stand in the way."""
+
+import pytest
+
+from avma import keys
+from avma.keys import KeyKind
+from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+
+WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+NEW = machine("new01", "2025", "Standard", "127.44.0.22")
+TRIAL = machine("trial01", "2022", "Datacenter", "127.44.0.23", evaluation=True)
+AZURE = machine("azure01", "2022", "Datacenter Azure Edition", "127.44.0.24")
+OFF = machine("off01", "2022", "Standard", "127.44.0.25", state="off")
+STANDARD = machine(
+    "standard", "2022", "Standard", "127.44.0.12", vms=[machine("a01", "2022", "Standard", "127.44.0.26")]
+)
+EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluation=True)
+UNLICENSED = machine(
+    "unlicensed", "2022", "Datacenter", "127.44.0.14", vms=[machine("b01", "2022", "Standard", "127.44.0.27")]
+)
+OTHER_KEY = keys.find(KeyKind.AVMA, "2019", "Standard").key
+
+
+@pytest.fixture
+def server(serve):
+    return serve(
+        estate(WEB, NEW, TRIAL, AZURE, OFF, hosts=(STANDARD, EVALUATION, UNLICENSED), license={"key": HOST_KEY})
+    )
+
+
+def on(host: str, vm: str, **properties: str) -> dict:
+    return vm_activation(vm, host=host, **properties)
+
+
+def invoked(server) -> list[str]:
+    return [op for counts in server.counts().values() for op in counts["operations"] if op.startswith("Invoke")]
+
+
+FAILURES = {
+    "a host that is Standard": (
+        host_license(host="127.44.0.12"),
+        "it runs Windows Server 2022 Standard; only Datacenter",
+    ),
+    "a host that is an evaluation": (host_license(host="127.44.0.13"), "it runs an evaluation"),
+    "a host without a licence and without a key": (host_license(host="127.44.0.14"), "no productKey is declared"),
+    "a guest on a Standard host": (on("127.44.0.12", "a01"), "only Datacenter hosts activate their guests"),
+    "a guest on a host without a licence": (on("127.44.0.14", "b01"), "license it first"),
+    "a guest that is newer than its host": (on(HOST, "new01"), "move the VM to a newer host"),
+    "a guest that is an evaluation": (on(HOST, "trial01"), "convert it to a full edition first"),
+    "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local hosts activate"),
+    "a key of another version": (
+        on(HOST, "web01", productKey="${key}"),
+        "the declared key is for Windows Server 2019",
+    ),
+    "a wrong password of the guest": (
+        {**on(HOST, "web01"), "properties": {"host": HOST, "vmName": "web01", "guest": {"password": "Not-It-At-All"}}},
+        "on web01 (127.44.0.21:5985): the logon of Administrator was refused",
+    ),
+}
+WARNINGS = {
+    "a VM that is off": (on(HOST, "off01"), "the VM off01 is not running; start it"),
+    "a VM that is not there": (on(HOST, "absent"), "there is no VM absent"),
+    "a machine that cannot be reached": (host_license(connection={"port": 1}), "nothing listens on that port"),
+}
+
+
+@pytest.mark.parametrize("finding", FAILURES)
+def test_a_preview_fails_with_the_remedy(server, workspace, finding):
+    declared, text = FAILURES[finding]
+    failed = workspace({"x": declared}, {"key": OTHER_KEY}).run("preview", check=False)
+    assert failed.returncode != 0
+    assert text in " ".join(failed.stdout.split())
+    assert invoked(server) == []
+
+
+@pytest.mark.parametrize("finding", WARNINGS)
+def test_a_preview_warns_of_what_the_run_may_mend(server, workspace, finding):
+    declared, text = WARNINGS[finding]
+    printed = workspace({"x": declared}).run("preview").stdout
+    assert "warning: could not" in printed
+    assert text in " ".join(printed.split())
+    assert invoked(server) == []
+
+
+def test_a_host_that_the_same_run_licenses_is_no_failure(serve, workspace):
+    server = serve(estate(WEB))
+    program = {"hv01": host_license(productKey="${productKey}"), "web01": vm_activation("web01")}
+    stack = workspace(program, {"productKey": HOST_KEY})
+    stack.run("preview")
+    assert invoked(server) == []
+
+
+def test_a_preview_predicts_what_up_then_finds(serve, workspace):
+    serve(estate(WEB))
+    program = {"hv01": host_license(productKey="${productKey}"), "web01": vm_activation("web01")}
+    stack = workspace(program, {"productKey": HOST_KEY})
+    stack.write_outputs(
+        {name: f"${{web01.{name}}}" for name in ("vmId", "guestVersion", "guestEdition", "partialProductKey")}
+    )
+    previewed = stack.run("preview").stdout
+    stack.run("up", "--yes", "--skip-preview")
+    found = stack.run("stack", "output", "--json").stdout
+    for value in ("2022", "Standard", "78VHK"):
+        assert f'"{value}"' in previewed
+        assert f'"{value}"' in found
+
+
+def test_without_the_probe_no_machine_is_asked(server, workspace):
+    stack = workspace({"x": FAILURES["a host that is Standard"][0]}, **{"avma:previewProbe": "false"})
+    stack.run("preview")
+    assert all(counts["requests"] == 0 for counts in server.counts().values())
