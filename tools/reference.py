@@ -20,8 +20,8 @@ _HEAD = """\
 
 # Reference
 
-Settings of the provider, the two resources, and the types of their properties. A property marked *secret* is stored
-encrypted; one marked *replaces* makes another resource when it changes."""
+Settings of the provider, the resources, the functions, and the types of their properties. A property marked *secret*
+is stored encrypted; one marked *replaces* makes another resource when it changes."""
 
 
 def page(schema: Schema) -> str:
@@ -29,6 +29,8 @@ def page(schema: Schema) -> str:
     sections = [_HEAD, *_provider(schema)]
     for token, resource in schema["resources"].items():
         sections += _resource(token.rpartition(":")[2], resource, schema["types"])
+    for token, function in schema["functions"].items():
+        sections += _function(token.rpartition(":")[2], function, schema["types"])
     for token, described in schema["types"].items():
         sections += _type(token.rpartition(":")[2], described, schema["types"])
     return "\n\n".join(sections) + "\n"
@@ -50,6 +52,16 @@ def _resource(name: str, resource: Schema, types: Schema) -> Iterator[str]:
     yield "### Outputs"
     outputs = {n: p for n, p in resource["properties"].items() if n not in inputs or n in resource["required"]}
     yield _properties({n: p for n, p in outputs.items() if n not in resource.get("requiredInputs", [])}, [], types)
+
+
+def _function(name: str, function: Schema, types: Schema) -> Iterator[str]:
+    yield f"## {name}"
+    yield function["description"]
+    for part, title in (("inputs", "### Arguments"), ("outputs", "### Result")):
+        yield title
+        yield _properties(
+            function[part]["properties"], function[part].get("required", []) if part == "inputs" else [], types
+        )
 
 
 def _type(name: str, described: Schema, types: Schema) -> Iterator[str]:
@@ -75,6 +87,8 @@ def _property(name: str, prop: Schema, required: bool, types: Schema) -> str:
 
 
 def _type_name(prop: Schema, types: Schema) -> str:
+    if prop.get("type") == "array":
+        return f"list of {_type_name(prop['items'], types)}"
     if "$ref" not in prop:
         return str(prop["type"])
     name = prop["$ref"].rpartition(":")[2]

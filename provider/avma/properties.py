@@ -224,6 +224,8 @@ def _convert(prop: Property, value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return dump(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return value.value if isinstance(value, Enum) else value
 
 

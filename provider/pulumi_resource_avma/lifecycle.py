@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -16,11 +15,10 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma import errors
-from avma.deadline import Deadline
 from avma.properties import UNKNOWN, dump, known
 from avma.resources.resource import Operation, Resource, Result, Stored
-from avma.windows.machine import Machines
 from pulumi_resource_avma import PACKAGE, diff
+from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
@@ -50,16 +48,10 @@ class TimedRequest(Request, Protocol):
 class Lifecycle:
     """The resources of the core, as the engine calls them."""
 
-    def __init__(self, session: Session, resources: Iterable[Resource]) -> None:
+    def __init__(self, session: Session, operations: Operations, resources: Iterable[Resource]) -> None:
         self._session = session
+        self._operations = operations
         self._resources = {f"{PACKAGE}:index:{resource.name}": resource for resource in resources}
-        self._machines: dict[int, Machines] = {}
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """End all connections to machines."""
-        for machines in self._machines.values():
-            machines.close()
 
     def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
         """Say what is wrong with the inputs, and return them as the user wrote them."""
@@ -181,24 +173,7 @@ class Lifecycle:
         return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
 
     def _operation(self, request: TimedRequest, resource: Resource, most: float = math.inf) -> Operation:
-        configuration = self._session.configuration
-        if configuration is None:
-            message = "the provider is not configured: some of its configuration is not known yet"
-            raise Declined(StatusCode.FAILED_PRECONDITION, message)
-        urn, log = request.urn, self._session.log
-        return Operation(
-            configuration=configuration,
-            machines=self._machines_for(configuration.max_concurrency),
-            deadline=Deadline(min(request.timeout or resource.timeout, most), self._session.cancellation),
-            status=lambda text: log.status(text, urn),
-            warn=lambda text: log.warning(text, urn),
-        )
-
-    def _machines_for(self, max_concurrency: int) -> Machines:
-        with self._lock:
-            if max_concurrency not in self._machines:
-                self._machines[max_concurrency] = Machines(max_concurrency)
-            return self._machines[max_concurrency]
+        return self._operations.begin(min(request.timeout or resource.timeout, most), request.urn)
 
 
 def _type_of(urn: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from avma.configuration import Configuration
 from avma.connection import AddressedSettings
+from avma.functions import Function
 from avma.properties import Choice, Property, properties
 from avma.resources.resource import Resource
 from pulumi_resource_avma import PACKAGE
@@ -46,14 +47,15 @@ _PACKAGE_FACTS: Schema = {
 }
 
 
-def generate(resources: Iterable[Resource]) -> Schema:
-    """Return the schema of a package with these resources, without version."""
+def generate(resources: Iterable[Resource], functions: Iterable[Function]) -> Schema:
+    """Return the schema of a package with these resources and functions, without version."""
     types: dict[str, Schema] = {}
     return {
         **_PACKAGE_FACTS,
         "config": _configuration(types),
         "provider": _provider(types),
         "resources": {_token(resource.name): _resource(resource, types) for resource in resources},
+        "functions": {_token(function.name): _function(function, types) for function in functions},
         "types": dict(sorted(types.items())),
     }
 
@@ -108,6 +110,14 @@ def _resource(resource: Resource, types: dict[str, Schema]) -> Schema:
         **_required("required", resource.inputs, resource.outputs),
         "inputProperties": inputs,
         **_required("requiredInputs", resource.inputs),
+    }
+
+
+def _function(function: Function, types: dict[str, Schema]) -> Schema:
+    return {
+        "description": function.description,
+        "inputs": {"properties": _properties(function.inputs, types), **_required("required", function.inputs)},
+        "outputs": {"properties": _properties(function.outputs, types), **_required("required", function.outputs)},
     }
 
 
@@ -168,9 +178,10 @@ def _token(name: str) -> str:
 
 def main() -> None:
     """Print the schema."""
+    from avma.functions import FUNCTIONS
     from avma.resources import RESOURCES
 
-    print(text(generate(RESOURCES)), end="")
+    print(text(generate(RESOURCES, FUNCTIONS)), end="")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from pulumi_resource_avma.status import Declined
 if TYPE_CHECKING:
     from avma.resources.resource import Resource
     from pulumi_resource_avma.lifecycle import Lifecycle
+    from pulumi_resource_avma.lookups import Lookups
+    from pulumi_resource_avma.operations import Operations
 
 WORKERS = 64
 
@@ -76,10 +78,23 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
 
     @functools.cached_property
+    def _operations(self) -> Operations:
+        from pulumi_resource_avma.operations import Operations
+
+        return Operations(self._session)
+
+    @functools.cached_property
     def _lifecycle(self) -> Lifecycle:
         from pulumi_resource_avma.lifecycle import Lifecycle
 
-        return Lifecycle(self._session, self._resources())
+        return Lifecycle(self._session, self._operations, self._resources())
+
+    @functools.cached_property
+    def _lookups(self) -> Lookups:
+        from avma.functions import FUNCTIONS
+        from pulumi_resource_avma.lookups import Lookups
+
+        return Lookups(self._session, self._operations, FUNCTIONS)
 
     def cancel(self) -> None:
         """Ask every operation to end."""
@@ -88,8 +103,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def close(self) -> None:
         """Let go of everything, without waiting for operations under way."""
         self._workers.shutdown(wait=False, cancel_futures=True)
-        if "_lifecycle" in self.__dict__:
-            self._lifecycle.close()
+        if "_operations" in self.__dict__:
+            self._operations.close()
         self._session.log.close()
 
     @answer
@@ -179,8 +194,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @answer
     async def Invoke(self, request: pb.InvokeRequest, _: Context) -> pb.InvokeResponse:
-        """Refuse: there are no functions."""
-        raise Declined(StatusCode.INVALID_ARGUMENT, f"no function `{request.tok}`; this provider has none")
+        """Call a function."""
+        return await self._in_pool(self._lookups.invoke, request)
 
     @answer
     async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from avma.configuration import Configuration
+from avma.functions import FUNCTIONS
 from avma.properties import Choice, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
@@ -44,7 +45,7 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_committed_is_what_is_generated() -> None:
-    assert (ROOT / "schema.json").read_text("utf-8") == schema.text(schema.generate(RESOURCES)), (
+    assert (ROOT / "schema.json").read_text("utf-8") == schema.text(schema.generate(RESOURCES, FUNCTIONS)), (
         "run `python -m pulumi_resource_avma.schema > schema.json`"
     )
 

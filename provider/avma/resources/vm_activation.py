@@ -200,6 +200,18 @@ class _Plan:
     product_key: str
 
 
+def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMachine, Licensing]:
+    """Return a VM and what is licensed in it.
+
+    Raises:
+        AvmaError: the VM is not there or not running, or its guest could not be asked.
+    """
+    host = _host(inputs, operation)
+    vm = guests.require_vm(host, inputs.vm_name or inputs.vm_id or "", operation)
+    guests.require_running(vm, host)
+    return vm, guests.connect(vm, host, inputs.guest, operation).licensing(operation.deadline)
+
+
 def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = False) -> _Plan:
     """Look at host, VM and guest without changing anything.
 
@@ -301,8 +313,9 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": host, ("vmId" if hyperv.is_vm_id(vm) else "vmName"): vm}
 
 
-def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
-    outputs = VmActivationOutputs(
+def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
+    """Return the outputs that describe a VM and the licence in it."""
+    return VmActivationOutputs(
         **license_outputs(product),
         vm_id=vm.id,
         vm_name=vm.name,
@@ -310,4 +323,7 @@ def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product
         guest_edition=system.edition,
         activated_by_host=(product.activated_by_host or None) if product else None,
     )
-    return Result(f"{str(wanted['host']).lower()}/{vm.id}", wanted, outputs)
+
+
+def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
+    return Result(f"{str(wanted['host']).lower()}/{vm.id}", wanted, outputs_of(vm, system, product))

@@ -24,8 +24,8 @@ WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
 # machine answers with one row for each edition and channel that there is.
 _QUERY = (
     "SELECT ID,Description,LicenseFamily,LicenseStatus,LicenseStatusReason,PartialProductKey,GracePeriodRemaining,"
-    "LicenseIsAddon,AutomaticVMActivationHostMachineName FROM SoftwareLicensingProduct "
-    f"WHERE ApplicationID = '{WINDOWS}' AND PartialProductKey IS NOT NULL"
+    "LicenseIsAddon,AutomaticVMActivationHostMachineName,AutomaticVMActivationLastActivationTime "
+    f"FROM SoftwareLicensingProduct WHERE ApplicationID = '{WINDOWS}' AND PartialProductKey IS NOT NULL"
 )
 
 
@@ -72,6 +72,8 @@ class Product:
     """`GracePeriodRemaining`; 0 in a licensed product means that it does not end."""
     activated_by_host: str
     """`AutomaticVMActivationHostMachineName`, empty when no host activated it."""
+    activated_at: str | None
+    """`AutomaticVMActivationLastActivationTime` in ISO 8601; None when no host activated it."""
 
     @property
     def licensed(self) -> bool:
@@ -206,7 +208,13 @@ def _product(row: Instance) -> Product:
         partial_product_key=row.text("PartialProductKey") or "",
         grace_minutes=row.integer("GracePeriodRemaining") or 0,
         activated_by_host=row.text("AutomaticVMActivationHostMachineName") or "",
+        activated_at=_time(row.text("AutomaticVMActivationLastActivationTime") or ""),
     )
+
+
+def _time(text: str) -> str | None:
+    """Return a time; Windows writes "never" as the year 1601."""
+    return None if not text or text.startswith("1601") else text
 
 
 def _channel(description: str) -> LicenseChannel:

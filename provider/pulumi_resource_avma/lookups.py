@@ -1,0 +1,42 @@
+"""The call about functions, from request to response. Everything here blocks, and runs on any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from grpc import StatusCode
+
+from avma.functions import Function
+from avma.properties import dump
+from pulumi_resource_avma import PACKAGE
+from pulumi_resource_avma.operations import Operations
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.secrecy import declared
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.status import Declined, check_failures
+from pulumi_resource_avma.values import encode
+
+
+class Lookups:
+    """The functions of the core, as the engine calls them."""
+
+    def __init__(self, session: Session, operations: Operations, functions: Iterable[Function]) -> None:
+        self._session = session
+        self._operations = operations
+        self._functions = {f"{PACKAGE}:index:{function.name}": function for function in functions}
+
+    def invoke(self, request: pb.InvokeRequest) -> pb.InvokeResponse:
+        """Call a function; what is wrong with its arguments is returned, not raised."""
+        function = self._functions.get(request.tok)
+        if function is None:
+            known = ", ".join(sorted(self._functions))
+            raise Declined(StatusCode.INVALID_ARGUMENT, f"no function `{request.tok}`; there are {known}")
+        arguments = self._session.decode(request.args, function.inputs)
+        failures = [*arguments.rejected, *function.check(arguments.values)]
+        if failures:
+            return pb.InvokeResponse(failures=check_failures(failures, self._session.redact))
+        outputs = dump(function.call(arguments.values, lambda: self._operations.begin(function.timeout)))
+        response = pb.InvokeResponse()
+        # The field has the name of a keyword.
+        getattr(response, "return").CopyFrom(encode(outputs, declared(function.outputs, outputs)))
+        return response

@@ -1,0 +1,56 @@
+"""What every call about machines works with: the core's `Operation`, made from the session and the request.
+
+It knows the configuration, the deadline and the way to the user, and keeps the machines of the process.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from grpc import StatusCode
+
+from avma.deadline import Deadline
+from avma.resources.resource import Operation
+from avma.windows.machine import Machines
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.status import Declined
+
+
+class Operations:
+    """One for each process; usable from every thread."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._machines: dict[int, Machines] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, timeout: float, urn: str = "") -> Operation:
+        """Return an operation that may take that many seconds; what it tells goes to the row of `urn`.
+
+        Raises:
+            Declined: the provider is not configured.
+        """
+        configuration = self._session.configuration
+        if configuration is None:
+            message = "the provider is not configured: some of its configuration is not known yet"
+            raise Declined(StatusCode.FAILED_PRECONDITION, message)
+        log = self._session.log
+        return Operation(
+            configuration=configuration,
+            machines=self._machines_for(configuration.max_concurrency),
+            deadline=Deadline(timeout, self._session.cancellation),
+            status=lambda text: log.status(text, urn),
+            warn=lambda text: log.warning(text, urn),
+        )
+
+    def close(self) -> None:
+        """End all connections to machines."""
+        with self._lock:
+            for machines in self._machines.values():
+                machines.close()
+
+    def _machines_for(self, max_concurrency: int) -> Machines:
+        with self._lock:
+            if max_concurrency not in self._machines:
+                self._machines[max_concurrency] = Machines(max_concurrency)
+            return self._machines[max_concurrency]
