@@ -172,7 +172,10 @@ class GetHostLicense(Function):
 class GetVmActivationInputs:
     """The VM to ask."""
 
-    host: str = declare("The Hyper-V host on which the VM runs.", check=host_name_error)
+    host: str | None = declare(
+        "The Hyper-V host on which the VM runs. Give this or `hosts`.", default=None, check=host_name_error
+    )
+    hosts: list[str] | None = declare("All hosts on which the VM may run.", default=None, check=host_name_error)
     vm_name: str | None = declare("The VM's name. Give this or `vmId`.", default=None)
     vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, check=vm_id_error)
     guest: Guest | None = declare(

@@ -158,8 +158,8 @@ def dump(instance: Any) -> dict[str, Any]:
     return {name: _plain(value) for name, value in pairs if value is not None}
 
 
-def known(values: Values) -> bool:
-    """Say whether no value in the tree is unknown."""
+def known(values: Any) -> bool:
+    """Say whether no value in a tree of values is unknown."""
     return not any(isinstance(leaf, Unknown) for leaf in _leaves(values))
 
 
@@ -182,8 +182,21 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
         if not isinstance(value, Mapping):
             return [Failure(path, f"must be an object, not {_kind(value)}")]
         return validate(prop.record, value, path)
+    if typing.get_origin(prop.type) is list:
+        return _validate_list(prop, value, path)
     reason = _type_mismatch(prop.type, value) or (prop.rule.check(value) if prop.rule.check else None)
     return [Failure(path, reason)] if reason else []
+
+
+def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:
+    """Validate a list of plain values; the rule's check is for each of them."""
+    if not isinstance(value, list):
+        return [Failure(path, f"must be a list, not {_kind(value)}")]
+    if not value:
+        return [Failure(path, "must not be empty")]
+    item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
+    checked = ((index, each) for index, each in enumerate(value) if not isinstance(each, Unknown))
+    return [failure for index, each in checked for failure in _validate_value(item, each, f"{path}[{index}]")]
 
 
 def _type_mismatch(wanted: Any, value: Any) -> str | None:

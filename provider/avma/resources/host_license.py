@@ -12,6 +12,7 @@ from typing import Any
 from avma import compatibility, errors, keys
 from avma.connection import AddressedSettings, host_name_error, resolve
 from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, dump, validate
+from avma.resources import rules
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, owns, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
 from avma.windows import licensing
@@ -155,7 +156,7 @@ class HostLicense(Resource):
         machine = _machine(inputs.host, inputs.connection, operation)
         found = machine.licensing(operation.deadline)
         if stored is None:
-            require_datacenter(found, machine.where, "import the host")
+            rules.require_datacenter(found, machine.where, "import the host")
         return _result(wanted, found, found.product)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -180,28 +181,10 @@ def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, 
     machine = _machine(inputs.host, inputs.connection, operation)
     operation.status(f"{machine.name}: reading the licence")
     found = machine.licensing(operation.deadline)
-    require_datacenter(found, machine.where, _TRIED)
+    rules.require_datacenter(found, machine.where, _TRIED)
     if inputs.product_key is None:
         _require_licensed(found, machine.where)
     return machine, found
-
-
-def require_datacenter(found: Licensing, where: str, tried: str) -> None:
-    """Return if the machine is a Windows Server that can host automatic activation.
-
-    Raises:
-        Refused: another edition, or an evaluation.
-    """
-    system = found.system
-    if system.edition == compatibility.AZURE_LOCAL:
-        remedy = "use Windows Admin Center or Set-VMAutomaticActivation for it until this provider can"
-        raise errors.Refused(tried, where, "it runs Azure Stack HCI / Azure Local, not Windows Server", remedy)
-    if system.evaluation:
-        remedy = "convert it with DISM /Set-Edition:ServerDatacenter and a Datacenter key, restart it, and run again"
-        raise errors.Refused(tried, where, f"it runs an evaluation ({system})", remedy)
-    if system.edition != compatibility.DATACENTER:
-        remedy = "only Datacenter hosts activate their guests: upgrade the host, or give its guests keys of their own"
-        raise errors.Refused(tried, where, f"it runs {system}", remedy)
 
 
 def _source_failures(values: Values) -> Iterator[Failure]:

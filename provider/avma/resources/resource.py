@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from avma.configuration import Configuration
 from avma.deadline import Deadline
-from avma.properties import UNKNOWN, Failure, Property, Values, properties, validate
+from avma.properties import Failure, Property, Values, known, properties, validate
 from avma.windows.machine import Machines
 
 
@@ -148,7 +148,7 @@ def _effective(prop: Property, values: Values) -> Any:
 
 
 def _differ(before: Any, after: Any, form: Callable[[Any], Any]) -> bool:
-    if before is UNKNOWN or after is UNKNOWN:
+    if not known(before) or not known(after):
         return True
     if before is None or after is None:
         return before is not after

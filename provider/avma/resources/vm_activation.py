@@ -5,20 +5,19 @@ It knows what a user declares of a guest and the rules of AVMA; Windows is asked
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avma import compatibility, errors, keys
+from avma import errors, keys
 from avma.configuration import Guest
 from avma.connection import AddressedSettings, host_name_error, resolve
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, dump, validate
-from avma.resources import guests
+from avma.resources import guests, rules
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, uninstall
-from avma.resources.host_license import require_datacenter
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
-from avma.windows import hyperv, licensing
+from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
@@ -57,9 +56,15 @@ def vm_id_error(text: str) -> str | None:
 class VmActivationInputs:
     """What a user declares of a guest's activation."""
 
-    host: str = declare(
-        "The Hyper-V host on which the VM runs: its DNS name or IP address.",
+    host: str | None = declare(
+        "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
+        default=None,
         replaces=True,
+        check=host_name_error,
+    )
+    hosts: list[str] | None = declare(
+        "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
+        default=None,
         check=host_name_error,
     )
     vm_name: str | None = declare("The VM's name. Give this or `vmId`.", default=None, replaces=True)
@@ -95,14 +100,15 @@ class VmActivationOutputs(LicenseOutputs):
 
 
 class VmActivation(Resource):
-    """The lifecycle of a VmActivation; its identifier is `host/vmId`, all in lower case."""
+    """The lifecycle of a VmActivation; its identifier is `host/vmId` or `host,host/vmId`, all in lower case."""
 
     name = "VmActivation"
     description = (
         "The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The "
         "AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when "
         "Windows says that it is licensed through it. "
-        "Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`."
+        "Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with "
+        "`hv01,hv02/web01` for a VM that moves between hosts."
     )
     inputs = VmActivationInputs
     outputs = VmActivationOutputs
@@ -111,17 +117,18 @@ class VmActivation(Resource):
     def check(self, values: Values) -> list[Failure]:
         """See `Resource.check`."""
         failures = validate(VmActivationInputs, values)
-        names = [name for name in ("vmName", "vmId") if values.get(name) is not None]
-        if len(names) == 2:
-            failures.append(Failure("vmId", "stands beside `vmName`; give one of the two"))
-        if not names:
-            failures.append(Failure("vmName", "is required, or `vmId`"))
+        failures += _one_of(values, "host", "hosts") + _one_of(values, "vmName", "vmId")
+        connection = values.get("connection")
+        if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
+            reason = "is one machine's, and `hosts` names several; the hosts are reached by their names"
+            failures.append(Failure("connection.address", reason))
         return failures
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": str.lower, "vmName": str.lower, "vmId": str.lower, "productKey": keys.normalize}
-        changes = list(input_changes(VmActivationInputs, stored.inputs, wanted, normal))
+        changes = list(input_changes(VmActivationInputs, stored.inputs, wanted, _NORMAL))
+        if _host_names(stored.inputs) & _host_names(wanted):
+            changes = [change for change in changes if change.path != "host"]
         if _same_vm(stored, wanted):
             changes = [change for change in changes if change.path not in ("vmName", "vmId")]
         if _holds_wanted(stored, wanted):
@@ -159,15 +166,15 @@ class VmActivation(Resource):
         """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
-        host = _host(inputs, operation)
-        vm = guests.find_vm(host, identifier.partition("/")[2], operation)
-        if vm is None:
+        placement = guests.find_vm(_hosts(inputs, operation), identifier.partition("/")[2], operation)
+        if placement is None:
             return None
+        vm = placement.vm
         if not vm.running and stored is not None and stored.outputs:
             operation.warn(f"{vm.name}: the VM is off, so its activation was not read")
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-        guests.require_running(vm, host)
-        found = guests.connect(vm, host, inputs.guest, operation).licensing(operation.deadline)
+        guests.require_running(placement)
+        found = guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
         return _result(vm, wanted, found.system, found.product)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -181,12 +188,11 @@ class VmActivation(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: keeps its key; only the resource is forgotten")
             return
-        host = _host(inputs, operation)
-        vm = guests.find_vm(host, identifier.partition("/")[2], operation)
-        if vm is None:
+        placement = guests.find_vm(_hosts(inputs, operation), identifier.partition("/")[2], operation)
+        if placement is None:
             return
-        guests.require_running(vm, host)
-        guest = guests.connect(vm, host, inputs.guest, operation)
+        guests.require_running(placement)
+        guest = guests.connect(placement, inputs.guest, operation)
         uninstall(guest, guest.licensing(operation.deadline).product, stored.outputs, operation)
 
 
@@ -206,10 +212,9 @@ def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMac
     Raises:
         AvmaError: the VM is not there or not running, or its guest could not be asked.
     """
-    host = _host(inputs, operation)
-    vm = guests.require_vm(host, inputs.vm_name or inputs.vm_id or "", operation)
-    guests.require_running(vm, host)
-    return vm, guests.connect(vm, host, inputs.guest, operation).licensing(operation.deadline)
+    placement = guests.require_vm(_hosts(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
+    guests.require_running(placement)
+    return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
 
 
 def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = False) -> _Plan:
@@ -218,59 +223,53 @@ def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = F
     Raises:
         AvmaError: what stands in the way.
     """
-    host = _host(inputs, operation)
+    hosts = _hosts(inputs, operation)
     name = inputs.vm_name or inputs.vm_id or ""
-    operation.status(f"{name}: looking for the VM on {host.name}")
-    vm = guests.require_vm(host, name, operation)
+    operation.status(f"{name}: looking for the VM on {', '.join(host.name for host in hosts)}")
+    placement = guests.require_vm(hosts, name, operation)
+    vm, host = placement.vm, placement.host
     on_host = host.licensing(operation.deadline)
-    _require_activating(on_host, host, preview and host.will_be_licensed)
-    guests.require_running(vm, host)
-    guest = guests.connect(vm, host, inputs.guest, operation)
+    rules.require_activating(on_host, host, preview and host.will_be_licensed)
+    guests.require_running(placement)
+    guest = guests.connect(placement, inputs.guest, operation)
     operation.status(f"{guest.name}: reading the licence")
     found = guest.licensing(operation.deadline)
-    key = _avma_key(found.system, on_host.system, inputs.product_key, guest)
+    key = rules.avma_key(found.system, on_host.system, inputs.product_key, guest)
     return _Plan(vm, guest, found, key)
 
 
-def _host(inputs: VmActivationInputs, operation: Operation) -> Machine:
+def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Machine]:
+    """Return the hosts on which the VM may be."""
     guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
-    return operation.machines.get(resolve(inputs.host, inputs.connection, operation.configuration))
+    names = inputs.hosts or [inputs.host or ""]
+    return [operation.machines.get(resolve(name, inputs.connection, operation.configuration)) for name in names]
 
 
-def _require_activating(on_host: Licensing, host: Machine, will_be_licensed: bool) -> None:
-    """Return if the host can activate guests."""
-    require_datacenter(on_host, host.where, "activate guests")
-    if not on_host.licensed and not will_be_licensed:
-        answer = f"the host cannot, because {licensing.reason_text(on_host.product)}"
-        remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
-        raise errors.Refused("activate guests", host.where, answer, remedy)
+def _one_of(values: Values, first: str, second: str) -> list[Failure]:
+    given = [name for name in (first, second) if values.get(name) is not None]
+    if len(given) == 2:
+        return [Failure(second, f"stands beside `{first}`; give one of the two")]
+    return [] if given else [Failure(first, f"is required, or `{second}`")]
 
 
-def _avma_key(guest: System, host: System, product_key: str | None, machine: Machine) -> str:
-    """Return the key to install in the guest.
+def _host_set(hosts: list[str]) -> list[str]:
+    return sorted({host.lower() for host in hosts})
 
-    Raises:
-        Refused: no AVMA key exists for this guest, this host cannot activate it, or the given key is for another.
-    """
-    if guest.evaluation:
-        remedy = "convert it to a full edition first (DISM /Set-Edition), and restart it"
-        raise errors.Refused(_TRIED, machine.where, f"it runs an evaluation ({guest})", remedy)
-    published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
-    if published is None:
-        answer = f"there is no AVMA key for {guest}"
-        remedy = "AVMA is for Windows Server 2012 R2 to 2025: Datacenter, Standard and, up to 2019, Essentials"
-        raise errors.Refused(_TRIED, machine.where, answer, remedy)
-    if guest.edition == compatibility.AZURE_EDITION:
-        answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host}"
-        raise errors.Refused(_TRIED, machine.where, answer, "run it on Azure Local, or use another edition")
-    if not compatibility.activates(host.version, guest.version):
-        answer = f"it runs {guest} and its host {host}, and a host activates guests up to its own version only"
-        raise errors.Refused(_TRIED, machine.where, answer, "move the VM to a newer host, or upgrade the host")
-    given = keys.published(product_key) if product_key else None
-    if given is not None and given != published:
-        answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
-        raise errors.Refused(_TRIED, machine.where, answer, "leave `productKey` out, and the right key is used")
-    return keys.normalize(product_key) if product_key else published.key
+
+def _host_names(values: Values) -> set[str]:
+    """Return the known hosts of `host` or `hosts`."""
+    names = [values.get("host"), *(values.get("hosts") or [])]
+    return {name.lower() for name in names if isinstance(name, str)}
+
+
+_NORMAL: Mapping[str, Callable[[Any], Any]] = {
+    "host": str.lower,
+    "hosts": _host_set,
+    "vmName": str.lower,
+    "vmId": str.lower,
+    "productKey": keys.normalize,
+}
+"""The forms in which inputs are compared."""
 
 
 def _same_vm(stored: Stored, wanted: Values) -> bool:
@@ -309,8 +308,10 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     host, slash, vm = identifier.partition("/")
     if not (host and slash and vm):
         answer = f"`{identifier}` is not of the form host/vmName or host/vmId"
-        raise errors.InvalidInput("import a VM", identifier, answer, "give for example hv01.example.com/web01")
-    return {"host": host, ("vmId" if hyperv.is_vm_id(vm) else "vmName"): vm}
+        remedy = "give for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
+        raise errors.InvalidInput("import a VM", identifier, answer, remedy)
+    where = {"hosts": host.split(",")} if "," in host else {"host": host}
+    return {**where, ("vmId" if hyperv.is_vm_id(vm) else "vmName"): vm}
 
 
 def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
@@ -326,4 +327,5 @@ def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> V
 
 
 def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
-    return Result(f"{str(wanted['host']).lower()}/{vm.id}", wanted, outputs_of(vm, system, product))
+    hosts = wanted.get("hosts") or [wanted["host"]]
+    return Result(f"{','.join(hosts).lower()}/{vm.id}", wanted, outputs_of(vm, system, product))

@@ -1,0 +1,69 @@
+"""A VM that moves between hosts is followed."""
+
+import pytest
+
+from avma import errors
+from avma.windows.licensing import LicenseStatus
+from core.runner import HOST_KEY, HV01, LICENSED, OTHER_KEY, stored
+
+BOTH = [HV01, LICENSED]
+
+
+@pytest.fixture
+def nodes(estate, run):
+    run.license(HV01, HOST_KEY)
+    run.license(LICENSED, OTHER_KEY)
+    return estate
+
+
+def activate(run, **inputs):
+    wanted = {"hosts": BOTH, "vmName": "web01", **inputs}
+    assert run.vm.check(wanted) == []
+    return run.vm.create(wanted, run.operation())
+
+
+def test_the_vm_is_found_on_whichever_host_it_is(nodes, run):
+    first = activate(run)
+    assert first.identifier == f"{HV01},{LICENSED}/{first.outputs.vm_id}"
+    assert first.outputs.activated_by_host == "HV01"
+    nodes.move("web01", "licensed")
+    now = run.vm.read(first.identifier, stored(first), run.operation())
+    assert now is not None
+    assert now.outputs.license_status is LicenseStatus.LICENSED
+    assert run.vm.diff(stored(now), first.inputs) == []
+    run.vm.delete(first.identifier, stored(first), run.operation())
+
+
+def test_it_is_activated_where_it_is_after_a_move(nodes, run):
+    nodes.move("web01", "licensed")
+    assert activate(run).outputs.activated_by_host == "LICENSED"
+
+
+def test_one_host_that_cannot_be_reached_is_an_error_unless_the_vm_is_elsewhere(nodes, run):
+    first = activate(run)
+    present = stored(first)
+    present.inputs["hosts"] = [HV01, "127.43.0.99"]
+    assert run.vm.read(first.identifier, present, run.operation()) is not None
+    nodes.move("web01", "licensed")
+    with pytest.raises(errors.Unreachable, match=r"127\.43\.0\.99"):
+        run.vm.read(first.identifier, present, run.operation())
+
+
+def test_gone_is_said_when_all_hosts_say_so(nodes, run):
+    first = activate(run)
+    nodes.move("web01", "standard")
+    assert run.vm.read(first.identifier, stored(first), run.operation()) is None
+
+
+def test_a_name_on_two_hosts_is_ambiguous_only_for_two_vms(nodes, run):
+    with pytest.raises(errors.Refused, match="2 VMs are named twin"):
+        activate(run, vmName="twin")
+
+
+def test_import_names_all_hosts(nodes, run):
+    created = activate(run)
+    result = run.vm.read(f"{HV01},{LICENSED}/web01", None, run.operation())
+    assert result is not None
+    assert (result.identifier, result.outputs) == (created.identifier, created.outputs)
+    assert result.inputs == {"hosts": BOTH, "vmName": "web01"}
+    assert run.vm.diff(stored(result), result.inputs) == []
