@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from avma_simulator import estate
+from avma_simulator.estate_file import wording
 from avma_simulator.licensing import LicenseStatus
 from avma_simulator.network import Network
+from avma_simulator.source import dotted
+from avma_simulator.trouble import Trouble
 from avma_simulator.world import Counts, Guest, Machine, World
+
+_FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 
 
 class BadCommand(Exception):
@@ -78,6 +86,19 @@ class Control:
         Inferred: the guest keeps its state; it asks the new host at its next activation.
         """
         self._world.guest(name).host = self._world.host(host)
+
+    async def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
+        """Let operations of a machine go wrong, in place of those that went wrong so far."""
+        machine = self._world.machine(name)
+        try:
+            machine.trouble = Trouble(_FAULTS.validate_python(rules, strict=False))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise BadCommand(f"faults{dotted(problem['loc'])}: {wording(dict(problem))}") from None
+
+    async def present_faults(self, name: str) -> list[dict[str, Any]]:
+        """Return what still goes wrong with a machine, and how often."""
+        return self._world.machine(name).trouble.as_json()
 
     async def drop_connections(self, name: str) -> None:
         """Drop a machine's connections; it goes on listening."""

@@ -26,6 +26,8 @@ from avma_simulator.source import Location
 
 _Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
+_OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
+_LOST = ("drop", "timeout", "garbage")
 _MACHINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -73,6 +75,12 @@ def _guid(value: str) -> str:
         return str(uuid.UUID(value)).upper()
     except ValueError:
         raise ValueError("must be a GUID") from None
+
+
+def _operation(value: str) -> str:
+    if not _OPERATION.fullmatch(value):
+        raise ValueError("must be Enumerate, Pull, Get, Class/Method or Shell/Create")
+    return value
 
 
 def _account_text(value: str) -> str:
@@ -144,6 +152,27 @@ class Delays(_Record):
     activation: Seconds = 0.0
 
 
+class Fault(_Record):
+    """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
+
+    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like.
+    """
+
+    operation: Annotated[str, AfterValidator(_operation)]
+    hresult: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
+    answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage"] | None = None
+    times: Annotated[int, Field(ge=1)] | None = None
+    after: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Fault:
+        if (self.hresult is None) == (self.answer is None):
+            raise ValueError("needs either hresult or answer")
+        if self.after and self.answer not in _LOST:
+            raise ValueError("`after` goes with an answer that is lost: drop, timeout or garbage")
+        return self
+
+
 class Machine(_Record):
     """What hosts and VMs have in common."""
 
@@ -159,6 +188,7 @@ class Machine(_Record):
     password: Annotated[Account | None, Field(repr=False)] = None
     rights: Literal["administrator", "none"] = "administrator"
     delays: Delays = Delays()
+    faults: tuple[Fault, ...] = Field((), strict=False)
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:

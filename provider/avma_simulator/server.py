@@ -196,6 +196,14 @@ class EstateServer:
         """Move a VM to another host."""
         self._call(self._control.move(name, host))
 
+    def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
+        """Let operations of a machine go wrong; the list replaces the present one."""
+        self._call(self._control.faults(name, rules))
+
+    def present_faults(self, name: str) -> list[dict[str, Any]]:
+        """Return what still goes wrong with a machine, and how often."""
+        return self._call(self._control.present_faults(name))
+
     def drop_connections(self, name: str) -> None:
         """Drop a machine's connections."""
         self._call(self._control.drop_connections(name))

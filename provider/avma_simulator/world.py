@@ -15,6 +15,7 @@ from avma_simulator import estate
 from avma_simulator.keys import Channel, KeyStore, ProductKey
 from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
+from avma_simulator.trouble import Trouble
 from avma_simulator.windows import Windows
 
 _CHANNELS = {"MAK": Channel.MAK, "Retail": Channel.RETAIL, "OEM": Channel.OEM}
@@ -49,6 +50,7 @@ class Machine:
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
         self.started = datetime.now(timezone.utc)
         self.counts = Counts()
+        self.trouble = Trouble(spec.faults)
 
     @property
     def computer_name(self) -> str:
