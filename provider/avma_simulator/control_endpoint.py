@@ -58,6 +58,14 @@ class ControlEndpoint:
                 return await self._control.machine(name)
             case ("GET", "machines", name, "faults"):
                 return await self._control.present_faults(name)
+            case ("GET", "clusters"):
+                return await self._control.clusters()
+            case ("POST", "clusters", name, "nodes"):
+                body = await _body(request)
+                if len(body) != 1:
+                    raise BadCommand("a change of nodes is one of add, remove, pause, join or resume")
+                (change,) = body
+                await self._control.change_nodes(name, change, _field(body, change, str))
             case ("GET", "counts"):
                 return await self._control.counts()
             case ("GET", "keys"):

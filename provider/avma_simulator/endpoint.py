@@ -13,8 +13,8 @@ from aiohttp import web
 
 from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
+from avma_simulator.machine import Machine
 from avma_simulator.service import AnswerDropped, Service
-from avma_simulator.world import Machine
 
 _PATH = "/wsman"
 _SOAP = "application/soap+xml;charset=UTF-8"

@@ -145,6 +145,21 @@ class Https(_Record):
     certificate: Literal["trusted", "selfSigned", "expired", "wrongName"] = "trusted"
 
 
+class Listening(_Record):
+    """Where a machine or a cluster listens: http on a free port when the file names no listener."""
+
+    address: Loopback = "127.0.0.1"
+    http: Http | None = None
+    https: Https | None = None
+
+    @property
+    def listeners(self) -> tuple[Http | Https, ...]:
+        """The WinRM listeners."""
+        if not self.model_fields_set & {"http", "https"}:
+            return (Http(),)
+        return tuple(listener for listener in (self.http, self.https) if listener is not None)
+
+
 class Delays(_Record):
     """Seconds that each request, and each activation, takes longer."""
 
@@ -173,16 +188,13 @@ class Fault(_Record):
         return self
 
 
-class Machine(_Record):
+class Machine(Listening):
     """What hosts and VMs have in common."""
 
     version: Version
     edition: EditionName
     evaluation: bool = False
     license: License | None = None
-    address: Loopback = "127.0.0.1"
-    http: Http | None = None
-    https: Https | None = None
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
@@ -192,12 +204,8 @@ class Machine(_Record):
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
-        """The WinRM listeners: none without an account, http on a free port when the file names none."""
-        if self.username is None:
-            return ()
-        if not self.model_fields_set & {"http", "https"}:
-            return (Http(),)
-        return tuple(listener for listener in (self.http, self.https) if listener is not None)
+        """The WinRM listeners: none without an account."""
+        return () if self.username is None else super().listeners
 
 
 class Vm(Machine):
@@ -225,12 +233,20 @@ class Host(Machine):
         return vm.id or str(uuid.uuid5(_NAMESPACE, name.lower())).upper()
 
 
+class Cluster(Listening):
+    """A failover cluster: the hosts that are its nodes, and where its own name answers."""
+
+    name: Annotated[str, AfterValidator(_machine_name)]
+    nodes: Annotated[tuple[str, ...], AfterValidator(_not_empty)] = Field(strict=False)
+
+
 class Estate(_Record):
     """A whole estate."""
 
     control: Control = Control()
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
+    clusters: tuple[Cluster, ...] = Field((), strict=False)
 
     def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
         """Yield every machine, each host before its VMs, with its place in the file."""

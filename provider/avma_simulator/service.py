@@ -16,10 +16,11 @@ from avma import hresult
 from avma_simulator import encoding, estate, faults, soap
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
+from avma_simulator.machine import Machine
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
 from avma_simulator.software_licensing import Method
-from avma_simulator.world import Machine, World
+from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
 _LOG = logging.getLogger("avma_simulator")
