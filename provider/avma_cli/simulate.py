@@ -69,7 +69,12 @@ def simulate(
 
 def _announce(ready: Ready, machines: list[dict[str, Any]], ready_file: Path | None, as_json: bool) -> None:
     summary = json.dumps(
-        {"machines": machines, "control": ready.control_url, "caCertificate": str(ready.ca_certificate)}
+        {
+            "machines": machines,
+            "clusters": ready.clusters,
+            "control": ready.control_url,
+            "caCertificate": str(ready.ca_certificate),
+        }
     )
     if as_json:
         typer.echo(summary)
@@ -87,6 +92,8 @@ def _print_table(ready: Ready, machines: list[dict[str, Any]]) -> None:
     for machine in machines:
         addresses = "\n".join(machine["urls"]) or "not reachable: no account"
         table.add_row(machine["name"], machine.get("host", ""), addresses)
+    for cluster in ready.clusters:
+        table.add_row(cluster["name"], "a cluster", "\n".join(cluster["urls"]))
     console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"\nControl         {ready.control_url}", highlight=False)

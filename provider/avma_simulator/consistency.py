@@ -14,7 +14,7 @@ from avma_simulator.source import Location, dotted
 from avma_simulator.windows import EDITIONS
 
 if TYPE_CHECKING:
-    from avma_simulator.estate import Estate, Host, Vm
+    from avma_simulator.estate import Estate, Host, Listening, Vm
 
 Finding = tuple[Location, str]
 
@@ -28,8 +28,11 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += _reachability(location, machine)
     for index, key in enumerate(estate.keys):
         found += _edition((*("keys", index), "edition"), key.version, key.edition)
+    found += _clusters(estate)
     found += _repeated(_key_places(estate), "is declared twice")
     found += _repeated(_host_names(estate), "is the name of another host")
+    found += _repeated(_cluster_names(estate), "is the name of a host or of another cluster")
+    found += _repeated(_nodes(estate), "is a node already")
     found += _repeated(_vm_ids(estate), "is the id of another VM")
     found += _repeated(_ports(estate), "is also the port of another listener on that address")
     return found
@@ -73,6 +76,13 @@ def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield (*location, "logons"), "basic is offered over https only: add an https listener, or ntlm"
 
 
+def _clusters(estate: Estate) -> Iterator[Finding]:
+    hosts = {host.name.lower() for host in estate.hosts}
+    for location, name in _nodes(estate):
+        if name not in hosts:
+            yield location, "is not the name of a host"
+
+
 def _key_places(estate: Estate) -> Iterator[tuple[Location, object]]:
     for row in keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS:
         yield ("the published keys",), row.key
@@ -85,6 +95,18 @@ def _host_names(estate: Estate) -> Iterator[tuple[Location, object]]:
         yield ("hosts", index, "name"), host.name.lower()
 
 
+def _cluster_names(estate: Estate) -> Iterator[tuple[Location, object]]:
+    yield from {name: (location, name) for location, name in _host_names(estate)}.values()
+    for index, cluster in enumerate(estate.clusters):
+        yield ("clusters", index, "name"), cluster.name.lower()
+
+
+def _nodes(estate: Estate) -> Iterator[tuple[Location, object]]:
+    for index, cluster in enumerate(estate.clusters):
+        for number, name in enumerate(cluster.nodes):
+            yield ("clusters", index, "nodes", number), name.lower()
+
+
 def _vm_ids(estate: Estate) -> Iterator[tuple[Location, object]]:
     for index, host in enumerate(estate.hosts):
         for number in range(len(host.vms)):
@@ -94,11 +116,12 @@ def _vm_ids(estate: Estate) -> Iterator[tuple[Location, object]]:
 def _ports(estate: Estate) -> Iterator[tuple[Location, object]]:
     if estate.control.port:
         yield ("control", "port"), (estate.control.address, estate.control.port)
-    for location, machine in estate.machines():
+    clusters: list[tuple[Location, Listening]] = [(("clusters", i), one) for i, one in enumerate(estate.clusters)]
+    for location, owner in [*estate.machines(), *clusters]:
         for scheme in ("http", "https"):
-            listener = getattr(machine, scheme)
+            listener = getattr(owner, scheme)
             if listener is not None and listener.port:
-                yield (*location, scheme, "port"), (machine.address, listener.port)
+                yield (*location, scheme, "port"), (owner.address, listener.port)
 
 
 def _repeated(places: Iterator[tuple[Location, object]], text: str) -> Iterator[Finding]:

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from avma_simulator import estate
+from avma_simulator.cluster import Cluster, NodeState
+from avma_simulator.estate_file import wording
 from avma_simulator.licensing import LicenseStatus
+from avma_simulator.machine import Counts, Guest, Machine
 from avma_simulator.network import Network
-from avma_simulator.world import Counts, Guest, Machine, World
+from avma_simulator.source import dotted
+from avma_simulator.trouble import Trouble
+from avma_simulator.world import World
+
+_HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
+_FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 
 
 class BadCommand(Exception):
@@ -61,23 +72,61 @@ class Control:
         machine.licensing.set_status(LicenseStatus[status], host)
 
     async def power(self, name: str, state: str) -> None:
-        """Turn a VM on or off; what is off closes its listeners."""
+        """Turn a VM, or a host with its VMs, on or off; what is off closes its listeners."""
         if state not in ("running", "off"):
             raise BadCommand("state must be running or off")
-        guest = self._world.guest(name)
-        guest.switch(on=state == "running")
-        await self._network.power(guest, on=guest.running)
+        self._world.power(self._world.machine(name), on=state == "running")
+        await self._network.follow()
 
     async def data_exchange(self, name: str, enabled: bool) -> None:
         """Switch a VM's Data Exchange service."""
         self._world.guest(name).data_exchange = enabled
 
     async def move(self, name: str, host: str) -> None:
-        """Move a VM to another host, as a live migration does.
+        """Move a VM to another host: a live migration while it runs, and it starts there if only its host was off."""
+        guest, target = self._world.guest(name), self._world.host(host)
+        if guest.running and not target.running:
+            raise BadCommand(f"{target.name} is off: a VM that runs cannot move there")
+        if target is not guest.host:
+            runs = guest.running
+            guest.move(target)
+            if guest.running and not runs:
+                guest.boot()
+            await self._network.follow()
 
-        Inferred: the guest keeps its state; it asks the new host at its next activation.
-        """
-        self._world.guest(name).host = self._world.host(host)
+    async def clusters(self) -> list[dict[str, Any]]:
+        """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
+        return [self._cluster(cluster) for cluster in self._world.clusters]
+
+    async def change_nodes(self, name: str, change: str, host: str) -> None:
+        """Change a cluster's nodes: add, remove, pause, join (leave it joining) or resume."""
+        cluster, node = self._world.cluster(name), self._world.host(host)
+        if change == "add":
+            if self._world.cluster_of(node) is not None:
+                raise BadCommand(f"{node.name} is a node of a cluster already")
+            cluster.nodes.append(node)
+        elif node not in cluster.nodes:
+            raise BadCommand(f"{node.name} is not a node of {cluster.name}")
+        elif change == "remove":
+            cluster.leave(node)
+        elif change in _HELD:
+            cluster.hold(node, _HELD[change])
+        else:
+            raise BadCommand(f"a change of nodes must be one of add, remove, {', '.join(_HELD)}")
+        await self._network.follow()
+
+    async def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
+        """Let operations of a machine go wrong, in place of those that went wrong so far."""
+        machine = self._world.machine(name)
+        try:
+            machine.trouble = Trouble(_FAULTS.validate_python(rules, strict=False))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise BadCommand(f"faults{dotted(problem['loc'])}: {wording(dict(problem))}") from None
+
+    async def present_faults(self, name: str) -> list[dict[str, Any]]:
+        """Return what still goes wrong with a machine, and how often."""
+        return self._world.machine(name).trouble.as_json()
 
     async def drop_connections(self, name: str) -> None:
         """Drop a machine's connections; it goes on listening."""
@@ -88,6 +137,14 @@ class Control:
         urls = [f"{listener.origin}/wsman" for listener in self._network.listeners(machine)]
         reach = {"name": machine.name, "id": machine.identifier, "kind": machine.kind, "urls": urls}
         return reach | {"host": machine.host.name} if isinstance(machine, Guest) else reach
+
+    def _cluster(self, cluster: Cluster) -> dict[str, Any]:
+        return {
+            "name": cluster.name,
+            "urls": [f"{listener.origin}/wsman" for listener in self._network.listeners(cluster)],
+            "owner": cluster.owner.name if cluster.owner else None,
+            "nodes": [{"name": node.name, "state": cluster.state(node).name} for node in cluster.nodes],
+        }
 
     def _label(self, machine: Machine) -> str:
         same = [other for other in self._world.machines if other.name.lower() == machine.name.lower()]

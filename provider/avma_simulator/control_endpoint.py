@@ -14,7 +14,7 @@ from avma_simulator.control import BadCommand, Control
 from avma_simulator.refusal import Refusal
 from avma_simulator.world import UnknownMachine
 
-_T = TypeVar("_T", str, bool)
+_T = TypeVar("_T")
 Command = Callable[[Control, str, Mapping[str, Any]], Awaitable[None]]
 
 _COMMANDS: dict[str, Command] = {
@@ -24,8 +24,10 @@ _COMMANDS: dict[str, Command] = {
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
+    "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
 }
+_KINDS = {str: "text", bool: "true or false", list: "a list", int: "a whole number", float: "a number"}
 _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
 
 
@@ -54,6 +56,16 @@ class ControlEndpoint:
                 return await self._control.machines()
             case ("GET", "machines", name):
                 return await self._control.machine(name)
+            case ("GET", "machines", name, "faults"):
+                return await self._control.present_faults(name)
+            case ("GET", "clusters"):
+                return await self._control.clusters()
+            case ("POST", "clusters", name, "nodes"):
+                body = await _body(request)
+                if len(body) != 1:
+                    raise BadCommand("a change of nodes is one of add, remove, pause, join or resume")
+                (change,) = body
+                await self._control.change_nodes(name, change, _field(body, change, str))
             case ("GET", "counts"):
                 return await self._control.counts()
             case ("GET", "keys"):
@@ -83,7 +95,7 @@ async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
 def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     value = body.get(name)
     if not isinstance(value, kind):
-        raise BadCommand(f"`{name}` must be given as {'text' if kind is str else 'true or false'}")
+        raise BadCommand(f"`{name}` must be given as {_KINDS[kind]}")
     return value
 
 

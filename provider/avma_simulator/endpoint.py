@@ -13,8 +13,8 @@ from aiohttp import web
 
 from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
-from avma_simulator.service import Service
-from avma_simulator.world import Machine
+from avma_simulator.machine import Machine
+from avma_simulator.service import AnswerDropped, Service
 
 _PATH = "/wsman"
 _SOAP = "application/soap+xml;charset=UTF-8"
@@ -43,6 +43,10 @@ class Endpoint:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
             return _empty(413)
+        except AnswerDropped:
+            if request.transport is not None:
+                request.transport.abort()
+            return _empty(500)
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return _empty(500)

@@ -26,6 +26,8 @@ from avma_simulator.source import Location
 
 _Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
+_OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
+_LOST = ("drop", "timeout", "garbage")
 _MACHINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -73,6 +75,12 @@ def _guid(value: str) -> str:
         return str(uuid.UUID(value)).upper()
     except ValueError:
         raise ValueError("must be a GUID") from None
+
+
+def _operation(value: str) -> str:
+    if not _OPERATION.fullmatch(value):
+        raise ValueError("must be Enumerate, Pull, Get, Class/Method or Shell/Create")
+    return value
 
 
 def _account_text(value: str) -> str:
@@ -137,6 +145,21 @@ class Https(_Record):
     certificate: Literal["trusted", "selfSigned", "expired", "wrongName"] = "trusted"
 
 
+class Listening(_Record):
+    """Where a machine or a cluster listens: http on a free port when the file names no listener."""
+
+    address: Loopback = "127.0.0.1"
+    http: Http | None = None
+    https: Https | None = None
+
+    @property
+    def listeners(self) -> tuple[Http | Https, ...]:
+        """The WinRM listeners."""
+        if not self.model_fields_set & {"http", "https"}:
+            return (Http(),)
+        return tuple(listener for listener in (self.http, self.https) if listener is not None)
+
+
 class Delays(_Record):
     """Seconds that each request, and each activation, takes longer."""
 
@@ -144,30 +167,45 @@ class Delays(_Record):
     activation: Seconds = 0.0
 
 
-class Machine(_Record):
+class Fault(_Record):
+    """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
+
+    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like.
+    """
+
+    operation: Annotated[str, AfterValidator(_operation)]
+    hresult: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
+    answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage"] | None = None
+    times: Annotated[int, Field(ge=1)] | None = None
+    after: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Fault:
+        if (self.hresult is None) == (self.answer is None):
+            raise ValueError("needs either hresult or answer")
+        if self.after and self.answer not in _LOST:
+            raise ValueError("`after` goes with an answer that is lost: drop, timeout or garbage")
+        return self
+
+
+class Machine(Listening):
     """What hosts and VMs have in common."""
 
     version: Version
     edition: EditionName
     evaluation: bool = False
     license: License | None = None
-    address: Loopback = "127.0.0.1"
-    http: Http | None = None
-    https: Https | None = None
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
     rights: Literal["administrator", "none"] = "administrator"
     delays: Delays = Delays()
+    faults: tuple[Fault, ...] = Field((), strict=False)
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
-        """The WinRM listeners: none without an account, http on a free port when the file names none."""
-        if self.username is None:
-            return ()
-        if not self.model_fields_set & {"http", "https"}:
-            return (Http(),)
-        return tuple(listener for listener in (self.http, self.https) if listener is not None)
+        """The WinRM listeners: none without an account."""
+        return () if self.username is None else super().listeners
 
 
 class Vm(Machine):
@@ -195,12 +233,20 @@ class Host(Machine):
         return vm.id or str(uuid.uuid5(_NAMESPACE, name.lower())).upper()
 
 
+class Cluster(Listening):
+    """A failover cluster: the hosts that are its nodes, and where its own name answers."""
+
+    name: Annotated[str, AfterValidator(_machine_name)]
+    nodes: Annotated[tuple[str, ...], AfterValidator(_not_empty)] = Field(strict=False)
+
+
 class Estate(_Record):
     """A whole estate."""
 
     control: Control = Control()
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
+    clusters: tuple[Cluster, ...] = Field((), strict=False)
 
     def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
         """Yield every machine, each host before its VMs, with its place in the file."""

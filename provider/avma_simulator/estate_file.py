@@ -41,12 +41,15 @@ _WORDS = {
 }
 
 
-def _mistake(read: source.Source, problem: dict[str, Any]) -> source.Mistake:
+def wording(problem: dict[str, Any]) -> str:
+    """Say in this project's words what pydantic found."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "literal_error":
-        text = f"must be {context['expected']}"
-    elif kind == "value_error":
-        text = str(context["error"])
-    else:
-        text = _WORDS.get(kind, problem["msg"].replace("Input should", "must"))
-    return read.mistake(problem["loc"], text)
+        return f"must be {context['expected']}"
+    if kind == "value_error":
+        return str(context["error"])
+    return _WORDS.get(kind, str(problem["msg"]).replace("Input should", "must"))
+
+
+def _mistake(read: source.Source, problem: dict[str, Any]) -> source.Mistake:
+    return read.mistake(problem["loc"], wording(problem))

@@ -19,7 +19,7 @@ _WSMAN_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 _ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
 _SOAP_ACTION = "http://www.w3.org/2003/05/soap-envelope/fault"
-_CIM_FAILED, _CIM_INVALID_CLASS = 1, 5
+_CIM_FAILED, _CIM_INVALID_CLASS, _CIM_QUOTA = 1, 5, 27
 
 RESOURCE_NOT_FOUND = 0x80338000
 MUST_UNDERSTAND = 0x80338010
@@ -35,6 +35,8 @@ UNEXPECTED_SELECTORS = 0x8033805B
 SMALL_ENVELOPE = 0x8033807E
 LOCALE_MUST_UNDERSTAND = 0x80338087
 SHELLS_NOT_ALLOWED = 0x803381AC
+TOO_MANY_SHELLS = 0x803381A5
+TOO_MANY_OPERATIONS = 0x803381A6
 ACCESS_DENIED = 5
 INTERNAL_ERROR = 0x8007054F
 
@@ -214,6 +216,18 @@ def shells_not_allowed() -> Fault:
     """Return the fault of a machine that lets nobody open a remote shell."""
     text = "The WinRM service is configured to not allow remote shell requests."
     return Fault("s:Sender", "w:AccessDenied", SHELLS_NOT_ALLOWED, text)
+
+
+def too_many_operations() -> Fault:
+    """Return the fault of a user who has too many operations under way."""
+    text = "The maximum number of concurrent operations for this user has been exceeded."
+    return Fault("s:Receiver", "w:InternalError", TOO_MANY_OPERATIONS, text)
+
+
+def too_many_shells(most: int) -> Fault:
+    """Return the fault of a user who has too many shells open."""
+    text = f"This user is allowed a maximum number of {most} concurrent shells, which has been exceeded."
+    return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
 
 
 def provider_failed(hresult: int, text: str) -> Fault:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from avma_simulator.cim import Instance, Value, declare
-from avma_simulator.world import Guest, Machine
+from avma_simulator.machine import Guest, Machine
 
 NAMESPACE = "root/virtualization/v2"
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"

@@ -57,11 +57,13 @@ class License:
     status: LicenseStatus
     activated_by: str = ""
     activated_at: datetime = NEVER
+    why: str = ""
 
     @property
     def reason(self) -> int:
         """The `LicenseStatusReason`."""
-        return hresult.by_name(_REASONS[self.status]).value if self.status in _REASONS else 0
+        name = self.why or _REASONS.get(self.status)
+        return hresult.by_name(name).value if name else 0
 
     @property
     def minutes_left(self) -> int:
@@ -169,6 +171,22 @@ class Licensing:
         if self._license is not None and self._license.product_key.channel is Channel.AVMA:
             self._activates_itself_at = time.monotonic() + self.activation_delay
             self._settle()
+
+    def bind_again(self) -> None:
+        """Ask the host that the machine has come to, as a guest does when it is moved while it runs.
+
+        Inferred: all of it. A host that activates the guest becomes its host, and one that does not leaves a guest
+        that was activated in Notification, as it is no longer bound to a licensed host.
+        """
+        current = self.license
+        if current is None or current.product_key.channel is not Channel.AVMA:
+            return
+        try:
+            self._activate(current.product_key)
+        except Refusal:
+            if current.status is LicenseStatus.Licensed:
+                unbound = "SL_E_IA_MACHINE_NOT_BOUND"
+                self._license = License(current.product_key, LicenseStatus.Notification, why=unbound)
 
     def begin_activation(self) -> License:
         """Begin an activation that was asked for, and return the license it is for.

@@ -12,14 +12,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from spnego.channel_bindings import GssChannelBindings
 
 from avma_simulator import estate
 from avma_simulator.accounts import Account
 from avma_simulator.certificates import Authority
+from avma_simulator.cluster import Cluster
 from avma_simulator.endpoint import Endpoint
 from avma_simulator.logon import Door
+from avma_simulator.machine import Machine
 from avma_simulator.service import Service
-from avma_simulator.world import Machine, World
+from avma_simulator.world import World
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _LONGEST_SHUTDOWN = 0.2
@@ -100,17 +103,19 @@ class Network:
         self._world = world
         self._directory = directory
         self._authority = Authority(directory)
-        self._services: list[Service] = []
-        self._listeners: dict[Machine, list[Listener]] = {}
+        self._services: dict[Machine, Service] = {}
+        self._accounts: dict[Machine, Account] = {}
+        self._listeners: dict[Machine | Cluster, list[Listener]] = {}
+        self._owners: dict[Cluster, Machine | None] = {}
 
     @property
     def ca_certificate(self) -> Path:
         """The file of the authority's certificate."""
         return self._authority.certificate
 
-    def listeners(self, machine: Machine) -> list[Listener]:
-        """Return the machine's listeners, open or not."""
-        return self._listeners.get(machine, [])
+    def listeners(self, owner: Machine | Cluster) -> list[Listener]:
+        """Return the listeners of a machine or a cluster, open or not."""
+        return self._listeners.get(owner, [])
 
     async def open(self) -> None:
         """Open the listeners of every machine that runs.
@@ -119,39 +124,83 @@ class Network:
             CannotListen: one of them cannot be opened; the others are left for `close`.
         """
         for machine in self._world.machines:
-            self._listeners[machine] = self._make(machine)
+            self._listeners[machine] = self._of_machine(machine)
+        for cluster in self._world.clusters:
+            self._listeners[cluster] = self._of_cluster(cluster)
+        for listener in self._all():
             # A machine that is off has its ports all the same: they are chosen by opening them once.
-            await self.power(machine, on=True)
-            await self.power(machine, on=machine.running)
+            await listener.open()
+        await self.follow()
 
-    async def power(self, machine: Machine, on: bool) -> None:
-        """Open or close the listeners of a machine."""
-        for listener in self.listeners(machine):
-            await (listener.open() if on else listener.close())
+    async def follow(self) -> None:
+        """Open and close listeners as the power of the machines has it."""
+        for machine in self._world.machines:
+            await self._set(self.listeners(machine), machine.ready)
+        for cluster in self._world.clusters:
+            owner = cluster.owner
+            if owner is not self._owners.get(cluster, owner):
+                for listener in self.listeners(cluster):
+                    listener.drop_connections()
+            self._owners[cluster] = owner
+            await self._set(self.listeners(cluster), owner is not None)
 
     async def close(self) -> None:
         """Close everything."""
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                await listener.close()
-        for service in self._services:
+        await self._set(self._all(), False)
+        for service in self._services.values():
             await service.close()
 
-    def _make(self, machine: Machine) -> list[Listener]:
+    def _all(self) -> list[Listener]:
+        return [listener for listeners in self._listeners.values() for listener in listeners]
+
+    async def _set(self, listeners: list[Listener], on: bool) -> None:
+        for listener in listeners:
+            await (listener.open() if on else listener.close())
+
+    def _of_machine(self, machine: Machine) -> list[Listener]:
         spec = machine.spec
         if spec.username is None or spec.password is None:
             return []
-        account = Account(self._directory, machine.computer_name, machine.identifier, spec.username, spec.password)
-        service = Service(machine, self._world)
-        self._services.append(service)
-        return [self._listener(machine, service, account, declared) for declared in spec.listeners]
+        name, identifier = machine.computer_name, machine.identifier
+        self._accounts[machine] = Account(self._directory, name, identifier, spec.username, spec.password)
+        self._services[machine] = Service(machine, self._world)
+        return [
+            self._listener(machine, declared, lambda bindings: self._endpoint(machine, bindings).handle)
+            for declared in spec.listeners
+        ]
+
+    def _of_cluster(self, cluster: Cluster) -> list[Listener]:
+        return [
+            self._listener(cluster, declared, lambda bindings: self._owners_endpoint(cluster, bindings))
+            for declared in cluster.spec.listeners
+        ]
 
     def _listener(
-        self, machine: Machine, service: Service, account: Account, declared: estate.Http | estate.Https
+        self,
+        owner: Machine | Cluster,
+        declared: estate.Http | estate.Https,
+        handler: Callable[[GssChannelBindings | None], Handler],
     ) -> Listener:
         tls, bindings = None, None
         if isinstance(declared, estate.Https):
-            name, kind = machine.computer_name, declared.certificate
-            tls, bindings = self._authority.server(name, machine.spec.address, kind)
-        endpoint = Endpoint(machine, service, Door(account, machine.spec.logons, bindings))
-        return Listener(machine.name, endpoint.handle, machine.spec.address, declared.port, tls)
+            name, kind = owner.computer_name, declared.certificate
+            tls, bindings = self._authority.server(name, owner.spec.address, kind)
+        return Listener(owner.name, handler(bindings), owner.spec.address, declared.port, tls)
+
+    def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
+        door = Door(self._accounts[machine], machine.spec.logons, bindings)
+        return Endpoint(machine, self._services[machine], door)
+
+    def _owners_endpoint(self, cluster: Cluster, bindings: GssChannelBindings | None) -> Handler:
+        """Return a handler that answers as the node that owns the cluster's name at the time, with its account."""
+        endpoints: dict[Machine, Endpoint] = {}
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            owner = cluster.owner
+            if owner is None:
+                return web.Response(status=503)
+            if owner not in endpoints:
+                endpoints[owner] = self._endpoint(owner, bindings)
+            return await endpoints[owner].handle(request)
+
+        return handle

@@ -6,7 +6,7 @@ The module knows the machine and CIM; it knows nothing of licensing.
 from __future__ import annotations
 
 from avma_simulator.cim import Instance, declare
-from avma_simulator.world import Guest, Machine
+from avma_simulator.machine import Guest, Machine
 
 OPERATING_SYSTEM = declare(
     "root/cimv2",

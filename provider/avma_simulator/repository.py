@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avma_simulator import hyperv, operating_system, software_licensing
+from avma_simulator import hyperv, mscluster, operating_system, software_licensing
 from avma_simulator.cim import CimClass, Instance
-from avma_simulator.world import Guest, Machine, World
+from avma_simulator.cluster import Cluster
+from avma_simulator.machine import Guest, Machine
+from avma_simulator.world import World
 
 
 class ClassNotFound(Exception):
@@ -39,6 +41,8 @@ class Repository:
                 hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),
                 hyperv.KVP_COMPONENT: lambda: hyperv.kvp_components(self._guests()),
                 hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
+                mscluster.CLUSTER: lambda: mscluster.clusters(self._cluster()),
+                mscluster.NODE: lambda: mscluster.nodes(self._cluster()),
             }
 
     def find_class(self, namespace: str, name: str) -> CimClass:
@@ -48,7 +52,7 @@ class Repository:
             ClassNotFound: the machine has no such namespace or class.
         """
         wanted = (namespace.lower(), name.lower())
-        for cim_class in self._sources:
+        for cim_class in self._classes():
             if wanted == (cim_class.namespace.lower(), cim_class.name.lower()):
                 return cim_class
         raise ClassNotFound(f"{namespace}:{name}")
@@ -67,6 +71,17 @@ class Repository:
             if declared.lower() == name.lower():
                 return declared, method
         raise MethodNotFound(name)
+
+    def _classes(self) -> list[CimClass]:
+        """Return the classes that are there now: a host has those of clusters while it is a node."""
+        node = self._world.cluster_of(self._machine) is not None
+        return [one for one in self._sources if node or one.namespace != mscluster.NAMESPACE]
+
+    def _cluster(self) -> Cluster:
+        found = self._world.cluster_of(self._machine)
+        if found is None:
+            raise ClassNotFound(mscluster.NAMESPACE)
+        return found
 
     def _guests(self) -> list[Guest]:
         return self._world.guests_of(self._machine)

@@ -35,6 +35,7 @@ class Ready:
     control: Control
     control_url: str
     ca_certificate: Path
+    clusters: list[dict[str, Any]]
 
 
 @asynccontextmanager
@@ -54,7 +55,7 @@ async def opened(estate: Estate) -> AsyncIterator[Ready]:
         try:
             await network.open()
             await door.open()
-            yield Ready(control, door.origin, network.ca_certificate)
+            yield Ready(control, door.origin, network.ca_certificate, await control.clusters())
         finally:
             await door.close()
             await network.close()
@@ -130,15 +131,15 @@ class EstateServer:
         return str(self._opened.result().ca_certificate)
 
     def url(self, name: str, scheme: str = "http") -> str:
-        """Return the WinRM URL of a machine, by its name or VM id.
+        """Return the WinRM URL of a machine, by its name or VM id, or of a cluster.
 
         Raises:
-            KeyError: the machine has no such listener.
+            KeyError: it has no such listener.
         """
         wanted = name.lower()
-        for machine in self.machines():
-            if wanted in (machine["name"].lower(), machine["id"].lower()):
-                for url in machine["urls"]:
+        for owner in [*self.machines(), *self.clusters()]:
+            if wanted in (owner["name"].lower(), owner.get("id", "").lower()):
+                for url in owner["urls"]:
                     if url.startswith(f"{scheme}://"):
                         return str(url)
         raise KeyError(f"{name} has no {scheme} listener")
@@ -185,7 +186,7 @@ class EstateServer:
         self._call(self._control.set_license(name, status))
 
     def power(self, name: str, state: str) -> None:
-        """Turn a VM `running` or `off`."""
+        """Turn a VM, or a host with its VMs, `running` or `off`."""
         self._call(self._control.power(name, state))
 
     def data_exchange(self, name: str, enabled: bool) -> None:
@@ -195,6 +196,22 @@ class EstateServer:
     def move(self, name: str, host: str) -> None:
         """Move a VM to another host."""
         self._call(self._control.move(name, host))
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
+        return self._call(self._control.clusters())
+
+    def change_nodes(self, name: str, change: str, host: str) -> None:
+        """Change a cluster's nodes: `add`, `remove`, `pause`, `join` (leave it joining) or `resume`."""
+        self._call(self._control.change_nodes(name, change, host))
+
+    def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
+        """Let operations of a machine go wrong; the list replaces the present one."""
+        self._call(self._control.faults(name, rules))
+
+    def present_faults(self, name: str) -> list[dict[str, Any]]:
+        """Return what still goes wrong with a machine, and how often."""
+        return self._call(self._control.present_faults(name))
 
     def drop_connections(self, name: str) -> None:
         """Drop a machine's connections."""

@@ -9,21 +9,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from avma_simulator import encoding, faults, soap
+from avma import hresult
+from avma_simulator import encoding, estate, faults, soap
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
+from avma_simulator.machine import Machine
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
 from avma_simulator.software_licensing import Method
-from avma_simulator.world import Machine, World
+from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
 _LOG = logging.getLogger("avma_simulator")
 _TRANSFER = soap.NAMESPACES["x"]
 _ENUMERATION = soap.NAMESPACES["n"]
 _SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+
+
+_GARBAGE = b"<s:Envelope><this is no answer"
+Answer = tuple[str, list[ET.Element]]
+
+
+class AnswerDropped(Exception):
+    """The connection is to be dropped in place of an answer."""
+
+
+class _Garbage(Exception):
+    """The answer is to be no XML."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +59,24 @@ class Service:
         self._methods: set[asyncio.Task[None]] = set()
 
     async def reply(self, message: bytes) -> Reply:
-        """Answer one message, with a fault where Windows would."""
+        """Answer one message, with a fault where Windows would.
+
+        Raises:
+            AnswerDropped: there is to be no answer.
+        """
         relates_to = ""
         await asyncio.sleep(self._machine.spec.delays.request)
         try:
             request = soap.parse(message)
             relates_to = request.message_id
-            action, body = await self._answer(request)
+            self._count(request)
+            action, body = await self._troubled(request)
         except faults.Fault as fault:
             return self._fault(fault, relates_to)
+        except _Garbage:
+            return Reply(200, _GARBAGE)
+        except AnswerDropped:
+            raise
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return self._fault(faults.internal_error(), relates_to)
@@ -65,8 +89,16 @@ class Service:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _answer(self, request: soap.Request) -> tuple[str, list[ET.Element]]:
-        self._count(request)
+    async def _troubled(self, request: soap.Request) -> Answer:
+        """Answer, unless something is to go wrong with this operation."""
+        rule = self._machine.trouble.take(_operation_name(request))
+        if rule is None:
+            return await self._answer(request)
+        if rule.after:
+            await self._answer(request)
+        raise _failure(rule)
+
+    async def _answer(self, request: soap.Request) -> Answer:
         if request.action == f"{soap.IDENTITY}/Identify":
             return f"{soap.IDENTITY}/IdentifyResponse", [self._identity()]
         if self._machine.spec.rights == "none":
@@ -90,7 +122,7 @@ class Service:
             return []
         raise faults.action_not_supported()
 
-    async def _invoke(self, cim_class: CimClass, request: soap.Request) -> tuple[str, list[ET.Element]]:
+    async def _invoke(self, cim_class: CimClass, request: soap.Request) -> Answer:
         resource, _, name = request.action.rpartition("/")
         if resource.lower() != request.resource.lower():
             raise faults.action_not_supported()
@@ -155,7 +187,22 @@ def _is_shell(request: soap.Request) -> bool:
     return request.resource.lower().startswith(_SHELL) or request.action.lower().startswith(_SHELL)
 
 
+def _failure(rule: estate.Fault) -> Exception:
+    if rule.hresult is not None:
+        return faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning)
+    answers: dict[str | None, Callable[[], Exception]] = {
+        "drop": AnswerDropped,
+        "garbage": _Garbage,
+        "timeout": faults.timed_out,
+        "accessDenied": faults.access_denied,
+        "quota": faults.too_many_operations,
+    }
+    return answers[rule.answer]()
+
+
 def _operation_name(request: soap.Request) -> str:
+    if _is_shell(request):
+        return f"Shell/{request.operation}"
     if not request.action.lower().startswith(encoding.WMI):
         return request.operation
     return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])

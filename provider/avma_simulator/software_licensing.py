@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.keys import Channel
 from avma_simulator.licensing import NEVER, License
+from avma_simulator.machine import Machine
 from avma_simulator.refusal import Refusal
-from avma_simulator.world import Machine
 
 WINDOWS_APPLICATION = "55c92734-d682-4d71-983e-d6ec3f16059f"
 _NAMESPACE = uuid.UUID(WINDOWS_APPLICATION)

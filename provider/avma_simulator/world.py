@@ -1,134 +1,17 @@
-"""The estate as it is now: machines with their licensing, which VM runs where, and which key has what left.
+"""The estate as it is now: its machines, which VM runs where, which hosts form a cluster, and the keys.
 
 The module knows the declared estate and behaviour. It knows no WMI and no network.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any
-
 from avma_simulator import estate
+from avma_simulator.cluster import Cluster
 from avma_simulator.keys import Channel, KeyStore, ProductKey
-from avma_simulator.licensing import LicenseStatus, Licensing
-from avma_simulator.refusal import Refusal
-from avma_simulator.windows import Windows
+from avma_simulator.licensing import LicenseStatus
+from avma_simulator.machine import Guest, Machine
 
 _CHANNELS = {"MAK": Channel.MAK, "Retail": Channel.RETAIL, "OEM": Channel.OEM}
-
-
-@dataclass
-class Counts:
-    """What a machine was asked since the counts were last reset."""
-
-    requests: int = 0
-    connections: int = 0
-    handshakes: int = 0
-    shells: int = 0
-    processes: int = 0
-    operations: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the counts as the control endpoint shows them."""
-        return {**vars(self), "operations": dict(sorted(self.operations.items()))}
-
-
-class Machine:
-    """A machine with Windows on it: a physical one by itself, a guest by its subclass."""
-
-    kind = "host"
-
-    def __init__(self, name: str, identifier: str, spec: estate.Machine, store: KeyStore) -> None:
-        self.name = name
-        self.identifier = identifier
-        self.spec = spec
-        self.windows = Windows(spec.version, spec.edition, spec.evaluation)
-        self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
-        self.started = datetime.now(timezone.utc)
-        self.counts = Counts()
-
-    @property
-    def computer_name(self) -> str:
-        """The name that Windows gives itself."""
-        return re.sub(r"[^A-Z0-9-]+", "-", self.name.upper())
-
-    @property
-    def running(self) -> bool:
-        """Whether the machine is on."""
-        return True
-
-    def activating_host(self) -> str:
-        """Return the name of the host that activates this machine.
-
-        Raises:
-            Refusal: always, as a physical machine has none.
-        """
-        raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the licensing state as the control endpoint shows it: no full key."""
-        current = self.licensing.license
-        return {
-            "name": self.name,
-            "id": self.identifier,
-            "kind": self.kind,
-            "version": self.windows.version,
-            "edition": self.windows.edition,
-            "evaluation": self.windows.evaluation,
-            "status": (current.status if current else LicenseStatus.Unlicensed).name,
-            "channel": current.product_key.channel.value[0] if current else None,
-            "partialProductKey": current.product_key.partial if current else None,
-            "activatedByHost": (current.activated_by or None) if current else None,
-        }
-
-
-class Guest(Machine):
-    """The Windows in a VM."""
-
-    kind = "vm"
-
-    def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
-        self.host = host
-        self.data_exchange = spec.data_exchange
-        self._running = spec.state == "running"
-        super().__init__(spec.name, vm_id, spec, store)
-
-    @property
-    def running(self) -> bool:
-        """Whether the VM is on."""
-        return self._running
-
-    def switch(self, on: bool) -> None:
-        """Power the VM on or off; a guest that starts asks its host for activation."""
-        if on and not self._running:
-            self.started = datetime.now(timezone.utc)
-            self.licensing.try_to_activate_itself()
-        self._running = on
-
-    def activating_host(self) -> str:
-        """Return the name of the host, if it activates this guest.
-
-        Raises:
-            Refusal: the host does not.
-        """
-        # Inferred: without Data Exchange the guest finds no host that could answer.
-        if not self.data_exchange:
-            raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        # Inferred: an evaluation host is refused like one that is not activated.
-        windows = self.host.windows
-        if not self.host.licensing.licensed or windows.edition != "Datacenter" or windows.evaluation:
-            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        if not windows.activates(self.windows):
-            raise Refusal("SL_E_IA_ID_MISMATCH")
-        return self.host.computer_name
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the licensing state, where the VM is and whether it runs."""
-        place = {"host": self.host.name, "running": self.running, "dataExchange": self.data_exchange}
-        return {**super().as_json(), **place}
 
 
 class UnknownMachine(Exception):
@@ -149,6 +32,7 @@ class World:
         self.guests: list[Guest] = []
         for host in declared.hosts:
             self._add(host)
+        self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
         for machine in self.machines:
             self._restore(machine)
 
@@ -196,6 +80,30 @@ class World:
         if found is None:
             raise UnknownMachine(f"no host is called {name}")
         return found
+
+    def cluster(self, name: str) -> Cluster:
+        """Return the cluster with that name.
+
+        Raises:
+            UnknownMachine: there is none.
+        """
+        found = next((cluster for cluster in self.clusters if cluster.name.lower() == name.lower()), None)
+        if found is None:
+            raise UnknownMachine(f"no cluster is called {name}")
+        return found
+
+    def cluster_of(self, machine: Machine) -> Cluster | None:
+        """Return the cluster that a host is a node of."""
+        return next((cluster for cluster in self.clusters if machine in cluster.nodes), None)
+
+    def power(self, machine: Machine, on: bool) -> None:
+        """Switch a machine, and with a host its VMs, which come back with it if they were on."""
+        affected = [machine, *self.guests_of(machine)]
+        before = {one: one.running for one in affected}
+        machine.switch(on)
+        for one in affected:
+            if one.running and not before[one]:
+                one.boot()
 
     def _add(self, declared: estate.Host) -> None:
         host = Machine(declared.name, declared.name.lower(), declared, self.keys)

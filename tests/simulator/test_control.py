@@ -61,6 +61,7 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
             "name": "hv01",
             "id": "hv01",
             "kind": "host",
+            "running": True,
             "version": "2025",
             "edition": "Datacenter",
             "evaluation": False,
@@ -83,7 +84,7 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
     ("method", "path", "body", "status", "error"),
     [
         ("GET", "machines/nobody", None, 404, "no machine is called nobody"),
-        ("POST", "machines/hv01/power", {"state": "off"}, 404, "hv01 is a host, not a VM"),
+        ("POST", "machines/hv01/data-exchange", {"enabled": True}, 404, "hv01 is a host, not a VM"),
         ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host is called web02"),
         ("POST", "machines/web01/power", {"state": "paused"}, 400, "state must be running or off"),
         ("POST", "machines/web01/power", {}, 400, "`state` must be given as text"),

@@ -54,7 +54,7 @@ def test_json_is_one_line(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0
-    assert set(summary) == {"machines", "control", "caCertificate"}
+    assert set(summary) == {"machines", "clusters", "control", "caCertificate"}
 
 
 def test_mistakes_in_the_file(tmp_path: Path) -> None:

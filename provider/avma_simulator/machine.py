@@ -1,0 +1,148 @@
+"""One machine as it is now: its Windows, its licensing, its power; and the guest that a VM is to its host.
+
+The module knows the declared machine and behaviour. It knows no other machine but a guest's host, no WMI and no
+network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from avma_simulator import estate
+from avma_simulator.keys import KeyStore
+from avma_simulator.licensing import LicenseStatus, Licensing
+from avma_simulator.refusal import Refusal
+from avma_simulator.trouble import Trouble
+from avma_simulator.windows import Windows
+
+
+@dataclass
+class Counts:
+    """What a machine was asked since the counts were last reset."""
+
+    requests: int = 0
+    connections: int = 0
+    handshakes: int = 0
+    shells: int = 0
+    processes: int = 0
+    operations: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as the control endpoint shows them."""
+        return {**vars(self), "operations": dict(sorted(self.operations.items()))}
+
+
+class Machine:
+    """A machine with Windows on it: a physical one by itself, a guest by its subclass."""
+
+    kind = "host"
+
+    def __init__(self, name: str, identifier: str, spec: estate.Machine, store: KeyStore) -> None:
+        self.name = name
+        self.identifier = identifier
+        self.spec = spec
+        self.windows = Windows(spec.version, spec.edition, spec.evaluation)
+        self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
+        self.started = datetime.now(timezone.utc)
+        self.counts = Counts()
+        self._on = True
+        self.trouble = Trouble(spec.faults)
+
+    @property
+    def computer_name(self) -> str:
+        """The name that Windows gives itself."""
+        return re.sub(r"[^A-Z0-9-]+", "-", self.name.upper())
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine is on."""
+        return self._on
+
+    @property
+    def ready(self) -> bool:
+        """Whether the machine can be reached: it is on, and Windows has started."""
+        return self.running
+
+    def switch(self, on: bool) -> None:
+        """Power the machine on or off; `boot` is what follows when it comes to run."""
+        self._on = on
+
+    def boot(self) -> None:
+        """Start Windows."""
+        self.started = datetime.now(timezone.utc)
+        self.licensing.try_to_activate_itself()
+
+    def activating_host(self) -> str:
+        """Return the name of the host that activates this machine.
+
+        Raises:
+            Refusal: always, as a physical machine has none.
+        """
+        raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the licensing state as the control endpoint shows it: no full key."""
+        current = self.licensing.license
+        return {
+            "name": self.name,
+            "id": self.identifier,
+            "kind": self.kind,
+            "running": self.running,
+            "version": self.windows.version,
+            "edition": self.windows.edition,
+            "evaluation": self.windows.evaluation,
+            "status": (current.status if current else LicenseStatus.Unlicensed).name,
+            "channel": current.product_key.channel.value[0] if current else None,
+            "partialProductKey": current.product_key.partial if current else None,
+            "activatedByHost": (current.activated_by or None) if current else None,
+        }
+
+
+class Guest(Machine):
+    """The Windows in a VM."""
+
+    kind = "vm"
+
+    def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
+        self.host = host
+        self.data_exchange = spec.data_exchange
+        super().__init__(spec.name, vm_id, spec, store)
+        self.switch(spec.state == "running")
+
+    @property
+    def running(self) -> bool:
+        """Whether the VM is on, which it can only be on a host that is."""
+        return self._on and self.host.running
+
+    def move(self, host: Machine) -> None:
+        """Go to another host, in flight or switched off; what flies is bound to the new host at once."""
+        flies = self.running
+        self.host = host
+        if flies:
+            self.licensing.bind_again()
+
+    def activating_host(self) -> str:
+        """Return the name of the host, if it activates this guest.
+
+        Raises:
+            Refusal: the host does not.
+        """
+        # Inferred: without Data Exchange the guest finds no host that could answer.
+        if not self.data_exchange:
+            raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+        # Inferred: an evaluation host is refused like one that is not activated.
+        windows = self.host.windows
+        if not self.host.licensing.licensed or windows.edition != "Datacenter" or windows.evaluation:
+            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
+        if not windows.activates(self.windows):
+            raise Refusal("SL_E_IA_ID_MISMATCH")
+        return self.host.computer_name
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the licensing state, and where the VM is."""
+        place = {"host": self.host.name, "dataExchange": self.data_exchange}
+        return {**super().as_json(), **place}
