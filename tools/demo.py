@@ -46,7 +46,7 @@ def main() -> int:
         configure(second, estate)
         adopt(second)
         destroy(first, simulator)
-    say(f"Done in {time.monotonic() - began:.0f} s. Nothing is left running, nothing is left behind.")
+    say(f"Done in {time.monotonic() - began:.0f} s. Nothing is left running, and no stack is left behind.")
     return 0
 
 
@@ -61,20 +61,21 @@ def play(workspace: Workspace, simulator: Simulator) -> None:
     show(workspace.run("up", "--yes", "--skip-preview"))
     show_counts(simulator)
 
-    step("pulumi preview again: the program and the machines agree.")
+    step("pulumi preview again, asking the machines: program, state and machines agree.")
     simulator.reset_counts()
-    show(workspace.run("preview", "--expect-no-changes"))
-    show(workspace.run("up", "--yes", "--expect-no-changes"))
+    show(workspace.run("preview", "--refresh", "--expect-no-changes"))
+    show(workspace.run("up", "--yes", "--skip-preview", "--expect-no-changes"))
     expect(simulator.method_calls() == 0, "an up without changes called no method on any machine")
 
     step("Behind Pulumi's back: somebody uninstalls the product key of app01.")
     simulator.post("/machines/app01/uninstall-key")
+    print(f"  app01 is now {simulator.get('/machines/app01')['status']}.")
 
     step("pulumi refresh: finds exactly that.")
     show(workspace.run("refresh", "--yes", "--diff", "--skip-preview"))
     expect(workspace.preview_steps() == {"app01": "update"}, "app01, and nothing else, is to be repaired")
 
-    step("pulumi up: repairs it.")
+    step("pulumi up: repairs it. (The preview shows what is wrong; the value to come is Windows' to say.)")
     show(workspace.run("up", "--yes", "--diff"))
     expect(simulator.get("/machines/app01")["status"] == "Licensed", "Windows in app01 says that it is licensed")
 

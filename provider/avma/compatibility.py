@@ -7,6 +7,8 @@ Semi-annual releases take the keys of the long-term release before them. The mod
 
 from __future__ import annotations
 
+import re
+
 DATACENTER = "Datacenter"
 STANDARD = "Standard"
 ESSENTIALS = "Essentials"
@@ -40,9 +42,11 @@ _SKUS = {
     7: STANDARD,
     13: STANDARD,
     79: STANDARD,
+    146: STANDARD,
     8: DATACENTER,
     12: DATACENTER,
     80: DATACENTER,
+    145: DATACENTER,
     50: ESSENTIALS,
     406: AZURE_LOCAL,
     407: AZURE_EDITION,
@@ -51,7 +55,7 @@ _SKUS = {
 
 EVALUATION_SKUS = frozenset({79, 80})
 
-# SoftwareLicensingProduct.LicenseFamily without the suffixes Core, Cor and Eval
+# SoftwareLicensingProduct.LicenseFamily without its suffixes: Core or Cor, A for semi-annual releases, Eval
 _FAMILIES = {
     "ServerDatacenter": DATACENTER,
     "ServerStandard": STANDARD,
@@ -59,6 +63,8 @@ _FAMILIES = {
     "ServerTurbine": AZURE_EDITION,
     "ServerAzureStackHCI": AZURE_LOCAL,
 }
+
+_FAMILY_SUFFIXES = re.compile(r"(?:Eval|A)?(?:Core?|Cor)?(?:Eval)?$")
 
 
 def version_of_build(build: int) -> str | None:
@@ -73,10 +79,7 @@ def edition_of_sku(sku: int) -> str | None:
 
 def edition_of_family(family: str) -> str | None:
     """Return the edition of a `LicenseFamily`, None when the name is not known."""
-    stem = family.removesuffix("Eval")
-    for suffix in ("Core", "Cor"):
-        stem = stem.removesuffix(suffix)
-    return _FAMILIES.get(stem)
+    return _FAMILIES.get(_FAMILY_SUFFIXES.sub("", family))
 
 
 def activates(host: str, guest: str) -> bool:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from avma import deadline, errors
@@ -35,16 +34,12 @@ def host_name_error(name: str) -> str | None:
         ipaddress.ip_address(name)
     except ValueError:
         return None if _HOST_NAME.fullmatch(name) else f"`{name}` is not a host name or an IP address"
-    return None
+    return "must be without a zone index, such as `%eth0`" if "%" in name else None
 
 
 def port_error(port: float) -> str | None:
     """Say what is wrong with a TCP port."""
     return None if 1 <= port <= 65535 else "must be from 1 to 65535"
-
-
-def _ca_error(path: str) -> str | None:
-    return None if Path(path).is_file() else f"no file is at `{path}`; give the path of a PEM file"
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,6 @@ class Settings:
     ca_cert: str | None = declare(
         "The path of a PEM file with the certificate authorities to trust, instead of those of Python's certifi.",
         default=None,
-        check=_ca_error,
         environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
     )
     connect_timeout: str | None = declare(
@@ -125,6 +119,8 @@ class Connection:
     ca_cert: str | None
     connect_timeout: float
     operation_timeout: float
+    prefix: str = ""
+    """What stands before the names of the properties, where errors tell to set one: "guest.", say."""
 
     def __repr__(self) -> str:
         return f"Connection({self.where}, {self.username}, {self.auth.value})"
@@ -132,20 +128,23 @@ class Connection:
     @property
     def where(self) -> str:
         """The machine as errors name it."""
-        endpoint = f"{self.address}:{self.port}"
+        endpoint = f"{self._host}:{self.port}"
         return endpoint if self.name == self.address else f"{self.name} ({endpoint})"
 
     @property
     def endpoint(self) -> str:
         """The URL of the WinRM service."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{'https' if self.https else 'http'}://{host}:{self.port}/wsman"
+        return f"{'https' if self.https else 'http'}://{self._host}:{self.port}/wsman"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.address}]" if ":" in self.address else self.address
 
 
-def resolve(name: str, *layers: Settings | None, account: str = "username") -> Connection:
+def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection:
     """Complete the settings of the machine `name` from layers, the first that gives a value winning.
 
-    `account` is the property to name when no credentials are found.
+    `prefix` stands before the names of the properties that errors tell to set.
 
     Raises:
         InvalidInput: no credentials, or Basic without TLS.
@@ -164,8 +163,9 @@ def resolve(name: str, *layers: Settings | None, account: str = "username") -> C
         ca_cert=given.get("ca_cert"),
         connect_timeout=deadline.seconds(given.get("connect_timeout", "10s")),
         operation_timeout=deadline.seconds(given.get("operation_timeout", "60s")),
+        prefix=prefix,
     )
-    _require_safe_logon(connection, account)
+    _require_safe_logon(connection)
     return connection
 
 
@@ -183,7 +183,7 @@ def text_value(prop: Property, text: str) -> Any:
     if prop.type is str or (isinstance(prop.type, type) and issubclass(prop.type, Choice)):
         return text
     try:
-        return json.loads(text)
+        return json.loads(text.lower() if prop.type is bool else text)
     except ValueError:
         return text
 
@@ -200,12 +200,12 @@ def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None
     return next((environment[name] for name in names if environment.get(name)), None)
 
 
-def _require_safe_logon(connection: Connection, account: str) -> None:
-    tried, where = "connect", connection.where
+def _require_safe_logon(connection: Connection) -> None:
+    tried, where, prefix = "open a connection", connection.where, connection.prefix
     if not connection.username or not connection.password:
-        answer = f"no {account} and password are given for it"
-        remedy = f"set `{account}` and the password beside it, in the provider's configuration or on the resource"
+        answer = f"no {prefix}username and password are given for it"
+        remedy = f"set `{prefix}username` and `{prefix}password` in the provider's configuration or on the resource"
         raise errors.InvalidInput(tried, where, answer, remedy)
     if connection.auth is Auth.BASIC and not connection.https:
         answer = "Basic over plain http would show the password to the network"
-        raise errors.InvalidInput(tried, where, answer, "set `https: true`, or `auth: ntlm`")
+        raise errors.InvalidInput(tried, where, answer, f"set `{prefix}https: true`, or `{prefix}auth: ntlm`")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from avma import compatibility, keys
 from avma.configuration import Guest
-from avma.connection import AddressedSettings, host_name_error, resolve
+from avma.connection import AddressedSettings, host_name_error
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, validate
 from avma.resources.host_license import HostLicense, HostLicenseOutputs
@@ -250,7 +250,7 @@ class GetHostVms(Function):
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetHostVmsOutputs:
         """See `Function.call`."""
         asked, now = build(HostInputs, values), operation()
-        host = now.machines.get(resolve(asked.host, asked.connection, now.configuration))
+        host = now.machine(asked.host, asked.connection, now.configuration)
         vms = sorted(host.virtual_machines(now.deadline), key=lambda vm: (vm.name.lower(), vm.id))
         facts = host.guest_facts(now.deadline)
         return GetHostVmsOutputs([_host_vm(vm, facts.get(vm.id, GuestFacts({}))) for vm in vms])

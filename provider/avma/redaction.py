@@ -6,9 +6,11 @@ secret values they meet.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterable
+from xml.sax.saxutils import escape
 
 SHORTEST = 4
 """A shorter secret is left alone: it would be found inside ordinary words."""
@@ -18,7 +20,7 @@ _ORDINARY = frozenset({"true", "false", "null"})
 
 REPLACEMENT = "[secret]"
 
-_DASH = "[-\u2010-\u2014\u2212]"
+_DASH = "[-\u2010-\u2015\u2212]"
 _KEY = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{{5}}{_DASH}){{4}}([A-Za-z0-9]{{5}})(?![A-Za-z0-9])")
 
 
@@ -45,8 +47,8 @@ class Redactor:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """The value itself, and as `repr` shows it inside an exception's text."""
-    return secret, repr(secret)[1:-1]
+    """The value itself, and as `repr`, JSON and XML show it inside a text."""
+    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], escape(secret)
 
 
 def _tells_something(form: str) -> bool:

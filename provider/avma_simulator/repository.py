@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avma_simulator import hyperv, mscluster, operating_system, software_licensing
+from avma_simulator import hyperv, identity, mscluster, operating_system, software_licensing
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.cluster import Cluster
 from avma_simulator.machine import Guest, Machine
@@ -33,12 +33,14 @@ class Repository:
         self._sources: dict[CimClass, Callable[[], list[Instance]]] = {
             operating_system.OPERATING_SYSTEM: lambda: [operating_system.operating_system(machine)],
             operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
+            identity.PRODUCT: lambda: [identity.product(machine)],
             software_licensing.SERVICE: lambda: [software_licensing.service(machine)],
             software_licensing.PRODUCT: lambda: software_licensing.products(machine),
         }
         if not isinstance(machine, Guest):
             self._sources |= {
                 hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),
+                identity.SETTING: lambda: identity.settings(self._guests()),
                 hyperv.KVP_COMPONENT: lambda: hyperv.kvp_components(self._guests()),
                 hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
                 mscluster.CLUSTER: lambda: mscluster.clusters(self._cluster()),

@@ -41,6 +41,9 @@ def response(changes: Iterable[Change], old: Values, new: Values, ignored: Seque
         replaces=_top_level(path for path, change in shown.items() if change.replaces),
         detailedDiff={path: _property_diff(path, change, old, new) for path, change in shown.items()},
         hasDetailedDiff=True,
+        # The old and the new resource can be on the same machine, by another name of it: what deleting the old one
+        # undoes must be undone before the new one is made, or it would undo that.
+        deleteBeforeReplace=any(change.replaces for change in shown.values()),
     )
 
 

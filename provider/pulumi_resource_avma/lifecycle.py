@@ -79,6 +79,7 @@ class Lifecycle:
             return pb.CreateResponse(properties=self._predicted(request, resource, wanted))
         with _kept_when_partly_done(resource, wanted.secrets):
             result = resource.create(wanted.values, self._operation(request, resource))
+        self._session.made.add((resource.name, result.identifier))
         properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
         return pb.CreateResponse(id=result.identifier, properties=properties)
 
@@ -113,11 +114,17 @@ class Lifecycle:
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.properties)
         operation = self._operation(request, resource)
+        if (resource.name, request.id) in self._session.made:
+            # The end of a replacement that the user asked for: the new resource is the same thing.
+            operation.status("it was made again in this run, so nothing is undone")
+            return
         try:
             resource.delete(request.id, stored, operation)
+        except errors.Refused as error:
+            raise Declined(StatusCode.FAILED_PRECONDITION, _ways_out(error, request.urn)) from error
         except errors.Unreachable as error:
             if not operation.configuration.delete_unreachable:
-                raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn)) from error
+                raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn, _UNREACHABLE)) from error
             operation.warn(f"{error}. The resource is forgotten all the same, as `deleteUnreachable` is set")
 
     def _predicted(self, request: TimedRequest, resource: Resource, wanted: Decoded) -> Struct:
@@ -214,8 +221,11 @@ def _kept_when_partly_done(resource: Resource, secrets: Secrets) -> Iterator[Non
         ) from partly
 
 
-def _ways_out(error: errors.AvmaError, urn: str) -> str:
-    return (
-        f"{error}. If the machine will not come back, forget this resource with "
-        f"`pulumi state delete '{urn}'`, or set `deleteUnreachable: true` in the provider's configuration"
-    )
+_UNREACHABLE = (
+    ", or set the environment variable AVMA_DELETE_UNREACHABLE=true for this run. (`deleteUnreachable: true` in the "
+    "configuration is seen by `pulumi destroy --run-program`.)"
+)
+
+
+def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
+    return f"{error}. To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}"

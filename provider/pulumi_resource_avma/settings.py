@@ -64,9 +64,10 @@ class Settings:
             self._session.configuration = None
             return
         chosen = {name: value for name, value in given.items() if value is not None}
-        values = {**from_environment(self._record), **chosen}
+        inherited = {name: value for name, value in from_environment(self._record).items() if name not in chosen}
+        values = {**inherited, **chosen}
         self._learn(values)
-        self._require_usable(values, decoded.rejected)
+        self._require_usable(values, decoded.rejected, inherited)
         self._session.configuration = build(self._record, values)
         if _insecure(values) or _insecure(values.get("guest")):
             self._session.log.warning(INSECURE, request.urn)
@@ -86,17 +87,24 @@ class Settings:
         paths = declared(self._record, given)
         return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
 
+    def _source(self, path: str, inherited: Mapping[str, Any]) -> str:
+        """Name a setting as the user gave it: by its property, and the environment variables that it came from."""
+        variables = {prop.name: " or ".join(prop.rule.environment) for prop in properties(self._record)}
+        return f"`{path}` (from {variables[path]})" if path in inherited else f"`{path}`"
+
     def _missing(self, values: Mapping[str, Any]) -> list[Property]:
         return [prop for prop in properties(self._record) if prop.required and values.get(prop.name) is None]
 
-    def _require_usable(self, values: Mapping[str, Any], rejected: Iterable[Failure]) -> None:
+    def _require_usable(
+        self, values: Mapping[str, Any], rejected: Iterable[Failure], inherited: Mapping[str, Any]
+    ) -> None:
         missing = self._missing(values)
         if missing:
             raise MissingKeys({f"{PACKAGE}:{prop.name}": prop.rule.description for prop in missing})
         failures = [*rejected, *validate(self._record, values)]
         if failures:
-            text = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
-            message = f"the provider's configuration, its environment variables included, cannot be used: {text}"
+            text = "; ".join(f"{self._source(failure.path, inherited)} {failure.reason}" for failure in failures)
+            message = f"the provider's configuration cannot be used: {text}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message)
 
 

@@ -142,7 +142,7 @@ class TestConfigure:
             unconfigured.configure()
         code, message = failure(caught.value)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
-        assert "`port` must be a whole number" in message
+        assert "`port` (from AVMA_PORT or HYPERV_PORT) must be a whole number" in message
         assert "environment" in message
 
     @pytest.mark.parametrize("values", [{"insecure": True}, {"insecure": "true"}, {"guest": {"insecure": True}}])

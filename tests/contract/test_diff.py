@@ -45,7 +45,7 @@ def assert_invariants(response: pb.DiffResponse) -> None:
     assert (response.changes == pb.DiffResponse.DIFF_SOME) == bool(response.detailedDiff)
     assert sorted(response.diffs) == sorted(top_level)
     assert sorted(response.replaces) == sorted(replacing)
-    assert not response.deleteBeforeReplace
+    assert response.deleteBeforeReplace == bool(replacing)
 
 
 def kinds(response: pb.DiffResponse) -> dict[str, tuple[str, bool]]:

@@ -1,11 +1,18 @@
 """HostLicense against a simulated estate."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 
 from avma import errors, keys
 from avma.resources.host_license import HostLicenseOutputs, Platform
 from avma.windows.licensing import LicenseChannel, LicenseStatus
+from avma.windows.machine import Machines
+from avma_simulator import load_estate, running
 from core.runner import (
+    ADMINISTRATOR,
+    ESTATE,
     EVALUATION,
     HOST_KEY,
     HV01,
@@ -15,6 +22,7 @@ from core.runner import (
     STANDARD,
     WRONG_EDITION_KEY,
     WRONG_VERSION_KEY,
+    Runner,
     stored,
 )
 
@@ -149,3 +157,49 @@ def test_delete_uninstalls_the_key_only_when_no_vm_runs_and_the_key_is_ours(esta
     assert estate.machine("keyless")["status"] != "Licensed"
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert "nothing was uninstalled" in run.told[-1]
+
+
+def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
+    mine = run.license(KEYLESS, onDelete="uninstallKey")
+    estate.install_key("keyless", OTHER_KEY)
+    refreshed = run.host.read(mine.identifier, stored(mine), run.operation())
+    run.host.delete(mine.identifier, stored(refreshed), run.operation())
+    assert estate.machine("keyless")["partialProductKey"] == keys.partial(OTHER_KEY)
+    assert "nothing was uninstalled" in run.told[-1]
+
+
+def test_what_is_only_said_asks_no_machine(estate, run):
+    first = run.license(KEYLESS)
+    estate.reset_counts()
+    wanted = {**first.inputs, "onDelete": "uninstallKey"}
+    result = run.host.update(first.identifier, stored(first), wanted, run.operation())
+    assert (result.outputs, result.inputs) == (first.outputs, wanted)
+    assert estate.counts()["keyless"]["requests"] == 0
+
+
+def test_a_licence_that_will_be_replaced_is_told_in_the_preview(estate, run):
+    run.host.probe({"host": LICENSED, "productKey": HOST_KEY}, run.operation())
+    assert f"is licensed by key …{keys.partial(OTHER_KEY)} (RETAIL), which will be replaced" in run.told[-1]
+
+
+def test_two_resources_for_one_host_activate_it_once(estate, run):
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda _: run.license(), range(2)))
+    assert results[0].outputs == results[1].outputs
+    assert methods(estate, "hv01") == {"InstallProductKey": 1, "Activate": 1}
+
+
+def test_an_import_by_what_is_no_host_name_is_refused(estate, run):
+    with pytest.raises(errors.InvalidInput, match="is not a host name"):
+        run.host.read("http://hv01/x", None, run.operation())
+
+
+def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, configuration):
+    file = tmp_path / "slow.yaml"
+    account = f"    username: {ADMINISTRATOR}\n"
+    file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 3}}\n", 1))
+    asked = r"could not activate Windows .*: it was asked for, and the time allowed"
+    with running(load_estate(file)), closing(Machines(4)) as machines:
+        runner = Runner(configuration, machines, seconds=1)
+        with pytest.raises(errors.PartlyDone, match=asked):
+            runner.license()

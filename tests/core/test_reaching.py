@@ -72,7 +72,7 @@ def test_https_without_checking_the_certificate(tls):
          "the logon of Administrator was refused (401)", "check user name and password"),
         ("127.43.1.5", {"https": False, "port": 1}, errors.Unreachable, "nothing listens on that port",
          "winrm quickconfig"),
-        ("no-such-host.invalid", {}, errors.Unreachable, "cannot be resolved", "give the machine's address"),
+        ("no-such-host.invalid", {}, errors.Unreachable, "cannot be resolved", "give the address in `connection"),
         ("127.43.1.6", {"https": False}, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
         ("127.43.1.2", {"insecure": True, "auth": Auth.BASIC}, errors.LogonRefused,
          "does not offer `basic`, only Negotiate", "set `auth`"),
@@ -177,6 +177,34 @@ def test_threads_do_not_share_a_connection(estate, configuration):
             thread.join()
     assert answers == ["2022"] * 30
     assert estate.counts()["hv01"]["connections"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"), [(None, "cannot be read"), ("root:x:0:0::/root:/bin/sh\n", "holds no certificate")]
+)
+def test_a_file_of_authorities_that_cannot_be_used(tls, tmp_path, content, answer):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(errors.InvalidInput, match=answer):
+        read("127.43.1.1", settings(ca_cert=str(file)))
+
+
+def test_basic_with_a_password_outside_latin_1(tmp_path):
+    file = tmp_path / "estate.yaml"
+    file.write_text(TLS_ESTATE.replace(PASSWORD, "Pässwörd-€-1"))
+    with running(load_estate(file)) as server:
+        given = settings(password="Pässwörd-€-1", auth=Auth.BASIC, ca_cert=server.ca_certificate)
+        assert read("127.43.1.1", given).system.version == "2022"
+
+
+def test_an_ipv6_address(tmp_path):
+    file = tmp_path / "estate.yaml"
+    file.write_text(TLS_ESTATE.replace("127.43.1.5", '"::1"'))
+    with running(load_estate(file)):
+        assert read("::1", settings(https=False)).system.version == "2022"
+        with pytest.raises(errors.LogonRefused, match=r"on \[::1\]:5985"):
+            read("::1", settings(https=False, password="wrong-one"))
 
 
 def test_proxy_settings_of_the_environment_are_not_used(estate, configuration, monkeypatch):

@@ -174,3 +174,49 @@ def test_delete_forgets_by_default_and_uninstalls_on_request(licensed, run):
     run.vm.delete(result.identifier, stored(result), run.operation())
     licensed.move("web01", "licensed")
     run.vm.delete(result.identifier, stored(result), run.operation())
+
+
+def test_another_machine_at_the_guests_address_is_never_touched(licensed, run):
+    for address in (HV01, "127.43.0.24"):
+        with pytest.raises(errors.Refused, match="is not the VM web01 on"):
+            run.activate(guest={"address": address})
+    assert licensed.machine("hv01")["channel"] == "RETAIL"
+    assert not [op for m in licensed.counts().values() for op in m["operations"] if op.startswith("Invoke")]
+
+
+def test_a_foreign_key_is_never_uninstalled_not_even_after_a_refresh(licensed, run):
+    first = run.activate(onDelete="uninstallKey")
+    licensed.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    refreshed = run.vm.read(first.identifier, stored(first), run.operation())
+    run.vm.delete(first.identifier, stored(refreshed), run.operation())
+    assert licensed.machine("web01")["channel"] == "VOLUME_KMSCLIENT"
+    assert "nothing was uninstalled" in run.told[-1]
+
+
+def test_an_update_is_for_the_vm_that_was_activated_whatever_has_its_name_now(licensed, run):
+    first = run.activate()
+    gone = f"{HV01}/00000000-0000-4000-8000-000000000000"
+    drifted = stored(first)
+    drifted.outputs["licenseStatus"] = "Unlicensed"
+    with pytest.raises(errors.NotFound, match="if it was made anew, refresh first"):
+        run.vm.update(gone, drifted, first.inputs, run.operation())
+
+
+def test_deleting_what_is_gone_says_that_no_key_was_uninstalled(licensed, run):
+    first = run.activate(onDelete="uninstallKey")
+    licensed.move("web01", "licensed")
+    run.vm.delete(first.identifier, stored(first), run.operation())
+    assert "not on its host any more" in run.told[-1]
+
+
+def test_on_delete_is_changed_while_the_vm_is_off(licensed, run):
+    first = run.activate(onDelete="uninstallKey")
+    licensed.power("web01", "off")
+    wanted = {**first.inputs, "onDelete": "retain"}
+    result = run.vm.update(first.identifier, stored(first), wanted, run.operation())
+    assert (result.inputs, result.outputs) == (wanted, first.outputs)
+
+
+def test_insecure_on_a_resource_warns(licensed, run):
+    run.activate(guest={"insecure": True})
+    assert any("`guest.insecure` is set" in text for text in run.told)

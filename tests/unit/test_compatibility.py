@@ -23,6 +23,8 @@ def test_what_no_table_names_is_not_activated():
         ("ServerDatacenterCore", "Datacenter"),
         ("ServerDatacenterEval", "Datacenter"),
         ("ServerStandardCore", "Standard"),
+        ("ServerStandardEvalCor", "Standard"),
+        ("ServerDatacenterACor", "Datacenter"),
         ("ServerSolution", "Essentials"),
         ("ServerTurbineCor", "Datacenter Azure Edition"),
         ("ServerAzureStackHCICor", "Azure Stack HCI"),

@@ -31,7 +31,7 @@ def test_a_password_is_in_no_repr():
 
 def test_missing_credentials_name_the_property():
     with pytest.raises(errors.InvalidInput, match=r"set `guest\.username`"):
-        resolve("web01", Guest(), GuestDefaults(), account="guest.username")
+        resolve("web01", Guest(), GuestDefaults(), prefix="guest.")
 
 
 def test_basic_over_plain_http_is_refused():

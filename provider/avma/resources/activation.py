@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors, hresult, keys
-from avma.properties import Values, declare
+from avma.properties import declare
 from avma.resources.resource import Operation, Result
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
+_POLL = 0.1
 _AUTOMATIC_PAUSES = (1.0, 2.0)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
@@ -70,12 +71,14 @@ class Attempt:
         Raises:
             AvmaError: see `changed` for whether the machine was changed before.
         """
-        if not holds(self.product, product_key):
-            self._install(product_key)
-            if channel is LicenseChannel.AVMA:
-                self._await_automatic_activation()
-        if activate and not self._done(channel):
-            self._activate(channel)
+        with self._alone():
+            if not holds(self.product, product_key):
+                self._install(product_key)
+                if channel is LicenseChannel.AVMA:
+                    self._await_automatic_activation()
+            if activate and not self._done(channel):
+                self._activate(channel)
+        self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
     @contextlib.contextmanager
     def keeping(self, reached: Callable[[Product | None], Result]) -> Iterator[None]:
@@ -91,6 +94,21 @@ class Attempt:
                 raise
             result = reached(self.product)
             raise errors.PartlyDone(result.identifier, result, error) from error
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other resources of this process from changing the machine; what they did meanwhile is read."""
+        machine, deadline = self.machine, self.operation.deadline
+        before = machine.changes
+        while not machine.changing.acquire(timeout=_POLL):
+            deadline.check("license", machine.where)
+        try:
+            if machine.changes != before:
+                self._reread()
+            yield
+        finally:
+            machine.changes += self.changed
+            machine.changing.release()
 
     def _reread(self) -> None:
         partial_key = self.product.partial_product_key if self.product else ""
@@ -112,7 +130,7 @@ class Attempt:
         lost: errors.AvmaError | None = None
         try:
             licensing.install_product_key(cim, self.found.service_version, product_key, deadline)
-        except errors.AnswerLost as error:
+        except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
             lost = error
         self.changed = True
         wanted = keys.partial(product_key)
@@ -154,12 +172,19 @@ class Attempt:
             raise errors.Refused("activate Windows", self.machine.where, "no product key is installed", remedy)
         self._say("activating")
         trouble: errors.AvmaError | None = None
-        self.changed = True
         try:
             licensing.activate(self.machine.cim, self.product.activation_id, self.operation.deadline)
-        except (errors.WsmanFault, errors.AnswerLost) as error:
+            self.changed = True
+        except errors.WsmanFault as fault:
+            trouble = fault
+        except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
             trouble = error
-        self._reread()
+            self.changed = True
+        try:
+            self._reread()
+        except (errors.TimedOut, errors.Cancelled) as end:
+            answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
+            raise type(end)("activate Windows", self.machine.where, answer, end.remedy) from end
         return trouble
 
     def _not_licensed(self) -> errors.AvmaError:
@@ -176,22 +201,27 @@ class Attempt:
         self.operation.status(f"{self.machine.name}: {text}")
 
 
-def uninstall(machine: Machine, product: Product | None, outputs: Values, operation: Operation) -> None:
-    """Uninstall the key that a resource has installed; another key, or none, is left as it is.
+def uninstall(machine: Machine, partial_product_key: str | None, operation: Operation) -> None:
+    """Uninstall a key, given by its last five characters; another key, or none, is left as it is.
 
     Raises:
         AvmaError: the key may still be installed.
     """
-    if product is None or not owns(outputs, product):
+    product = machine.licensing(operation.deadline).product
+    if product is None or product.partial_product_key != partial_product_key:
         operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")
         return
-    operation.status(f"{machine.name}: uninstalling key …{product.partial_product_key}")
-    licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
-
-
-def owns(outputs: Values, product: Product | None) -> bool:
-    """Say whether the installed key is the one that a resource with these outputs has installed."""
-    return product is not None and product.partial_product_key == outputs.get("partialProductKey")
+    operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
+    lost: errors.AvmaError | None = None
+    try:
+        licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
+    except errors.AnswerLost as error:
+        lost = error
+    now = licensing.read_product(machine.cim, operation.deadline, product.partial_product_key)
+    if now is not None and now.partial_product_key == partial_product_key:
+        remedy = "look into the machine's Application event log for Security-SPP"
+        answer = "Windows took the call, but the key is still installed"
+        raise lost or errors.UnexpectedAnswer("uninstall the product key", machine.where, answer, remedy)
 
 
 def holds(product: Product | None, product_key: str) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from avma import errors
-from avma.configuration import Guest, GuestDefaults
-from avma.connection import AddressedSettings, resolve
+from avma.configuration import Configuration, Guest, GuestDefaults
+from avma.connection import AddressedSettings, Settings
 from avma.resources.resource import Operation
+from avma.windows import operating_system
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.machine import Machine
 
@@ -52,7 +55,7 @@ def require_vm(hosts: Sequence[Machine], name_or_id: str, operation: Operation) 
     placement = find_vm(hosts, name_or_id, operation)
     if placement is None:
         where = ", ".join(host.where for host in hosts)
-        remedy = "check the name; a VM that moves between hosts is followed when `hosts` names them all"
+        remedy = "check the name; list all hosts of a VM that moves in `hosts`; if it was made anew, refresh first"
         raise errors.NotFound("find the VM", where, f"there is no VM {name_or_id}", remedy)
     return placement
 
@@ -100,30 +103,77 @@ def require_transport(vm: str, guest: Guest | None, operation: Operation) -> Non
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM, reached as declared; its address is what it tells its host unless declared.
+    """Return the Windows inside a VM, once it has proved that it is inside this VM.
+
+    It is reached as declared; its address is what it tells its host, unless declared. An address can be stale or
+    mistaken, and what is done to a guest must never be done to another machine.
 
     Raises:
-        Refused: no address is declared, and the guest tells none.
+        Refused: no address is declared, and the guest tells none; or another machine answers there.
         InvalidInput: no credentials are declared.
     """
-    vm, host = placement.vm, placement.host
     defaults = operation.configuration.guest
     told: AddressedSettings | None = None
     if guest is None or guest.address is None:
-        told = AddressedSettings(address=_told_address(vm, host, _uses_tls(guest, defaults), operation))
-    return operation.machines.get(resolve(vm.name, guest, defaults, told, account="guest.username"))
+        told = AddressedSettings(address=_told_address(placement, _uses_tls(guest, defaults), operation))
+    layers = (guest, defaults, told, _inherited(operation.configuration))
+    machine = operation.machine(placement.vm.name, *layers, prefix="guest.")
+    _require_identity(machine, placement, operation)
+    return machine
 
 
-def _told_address(vm: VirtualMachine, host: Machine, tls: bool, operation: Operation) -> str:
-    """Return the address from Data Exchange: the name where TLS checks one, else the first IPv4 address."""
+def _require_identity(machine: Machine, placement: Placement, operation: Operation) -> None:
+    """Return if the machine's firmware is that of the VM."""
+    vm = placement.vm
+    wanted = placement.host.firmware_uuids(operation.deadline).get(vm.id, "")
+    found = operating_system.firmware_uuid(machine.cim, operation.deadline)
+    if not wanted or not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
+        answer = f"the machine at that address is not the VM {vm.name} on {placement.host.name}: its UUID is another"
+        remedy = "check `guest.address`; without it, the address is the one that the VM tells its host"
+        raise errors.Refused("identify the guest", machine.where, answer, remedy)
+
+
+def _uuid(text: str) -> str:
+    return text.strip("{}").lower()
+
+
+def _swapped(text: str) -> str:
+    """Return the UUID with its first three fields in the other byte order, in which older firmware shows it."""
+    try:
+        return str(uuid.UUID(bytes=uuid.UUID(text).bytes_le))
+    except ValueError:
+        return ""
+
+
+def _inherited(configuration: Configuration) -> Settings:
+    """Return what guests take from the provider's own settings: whom to trust and how long to wait, no credentials."""
+    return Settings(
+        ca_cert=configuration.ca_cert,
+        connect_timeout=configuration.connect_timeout,
+        operation_timeout=configuration.operation_timeout,
+    )
+
+
+def _told_address(placement: Placement, tls: bool, operation: Operation) -> str:
+    """Return the address from Data Exchange: with TLS the name, if it can be resolved here, else the first IPv4."""
+    vm, host = placement.vm, placement.host
     facts = host.guest_facts(operation.deadline).get(vm.id)
-    addresses = [*facts.ip_addresses, facts.fully_qualified_domain_name] if facts else []
-    told = [address for address in (reversed(addresses) if tls else addresses) if address]
-    if not told:
+    name = facts.fully_qualified_domain_name if facts else ""
+    addresses = facts.ip_addresses if facts else ()
+    if name and (not addresses or (tls and _resolves(name))):
+        return name
+    if not addresses:
         answer = f"the VM {vm.name} tells no address through Data Exchange"
         remedy = "give its address in `guest.address`, or switch the VM's Data Exchange integration service on"
         raise errors.Refused("find the guest", host.where, answer, remedy)
-    return told[0]
+    return addresses[0]
+
+
+def _resolves(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except OSError:
+        return False
 
 
 def _uses_tls(guest: Guest | None, defaults: GuestDefaults | None) -> bool:

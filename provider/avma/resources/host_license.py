@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import compatibility, errors, keys
-from avma.connection import AddressedSettings, host_name_error, resolve
+from avma.connection import AddressedSettings, host_name_error
 from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, dump, validate
 from avma.resources import rules
-from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, owns, uninstall
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
+from avma.resources.activation import Attempt, LicenseOutputs, holds, license_outputs, uninstall
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
@@ -35,7 +35,7 @@ class HostOnDelete(Choice):
     """What deleting the resource does to the host."""
 
     RETAIN = "retain", "Nothing: the host stays licensed and is forgotten."
-    UNINSTALL_KEY = "uninstallKey", "Uninstall the product key. Refused while a VM is running on the host."
+    UNINSTALL_KEY = "uninstallKey", "Uninstall the declared product key. Refused while a VM is running on the host."
 
 
 class Platform(Choice):
@@ -133,7 +133,11 @@ class HostLicense(Resource):
 
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`."""
-        machine, found = _inspect(build(HostLicenseInputs, wanted), operation)
+        inputs = build(HostLicenseInputs, wanted)
+        machine, found = _inspect(inputs, operation)
+        if inputs.product_key and found.product and found.licensed and not holds(found.product, inputs.product_key):
+            partial, channel = found.product.partial_product_key, found.product.channel.value
+            operation.warn(f"{machine.name}: is licensed by key …{partial} ({channel}), which will be replaced")
         machine.will_be_licensed = wanted.get("activate") in (None, True)
         now = dump(_result(wanted, found, found.product).outputs)
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
@@ -151,9 +155,9 @@ class HostLicense(Resource):
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
-        wanted = stored.inputs if stored else {"host": identifier}
+        wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(HostLicenseInputs, wanted)
-        machine = _machine(inputs.host, inputs.connection, operation)
+        machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
         found = machine.licensing(operation.deadline)
         if stored is None:
             rules.require_datacenter(found, machine.where, "import the host")
@@ -161,24 +165,32 @@ class HostLicense(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
+        if only_said(self.diff(stored, wanted)):
+            return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
         return self.create(wanted, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
         inputs = build(HostLicenseInputs, stored.inputs)
-        if inputs.on_delete is HostOnDelete.RETAIN:
+        if inputs.on_delete is HostOnDelete.RETAIN or inputs.product_key is None:
             operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
             return
-        machine = _machine(inputs.host, inputs.connection, operation)
-        product = machine.licensing(operation.deadline).product
-        if owns(stored.outputs, product):
+        machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
+        if holds(machine.licensing(operation.deadline).product, inputs.product_key):
             _require_no_running_vm(machine, operation)
-        uninstall(machine, product, stored.outputs, operation)
+        uninstall(machine, keys.partial(inputs.product_key), operation)
+
+
+def _imported_inputs(identifier: str) -> dict[str, Any]:
+    reason = host_name_error(identifier)
+    if reason:
+        raise errors.InvalidInput("import a host", identifier, reason, "give its DNS name or IP address")
+    return {"host": identifier}
 
 
 def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, Licensing]:
     """Return the host and what is licensed there, once nothing forbids to license it."""
-    machine = _machine(inputs.host, inputs.connection, operation)
+    machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{machine.name}: reading the licence")
     found = machine.licensing(operation.deadline)
     rules.require_datacenter(found, machine.where, _TRIED)
@@ -191,6 +203,8 @@ def _source_failures(values: Values) -> Iterator[Failure]:
     key, source = values.get("productKey"), values.get("licenseSource")
     if source == LicenseSource.PRODUCT_KEY and key is None:
         yield Failure("productKey", "is required with `licenseSource: productKey`")
+    if key is None and values.get("onDelete") == HostOnDelete.UNINSTALL_KEY:
+        yield Failure("onDelete", "is `uninstallKey`, which is for a key that is declared: give `productKey`")
     if source == LicenseSource.EXISTING and key is not None:
         yield Failure("licenseSource", "is `existing`, so leave `productKey` out, or set it to `productKey`")
 
@@ -214,10 +228,6 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
         yield Change("licenseStatus", drift=True)
 
 
-def _machine(host: str, settings: AddressedSettings | None, operation: Operation) -> Machine:
-    return operation.machines.get(resolve(host, settings, operation.configuration))
-
-
 def _require_licensed(found: Licensing, where: str) -> None:
     if not found.licensed:
         answer = f"no productKey is declared and {licensing.reason_text(found.product)}"
@@ -229,7 +239,7 @@ def _require_no_running_vm(machine: Machine, operation: Operation) -> None:
     if running:
         names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
         answer = f"{len(running)} VMs are running there ({names}), which would lose their activation"
-        remedy = "move or stop them first, or set `onDelete: retain`"
+        remedy = "move or stop them first, or set `onDelete: retain` and run `pulumi up`"
         raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 
 

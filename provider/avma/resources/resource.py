@@ -9,14 +9,15 @@ the machine said so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from avma.configuration import Configuration
+from avma.connection import Settings, resolve
 from avma.deadline import Deadline
 from avma.properties import Failure, Property, Values, known, properties, validate
-from avma.windows.machine import Machines
+from avma.windows.machine import Machine, Machines
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,19 @@ class Operation:
     deadline: Deadline
     status: Callable[[str], None]
     warn: Callable[[str], None]
+
+    def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Machine:
+        """Return the machine of that name, reached as the layers of settings say, the first winning.
+
+        `prefix` stands before the names of the properties that errors tell to set.
+
+        Raises:
+            InvalidInput: the settings cannot work.
+        """
+        connection = resolve(name, *layers, prefix=prefix)
+        if any(settings is not None and settings.insecure for settings in layers[:1]):
+            self.warn(f"{connection.where}: `{prefix}insecure` is set, so its TLS certificate is not verified")
+        return self.machines.get(connection)
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,15 @@ class Resource(ABC):
         Raises:
             AvmaError: what would stand in the way of `create` or `update`.
         """
+
+
+def only_said(changes: Sequence[Change]) -> bool:
+    """Say whether the changes are such that nothing is to be done about them now: what to do later, how to connect.
+
+    No change at all is not: then an update is asked for because the one before failed.
+    """
+    later = ("onDelete", "connection", "guest", "hosts")
+    return bool(changes) and all(change.path.partition(".")[0] in later and not change.replaces for change in changes)
 
 
 def input_changes(

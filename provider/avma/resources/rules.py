@@ -52,18 +52,23 @@ def avma_key(guest: System, host: System, product_key: str | None, machine: Mach
         remedy = "convert it to a full edition first (DISM /Set-Edition), and restart it"
         raise errors.Refused(tried, machine.where, f"it runs an evaluation ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
-    if published is None:
-        answer = f"there is no AVMA key for {guest}"
-        remedy = "AVMA is for Windows Server 2012 R2 to 2025: Datacenter, Standard and, up to 2019, Essentials"
+    if published is None and not (product_key and _unknown(guest)):
+        answer = f"no AVMA key for {guest} is known"
+        remedy = "AVMA is for Windows Server 2012 R2 and later: Datacenter, Standard and, up to 2019, Essentials"
         raise errors.Refused(tried, machine.where, answer, remedy)
     if guest.edition == compatibility.AZURE_EDITION:
         answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host}"
         raise errors.Refused(tried, machine.where, answer, "run it on Azure Local, or use another edition")
-    if not compatibility.activates(host.version, guest.version):
+    # Of releases that the tables do not know, newer ones perhaps, Windows is left to judge.
+    if not (_unknown(guest) or _unknown(host) or compatibility.activates(host.version, guest.version)):
         answer = f"it runs {guest} and its host {host}, and a host activates guests up to its own version only"
         raise errors.Refused(tried, machine.where, answer, "move the VM to a newer host, or upgrade the host")
     given = keys.published(product_key) if product_key else None
-    if given is not None and given != published:
+    if published is not None and given is not None and given != published:
         answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
         raise errors.Refused(tried, machine.where, answer, "leave `productKey` out, and the right key is used")
-    return keys.normalize(product_key) if product_key else published.key
+    return keys.normalize(product_key or (published.key if published else ""))
+
+
+def _unknown(system: System) -> bool:
+    return system.version not in compatibility.VERSIONS

@@ -11,12 +11,12 @@ from typing import Any
 
 from avma import errors, keys
 from avma.configuration import Guest
-from avma.connection import AddressedSettings, host_name_error, resolve
+from avma.connection import AddressedSettings, host_name_error
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, dump, validate
 from avma.resources import guests, rules
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, uninstall
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
@@ -47,6 +47,11 @@ def product_key_error(key: str) -> str | None:
     )
 
 
+def vm_name_error(text: str) -> str | None:
+    """Say why a text cannot be a VM's name."""
+    return None if text.strip() else "must not be empty"
+
+
 def vm_id_error(text: str) -> str | None:
     """Say why a text cannot be a VM id."""
     return None if hyperv.is_vm_id(text) else "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
@@ -67,7 +72,9 @@ class VmActivationInputs:
         default=None,
         check=host_name_error,
     )
-    vm_name: str | None = declare("The VM's name. Give this or `vmId`.", default=None, replaces=True)
+    vm_name: str | None = declare(
+        "The VM's name. Give this or `vmId`.", default=None, replaces=True, check=vm_name_error
+    )
     vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
     guest: Guest | None = declare(
         "How the Windows inside the VM is reached, where it differs from the provider's `guest`. Its address is the "
@@ -155,7 +162,10 @@ class VmActivation(Resource):
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
-        plan = _inspect(build(VmActivationInputs, wanted), operation)
+        return self._activate(None, wanted, operation)
+
+    def _activate(self, vm_id: str | None, wanted: Values, operation: Operation) -> Result:
+        plan = _inspect(build(VmActivationInputs, wanted), operation, vm_id)
         system = plan.found.system
         attempt = Attempt(plan.guest, plan.found, operation)
         with attempt.keeping(lambda product: _result(plan.vm, wanted, system, product)):
@@ -166,7 +176,7 @@ class VmActivation(Resource):
         """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
-        placement = guests.find_vm(_hosts(inputs, operation), identifier.partition("/")[2], operation)
+        placement = guests.find_vm(_hosts(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         vm = placement.vm
@@ -178,8 +188,10 @@ class VmActivation(Resource):
         return _result(vm, wanted, found.system, found.product)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
-        return self.create(wanted, operation)
+        """See `Resource.update`. The VM is the one that was activated before, whatever now has its name."""
+        if only_said(self.diff(stored, wanted)):
+            return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
+        return self._activate(_vm_of(identifier), wanted, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. A VM that is gone took its activation with it."""
@@ -188,12 +200,18 @@ class VmActivation(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: keeps its key; only the resource is forgotten")
             return
-        placement = guests.find_vm(_hosts(inputs, operation), identifier.partition("/")[2], operation)
+        placement = guests.find_vm(_hosts(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
+            operation.warn(f"{name}: the VM is not on its host any more, so no key was uninstalled")
             return
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
-        uninstall(guest, guest.licensing(operation.deadline).product, stored.outputs, operation)
+        uninstall(guest, _wanted_partial(stored.outputs, stored.inputs), operation)
+
+
+def _vm_of(identifier: str) -> str:
+    """Return the VM in an identifier: its id, or in an import its name."""
+    return identifier.partition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -217,8 +235,10 @@ def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMac
     return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
 
 
-def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = False) -> _Plan:
-    """Look at host, VM and guest without changing anything.
+def _inspect(
+    inputs: VmActivationInputs, operation: Operation, vm_id: str | None = None, preview: bool = False
+) -> _Plan:
+    """Look at host, VM and guest without changing anything; with `vm_id` the VM is that one, whatever its name.
 
     Raises:
         AvmaError: what stands in the way.
@@ -226,7 +246,7 @@ def _inspect(inputs: VmActivationInputs, operation: Operation, preview: bool = F
     hosts = _hosts(inputs, operation)
     name = inputs.vm_name or inputs.vm_id or ""
     operation.status(f"{name}: looking for the VM on {', '.join(host.name for host in hosts)}")
-    placement = guests.require_vm(hosts, name, operation)
+    placement = guests.require_vm(hosts, vm_id or name, operation)
     vm, host = placement.vm, placement.host
     on_host = host.licensing(operation.deadline)
     rules.require_activating(on_host, host, preview and host.will_be_licensed)
@@ -242,7 +262,7 @@ def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Machine]:
     """Return the hosts on which the VM may be."""
     guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
     names = inputs.hosts or [inputs.host or ""]
-    return [operation.machines.get(resolve(name, inputs.connection, operation.configuration)) for name in names]
+    return [operation.machine(name, inputs.connection, operation.configuration) for name in names]
 
 
 def _one_of(values: Values, first: str, second: str) -> list[Failure]:
@@ -310,6 +330,10 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
         answer = f"`{identifier}` is not of the form host/vmName or host/vmId"
         remedy = "give for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
         raise errors.InvalidInput("import a VM", identifier, answer, remedy)
+    for name in host.split(","):
+        reason = host_name_error(name)
+        if reason:
+            raise errors.InvalidInput("import a VM", identifier, reason, "give hosts by DNS name or IP address")
     where = {"hosts": host.split(",")} if "," in host else {"host": host}
     return {**where, ("vmId" if hyperv.is_vm_id(vm) else "vmName"): vm}
 

@@ -75,6 +75,22 @@ def list_guest_facts(cim: Cim, deadline: Deadline) -> Mapping[str, GuestFacts]:
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
 
+def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:
+    """Return the UUID of each VM's firmware, by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
+
+    Raises:
+        AvmaError: the host could not be asked, or has no Hyper-V.
+    """
+    query = (
+        "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "
+        "WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'"
+    )
+    rows = cim.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
+    return {
+        (row.text("VirtualSystemIdentifier") or "").lower(): (row.text("BIOSGUID") or "").strip("{}") for row in rows
+    }
+
+
 def _virtual_machine(row: Instance) -> VirtualMachine:
     running = row.integer("EnabledState") == _RUNNING
     return VirtualMachine((row.text("Name") or "").lower(), row.text("ElementName") or "", running)

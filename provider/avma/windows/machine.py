@@ -28,6 +28,11 @@ class Machine:
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
         self.guest_facts = SharedRead(partial(hyperv.list_guest_facts, cim), "read the guests' facts", cim.where)
+        self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
+        self.changing = threading.Lock()
+        """Held by whoever changes the machine's licence."""
+        self.changes = 0
+        """How often its licence was changed by this process."""
 
     @property
     def name(self) -> str:

@@ -52,6 +52,16 @@ def read(cim: Cim, deadline: Deadline) -> System:
     return System(build, edition, evaluation=sku in compatibility.EVALUATION_SKUS)
 
 
+def firmware_uuid(cim: Cim, deadline: Deadline) -> str:
+    """Return the UUID of the machine's firmware: `Win32_ComputerSystemProduct.UUID`.
+
+    Raises:
+        AvmaError: the machine could not be asked.
+    """
+    rows = cim.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, "identify the machine")
+    return next((row.text("UUID") or "" for row in rows), "")
+
+
 def build_of(version: str) -> int | None:
     """Return the build number in a version such as "10.0.20348.1"."""
     parts = version.split(".")

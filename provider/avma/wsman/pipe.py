@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from typing import Any, Protocol, cast
 
 import certifi
@@ -91,22 +92,45 @@ class WinrmPipe:
 
     def _connect(self) -> Transport:
         connection = self._connection
+        username, password = connection.username, connection.password
+        if connection.auth.value == "basic":
+            # requests would encode text as Latin-1, which not every password is
+            username, password = cast(str, username.encode()), cast(str, password.encode())
         return _Transport(
             endpoint=connection.endpoint,
-            username=connection.username,
-            password=connection.password,
+            username=username,
+            password=password,
             auth_method=connection.auth.value,
             server_cert_validation="ignore" if connection.insecure else "validate",
-            ca_trust_path=connection.ca_cert or certifi.where(),
+            ca_trust_path=self._authorities(),
             proxy=None,
             message_encryption="auto",
         )
+
+    def _authorities(self) -> str:
+        """Return the file of the certificate authorities to trust.
+
+        Raises:
+            InvalidInput: the file that is declared cannot be used.
+        """
+        path, prefix = self._connection.ca_cert, self._connection.prefix
+        if path is None or not self._connection.https:
+            return certifi.where()
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:  # an SSLError is one
+            reason = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else "cannot be read"
+            answer = f"the file `{path}` in `{prefix}caCert` {reason}"
+            remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
+            raise errors.InvalidInput("open a connection", self._connection.where, answer, remedy) from error
+        return path
 
     def _http_error(self, code: int, tried: str) -> errors.AvmaError:
         where = self._connection.where
         if code == _SOAP_FAULT:
             answer = "HTTP 500 without a message"
-            remedy = "the WinRM service there refuses unencrypted messages: use `auth: ntlm` or `https: true`"
+            remedy = "the WinRM service there refuses unencrypted messages: set `{}auth: ntlm` or `{}https: true`"
+            remedy = remedy.format(self._connection.prefix, self._connection.prefix)
             return errors.UnexpectedAnswer(tried, where, answer, remedy)
         remedy = "check that address and port are those of the WinRM service (wsman)"
         return errors.UnexpectedAnswer(tried, where, f"HTTP {code} instead of a WinRM answer", remedy)
@@ -130,7 +154,8 @@ class WinrmPipe:
         scheme = "Basic" if connection.auth.value == "basic" else "Negotiate"
         if offered and scheme.lower() not in offered.lower():
             answer = f"the service does not offer `{connection.auth.value}`, only {offered}"
-            return errors.LogonRefused(tried, connection.where, answer, "set `auth` to a way to log on that it offers")
+            remedy = f"set `{connection.prefix}auth` to a way to log on that it offers"
+            return errors.LogonRefused(tried, connection.where, answer, remedy)
         answer = f"the logon of {connection.username} was refused (401)"
         remedy = "check user name and password, and that the account may log on over the network"
         if connection.https:
@@ -139,7 +164,7 @@ class WinrmPipe:
 
     def _tls_error(self, error: Exception, tried: str) -> errors.AvmaError:
         text = str(error)
-        where = self._connection.where
+        where, prefix = self._connection.where, self._connection.prefix
         reasons = (
             (
                 "Hostname mismatch",
@@ -155,13 +180,13 @@ class WinrmPipe:
             (
                 "CERTIFICATE_VERIFY_FAILED",
                 "its certificate is from an authority that is not trusted here",
-                "set `caCert` to the authority's PEM file (or, in a lab only, `insecure: true`)",
+                f"set `{prefix}caCert` to the authority's PEM file (or, in a lab only, `{prefix}insecure: true`)",
             ),
         )
         for mark, answer, remedy in reasons:
             if mark in text:
                 return errors.CertificateNotTrusted(tried, where, answer, remedy)
-        remedy = "check that the port is that of a WinRM https listener, or set `https: false`"
+        remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
         return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
 
     def _network_error(self, error: Exception, tried: str) -> errors.Unreachable:
@@ -178,7 +203,10 @@ class WinrmPipe:
         if isinstance(cause, socket.gaierror):
             answer = f"the name {address} cannot be resolved"
             return errors.Unreachable(
-                tried, where, answer, "check the name, or give the machine's address in `address`"
+                tried,
+                where,
+                answer,
+                f"check the name, or give the address in `{self._connection.prefix or 'connection.'}address`",
             )
         if isinstance(cause, ConnectionRefusedError):
             answer = "the connection was refused: nothing listens on that port"
