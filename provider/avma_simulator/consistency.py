@@ -72,7 +72,9 @@ def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield location, f"{missing} is required beside the other half of the account"
     if machine.username is None and (machine.http or machine.https):
         yield location, "a listener needs username and password"
-    if machine.username is not None and "ntlm" not in machine.logons and machine.https is None:
+    if not getattr(machine, "network", True) and (machine.http or machine.https):
+        yield (*location, "network"), "a VM without a network has no listener"
+    if machine.listeners and "ntlm" not in machine.logons and machine.https is None:
         yield (*location, "logons"), "basic is offered over https only: add an https listener, or ntlm"
 
 

@@ -44,7 +44,10 @@ class Control:
 
     async def counts(self) -> dict[str, dict[str, Any]]:
         """Return what each machine was asked, by name, or by id where several have the name."""
-        return {self._label(machine): machine.counts.as_json() for machine in self._world.machines}
+        return {
+            self._label(machine): machine.counts.as_json() | {"openShells": self._network.open_shells(machine)}
+            for machine in self._world.machines
+        }
 
     async def reset_counts(self) -> None:
         """Count from zero."""

@@ -161,10 +161,18 @@ class Listening(_Record):
 
 
 class Delays(_Record):
-    """Seconds that each request, and each activation, takes longer."""
+    """Seconds that each request, each activation, and each start of PowerShell takes longer."""
 
     request: Seconds = 0.0
     activation: Seconds = 0.0
+    powershell: Seconds = 0.0
+
+
+class Quotas(_Record):
+    """How many remote shells a user may have, and how many processes may run in each."""
+
+    shells: Annotated[int, Field(ge=0)] = 30
+    processes: Annotated[int, Field(ge=0)] = 25
 
 
 class Fault(_Record):
@@ -198,7 +206,9 @@ class Machine(Listening):
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
-    rights: Literal["administrator", "none"] = "administrator"
+    rights: Literal["administrator", "wmi", "none"] = "administrator"
+    remote_power_shell: bool = True
+    quotas: Quotas = Quotas()
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
 
@@ -215,6 +225,12 @@ class Vm(Machine):
     id: Annotated[str, AfterValidator(_guid)] | None = None
     state: Literal["running", "off"] = "running"
     data_exchange: bool = True
+    network: bool = True
+
+    @property
+    def listeners(self) -> tuple[Http | Https, ...]:
+        """The WinRM listeners: none without an account or a network."""
+        return super().listeners if self.network else ()
 
 
 class Host(Machine):

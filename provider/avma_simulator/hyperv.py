@@ -126,8 +126,9 @@ def _items(guest: Guest) -> tuple[str, ...]:
         "OSPlatformId": _WIN32_NT,
         "ProcessorArchitecture": _AMD64,
         "IntegrationServicesVersion": f"{guest.windows.release}.1",
-        "NetworkAddressIPv4": guest.spec.address,
     }
+    if guest.has_network:
+        told["NetworkAddressIPv4"] = guest.spec.address
     return tuple(_item(name, data) for name, data in told.items())
 
 

@@ -110,6 +110,7 @@ class Guest(Machine):
     def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
         self.host = host
         self.data_exchange = spec.data_exchange
+        self.has_network = spec.network
         super().__init__(spec.name, vm_id, spec, store)
         self.switch(spec.state == "running")
 

@@ -117,6 +117,10 @@ class Network:
         """Return the listeners of a machine or a cluster, open or not."""
         return self._listeners.get(owner, [])
 
+    def open_shells(self, machine: Machine) -> int:
+        """Return how many remote shells of the machine are open."""
+        return self._services[machine].shells.open if machine in self._services else 0
+
     async def open(self) -> None:
         """Open the listeners of every machine that runs.
 
@@ -136,6 +140,8 @@ class Network:
         """Open and close listeners as the power of the machines has it."""
         for machine in self._world.machines:
             await self._set(self.listeners(machine), machine.ready)
+            if not machine.running and machine in self._services:
+                await self._services[machine].close()
         for cluster in self._world.clusters:
             owner = cluster.owner
             if owner is not self._owners.get(cluster, owner):

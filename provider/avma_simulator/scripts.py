@@ -1,0 +1,10 @@
+"""The scripts that the simulated PowerShell knows, by name and version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from avma_simulator import cim_in_guest
+from avma_simulator.powershell import Script
+
+SCRIPTS: Mapping[tuple[str, str], Script] = {("cim-in-guest", "1"): cim_in_guest.run}
