@@ -20,6 +20,7 @@ from avma_simulator.trouble import Trouble
 from avma_simulator.world import World
 
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
+_LONGEST_SETUP = 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 
 
@@ -79,6 +80,13 @@ class Control:
         if state not in ("running", "off"):
             raise BadCommand("state must be running or off")
         self._world.power(self._world.machine(name), on=state == "running")
+        await self._network.follow()
+
+    async def setup(self, name: str, seconds: float) -> None:
+        """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
+        if not 0 <= seconds <= _LONGEST_SETUP:
+            raise BadCommand(f"seconds must be between 0 and {_LONGEST_SETUP}")
+        self._world.guest(name).set_up(seconds)
         await self._network.follow()
 
     async def data_exchange(self, name: str, enabled: bool) -> None:

@@ -22,12 +22,13 @@ _COMMANDS: dict[str, Command] = {
     "uninstall-key": lambda control, name, body: control.uninstall_key(name),
     "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
+    "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
 }
-_KINDS = {str: "text", bool: "true or false", list: "a list", int: "a whole number", float: "a number"}
+_KINDS = {str: "text", bool: "true or false", list: "a list"}
 _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
 
 
@@ -97,6 +98,13 @@ def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise BadCommand(f"`{name}` must be given as {_KINDS[kind]}")
     return value
+
+
+def _number(body: Mapping[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadCommand(f"`{name}` must be given as a number")
+    return float(value)
 
 
 def _error(status: int, text: str) -> web.Response:

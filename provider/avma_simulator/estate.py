@@ -226,6 +226,7 @@ class Vm(Machine):
     state: Literal["running", "off"] = "running"
     data_exchange: bool = True
     network: bool = True
+    ready_after: Seconds = 0.0
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:

@@ -81,7 +81,7 @@ def _computer_system(name: str, element_name: str, caption: str, state: int) -> 
 
 
 def _kvp_component(guest: Guest) -> Instance:
-    speaks = guest.running and guest.data_exchange
+    speaks = guest.ready and guest.data_exchange
     values: dict[str, Value] = {
         "Caption": "Key-Value Pair Exchange",
         "CreationClassName": KVP_COMPONENT.name,

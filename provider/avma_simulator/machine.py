@@ -7,6 +7,7 @@ network.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -64,8 +65,13 @@ class Machine:
 
     @property
     def ready(self) -> bool:
-        """Whether the machine can be reached: it is on, and Windows has started."""
-        return self.running
+        """Whether the machine can be reached: it is on, and Windows is set up."""
+        return self.running and not self.seconds_to_ready
+
+    @property
+    def seconds_to_ready(self) -> float:
+        """How long Windows still sets itself up."""
+        return 0.0
 
     def switch(self, on: bool) -> None:
         """Power the machine on or off; `boot` is what follows when it comes to run."""
@@ -110,14 +116,30 @@ class Guest(Machine):
     def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
         self.host = host
         self.data_exchange = spec.data_exchange
+        self._ready_after = spec.ready_after
         self.has_network = spec.network
         super().__init__(spec.name, vm_id, spec, store)
         self.switch(spec.state == "running")
+        self.set_up(spec.ready_after)
 
     @property
     def running(self) -> bool:
         """Whether the VM is on, which it can only be on a host that is."""
         return self._on and self.host.running
+
+    @property
+    def seconds_to_ready(self) -> float:
+        """How long Windows still sets itself up."""
+        return max(0.0, self._ready_at - time.monotonic())
+
+    def set_up(self, seconds: float) -> None:
+        """Let Windows set itself up for so long, during which nothing reaches it and it tells its host nothing."""
+        self._ready_at = time.monotonic() + seconds
+
+    def boot(self) -> None:
+        """Start Windows, which may set itself up first."""
+        super().boot()
+        self.set_up(self._ready_after)
 
     def move(self, host: Machine) -> None:
         """Go to another host, in flight or switched off; what flies is bound to the new host at once."""
@@ -145,5 +167,5 @@ class Guest(Machine):
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state, and where the VM is."""
-        place = {"host": self.host.name, "dataExchange": self.data_exchange}
+        place = {"host": self.host.name, "ready": self.ready, "dataExchange": self.data_exchange}
         return {**super().as_json(), **place}
