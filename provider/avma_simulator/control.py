@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from avma_simulator import estate
+from avma_simulator import estate, telephone
 from avma_simulator.cluster import Cluster, NodeState
 from avma_simulator.estate_file import wording
 from avma_simulator.licensing import LicenseStatus
@@ -58,6 +58,21 @@ class Control:
     async def keys(self) -> dict[str, int]:
         """Return the activations left of each declared key, by its last five characters."""
         return self._world.keys.left()
+
+    async def kms(self, available: bool) -> None:
+        """Say whether there is a KMS host."""
+        self._world.keys.kms = available
+
+    async def online(self, name: str, online: bool) -> None:
+        """Give a machine a way to Microsoft's activation service, or take it away."""
+        self._world.machine(name).licensing.online = online
+
+    async def confirmation_id(self, name: str) -> dict[str, str]:
+        """Return what the activation centre would say on the telephone about the installed key."""
+        installation = self._world.machine(name).licensing.installation_id
+        if installation is None:
+            raise BadCommand(f"{name} holds no key that is activated by telephone")
+        return {"installationId": installation, "confirmationId": telephone.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:
         """Install a key, as someone at the machine would; raises `Refusal` as Windows refuses."""

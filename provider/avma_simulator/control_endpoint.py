@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Command] = {
     "uninstall-key": lambda control, name, body: control.uninstall_key(name),
     "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
+    "online": lambda control, name, body: control.online(name, _field(body, "online", bool)),
     "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
@@ -59,6 +60,10 @@ class ControlEndpoint:
                 return await self._control.machine(name)
             case ("GET", "machines", name, "faults"):
                 return await self._control.present_faults(name)
+            case ("GET", "machines", name, "confirmation-id"):
+                return await self._control.confirmation_id(name)
+            case ("POST", "kms"):
+                await self._control.kms(_field(await _body(request), "available", bool))
             case ("GET", "clusters"):
                 return await self._control.clusters()
             case ("POST", "clusters", name, "nodes"):

@@ -203,6 +203,8 @@ class Machine(Listening):
     edition: EditionName
     evaluation: bool = False
     license: License | None = None
+    leftover_key: Annotated[Key | None, Field(repr=False)] = None
+    online: bool = True
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
@@ -240,6 +242,7 @@ class Host(Machine):
     name: Annotated[str, AfterValidator(_machine_name)]
     username: Account
     password: Annotated[Account, Field(repr=False)]
+    pay_as_you_go: bool = False
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:
@@ -261,6 +264,7 @@ class Estate(_Record):
     """A whole estate."""
 
     control: Control = Control()
+    kms: bool = False
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
     clusters: tuple[Cluster, ...] = Field((), strict=False)

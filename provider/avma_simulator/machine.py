@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from avma_simulator import estate
+from avma_simulator import estate, hosting
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
@@ -48,6 +48,8 @@ class Machine:
         self.spec = spec
         self.windows = Windows(spec.version, spec.edition, spec.evaluation)
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
+        self.licensing.online = spec.online
+        self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go
         self.started = datetime.now(timezone.utc)
         self.counts = Counts()
         self._on = True
@@ -104,6 +106,7 @@ class Machine:
             "status": (current.status if current else LicenseStatus.Unlicensed).name,
             "channel": current.product_key.channel.value[0] if current else None,
             "partialProductKey": current.product_key.partial if current else None,
+            "online": self.licensing.online,
             "activatedByHost": (current.activated_by or None) if current else None,
         }
 
@@ -157,12 +160,7 @@ class Guest(Machine):
         # Inferred: without Data Exchange the guest finds no host that could answer.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        # Inferred: an evaluation host is refused like one that is not activated.
-        windows = self.host.windows
-        if not self.host.licensing.licensed or windows.edition != "Datacenter" or windows.evaluation:
-            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        if not windows.activates(self.windows):
-            raise Refusal("SL_E_IA_ID_MISMATCH")
+        hosting.require(self.host.licensing, self.windows)
         return self.host.computer_name
 
     def as_json(self) -> dict[str, Any]:

@@ -173,6 +173,18 @@ class EstateServer:
         """Return the activations left of each declared key, by its last five characters."""
         return self._call(self._control.keys())
 
+    def kms(self, available: bool) -> None:
+        """Say whether there is a KMS host."""
+        self._call(self._control.kms(available))
+
+    def online(self, name: str, online: bool) -> None:
+        """Give a machine a way to Microsoft's activation service, or take it away."""
+        self._call(self._control.online(name, online))
+
+    def confirmation_id(self, name: str) -> dict[str, str]:
+        """Return what the activation centre would say on the telephone about the installed key."""
+        return self._call(self._control.confirmation_id(name))
+
     def install_key(self, name: str, key: str) -> None:
         """Install a key behind the client's back."""
         self._call(self._control.install_key(name, key))

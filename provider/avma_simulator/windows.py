@@ -10,6 +10,7 @@ from dataclasses import dataclass
 # Oldest first: a host activates guests of its own release and of older ones.
 BUILDS = {"2012 R2": "6.3.9600", "2016": "10.0.14393", "2019": "10.0.17763", "2022": "10.0.20348", "2025": "10.0.26100"}
 VERSIONS = tuple(BUILDS)
+_FIRST_WITH_SUBSCRIPTIONS = 25398
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Windows:
         """The `OperatingSystemSKU`."""
         edition = EDITIONS[self.edition]
         return edition.evaluation_sku if self.evaluation and edition.evaluation_sku else edition.sku
+
+    @property
+    def knows_subscriptions(self) -> bool:
+        """Whether its licensing service has properties of subscriptions."""
+        return int(self.build) >= _FIRST_WITH_SUBSCRIPTIONS
 
     @property
     def family(self) -> str:

@@ -68,6 +68,7 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
             "status": "Licensed",
             "channel": "RETAIL",
             "partialProductKey": RETAIL[-5:],
+            "online": True,
             "activatedByHost": None,
         },
     )
