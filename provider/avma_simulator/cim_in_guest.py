@@ -17,10 +17,8 @@ from avma_simulator.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.machine import Guest, Machine
 from avma_simulator.powershell import ScriptFailed
 from avma_simulator.process import Console
-from avma_simulator.windows import VERSIONS
 from avma_simulator.world import World
 
-_FIRST = VERSIONS.index("2016")
 _DEFAULT_THROTTLE = 32
 _INVOKE_COMMAND = "Microsoft.PowerShell.Commands.InvokeCommandCommand"
 _BROKEN = "PSSessionStateBroken"
@@ -84,7 +82,7 @@ async def _operation(cim: LocalCim, operation: Mapping[str, Any]) -> dict[str, A
 
 
 def _guest(world: World, host: Machine, vm_id: str) -> Guest:
-    if VERSIONS.index(host.windows.version) < _FIRST:
+    if not host.windows.speaks_directly:
         text = "A parameter cannot be found that matches parameter name 'VMId'."
         raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", text)
     wanted = vm_id.strip("{}").upper()
@@ -100,7 +98,7 @@ def _guest(world: World, host: Machine, vm_id: str) -> Guest:
 
 def _enter(guest: Guest, vm: Mapping[str, Any]) -> None:
     """Log on to the guest."""
-    if VERSIONS.index(guest.windows.version) < _FIRST:
+    if not guest.windows.speaks_directly:
         raise _NotReached(_BROKEN, _ENDED)
     spec = guest.spec
     given = str(vm.get("username", "")), str(vm.get("password", ""))

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from avma import keys
+from avma_simulator import azure_local
 from avma_simulator.source import Location, dotted
-from avma_simulator.windows import EDITIONS
+from avma_simulator.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS
 
 if TYPE_CHECKING:
     from avma_simulator.estate import Estate, Host, Listening, Vm
@@ -27,6 +28,7 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += _editions(location, machine)
         found += _license(estate, location, machine)
         found += _leftover(estate, location, machine)
+        found += azure_local.mistakes(_known(estate), location, machine)
         found += _pay_as_you_go(location, machine)
         found += _reachability(location, machine)
     for index, key in enumerate(estate.keys):
@@ -48,7 +50,11 @@ def _editions(location: Location, machine: Host | Vm) -> Iterator[Finding]:
 
 
 def _edition(location: Location, version: str, edition: str) -> Iterator[Finding]:
-    if version not in EDITIONS[edition].versions:
+    if version in EDITIONS[edition].versions:
+        return
+    if edition == AZURE_LOCAL or version in LOCAL_VERSIONS:
+        yield location, f"there is no {edition} {version}"
+    else:
         yield location, f"Windows Server {version} has no edition {edition}"
 
 

@@ -67,6 +67,13 @@ class Control:
         """Give a machine a way to Microsoft's activation service, or take it away."""
         self._world.machine(name).licensing.online = online
 
+    async def subscription(self, name: str, enabled: bool) -> None:
+        """Buy or cancel the Windows Server subscription of a machine of Azure Stack HCI."""
+        activation = self._world.machine(name).automatic_activation
+        if activation is None:
+            raise BadCommand(f"{name} is not a machine of Azure Stack HCI")
+        activation.subscription = enabled
+
     async def confirmation_id(self, name: str) -> dict[str, str]:
         """Return what the activation centre would say on the telephone about the installed key."""
         installation = self._world.machine(name).licensing.installation_id

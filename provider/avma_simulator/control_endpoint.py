@@ -23,6 +23,7 @@ _COMMANDS: dict[str, Command] = {
     "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
     "online": lambda control, name, body: control.online(name, _field(body, "online", bool)),
+    "subscription": lambda control, name, body: control.subscription(name, _field(body, "enabled", bool)),
     "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),

@@ -35,6 +35,10 @@ def _year(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _module(value: Any) -> Any:
+    return str(value) if type(value) is float else value
+
+
 def _loopback(value: str) -> str:
     try:
         address = ipaddress.ip_address(value)
@@ -91,6 +95,11 @@ def _account_text(value: str) -> str:
 
 Version = Annotated[Literal["2012 R2", "2016", "2019", "2022", "2025"], BeforeValidator(_year)]
 EditionName = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition"]
+AnyVersion = Annotated[
+    Literal["2012 R2", "2016", "2019", "2022", "2025", "20H2", "21H2", "22H2", "23H2", "24H2"], BeforeValidator(_year)
+]
+AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
+Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
 Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
@@ -199,8 +208,8 @@ class Fault(_Record):
 class Machine(Listening):
     """What hosts and VMs have in common."""
 
-    version: Version
-    edition: EditionName
+    version: AnyVersion
+    edition: AnyEdition
     evaluation: bool = False
     license: License | None = None
     leftover_key: Annotated[Key | None, Field(repr=False)] = None
@@ -223,6 +232,8 @@ class Machine(Listening):
 class Vm(Machine):
     """A virtual machine and the guest in it."""
 
+    version: Version
+    edition: EditionName
     name: Annotated[str, AfterValidator(_vm_name)]
     id: Annotated[str, AfterValidator(_guid)] | None = None
     state: Literal["running", "off"] = "running"
@@ -237,12 +248,16 @@ class Vm(Machine):
 
 
 class Host(Machine):
-    """A Hyper-V host and its VMs."""
+    """A Hyper-V host and its VMs; what Azure Stack HCI alone has is `server_key` to `module`."""
 
     name: Annotated[str, AfterValidator(_machine_name)]
     username: Account
     password: Annotated[Account, Field(repr=False)]
     pay_as_you_go: bool = False
+    server_key: Annotated[Key | None, Field(repr=False)] = None
+    subscription: bool = False
+    oem_license: bool = False
+    module: Module = "1.1"
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:

@@ -24,6 +24,8 @@ _DAY = 24 * 60
 _VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
 # Inferred: the key of evaluation media; only its last five characters are ever shown.
 _EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
+# Inferred: Azure Stack HCI shows a licensed retail product of its own, which no key changes.
+_AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
 
 
 class LicenseStatus(IntEnum):
@@ -121,7 +123,7 @@ class Licensing:
     def installation_id(self) -> str | None:
         """The installation ID of the installed key; only a key that Microsoft sold is activated by telephone."""
         current = self.license
-        if current is None or current.product_key.channel not in COUNTED:
+        if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
             return None
         return telephone.installation_id(self._machine, current.product_key)
 
@@ -130,6 +132,10 @@ class Licensing:
         version, edition = self.windows.version, self.windows.edition
         if self.windows.evaluation:
             key = ProductKey(_EVALUATION_KEY, Channel.EVALUATION, version, edition)
+            self._license = License(key, LicenseStatus.Licensed)
+            return
+        if self.windows.azure_local:
+            key = ProductKey(_AZURE_LOCAL_KEY, Channel.RETAIL, version, edition)
             self._license = License(key, LicenseStatus.Licensed)
             return
         key = ProductKey(kms_client_key(version, edition), Channel.KMS_CLIENT, version, edition)
@@ -165,6 +171,8 @@ class Licensing:
         product_key = self._store.find(key)
         if product_key is None:
             raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+        if self.windows.azure_local:
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
         # Inferred: a key of another release is not in this release's key configuration.
         if product_key.version != self.windows.version:
             raise Refusal("SL_E_PKEY_INVALID_CONFIG")
@@ -253,6 +261,8 @@ class Licensing:
         return current
 
     def _activate(self, product_key: ProductKey) -> None:
+        if self.windows.azure_local:
+            return
         if product_key.channel in COUNTED:
             if not self.online:
                 raise Refusal("WININET_E_NAME_NOT_RESOLVED")

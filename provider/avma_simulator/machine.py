@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from avma_simulator import estate, hosting
+from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
@@ -50,6 +51,9 @@ class Machine:
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
         self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go
+        self.automatic_activation: AutomaticActivation | None = None
+        if isinstance(spec, estate.Host) and self.windows.azure_local:
+            self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.started = datetime.now(timezone.utc)
         self.counts = Counts()
         self._on = True
@@ -95,7 +99,8 @@ class Machine:
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state as the control endpoint shows it: no full key."""
         current = self.licensing.license
-        return {
+        local = self.automatic_activation
+        return ({} if local is None else {"automaticActivation": local.as_json()}) | {
             "name": self.name,
             "id": self.identifier,
             "kind": self.kind,
@@ -160,7 +165,10 @@ class Guest(Machine):
         # Inferred: without Data Exchange the guest finds no host that could answer.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        hosting.require(self.host.licensing, self.windows)
+        if self.host.automatic_activation is not None:
+            self.host.automatic_activation.require(self.windows)
+        else:
+            hosting.require(self.host.licensing, self.windows)
         return self.host.computer_name
 
     def as_json(self) -> dict[str, Any]:

@@ -181,6 +181,10 @@ class EstateServer:
         """Give a machine a way to Microsoft's activation service, or take it away."""
         self._call(self._control.online(name, online))
 
+    def subscription(self, name: str, enabled: bool) -> None:
+        """Buy or cancel the Windows Server subscription of a machine of Azure Stack HCI."""
+        self._call(self._control.subscription(name, enabled))
+
     def confirmation_id(self, name: str) -> dict[str, str]:
         """Return what the activation centre would say on the telephone about the installed key."""
         return self._call(self._control.confirmation_id(name))
