@@ -31,10 +31,7 @@ class Account:
 
     def accepts(self, username: str, password: str) -> bool:
         """Say whether these are the account's name and password."""
-        domain, _, name = username.rpartition("\\")
-        known = domain.lower() in {own.lower() for own in self._domains}
-        named = known and name.lower() == self._username.lower()
-        return hmac.compare_digest(password.encode(), self._password.encode()) and named
+        return is_account(self._domains[-1], (self._username, self._password), (username, password))
 
     @contextmanager
     def offered(self) -> Iterator[None]:
@@ -46,6 +43,17 @@ class Account:
                 yield
             finally:
                 _restore(before)
+
+
+def is_account(machine: str, own: tuple[str | None, str | None], given: tuple[str, str]) -> bool:
+    """Say whether the given name and password are those of the machine's account."""
+    username, password = own
+    if username is None or password is None:
+        return False
+    domain, _, name = given[0].rpartition("\\")
+    known = domain.lower() in ("", ".", machine.lower())
+    named = known and name.lower() == username.lower()
+    return hmac.compare_digest(given[1].encode(), password.encode()) and named
 
 
 def _restore(before: str | None) -> None:

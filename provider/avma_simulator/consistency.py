@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from avma import keys
+from avma_simulator import azure_local
 from avma_simulator.source import Location, dotted
-from avma_simulator.windows import EDITIONS
+from avma_simulator.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS
 
 if TYPE_CHECKING:
     from avma_simulator.estate import Estate, Host, Listening, Vm
 
 Finding = tuple[Location, str]
+_UNKNOWN = "is neither one of `keys` nor a published key"
 
 
 def mistakes(estate: Estate) -> list[Finding]:
@@ -25,6 +27,9 @@ def mistakes(estate: Estate) -> list[Finding]:
     for location, machine in estate.machines():
         found += _editions(location, machine)
         found += _license(estate, location, machine)
+        found += _leftover(estate, location, machine)
+        found += azure_local.mistakes(_known(estate), location, machine)
+        found += _pay_as_you_go(location, machine)
         found += _reachability(location, machine)
     for index, key in enumerate(estate.keys):
         found += _edition((*("keys", index), "edition"), key.version, key.edition)
@@ -45,7 +50,11 @@ def _editions(location: Location, machine: Host | Vm) -> Iterator[Finding]:
 
 
 def _edition(location: Location, version: str, edition: str) -> Iterator[Finding]:
-    if version not in EDITIONS[edition].versions:
+    if version in EDITIONS[edition].versions:
+        return
+    if edition == AZURE_LOCAL or version in LOCAL_VERSIONS:
+        yield location, f"there is no {edition} {version}"
+    else:
         yield location, f"Windows Server {version} has no edition {edition}"
 
 
@@ -53,17 +62,39 @@ def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator
     declared = machine.license
     if declared is None or declared.key is None:
         return
-    known: dict[str, tuple[str, str]] = {key.key: (key.version, key.edition) for key in estate.keys}
-    published = keys.published(declared.key)
-    if published is not None:
-        known[declared.key] = (published.version, published.edition)
+    known = _known(estate)
     place = (*location, "license", "key")
     if declared.key not in known:
-        yield place, "is neither one of `keys` nor a published key"
+        yield place, _UNKNOWN
     elif machine.evaluation:
         yield place, "an evaluation machine takes no key: leave `license` out"
     elif known[declared.key] != (machine.version, machine.edition):
         yield place, "is a key for Windows Server {} {}".format(*known[declared.key])
+
+
+def _known(estate: Estate) -> dict[str, tuple[str, str]]:
+    """Return what each key that exists is for."""
+    published = {row.key: (row.version, row.edition) for row in keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS}
+    return published | {key.key: (key.version, key.edition) for key in estate.keys}
+
+
+def _leftover(estate: Estate, location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    key = machine.leftover_key
+    if key is None:
+        return
+    if key not in _known(estate):
+        yield (*location, "leftoverKey"), _UNKNOWN
+    elif machine.license is not None and machine.license.key == key:
+        yield (*location, "leftoverKey"), "is the key that is installed"
+
+
+def _pay_as_you_go(location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    if not getattr(machine, "pay_as_you_go", False):
+        return
+    if machine.version != "2025" or machine.evaluation:
+        yield (*location, "payAsYouGo"), "there is Pay-as-you-go for Windows Server 2025 only, and for no evaluation"
+    if machine.license is not None:
+        yield (*location, "payAsYouGo"), "a Pay-as-you-go host begins without a key of its own: leave `license` out"
 
 
 def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
@@ -72,7 +103,9 @@ def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield location, f"{missing} is required beside the other half of the account"
     if machine.username is None and (machine.http or machine.https):
         yield location, "a listener needs username and password"
-    if machine.username is not None and "ntlm" not in machine.logons and machine.https is None:
+    if not getattr(machine, "network", True) and (machine.http or machine.https):
+        yield (*location, "network"), "a VM without a network has no listener"
+    if machine.listeners and "ntlm" not in machine.logons and machine.https is None:
         yield (*location, "logons"), "basic is offered over https only: add an https listener, or ntlm"
 
 

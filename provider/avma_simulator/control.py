@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from avma_simulator import estate
+from avma_simulator import estate, telephone
 from avma_simulator.cluster import Cluster, NodeState
 from avma_simulator.estate_file import wording
 from avma_simulator.licensing import LicenseStatus
@@ -20,6 +20,7 @@ from avma_simulator.trouble import Trouble
 from avma_simulator.world import World
 
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
+_LONGEST_SETUP = 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 
 
@@ -44,7 +45,10 @@ class Control:
 
     async def counts(self) -> dict[str, dict[str, Any]]:
         """Return what each machine was asked, by name, or by id where several have the name."""
-        return {self._label(machine): machine.counts.as_json() for machine in self._world.machines}
+        return {
+            self._label(machine): machine.counts.as_json() | {"openShells": self._network.open_shells(machine)}
+            for machine in self._world.machines
+        }
 
     async def reset_counts(self) -> None:
         """Count from zero."""
@@ -54,6 +58,28 @@ class Control:
     async def keys(self) -> dict[str, int]:
         """Return the activations left of each declared key, by its last five characters."""
         return self._world.keys.left()
+
+    async def kms(self, available: bool) -> None:
+        """Say whether there is a KMS host."""
+        self._world.keys.kms = available
+
+    async def online(self, name: str, online: bool) -> None:
+        """Give a machine a way to Microsoft's activation service, or take it away."""
+        self._world.machine(name).licensing.online = online
+
+    async def subscription(self, name: str, enabled: bool) -> None:
+        """Buy or cancel the Windows Server subscription of a machine of Azure Stack HCI."""
+        activation = self._world.machine(name).automatic_activation
+        if activation is None:
+            raise BadCommand(f"{name} is not a machine of Azure Stack HCI")
+        activation.subscription = enabled
+
+    async def confirmation_id(self, name: str) -> dict[str, str]:
+        """Return what the activation centre would say on the telephone about the installed key."""
+        installation = self._world.machine(name).licensing.installation_id
+        if installation is None:
+            raise BadCommand(f"{name} holds no key that is activated by telephone")
+        return {"installationId": installation, "confirmationId": telephone.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:
         """Install a key, as someone at the machine would; raises `Refusal` as Windows refuses."""
@@ -76,6 +102,13 @@ class Control:
         if state not in ("running", "off"):
             raise BadCommand("state must be running or off")
         self._world.power(self._world.machine(name), on=state == "running")
+        await self._network.follow()
+
+    async def setup(self, name: str, seconds: float) -> None:
+        """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
+        if not 0 <= seconds <= _LONGEST_SETUP:
+            raise BadCommand(f"seconds must be between 0 and {_LONGEST_SETUP}")
+        self._world.guest(name).set_up(seconds)
         await self._network.follow()
 
     async def data_exchange(self, name: str, enabled: bool) -> None:

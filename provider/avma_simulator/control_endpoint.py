@@ -22,12 +22,15 @@ _COMMANDS: dict[str, Command] = {
     "uninstall-key": lambda control, name, body: control.uninstall_key(name),
     "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
+    "online": lambda control, name, body: control.online(name, _field(body, "online", bool)),
+    "subscription": lambda control, name, body: control.subscription(name, _field(body, "enabled", bool)),
+    "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
 }
-_KINDS = {str: "text", bool: "true or false", list: "a list", int: "a whole number", float: "a number"}
+_KINDS = {str: "text", bool: "true or false", list: "a list"}
 _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
 
 
@@ -58,6 +61,10 @@ class ControlEndpoint:
                 return await self._control.machine(name)
             case ("GET", "machines", name, "faults"):
                 return await self._control.present_faults(name)
+            case ("GET", "machines", name, "confirmation-id"):
+                return await self._control.confirmation_id(name)
+            case ("POST", "kms"):
+                await self._control.kms(_field(await _body(request), "available", bool))
             case ("GET", "clusters"):
                 return await self._control.clusters()
             case ("POST", "clusters", name, "nodes"):
@@ -97,6 +104,13 @@ def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise BadCommand(f"`{name}` must be given as {_KINDS[kind]}")
     return value
+
+
+def _number(body: Mapping[str, Any], name: str) -> float:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadCommand(f"`{name}` must be given as a number")
+    return float(value)
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -35,6 +35,10 @@ def _year(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _module(value: Any) -> Any:
+    return str(value) if type(value) is float else value
+
+
 def _loopback(value: str) -> str:
     try:
         address = ipaddress.ip_address(value)
@@ -91,6 +95,11 @@ def _account_text(value: str) -> str:
 
 Version = Annotated[Literal["2012 R2", "2016", "2019", "2022", "2025"], BeforeValidator(_year)]
 EditionName = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition"]
+AnyVersion = Annotated[
+    Literal["2012 R2", "2016", "2019", "2022", "2025", "20H2", "21H2", "22H2", "23H2", "24H2"], BeforeValidator(_year)
+]
+AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
+Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
 Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
@@ -161,10 +170,18 @@ class Listening(_Record):
 
 
 class Delays(_Record):
-    """Seconds that each request, and each activation, takes longer."""
+    """Seconds that each request, each activation, and each start of PowerShell takes longer."""
 
     request: Seconds = 0.0
     activation: Seconds = 0.0
+    powershell: Seconds = 0.0
+
+
+class Quotas(_Record):
+    """How many remote shells a user may have, and how many processes may run in each."""
+
+    shells: Annotated[int, Field(ge=0)] = 30
+    processes: Annotated[int, Field(ge=0)] = 25
 
 
 class Fault(_Record):
@@ -191,14 +208,18 @@ class Fault(_Record):
 class Machine(Listening):
     """What hosts and VMs have in common."""
 
-    version: Version
-    edition: EditionName
+    version: AnyVersion
+    edition: AnyEdition
     evaluation: bool = False
     license: License | None = None
+    leftover_key: Annotated[Key | None, Field(repr=False)] = None
+    online: bool = True
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
-    rights: Literal["administrator", "none"] = "administrator"
+    rights: Literal["administrator", "wmi", "none"] = "administrator"
+    remote_power_shell: bool = True
+    quotas: Quotas = Quotas()
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
 
@@ -211,18 +232,32 @@ class Machine(Listening):
 class Vm(Machine):
     """A virtual machine and the guest in it."""
 
+    version: Version
+    edition: EditionName
     name: Annotated[str, AfterValidator(_vm_name)]
     id: Annotated[str, AfterValidator(_guid)] | None = None
     state: Literal["running", "off"] = "running"
     data_exchange: bool = True
+    network: bool = True
+    ready_after: Seconds = 0.0
+
+    @property
+    def listeners(self) -> tuple[Http | Https, ...]:
+        """The WinRM listeners: none without an account or a network."""
+        return super().listeners if self.network else ()
 
 
 class Host(Machine):
-    """A Hyper-V host and its VMs."""
+    """A Hyper-V host and its VMs; what Azure Stack HCI alone has is `server_key` to `module`."""
 
     name: Annotated[str, AfterValidator(_machine_name)]
     username: Account
     password: Annotated[Account, Field(repr=False)]
+    pay_as_you_go: bool = False
+    server_key: Annotated[Key | None, Field(repr=False)] = None
+    subscription: bool = False
+    oem_license: bool = False
+    module: Module = "1.1"
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:
@@ -244,6 +279,7 @@ class Estate(_Record):
     """A whole estate."""
 
     control: Control = Control()
+    kms: bool = False
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
     clusters: tuple[Cluster, ...] = Field((), strict=False)

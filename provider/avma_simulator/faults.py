@@ -37,6 +37,8 @@ LOCALE_MUST_UNDERSTAND = 0x80338087
 SHELLS_NOT_ALLOWED = 0x803381AC
 TOO_MANY_SHELLS = 0x803381A5
 TOO_MANY_OPERATIONS = 0x803381A6
+COMMAND_LINE_TOO_LONG = 0x800700CE
+NOT_ENOUGH_QUOTA = 0x80070718
 ACCESS_DENIED = 5
 INTERNAL_ERROR = 0x8007054F
 
@@ -228,6 +230,17 @@ def too_many_shells(most: int) -> Fault:
     """Return the fault of a user who has too many shells open."""
     text = f"This user is allowed a maximum number of {most} concurrent shells, which has been exceeded."
     return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
+
+
+def too_many_processes() -> Fault:
+    """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
+    text = "Not enough quota is available to process this command."
+    return Fault("s:Receiver", "w:InternalError", NOT_ENOUGH_QUOTA, text)
+
+
+def command_line_too_long() -> Fault:
+    """Return the fault of a command line that Windows cannot start."""
+    return Fault("s:Receiver", "w:InternalError", COMMAND_LINE_TOO_LONG, "The filename or extension is too long.")
 
 
 def provider_failed(hresult: int, text: str) -> Fault:

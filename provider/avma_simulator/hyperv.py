@@ -81,7 +81,7 @@ def _computer_system(name: str, element_name: str, caption: str, state: int) -> 
 
 
 def _kvp_component(guest: Guest) -> Instance:
-    speaks = guest.running and guest.data_exchange
+    speaks = guest.ready and guest.data_exchange
     values: dict[str, Value] = {
         "Caption": "Key-Value Pair Exchange",
         "CreationClassName": KVP_COMPONENT.name,
@@ -126,8 +126,9 @@ def _items(guest: Guest) -> tuple[str, ...]:
         "OSPlatformId": _WIN32_NT,
         "ProcessorArchitecture": _AMD64,
         "IntegrationServicesVersion": f"{guest.windows.release}.1",
-        "NetworkAddressIPv4": guest.spec.address,
     }
+    if guest.has_network:
+        told["NetworkAddressIPv4"] = guest.spec.address
     return tuple(_item(name, data) for name, data in told.items())
 
 

@@ -60,9 +60,10 @@ class ProductKey:
 
 
 class KeyStore:
-    """All keys of an estate and their use."""
+    """All keys of an estate and their use, and whether there is a KMS host."""
 
-    def __init__(self, declared: dict[ProductKey, int]) -> None:
+    def __init__(self, declared: dict[ProductKey, int], kms: bool = False) -> None:
+        self.kms = kms
         self._known = {product_key.key: product_key for product_key in (*_published(), *declared)}
         self._left = {product_key.key: activations for product_key, activations in declared.items()}
         self._activated: set[tuple[str, str]] = set()
@@ -95,6 +96,13 @@ class KeyStore:
             raise Refusal(name if product_key.channel is Channel.MAK else "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED")
         self._left[product_key.key] -= 1
         self._activated.add(use)
+
+    def activate_by_telephone(self, product_key: ProductKey, machine: str) -> None:
+        """Spend an activation by telephone. Inferred: the activation centre also grants what is not left online."""
+        use = (product_key.key, machine)
+        if use not in self._activated:
+            self._left[product_key.key] = max(0, self._left[product_key.key] - 1)
+            self._activated.add(use)
 
 
 def _published() -> list[ProductKey]:

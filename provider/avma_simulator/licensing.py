@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from enum import IntEnum
 
 from avma import hresult
+from avma_simulator import telephone
 from avma_simulator.keys import COUNTED, Channel, KeyStore, ProductKey, kms_client_key
 from avma_simulator.refusal import Refusal
 from avma_simulator.windows import Windows
@@ -23,6 +24,8 @@ _DAY = 24 * 60
 _VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
 # Inferred: the key of evaluation media; only its last five characters are ever shown.
 _EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
+# Inferred: Azure Stack HCI shows a licensed retail product of its own, which no key changes.
+_AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
 
 
 class LicenseStatus(IntEnum):
@@ -89,6 +92,9 @@ class Licensing:
     ) -> None:
         self.activation_delay = activation_delay
         self.windows = windows
+        self.online = True
+        self.pays_as_it_goes = False
+        self.leftover: ProductKey | None = None
         self._machine = machine
         self._store = store
         self._activating_host = activating_host
@@ -107,6 +113,20 @@ class Licensing:
         """Whether the machine is activated now."""
         return self.license is not None and self.license.status is LicenseStatus.Licensed
 
+    @property
+    def paid_as_it_goes(self) -> bool:
+        """Whether nothing but Pay-as-you-go licenses the machine: a key of its own comes first."""
+        current = self.license
+        return self.pays_as_it_goes and (current is None or current.product_key.channel not in COUNTED)
+
+    @property
+    def installation_id(self) -> str | None:
+        """The installation ID of the installed key; only a key that Microsoft sold is activated by telephone."""
+        current = self.license
+        if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
+            return None
+        return telephone.installation_id(self._machine, current.product_key)
+
     def install_media(self) -> None:
         """Bring the machine to the state in which installation media leave it."""
         version, edition = self.windows.version, self.windows.edition
@@ -114,8 +134,13 @@ class Licensing:
             key = ProductKey(_EVALUATION_KEY, Channel.EVALUATION, version, edition)
             self._license = License(key, LicenseStatus.Licensed)
             return
+        if self.windows.azure_local:
+            key = ProductKey(_AZURE_LOCAL_KEY, Channel.RETAIL, version, edition)
+            self._license = License(key, LicenseStatus.Licensed)
+            return
         key = ProductKey(kms_client_key(version, edition), Channel.KMS_CLIENT, version, edition)
-        self._license = License(key, LicenseStatus.OOBGrace)
+        # Inferred: Pay-as-you-go licenses what the media installed, and leaves the key alone.
+        self._license = License(key, LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace)
 
     def restore(self, product_key: ProductKey, status: LicenseStatus, host: str) -> None:
         """Bring the machine to a state that it had reached before the estate began."""
@@ -146,6 +171,8 @@ class Licensing:
         product_key = self._store.find(key)
         if product_key is None:
             raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+        if self.windows.azure_local:
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
         # Inferred: a key of another release is not in this release's key configuration.
         if product_key.version != self.windows.version:
             raise Refusal("SL_E_PKEY_INVALID_CONFIG")
@@ -212,6 +239,21 @@ class Licensing:
             raise Refusal("SL_E_PKEY_NOT_INSTALLED")
         self._activate(product_key)
 
+    def deposit_confirmation_id(self, installation_id: str, confirmation_id: str) -> None:
+        """Activate with what the activation centre said on the telephone.
+
+        Raises:
+            Refusal: one of the IDs is wrong, or the key is of a kind that is not activated so.
+        """
+        product_key = self._installed().product_key
+        own = self.installation_id
+        if own is None:
+            raise Refusal("SL_E_INVALID_PRODUCT_KEY_TYPE")
+        if installation_id != own or confirmation_id != telephone.confirmation_id(own):
+            raise Refusal("SL_E_CIDIID_INVALID_CHECK_DIGITS")
+        self._store.activate_by_telephone(product_key, self._machine)
+        self._license = _activated(product_key)
+
     def _installed(self) -> License:
         current = self.license
         if current is None:
@@ -219,13 +261,19 @@ class Licensing:
         return current
 
     def _activate(self, product_key: ProductKey) -> None:
+        if self.windows.azure_local:
+            return
         if product_key.channel in COUNTED:
+            if not self.online:
+                raise Refusal("WININET_E_NAME_NOT_RESOLVED")
             self._store.activate(product_key, self._machine)
             self._license = _activated(product_key)
         elif product_key.channel is Channel.AVMA:
             self._license = _activated(product_key, self._activating_host())
         elif product_key.channel is Channel.KMS_CLIENT:
-            raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
+            if not self._store.kms:
+                raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
+            self._license = _activated(product_key)
 
     def _settle(self) -> None:
         due = self._activates_itself_at

@@ -7,12 +7,14 @@ network.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from avma_simulator import estate
+from avma_simulator import estate, hosting
+from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
@@ -47,6 +49,11 @@ class Machine:
         self.spec = spec
         self.windows = Windows(spec.version, spec.edition, spec.evaluation)
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
+        self.licensing.online = spec.online
+        self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go
+        self.automatic_activation: AutomaticActivation | None = None
+        if isinstance(spec, estate.Host) and self.windows.azure_local:
+            self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.started = datetime.now(timezone.utc)
         self.counts = Counts()
         self._on = True
@@ -64,8 +71,13 @@ class Machine:
 
     @property
     def ready(self) -> bool:
-        """Whether the machine can be reached: it is on, and Windows has started."""
-        return self.running
+        """Whether the machine can be reached: it is on, and Windows is set up."""
+        return self.running and not self.seconds_to_ready
+
+    @property
+    def seconds_to_ready(self) -> float:
+        """How long Windows still sets itself up."""
+        return 0.0
 
     def switch(self, on: bool) -> None:
         """Power the machine on or off; `boot` is what follows when it comes to run."""
@@ -87,7 +99,8 @@ class Machine:
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state as the control endpoint shows it: no full key."""
         current = self.licensing.license
-        return {
+        local = self.automatic_activation
+        return ({} if local is None else {"automaticActivation": local.as_json()}) | {
             "name": self.name,
             "id": self.identifier,
             "kind": self.kind,
@@ -98,6 +111,7 @@ class Machine:
             "status": (current.status if current else LicenseStatus.Unlicensed).name,
             "channel": current.product_key.channel.value[0] if current else None,
             "partialProductKey": current.product_key.partial if current else None,
+            "online": self.licensing.online,
             "activatedByHost": (current.activated_by or None) if current else None,
         }
 
@@ -110,13 +124,30 @@ class Guest(Machine):
     def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
         self.host = host
         self.data_exchange = spec.data_exchange
+        self._ready_after = spec.ready_after
+        self.has_network = spec.network
         super().__init__(spec.name, vm_id, spec, store)
         self.switch(spec.state == "running")
+        self.set_up(spec.ready_after)
 
     @property
     def running(self) -> bool:
         """Whether the VM is on, which it can only be on a host that is."""
         return self._on and self.host.running
+
+    @property
+    def seconds_to_ready(self) -> float:
+        """How long Windows still sets itself up."""
+        return max(0.0, self._ready_at - time.monotonic())
+
+    def set_up(self, seconds: float) -> None:
+        """Let Windows set itself up for so long, during which nothing reaches it and it tells its host nothing."""
+        self._ready_at = time.monotonic() + seconds
+
+    def boot(self) -> None:
+        """Start Windows, which may set itself up first."""
+        super().boot()
+        self.set_up(self._ready_after)
 
     def move(self, host: Machine) -> None:
         """Go to another host, in flight or switched off; what flies is bound to the new host at once."""
@@ -134,15 +165,13 @@ class Guest(Machine):
         # Inferred: without Data Exchange the guest finds no host that could answer.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        # Inferred: an evaluation host is refused like one that is not activated.
-        windows = self.host.windows
-        if not self.host.licensing.licensed or windows.edition != "Datacenter" or windows.evaluation:
-            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        if not windows.activates(self.windows):
-            raise Refusal("SL_E_IA_ID_MISMATCH")
+        if self.host.automatic_activation is not None:
+            self.host.automatic_activation.require(self.windows)
+        else:
+            hosting.require(self.host.licensing, self.windows)
         return self.host.computer_name
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state, and where the VM is."""
-        place = {"host": self.host.name, "dataExchange": self.data_exchange}
+        place = {"host": self.host.name, "ready": self.ready, "dataExchange": self.data_exchange}
         return {**super().as_json(), **place}

@@ -5,6 +5,7 @@ The module knows sockets and TLS contexts. It knows nothing of what is said over
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import ssl
@@ -107,6 +108,8 @@ class Network:
         self._accounts: dict[Machine, Account] = {}
         self._listeners: dict[Machine | Cluster, list[Listener]] = {}
         self._owners: dict[Cluster, Machine | None] = {}
+        self._following = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
 
     @property
     def ca_certificate(self) -> Path:
@@ -116,6 +119,10 @@ class Network:
     def listeners(self, owner: Machine | Cluster) -> list[Listener]:
         """Return the listeners of a machine or a cluster, open or not."""
         return self._listeners.get(owner, [])
+
+    def open_shells(self, machine: Machine) -> int:
+        """Return how many remote shells of the machine are open."""
+        return self._services[machine].shells.open if machine in self._services else 0
 
     async def open(self) -> None:
         """Open the listeners of every machine that runs.
@@ -133,19 +140,36 @@ class Network:
         await self.follow()
 
     async def follow(self) -> None:
-        """Open and close listeners as the power of the machines has it."""
-        for machine in self._world.machines:
-            await self._set(self.listeners(machine), machine.ready)
-        for cluster in self._world.clusters:
-            owner = cluster.owner
-            if owner is not self._owners.get(cluster, owner):
-                for listener in self.listeners(cluster):
-                    listener.drop_connections()
-            self._owners[cluster] = owner
-            await self._set(self.listeners(cluster), owner is not None)
+        """Open and close listeners as the power of the machines has it, now and when the next one is ready."""
+        async with self._following:
+            for machine in self._world.machines:
+                await self._set(self.listeners(machine), machine.ready)
+                if not machine.running and machine in self._services:
+                    await self._services[machine].close()
+            for cluster in self._world.clusters:
+                await self._follow_owner(cluster)
+        waits = [one.seconds_to_ready for one in self._world.machines if one.running and one.seconds_to_ready]
+        if self._next is not None and self._next is not asyncio.current_task():
+            self._next.cancel()
+        self._next = asyncio.create_task(self._follow_later(min(waits))) if waits else None
+
+    async def _follow_later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.follow()
+
+    async def _follow_owner(self, cluster: Cluster) -> None:
+        owner = cluster.owner
+        if owner is not self._owners.get(cluster, owner):
+            for listener in self.listeners(cluster):
+                listener.drop_connections()
+        self._owners[cluster] = owner
+        await self._set(self.listeners(cluster), owner is not None)
 
     async def close(self) -> None:
         """Close everything."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
         await self._set(self._all(), False)
         for service in self._services.values():
             await service.close()

@@ -34,7 +34,7 @@ class Repository:
             operating_system.OPERATING_SYSTEM: lambda: [operating_system.operating_system(machine)],
             operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
             identity.PRODUCT: lambda: [identity.product(machine)],
-            software_licensing.SERVICE: lambda: [software_licensing.service(machine)],
+            software_licensing.service_class(machine): lambda: [software_licensing.service(machine)],
             software_licensing.PRODUCT: lambda: software_licensing.products(machine),
         }
         if not isinstance(machine, Guest):

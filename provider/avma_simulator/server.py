@@ -173,6 +173,22 @@ class EstateServer:
         """Return the activations left of each declared key, by its last five characters."""
         return self._call(self._control.keys())
 
+    def kms(self, available: bool) -> None:
+        """Say whether there is a KMS host."""
+        self._call(self._control.kms(available))
+
+    def online(self, name: str, online: bool) -> None:
+        """Give a machine a way to Microsoft's activation service, or take it away."""
+        self._call(self._control.online(name, online))
+
+    def subscription(self, name: str, enabled: bool) -> None:
+        """Buy or cancel the Windows Server subscription of a machine of Azure Stack HCI."""
+        self._call(self._control.subscription(name, enabled))
+
+    def confirmation_id(self, name: str) -> dict[str, str]:
+        """Return what the activation centre would say on the telephone about the installed key."""
+        return self._call(self._control.confirmation_id(name))
+
     def install_key(self, name: str, key: str) -> None:
         """Install a key behind the client's back."""
         self._call(self._control.install_key(name, key))
@@ -188,6 +204,10 @@ class EstateServer:
     def power(self, name: str, state: str) -> None:
         """Turn a VM, or a host with its VMs, `running` or `off`."""
         self._call(self._control.power(name, state))
+
+    def setup(self, name: str, seconds: float) -> None:
+        """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
+        self._call(self._control.setup(name, seconds))
 
     def data_exchange(self, name: str, enabled: bool) -> None:
         """Switch a VM's Data Exchange service."""

@@ -1,7 +1,7 @@
 """The WS-Management service of one machine: from a request's bytes to an answer's.
 
-It dispatches Identify, Get, Enumerate, Pull, Release and methods to the WMI repository, and counts them. It knows
-nothing of HTTP, accounts or TLS.
+It dispatches Identify, Get, Enumerate, Pull, Release and methods to the WMI repository, and what is said to
+remote shells to them, and counts operations. It knows nothing of HTTP, accounts or TLS.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator import encoding, estate, faults, soap
+from avma_simulator import encoding, estate, faults, powershell, soap, winrs
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
+from avma_simulator.scripts import SCRIPTS
 from avma_simulator.software_licensing import Method
 from avma_simulator.world import World
 from avma_simulator.xmltree import element
@@ -26,7 +27,6 @@ from avma_simulator.xmltree import element
 _LOG = logging.getLogger("avma_simulator")
 _TRANSFER = soap.NAMESPACES["x"]
 _ENUMERATION = soap.NAMESPACES["n"]
-_SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 
 
 _GARBAGE = b"<s:Envelope><this is no answer"
@@ -56,6 +56,7 @@ class Service:
         self._machine = machine
         self._repository = Repository(machine, world)
         self._enumerations = Enumerations(self._repository)
+        self.shells = winrs.Shells(machine, lambda line: powershell.program(world, machine, SCRIPTS, line))
         self._methods: set[asyncio.Task[None]] = set()
 
     async def reply(self, message: bytes) -> Reply:
@@ -84,6 +85,7 @@ class Service:
 
     async def close(self) -> None:
         """Stop what still goes on."""
+        await self.shells.close()
         running = list(self._methods)
         for task in running:
             task.cancel()
@@ -96,6 +98,8 @@ class Service:
             return await self._answer(request)
         if rule.after:
             await self._answer(request)
+        if rule.answer == "quota" and _operation_name(request) == "Shell/Create":
+            raise faults.too_many_shells(self._machine.spec.quotas.shells)
         raise _failure(rule)
 
     async def _answer(self, request: soap.Request) -> Answer:
@@ -104,13 +108,20 @@ class Service:
         if self._machine.spec.rights == "none":
             raise faults.access_denied()
         if _is_shell(request):
-            raise faults.shells_not_allowed()
+            return await self._shell(request)
         if request.action.startswith(f"{_ENUMERATION}/"):
             return f"{request.action}Response", self._enumerate(request)
         cim_class = self._class(request)
         if request.action == f"{_TRANSFER}/Get":
             return f"{request.action}Response", [encoding.instance(self._instance(cim_class, request))]
         return await self._invoke(cim_class, request)
+
+    async def _shell(self, request: soap.Request) -> Answer:
+        if not self._machine.spec.remote_power_shell:
+            raise faults.shells_not_allowed()
+        if self._machine.spec.rights != "administrator":
+            raise faults.access_denied()
+        return await self.shells.answer(request)
 
     def _enumerate(self, request: soap.Request) -> list[ET.Element]:
         if request.operation == "Enumerate":
@@ -172,11 +183,9 @@ class Service:
         return element("wsmid:IdentifyResponse", *elements, xmlns__wsmid=soap.IDENTITY)
 
     def _count(self, request: soap.Request) -> None:
-        counts = self._machine.counts
-        if _is_shell(request):
-            counts.shells += 1
-            return
-        counts.operations[_operation_name(request)] += 1
+        # Shells are counted when they are made, and what is said to them is not.
+        if not _is_shell(request):
+            self._machine.counts.operations[_operation_name(request)] += 1
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
         body = [fault.element(self._machine.computer_name)]
@@ -184,7 +193,7 @@ class Service:
 
 
 def _is_shell(request: soap.Request) -> bool:
-    return request.resource.lower().startswith(_SHELL) or request.action.lower().startswith(_SHELL)
+    return request.resource.lower().startswith(winrs.URI) or request.action.lower().startswith(winrs.URI)
 
 
 def _failure(rule: estate.Fault) -> Exception:

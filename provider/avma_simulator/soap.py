@@ -9,7 +9,7 @@ import re
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import defusedxml
 from defusedxml.ElementTree import fromstring
@@ -60,6 +60,7 @@ class Request:
     envelope_size: int
     timeout: float
     body: ET.Element | None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def operation(self) -> str:
@@ -86,6 +87,7 @@ def parse(message: bytes) -> Request:
     if content is not None and content.tag == f"{{{IDENTITY}}}Identify":
         return Request(f"{IDENTITY}/Identify", "", "", {}, DEFAULT_ENVELOPE_SIZE, LONGEST_OPERATION, content)
     _check_understood(header)
+    options = header.iterfind("w:OptionSet/w:Option", NAMESPACES)
     return Request(
         action=_required(header, "a:Action"),
         resource=_text(header, "w:ResourceURI"),
@@ -94,6 +96,7 @@ def parse(message: bytes) -> Request:
         envelope_size=_envelope_size(_text(header, "w:MaxEnvelopeSize")),
         timeout=_timeout(_text(header, "w:OperationTimeout")),
         body=content,
+        options={option.get("Name", ""): (option.text or "").strip() for option in options},
     )
 
 

@@ -11,26 +11,44 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
-from avma_simulator.cim import Instance, Value, declare
-from avma_simulator.keys import Channel
-from avma_simulator.licensing import NEVER, License
+from avma_simulator.cim import CimClass, Instance, Value, declare
+from avma_simulator.keys import Channel, ProductKey
+from avma_simulator.licensing import NEVER, License, LicenseStatus
 from avma_simulator.machine import Machine
 from avma_simulator.refusal import Refusal
+from avma_simulator.windows import EDITIONS
 
 WINDOWS_APPLICATION = "55c92734-d682-4d71-983e-d6ec3f16059f"
 _NAMESPACE = uuid.UUID(WINDOWS_APPLICATION)
 _NOT_APPLICABLE = 4294967295
+_AZURE_BASED = 2
 
+_SERVICE_STRINGS = (
+    "ClientMachineID DiscoveredKeyManagementServiceMachineIpAddress DiscoveredKeyManagementServiceMachineName"
+    " KeyManagementServiceLookupDomain KeyManagementServiceMachine KeyManagementServiceProductKeyID"
+    " OA3xOriginalProductKey OA3xOriginalProductKeyDescription OA3xOriginalProductKeyPkPn Version"
+)
+_SERVICE_NUMBERS = (
+    "IsKeyManagementServiceMachine KeyManagementServicePort PolicyCacheRefreshRequired"
+    " RemainingWindowsReArmCount RequiredClientCount VLActivationInterval VLRenewalInterval"
+)
+_SERVICE_SWITCHES = "KeyManagementServiceDnsPublishing KeyManagementServiceHostCaching KeyManagementServiceLowPriority"
 SERVICE = declare(
     "root/cimv2",
     "SoftwareLicensingService",
     "Version",
-    string="ClientMachineID DiscoveredKeyManagementServiceMachineIpAddress DiscoveredKeyManagementServiceMachineName"
-    " KeyManagementServiceLookupDomain KeyManagementServiceMachine KeyManagementServiceProductKeyID"
-    " OA3xOriginalProductKey OA3xOriginalProductKeyDescription OA3xOriginalProductKeyPkPn Version",
-    uint32="IsKeyManagementServiceMachine KeyManagementServicePort PolicyCacheRefreshRequired"
-    " RemainingWindowsReArmCount RequiredClientCount VLActivationInterval VLRenewalInterval",
-    boolean="KeyManagementServiceDnsPublishing KeyManagementServiceHostCaching KeyManagementServiceLowPriority",
+    string=_SERVICE_STRINGS,
+    uint32=_SERVICE_NUMBERS,
+    boolean=_SERVICE_SWITCHES,
+)
+# Windows Server 2019 has none of these, 23H2 has them. Inferred: they came with the builds after 2022.
+SERVICE_WITH_SUBSCRIPTION = declare(
+    "root/cimv2",
+    "SoftwareLicensingService",
+    "Version",
+    string=f"{_SERVICE_STRINGS} SubscriptionEdition SubscriptionExpiry",
+    uint32=f"{_SERVICE_NUMBERS} AzureMetadataResponse EmitWindowsMeter SubscriptionStatus SubscriptionType",
+    boolean=_SERVICE_SWITCHES,
 )
 PRODUCT = declare(
     "root/cimv2",
@@ -49,6 +67,11 @@ PRODUCT = declare(
 )
 
 
+def service_class(machine: Machine) -> CimClass:
+    """Return the class of the licensing service as the machine's release has it."""
+    return SERVICE_WITH_SUBSCRIPTION if machine.windows.knows_subscriptions else SERVICE
+
+
 def service(machine: Machine) -> Instance:
     """Return the licensing service. Inferred: the last part of its Version."""
     values: dict[str, Value] = {
@@ -65,7 +88,22 @@ def service(machine: Machine) -> Instance:
         "VLRenewalInterval": _NOT_APPLICABLE,
         "Version": f"{machine.windows.release}.1",
     }
-    return Instance(SERVICE, values)
+    if machine.windows.knows_subscriptions:
+        values |= _subscription(machine)
+    return Instance(service_class(machine), values)
+
+
+def _subscription(machine: Machine) -> dict[str, Value]:
+    """Return what the service says of Pay-as-you-go. Inferred: every value but the type, which is Azure based."""
+    pays = machine.licensing.pays_as_it_goes
+    return {
+        "AzureMetadataResponse": 0,
+        "EmitWindowsMeter": int(pays),
+        "SubscriptionEdition": machine.windows.family if pays else None,
+        "SubscriptionExpiry": None,
+        "SubscriptionStatus": int(pays),
+        "SubscriptionType": _AZURE_BASED if pays else _NOT_APPLICABLE,
+    }
 
 
 def products(machine: Machine) -> list[Instance]:
@@ -73,7 +111,23 @@ def products(machine: Machine) -> list[Instance]:
     current = machine.licensing.license
     channels = [Channel.EVALUATION] if machine.windows.evaluation else list(Channel)[:-1]
     rows = [_product(machine, channel, current) for channel in channels]
-    return [*rows, _addon(machine)]
+    leftover = machine.licensing.leftover
+    # What an upgrade left comes first: nothing says that the product in use does.
+    return [*([_leftover(machine, leftover)] if leftover else []), *rows, _addon(machine)]
+
+
+def _leftover(machine: Machine, product_key: ProductKey) -> Instance:
+    """Return the product of a key that is installed beside the one in use, as upgrades leave them behind."""
+    edition = EDITIONS[product_key.edition]
+    values: dict[str, Value] = {
+        **_blank(machine, f"leftover/{product_key.version}/{product_key.channel.name}"),
+        **_installed(License(product_key, LicenseStatus.Unlicensed)),
+        "Description": product_key.channel.description,
+        "LicenseFamily": edition.family,
+        "LicenseIsAddon": False,
+        "Name": f"Windows(R), {edition.family} edition",
+    }
+    return Instance(PRODUCT, values)
 
 
 def _product(machine: Machine, channel: Channel, current: License | None) -> Instance:
@@ -85,7 +139,9 @@ def _product(machine: Machine, channel: Channel, current: License | None) -> Ins
         "LicenseIsAddon": False,
         "Name": f"Windows(R), {machine.windows.family} edition",
     }
-    return Instance(PRODUCT, values | (_installed(installed) if installed else {}))
+    if installed is not None:
+        values |= {**_installed(installed), "OfflineInstallationId": machine.licensing.installation_id}
+    return Instance(PRODUCT, values)
 
 
 def _addon(machine: Machine) -> Instance:
@@ -151,6 +207,8 @@ async def _nothing(machine: Machine, instance: Instance, arguments: Mapping[str,
 
 
 async def _activate(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+    if _is_leftover(machine, product):
+        raise Refusal("SL_E_PRODUCT_SKU_NOT_INSTALLED")
     _require_current(product)
     begun = machine.licensing.begin_activation()
     await asyncio.sleep(machine.licensing.activation_delay)
@@ -158,8 +216,23 @@ async def _activate(machine: Machine, product: Instance, arguments: Mapping[str,
 
 
 async def _uninstall_product_key(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+    if _is_leftover(machine, product):
+        machine.licensing.leftover = None
+        return
     _require_current(product)
     machine.licensing.uninstall_key()
+
+
+async def _deposit(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+    if not _is_leftover(machine, product):
+        _require_current(product)
+    installation, confirmation = arguments.get("InstallationId", ""), arguments.get("ConfirmationId", "")
+    machine.licensing.deposit_confirmation_id(installation, confirmation)
+
+
+def _is_leftover(machine: Machine, product: Instance) -> bool:
+    leftover = machine.licensing.leftover
+    return leftover is not None and product.get("ID") == _leftover(machine, leftover).get("ID")
 
 
 def _require_current(product: Instance) -> None:
@@ -173,5 +246,9 @@ METHODS: dict[str, dict[str, Method]] = {
         "RefreshLicenseStatus": _nothing,
         "ClearProductKeyFromRegistry": _nothing,
     },
-    PRODUCT.name: {"Activate": _activate, "UninstallProductKey": _uninstall_product_key},
+    PRODUCT.name: {
+        "Activate": _activate,
+        "UninstallProductKey": _uninstall_product_key,
+        "DepositOfflineConfirmationId": _deposit,
+    },
 }

@@ -26,7 +26,8 @@ class World:
             {
                 ProductKey(key.key, _CHANNELS[key.channel], key.version, key.edition): key.activations
                 for key in declared.keys
-            }
+            },
+            declared.kms,
         )
         self.hosts: list[Machine] = []
         self.guests: list[Guest] = []
@@ -111,13 +112,19 @@ class World:
         for index, vm in enumerate(declared.vms):
             self.guests.append(Guest(vm, declared.vm_id(index), host, self.keys))
 
+    def _declared(self, key: str) -> ProductKey:
+        found = self.keys.find(key)
+        if found is None:
+            raise ValueError("the estate was not checked: it names an unknown key")
+        return found
+
     def _restore(self, machine: Machine) -> None:
+        if machine.spec.leftover_key is not None:
+            machine.licensing.leftover = self._declared(machine.spec.leftover_key)
         declared = machine.spec.license
         if declared is None:
             machine.licensing.install_media()
         elif declared.key is not None:
-            product_key = self.keys.find(declared.key)
-            if product_key is None:
-                raise ValueError("the estate was not checked: a license names an unknown key")
+            product_key = self._declared(declared.key)
             host = machine.host.computer_name if isinstance(machine, Guest) else ""
             machine.licensing.restore(product_key, LicenseStatus[declared.status], host)

@@ -12,7 +12,7 @@ import requests
 
 from avma_simulator import CannotListen, EstateServer, load_estate, running
 from avma_simulator.world import UnknownMachine
-from simulator.client import PASSWORD, SERVICE, TRANSFER, Client, envelope
+from simulator.client import PASSWORD, SERVICE, Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
 
 
@@ -68,6 +68,7 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
             "status": "Licensed",
             "channel": "RETAIL",
             "partialProductKey": RETAIL[-5:],
+            "online": True,
             "activatedByHost": None,
         },
     )
@@ -123,12 +124,10 @@ def test_web_pages_are_refused(http: Http) -> None:
 
 
 def test_counts(estate: EstateServer, http: Http) -> None:
-    shell = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
     with Client(estate.url("hv01")) as client:
         client.query("SELECT ID FROM SoftwareLicensingProduct")
         client.invoke(SERVICE, "RefreshLicenseStatus", {"Version": "10.0.26100.1"})
-        with pytest.raises(Exception, match="remote shell"):
-            client.send(envelope(f"{TRANSFER}/Create", shell))
+        client.protocol.open_shell()
         status, counts = http("GET", "counts")
         assert status == 200
         assert counts["hv01"] == {
@@ -137,6 +136,7 @@ def test_counts(estate: EstateServer, http: Http) -> None:
             "handshakes": 3,
             "shells": 1,
             "processes": 0,
+            "openShells": 1,
             "operations": {"Enumerate": 1, "Pull": 1, "Invoke SoftwareLicensingService/RefreshLicenseStatus": 1},
         }
         assert http("POST", "counts/reset") == (200, {})

@@ -51,7 +51,17 @@ def mistakes(directory: Path, text: str) -> list[str]:
                 "an estate is never shown to the network"
             ],
         ),
-        (HOST.replace("'2025'", "2008"), ["3: hosts[0].version: must be '2012 R2', '2016', '2019', '2022' or '2025'"]),
+        (
+            HOST.replace("'2025'", "2008"),
+            [
+                "3: hosts[0].version: must be '2012 R2', '2016', '2019', '2022', '2025', '20H2', '21H2', '22H2', "
+                "'23H2' or '24H2'"
+            ],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 23H2, edition: Standard}\n",
+            ["8: hosts[0].vms[0].version: must be '2012 R2', '2016', '2019', '2022' or '2025'"],
+        ),
         (
             HOST.replace("Datacenter", "Essentials"),
             ["4: hosts[0].edition: Windows Server 2025 has no edition Essentials"],
@@ -113,7 +123,7 @@ def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
     text = HOST.replace("  username: a\n", "") + "  rights: some\n  vms:\n  - {name: '', version: 2022}\n"
     assert mistakes(tmp_path, text) == [
         "2: hosts[0].username: is required",
-        "6: hosts[0].rights: must be 'administrator' or 'none'",
+        "6: hosts[0].rights: must be 'administrator', 'wmi' or 'none'",
         "8: hosts[0].vms[0].edition: is required",
         "8: hosts[0].vms[0].name: must be 1 to 100 printable characters",
     ]

@@ -250,7 +250,7 @@ def test_another_dialect_is_refused(client: Client) -> None:
             envelope(f"{TRANSFER}/Get", SERVICE, headers="<w:Locale s:mustUnderstand='true'/>"),
             ("s:Sender", "w:UnsupportedFeature", 0x80338087),
         ),
-        (envelope(f"{TRANSFER}/Create", SHELL), ("s:Sender", "w:AccessDenied", 0x803381AC)),
+        (envelope(f"{TRANSFER}/Create", SHELL), ("s:Sender", "w:SchemaValidationError", 0x80338041)),
     ],
 )
 def test_faults_of_the_protocol(client: Client, message: str, expected: tuple[str, str | None, int]) -> None:

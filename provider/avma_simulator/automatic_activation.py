@@ -1,0 +1,89 @@
+"""What a machine of Azure Stack HCI (Azure Local) activates its guests with: a Windows Server key or a subscription.
+
+From "Activate Windows Server VMs on Azure Local" at learn.microsoft.com. The module knows keys and releases; it knows
+neither the cmdlets through which it is seen nor VMs.
+"""
+
+from __future__ import annotations
+
+from avma_simulator import estate
+from avma_simulator.keys import COUNTED, KeyStore, ProductKey
+from avma_simulator.licensing import Licensing
+from avma_simulator.refusal import Refusal
+from avma_simulator.windows import AZURE_EDITION, VERSIONS, Windows
+
+_OLDEST_KEY = "2019"
+
+
+class AutomaticActivation:
+    """The licence of one machine for its guests."""
+
+    def __init__(self, licensing: Licensing, store: KeyStore, machine: str, spec: estate.Host) -> None:
+        self.subscription = spec.subscription
+        self._oem_license = spec.oem_license
+        self._licensing = licensing
+        self._store = store
+        self._machine = machine
+        self._key: ProductKey | None = store.find(spec.server_key) if spec.server_key else None
+        if self._key is not None:
+            store.remember(self._key, machine)
+
+    @property
+    def source(self) -> str:
+        """What guests are activated with; a subscription and an OEM license come before a key (Inferred)."""
+        if self.subscription:
+            return "Subscription"
+        if self._oem_license:
+            return "OemLicense"
+        return "ProductKey" if self._key is not None else "None"
+
+    def set_key(self, key: str) -> None:
+        """Apply a Windows Server key; a key that is refused leaves the last one. Inferred: the HRESULTs.
+
+        Raises:
+            Refusal: the key is not for this, is older than the last one, or cannot be activated.
+        """
+        found = self._store.find(key)
+        if found is None:
+            raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+        if not fits(found):
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+        if self._key is not None and VERSIONS.index(found.version) < VERSIONS.index(self._key.version):
+            raise Refusal("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED")
+        if not self._licensing.online:
+            raise Refusal("WININET_E_NAME_NOT_RESOLVED")
+        self._store.activate(found, self._machine)
+        self._key = found
+
+    def require(self, guest: Windows) -> None:
+        """Check that the machine activates a guest.
+
+        Raises:
+            Refusal: it does not.
+        """
+        if self.source == "None":
+            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
+        if self.subscription:
+            return
+        # Inferred: Azure Edition needs the subscription; a key with Software Assurance is not modelled.
+        if guest.edition == AZURE_EDITION:
+            raise Refusal("SL_E_IA_ID_MISMATCH")
+        if self._oem_license or self._key is None:
+            return
+        if VERSIONS.index(self._key.version) < VERSIONS.index(guest.version):
+            raise Refusal("SL_E_IA_ID_MISMATCH")
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the state as the cmdlets may show it. Inferred: all names and words."""
+        return {
+            "AutomaticVMActivation": "Disabled" if self.source == "None" else "Enabled",
+            "Source": self.source,
+            "KeyVersion": f"Windows Server {self._key.version}" if self._key else None,
+            "PartialProductKey": self._key.partial if self._key else None,
+        }
+
+
+def fits(key: ProductKey) -> bool:
+    """Say whether a key can activate guests here: one that Microsoft sold, Datacenter, 2019 or later."""
+    recent = key.version in VERSIONS and VERSIONS.index(key.version) >= VERSIONS.index(_OLDEST_KEY)
+    return recent and key.edition == "Datacenter" and key.channel in COUNTED

@@ -1,0 +1,52 @@
+"""The checks between the fields of a machine of Azure Stack HCI (Azure Local), which takes no key of its own.
+
+The module knows the declared machine and reports; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from avma_simulator.source import Location
+from avma_simulator.windows import AZURE_LOCAL, LOCAL_VERSIONS, VERSIONS
+
+if TYPE_CHECKING:
+    from avma_simulator.estate import Host, Vm
+
+_OWN = {"server_key": "serverKey", "subscription": "subscription", "oem_license": "oemLicense", "module": "module"}
+_NOT = {
+    "license": "license",
+    "leftover_key": "leftoverKey",
+    "pay_as_you_go": "payAsYouGo",
+}
+_FIRST_SUBSCRIPTION, _FIRST_OEM = "21H2", "23H2"
+
+
+def mistakes(
+    known: Mapping[str, tuple[str, str]], location: Location, machine: Host | Vm
+) -> Iterator[tuple[Location, str]]:
+    """Yield what cannot be, with its place; `known` says what each key is for."""
+    given = machine.model_fields_set
+    if machine.edition != AZURE_LOCAL:
+        for name in _OWN.keys() & given:
+            yield (*location, _OWN[name]), f"goes with the edition {AZURE_LOCAL}"
+        return
+    for name in _NOT.keys() & given:
+        yield (*location, _NOT[name]), f"{AZURE_LOCAL} has no such licence: see `serverKey` and `subscription`"
+    if machine.version in LOCAL_VERSIONS:
+        yield from _by_release(location, machine)
+    key = getattr(machine, "server_key", None)
+    if key is None:
+        return
+    version, edition = known.get(key, ("", ""))
+    if edition != "Datacenter" or version not in VERSIONS[VERSIONS.index("2019") :]:
+        yield (*location, "serverKey"), "is not a key of Windows Server Datacenter 2019 or later from `keys`"
+
+
+def _by_release(location: Location, machine: Host | Vm) -> Iterator[tuple[Location, str]]:
+    release = LOCAL_VERSIONS.index(machine.version)
+    if getattr(machine, "subscription", False) and release < LOCAL_VERSIONS.index(_FIRST_SUBSCRIPTION):
+        yield (*location, "subscription"), f"there is a subscription from {_FIRST_SUBSCRIPTION} on"
+    if getattr(machine, "oem_license", False) and release < LOCAL_VERSIONS.index(_FIRST_OEM):
+        yield (*location, "oemLicense"), f"there is an OEM licence from {_FIRST_OEM} on"

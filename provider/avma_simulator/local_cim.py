@@ -1,0 +1,139 @@
+"""CIM as a script on a machine sees it: queries and methods without WS-Management, and how each fails.
+
+The module knows the repository and a machine's troubles. It knows neither scripts nor shells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from avma import hresult
+from avma_simulator import wql
+from avma_simulator.cim import Instance, Value
+from avma_simulator.machine import Machine
+from avma_simulator.refusal import Refusal
+from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
+from avma_simulator.world import World
+
+WBEM_E_NOT_FOUND = 0x80041002
+WBEM_E_INVALID_CLASS = 0x80041010
+WBEM_E_INVALID_QUERY = 0x80041017
+WBEM_E_INVALID_METHOD = 0x8004102E
+WBEM_E_QUOTA_VIOLATION = 0x8004106C
+E_ACCESSDENIED = 0x80070005
+_CMDLETS = "Microsoft.Management.Infrastructure.CimCmdlets"
+_ANSWERS = {"accessDenied": E_ACCESSDENIED, "quota": WBEM_E_QUOTA_VIOLATION}
+
+
+@dataclass
+class CimFailed(Exception):
+    """A query or a method failed, with an HRESULT."""
+
+    number: int
+    cmdlet: str
+    text: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the error as a script reports it; PowerShell shows an HRESULT as a signed number."""
+        signed = self.number - (1 << 32) if self.number >= 1 << 31 else self.number
+        error_id = f"HRESULT 0x{self.number:08x},{_CMDLETS}.{self.cmdlet}"
+        text = self.text or hresult.lookup(self.number).meaning
+        return {"hresult": signed, "errorId": error_id, "message": text}
+
+
+class SessionLost(Exception):
+    """The session on the machine ended under the operation."""
+
+
+class LocalCim:
+    """CIM on one machine."""
+
+    def __init__(self, world: World, machine: Machine) -> None:
+        self._machine = machine
+        self._repository = Repository(machine, world)
+
+    async def query(self, namespace: str, text: str) -> list[dict[str, Any]]:
+        """Return the rows of a query as JSON.
+
+        Raises:
+            CimFailed: the query fails.
+            SessionLost: the machine is to lose the session.
+        """
+        self._machine.counts.operations["Enumerate"] += 1
+        lost = self._trouble("Enumerate", _QUERY)
+        try:
+            query = wql.parse(text)
+            cim_class = self._repository.find_class(_slashes(namespace), query.class_name)
+            columns = query.columns_of(cim_class) or tuple(cim_class.properties)
+            rows = query.select(cim_class, self._repository.instances(cim_class))
+        except wql.WqlError:
+            raise CimFailed(WBEM_E_INVALID_QUERY, _QUERY, "Invalid query") from None
+        except ClassNotFound:
+            raise CimFailed(WBEM_E_INVALID_CLASS, _QUERY, "Invalid class") from None
+        if lost:
+            raise SessionLost
+        return [{column: _json(row.get(column)) for column in columns} for row in rows]
+
+    async def invoke(
+        self, namespace: str, class_name: str, name: str, keys: Mapping[str, str], arguments: Mapping[str, str]
+    ) -> int:
+        """Call a method, and return what it returns.
+
+        Raises:
+            CimFailed: the method fails.
+            SessionLost: the machine is to lose the session.
+        """
+        self._machine.counts.operations[f"Invoke {class_name}/{name}"] += 1
+        lost = self._trouble(f"{class_name}/{name}", _INVOKE)
+        try:
+            cim_class = self._repository.find_class(_slashes(namespace), class_name)
+            _, method = self._repository.method(cim_class, name)
+        except ClassNotFound:
+            raise CimFailed(WBEM_E_INVALID_CLASS, _INVOKE, "Invalid class") from None
+        except MethodNotFound:
+            raise CimFailed(WBEM_E_INVALID_METHOD, _INVOKE, "Invalid method") from None
+        await self._call(method, _one(self._repository.instances(cim_class), keys), arguments)
+        if lost:
+            raise SessionLost
+        return 0
+
+    async def _call(self, method: Any, instance: Instance, arguments: Mapping[str, str]) -> None:
+        try:
+            await method(self._machine, instance, arguments)
+        except Refusal as refusal:
+            raise CimFailed(refusal.hresult.value, _INVOKE) from None
+
+    def _trouble(self, operation: str, cmdlet: str) -> bool:
+        """Let the operation fail if it is to; return whether it is to run and then lose its session."""
+        rule = self._machine.trouble.take(operation)
+        if rule is None:
+            return False
+        number = rule.hresult if rule.hresult is not None else _ANSWERS.get(rule.answer or "")
+        if number is not None:
+            raise CimFailed(number, cmdlet)
+        if not rule.after:
+            raise SessionLost
+        return True
+
+
+_QUERY, _INVOKE = "GetCimInstanceCommand", "InvokeCimMethodCommand"
+
+
+def _one(instances: list[Instance], keys: Mapping[str, str]) -> Instance:
+    found = [row for row in instances if row.matches(keys)]
+    if not found:
+        raise CimFailed(WBEM_E_NOT_FOUND, _INVOKE, "Not found")
+    return found[0]
+
+
+def _slashes(namespace: str) -> str:
+    return namespace.replace("\\", "/").strip("/")
+
+
+def _json(value: Value) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y%m%d%H%M%S.%f+000")
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,26 @@
+"""Activation by telephone: the installation ID that a machine reads out, and the confirmation ID that answers it.
+
+Inferred: both are made of a machine and a key here; how Microsoft makes them is not published. The module knows digits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from avma_simulator.keys import ProductKey
+
+_INSTALLATION_DIGITS, _CONFIRMATION_DIGITS = 63, 48
+
+
+def installation_id(machine: str, product_key: ProductKey) -> str:
+    """Return the installation ID of a key on a machine."""
+    return _digits(f"installation/{machine}/{product_key.key}", _INSTALLATION_DIGITS)
+
+
+def confirmation_id(installation: str) -> str:
+    """Return the confirmation ID that the activation centre reads back."""
+    return _digits(f"confirmation/{installation}", _CONFIRMATION_DIGITS)
+
+
+def _digits(text: str, count: int) -> str:
+    return str(int(hashlib.sha512(text.encode()).hexdigest(), 16))[-count:].zfill(count)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avma_simulator import EstateServer
+from simulator.client import Client
+from simulator.shell import lines, run
+from simulator.test_estate_file import HOST, mistakes
+
+SCRIPT = "cim-in-guest 1"
+AVMA_2022 = "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK"
+INSTALLED = {
+    "query": "SELECT ID, LicenseStatus, LicenseIsAddon, PartialProductKey, ProcessorURL, TrustedTime"
+    " FROM SoftwareLicensingProduct WHERE PartialProductKey IS NOT NULL",
+    "namespace": "root\\cimv2",
+}
+GUEST = "username: Admin, password: Pa55w.rd, edition: Standard"
+ESTATE = f"""
+hosts:
+- name: hv01
+  version: "2025"
+  edition: Datacenter
+  username: Administrator
+  password: Pa55w.rd
+  vms:
+  - {{name: web, version: "2022", {GUEST}, network: false}}
+  - {{name: slow, version: "2022", {GUEST}, http: null, https: null, delays: {{powershell: 0.4}}}}
+  - {{name: old, version: "2012 R2", {GUEST}}}
+  - {{name: asleep, version: "2022", {GUEST}, state: "off"}}
+  - {{name: nobody, version: "2022", edition: Standard}}
+- {{name: hv02, version: "2012 R2", edition: Datacenter, username: Administrator, password: Pa55w.rd,
+   vms: [{{name: elsewhere, version: "2012 R2", {GUEST}}}]}}
+"""
+
+
+@pytest.fixture
+def estate(serve: Callable[[str], EstateServer]) -> EstateServer:
+    estate = serve(ESTATE)
+    estate.set_license("hv01", "Licensed")
+    return estate
+
+
+def ask(estate: EstateServer, vms: list[dict[str, Any]], throttle: int = 8, host: str = "hv01") -> list[dict[str, Any]]:
+    with Client(estate.url(host)) as client:
+        return lines(client.protocol, SCRIPT, {"throttleLimit": throttle, "vms": vms})
+
+
+def vm(estate: EstateServer, name: str, *operations: dict[str, Any], **fields: str) -> dict[str, Any]:
+    account = {"username": "Admin", "password": "Pa55w.rd"}
+    return {"id": estate.machine(name)["id"], **account, "operations": list(operations or [INSTALLED]), **fields}
+
+
+def install(key: str) -> dict[str, Any]:
+    return {
+        "method": "InstallProductKey",
+        "class": "SoftwareLicensingService",
+        "namespace": "root/cimv2",
+        "keys": {"Version": "10.0.20348.1"},
+        "arguments": {"ProductKey": key},
+    }
+
+
+def test_a_query_in_a_guest_without_a_network(estate: EstateServer) -> None:
+    with pytest.raises(KeyError):
+        estate.url("web")
+    (answer,) = ask(estate, [vm(estate, "web")])
+    assert answer["id"] == estate.machine("web")["id"]
+    ((row,),) = (result["rows"] for result in answer["results"])
+    assert {name: value for name, value in row.items() if name != "ID"} == {
+        "LicenseStatus": 2,
+        "LicenseIsAddon": False,
+        "PartialProductKey": "VMK7H",
+        "ProcessorURL": None,
+        "TrustedTime": "16010101000000.000000+000",
+    }
+
+
+def test_methods_in_a_guest(estate: EstateServer) -> None:
+    (answer,) = ask(estate, [vm(estate, "web", install(AVMA_2022), INSTALLED)])
+    assert answer["results"][0] == {"returnValue": 0}
+    assert answer["results"][1]["rows"][0]["LicenseStatus"] == 1
+    assert estate.machine("web")["activatedByHost"] == "HV01"
+    assert estate.counts()["web"]["operations"]["Invoke SoftwareLicensingService/InstallProductKey"] == 1
+
+
+def test_what_follows_a_failed_operation_is_not_run(estate: EstateServer) -> None:
+    (answer,) = ask(estate, [vm(estate, "web", INSTALLED, install("junk"), INSTALLED)])
+    assert len(answer["results"]) == 2
+    assert answer["results"][1] == {
+        "error": {
+            "hresult": 0xC004F050 - (1 << 32),
+            "errorId": "HRESULT 0xc004f050,Microsoft.Management.Infrastructure.CimCmdlets.InvokeCimMethodCommand",
+            "message": "the product key is invalid",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "number"),
+    [
+        ({"query": "SELECT"}, 0x80041017),
+        ({"query": "SELECT Nothing FROM SoftwareLicensingService"}, 0x80041017),
+        ({"query": "SELECT * FROM Nothing"}, 0x80041010),
+        ({"query": "SELECT * FROM Win32_OperatingSystem", "namespace": "root/nowhere"}, 0x80041010),
+        ({"class": "Nothing", "method": "Sing", "keys": {}}, 0x80041010),
+        ({"class": "SoftwareLicensingService", "method": "Sing", "keys": {}}, 0x8004102E),
+        ({"class": "SoftwareLicensingService", "method": "RefreshLicenseStatus", "keys": {"Version": "1"}}, 0x80041002),
+    ],
+)
+def test_operations_that_cim_refuses(estate: EstateServer, operation: dict[str, Any], number: int) -> None:
+    (answer,) = ask(estate, [vm(estate, "web", operation)])
+    assert answer["results"][0]["error"]["hresult"] == number - (1 << 32)
+
+
+def test_guests_that_are_not_reached(estate: EstateServer) -> None:
+    unknown = str(uuid.uuid4())
+    asked = [
+        vm(estate, "web", password="wrong"),
+        vm(estate, "nobody"),
+        vm(estate, "old"),
+        vm(estate, "asleep"),
+        vm(estate, "elsewhere"),
+        {**vm(estate, "web"), "id": unknown},
+        vm(estate, "web", username="WEB\\admin"),
+    ]
+    answers = ask(estate, asked, throttle=1)
+    found = [answer.get("error", {}).get("errorId", "").partition(",")[0] for answer in answers]
+    assert found == [
+        "PSSessionStateBroken",
+        "PSSessionStateBroken",
+        "PSSessionStateBroken",
+        "InvalidVMState",
+        "InvalidVMIdNotSingle",
+        "InvalidVMIdNotSingle",
+        "",
+    ]
+    assert answers[0]["error"] == answers[1]["error"]
+    assert answers[0]["error"]["message"] == "The credential is invalid."
+    assert answers[2]["error"]["message"] != answers[0]["error"]["message"]
+    (old,) = ask(estate, [vm(estate, "elsewhere")], host="hv02")
+    assert old["error"]["errorId"].startswith("NamedParameterNotFound,")
+
+
+def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(estate: EstateServer) -> None:
+    slow = vm(estate, "slow")
+    before = time.monotonic()
+    answers = ask(estate, [slow, slow, vm(estate, "web")])
+    assert time.monotonic() - before < 0.8
+    assert answers[0]["id"] == estate.machine("web")["id"]
+    before = time.monotonic()
+    ask(estate, [slow, slow], throttle=1)
+    assert time.monotonic() - before > 0.8
+
+
+def test_troubles_of_a_guest(estate: EstateServer) -> None:
+    method = "SoftwareLicensingService/InstallProductKey"
+    asked = [vm(estate, "web", install(AVMA_2022))]
+    estate.faults("web", [{"operation": method, "hresult": 0xC004FD00, "times": 1}])
+    assert ask(estate, asked)[0]["results"][0]["error"]["hresult"] == 0xC004FD00 - (1 << 32)
+    estate.faults("web", [{"operation": method, "answer": "drop", "times": 1}])
+    assert ask(estate, asked)[0]["error"]["errorId"] == "PSSessionStateBroken"
+    assert estate.machine("web")["status"] == "OOBGrace"
+    estate.faults("web", [{"operation": method, "answer": "drop", "times": 1, "after": True}])
+    assert ask(estate, asked)[0]["error"]["errorId"] == "PSSessionStateBroken"
+    assert estate.machine("web")["status"] == "Licensed"
+    estate.faults("web", [{"operation": "Enumerate", "answer": "accessDenied"}])
+    assert ask(estate, [vm(estate, "web")])[0]["results"][0]["error"]["hresult"] == 0x80070005 - (1 << 32)
+
+
+@pytest.mark.parametrize("document", [[], {}, {"vms": 1}, {"vms": [], "throttleLimit": 0}])
+def test_input_that_is_not_the_scripts(estate: EstateServer, document: object) -> None:
+    with Client(estate.url("hv01")) as client:
+        out, err, code = run(client.protocol, f"# avma-script: {SCRIPT}\n", document)
+    assert (out, code) == ("", 1)
+    assert err.startswith("#< CLIXML")
+
+
+def test_text_beyond_the_code_page_arrives(estate: EstateServer) -> None:
+    (answer,) = ask(estate, [vm(estate, "web", username="Müller")])
+    assert answer["error"]["message"] == "The credential is invalid."
+
+
+def test_a_vm_without_a_network_has_no_listener(tmp_path: Path) -> None:
+    text = f"{HOST}  vms:\n  - {{name: a, version: 2022, {GUEST}, network: false, http: {{}}}}\n"
+    assert mistakes(tmp_path, text) == ["8: hosts[0].vms[0].network: a VM without a network has no listener"]

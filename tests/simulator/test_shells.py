@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+import pytest
+import requests
+from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
+
+from avma_simulator import EstateServer
+from simulator.client import TRANSFER, Client, envelope
+from simulator.shell import encoded, run
+
+RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
+SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+HOST = "hosts:\n- {{name: h, version: '2025', edition: Datacenter, username: Administrator, password: Pa55w.rd{}}}\n"
+
+
+def fault(call: Callable[[], object]) -> WSManFaultError:
+    with pytest.raises(WSManFaultError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("script", "document", "record"),
+    [
+        ("# avma-script: sing 1\n", {}, "The simulator does not know the script sing 1."),
+        ("# avma-script: cim-in-guest 99\n", {}, "The simulator does not know the script cim-in-guest 99."),
+        ("Get-Process", {}, "The simulator runs no script but those of this project."),
+        ("1", {}, "The simulator runs no script but those of this project."),
+    ],
+)
+def test_a_script_that_is_not_known(shared: EstateServer, script: str, document: object, record: str) -> None:
+    with Client(shared.url("hv01")) as client:
+        out, err, code = run(client.protocol, script, document)
+    assert (out, code) == ("", 1)
+    assert err.startswith("#< CLIXML\r\n<Objs ")
+    assert f'<S S="Error">{record}_x000D__x000A_</S>' in err
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [("whoami", ()), ("powershell.exe", ("-Command", "1")), ("powershell.exe", ("-EncodedCommand", "no base64!"))],
+)
+def test_a_command_line_that_is_not_known(shared: EstateServer, command: str, arguments: tuple[str, ...]) -> None:
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        started = client.protocol.run_command(shell, command, arguments)
+        out, err, code = client.protocol.get_command_output(shell, started)
+        client.protocol.close_shell(shell)
+    assert (out, code) == (b"", 1)
+    assert err.startswith(f"'{command}' is not recognized".encode())
+
+
+def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
+    def shells() -> tuple[int, int, int]:
+        counts = estate.counts()["hv01"]
+        return counts["shells"], counts["processes"], counts["openShells"]
+
+    with Client(estate.url("hv01")) as client:
+        run(client.protocol, "1", {})
+        assert shells() == (1, 1, 0)
+        left = client.protocol.open_shell()
+        assert shells() == (2, 1, 1)
+        client.protocol.close_shell(left, close_session=False)
+        assert shells() == (2, 1, 0)
+        assert estate.counts()["hv01"]["operations"] == {}
+        client.protocol.open_shell()
+    estate.power("hv01", "off")
+    assert shells() == (3, 1, 0)
+
+
+def test_nothing_to_receive_is_a_timeout(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(HOST.format(", delays: {powershell: 1.3}"))
+    with Client(estate.url("h"), operation_timeout_sec=1, read_timeout_sec=10) as client:
+        shell = client.protocol.open_shell()
+        command = client.protocol.run_command(shell, "powershell.exe", encoded("1"))
+        client.protocol.send_command_input(shell, command, b"{}", end=True)
+        before = time.monotonic()
+        with pytest.raises(WinRMOperationTimeoutError):
+            client.protocol.get_command_output_raw(shell, command)
+        assert 0.9 < time.monotonic() - before < 1.3
+        assert client.protocol.get_command_output(shell, command)[2] == 1
+
+
+def test_a_signal_ends_a_process(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        command = client.protocol.run_command(shell, "powershell.exe", encoded("# avma-script: cim-in-guest 1"))
+        code = f"<r:Signal xmlns:r='{SHELL}' CommandId='{command}'><r:Code>{SHELL}/signal/ctrl_c</r:Code></r:Signal>"
+        client.send(envelope(f"{SHELL}/Signal", RESOURCE, code, {"ShellId": shell}))
+        assert client.protocol.get_command_output(shell, command)[2] == 1
+        client.protocol.cleanup_command(shell, command)
+        gone = fault(lambda: client.protocol.get_command_output_raw(shell, command))
+        assert (gone.fault_subcode, gone.wsman_fault_code) == ("w:InvalidSelectors", 2150858843)
+        client.protocol.close_shell(shell, close_session=False)
+
+
+def test_a_shell_that_is_not_there(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        nobody = str(uuid.uuid4())
+        assert fault(lambda: client.protocol.run_command(nobody, "whoami")).wsman_fault_code == 2150858843
+        shell = client.protocol.open_shell()
+        assert fault(
+            lambda: client.send(envelope(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": shell}))
+        ).wsman_fault_code == (2150858817)
+        unknown = fault(lambda: client.send(envelope(f"{SHELL}/Sing", RESOURCE, "", {"ShellId": shell})))
+        assert unknown.fault_subcode == "a:ActionNotSupported"
+        wrong = fault(lambda: client.send(envelope(f"{TRANSFER}/Create", f"{SHELL}/sing")))
+        assert wrong.fault_subcode == "a:DestinationUnreachable"
+        client.protocol.close_shell(shell)
+
+
+def test_quotas(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(HOST.format(", quotas: {shells: 1, processes: 1}"))
+    with Client(estate.url("h")) as client:
+        shell = client.protocol.open_shell()
+        full = fault(client.protocol.open_shell)
+        assert (full.fault_subcode, full.wmierror_code) == ("w:QuotaLimit", 2150859173)
+        script = encoded("# avma-script: cim-in-guest 1")
+        client.protocol.run_command(shell, "powershell.exe", script)
+        assert fault(lambda: client.protocol.run_command(shell, "powershell.exe", script)).fault_code == "s:Receiver"
+        client.protocol.close_shell(shell, close_session=False)
+        client.protocol.close_shell(client.protocol.open_shell())
+
+
+@pytest.mark.parametrize(
+    ("fields", "number"), [(", remotePowerShell: false", 0x803381AC), (", rights: wmi", 5), (", rights: none", 5)]
+)
+def test_who_may_open_no_shell(serve: Callable[[str], EstateServer], fields: str, number: int) -> None:
+    estate = serve(HOST.format(fields))
+    with Client(estate.url("h")) as client:
+        denied = fault(client.protocol.open_shell)
+        assert (denied.fault_subcode, denied.wsman_fault_code) == ("w:AccessDenied", number)
+        if "none" not in fields:
+            assert client.installed()
+    assert estate.counts()["h"]["shells"] == 0
+
+
+def test_a_command_line_has_an_end(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        for skips, longest in ((False, 8191), (True, 32767)):
+            client.protocol.run_command(shell, "x" * longest, skip_cmd_shell=skips)
+            long = "x" * (longest + 1)
+            error = fault(lambda long=long, skips=skips: client.protocol.run_command(shell, long, (), True, skips))
+            assert error.wsman_fault_code == 2147942606
+        client.protocol.close_shell(shell)
+
+
+def test_shells_can_go_wrong_on_demand(estate: EstateServer) -> None:
+    with Client(estate.url("hv01")) as client:
+        estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
+        assert fault(client.protocol.open_shell).wmierror_code == 2150859173
+        estate.faults("hv01", [{"operation": "Shell/Receive", "answer": "drop", "times": 1}])
+        shell = client.protocol.open_shell()
+        command = client.protocol.run_command(shell, "whoami")
+        with pytest.raises(requests.ConnectionError):
+            client.protocol.get_command_output_raw(shell, command)
