@@ -89,6 +89,8 @@ def _property(name: str, prop: Schema, required: bool, types: Schema) -> str:
 def _type_name(prop: Schema, types: Schema) -> str:
     if prop.get("type") == "array":
         return f"list of {_type_name(prop['items'], types)}"
+    if "additionalProperties" in prop:
+        return f"map of {_type_name(prop['additionalProperties'], types)}"
     if "$ref" not in prop:
         return str(prop["type"])
     name = prop["$ref"].rpartition(":")[2]

@@ -17,6 +17,7 @@
     ├── NotFound                  the machine answered, and what was asked for is not there
     ├── TimedOut                  the time the user allows is over
     ├── Cancelled                 the user stopped the run
+    ├── NodesFailed               some nodes of a cluster failed, each for its own reason
     └── PartlyDone                the machine was changed before another error came
 
 No front end is known here: they map these classes to their own codes.
@@ -108,6 +109,10 @@ class TimedOut(AvmaError):
 
 class Cancelled(AvmaError):
     """The user stopped the run."""
+
+
+class NodesFailed(AvmaError):
+    """Some nodes of a cluster failed, each for its own reason."""
 
 
 class PartlyDone(AvmaError, Generic[S]):

@@ -184,6 +184,8 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
         return validate(prop.record, value, path)
     if typing.get_origin(prop.type) is list:
         return _validate_list(prop, value, path)
+    if typing.get_origin(prop.type) is dict:
+        return _validate_map(prop, value, path)
     reason = _type_mismatch(prop.type, value) or (prop.rule.check(value) if prop.rule.check else None)
     return [Failure(path, reason)] if reason else []
 
@@ -197,6 +199,15 @@ def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:
     item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
     checked = ((index, each) for index, each in enumerate(value) if not isinstance(each, Unknown))
     return [failure for index, each in checked for failure in _validate_value(item, each, f"{path}[{index}]")]
+
+
+def _validate_map(prop: Property, value: Any, path: str) -> list[Failure]:
+    """Validate a map of plain values; the rule's check is for each of them."""
+    if not isinstance(value, Mapping):
+        return [Failure(path, f"must be a map, not {_kind(value)}")]
+    item = dataclasses.replace(prop, type=typing.get_args(prop.type)[1])
+    checked = ((name, each) for name, each in value.items() if not isinstance(each, Unknown))
+    return [failure for name, each in checked for failure in _validate_value(item, each, f'{path}["{name}"]')]
 
 
 def _type_mismatch(wanted: Any, value: Any) -> str | None:
@@ -231,6 +242,9 @@ def _shown(value: Any) -> str:
 def _convert(prop: Property, value: Any) -> Any:
     if prop.record is not None:
         return build(prop.record, value)
+    if typing.get_origin(prop.type) is list:
+        item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
+        return [_convert(item, each) for each in value]
     return prop.type(value)
 
 

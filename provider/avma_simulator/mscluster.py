@@ -1,7 +1,7 @@
-"""The classes of a failover cluster on its nodes: the cluster and its nodes.
+"""The classes of a failover cluster on its nodes: the cluster, its nodes and how they are reached.
 
-See "Failover Cluster WMI provider" at learn.microsoft.com: MSCluster_Cluster and MSCluster_Node. The module knows
-clusters and CIM; it knows nothing of VMs.
+See "Failover Cluster WMI provider" at learn.microsoft.com: MSCluster_Cluster, MSCluster_Node, MSCluster_Network and
+MSCluster_NetworkInterface. The module knows clusters and CIM; it knows nothing of VMs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ NODE = declare(
     string="Caption Description Name Status",
     uint32="BuildNumber MajorVersion MinorVersion State",
 )
+NETWORK = declare(NAMESPACE, "MSCluster_Network", "Name", string="Caption Name", uint32="Role State")
+NETWORK_INTERFACE = declare(
+    NAMESPACE,
+    "MSCluster_NetworkInterface",
+    "Name",
+    string="Address Caption Name Network Node",
+    uint32="State",
+    strings="IPv4Addresses",
+)
 _MOST_NODES = 64
+# ClusterNetworkRole: 1 is for the cluster's own traffic, 3 for that of clients as well.
+_ROLES = {"Cluster Network 1": 3, "Cluster Network 2": 1}
 
 
 def clusters(cluster: Cluster) -> list[Instance]:
@@ -36,6 +47,36 @@ def clusters(cluster: Cluster) -> list[Instance]:
         "Name": cluster.name,
     }
     return [Instance(CLUSTER, values)]
+
+
+def networks(_cluster: Cluster) -> list[Instance]:
+    """Return the cluster's networks: one that clients reach, and one of the nodes among themselves."""
+    return [
+        Instance(NETWORK, {"Caption": name, "Name": name, "Role": role, "State": 3}) for name, role in _ROLES.items()
+    ]
+
+
+def network_interfaces(cluster: Cluster) -> list[Instance]:
+    """Return the interfaces of the nodes in each network; that of the inner one leads nowhere from outside."""
+    rows: list[Instance] = []
+    for number, node in enumerate(cluster.nodes):
+        addresses = {"Cluster Network 1": node.spec.address, "Cluster Network 2": f"127.255.255.{number + 1}"}
+        rows += [_network_interface(node.computer_name, network, address) for network, address in addresses.items()]
+    return rows
+
+
+def _network_interface(node: str, network: str, address: str) -> Instance:
+    name = f"{node} - {network}"
+    values: dict[str, Value] = {
+        "Address": address,
+        "Caption": name,
+        "IPv4Addresses": (address,),
+        "Name": name,
+        "Network": network,
+        "Node": node,
+        "State": 3,
+    }
+    return Instance(NETWORK_INTERFACE, values)
 
 
 def nodes(cluster: Cluster) -> list[Instance]:

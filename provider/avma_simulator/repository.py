@@ -45,6 +45,8 @@ class Repository:
                 hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
                 mscluster.CLUSTER: lambda: mscluster.clusters(self._cluster()),
                 mscluster.NODE: lambda: mscluster.nodes(self._cluster()),
+                mscluster.NETWORK: lambda: mscluster.networks(self._cluster()),
+                mscluster.NETWORK_INTERFACE: lambda: mscluster.network_interfaces(self._cluster()),
             }
 
     def find_class(self, namespace: str, name: str) -> CimClass:

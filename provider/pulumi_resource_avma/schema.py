@@ -152,6 +152,8 @@ def _type(wanted: Any, types: dict[str, Schema]) -> Schema:
         return {"type": _PLAIN[wanted]}
     if typing.get_origin(wanted) in (list, tuple):
         return {"type": "array", "items": _type(typing.get_args(wanted)[0], types)}
+    if typing.get_origin(wanted) is dict:
+        return {"type": "object", "additionalProperties": _type(typing.get_args(wanted)[1], types)}
     token = _token(_NAMES.get(wanted, wanted.__name__))
     if token not in types:
         types[token] = _enum(wanted) if issubclass(wanted, Choice) else _object(wanted, types)

@@ -15,7 +15,6 @@ from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, du
 from avma.resources import rules
 from avma.resources.activation import Attempt, LicenseOutputs, holds, license_outputs, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
-from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
@@ -138,7 +137,8 @@ class HostLicense(Resource):
         if inputs.product_key and found.product and found.licensed and not holds(found.product, inputs.product_key):
             partial, channel = found.product.partial_product_key, found.product.channel.value
             operation.warn(f"{machine.name}: is licensed by key …{partial} ({channel}), which will be replaced")
-        machine.will_be_licensed = wanted.get("activate") in (None, True)
+        if inputs.activate:
+            operation.machines.expect_license(machine)
         now = dump(_result(wanted, found, found.product).outputs)
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
@@ -195,7 +195,7 @@ def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, 
     found = machine.licensing(operation.deadline)
     rules.require_datacenter(found, machine.where, _TRIED)
     if inputs.product_key is None:
-        _require_licensed(found, machine.where)
+        rules.require_licensed(found, machine.where, _TRIED)
     return machine, found
 
 
@@ -226,12 +226,6 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     active = wanted.get("activate") in (None, True, UNKNOWN)
     if active and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
-
-
-def _require_licensed(found: Licensing, where: str) -> None:
-    if not found.licensed:
-        answer = f"no productKey is declared and {licensing.reason_text(found.product)}"
-        raise errors.Refused(_TRIED, where, answer, "declare the host's Datacenter key in `productKey`")
 
 
 def _require_no_running_vm(machine: Machine, operation: Operation) -> None:

@@ -32,6 +32,17 @@ def require_datacenter(found: Licensing, where: str, tried: str) -> None:
         raise errors.Refused(tried, where, f"it runs {system}", remedy)
 
 
+def require_licensed(found: Licensing, where: str, tried: str) -> None:
+    """Return if the host has a licence to adopt.
+
+    Raises:
+        Refused: it has none.
+    """
+    if not found.licensed:
+        answer = f"no productKey is declared and {licensing.reason_text(found.product)}"
+        raise errors.Refused(tried, where, answer, "declare the host's Datacenter key in `productKey`")
+
+
 def require_activating(on_host: Licensing, host: Machine, will_be_licensed: bool) -> None:
     """Return if the host can activate guests."""
     require_datacenter(on_host, host.where, "activate guests")

@@ -249,7 +249,7 @@ def _inspect(
     placement = guests.require_vm(hosts, vm_id or name, operation)
     vm, host = placement.vm, placement.host
     on_host = host.licensing(operation.deadline)
-    rules.require_activating(on_host, host, preview and host.will_be_licensed)
+    rules.require_activating(on_host, host, preview and operation.machines.expects_license(host))
     guests.require_running(placement)
     guest = guests.connect(placement, inputs.guest, operation)
     operation.status(f"{guest.name}: reading the licence")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from avma.connection import Connection
-from avma.windows import hyperv, licensing
+from avma.windows import cluster, hyperv, licensing
 from avma.windows.shared_read import SharedRead
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import Pipe, WinrmPipe
@@ -21,13 +21,12 @@ class Machine:
 
     def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
         self.cim = cim = Cim(connection, limit, new_pipe)
-        self.will_be_licensed = False
-        """Whether a preview has found that the run will license it; only a preview looks at it."""
         self.licensing = SharedRead(partial(licensing.read, cim), "read the licence", cim.where)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
         self.guest_facts = SharedRead(partial(hyperv.list_guest_facts, cim), "read the guests' facts", cim.where)
+        self.cluster = SharedRead(partial(cluster.read, cim), "read the nodes of the cluster", cim.where)
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
         self.changing = threading.Lock()
         """Held by whoever changes the machine's licence."""
@@ -53,6 +52,7 @@ class Machines:
         self._new_pipe = new_pipe
         self._lock = threading.Lock()
         self._machines: dict[Connection, Machine] = {}
+        self._to_be_licensed: set[str] = set()
 
     def get(self, connection: Connection) -> Machine:
         """Return the machine of that connection."""
@@ -60,6 +60,14 @@ class Machines:
             if connection not in self._machines:
                 self._machines[connection] = Machine(connection, self._limit, self._new_pipe)
             return self._machines[connection]
+
+    def expect_license(self, machine: Machine) -> None:
+        """Note that the run will license the machine, as its preview has found."""
+        self._to_be_licensed.add(machine.cim.connection.endpoint)
+
+    def expects_license(self, machine: Machine) -> bool:
+        """Say whether the run will license the machine, under whatever name."""
+        return machine.cim.connection.endpoint in self._to_be_licensed
 
     def close(self) -> None:
         """End all idle connections."""

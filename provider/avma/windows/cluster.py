@@ -1,0 +1,76 @@
+"""The nodes of a failover cluster, as the cluster tells them: WMI namespace root\\mscluster.
+
+Classes `MSCluster_Cluster`, `MSCluster_Node`, `MSCluster_Network` and `MSCluster_NetworkInterface`
+(learn.microsoft.com, Failover Cluster WMI provider). Any node, or the cluster's own name, can be asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avma import errors
+from avma.deadline import Deadline
+from avma.wsman.cim import Cim
+
+NAMESPACE = "root/mscluster"
+
+_STATES = {0: "Up", 1: "Down", 2: "Paused", 3: "Joining"}
+_REACHABLE = ("Up", "Paused")
+_FOR_CLIENTS = (2, 3)
+"""`MSCluster_Network.Role`: the networks over which clients reach the nodes."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node: its name in lower case, its state in WMI's words, and its address in a network that clients reach."""
+
+    name: str
+    state: str
+    address: str
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the cluster says that the node runs."""
+        return self.state in _REACHABLE
+
+
+@dataclass(frozen=True)
+class FailoverCluster:
+    """A cluster's name and its nodes, by name."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+
+def read(cim: Cim, deadline: Deadline) -> FailoverCluster:
+    """Ask a node for its cluster.
+
+    Raises:
+        Refused: the machine is no node of a cluster.
+        AvmaError: the machine could not be asked.
+    """
+    tried = "read the nodes of the cluster"
+    names = cim.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
+    if not names:
+        raise errors.Refused(tried, cim.where, "it is no node of a failover cluster", "name a node, or list `nodes`")
+    addresses = _addresses(cim, deadline, tried)
+    rows = cim.query(NAMESPACE, "SELECT Name,State FROM MSCluster_Node", deadline, tried)
+    nodes = [_node((row.text("Name") or "").lower(), row.integer("State"), addresses) for row in rows]
+    return FailoverCluster(names[0].text("Name") or "", tuple(sorted(nodes, key=lambda node: node.name)))
+
+
+def _node(name: str, state: int | None, addresses: dict[str, str]) -> Node:
+    return Node(name, _STATES.get(-1 if state is None else state, "Unknown"), addresses.get(name, ""))
+
+
+def _addresses(cim: Cim, deadline: Deadline, tried: str) -> dict[str, str]:
+    """Return each node's address, by name, in the first network for clients that it is in."""
+    networks = cim.query(NAMESPACE, "SELECT Name,Role FROM MSCluster_Network", deadline, tried)
+    for_clients = {row.text("Name") for row in networks if row.integer("Role") in _FOR_CLIENTS}
+    interfaces = cim.query(NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface", deadline, tried)
+    usable = sorted(
+        ((row.text("Node") or "").lower(), row.text("Network") or "", row.text("Address") or "")
+        for row in interfaces
+        if row.text("Network") in for_clients
+    )
+    return {node: address for node, _, address in reversed(usable)}

@@ -1,0 +1,172 @@
+"""ClusterLicense against a simulated failover cluster."""
+
+import pytest
+
+from avma import errors, keys
+from avma.resources.cluster_license import ClusterLicense
+from avma_simulator import load_estate, running
+from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
+
+CLUSTER = "127.43.2.100"
+ACCOUNT = f"http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
+ESTATE = f"""
+keys:
+  - {{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 4}}
+  - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter, activations: 4}}
+hosts:
+  - {{name: n1, version: "2022", edition: Datacenter, address: 127.43.2.1, {ACCOUNT}}}
+  - {{name: n2, version: "2022", edition: Datacenter, address: 127.43.2.2, {ACCOUNT}}}
+  - {{name: n3, version: "2022", edition: Datacenter, address: 127.43.2.3, {ACCOUNT}}}
+  - {{name: late, version: "2022", edition: Datacenter, address: 127.43.2.4, {ACCOUNT}}}
+  - {{name: newer, version: "2025", edition: Datacenter, address: 127.43.2.5, {ACCOUNT}}}
+  - {{name: standard, version: "2022", edition: Standard, address: 127.43.2.6, {ACCOUNT}}}
+clusters:
+  - {{name: cl01, nodes: [n1, n2, n3], address: {CLUSTER}, http: {{port: 5985}}}}
+"""
+RESOURCE = ClusterLicense()
+WANTED = {"cluster": CLUSTER, "productKey": HOST_KEY}
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    file = tmp_path / "cluster.yaml"
+    file.write_text(ESTATE)
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def create(run, **inputs):
+    wanted = {**WANTED, **inputs}
+    assert RESOURCE.check(wanted) == []
+    return RESOURCE.create(wanted, run.operation())
+
+
+def left(cluster) -> int:
+    return cluster.keys()[keys.partial(HOST_KEY)]
+
+
+def test_every_node_is_licensed(cluster, run):
+    result = create(run)
+    assert result.identifier == CLUSTER
+    assert [(n.node, n.license_status.value) for n in result.outputs.node_licenses] == [
+        ("n1", "Licensed"),
+        ("n2", "Licensed"),
+        ("n3", "Licensed"),
+    ]
+    assert result.outputs.licensed_nodes == 3
+    assert left(cluster) == 1
+    assert RESOURCE.diff(stored(result), WANTED) == []
+
+
+def test_a_second_time_changes_nothing(cluster, run):
+    first = create(run)
+    cluster.reset_counts()
+    assert create(run).outputs == first.outputs
+    assert not [op for c in cluster.counts().values() for op in c["operations"] if op.startswith("Invoke")]
+
+
+def test_keys_of_single_nodes(cluster, run):
+    result = create(run, productKeys={"N2": OTHER_KEY})
+    assert {n.node: n.partial_product_key for n in result.outputs.node_licenses} == {
+        "n1": keys.partial(HOST_KEY),
+        "n2": keys.partial(OTHER_KEY),
+        "n3": keys.partial(HOST_KEY),
+    }
+
+
+def test_nodes_without_asking_the_cluster(cluster, run):
+    wanted = {"nodes": ["127.43.2.1", "127.43.2.2"], "productKey": HOST_KEY}
+    result = RESOURCE.create(wanted, run.operation())
+    assert result.identifier == "127.43.2.1,127.43.2.2"
+    assert result.outputs.licensed_nodes == 2
+
+
+def test_a_node_that_is_down_fails_alone_and_the_next_run_finishes(cluster, run):
+    cluster.power("n2", "off")
+    with pytest.raises(errors.PartlyDone, match=r"the cluster says that the node is Down; bring the node up") as caught:
+        create(run)
+    reached = caught.value.state
+    assert reached.outputs.licensed_nodes == 2
+    assert left(cluster) == 2
+    assert [change.path for change in RESOURCE.diff(stored(reached), WANTED)] == ["nodeLicenses"]
+    cluster.power("n2", "running")
+    finished = RESOURCE.update(reached.identifier, stored(reached), WANTED, run.operation())
+    assert finished.outputs.licensed_nodes == 3
+    assert left(cluster) == 1
+
+
+def test_a_node_that_joins_is_drift_and_is_licensed(cluster, run):
+    first = create(run)
+    cluster.change_nodes("cl01", "add", "late")
+    now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    assert [change.path for change in RESOURCE.diff(stored(now), WANTED)] == ["nodeLicenses"]
+    assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
+
+
+def test_a_node_that_is_down_is_shown_with_its_error(cluster, run):
+    first = create(run)
+    cluster.power("n3", "off")
+    now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    down = now.outputs.node_licenses[2]
+    assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster says that the node is Down")
+
+
+@pytest.mark.parametrize(
+    ("joins", "text"),
+    [
+        ("newer", "they run different releases: n1 2022, n2 2022, n3 2022, newer 2025"),
+        ("standard", "only Datacenter hosts activate their guests"),
+    ],
+)
+def test_what_no_cluster_may_be_is_refused_before_the_first_change(cluster, run, joins, text):
+    cluster.change_nodes("cl01", "add", joins)
+    with pytest.raises(errors.Refused, match=text):
+        create(run)
+    assert left(cluster) == 4
+
+
+def test_without_a_key_the_nodes_have_to_be_licensed(cluster, run):
+    with pytest.raises(errors.NodesFailed, match="3 nodes failed: n1: no productKey is declared"):
+        RESOURCE.create({"cluster": CLUSTER}, run.operation())
+    create(run)
+    assert RESOURCE.create({"cluster": CLUSTER}, run.operation()).outputs.licensed_nodes == 3
+
+
+def test_a_key_for_no_node_is_named(cluster, run):
+    with pytest.raises(errors.InvalidInput, match="`productKeys` names n9, and the nodes are n1, n2, n3"):
+        create(run, productKeys={"n9": OTHER_KEY})
+
+
+def test_what_is_no_cluster_is_named(cluster, run):
+    with pytest.raises(errors.WsmanFault, match="could not read the nodes of the cluster"):
+        create(run, cluster="127.43.2.4")
+
+
+def test_import_by_the_cluster(cluster, run):
+    created = create(run)
+    result = RESOURCE.read(CLUSTER, None, run.operation())
+    assert (result.identifier, result.inputs, result.outputs) == (CLUSTER, {"cluster": CLUSTER}, created.outputs)
+    assert RESOURCE.diff(stored(result), result.inputs) == []
+
+
+def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
+    cluster.power("n2", "off")
+    RESOURCE.probe(WANTED, run.operation())
+    assert any(text.startswith("n2: could not license the nodes") for text in run.told)
+    assert left(cluster) == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "complaints"),
+    [
+        ({"cluster": "cl01"}, []),
+        ({}, ["cluster: is required, or `nodes`"]),
+        ({"cluster": "cl01", "nodes": ["n1"]}, ["nodes: stands beside `cluster`"]),
+        ({"cluster": "cl01", "productKeys": {"n1": "x"}}, ['productKeys["n1"]: is not five groups']),
+        ({"cluster": "cl01", "productKeys": HOST_KEY}, ["productKeys: must be a map, not text"]),
+    ],
+)
+def test_check(values, complaints):
+    found = [f"{failure.path}: {failure.reason}" for failure in RESOURCE.check(values)]
+    assert len(found) == len(complaints)
+    assert all(text.startswith(start) for text, start in zip(found, complaints, strict=True))
