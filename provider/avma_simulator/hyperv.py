@@ -56,7 +56,7 @@ def kvp_components(guests: list[Guest]) -> list[Instance]:
 def kvp_settings(guests: list[Guest]) -> list[Instance]:
     """Return the Data Exchange switch of each VM, and the definition that new VMs get."""
     definition = _kvp_setting(rf"Microsoft:Definition\{_KVP}\Default", _ENABLED)
-    return [definition, *(_kvp_setting(_setting_id(guest), _switch(guest)) for guest in guests)]
+    return [definition, *(_kvp_setting(setting_id(guest), _switch(guest)) for guest in guests)]
 
 
 def _virtual_machine(guest: Guest) -> Instance:
@@ -85,7 +85,7 @@ def _kvp_component(guest: Guest) -> Instance:
     values: dict[str, Value] = {
         "Caption": "Key-Value Pair Exchange",
         "CreationClassName": KVP_COMPONENT.name,
-        "DeviceID": _setting_id(guest),
+        "DeviceID": setting_id(guest),
         "ElementName": "Key-Value Pair Exchange",
         "EnabledState": _switch(guest),
         "GuestIntrinsicExchangeItems": _items(guest) if speaks else None,
@@ -106,7 +106,8 @@ def _kvp_setting(instance_id: str, state: int) -> Instance:
     return Instance(KVP_SETTING, values)
 
 
-def _setting_id(guest: Guest) -> str:
+def setting_id(guest: Guest) -> str:
+    """Return the InstanceID of a VM's Data Exchange switch."""
     return rf"Microsoft:{guest.identifier}\{_KVP}"
 
 
