@@ -12,7 +12,7 @@ from collections.abc import Callable
 import defusedxml
 from defusedxml.ElementTree import fromstring
 
-from avma_simulator import hyperv
+from avma_simulator import hyperv, language
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.machine import Guest, Machine
 from avma_simulator.methods import Arguments, Method
@@ -34,10 +34,11 @@ class _Unusable(Exception):
 
 def services(host: Machine) -> list[Instance]:
     """Return the service of the host."""
+    name = language.said("Hyper-V Virtual System Management Service", host.spec.language)
     values: dict[str, Value] = {
-        "Caption": "Hyper-V Virtual System Management Service",
+        "Caption": name,
         "CreationClassName": SERVICE.name,
-        "ElementName": "Hyper-V Virtual System Management Service",
+        "ElementName": name,
         "Name": "vmms",
         "SystemCreationClassName": hyperv.COMPUTER_SYSTEM.name,
         "SystemName": host.computer_name,

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator import wql
+from avma_simulator import language, wql
 from avma_simulator.cim import Instance, Value
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
@@ -37,12 +37,12 @@ class CimFailed(Exception):
     cmdlet: str
     text: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the error as a script reports it; PowerShell shows an HRESULT as a signed number."""
+    def as_json(self, spoken: str) -> dict[str, Any]:
+        """Return the error as a script reports it in a language; PowerShell shows an HRESULT as a signed number."""
         signed = self.number - (1 << 32) if self.number >= 1 << 31 else self.number
         error_id = f"HRESULT 0x{self.number:08x},{_CMDLETS}.{self.cmdlet}"
         text = self.text or hresult.lookup(self.number).meaning
-        return {"hresult": signed, "errorId": error_id, "message": text}
+        return {"hresult": signed, "errorId": error_id, "message": language.said(text, spoken)}
 
 
 class SessionLost(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avma_simulator import hyperv, hyperv_management, mscluster, operating_system, software_licensing
+from avma_simulator import events, hyperv, hyperv_management, mscluster, operating_system, software_licensing
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.cluster import Cluster
 from avma_simulator.machine import Guest, Machine
@@ -35,6 +35,7 @@ class Repository:
             operating_system.OPERATING_SYSTEM: lambda: [operating_system.operating_system(machine)],
             operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
             software_licensing.service_class(machine): lambda: [software_licensing.service(machine)],
+            events.EVENT: lambda: events.rows(machine.log, machine.computer_name, machine.spec.language),
             software_licensing.PRODUCT: lambda: software_licensing.products(machine),
         }
         self._methods = dict(software_licensing.METHODS)
@@ -43,7 +44,7 @@ class Repository:
             self._sources |= {
                 hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),
                 hyperv.KVP_COMPONENT: lambda: hyperv.kvp_components(self._guests()),
-                hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
+                hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(machine, self._guests()),
                 hyperv_management.SERVICE: lambda: hyperv_management.services(machine),
                 mscluster.CLUSTER: lambda: mscluster.clusters(self._cluster()),
                 mscluster.NODE: lambda: mscluster.nodes(self._cluster()),

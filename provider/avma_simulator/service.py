@@ -188,7 +188,7 @@ class Service:
             self._machine.counts.operations[_operation_name(request)] += 1
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
-        body = [fault.element(self._machine.computer_name)]
+        body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
         return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
 
 
