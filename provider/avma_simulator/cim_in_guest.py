@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from avma_simulator import language
 from avma_simulator.accounts import is_account
 from avma_simulator.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.machine import Guest, Machine
@@ -31,8 +32,12 @@ class _NotReached(Exception):
     """A guest was not reached: the error of the session."""
 
     def __init__(self, error_id: str, text: str) -> None:
-        self.error = {"hresult": None, "errorId": error_id, "message": text}
+        self._error_id = error_id
         super().__init__(text)
+
+    def in_language(self, spoken: str) -> dict[str, Any]:
+        """Return the error as the script reports it."""
+        return {"hresult": None, "errorId": self._error_id, "message": language.said(str(self), spoken)}
 
 
 async def run(world: World, host: Machine, document: Mapping[str, Any], console: Console) -> None:
@@ -55,21 +60,21 @@ async def _in_vm(world: World, host: Machine, vm: Mapping[str, Any]) -> dict[str
         guest = _guest(world, host, str(vm["id"]))
         await asyncio.sleep(guest.spec.delays.powershell)
         _enter(guest, vm)
-        return {"results": await _operations(LocalCim(world, guest), vm["operations"])}
+        return {"results": await _operations(LocalCim(world, guest), vm["operations"], guest.spec.language)}
     except _NotReached as error:
-        return {"error": error.error}
+        return {"error": error.in_language(host.spec.language)}
     except SessionLost:
-        return {"error": _NotReached(_BROKEN, _ENDED).error}
+        return {"error": _NotReached(_BROKEN, _ENDED).in_language(host.spec.language)}
 
 
-async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], spoken: str) -> list[dict[str, Any]]:
     """Run the operations until one fails."""
     results: list[dict[str, Any]] = []
     for operation in operations:
         try:
             results.append(await _operation(cim, operation))
         except CimFailed as error:
-            return [*results, {"error": error.as_json()}]
+            return [*results, {"error": error.as_json(spoken)}]
     return results
 
 

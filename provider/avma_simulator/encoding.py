@@ -75,10 +75,10 @@ def reference(row: Instance) -> ET.Element:
     )
 
 
-def output(cim_class: CimClass, method: str) -> ET.Element:
-    """Return the answer of a method that succeeded."""
-    returned = element("p:ReturnValue", "0")
-    return element(f"p:{method}_OUTPUT", returned, xmlns__p=class_uri(cim_class))
+def output(cim_class: CimClass, method: str, returned: int) -> ET.Element:
+    """Return the answer of a method that ended with that ReturnValue."""
+    value = element("p:ReturnValue", str(returned))
+    return element(f"p:{method}_OUTPUT", value, xmlns__p=class_uri(cim_class))
 
 
 def _property(tag: str, value: Value, kind: type) -> list[ET.Element]:

@@ -220,6 +220,7 @@ class Machine(Listening):
     rights: Literal["administrator", "wmi", "none"] = "administrator"
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
+    language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from avma_simulator import language
 from avma_simulator.xmltree import element
 
 _WSMAN_FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
@@ -56,16 +57,17 @@ class Fault(Exception):
     cim_status: int | None = None
     misunderstood: str = ""
 
-    def element(self, machine: str) -> ET.Element:
-        """Return the `s:Fault` as the machine of that name writes it."""
+    def element(self, machine: str, spoken: str) -> ET.Element:
+        """Return the `s:Fault` as the machine of that name writes it, in the language that it speaks."""
+        text = language.said(self.reason, spoken)
         code = element("s:Code", element("s:Value", self.code))
         if self.subcode:
             code.append(element("s:Subcode", element("s:Value", self.subcode)))
-        reason = element("s:Reason", element("s:Text", self.reason, xml__lang="en-US"))
+        reason = element("s:Reason", element("s:Text", text, xml__lang=spoken))
         detail = element("s:Detail")
         if self.fault_detail:
             detail.append(element("w:FaultDetail", f"{_DETAIL}/{self.fault_detail}"))
-        detail.append(self._wsman_fault(machine) if self.cim_status is None else self._wmi_error())
+        detail.append(self._wsman_fault(machine, text) if self.cim_status is None else self._wmi_error(text))
         return element("s:Fault", code, reason, detail)
 
     def headers(self) -> list[ET.Element]:
@@ -77,18 +79,18 @@ class Fault(Exception):
             return [element("s:NotUnderstood", qname=name)]
         return [element("s:NotUnderstood", qname=f"q:{name}", xmlns__q=namespace.removeprefix("{"))]
 
-    def _wsman_fault(self, machine: str) -> ET.Element:
-        message = element("f:Message", self.reason)
+    def _wsman_fault(self, machine: str, text: str) -> ET.Element:
+        message = element("f:Message", text)
         return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=str(self.number), Machine=machine)
 
-    def _wmi_error(self) -> ET.Element:
+    def _wmi_error(self, text: str) -> ET.Element:
         values = {
             "CIMStatusCode": self.cim_status,
             "CIMStatusCodeDescription": None,
             "ErrorSource": None,
             "ErrorSourceFormat": 0,
             "ErrorType": 0,
-            "Message": self.reason,
+            "Message": text,
             "MessageID": f"HRESULT 0x{self.number:08x}",
             "OtherErrorSourceFormat": None,
             "OtherErrorType": None,
@@ -99,7 +101,7 @@ class Fault(Exception):
             "error_Category": 0,
             "error_Code": self.number,
             "error_Type": "HRESULT",
-            "error_WindowsErrorMessage": self.reason,
+            "error_WindowsErrorMessage": text,
         }
         return element(
             "p:MSFT_WmiError",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+from avma_simulator import language
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.machine import Guest, Machine
 
@@ -44,7 +45,8 @@ KVP_SETTING = declare(
 
 def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
     """Return the host's own row, whose Name is no GUID, and one for each VM."""
-    own = _computer_system(host.computer_name, host.computer_name, "Hosting Computer System", _ENABLED)
+    caption = language.said("Hosting Computer System", host.spec.language)
+    own = _computer_system(host.computer_name, host.computer_name, caption, _ENABLED)
     return [own, *(_virtual_machine(guest) for guest in guests)]
 
 
@@ -53,15 +55,22 @@ def kvp_components(guests: list[Guest]) -> list[Instance]:
     return [_kvp_component(guest) for guest in guests]
 
 
-def kvp_settings(guests: list[Guest]) -> list[Instance]:
+def kvp_settings(host: Machine, guests: list[Guest]) -> list[Instance]:
     """Return the Data Exchange switch of each VM, and the definition that new VMs get."""
-    definition = _kvp_setting(rf"Microsoft:Definition\{_KVP}\Default", _ENABLED)
-    return [definition, *(_kvp_setting(_setting_id(guest), _switch(guest)) for guest in guests)]
+    name = _service_name(host)
+    definition = _kvp_setting(name, rf"Microsoft:Definition\{_KVP}\Default", _ENABLED)
+    return [definition, *(_kvp_setting(name, setting_id(guest), _switch(guest)) for guest in guests)]
+
+
+def _service_name(host: Machine) -> str:
+    """Return what the host calls Data Exchange, in its own language."""
+    return language.said("Key-Value Pair Exchange", host.spec.language)
 
 
 def _virtual_machine(guest: Guest) -> Instance:
     state = _ENABLED if guest.running else _DISABLED
-    return _computer_system(guest.identifier, guest.name, "Virtual Machine", state)
+    caption = language.said("Virtual Machine", guest.host.spec.language)
+    return _computer_system(guest.identifier, guest.name, caption, state)
 
 
 def _computer_system(name: str, element_name: str, caption: str, state: int) -> Instance:
@@ -83,10 +92,10 @@ def _computer_system(name: str, element_name: str, caption: str, state: int) -> 
 def _kvp_component(guest: Guest) -> Instance:
     speaks = guest.ready and guest.data_exchange
     values: dict[str, Value] = {
-        "Caption": "Key-Value Pair Exchange",
+        "Caption": _service_name(guest.host),
         "CreationClassName": KVP_COMPONENT.name,
-        "DeviceID": _setting_id(guest),
-        "ElementName": "Key-Value Pair Exchange",
+        "DeviceID": setting_id(guest),
+        "ElementName": _service_name(guest.host),
         "EnabledState": _switch(guest),
         "GuestIntrinsicExchangeItems": _items(guest) if speaks else None,
         "SystemCreationClassName": COMPUTER_SYSTEM.name,
@@ -95,8 +104,7 @@ def _kvp_component(guest: Guest) -> Instance:
     return Instance(KVP_COMPONENT, values)
 
 
-def _kvp_setting(instance_id: str, state: int) -> Instance:
-    name = "Key-Value Pair Exchange"
+def _kvp_setting(name: str, instance_id: str, state: int) -> Instance:
     values: dict[str, Value] = {
         "Caption": name,
         "ElementName": name,
@@ -106,7 +114,8 @@ def _kvp_setting(instance_id: str, state: int) -> Instance:
     return Instance(KVP_SETTING, values)
 
 
-def _setting_id(guest: Guest) -> str:
+def setting_id(guest: Guest) -> str:
+    """Return the InstanceID of a VM's Data Exchange switch."""
     return rf"Microsoft:{guest.identifier}\{_KVP}"
 
 

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator import wql
+from avma_simulator import language, wql
 from avma_simulator.cim import Instance, Value
 from avma_simulator.machine import Machine
+from avma_simulator.methods import Arguments, Method
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
 from avma_simulator.world import World
@@ -36,12 +37,12 @@ class CimFailed(Exception):
     cmdlet: str
     text: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the error as a script reports it; PowerShell shows an HRESULT as a signed number."""
+    def as_json(self, spoken: str) -> dict[str, Any]:
+        """Return the error as a script reports it in a language; PowerShell shows an HRESULT as a signed number."""
         signed = self.number - (1 << 32) if self.number >= 1 << 31 else self.number
         error_id = f"HRESULT 0x{self.number:08x},{_CMDLETS}.{self.cmdlet}"
         text = self.text or hresult.lookup(self.number).meaning
-        return {"hresult": signed, "errorId": error_id, "message": text}
+        return {"hresult": signed, "errorId": error_id, "message": language.said(text, spoken)}
 
 
 class SessionLost(Exception):
@@ -78,7 +79,7 @@ class LocalCim:
         return [{column: _json(row.get(column)) for column in columns} for row in rows]
 
     async def invoke(
-        self, namespace: str, class_name: str, name: str, keys: Mapping[str, str], arguments: Mapping[str, str]
+        self, namespace: str, class_name: str, name: str, keys: Mapping[str, str], arguments: Mapping[str, Any]
     ) -> int:
         """Call a method, and return what it returns.
 
@@ -95,14 +96,14 @@ class LocalCim:
             raise CimFailed(WBEM_E_INVALID_CLASS, _INVOKE, "Invalid class") from None
         except MethodNotFound:
             raise CimFailed(WBEM_E_INVALID_METHOD, _INVOKE, "Invalid method") from None
-        await self._call(method, _one(self._repository.instances(cim_class), keys), arguments)
+        returned = await self._call(method, _one(self._repository.instances(cim_class), keys), _given(arguments))
         if lost:
             raise SessionLost
-        return 0
+        return returned
 
-    async def _call(self, method: Any, instance: Instance, arguments: Mapping[str, str]) -> None:
+    async def _call(self, method: Method, instance: Instance, arguments: Arguments) -> int:
         try:
-            await method(self._machine, instance, arguments)
+            return await method(self._machine, instance, arguments) or 0
         except Refusal as refusal:
             raise CimFailed(refusal.hresult.value, _INVOKE) from None
 
@@ -127,6 +128,11 @@ def _one(instances: list[Instance], keys: Mapping[str, str]) -> Instance:
     if not found:
         raise CimFailed(WBEM_E_NOT_FOUND, _INVOKE, "Not found")
     return found[0]
+
+
+def _given(arguments: Mapping[str, Any]) -> Arguments:
+    listed = {name: value if isinstance(value, list) else [value] for name, value in arguments.items()}
+    return Arguments({name: [str(item) for item in items] for name, items in listed.items()})
 
 
 def _slashes(namespace: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from avma_simulator import estate, hosting
+from avma_simulator import estate, events, hosting
 from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
@@ -58,6 +58,7 @@ class Machine:
         self.counts = Counts()
         self._on = True
         self.trouble = Trouble(spec.faults)
+        self.log = events.EventLog()
 
     @property
     def computer_name(self) -> str:
@@ -94,7 +95,9 @@ class Machine:
         Raises:
             Refusal: always, as a physical machine has none.
         """
-        raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+        refusal = Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+        self.log.write(events.GUEST, refusal.hresult.value)
+        raise refusal
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state as the control endpoint shows it: no full key."""
@@ -157,11 +160,24 @@ class Guest(Machine):
             self.licensing.bind_again()
 
     def activating_host(self) -> str:
-        """Return the name of the host, if it activates this guest.
+        """Return the name of the host, if it activates this guest; both write down what came of it.
 
         Raises:
             Refusal: the host does not.
         """
+        number = 0
+        try:
+            self._ask()
+        except Refusal as refusal:
+            number = refusal.hresult.value
+            raise
+        finally:
+            self.log.write(events.GUEST, number, self.host.computer_name)
+            if self.data_exchange:
+                self.host.log.write(events.HOST, number, self.name, self.identifier)
+        return self.host.computer_name
+
+    def _ask(self) -> None:
         # Inferred: without Data Exchange the guest finds no host that could answer.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
@@ -169,7 +185,6 @@ class Guest(Machine):
             self.host.automatic_activation.require(self.windows)
         else:
             hosting.require(self.host.licensing, self.windows)
-        return self.host.computer_name
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state, and where the VM is."""

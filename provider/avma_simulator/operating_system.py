@@ -5,6 +5,7 @@ The module knows the machine and CIM; it knows nothing of licensing.
 
 from __future__ import annotations
 
+from avma_simulator import language
 from avma_simulator.cim import Instance, declare
 from avma_simulator.machine import Guest, Machine
 
@@ -26,7 +27,7 @@ COMPUTER_SYSTEM = declare(
     uint16="DomainRole",
     boolean="HypervisorPresent PartOfDomain",
 )
-_SERVER, _STANDALONE_SERVER, _ENGLISH = 3, 2, 1033
+_SERVER, _STANDALONE_SERVER = 3, 2
 
 
 def operating_system(machine: Machine) -> Instance:
@@ -44,7 +45,7 @@ def operating_system(machine: Machine) -> Instance:
             "Version": windows.release,
             "WindowsDirectory": r"C:\Windows",
             "OperatingSystemSKU": windows.sku,
-            "OSLanguage": _ENGLISH,
+            "OSLanguage": language.LOCALES[machine.spec.language],
             "ProductType": _SERVER,
             "ServicePackMajorVersion": 0,
             "ServicePackMinorVersion": 0,

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avma_simulator import hyperv, identity, mscluster, operating_system, software_licensing
+from avma_simulator import (
+    events,
+    hyperv,
+    hyperv_management,
+    identity,
+    mscluster,
+    operating_system,
+    software_licensing,
+)
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.cluster import Cluster
 from avma_simulator.machine import Guest, Machine
+from avma_simulator.methods import Method
 from avma_simulator.world import World
 
 
@@ -35,14 +44,18 @@ class Repository:
             operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
             identity.PRODUCT: lambda: [identity.product(machine)],
             software_licensing.service_class(machine): lambda: [software_licensing.service(machine)],
+            events.EVENT: lambda: events.rows(machine.log, machine.computer_name, machine.spec.language),
             software_licensing.PRODUCT: lambda: software_licensing.products(machine),
         }
+        self._methods = dict(software_licensing.METHODS)
         if not isinstance(machine, Guest):
+            self._methods[hyperv_management.SERVICE.name] = hyperv_management.methods(self._guests)
             self._sources |= {
                 hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),
                 identity.SETTING: lambda: identity.settings(self._guests()),
                 hyperv.KVP_COMPONENT: lambda: hyperv.kvp_components(self._guests()),
-                hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(self._guests()),
+                hyperv.KVP_SETTING: lambda: hyperv.kvp_settings(machine, self._guests()),
+                hyperv_management.SERVICE: lambda: hyperv_management.services(machine),
                 mscluster.CLUSTER: lambda: mscluster.clusters(self._cluster()),
                 mscluster.NODE: lambda: mscluster.nodes(self._cluster()),
                 mscluster.NETWORK: lambda: mscluster.networks(self._cluster()),
@@ -65,13 +78,13 @@ class Repository:
         """Return the instances of a class as they are now."""
         return self._sources[cim_class]()
 
-    def method(self, cim_class: CimClass, name: str) -> tuple[str, software_licensing.Method]:
+    def method(self, cim_class: CimClass, name: str) -> tuple[str, Method]:
         """Return a method with its declared name; names ignore case.
 
         Raises:
             MethodNotFound: the class has no such method.
         """
-        for declared, method in software_licensing.METHODS.get(cim_class.name, {}).items():
+        for declared, method in self._methods.get(cim_class.name, {}).items():
             if declared.lower() == name.lower():
                 return declared, method
         raise MethodNotFound(name)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from avma_simulator import estate
+from avma_simulator import estate, language
 from avma_simulator.machine import Machine
 from avma_simulator.powershell import ScriptFailed
 from avma_simulator.process import Console
@@ -34,20 +34,26 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
     if activation is None or not isinstance(spec, estate.Host) or spec.module == "none":
         what = "the name of a cmdlet, function, script file, or operable program"
         text = f"The term '{cmdlet}' is not recognized as {what}."
-        return {"error": {"hresult": None, "errorId": "CommandNotFoundException", "message": text}}
+        return {
+            "error": {
+                "hresult": None,
+                "errorId": "CommandNotFoundException",
+                "message": language.said(text, spec.language),
+            }
+        }
     if key is not None:
         await asyncio.sleep(spec.delays.activation)
         try:
             activation.set_key(key)
         except Refusal as refusal:
-            return {"error": _error(refusal, cmdlet)}
+            return {"error": _error(refusal, cmdlet, spec.language)}
     return {"result": activation.as_json(), "moduleVersion": spec.module}
 
 
-def _error(refusal: Refusal, cmdlet: str) -> dict[str, Any]:
+def _error(refusal: Refusal, cmdlet: str, spoken: str) -> dict[str, Any]:
     number = refusal.hresult.value
     return {
         "hresult": number - (1 << 32) if number >= 1 << 31 else number,
         "errorId": f"HRESULT 0x{number:08x},{cmdlet}",
-        "message": refusal.hresult.meaning,
+        "message": language.said(refusal.hresult.meaning, spoken),
     }

@@ -17,10 +17,10 @@ from avma_simulator import encoding, estate, faults, powershell, soap, winrs
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
+from avma_simulator.methods import Arguments, Method
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
 from avma_simulator.scripts import SCRIPTS
-from avma_simulator.software_licensing import Method
 from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
@@ -57,7 +57,7 @@ class Service:
         self._repository = Repository(machine, world)
         self._enumerations = Enumerations(self._repository)
         self.shells = winrs.Shells(machine, lambda line: powershell.program(world, machine, SCRIPTS, line))
-        self._methods: set[asyncio.Task[None]] = set()
+        self._methods: set[asyncio.Task[int | None]] = set()
 
     async def reply(self, message: bytes) -> Reply:
         """Answer one message, with a fault where Windows would.
@@ -142,10 +142,10 @@ class Service:
         except MethodNotFound:
             raise faults.action_not_supported() from None
         instance = self._instance(cim_class, request)
-        await self._run(method, instance, _arguments(request, declared), request.timeout)
-        return f"{request.action}Response", [encoding.output(cim_class, declared)]
+        returned = await self._run(method, instance, _arguments(request, declared), request.timeout)
+        return f"{request.action}Response", [encoding.output(cim_class, declared, returned)]
 
-    async def _run(self, method: Method, instance: Instance, arguments: dict[str, str], timeout_seconds: float) -> None:
+    async def _run(self, method: Method, instance: Instance, arguments: Arguments, timeout_seconds: float) -> int:
         """Run a method; one that outlasts the operation timeout goes on after the fault, as in Windows."""
         task = asyncio.ensure_future(_coroutine(method, self._machine, instance, arguments))
         self._methods.add(task)
@@ -155,7 +155,7 @@ class Service:
             task.add_done_callback(_forget)
             raise faults.timed_out()
         try:
-            task.result()
+            return task.result() or 0
         except Refusal as refusal:
             raise faults.provider_failed(refusal.hresult.value, refusal.hresult.meaning) from None
 
@@ -188,7 +188,7 @@ class Service:
             self._machine.counts.operations[_operation_name(request)] += 1
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
-        body = [fault.element(self._machine.computer_name)]
+        body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
         return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
 
 
@@ -217,18 +217,21 @@ def _operation_name(request: soap.Request) -> str:
     return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])
 
 
-def _arguments(request: soap.Request, method: str) -> dict[str, str]:
+def _arguments(request: soap.Request, method: str) -> Arguments:
     body = request.body
     if body is None or body.tag.rpartition("}")[2].lower() != f"{method}_input".lower():
         raise faults.schema_validation()
-    return {child.tag.rpartition("}")[2]: child.text or "" for child in body}
+    values: dict[str, list[str]] = {}
+    for child in body:
+        values.setdefault(child.tag.rpartition("}")[2], []).append(child.text or "")
+    return Arguments(values)
 
 
-async def _coroutine(method: Method, machine: Machine, instance: Instance, arguments: dict[str, str]) -> None:
-    await method(machine, instance, arguments)
+async def _coroutine(method: Method, machine: Machine, instance: Instance, arguments: Arguments) -> int | None:
+    return await method(machine, instance, arguments)
 
 
-def _forget(task: asyncio.Task[None]) -> None:
+def _forget(task: asyncio.Task[int | None]) -> None:
     """Take note of how a method ended that nobody waits for any more."""
     if not task.cancelled():
         task.exception()

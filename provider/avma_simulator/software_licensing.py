@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
 
 from avma_simulator.cim import CimClass, Instance, Value, declare
 from avma_simulator.keys import Channel, ProductKey
 from avma_simulator.licensing import NEVER, License, LicenseStatus
 from avma_simulator.machine import Machine
+from avma_simulator.methods import Arguments, Method
 from avma_simulator.refusal import Refusal
 from avma_simulator.windows import EDITIONS
 
@@ -195,18 +195,15 @@ def _installed(current: License) -> dict[str, Value]:
     }
 
 
-Method = Callable[[Machine, Instance, Mapping[str, str]], Awaitable[None]]
+async def _install_product_key(machine: Machine, service: Instance, arguments: Arguments) -> None:
+    machine.licensing.install_key(arguments.text("ProductKey"))
 
 
-async def _install_product_key(machine: Machine, service: Instance, arguments: Mapping[str, str]) -> None:
-    machine.licensing.install_key(arguments.get("ProductKey", ""))
-
-
-async def _nothing(machine: Machine, instance: Instance, arguments: Mapping[str, str]) -> None:
+async def _nothing(machine: Machine, instance: Instance, arguments: Arguments) -> None:
     return None
 
 
-async def _activate(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+async def _activate(machine: Machine, product: Instance, arguments: Arguments) -> None:
     if _is_leftover(machine, product):
         raise Refusal("SL_E_PRODUCT_SKU_NOT_INSTALLED")
     _require_current(product)
@@ -215,7 +212,7 @@ async def _activate(machine: Machine, product: Instance, arguments: Mapping[str,
     machine.licensing.finish_activation(begun)
 
 
-async def _uninstall_product_key(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+async def _uninstall_product_key(machine: Machine, product: Instance, arguments: Arguments) -> None:
     if _is_leftover(machine, product):
         machine.licensing.leftover = None
         return
@@ -223,10 +220,10 @@ async def _uninstall_product_key(machine: Machine, product: Instance, arguments:
     machine.licensing.uninstall_key()
 
 
-async def _deposit(machine: Machine, product: Instance, arguments: Mapping[str, str]) -> None:
+async def _deposit(machine: Machine, product: Instance, arguments: Arguments) -> None:
     if not _is_leftover(machine, product):
         _require_current(product)
-    installation, confirmation = arguments.get("InstallationId", ""), arguments.get("ConfirmationId", "")
+    installation, confirmation = arguments.text("InstallationId"), arguments.text("ConfirmationId")
     machine.licensing.deposit_confirmation_id(installation, confirmation)
 
 

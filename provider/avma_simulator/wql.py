@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from lark import Lark, Token, Transformer, v_args
@@ -17,7 +18,7 @@ from lark.exceptions import LarkError, VisitError
 
 from avma_simulator.cim import CimClass, Instance, Value
 
-Literal = str | bool | int | None
+Literal = str | bool | int | datetime | None
 Condition = Callable[[CimClass], Callable[[Instance], bool]]
 
 _GRAMMAR = r"""
@@ -52,6 +53,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
 }
+_DATETIME = re.compile(r"([0-9]{14}\.[0-9]{6})([+-][0-9]{3})")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
@@ -212,9 +214,23 @@ def _converted(literal: Literal, kind: type) -> Literal:
             return int(str(literal))
         except ValueError:
             pass
+    if kind is datetime:
+        return _moment(str(literal))
     if kind is bool and str(literal).lower() in ("true", "false", "1", "0"):
         return str(literal).lower() in ("true", "1")
     raise WqlError("a value is of another type than the property it is compared with")
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment of a WMI datetime such as `20261124235615.000000+060`, whose offset is in minutes."""
+    found = _DATETIME.fullmatch(text)
+    if found is None:
+        raise WqlError("a datetime is written as yyyymmddHHMMSS.mmmmmm+UUU")
+    try:
+        moment = datetime.strptime(found[1], "%Y%m%d%H%M%S.%f")
+    except ValueError:
+        raise WqlError("a datetime names no moment") from None
+    return moment.replace(tzinfo=timezone(timedelta(minutes=int(found[2]))))
 
 
 def _unquoted(token: Token) -> str:

@@ -1,0 +1,28 @@
+"""What a WMI method is here, and how it is given its arguments. The module knows no method."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from avma_simulator.cim import Instance
+from avma_simulator.machine import Machine
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The values of each parameter: one of a scalar, any number of an array."""
+
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return a scalar, empty when it is absent."""
+        return next(iter(self.values.get(name, ())), "")
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return an array."""
+        return self.values.get(name, ())
+
+
+# The ReturnValue of a method that ends, or None for 0.
+Method = Callable[[Machine, Instance, Arguments], Awaitable[int | None]]
