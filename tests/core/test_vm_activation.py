@@ -99,9 +99,24 @@ def test_a_key_for_another_guest_is_refused(licensed, run):
         run.activate(productKey=other.key)
 
 
-def test_without_data_exchange_the_address_is_asked_for(licensed, run):
+def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
     licensed.data_exchange("web01", False)
-    with pytest.raises(errors.Refused, match=r"tells no address .*guest\.address"):
+    result = run.activate(manageDataExchange=True, guest={"address": "127.43.0.21"})
+    assert result.outputs.license_status is LicenseStatus.LICENSED
+    assert licensed.machine("web01")["dataExchange"] is True
+    assert any("switching Data Exchange on" in text for text in run.told)
+
+
+def test_a_preview_switches_nothing_on(licensed, run):
+    licensed.data_exchange("web01", False)
+    wanted = {"host": HV01, "vmName": "web01", "manageDataExchange": True, "guest": {"address": "127.43.0.21"}}
+    run.vm.probe(wanted, run.operation())
+    assert licensed.machine("web01")["dataExchange"] is False
+
+
+def test_without_data_exchange_nothing_is_done(licensed, run):
+    licensed.data_exchange("web01", False)
+    with pytest.raises(errors.Refused, match=r"Data Exchange integration service of web01 is off.*manageDataExchange"):
         run.activate()
 
 

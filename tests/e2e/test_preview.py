@@ -10,6 +10,7 @@ WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 NEW = machine("new01", "2025", "Standard", "127.44.0.22")
 TRIAL = machine("trial01", "2022", "Datacenter", "127.44.0.23", evaluation=True)
 AZURE = machine("azure01", "2022", "Datacenter Azure Edition", "127.44.0.24")
+DEAF = machine("deaf01", "2022", "Standard", "127.44.0.28", dataExchange=False)
 OFF = machine("off01", "2022", "Standard", "127.44.0.25", state="off")
 STANDARD = machine(
     "standard", "2022", "Standard", "127.44.0.12", vms=[machine("a01", "2022", "Standard", "127.44.0.26")]
@@ -24,7 +25,7 @@ OTHER_KEY = keys.find(KeyKind.AVMA, "2019", "Standard").key
 @pytest.fixture
 def server(serve):
     return serve(
-        estate(WEB, NEW, TRIAL, AZURE, OFF, hosts=(STANDARD, EVALUATION, UNLICENSED), license={"key": HOST_KEY})
+        estate(WEB, NEW, TRIAL, AZURE, OFF, DEAF, hosts=(STANDARD, EVALUATION, UNLICENSED), license={"key": HOST_KEY})
     )
 
 
@@ -48,6 +49,7 @@ FAILURES = {
     "a guest that is newer than its host": (on(HOST, "new01"), "move the VM to a newer host"),
     "a guest that is an evaluation": (on(HOST, "trial01"), "convert it to a full edition first"),
     "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local hosts activate"),
+    "Data Exchange that is off": (on(HOST, "deaf01"), "Data Exchange integration service of deaf01 is off"),
     "a key of another version": (
         on(HOST, "web01", productKey="${key}"),
         "the declared key is for Windows Server 2019",

@@ -18,7 +18,6 @@ from avma.connection import AddressedSettings, host_name_error
 from avma.properties import Failure, Values, build, declare, validate
 from avma.resources import rules
 from avma.resources.activation import Attempt, license_outputs
-from avma.resources.host_license import product_key_error
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
@@ -45,13 +44,13 @@ class ClusterLicenseInputs:
         "The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.",
         default=None,
         secret=True,
-        check=product_key_error,
+        check=rules.host_key_error,
     )
     product_keys: dict[str, str] | None = declare(
         "The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.",
         default=None,
         secret=True,
-        check=product_key_error,
+        check=rules.host_key_error,
     )
     activate: bool = declare("Whether to activate Windows once the keys are installed.", default=True)
     connection: AddressedSettings | None = declare(

@@ -12,9 +12,12 @@ from avma import errors
 from avma.configuration import Configuration, Guest, GuestDefaults
 from avma.connection import AddressedSettings, Settings
 from avma.resources.resource import Operation
-from avma.windows import operating_system
+from avma.windows import hyperv, operating_system
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.machine import Machine
+
+_KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
+"""The id of the Data Exchange integration service, the same in every language of Windows."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,36 @@ def require_transport(vm: str, guest: Guest | None, operation: Operation) -> Non
         answer = "it is not declared how its Windows is reached"
         remedy = "set `guest.transport: winrm` in the provider's configuration or on the resource"
         raise errors.InvalidInput("reach the guest", vm, answer, remedy)
+
+
+def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
+    """Return once the VM's Data Exchange is on, on the host's side; with `manage` it is switched on, but in a preview.
+
+    Raises:
+        Refused: it is off.
+    """
+    vm, host = placement.vm, placement.host
+    setting = host.data_exchange(operation.deadline).get(vm.id)
+    if setting is None or setting.enabled:
+        return
+    if not manage:
+        answer = f"the Data Exchange integration service of {vm.name} is off, and no guest is activated without it"
+        by_hand = f"Get-VMIntegrationService {vm.name} | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService"
+        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {by_hand}"
+        raise errors.Refused("activate the guest", host.where, answer, remedy)
+    if preview:
+        operation.status(f"{vm.name}: Data Exchange will be switched on")
+        return
+    operation.status(f"{vm.name}: switching Data Exchange on")
+    hyperv.enable_data_exchange(host.cim, setting, operation.deadline)
+    _await_data_exchange(placement, operation)
+
+
+def _await_data_exchange(placement: Placement, operation: Operation) -> None:
+    """Wait until the host shows Data Exchange as on."""
+    vm, host = placement.vm, placement.host
+    while not host.data_exchange(operation.deadline)[vm.id].enabled:
+        operation.deadline.wait(1.0, "switch Data Exchange on", host.where)
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:

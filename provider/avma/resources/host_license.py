@@ -43,17 +43,6 @@ class Platform(Choice):
     WINDOWS_SERVER = "windowsServer", "Windows Server with the Hyper-V role."
 
 
-def product_key_error(key: str) -> str | None:
-    """Say why a key cannot license a host."""
-    published = keys.published(key)
-    if published is None:
-        return keys.syntax_error(key)
-    return (
-        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}, which "
-        "licenses nothing by itself; give the Datacenter key that was bought for this host"
-    )
-
-
 @dataclass(frozen=True)
 class HostLicenseInputs:
     """What a user declares of a host's licence."""
@@ -63,7 +52,7 @@ class HostLicenseInputs:
         "The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.",
         default=None,
         secret=True,
-        check=product_key_error,
+        check=rules.host_key_error,
     )
     license_source: LicenseSource | None = declare(
         "Where the licence comes from; `productKey` when a key is given, else `existing`.", default=None

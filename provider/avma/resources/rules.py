@@ -14,6 +14,28 @@ from avma.windows.machine import Machine
 from avma.windows.operating_system import System
 
 
+def host_key_error(key: str) -> str | None:
+    """Say why a key cannot license a host."""
+    published = keys.published(key)
+    if published is None:
+        return keys.syntax_error(key)
+    return (
+        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}, which "
+        "licenses nothing by itself; give the Datacenter key that was bought for this host"
+    )
+
+
+def avma_key_error(key: str) -> str | None:
+    """Say why a key cannot be an AVMA key."""
+    published = keys.published(key)
+    if published is None or published.kind is KeyKind.AVMA:
+        return keys.syntax_error(key)
+    return (
+        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}; leave "
+        "it out, and the AVMA key of the guest's version and edition is used"
+    )
+
+
 def require_datacenter(found: Licensing, where: str, tried: str) -> None:
     """Return if the machine is a Windows Server that can host automatic activation.
 

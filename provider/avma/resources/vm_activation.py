@@ -36,17 +36,6 @@ class GuestOnDelete(Choice):
     UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key; the guest is unlicensed afterwards."
 
 
-def product_key_error(key: str) -> str | None:
-    """Say why a key cannot be an AVMA key."""
-    published = keys.published(key)
-    if published is None or published.kind is KeyKind.AVMA:
-        return keys.syntax_error(key)
-    return (
-        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}; leave "
-        "it out, and the AVMA key of the guest's version and edition is used"
-    )
-
-
 def vm_name_error(text: str) -> str | None:
     """Say why a text cannot be a VM's name."""
     return None if text.strip() else "must not be empty"
@@ -85,7 +74,11 @@ class VmActivationInputs:
         "The AVMA key; the published one of the guest's own version and edition unless set.",
         default=None,
         secret=True,
-        check=product_key_error,
+        check=rules.avma_key_error,
+    )
+    manage_data_exchange: bool = declare(
+        "Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.",
+        default=False,
     )
     on_delete: GuestOnDelete = declare("What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN)
     connection: AddressedSettings | None = declare(
@@ -251,6 +244,7 @@ def _inspect(
     on_host = host.licensing(operation.deadline)
     rules.require_activating(on_host, host, preview and operation.machines.expects_license(host))
     guests.require_running(placement)
+    guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
     guest = guests.connect(placement, inputs.guest, operation)
     operation.status(f"{guest.name}: reading the licence")
     found = guest.licensing(operation.deadline)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
+from avma import errors
 from avma.deadline import Deadline
 from avma.wsman.cim import Cim
 from avma.wsman.instance import Instance
@@ -73,6 +75,56 @@ def list_guest_facts(cim: Cim, deadline: Deadline) -> Mapping[str, GuestFacts]:
     query = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
     rows = cim.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
+
+
+@dataclass(frozen=True)
+class DataExchange:
+    """The Data Exchange integration service of a VM: its setting's id, and whether it is on, on the host's side."""
+
+    instance_id: str
+    enabled: bool
+
+
+def list_data_exchange(cim: Cim, deadline: Deadline) -> Mapping[str, DataExchange]:
+    """Return the switch of each VM's Data Exchange, by VM id: `Msvm_KvpExchangeComponentSettingData`.
+
+    The VM is found by the setting's id; display names are localised.
+
+    Raises:
+        AvmaError: the host could not be asked, or has no Hyper-V.
+    """
+    query = "SELECT InstanceID,EnabledState FROM Msvm_KvpExchangeComponentSettingData"
+    rows = cim.query(NAMESPACE, query, deadline, "read the Data Exchange settings")
+    ids = [(_GUID.search(row.text("InstanceID") or ""), row) for row in rows]
+    return {
+        found.group().lower(): DataExchange(row.text("InstanceID") or "", row.integer("EnabledState") == _RUNNING)
+        for found, row in ids
+        if found is not None and (row.text("InstanceID") or "").startswith(f"Microsoft:{found.group()}")
+    }
+
+
+def enable_data_exchange(cim: Cim, setting: DataExchange, deadline: Deadline) -> None:
+    """Switch a VM's Data Exchange on: `Msvm_VirtualSystemManagementService.ModifyGuestServiceSettings`.
+
+    Raises:
+        WsmanFault: Hyper-V refused.
+        AnswerLost: no answer came; it may be on.
+    """
+    tried = "switch Data Exchange on"
+    service = "Msvm_VirtualSystemManagementService"
+    keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
+    rows = cim.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {service}", deadline, tried)
+    if not rows:
+        remedy = "check that the Hyper-V Virtual Machine Management service (vmms) runs there"
+        raise errors.UnexpectedAnswer(tried, cim.where, "WMI shows no Hyper-V management service", remedy)
+    selectors = {name: rows[0].text(name) or "" for name in keys}
+    instance = (
+        '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'
+        f'<PROPERTY NAME="InstanceID" TYPE="string"><VALUE>{escape(setting.instance_id)}</VALUE></PROPERTY>'
+        f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
+    )
+    parameters = {"GuestServiceSettings": instance}
+    cim.invoke(NAMESPACE, service, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
 
 
 def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:

@@ -27,6 +27,9 @@ class Machine:
         )
         self.guest_facts = SharedRead(partial(hyperv.list_guest_facts, cim), "read the guests' facts", cim.where)
         self.cluster = SharedRead(partial(cluster.read, cim), "read the nodes of the cluster", cim.where)
+        self.data_exchange = SharedRead(
+            partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
+        )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
         self.changing = threading.Lock()
         """Held by whoever changes the machine's licence."""

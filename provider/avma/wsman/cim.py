@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _READ_ATTEMPTS = 3
 _FIRST_PAUSE = 0.5
+_JOB_STARTED = 4096
+"""The `ReturnValue` of methods that go on as a job (DMTF); who called reads the state."""
 _POLL = 0.1
 
 
@@ -87,7 +89,7 @@ class Cim:
             body = self._ask(pipe, message, deadline, tried)
         output = Instance.from_element(self._only_child(body, tried))
         code = self._checked(lambda: output.integer("ReturnValue"), tried) or 0
-        if code != 0:
+        if code not in (0, _JOB_STARTED):
             raise faults.hresult_error(code, tried, self.where)
         return output
 
