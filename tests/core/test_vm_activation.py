@@ -232,6 +232,13 @@ def test_on_delete_is_changed_while_the_vm_is_off(licensed, run):
     assert (result.inputs, result.outputs) == (wanted, first.outputs)
 
 
+def test_the_kms_client_key_is_restored_on_request(licensed, run):
+    result = run.activate(onDelete="restoreKmsClientKey")
+    run.vm.delete(result.identifier, stored(result), run.operation())
+    state = licensed.machine("web01")
+    assert (state["channel"], state["partialProductKey"]) == ("VOLUME_KMSCLIENT", "VMK7H")
+
+
 def test_insecure_on_a_resource_warns(licensed, run):
     run.activate(guest={"insecure": True})
     assert any("`guest.insecure` is set" in text for text in run.told)

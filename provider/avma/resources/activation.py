@@ -207,9 +207,8 @@ def uninstall(machine: Machine, partial_product_key: str | None, operation: Oper
     Raises:
         AvmaError: the key may still be installed.
     """
-    product = machine.licensing(operation.deadline).product
-    if product is None or product.partial_product_key != partial_product_key:
-        operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")
+    product = _own(machine, machine.licensing(operation.deadline), partial_product_key, operation)
+    if product is None:
         return
     operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
     lost: errors.AvmaError | None = None
@@ -222,6 +221,26 @@ def uninstall(machine: Machine, partial_product_key: str | None, operation: Oper
         remedy = "look into the machine's Application event log for Security-SPP"
         answer = "Windows took the call, but the key is still installed"
         raise lost or errors.UnexpectedAnswer("uninstall the product key", machine.where, answer, remedy)
+
+
+def restore(machine: Machine, partial_product_key: str | None, product_key: str, operation: Operation) -> None:
+    """Install a key in place of a resource's own, given by its last five characters; another is left as it is.
+
+    Raises:
+        AvmaError: the key may still be the resource's.
+    """
+    found = machine.licensing(operation.deadline)
+    if _own(machine, found, partial_product_key, operation) is not None:
+        Attempt(machine, found, operation).license(product_key, activate=False)
+
+
+def _own(machine: Machine, found: Licensing, partial_product_key: str | None, operation: Operation) -> Product | None:
+    """Return the installed product if its key is the resource's, and say so if it is not."""
+    product = found.product
+    if product is not None and product.partial_product_key == partial_product_key:
+        return product
+    operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")
+    return None
 
 
 def holds(product: Product | None, product_key: str) -> bool:

@@ -15,7 +15,7 @@ from avma.connection import AddressedSettings, host_name_error
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, dump, validate
 from avma.resources import guests, rules
-from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, uninstall
+from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, restore, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
@@ -34,6 +34,10 @@ class GuestOnDelete(Choice):
         "Nothing: the guest keeps its key and stays activated as long as its host activates it.",
     )
     UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key; the guest is unlicensed afterwards."
+    RESTORE_KMS_CLIENT_KEY = (
+        "restoreKmsClientKey",
+        "Install the generic KMS client key of the guest's version and edition, with which its media came.",
+    )
 
 
 def vm_name_error(text: str) -> str | None:
@@ -199,7 +203,13 @@ class VmActivation(Resource):
             return
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
-        uninstall(guest, _wanted_partial(stored.outputs, stored.inputs), operation)
+        own = _wanted_partial(stored.outputs, stored.inputs)
+        system = (stored.outputs.get("guestVersion", ""), stored.outputs.get("guestEdition", ""))
+        kms = keys.find(KeyKind.KMS_CLIENT, *system)
+        if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is not None:
+            restore(guest, own, kms.key, operation)
+        else:
+            uninstall(guest, own, operation)
 
 
 def _vm_of(identifier: str) -> str:
