@@ -181,6 +181,12 @@ def test_input_that_is_not_the_scripts(estate: EstateServer, document: object) -
     assert err.startswith("#< CLIXML")
 
 
+def test_more_output_than_an_envelope_holds(estate: EstateServer) -> None:
+    asked = [{"id": str(uuid.uuid4()), "operations": []} for _ in range(1000)]
+    answers = ask(estate, asked)
+    assert {answer["id"] for answer in answers} == {one["id"] for one in asked}
+
+
 def test_text_beyond_the_code_page_arrives(estate: EstateServer) -> None:
     (answer,) = ask(estate, [vm(estate, "web", username="Müller")])
     assert answer["error"]["message"] == "The credential is invalid."
