@@ -49,6 +49,8 @@ def simulate(
       curl CONTROL/machines/hv01
       curl -d '{"status": "Notification"}' CONTROL/machines/hv01/set-license
       curl -d '{"state": "off"}' CONTROL/machines/web01/power
+      curl -d '{"faults": [{"operation": "Enumerate", "answer": "drop"}]}' \\
+        CONTROL/machines/hv01/faults
       curl CONTROL/counts
 
     Every mistake in the file is reported with its line. Nothing is served
@@ -90,7 +92,7 @@ def _print_table(ready: Ready, machines: list[dict[str, Any]]) -> None:
 
     table = Table("Machine", "Runs on", "WinRM", box=None, pad_edge=False)
     for machine in machines:
-        addresses = "\n".join(machine["urls"]) or "not reachable: no account"
+        addresses = "\n".join(machine["urls"]) or "no listener: no account, or no network"
         table.add_row(machine["name"], machine.get("host", ""), addresses)
     for cluster in ready.clusters:
         table.add_row(cluster["name"], "a cluster", "\n".join(cluster["urls"]))

@@ -101,7 +101,10 @@ class Control:
         """Turn a VM, or a host with its VMs, on or off; what is off closes its listeners."""
         if state not in ("running", "off"):
             raise BadCommand("state must be running or off")
-        self._world.power(self._world.machine(name), on=state == "running")
+        machine, on = self._world.machine(name), state == "running"
+        if on and isinstance(machine, Guest) and not machine.host.running:
+            raise BadCommand(f"{machine.host.name} is off: no VM can run there")
+        self._world.power(machine, on)
         await self._network.follow()
 
     async def setup(self, name: str, seconds: float) -> None:

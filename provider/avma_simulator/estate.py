@@ -81,6 +81,10 @@ def _guid(value: str) -> str:
         raise ValueError("must be a GUID") from None
 
 
+def _unsigned(value: int) -> int:
+    return value & 0xFFFFFFFF
+
+
 def _operation(value: str) -> str:
     if not _OPERATION.fullmatch(value):
         raise ValueError("must be Enumerate, Pull, Get, Class/Method or Shell/Create")
@@ -191,7 +195,7 @@ class Fault(_Record):
     """
 
     operation: Annotated[str, AfterValidator(_operation)]
-    hresult: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
+    hresult: Annotated[int, Field(ge=-(1 << 31), lt=1 << 32), AfterValidator(_unsigned)] | None = None
     answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage"] | None = None
     times: Annotated[int, Field(ge=1)] | None = None
     after: bool = False

@@ -96,6 +96,8 @@ def test_vms_go_off_and_come_back_with_their_host(estate: EstateServer) -> None:
         client.installed()
     estate.power("web", "off")
     estate.power("hv01", "off")
+    with pytest.raises(BadCommand, match="hv01 is off: no VM can run there"):
+        estate.power("web", "running")
     estate.power("hv01", "running")
     assert estate.machine("web")["running"] is False
 

@@ -45,6 +45,8 @@ def test_a_fault_without_times_stays_until_it_is_replaced(estate: EstateServer) 
     with Client(estate.url("hv02")) as client:
         for _ in range(3):
             assert fault(lambda: client.query(QUERY)).wmierror_code == 0x8004106C
+        estate.faults("hv02", [{"operation": "enumerate", "hresult": 0x8004106C - (1 << 32)}])
+        assert fault(lambda: client.query(QUERY)).wmierror_code == 0x8004106C
         estate.faults("hv02", [])
         assert client.query(QUERY)
 
