@@ -29,7 +29,7 @@ _OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise t
 _KMS = "the machine holds a KMS client key: install an AVMA key (guest) or the Datacenter key (host) instead"
 _REPAIR = "repair the licence store of the machine (slmgr /rilc) and try again"
 _ELEVATE = "use an account that is an administrator of the machine and is not filtered by remote UAC"
-_ONLINE = "check the machine's way to the internet (name resolution, proxy), or activate it by telephone"
+_ONLINE = "check the machine's way to the internet (name, proxy), or activate by telephone (`confirmationId`)"
 _HOST = "license the Hyper-V host on which the VM now runs with an activated Datacenter key, then run again"
 
 _TABLE = (
@@ -141,6 +141,11 @@ _TABLE = (
 )
 
 _BY_VALUE = {entry.value: entry for entry in _TABLE}
+
+
+def codes() -> tuple[HResult, ...]:
+    """Return all entries of the table."""
+    return _TABLE
 
 
 def lookup(value: int) -> HResult:

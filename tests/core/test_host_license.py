@@ -203,3 +203,32 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
         runner = Runner(configuration, machines, seconds=1)
         with pytest.raises(errors.PartlyDone, match=asked):
             runner.license()
+
+
+def test_a_host_without_internet_is_activated_by_telephone(estate, run):
+    estate.online("hv01", False)
+    with pytest.raises(errors.PartlyDone, match=r"0x80072EE7.*by telephone") as caught:
+        run.license()
+    reached = caught.value.state
+    asked = estate.confirmation_id("hv01")
+    assert reached.outputs.installation_id == asked["installationId"]
+    wanted = {**reached.inputs, "confirmationId": "-".join(asked["confirmationId"][i : i + 6] for i in range(0, 48, 6))}
+    assert run.host.check(wanted) == []
+    result = run.host.update(HV01, stored(reached), wanted, run.operation())
+    assert result.outputs.license_status is LicenseStatus.LICENSED
+    assert result.outputs.installation_id is None
+    assert run.host.diff(stored(result), wanted) == []
+
+
+def test_a_wrong_confirmation_id_is_refused_by_windows(estate, run):
+    with pytest.raises(errors.PartlyDone, match="could not activate Windows by telephone on"):
+        run.license(confirmationId="1" * 48)
+
+
+def test_the_installed_row_is_chosen_among_several(tmp_path, configuration):
+    file = tmp_path / "leftover.yaml"
+    account = f"    username: {ADMINISTRATOR}\n"
+    file.write_text(ESTATE.replace(account, f"{account}    leftoverKey: {OTHER_KEY}\n", 1))
+    with running(load_estate(file)), closing(Machines(4)) as machines:
+        runner = Runner(configuration, machines)
+        assert runner.license().outputs.partial_product_key == keys.partial(HOST_KEY)

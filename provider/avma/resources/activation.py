@@ -57,6 +57,8 @@ class Attempt:
     machine: Machine
     found: Licensing
     operation: Operation
+    confirmation_id: str | None = None
+    """With it the machine is activated by telephone and not through the internet."""
     changed: bool = False
     product: Product | None = field(init=False)
 
@@ -173,7 +175,7 @@ class Attempt:
         self._say("activating")
         trouble: errors.AvmaError | None = None
         try:
-            licensing.activate(self.machine.cim, self.product.activation_id, self.operation.deadline)
+            self._call_for_activation(self.product.activation_id)
             self.changed = True
         except errors.WsmanFault as fault:
             trouble = fault
@@ -186,6 +188,13 @@ class Attempt:
             answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
             raise type(end)("activate Windows", self.machine.where, answer, end.remedy) from end
         return trouble
+
+    def _call_for_activation(self, activation_id: str) -> None:
+        cim, deadline = self.machine.cim, self.operation.deadline
+        if self.confirmation_id is None:
+            licensing.activate(cim, activation_id, deadline)
+        else:
+            licensing.deposit_confirmation_id(cim, activation_id, self.confirmation_id, deadline)
 
     def _not_licensed(self) -> errors.AvmaError:
         answer = f"Windows took the activation, but {licensing.reason_text(self.product)}"

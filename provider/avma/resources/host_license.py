@@ -6,7 +6,7 @@ It knows what a user declares of a host and the rules of host licensing; Windows
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from avma import compatibility, errors, keys
@@ -15,10 +15,13 @@ from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, du
 from avma.resources import rules
 from avma.resources.activation import Attempt, LicenseOutputs, holds, license_outputs, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
-from avma.windows.licensing import LicenseStatus, Licensing, Product
+from avma.windows import licensing
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
 _TRIED = "license the host"
+_CONFIRMATION_DIGITS = 48
+_BY_TELEPHONE = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM)
 _LASTING = ("platform", "osVersion", "osBuild", "edition")
 """The outputs that another product key does not change."""
 
@@ -43,6 +46,14 @@ class Platform(Choice):
     WINDOWS_SERVER = "windowsServer", "Windows Server with the Hyper-V role."
 
 
+def _confirmation_id_error(text: str) -> str | None:
+    return None if len(_digits(text)) == _CONFIRMATION_DIGITS else "must have 48 digits, in groups or not"
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
+
+
 @dataclass(frozen=True)
 class HostLicenseInputs:
     """What a user declares of a host's licence."""
@@ -56,6 +67,12 @@ class HostLicenseInputs:
     )
     license_source: LicenseSource | None = declare(
         "Where the licence comes from; `productKey` when a key is given, else `existing`.", default=None
+    )
+    confirmation_id: str | None = declare(
+        "The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then "
+        "activated by telephone, without internet.",
+        default=None,
+        check=_confirmation_id_error,
     )
     activate: bool = declare("Whether to activate Windows once the key is installed.", default=True)
     on_delete: HostOnDelete = declare(
@@ -76,6 +93,10 @@ class HostLicenseOutputs(LicenseOutputs):
     os_build: int = declare("The build number, such as 26100.")
     edition: str = declare("The edition, such as `Datacenter`.")
     activates_guests: bool = declare("Whether the host can activate guests now: Datacenter, licensed, no evaluation.")
+    installation_id: str | None = declare(
+        "The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.",
+        default=None,
+    )
 
 
 class HostLicense(Resource):
@@ -99,7 +120,7 @@ class HostLicense(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": str.lower, "productKey": keys.normalize}
+        normal = {"host": str.lower, "productKey": keys.normalize, "confirmationId": _digits}
         changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
         if _adopts(stored, wanted):
             changes = [change for change in changes if change.path != "productKey"]
@@ -136,11 +157,12 @@ class HostLicense(Resource):
         """See `Resource.create`."""
         inputs = build(HostLicenseInputs, wanted)
         machine, found = _inspect(inputs, operation)
-        attempt = Attempt(machine, found, operation)
+        confirmation = _digits(inputs.confirmation_id) if inputs.confirmation_id else None
+        attempt = Attempt(machine, found, operation, confirmation)
         if inputs.product_key is not None:
-            with attempt.keeping(lambda product: _result(wanted, found, product)):
+            with attempt.keeping(lambda product: _reached(wanted, machine, found, product, operation)):
                 attempt.license(inputs.product_key, inputs.activate)
-        return _result(wanted, found, attempt.product)
+        return _reached(wanted, machine, found, attempt.product, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
@@ -150,7 +172,7 @@ class HostLicense(Resource):
         found = machine.licensing(operation.deadline)
         if stored is None:
             rules.require_datacenter(found, machine.where, "import the host")
-        return _result(wanted, found, found.product)
+        return _reached(wanted, machine, found, found.product, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
@@ -224,6 +246,20 @@ def _require_no_running_vm(machine: Machine, operation: Operation) -> None:
         answer = f"{len(running)} VMs are running there ({names}), which would lose their activation"
         remedy = "move or stop them first, or set `onDelete: retain` and run `pulumi up`"
         raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
+
+
+def _reached(
+    wanted: Values, machine: Machine, found: Licensing, product: Product | None, operation: Operation
+) -> Result:
+    """Return the state, with what activation by telephone needs while it can be wanted."""
+    result = _result(wanted, found, product)
+    if product is None or product.licensed or product.channel not in _BY_TELEPHONE:
+        return result
+    try:
+        digits = licensing.installation_id(machine.cim, product.activation_id, operation.deadline)
+    except errors.AvmaError:  # the state is worth more than these digits
+        return result
+    return replace(result, outputs=replace(result.outputs, installation_id=digits or None))
 
 
 def _result(wanted: Values, found: Licensing, product: Product | None) -> Result:

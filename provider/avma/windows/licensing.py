@@ -168,6 +168,35 @@ def activate(cim: Cim, activation_id: str, deadline: Deadline) -> None:
     cim.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
 
 
+def installation_id(cim: Cim, activation_id: str, deadline: Deadline) -> str:
+    """Return the digits that a product is activated with by telephone: `OfflineInstallationId`, empty where none are.
+
+    Raises:
+        AvmaError: the machine could not be asked.
+    """
+    query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
+    rows = cim.query(NAMESPACE, query, deadline, "read the installation ID")
+    return next((row.text("OfflineInstallationId") or "" for row in rows), "")
+
+
+def deposit_confirmation_id(cim: Cim, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
+    """Activate a product by telephone, with the digits that the activation centre gave for its installation ID.
+
+    Raises:
+        LicensingFault: the confirmation ID does not belong to the installation ID.
+        AnswerLost: no answer came; the product may be activated.
+    """
+    cim.invoke(
+        NAMESPACE,
+        "SoftwareLicensingProduct",
+        "DepositOfflineConfirmationId",
+        {"ID": activation_id},
+        {"InstallationId": installation_id(cim, activation_id, deadline), "ConfirmationId": confirmation_id},
+        deadline,
+        "activate Windows by telephone",
+    )
+
+
 def uninstall_product_key(cim: Cim, activation_id: str, deadline: Deadline) -> None:
     """Uninstall a product's key. Windows is unlicensed afterwards; an activation that was used is not given back.
 

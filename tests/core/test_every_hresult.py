@@ -1,0 +1,49 @@
+"""Each code that Windows can give, injected: the error has its name, its meaning and a remedy, and nothing is lost."""
+
+import pytest
+
+from avma import errors, hresult
+from avma.hresult import HResult
+from core.runner import HV01
+
+CODES = [code for code in hresult.codes() if code.value & 0x80000000]
+
+
+@pytest.fixture
+def failing(estate):
+    def fail(operation: str, code: int, times: int = 1) -> None:
+        estate.faults("hv01", [{"operation": operation, "hresult": code, "times": times}])
+
+    return fail
+
+
+def explained(error: errors.AvmaError, code: HResult) -> bool:
+    if isinstance(error, errors.AccessDenied):
+        return f"{code.value:08X}" in error.answer and bool(error.remedy)
+    return code.name in str(error) and code.meaning in str(error) and code.remedy in str(error)
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
+def test_a_key_that_windows_refuses(failing, run, code):
+    failing("SoftwareLicensingService/InstallProductKey", code.value)
+    with pytest.raises(errors.AvmaError) as caught:
+        run.license()
+    assert not isinstance(caught.value, errors.PartlyDone)
+    assert explained(caught.value, code)
+    assert run.license().identifier == HV01
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if not code.retryable], ids=lambda code: code.name)
+def test_an_activation_that_windows_refuses(failing, run, code):
+    failing("SoftwareLicensingProduct/Activate", code.value)
+    with pytest.raises(errors.AvmaError) as caught:
+        run.license()
+    assert isinstance(caught.value, errors.PartlyDone)
+    assert explained(caught.value.cause, code)
+    assert run.license().outputs.activates_guests
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code.retryable], ids=lambda code: code.name)
+def test_an_activation_that_windows_puts_off_is_asked_for_again(failing, run, code):
+    failing("SoftwareLicensingProduct/Activate", code.value)
+    assert run.license().outputs.activates_guests
