@@ -239,6 +239,23 @@ def test_the_kms_client_key_is_restored_on_request(licensed, run):
     assert (state["channel"], state["partialProductKey"]) == ("VOLUME_KMSCLIENT", "VMK7H")
 
 
+def test_a_refused_activation_quotes_the_event_logs(licensed, run):
+    class Sabotage(list):
+        """What is told; when the key is about to be installed, the host loses its licence."""
+
+        def append(self, text):
+            super().append(text)
+            if "installing key" in text:
+                licensed.set_license("hv01", "Notification")
+
+    run.told = Sabotage()
+    quoted = (
+        r"0xC004FD02.*; event 12309 of the guest says: Activation Denied.*; event 12310 of the host says: .*; license"
+    )
+    with pytest.raises(errors.PartlyDone, match=quoted):
+        run.activate()
+
+
 def test_insecure_on_a_resource_warns(licensed, run):
     run.activate(guest={"insecure": True})
     assert any("`guest.insecure` is set" in text for text in run.told)

@@ -17,7 +17,7 @@ from avma.properties import Choice, Failure, Values, build, declare, dump, valid
 from avma.resources import guests, rules
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, restore, uninstall
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
-from avma.windows import hyperv
+from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
@@ -166,7 +166,7 @@ class VmActivation(Resource):
         system = plan.found.system
         attempt = Attempt(plan.guest, plan.found, operation)
         with attempt.keeping(lambda product: _result(plan.vm, wanted, system, product)):
-            attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
+            _license(attempt, plan)
         return _result(plan.vm, wanted, system, attempt.product)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
@@ -222,6 +222,7 @@ class _Plan:
     """What an activation needs to know, once nothing forbids it."""
 
     vm: VirtualMachine
+    host: Machine
     guest: Machine
     found: Licensing
     product_key: str
@@ -236,6 +237,19 @@ def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMac
     placement = guests.require_vm(_hosts(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
     guests.require_running(placement)
     return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+
+
+def _license(attempt: Attempt, plan: _Plan) -> None:
+    """License the guest; when Windows refuses, add what the event logs of guest and host say."""
+    try:
+        attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
+    except errors.LicensingFault as fault:
+        said = {
+            f"event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.cim, events.GUEST_EVENT),
+            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.cim, events.HOST_EVENT),
+        }
+        fault.answer += "".join(f"; {where} says: {text}" for where, text in said.items() if text)
+        raise
 
 
 def _inspect(
@@ -259,7 +273,7 @@ def _inspect(
     operation.status(f"{guest.name}: reading the licence")
     found = guest.licensing(operation.deadline)
     key = rules.avma_key(found.system, on_host.system, inputs.product_key, guest)
-    return _Plan(vm, guest, found, key)
+    return _Plan(vm, host, guest, found, key)
 
 
 def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Machine]:

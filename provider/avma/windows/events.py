@@ -1,0 +1,40 @@
+"""What a machine's Application event log says of automatic activation: WMI class `Win32_NTLogEvent`.
+
+Event 12309 in a guest and 12310 on its host (learn.microsoft.com, Automatic Virtual Machine Activation). Their fields
+are not documented, so they are passed on as they are; they explain a failure and decide nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from avma import errors
+from avma.deadline import Deadline
+from avma.windows.operating_system import NAMESPACE
+from avma.wsman.cim import Cim
+
+GUEST_EVENT = 12309
+HOST_EVENT = 12310
+
+_RECENT = timedelta(minutes=10)
+_LONGEST_TEXT = 300
+_PATIENCE = 20.0
+"""Seconds that looking may take: WMI reads an event log from end to end."""
+
+
+def latest(cim: Cim, event_code: int) -> str:
+    """Return what the newest such event of the last minutes says, empty when there is none or it cannot be read."""
+    since = (datetime.now(timezone.utc) - _RECENT).strftime("%Y%m%d%H%M%S.000000+000")
+    query = (
+        "SELECT InsertionStrings,Message,TimeGenerated FROM Win32_NTLogEvent "
+        f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{since}'"
+    )
+    try:
+        rows = cim.query(NAMESPACE, query, Deadline(_PATIENCE), "read the event log")
+    except errors.AvmaError:
+        return ""
+    newest = max(rows, key=lambda row: row.text("TimeGenerated") or "", default=None)
+    if newest is None:
+        return ""
+    said = ", ".join(newest.strings("InsertionStrings")) or newest.text("Message") or ""
+    return " ".join(said.split())[:_LONGEST_TEXT]
