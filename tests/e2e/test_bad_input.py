@@ -65,7 +65,7 @@ def test_a_wrong_password(server, workspace):
 def test_no_credentials_at_all(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "rm", "avma:username")
-    rejected(server, stack, "no username and password are given", "set `username` and the password beside it")
+    rejected(server, stack, "no username and password are given", "set `username` and `password`")
 
 
 def test_a_misspelled_property(server, workspace):

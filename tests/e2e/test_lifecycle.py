@@ -41,6 +41,7 @@ def test_the_whole_life_of_a_stack(server, stack):
     assert stack.preview_steps() == {"hv01": "create", "web01": "create", "app01": "create"}
     assert methods(server) == []
 
+    server.reset_counts()
     stack.run("up", "--yes", "--skip-preview")
     for counts in server.counts().values():
         assert counts["shells"] == counts["processes"] == 0
