@@ -10,6 +10,7 @@
     ├── LogonRefused              401: user, password or kind of logon
     ├── AccessDenied              logged on, but the account may not
     ├── UnexpectedAnswer          an answer that is not WS-Management, or not what WMI documents
+    │   └── ScriptFailed              a script gave no answer, or one that is not its own
     ├── WsmanFault                the machine refused the request
     │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
     ├── Refused                   what was found on the machine forbids to act
@@ -76,6 +77,10 @@ class AccessDenied(AvmaError):
 
 class UnexpectedAnswer(AvmaError):
     """The answer is not WS-Management, or not what WMI documents."""
+
+
+class ScriptFailed(UnexpectedAnswer):
+    """A script gave no answer, or one that is not its own; what it was to do may be done."""
 
 
 class WsmanFault(AvmaError):

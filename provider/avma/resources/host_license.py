@@ -17,7 +17,7 @@ from avma.resources.activation import Attempt, LicenseOutputs, holds, license_ou
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine
+from avma.windows.machine import Server
 
 _TRIED = "license the host"
 _LASTING = ("platform", "osVersion", "osBuild", "edition")
@@ -188,7 +188,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": identifier}
 
 
-def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, Licensing]:
+def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Server, Licensing]:
     """Return the host and what is licensed there, once nothing forbids to license it."""
     machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{machine.name}: reading the licence")
@@ -234,7 +234,7 @@ def _require_licensed(found: Licensing, where: str) -> None:
         raise errors.Refused(_TRIED, where, answer, "declare the host's Datacenter key in `productKey`")
 
 
-def _require_no_running_vm(machine: Machine, operation: Operation) -> None:
+def _require_no_running_vm(machine: Server, operation: Operation) -> None:
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
     if running:
         names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")

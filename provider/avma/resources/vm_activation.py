@@ -20,7 +20,7 @@ from avma.resources.resource import Change, Operation, Resource, Result, Stored,
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine
+from avma.windows.machine import Machine, Server
 from avma.windows.operating_system import System
 
 _TRIED = "activate the guest"
@@ -77,8 +77,7 @@ class VmActivationInputs:
     )
     vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
     guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`. Its address is the "
-        "one that the guest tells its host through Data Exchange, unless set.",
+        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
         default=None,
     )
     product_key: str | None = declare(
@@ -258,9 +257,8 @@ def _inspect(
     return _Plan(vm, guest, found, key)
 
 
-def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Machine]:
+def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
     """Return the hosts on which the VM may be."""
-    guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
     names = inputs.hosts or [inputs.host or ""]
     return [operation.machine(name, inputs.connection, operation.configuration) for name in names]
 

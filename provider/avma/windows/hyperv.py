@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from avma.deadline import Deadline
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
 
 NAMESPACE = "root/virtualization/v2"
@@ -42,6 +42,12 @@ class GuestFacts:
         return self.values.get("FullyQualifiedDomainName", "")
 
     @property
+    def build(self) -> int | None:
+        """The guest's build number, None when it tells none."""
+        text = self.values.get("OSBuildNumber", "")
+        return int(text) if text.isdecimal() else None
+
+    @property
     def ip_addresses(self) -> tuple[str, ...]:
         """The guest's IPv4 addresses."""
         return tuple(a for a in self.values.get("NetworkAddressIPv4", "").split(";") if a)
@@ -52,30 +58,30 @@ def is_vm_id(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def list_virtual_machines(cim: Cim, deadline: Deadline) -> tuple[VirtualMachine, ...]:
+def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine, ...]:
     """Return all VMs of the host.
 
     Raises:
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT Name,ElementName,EnabledState FROM Msvm_ComputerSystem"
-    rows = cim.query(NAMESPACE, query, deadline, "list the virtual machines")
+    rows = wmi.query(NAMESPACE, query, deadline, "list the virtual machines")
     # The host's own row is the one whose Name is no GUID; captions are localised.
     return tuple(_virtual_machine(row) for row in rows if is_vm_id(row.text("Name") or ""))
 
 
-def list_guest_facts(cim: Cim, deadline: Deadline) -> Mapping[str, GuestFacts]:
+def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
     """Return what the guests tell, by VM id; guests that are off or have Data Exchange off tell nothing.
 
     Raises:
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
-    rows = cim.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
+    rows = wmi.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
 
-def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:
+def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
     """Return the UUID of each VM's firmware, by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
 
     Raises:
@@ -85,7 +91,7 @@ def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:
         "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "
         "WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'"
     )
-    rows = cim.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
+    rows = wmi.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
     return {
         (row.text("VirtualSystemIdentifier") or "").lower(): (row.text("BIOSGUID") or "").strip("{}") for row in rows
     }
