@@ -6,6 +6,7 @@
     ├── InvalidInput              no machine needs to be asked to see that it cannot work
     ├── Unreachable               no conversation: name, port, silence, a connection that broke
     │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
+    │   │   └── OperationTimedOut         ... and the machine itself said that it takes longer than a request may
     │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
     ├── LogonRefused              401: user, password or kind of logon
     ├── AccessDenied              logged on, but the account may not
@@ -61,6 +62,10 @@ class Unreachable(AvmaError):
 
 class AnswerLost(Unreachable):
     """The request was sent and no answer came: the machine may have acted on it."""
+
+
+class OperationTimedOut(AnswerLost):
+    """The machine said that the operation takes longer than one request may; it can still go on."""
 
 
 class CertificateNotTrusted(Unreachable):

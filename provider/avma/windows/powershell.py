@@ -25,7 +25,7 @@ _CLIXML = "#< CLIXML"
 _RECORD = re.compile(r'<S S="(\w+)">(.*?)</S>', re.DOTALL)
 _OBJECTS = re.compile(r"<Objs\b.*?(?:</Objs>|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_NOISE = ("Verbose", "Debug", "Progress")
+_NOISE = ("verbose", "debug", "progress")
 _LONGEST = 400
 
 
@@ -109,7 +109,7 @@ def plain(stderr: str) -> str:
     """Return what PowerShell wrote to stderr as text: CLIXML records decoded, progress left out."""
     if _CLIXML not in stderr:
         return " ".join(stderr.split())
-    records = [_decoded(text) for kind, text in _RECORD.findall(stderr) if kind not in _NOISE]
+    records = [_decoded(text) for kind, text in _RECORD.findall(stderr) if kind.lower() not in _NOISE]
     rest = _OBJECTS.sub(" ", stderr).replace(_CLIXML, " ")
     return " ".join(" ".join([*records, rest]).split())
 

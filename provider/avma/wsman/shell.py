@@ -18,7 +18,6 @@ from avma.deadline import Deadline
 from avma.wsman import shell_messages
 from avma.wsman.cim import Cim
 from avma.wsman.envelope import Message, local_name
-from avma.wsman.faults import OperationTimedOut
 
 _PATIENCE = 2.0
 """Seconds that one question for output waits: between two of them the deadline and the cancellation are looked at."""
@@ -113,7 +112,7 @@ class Shell:
         try:
             deadline.check(tried, self.where)
             body = self._ask(shell_messages.receive(shell_id, command_id), deadline, tried, _PATIENCE)
-        except OperationTimedOut:
+        except errors.OperationTimedOut:
             return
         except (errors.TimedOut, errors.Cancelled) as end:
             answer = f"{end.answer} while a script was running there"
