@@ -195,6 +195,8 @@ def test_an_old_guest_that_does_not_tell_its_version(estate, run):
         ("InvalidVMIdNotSingle,x", errors.Refused, "Hyper-V Administrators"),
         ("InvalidVMState,x", errors.NotReady, "is not running"),
         ("AvmaNoAnswer", errors.AnswerLost, "did not answer in time"),
+        ("PSSessionStateBroken,PSDirectException", errors.NotReady, "check `guest.username`"),
+        ("-2144108526,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
         ("Surprise,x", errors.UnexpectedAnswer, "PowerShell Direct failed: Surprise said so"),
     ],
 )

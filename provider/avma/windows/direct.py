@@ -286,26 +286,30 @@ class GuestWmi:
 
     def _session_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         """Return the error for a guest in which nothing, or not all, was done, by PowerShell's id of it."""
-        error_id, said = str(error.get("errorId", "")).partition(",")[0], self._said(error)
-        if error_id in _SESSION_ERRORS:
-            kind, answer, remedy = _SESSION_ERRORS[error_id]
+        ids, said = str(error.get("errorId", "")).split(","), self._said(error)
+        if ids[0] in _SESSION_ERRORS:
+            kind, answer, remedy = _SESSION_ERRORS[ids[0]]
             return kind(tried, self.where, answer, remedy)
-        if error_id == "PSSessionStateBroken":
+        if "PSDirectException" in ids or "credential" in said.lower():
+            return self._logon_failed(said, tried)
+        if "PSSessionStateBroken" in ids:
             return self._broken(said, tried)
         remedy = f"try Invoke-Command -VMId {self._vm_id} on the host by hand, or {_WINRM}"
-        return errors.UnexpectedAnswer(tried, self.where, f"PowerShell Direct failed: {error_id} {said}", remedy)
+        return errors.UnexpectedAnswer(tried, self.where, f"PowerShell Direct failed: {ids[0]} {said}", remedy)
 
-    def _broken(self, said: str, tried: str) -> errors.AvmaError:
-        credentials = f"check `guest.username` ({self._account.username}) and `guest.password`"
-        starting = f"wait until {self._name} has started and its setup is over"
-        if "credential" in said.lower():
-            answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
-            return errors.NotReady(tried, self.where, answer, f"{credentials}; or {starting}; then run again")
-        # Elsewhere Windows says the same in another language, so this can be the case above.
+    def _logon_failed(self, said: str, tried: str) -> errors.NotReady:
+        answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
+        remedy = (
+            f"check `guest.username` ({self._account.username}) and `guest.password`; or wait until {self._name} has "
+            "started and its setup is over; then run again"
+        )
+        return errors.NotReady(tried, self.where, answer, remedy)
+
+    def _broken(self, said: str, tried: str) -> errors.AnswerLost:
         answer = f"the session in the guest broke: {said}"
         remedy = (
-            f"{credentials}; {starting}; its service vmicvmsession has to run, and a guest before Windows Server 2016 "
-            f"has none: {_WINRM}"
+            "see that the guest has started and that its service vmicvmsession runs, then run again; a guest before "
+            f"Windows Server 2016 has none: {_WINRM}"
         )
         return errors.AnswerLost(tried, self.where, answer, remedy)
 

@@ -81,6 +81,20 @@ function Write-Trouble($id, $errorId, $message) {
     ConvertTo-Json -InputObject @{ id = $id; error = $trouble } -Depth 4 -Compress
 }
 
+function Write-Failure($id, $record) {
+    # A logon that fails is a PSDirectException, alone or inside another, which tells it from other broken sessions
+    # in every language.
+    $errorId = $record.FullyQualifiedErrorId
+    $message = $record.Exception.Message
+    $inner = $record.Exception.InnerException
+    if ($inner) { $message = "$message $($inner.Message)" }
+    foreach ($exception in @($record.Exception, $inner)) {
+        $types = @($exception.psobject.TypeNames)
+        if ($types -contains 'System.Management.Automation.Remoting.PSDirectException') { $errorId += ',PSDirectException' }
+    }
+    Write-Trouble $id $errorId $message
+}
+
 function Get-Account($vm) {
     # Letter by letter, so that no cmdlet gets the password as a parameter, which module logging would write down.
     $secret = New-Object -TypeName System.Security.SecureString
@@ -100,7 +114,7 @@ function Complete-Guest($run) {
         '{"id":' + (ConvertTo-Json -InputObject $run.id -Compress) + ',"results":' + $text + '}'
     }
     catch {
-        Write-Trouble $run.id $_.FullyQualifiedErrorId $_.Exception.Message
+        Write-Failure $run.id $_
     }
 }
 
@@ -119,7 +133,7 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-Date) -lt $
             $running += @{ id = $vm.id; job = Start-Guest $vm }
         }
         catch {
-            Write-Trouble $vm.id $_.FullyQualifiedErrorId $_.Exception.Message
+            Write-Failure $vm.id $_
         }
     }
     if ($running.Count -eq 0) { continue }
