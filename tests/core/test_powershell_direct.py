@@ -246,7 +246,9 @@ def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
 
 
 def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
-    with pytest.raises(errors.AccessDenied, match=r"another than the one for WMI.*AllowRemoteShellAccess"):
+    with pytest.raises(
+        errors.AccessDenied, match=r"another than the one for WMI.*AllowRemoteShellAccess.*transport: winrm"
+    ):
         run.activate("on-limited", LIMITED_HOST)
 
 

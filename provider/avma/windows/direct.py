@@ -195,7 +195,10 @@ class GuestRuns:
             "vms": [request.as_json() for request in requests],
         }
         secrets = [secret for request in requests for secret in request.secrets()]
-        answers = self._powershell.run(SCRIPT, document, secrets, deadline, tried)
+        try:
+            answers = self._powershell.run(SCRIPT, document, secrets, deadline, tried)
+        except errors.AccessDenied as error:
+            raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {_WINRM}") from error
         by_vm = {str(answer.get("id", "")).lower(): answer for answer in answers.objects}
         for request in requests:
             request.answer = by_vm.get(request.vm_id)
