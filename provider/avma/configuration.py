@@ -11,10 +11,19 @@ from avma.properties import Choice, declare
 class Transport(Choice):
     """How the provider reaches the Windows inside a VM."""
 
-    WINRM = "winrm", "WinRM over the network, to the guest's own address."
+    POWERSHELL_DIRECT = (
+        "powershellDirect",
+        "PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the "
+        "other settings of `guest`, `username` and `password` are used.",
+    )
+    WINRM = (
+        "winrm",
+        "WinRM over the network, to the guest's own address: `address`, or what the guest tells its host through Data "
+        "Exchange. No PowerShell process is started.",
+    )
 
 
-_TRANSPORT = "How the guest is reached. It must be said, here or in the provider's `guest`."
+_TRANSPORT = "How the guest is reached; `powershellDirect` unless set."
 
 
 @dataclass(frozen=True)

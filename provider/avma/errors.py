@@ -6,10 +6,12 @@
     ├── InvalidInput              no machine needs to be asked to see that it cannot work
     ├── Unreachable               no conversation: name, port, silence, a connection that broke
     │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
+    │   │   └── OperationTimedOut         ... and the machine itself said that it takes longer than a request may
     │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
     ├── LogonRefused              401: user, password or kind of logon
     ├── AccessDenied              logged on, but the account may not
     ├── UnexpectedAnswer          an answer that is not WS-Management, or not what WMI documents
+    │   └── ScriptFailed              a script gave no answer, or one that is not its own
     ├── WsmanFault                the machine refused the request
     │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
     ├── Refused                   what was found on the machine forbids to act
@@ -63,6 +65,10 @@ class AnswerLost(Unreachable):
     """The request was sent and no answer came: the machine may have acted on it."""
 
 
+class OperationTimedOut(AnswerLost):
+    """The machine said that the operation takes longer than one request may; it can still go on."""
+
+
 class CertificateNotTrusted(Unreachable):
     """TLS failed: unknown issuer, wrong name, or expired."""
 
@@ -77,6 +83,10 @@ class AccessDenied(AvmaError):
 
 class UnexpectedAnswer(AvmaError):
     """The answer is not WS-Management, or not what WMI documents."""
+
+
+class ScriptFailed(UnexpectedAnswer):
+    """A script gave no answer, or one that is not its own; what it was to do may be done."""
 
 
 class WsmanFault(AvmaError):

@@ -1,7 +1,5 @@
 """VmActivation against a simulated estate."""
 
-from dataclasses import replace
-
 import pytest
 
 from avma import errors, keys
@@ -118,13 +116,6 @@ def test_without_data_exchange_nothing_is_done(licensed, run):
     licensed.data_exchange("web01", False)
     with pytest.raises(errors.Refused, match=r"Data Exchange integration service of web01 is off.*manageDataExchange"):
         run.activate()
-
-
-def test_without_a_transport_nothing_is_asked(licensed, run):
-    run.configuration = replace(run.configuration, guest=None)
-    with pytest.raises(errors.InvalidInput, match=r"could not reach the guest on web01: .*guest\.transport: winrm"):
-        run.activate()
-    assert licensed.counts()["hv01"]["requests"] == 0
 
 
 def test_a_wrong_guest_password_is_told_for_the_guest(licensed, run):

@@ -114,7 +114,7 @@ class Attempt:
 
     def _reread(self) -> None:
         partial_key = self.product.partial_product_key if self.product else ""
-        self.product = licensing.read_product(self.machine.cim, self.operation.deadline, partial_key)
+        self.product = licensing.read_product(self.machine.wmi, self.operation.deadline, partial_key)
 
     def _wait(self, pause: float) -> None:
         status = self.product.status.value if self.product else "no product key"
@@ -127,19 +127,19 @@ class Attempt:
         return product is not None and product.licensed and (channel is None or product.channel is channel)
 
     def _install(self, product_key: str) -> None:
-        cim, deadline = self.machine.cim, self.operation.deadline
+        wmi, deadline = self.machine.wmi, self.operation.deadline
         self._say(f"installing key {keys.masked(product_key)}")
         lost: errors.AvmaError | None = None
         try:
-            licensing.install_product_key(cim, self.found.service_version, product_key, deadline)
+            licensing.install_product_key(wmi, self.found.service_version, product_key, deadline)
         except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
             lost = error
         self.changed = True
         wanted = keys.partial(product_key)
-        self.product = licensing.read_product(cim, deadline, wanted)
+        self.product = licensing.read_product(wmi, deadline, wanted)
         if not holds(self.product, product_key) and lost is None:
-            licensing.refresh_license_status(cim, self.found.service_version, deadline)
-            self.product = licensing.read_product(cim, deadline, wanted)
+            licensing.refresh_license_status(wmi, self.found.service_version, deadline)
+            self.product = licensing.read_product(wmi, deadline, wanted)
         if not holds(self.product, product_key):
             raise lost or self._not_installed(product_key)
 
@@ -190,11 +190,11 @@ class Attempt:
         return trouble
 
     def _call_for_activation(self, activation_id: str) -> None:
-        cim, deadline = self.machine.cim, self.operation.deadline
+        wmi, deadline = self.machine.wmi, self.operation.deadline
         if self.confirmation_id is None:
-            licensing.activate(cim, activation_id, deadline)
+            licensing.activate(wmi, activation_id, deadline)
         else:
-            licensing.deposit_confirmation_id(cim, activation_id, self.confirmation_id, deadline)
+            licensing.deposit_confirmation_id(wmi, activation_id, self.confirmation_id, deadline)
 
     def _not_licensed(self) -> errors.AvmaError:
         answer = f"Windows took the activation, but {licensing.reason_text(self.product)}"
@@ -222,10 +222,10 @@ def uninstall(machine: Machine, partial_product_key: str | None, operation: Oper
     operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
     lost: errors.AvmaError | None = None
     try:
-        licensing.uninstall_product_key(machine.cim, product.activation_id, operation.deadline)
+        licensing.uninstall_product_key(machine.wmi, product.activation_id, operation.deadline)
     except errors.AnswerLost as error:
         lost = error
-    now = licensing.read_product(machine.cim, operation.deadline, product.partial_product_key)
+    now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
     if now is not None and now.partial_product_key == partial_product_key:
         remedy = "look into the machine's Application event log for Security-SPP"
         answer = "Windows took the call, but the key is still installed"

@@ -20,7 +20,7 @@ from avma.resources import rules
 from avma.resources.activation import Attempt, license_outputs
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine
+from avma.windows.machine import Server
 
 _TRIED = "license the nodes"
 _AT_ONCE = 16
@@ -84,7 +84,7 @@ class _NodeState:
     """A node while it is worked on: what is wanted, what was found, what came of it."""
 
     name: str
-    machine: Machine
+    machine: Server
     product_key: str | None
     found: Licensing | None = None
     product: Product | None = None
@@ -201,7 +201,7 @@ def _ask_for_nodes(
 ) -> list[_NodeState]:
     settings, configuration = layers
     asked = operation.machine(cluster, settings, configuration)
-    by_address = _is_address(asked.cim.connection.address)
+    by_address = _is_address(asked.connection.address)
     domain = "" if by_address else cluster.partition(".")[2]
     nodes = []
     for found in asked.cluster(operation.deadline).nodes:

@@ -9,12 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from avma import errors
-from avma.configuration import Configuration, Guest, GuestDefaults
+from avma.configuration import Configuration, Guest, GuestDefaults, Transport
 from avma.connection import AddressedSettings, Settings
 from avma.resources.resource import Operation
 from avma.windows import hyperv, operating_system
+from avma.windows.direct import Account
 from avma.windows.hyperv import VirtualMachine
-from avma.windows.machine import Machine
+from avma.windows.machine import Machine, Server
+
+_FIRST_WITH_DIRECT = 14393
+"""The build of Windows Server 2016."""
 
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service, the same in every language of Windows."""
@@ -25,10 +29,10 @@ class Placement:
     """A VM and the host on which it is now."""
 
     vm: VirtualMachine
-    host: Machine
+    host: Server
 
 
-def find_vm(hosts: Sequence[Machine], name_or_id: str, operation: Operation) -> Placement | None:
+def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
     """Return the VM of that name or id on whichever of the hosts it is, None when all of them say that it is not there.
 
     Raises:
@@ -49,7 +53,7 @@ def find_vm(hosts: Sequence[Machine], name_or_id: str, operation: Operation) -> 
     return _one(found, name_or_id, hosts)
 
 
-def require_vm(hosts: Sequence[Machine], name_or_id: str, operation: Operation) -> Placement:
+def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:
     """Return the VM of that name or id; errors as for `find_vm`.
 
     Raises:
@@ -63,14 +67,14 @@ def require_vm(hosts: Sequence[Machine], name_or_id: str, operation: Operation) 
     return placement
 
 
-def _list_vms(host: Machine, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:
+def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:
     try:
         return host.virtual_machines(operation.deadline)
     except errors.AvmaError as error:
         return error
 
 
-def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Machine]) -> Placement | None:
+def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -> Placement | None:
     """Return the one VM that was found; while it migrates it can be on two hosts, and the running one counts."""
     ids = sorted({placement.vm.id for placement in found})
     if len(ids) > 1:
@@ -92,17 +96,18 @@ def require_running(placement: Placement) -> None:
         raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is not running", remedy)
 
 
-def require_transport(vm: str, guest: Guest | None, operation: Operation) -> None:
-    """Return if it is declared how the guest is reached.
+def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
+    """Return the Windows inside a VM, reached as declared: through its host, unless over the network.
 
     Raises:
-        InvalidInput: it is not.
+        Refused: it cannot be reached in this way.
+        InvalidInput: no credentials are declared.
+        AvmaError: the host, or the machine at the guest's address, could not be asked.
     """
-    layers = (guest, operation.configuration.guest)
-    if not any(settings is not None and settings.transport is not None for settings in layers):
-        answer = "it is not declared how its Windows is reached"
-        remedy = "set `guest.transport: winrm` in the provider's configuration or on the resource"
-        raise errors.InvalidInput("reach the guest", vm, answer, remedy)
+    given = [settings.transport for settings in (guest, operation.configuration.guest) if settings]
+    transport = next((transport for transport in given if transport is not None), Transport.POWERSHELL_DIRECT)
+    ways = {Transport.POWERSHELL_DIRECT: _through_host, Transport.WINRM: _over_network}
+    return ways[transport](placement, guest, operation)
 
 
 def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
@@ -124,7 +129,7 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
         operation.status(f"{vm.name}: Data Exchange will be switched on")
         return
     operation.status(f"{vm.name}: switching Data Exchange on")
-    hyperv.enable_data_exchange(host.cim, setting, operation.deadline)
+    hyperv.enable_data_exchange(host.wmi, setting, operation.deadline)
     _await_data_exchange(placement, operation)
 
 
@@ -135,11 +140,36 @@ def _await_data_exchange(placement: Placement, operation: Operation) -> None:
         operation.deadline.wait(1.0, "switch Data Exchange on", host.where)
 
 
-def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM, once it has proved that it is inside this VM.
+def _through_host(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
+    """Return the Windows inside a VM by way of its host, which finds it by the VM's id: it can be no other machine."""
+    vm, host = placement.vm, placement.host
+    account = _account(placement, guest, operation)
+    host_build = host.system(operation.deadline).build
+    facts = host.guest_facts(operation.deadline).get(vm.id)
+    for what, build in ((f"its host {host.name}", host_build), ("its Windows", facts.build if facts else None)):
+        if build is not None and build < _FIRST_WITH_DIRECT:
+            answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
+            remedy = "set `guest.transport: winrm` for this VM"
+            raise errors.Refused("reach the guest", f"{vm.name} on {host.where}", answer, remedy)
+    return host.guest(vm.id, vm.name, account)
 
-    It is reached as declared; its address is what it tells its host, unless declared. An address can be stale or
-    mistaken, and what is done to a guest must never be done to another machine.
+
+def _account(placement: Placement, guest: Guest | None, operation: Operation) -> Account:
+    layers = [settings for settings in (guest, operation.configuration.guest) if settings]
+    username = next((settings.username for settings in layers if settings.username), "")
+    password = next((settings.password for settings in layers if settings.password), "")
+    if not username or not password:
+        where = f"{placement.vm.name} on {placement.host.where}"
+        remedy = "set `guest.username` and `guest.password` in the provider's configuration or on the resource"
+        raise errors.InvalidInput("reach the guest", where, "no account of the guest is given", remedy)
+    return Account(username, password)
+
+
+def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
+    """Return the Windows inside a VM, once the machine at its address has proved that it is inside this VM.
+
+    Its address is what it tells its host, unless declared. An address can be stale or mistaken, and what is done to a
+    guest must never be done to another machine.
 
     Raises:
         Refused: no address is declared, and the guest tells none; or another machine answers there.
@@ -159,7 +189,7 @@ def _require_identity(machine: Machine, placement: Placement, operation: Operati
     """Return if the machine's firmware is that of the VM."""
     vm = placement.vm
     wanted = placement.host.firmware_uuids(operation.deadline).get(vm.id, "")
-    found = operating_system.firmware_uuid(machine.cim, operation.deadline)
+    found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
     if not wanted or not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
         answer = f"the machine at that address is not the VM {vm.name} on {placement.host.name}: its UUID is another"
         remedy = "check `guest.address`; without it, the address is the one that the VM tells its host"

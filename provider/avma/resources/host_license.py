@@ -17,7 +17,7 @@ from avma.resources.activation import Attempt, LicenseOutputs, holds, license_ou
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine
+from avma.windows.machine import Machine, Server
 
 _TRIED = "license the host"
 _CONFIRMATION_DIGITS = 48
@@ -199,7 +199,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": identifier}
 
 
-def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Machine, Licensing]:
+def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Server, Licensing]:
     """Return the host and what is licensed there, once nothing forbids to license it."""
     machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{machine.name}: reading the licence")
@@ -239,7 +239,7 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
         yield Change("licenseStatus", drift=True)
 
 
-def _require_no_running_vm(machine: Machine, operation: Operation) -> None:
+def _require_no_running_vm(machine: Server, operation: Operation) -> None:
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
     if running:
         names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
@@ -256,7 +256,7 @@ def _reached(
     if product is None or product.licensed or product.channel not in _BY_TELEPHONE:
         return result
     try:
-        digits = licensing.installation_id(machine.cim, product.activation_id, operation.deadline)
+        digits = licensing.installation_id(machine.wmi, product.activation_id, operation.deadline)
     except errors.AvmaError:  # the state is worth more than these digits
         return result
     return replace(result, outputs=replace(result.outputs, installation_id=digits or None))

@@ -17,7 +17,7 @@ from avma.configuration import Configuration
 from avma.connection import Settings, resolve
 from avma.deadline import Deadline
 from avma.properties import Failure, Property, Values, known, properties, validate
-from avma.windows.machine import Machine, Machines
+from avma.windows.machine import Machines, Server
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Operation:
     status: Callable[[str], None]
     warn: Callable[[str], None]
 
-    def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Machine:
+    def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Server:
         """Return the machine of that name, reached as the layers of settings say, the first winning.
 
         `prefix` stands before the names of the properties that errors tell to set.

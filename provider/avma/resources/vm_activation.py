@@ -20,7 +20,7 @@ from avma.resources.resource import Change, Operation, Resource, Result, Stored,
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine
+from avma.windows.machine import Machine, Server
 from avma.windows.operating_system import System
 
 _TRIED = "activate the guest"
@@ -70,8 +70,7 @@ class VmActivationInputs:
     )
     vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
     guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`. Its address is the "
-        "one that the guest tells its host through Data Exchange, unless set.",
+        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
         default=None,
     )
     product_key: str | None = declare(
@@ -245,8 +244,8 @@ def _license(attempt: Attempt, plan: _Plan) -> None:
         attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
     except errors.LicensingFault as fault:
         said = {
-            f"event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.cim, events.GUEST_EVENT),
-            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.cim, events.HOST_EVENT),
+            f"event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.wmi, events.GUEST_EVENT),
+            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.wmi, events.HOST_EVENT),
         }
         fault.answer += "".join(f"; {where} says: {text}" for where, text in said.items() if text)
         raise
@@ -276,9 +275,8 @@ def _inspect(
     return _Plan(vm, host, guest, found, key)
 
 
-def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Machine]:
+def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
     """Return the hosts on which the VM may be."""
-    guests.require_transport(inputs.vm_name or inputs.vm_id or "", inputs.guest, operation)
     names = inputs.hosts or [inputs.host or ""]
     return [operation.machine(name, inputs.connection, operation.configuration) for name in names]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 
 NAMESPACE = "root/mscluster"
 
@@ -42,7 +42,7 @@ class FailoverCluster:
     nodes: tuple[Node, ...]
 
 
-def read(cim: Cim, deadline: Deadline) -> FailoverCluster:
+def read(wmi: Wmi, deadline: Deadline) -> FailoverCluster:
     """Ask a node for its cluster.
 
     Raises:
@@ -50,11 +50,11 @@ def read(cim: Cim, deadline: Deadline) -> FailoverCluster:
         AvmaError: the machine could not be asked.
     """
     tried = "read the nodes of the cluster"
-    names = cim.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
+    names = wmi.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
     if not names:
-        raise errors.Refused(tried, cim.where, "it is no node of a failover cluster", "name a node, or list `nodes`")
-    addresses = _addresses(cim, deadline, tried)
-    rows = cim.query(NAMESPACE, "SELECT Name,State FROM MSCluster_Node", deadline, tried)
+        raise errors.Refused(tried, wmi.where, "it is no node of a failover cluster", "name a node, or list `nodes`")
+    addresses = _addresses(wmi, deadline, tried)
+    rows = wmi.query(NAMESPACE, "SELECT Name,State FROM MSCluster_Node", deadline, tried)
     nodes = [_node((row.text("Name") or "").lower(), row.integer("State"), addresses) for row in rows]
     return FailoverCluster(names[0].text("Name") or "", tuple(sorted(nodes, key=lambda node: node.name)))
 
@@ -63,11 +63,11 @@ def _node(name: str, state: int | None, addresses: dict[str, str]) -> Node:
     return Node(name, _STATES.get(-1 if state is None else state, "Unknown"), addresses.get(name, ""))
 
 
-def _addresses(cim: Cim, deadline: Deadline, tried: str) -> dict[str, str]:
+def _addresses(wmi: Wmi, deadline: Deadline, tried: str) -> dict[str, str]:
     """Return each node's address, by name, in the first network for clients that it is in."""
-    networks = cim.query(NAMESPACE, "SELECT Name,Role FROM MSCluster_Network", deadline, tried)
+    networks = wmi.query(NAMESPACE, "SELECT Name,Role FROM MSCluster_Network", deadline, tried)
     for_clients = {row.text("Name") for row in networks if row.integer("Role") in _FOR_CLIENTS}
-    interfaces = cim.query(NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface", deadline, tried)
+    interfaces = wmi.query(NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface", deadline, tried)
     usable = sorted(
         ((row.text("Node") or "").lower(), row.text("Network") or "", row.text("Address") or "")
         for row in interfaces

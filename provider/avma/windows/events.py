@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from avma import errors
 from avma.deadline import Deadline
 from avma.windows.operating_system import NAMESPACE
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 
 GUEST_EVENT = 12309
 HOST_EVENT = 12310
@@ -22,7 +22,7 @@ _PATIENCE = 20.0
 """Seconds that looking may take: WMI reads an event log from end to end."""
 
 
-def latest(cim: Cim, event_code: int) -> str:
+def latest(wmi: Wmi, event_code: int) -> str:
     """Return what the newest such event of the last minutes says, empty when there is none or it cannot be read."""
     since = (datetime.now(timezone.utc) - _RECENT).strftime("%Y%m%d%H%M%S.000000+000")
     query = (
@@ -30,7 +30,7 @@ def latest(cim: Cim, event_code: int) -> str:
         f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{since}'"
     )
     try:
-        rows = cim.query(NAMESPACE, query, Deadline(_PATIENCE), "read the event log")
+        rows = wmi.query(NAMESPACE, query, Deadline(_PATIENCE), "read the event log")
     except errors.AvmaError:
         return ""
     newest = max(rows, key=lambda row: row.text("TimeGenerated") or "", default=None)

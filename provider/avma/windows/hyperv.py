@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
 
 NAMESPACE = "root/virtualization/v2"
@@ -44,6 +44,12 @@ class GuestFacts:
         return self.values.get("FullyQualifiedDomainName", "")
 
     @property
+    def build(self) -> int | None:
+        """The guest's build number, None when it tells none."""
+        text = self.values.get("OSBuildNumber", "")
+        return int(text) if text.isdecimal() else None
+
+    @property
     def ip_addresses(self) -> tuple[str, ...]:
         """The guest's IPv4 addresses."""
         return tuple(a for a in self.values.get("NetworkAddressIPv4", "").split(";") if a)
@@ -54,26 +60,26 @@ def is_vm_id(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
-def list_virtual_machines(cim: Cim, deadline: Deadline) -> tuple[VirtualMachine, ...]:
+def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine, ...]:
     """Return all VMs of the host.
 
     Raises:
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT Name,ElementName,EnabledState FROM Msvm_ComputerSystem"
-    rows = cim.query(NAMESPACE, query, deadline, "list the virtual machines")
+    rows = wmi.query(NAMESPACE, query, deadline, "list the virtual machines")
     # The host's own row is the one whose Name is no GUID; captions are localised.
     return tuple(_virtual_machine(row) for row in rows if is_vm_id(row.text("Name") or ""))
 
 
-def list_guest_facts(cim: Cim, deadline: Deadline) -> Mapping[str, GuestFacts]:
+def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
     """Return what the guests tell, by VM id; guests that are off or have Data Exchange off tell nothing.
 
     Raises:
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
-    rows = cim.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
+    rows = wmi.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
 
@@ -85,7 +91,7 @@ class DataExchange:
     enabled: bool
 
 
-def list_data_exchange(cim: Cim, deadline: Deadline) -> Mapping[str, DataExchange]:
+def list_data_exchange(wmi: Wmi, deadline: Deadline) -> Mapping[str, DataExchange]:
     """Return the switch of each VM's Data Exchange, by VM id: `Msvm_KvpExchangeComponentSettingData`.
 
     The VM is found by the setting's id; display names are localised.
@@ -94,7 +100,7 @@ def list_data_exchange(cim: Cim, deadline: Deadline) -> Mapping[str, DataExchang
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT InstanceID,EnabledState FROM Msvm_KvpExchangeComponentSettingData"
-    rows = cim.query(NAMESPACE, query, deadline, "read the Data Exchange settings")
+    rows = wmi.query(NAMESPACE, query, deadline, "read the Data Exchange settings")
     ids = [(_GUID.search(row.text("InstanceID") or ""), row) for row in rows]
     return {
         found.group().lower(): DataExchange(row.text("InstanceID") or "", row.integer("EnabledState") == _RUNNING)
@@ -103,7 +109,7 @@ def list_data_exchange(cim: Cim, deadline: Deadline) -> Mapping[str, DataExchang
     }
 
 
-def enable_data_exchange(cim: Cim, setting: DataExchange, deadline: Deadline) -> None:
+def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) -> None:
     """Switch a VM's Data Exchange on: `Msvm_VirtualSystemManagementService.ModifyGuestServiceSettings`.
 
     Raises:
@@ -113,10 +119,10 @@ def enable_data_exchange(cim: Cim, setting: DataExchange, deadline: Deadline) ->
     tried = "switch Data Exchange on"
     service = "Msvm_VirtualSystemManagementService"
     keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
-    rows = cim.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {service}", deadline, tried)
+    rows = wmi.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {service}", deadline, tried)
     if not rows:
         remedy = "check that the Hyper-V Virtual Machine Management service (vmms) runs there"
-        raise errors.UnexpectedAnswer(tried, cim.where, "WMI shows no Hyper-V management service", remedy)
+        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI shows no Hyper-V management service", remedy)
     selectors = {name: rows[0].text(name) or "" for name in keys}
     instance = (
         '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'
@@ -124,10 +130,10 @@ def enable_data_exchange(cim: Cim, setting: DataExchange, deadline: Deadline) ->
         f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
     )
     parameters = {"GuestServiceSettings": instance}
-    cim.invoke(NAMESPACE, service, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
+    wmi.invoke(NAMESPACE, service, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
 
 
-def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:
+def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
     """Return the UUID of each VM's firmware, by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
 
     Raises:
@@ -137,7 +143,7 @@ def list_firmware_uuids(cim: Cim, deadline: Deadline) -> Mapping[str, str]:
         "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "
         "WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'"
     )
-    rows = cim.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
+    rows = wmi.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
     return {
         (row.text("VirtualSystemIdentifier") or "").lower(): (row.text("BIOSGUID") or "").strip("{}") for row in rows
     }

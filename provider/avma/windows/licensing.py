@@ -7,6 +7,7 @@ wants of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from avma import compatibility, errors, hresult
@@ -14,12 +15,13 @@ from avma.deadline import Deadline
 from avma.properties import Choice
 from avma.windows import operating_system
 from avma.windows.operating_system import NAMESPACE, System
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
 
 WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
 """The ApplicationID of Windows itself; other products (Office) use the platform too."""
 
+_SERVICE_QUERY = "SELECT Version FROM SoftwareLicensingService"
 # Columns are named: some, such as OfflineInstallationId, are computed row by row. Without the second condition a
 # machine answers with one row for each edition and channel that there is.
 _QUERY = (
@@ -100,21 +102,23 @@ class Licensing:
         return self.product.status if self.product else LicenseStatus.UNLICENSED
 
 
-def read(cim: Cim, deadline: Deadline) -> Licensing:
+def read(wmi: Wmi, deadline: Deadline) -> Licensing:
     """Return what is installed and licensed on the machine: two requests, a third when no key is installed.
+
+    The first two are asked together, where the way to the machine can do so.
 
     Raises:
         AvmaError: the machine could not be asked, or is not a Windows Server.
     """
     tried = "read the licensing service"
-    services = cim.query(NAMESPACE, "SELECT Version FROM SoftwareLicensingService", deadline, tried)
+    services, rows = wmi.query_all(NAMESPACE, (_SERVICE_QUERY, _QUERY), deadline, tried)
     version = next((service.text("Version") or "" for service in services), "")
-    product = read_product(cim, deadline)
-    system = _system(version, product) or operating_system.read(cim, deadline)
+    product = _installed(rows)
+    system = _system(version, product) or operating_system.read(wmi, deadline)
     return Licensing(version, system, product)
 
 
-def read_product(cim: Cim, deadline: Deadline, partial_product_key: str = "") -> Product | None:
+def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:
     """Return the installed Windows product, None when no key is installed.
 
     Upgraded machines can have several: one with the given partial key comes first, then a licensed one.
@@ -122,7 +126,10 @@ def read_product(cim: Cim, deadline: Deadline, partial_product_key: str = "") ->
     Raises:
         AvmaError: the machine could not be asked.
     """
-    rows = cim.query(NAMESPACE, _QUERY, deadline, "read the installed licences")
+    return _installed(wmi.query(NAMESPACE, _QUERY, deadline, "read the installed licences"), partial_product_key)
+
+
+def _installed(rows: Iterable[Instance], partial_product_key: str = "") -> Product | None:
     products = [_product(row) for row in rows if not row.boolean("LicenseIsAddon")]
     order = sorted(
         products,
@@ -131,7 +138,7 @@ def read_product(cim: Cim, deadline: Deadline, partial_product_key: str = "") ->
     return next(iter(order), None)
 
 
-def install_product_key(cim: Cim, service_version: str, product_key: str, deadline: Deadline) -> None:
+def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadline: Deadline) -> None:
     """Install a product key; it silently replaces the one that is there.
 
     Raises:
@@ -139,7 +146,7 @@ def install_product_key(cim: Cim, service_version: str, product_key: str, deadli
         AnswerLost: no answer came; the key may be installed.
     """
     _service(
-        cim,
+        wmi,
         service_version,
         "InstallProductKey",
         {"ProductKey": product_key},
@@ -148,16 +155,16 @@ def install_product_key(cim: Cim, service_version: str, product_key: str, deadli
     )
 
 
-def refresh_license_status(cim: Cim, service_version: str, deadline: Deadline) -> None:
+def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -> None:
     """Make the licensing service look at its licences again.
 
     Raises:
         WsmanFault: Windows refused.
     """
-    _service(cim, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the licence status")
+    _service(wmi, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the licence status")
 
 
-def activate(cim: Cim, activation_id: str, deadline: Deadline) -> None:
+def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
     """Activate a product. For a Multiple Activation Key this can use up one of its activations.
 
     Raises:
@@ -165,39 +172,39 @@ def activate(cim: Cim, activation_id: str, deadline: Deadline) -> None:
         AnswerLost: no answer came; the product may be activated.
     """
     keys = {"ID": activation_id}
-    cim.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
+    wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
 
 
-def installation_id(cim: Cim, activation_id: str, deadline: Deadline) -> str:
+def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
     """Return the digits that a product is activated with by telephone: `OfflineInstallationId`, empty where none are.
 
     Raises:
         AvmaError: the machine could not be asked.
     """
     query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
-    rows = cim.query(NAMESPACE, query, deadline, "read the installation ID")
+    rows = wmi.query(NAMESPACE, query, deadline, "read the installation ID")
     return next((row.text("OfflineInstallationId") or "" for row in rows), "")
 
 
-def deposit_confirmation_id(cim: Cim, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
+def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
     """Activate a product by telephone, with the digits that the activation centre gave for its installation ID.
 
     Raises:
         LicensingFault: the confirmation ID does not belong to the installation ID.
         AnswerLost: no answer came; the product may be activated.
     """
-    cim.invoke(
+    wmi.invoke(
         NAMESPACE,
         "SoftwareLicensingProduct",
         "DepositOfflineConfirmationId",
         {"ID": activation_id},
-        {"InstallationId": installation_id(cim, activation_id, deadline), "ConfirmationId": confirmation_id},
+        {"InstallationId": installation_id(wmi, activation_id, deadline), "ConfirmationId": confirmation_id},
         deadline,
         "activate Windows by telephone",
     )
 
 
-def uninstall_product_key(cim: Cim, activation_id: str, deadline: Deadline) -> None:
+def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
     """Uninstall a product's key. Windows is unlicensed afterwards; an activation that was used is not given back.
 
     Raises:
@@ -206,7 +213,7 @@ def uninstall_product_key(cim: Cim, activation_id: str, deadline: Deadline) -> N
     """
     keys = {"ID": activation_id}
     tried = "uninstall the product key"
-    cim.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
+    wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
 
 
 def reason_text(product: Product | None) -> str:
@@ -218,12 +225,12 @@ def reason_text(product: Product | None) -> str:
     return f"its licence status is {product.status.value} ({hresult.lookup(product.reason)})"
 
 
-def _service(cim: Cim, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
+def _service(wmi: Wmi, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
     if not version:
         remedy = "look at the Software Protection service (sppsvc) there"
-        raise errors.UnexpectedAnswer(tried, cim.where, "WMI shows no SoftwareLicensingService", remedy)
+        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI shows no SoftwareLicensingService", remedy)
     keys = {"Version": version}
-    cim.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
+    wmi.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
 
 
 def _product(row: Instance) -> Product:

@@ -10,18 +10,58 @@ from collections.abc import Callable
 from functools import partial
 
 from avma.connection import Connection
+from avma.deadline import Deadline
 from avma.windows import cluster, hyperv, licensing
+from avma.windows.direct import Account, GuestRuns, GuestWmi
+from avma.windows.licensing import Licensing
+from avma.windows.operating_system import System
+from avma.windows.powershell import PowerShell
 from avma.windows.shared_read import SharedRead
+from avma.windows.wmi import Wmi
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import Pipe, WinrmPipe
+from avma.wsman.shell import Shell
 
 
 class Machine:
-    """A Windows machine: its WMI, and the questions to it that are shared."""
+    """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared."""
+
+    def __init__(self, name: str, wmi: Wmi) -> None:
+        self.name = name
+        self.wmi = wmi
+        self.licensing = SharedRead(self._read, "read the licence", wmi.where)
+        self.changing = threading.Lock()
+        """Held by whoever changes the machine's licence."""
+        self.changes = 0
+        """How often its licence was changed by this process."""
+        self._system: System | None = None
+
+    @property
+    def where(self) -> str:
+        """The machine as errors name it."""
+        return self.wmi.where
+
+    def system(self, deadline: Deadline) -> System:
+        """Return which Windows it runs, which stays the same: it is asked only if no read has told it yet.
+
+        Raises:
+            AvmaError: the machine could not be asked.
+        """
+        return self._system or self.licensing(deadline).system
+
+    def _read(self, deadline: Deadline) -> Licensing:
+        found = licensing.read(self.wmi, deadline)
+        self._system = found.system
+        return found
+
+
+class Server(Machine):
+    """A machine that is reached over the network, which can be a Hyper-V host: its VMs, and the way into them."""
 
     def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
-        self.cim = cim = Cim(connection, limit, new_pipe)
-        self.licensing = SharedRead(partial(licensing.read, cim), "read the licence", cim.where)
+        cim = Cim(connection, limit, new_pipe)
+        super().__init__(connection.name, cim)
+        self.connection = connection
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
@@ -31,20 +71,16 @@ class Machine:
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
         )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
-        self.changing = threading.Lock()
-        """Held by whoever changes the machine's licence."""
-        self.changes = 0
-        """How often its licence was changed by this process."""
+        self._runs = GuestRuns(PowerShell(Shell(cim)))
+        self._lock = threading.Lock()
+        self._guests: dict[tuple[str, Account], Machine] = {}
 
-    @property
-    def name(self) -> str:
-        """The name that the user gave the machine."""
-        return self.cim.connection.name
-
-    @property
-    def where(self) -> str:
-        """The machine as errors name it."""
-        return self.cim.where
+    def guest(self, vm_id: str, name: str, account: Account) -> Machine:
+        """Return the Windows inside one of its VMs, reached through PowerShell Direct."""
+        with self._lock:
+            if (vm_id, account) not in self._guests:
+                self._guests[vm_id, account] = Machine(name, GuestWmi(self._runs, vm_id, name, account))
+            return self._guests[vm_id, account]
 
 
 class Machines:
@@ -54,27 +90,27 @@ class Machines:
         self._limit = max_concurrency
         self._new_pipe = new_pipe
         self._lock = threading.Lock()
-        self._machines: dict[Connection, Machine] = {}
+        self._machines: dict[Connection, Server] = {}
         self._to_be_licensed: set[str] = set()
 
-    def get(self, connection: Connection) -> Machine:
+    def get(self, connection: Connection) -> Server:
         """Return the machine of that connection."""
         with self._lock:
             if connection not in self._machines:
-                self._machines[connection] = Machine(connection, self._limit, self._new_pipe)
+                self._machines[connection] = Server(connection, self._limit, self._new_pipe)
             return self._machines[connection]
 
-    def expect_license(self, machine: Machine) -> None:
+    def expect_license(self, machine: Server) -> None:
         """Note that the run will license the machine, as its preview has found."""
-        self._to_be_licensed.add(machine.cim.connection.endpoint)
+        self._to_be_licensed.add(machine.connection.endpoint)
 
-    def expects_license(self, machine: Machine) -> bool:
+    def expects_license(self, machine: Server) -> bool:
         """Say whether the run will license the machine, under whatever name."""
-        return machine.cim.connection.endpoint in self._to_be_licensed
+        return machine.connection.endpoint in self._to_be_licensed
 
     def close(self) -> None:
         """End all idle connections."""
         with self._lock:
             machines, self._machines = list(self._machines.values()), {}
         for machine in machines:
-            machine.cim.close()
+            machine.wmi.close()

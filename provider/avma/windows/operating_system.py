@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from avma import compatibility, errors
 from avma.deadline import Deadline
-from avma.wsman.cim import Cim
+from avma.windows.wmi import Wmi
 
 NAMESPACE = "root/cimv2"
 
@@ -31,7 +31,7 @@ class System:
         return f"Windows Server {self.version} {self.edition}{suffix}"
 
 
-def read(cim: Cim, deadline: Deadline) -> System:
+def read(wmi: Wmi, deadline: Deadline) -> System:
     """Ask the machine which Windows it runs: one request.
 
     Raises:
@@ -39,26 +39,26 @@ def read(cim: Cim, deadline: Deadline) -> System:
         AvmaError: the machine could not be asked.
     """
     query = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
-    row = next(iter(cim.query(NAMESPACE, query, deadline, _TRIED)), None)
+    row = next(iter(wmi.query(NAMESPACE, query, deadline, _TRIED)), None)
     build = build_of(row.text("Version") or "") if row else None
     if row is None or build is None:
         remedy = "look at the class Win32_OperatingSystem there"
-        raise errors.UnexpectedAnswer(_TRIED, cim.where, "WMI tells no version", remedy)
+        raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI tells no version", remedy)
     sku = row.integer("OperatingSystemSKU") or 0
     edition = compatibility.edition_of_sku(sku)
     if edition is None:
         answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that has no part in automatic activation"
-        raise errors.Refused(_TRIED, cim.where, answer, "declare a Windows Server here")
+        raise errors.Refused(_TRIED, wmi.where, answer, "declare a Windows Server here")
     return System(build, edition, evaluation=sku in compatibility.EVALUATION_SKUS)
 
 
-def firmware_uuid(cim: Cim, deadline: Deadline) -> str:
+def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
     """Return the UUID of the machine's firmware: `Win32_ComputerSystemProduct.UUID`.
 
     Raises:
         AvmaError: the machine could not be asked.
     """
-    rows = cim.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, "identify the machine")
+    rows = wmi.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, "identify the machine")
     return next((row.text("UUID") or "" for row in rows), "")
 
 

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.wsman import envelope, faults
+from avma.wsman import envelope, faults, retry
 from avma.wsman.instance import BadValue, Instance
 from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
 
-_READ_ATTEMPTS = 3
-_FIRST_PAUSE = 0.5
 _JOB_STARTED = 4096
 """The `ReturnValue` of methods that go on as a job (DMTF); who called reads the state."""
 _POLL = 0.1
@@ -52,7 +50,11 @@ class Cim:
         def read(pipe: Pipe) -> list[Instance]:
             return list(self._pages(pipe, namespace, wql, deadline, tried))
 
-        return self._retry(read, deadline, tried)
+        return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
+
+    def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
+        """Return what each of several WQL queries finds; errors as for `query`."""
+        return [self.query(namespace, wql, deadline, tried) for wql in queries]
 
     def get(self, namespace: str, cim_class: str, keys: Mapping[str, str], deadline: Deadline, tried: str) -> Instance:
         """Return the instance with those key properties.
@@ -66,7 +68,7 @@ class Cim:
             body = self._ask(pipe, message, deadline, tried)
             return Instance.from_element(self._only_child(body, tried))
 
-        return self._retry(read, deadline, tried)
+        return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
 
     def invoke(
         self,
@@ -93,6 +95,18 @@ class Cim:
             raise faults.hresult_error(code, tried, self.where)
         return output
 
+    def ask(self, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
+        """Send a message that is no CIM operation, once, and return the body of the answer.
+
+        The operation may take `longest` seconds, or as long as any operation.
+
+        Raises:
+            AnswerLost: no answer came; the machine may have acted.
+            AvmaError: the machine could not be asked, or refused.
+        """
+        with self._pipe(deadline, tried) as pipe:
+            return self._ask(pipe, message, deadline, tried, longest)
+
     def close(self) -> None:
         """End the idle connections."""
         while self._idle:
@@ -117,8 +131,11 @@ class Cim:
         with contextlib.suppress(errors.AvmaError):
             pipe.send(self._rendered(envelope.release(namespace, context), 5.0), Deadline(5.0), "end a query")
 
-    def _ask(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> Element:
-        timeout = max(1.0, min(self.connection.operation_timeout, deadline.remaining()))
+    def _ask(
+        self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None
+    ) -> Element:
+        allowed = self.connection.operation_timeout if longest is None else longest
+        timeout = max(1.0, min(allowed, deadline.remaining()))
         answer = pipe.send(self._rendered(message, timeout), deadline, tried)
         try:
             body = envelope.body_of(answer)
@@ -132,18 +149,6 @@ class Cim:
 
     def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
         return message.render(self.connection.endpoint, timeout)
-
-    def _retry(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
-        pause = _FIRST_PAUSE
-        for _ in range(_READ_ATTEMPTS - 1):
-            try:
-                return self._once(read, deadline, tried)
-            except errors.CertificateNotTrusted:
-                raise
-            except errors.Unreachable:
-                deadline.wait(pause, tried, self.where)
-                pause *= 2
-        return self._once(read, deadline, tried)
 
     def _once(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
         with self._pipe(deadline, tried) as pipe:

@@ -40,7 +40,7 @@ xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">\
 <a:MessageID>uuid:{message_id}</a:MessageID>\
 <w:Locale xml:lang="en-US" s:mustUnderstand="false"/>\
 <p:DataLocale xml:lang="en-US" s:mustUnderstand="false"/>\
-{selectors}\
+{selectors}{options}\
 <w:OperationTimeout>PT{timeout:.3f}S</w:OperationTimeout>\
 </s:Header>\
 <s:Body>{body}</s:Body>\
@@ -53,12 +53,13 @@ class NotSoap(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """A request: its action, the resource and the selectors it is for, and the body as XML text."""
+    """A request: its action, the resource and the selectors it is for, the body as XML text, and options."""
 
     action: str
     resource_uri: str
     body: str = ""
     selectors: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     def render(self, to: str, timeout: float) -> bytes:
         """Return the message for that endpoint; the operation may take `timeout` seconds."""
@@ -73,6 +74,7 @@ class Message:
             size=MAX_ENVELOPE_SIZE,
             message_id=str(uuid.uuid4()).upper(),
             selectors=_selector_set(self.selectors),
+            options=_option_set(self.options),
             timeout=timeout,
             body=self.body,
         )
@@ -149,3 +151,10 @@ def _selector_set(selectors: tuple[tuple[str, str], ...]) -> str:
         return ""
     items = (f"<w:Selector Name={quoteattr(name)}>{escape(value)}</w:Selector>" for name, value in selectors)
     return f"<w:SelectorSet>{''.join(items)}</w:SelectorSet>"
+
+
+def _option_set(options: tuple[tuple[str, str], ...]) -> str:
+    if not options:
+        return ""
+    items = (f"<w:Option Name={quoteattr(name)}>{escape(value)}</w:Option>" for name, value in options)
+    return f'<w:OptionSet s:mustUnderstand="true">{"".join(items)}</w:OptionSet>'

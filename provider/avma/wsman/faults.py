@@ -61,7 +61,7 @@ def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
         return errors.AccessDenied(tried, where, answer, remedy)
     if fault.code == OPERATION_TIMEOUT:
         answer = "the machine did not finish within the time that one request may take"
-        return errors.AnswerLost(tried, where, answer, "run again; what was reached by then is found")
+        return errors.OperationTimedOut(tried, where, answer, "run again; what was reached by then is found")
     if fault.code in _MEANINGS:
         answer, remedy = _MEANINGS[fault.code]
         return errors.WsmanFault(tried, where, f"{answer} (0x{fault.code:08X})", remedy, fault.code)

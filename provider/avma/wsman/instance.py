@@ -6,6 +6,8 @@ Names are compared without regard to case, as WMI does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -49,6 +51,11 @@ class Instance:
         found = (p for p in root.iter() if local_name(p) == "PROPERTY")
         return cls({p.get("NAME", "").lower(): [_embedded_value(p)] for p in found})
 
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Instance:
+        """Take values as JSON has them."""
+        return cls({name.lower(): _texts(value) for name, value in values.items()})
+
     def text(self, name: str) -> str | None:
         """Return a string, a datetime or a reference as text; None when it is null or absent."""
         return next(iter(self._values.get(name.lower(), ())), None)
@@ -86,3 +93,13 @@ def _value(element: Element) -> str | None:
 def _embedded_value(element: Element) -> str | None:
     value = next((child for child in element if local_name(child) == "VALUE"), None)
     return None if value is None else (value.text or "")
+
+
+def _texts(value: Any) -> list[str | None]:
+    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)

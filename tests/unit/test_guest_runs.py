@@ -1,0 +1,184 @@
+"""Script runs that guests of one host share: who is in which, and what happens when somebody's time is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from avma import errors
+from avma.deadline import Cancellation, Deadline
+from avma.windows.direct import Account, GuestRuns, GuestWmi
+from avma.windows.powershell import Answers
+
+ACCOUNT = Account("Administrator", "Hush-Hush-1")
+ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
+
+
+class Script:
+    """A PowerShell that answers when it is let, and remembers which VMs were in which run."""
+
+    where = "hv01"
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self.started = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.deadlines: list[Deadline] = []
+
+    def run(self, script, document, secrets, deadline, tried):
+        self.runs.append([vm["id"] for vm in document["vms"]])
+        self.deadlines.append(deadline)
+        self.started.release()
+        assert self.go_on.acquire(timeout=5)
+        assert ACCOUNT.password in secrets
+        return Answers(tuple({"id": vm["id"].upper(), "results": ROWS} for vm in document["vms"]), "")
+
+
+class Asking(threading.Thread):
+    """Somebody who asks a guest, and what came of it."""
+
+    def __init__(self, runs: GuestRuns, vm: str, deadline: Deadline | None = None, change: bool = False) -> None:
+        super().__init__()
+        self.guest = GuestWmi(runs, vm, vm, ACCOUNT)
+        self.deadline = deadline or Deadline(5)
+        self.change = change
+        self.answer: object = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            if self.change:
+                self.answer = self.guest.invoke("root/cimv2", "A", "B", {}, {}, self.deadline, "change it")
+            else:
+                self.answer = self.guest.query("root/cimv2", "SELECT *", self.deadline, "read it")
+        except errors.AvmaError as error:
+            self.answer = error
+
+    def ends_with(self) -> object:
+        self.join(5)
+        assert not self.is_alive()
+        return self.answer
+
+
+@pytest.fixture
+def script():
+    return Script()
+
+
+@pytest.fixture
+def runs(script):
+    return GuestRuns(script)
+
+
+def wait_for(runs: GuestRuns, count: int) -> None:
+    deadline = Deadline(5)
+    while len(runs._waiting) < count:
+        deadline.wait(0.01, "wait", "test")
+
+
+def first_run(script: Script, runs: GuestRuns, **keywords) -> Asking:
+    asking = Asking(runs, "a", **keywords)
+    assert script.started.acquire(timeout=5)
+    return asking
+
+
+def test_rows_are_as_ws_management_has_them(script, runs):
+    script.go_on.release()
+    (row,) = Asking(runs, "a").ends_with()
+    assert (row.text("Name"), row.integer("Count"), row.boolean("On")) == ("x", 3, True)
+    assert (row.text("Time"), row.strings("List")) == ("2026-01-01T12:00:00.000000Z", ("a",))
+
+
+def test_who_asks_while_a_run_is_under_way_shares_the_next_one(script, runs):
+    first = first_run(script, runs)
+    others = [Asking(runs, name) for name in "bcde"]
+    wait_for(runs, 4)
+    script.go_on.release(2)
+    for asking in (first, *others):
+        assert len(asking.ends_with()) == 1
+    assert [sorted(run) for run in script.runs] == [["a"], ["b", "c", "d", "e"]]
+
+
+def test_a_vm_is_in_a_run_once(script, runs):
+    first = first_run(script, runs)
+    others = [Asking(runs, name) for name in "bbc"]
+    wait_for(runs, 3)
+    script.go_on.release(3)
+    for asking in (first, *others):
+        assert len(asking.ends_with()) == 1
+    assert [sorted(run) for run in script.runs] == [["a"], ["b", "c"], ["b"]]
+
+
+class Held(Deadline):
+    """A deadline that holds the leader's wait for others until they are there."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.go_on = threading.Event()
+
+    def wait(self, timeout, tried, where):
+        assert self.go_on.wait(5)
+
+
+@pytest.mark.parametrize(("change", "kind"), [(False, errors.TimedOut), (True, errors.AnswerLost)])
+def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, kind):
+    held = Held(30)
+    leader = Asking(runs, "a", held)
+    wait_for(runs, 1)
+    while not runs._under_way:
+        time.sleep(0.01)
+    short = Asking(runs, "b", Deadline(0.5), change)
+    wait_for(runs, 2)
+    held.go_on.set()
+    assert script.started.acquire(timeout=5)
+    assert isinstance(short.ends_with(), kind)
+    script.deadlines[0].check("run", "hv01")  # the leader has time left, and so has the run
+    script.go_on.release()
+    assert len(leader.ends_with()) == 1
+
+
+def test_a_leader_without_time_leads_the_run_of_the_others_to_its_end(script, runs):
+    held = Held(0.5)
+    leader = Asking(runs, "a", held)
+    wait_for(runs, 1)
+    while not runs._under_way:
+        time.sleep(0.01)
+    other = Asking(runs, "b", Deadline(30))
+    wait_for(runs, 2)
+    held.go_on.set()
+    assert script.started.acquire(timeout=5)
+    time.sleep(0.6)
+    script.deadlines[0].check("run", "hv01")
+    script.go_on.release()
+    assert len(other.ends_with()) == len(leader.ends_with()) == 1
+
+
+def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
+    first = first_run(script, runs)
+    cancellation = Cancellation()
+    left = Asking(runs, "b", Deadline(5, cancellation), change=True)
+    wait_for(runs, 1)
+    cancellation.set()
+    assert isinstance(left.ends_with(), errors.Cancelled)
+    script.go_on.release()
+    first.ends_with()
+    assert script.runs == [["a"]]
+
+
+def test_a_run_ends_when_nobody_has_time_left(script, runs):
+    cancellation = Cancellation()
+    first = first_run(script, runs, deadline=Deadline(5, cancellation))
+    joint = script.deadlines[0]
+    joint.check("run", "hv01")
+    assert 4 < joint.remaining() <= 5
+    cancellation.set()
+    with pytest.raises(errors.Cancelled):
+        joint.wait(1, "run", "hv01")
+    script.go_on.release()
+    first.ends_with()
+
+
+def test_a_password_is_not_shown():
+    assert "Hush" not in repr(ACCOUNT)
