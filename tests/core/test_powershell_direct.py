@@ -300,6 +300,11 @@ def test_a_method_that_never_arrived_leaves_a_guest_that_the_next_run_activates(
     assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
 
 
+def test_a_read_whose_shell_is_lost_is_sent_again(estate, run):
+    estate.faults("hv01", [{"operation": "Shell/Receive", "hresult": 0x8033805B, "times": 1}])
+    assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
+
+
 def test_a_read_that_breaks_is_sent_again(estate, run):
     estate.faults("web01", [{"operation": "Enumerate", "answer": "drop", "times": 1}])
     assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
@@ -385,3 +390,18 @@ def test_much_input_is_sent_in_parts(estate):
 
 def resolved() -> Connection:
     return resolve(HOST, Settings(https=False, username=ADMINISTRATOR, password=PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"hresult": 0xC004F069, "errorId": "x", "message": ""},
+        {"hresult": 0xC004F069 - (1 << 32), "errorId": "x", "message": ""},
+        {"hresult": -2146233088, "errorId": "HRESULT 0xc004f069,Microsoft.Management", "message": ""},
+        {"hresult": None, "errorId": "HRESULT 0xc004f069,Microsoft.Management", "message": ""},
+    ],
+)
+def test_the_number_of_an_error_in_the_guest(estate, run, monkeypatch, error):
+    answer_with(monkeypatch, lambda vm: {"id": vm["id"], "results": [{"error": error}]})
+    with pytest.raises(errors.LicensingFault, match="0xC004F069"):
+        run.activate("web01", HOST)

@@ -35,6 +35,7 @@ _LONGEST_RUN = 300.0
 _MARGIN = 5.0
 """Seconds that the script is given less than its caller waits, so that it can still say who has not answered."""
 
+_HRESULT = re.compile(r"HRESULT 0x([0-9A-Fa-f]{8})")
 _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
 _WINRM = "reach the guest over the network (`guest.transport: winrm`)"
 
@@ -318,10 +319,13 @@ class GuestWmi:
 
     def _operation_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         number, said = error.get("hresult"), self._said(error)
+        error_id = str(error.get("errorId", "")).partition(",")[0]
+        named = _HRESULT.fullmatch(error_id)
+        if named:
+            number = int(named[1], 16)
         if not isinstance(number, int) or number == 0:
             return self._not_its_own(f"an error without a number: {said}", tried)
-        subcode = str(error.get("errorId", "")).partition(",")[0]
-        return faults.to_error(faults.Fault(number & 0xFFFFFFFF, subcode, said), tried, self.where)
+        return faults.to_error(faults.Fault(number & 0xFFFFFFFF, error_id, said), tried, self.where)
 
     def _said(self, error: Mapping[str, Any]) -> str:
         return self._redact(" ".join(str(error.get("message", "")).split()))[:256]

@@ -117,6 +117,9 @@ class Shell:
         except (errors.TimedOut, errors.Cancelled) as end:
             answer = f"{end.answer} while a script was running there"
             raise errors.AnswerLost(tried, self.where, answer, end.remedy) from end
+        except errors.WsmanFault as fault:
+            answer = f"the shell was lost while a script was running there: {fault.answer}"
+            raise errors.AnswerLost(tried, self.where, answer, fault.remedy) from fault
         try:
             _take(body, received)
         except ValueError as error:

@@ -5,13 +5,16 @@
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
+# Without this, Windows PowerShell writes some arrays as {"value": [], "Count": 0}.
+Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
-# What runs inside a VM: the operations, in their order, until one fails. Its output is one text, the JSON of the results.
+# What runs inside a VM: the operations, in their order, until one fails. Its output is one text, their results as JSON.
 $inGuest = {
     param([string] $operations)
     $ErrorActionPreference = 'Stop'
     $ProgressPreference = 'SilentlyContinue'
     $WarningPreference = 'SilentlyContinue'
+    Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
     function ConvertTo-Table($object) {
         $table = @{}
@@ -21,18 +24,15 @@ $inGuest = {
         $table
     }
 
-    function ConvertTo-Value($value) {
-        if ($value -is [datetime]) {
-            $utc = $value.ToUniversalTime()
-            return $utc.ToString('yyyyMMddHHmmss.ffffff', [cultureinfo]::InvariantCulture) + '+000'
-        }
-        return , $value
-    }
-
     function ConvertTo-Row($instance) {
         $row = @{}
         foreach ($property in $instance.CimInstanceProperties) {
-            if ($null -ne $property.Value) { $row[$property.Name] = ConvertTo-Value $property.Value }
+            $value = $property.Value
+            if ($value -is [datetime]) {
+                $format = 'yyyyMMddHHmmss.ffffff'
+                $value = $value.ToUniversalTime().ToString($format, [cultureinfo]::InvariantCulture) + '+000'
+            }
+            if ($null -ne $value) { $row[$property.Name] = $value }
         }
         $row
     }
@@ -41,7 +41,6 @@ $inGuest = {
         if ($null -ne $exception.ErrorData -and $null -ne $exception.ErrorData.error_Code) {
             return $exception.ErrorData.error_Code
         }
-        if ($exception.StatusCode) { return $exception.StatusCode }
         return $exception.HResult
     }
 
@@ -89,8 +88,8 @@ function Write-Failure($id, $record) {
     $inner = $record.Exception.InnerException
     if ($inner) { $message = "$message $($inner.Message)" }
     foreach ($exception in @($record.Exception, $inner)) {
-        $types = @($exception.psobject.TypeNames)
-        if ($types -contains 'System.Management.Automation.Remoting.PSDirectException') { $errorId += ',PSDirectException' }
+        $direct = 'System.Management.Automation.Remoting.PSDirectException'
+        if (@($exception.psobject.TypeNames) -contains $direct) { $errorId += ',PSDirectException' }
     }
     Write-Trouble $id $errorId $message
 }
