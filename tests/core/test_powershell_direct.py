@@ -15,6 +15,7 @@ from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.connection import Connection, Settings, resolve
 from avma.deadline import Deadline
 from avma.keys import KeyKind
+from avma.resources.resource import Stored
 from avma.windows import powershell
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
@@ -183,7 +184,7 @@ def test_an_old_guest_that_does_not_tell_its_version(estate, run):
     with pytest.raises(
         errors.AnswerLost, match=r"a guest before Windows Server 2016 has none: .*`guest.transport: winrm`"
     ):
-        run.activate("oldmute01", HOST)
+        run.vm.read(f"{HOST}/oldmute01", None, run.operation())
     assert invoked(estate) == []
 
 
@@ -376,7 +377,8 @@ def test_the_key_is_uninstalled_on_request(estate, run):
 
 def test_winrm_on_a_resource_wins(estate, run):
     with pytest.raises(errors.Refused, match=r"tells no address .*guest\.address"):
-        run.activate("mute01", HOST, guest={"transport": Transport.WINRM.value})
+        declared = {"host": HOST, "vmName": "mute01", "guest": {"transport": Transport.WINRM.value}}
+        run.vm.read(f"{HOST}/mute01", Stored(declared, {}), run.operation())
 
 
 def test_much_input_is_sent_in_parts(estate):
