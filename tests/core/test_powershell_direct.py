@@ -376,8 +376,8 @@ def test_the_key_is_uninstalled_on_request(estate, run):
 
 
 def test_winrm_on_a_resource_wins(estate, run):
+    declared = {"host": HOST, "vmName": "mute01", "guest": {"transport": Transport.WINRM.value}}
     with pytest.raises(errors.Refused, match=r"tells no address .*guest\.address"):
-        declared = {"host": HOST, "vmName": "mute01", "guest": {"transport": Transport.WINRM.value}}
         run.vm.read(f"{HOST}/mute01", Stored(declared, {}), run.operation())
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
-from avma.windows.direct import Account, GuestRuns, GuestWmi
+from avma.windows.direct import GuestWmi
+from avma.windows.guest_runs import Account, GuestRuns
 from avma.windows.powershell import Answers
 
 ACCOUNT = Account("Administrator", "Hush-Hush-1")

@@ -13,7 +13,7 @@ from avma.configuration import Configuration, Guest, GuestDefaults, Transport
 from avma.connection import AddressedSettings, Settings
 from avma.resources.resource import Operation
 from avma.windows import hyperv, operating_system
-from avma.windows.direct import Account
+from avma.windows.guest_runs import Account
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.machine import Machine, Server
 

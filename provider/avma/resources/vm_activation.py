@@ -5,7 +5,7 @@ It knows what a user declares of a guest and the rules of AVMA; Windows is asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,9 @@ from avma.configuration import Guest
 from avma.connection import AddressedSettings, host_name_error
 from avma.keys import KeyKind
 from avma.properties import Choice, Failure, Values, build, declare, dump, validate
-from avma.resources import guests, rules
+from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, restore, uninstall
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, only_said
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
@@ -129,15 +129,7 @@ class VmActivation(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        changes = list(input_changes(VmActivationInputs, stored.inputs, wanted, _NORMAL))
-        if _host_names(stored.inputs) & _host_names(wanted):
-            changes = [change for change in changes if change.path != "host"]
-        if _same_vm(stored, wanted):
-            changes = [change for change in changes if change.path not in ("vmName", "vmId")]
-        if _holds_wanted(stored, wanted):
-            changes = [change for change in changes if change.path != "productKey"]
-        key_changes = any(change.path == "productKey" for change in changes)
-        return changes + list(_drift(stored.outputs, wanted, key_changes))
+        return vm_changes.changes(VmActivationInputs, stored, wanted)
 
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
@@ -202,7 +194,7 @@ class VmActivation(Resource):
             return
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
-        own = _wanted_partial(stored.outputs, stored.inputs)
+        own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
         system = (stored.outputs.get("guestVersion", ""), stored.outputs.get("guestEdition", ""))
         kms = keys.find(KeyKind.KMS_CLIENT, *system)
         if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is not None:
@@ -286,58 +278,6 @@ def _one_of(values: Values, first: str, second: str) -> list[Failure]:
     if len(given) == 2:
         return [Failure(second, f"stands beside `{first}`; give one of the two")]
     return [] if given else [Failure(first, f"is required, or `{second}`")]
-
-
-def _host_set(hosts: list[str]) -> list[str]:
-    return sorted({host.lower() for host in hosts})
-
-
-def _host_names(values: Values) -> set[str]:
-    """Return the known hosts of `host` or `hosts`."""
-    names = [values.get("host"), *(values.get("hosts") or [])]
-    return {name.lower() for name in names if isinstance(name, str)}
-
-
-_NORMAL: Mapping[str, Callable[[Any], Any]] = {
-    "host": str.lower,
-    "hosts": _host_set,
-    "vmName": str.lower,
-    "vmId": str.lower,
-    "productKey": keys.normalize,
-}
-"""The forms in which inputs are compared."""
-
-
-def _same_vm(stored: Stored, wanted: Values) -> bool:
-    """Say whether the wanted name or id is that of the stored VM, whichever of the two was given before."""
-    name, vm_id = wanted.get("vmName"), wanted.get("vmId")
-    if isinstance(vm_id, str):
-        return vm_id.lower() == stored.outputs.get("vmId")
-    return isinstance(name, str) and name.lower() == str(stored.outputs.get("vmName", "")).lower()
-
-
-def _holds_wanted(stored: Stored, wanted: Values) -> bool:
-    key = wanted.get("productKey")
-    return key is None or (isinstance(key, str) and stored.outputs.get("partialProductKey") == keys.partial(key))
-
-
-def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
-    """Yield what Windows no longer has as AVMA wants it: the status, the channel, the key."""
-    if outputs.get("licenseStatus") != LicenseStatus.LICENSED:
-        yield Change("licenseStatus", drift=True)
-    if outputs.get("licenseChannel") != LicenseChannel.AVMA:
-        yield Change("licenseChannel", drift=True)
-    if not key_changes and outputs.get("partialProductKey") != _wanted_partial(outputs, wanted):
-        yield Change("partialProductKey", drift=True)
-
-
-def _wanted_partial(outputs: Values, wanted: Values) -> str | None:
-    key = wanted.get("productKey")
-    if isinstance(key, str):
-        return keys.partial(key)
-    version, edition = outputs.get("guestVersion", ""), outputs.get("guestEdition", "")
-    published = keys.find(KeyKind.AVMA, version, edition)
-    return keys.partial(published.key) if published else None
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from functools import partial
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import cluster, hyperv, licensing
-from avma.windows.direct import Account, GuestRuns, GuestWmi
+from avma.windows.direct import GuestWmi
+from avma.windows.guest_runs import Account, GuestRuns
 from avma.windows.licensing import Licensing
 from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell

@@ -1,0 +1,78 @@
+"""What differs between a VmActivation as it is stored and as it is wanted. It asks no machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from avma import keys
+from avma.keys import KeyKind
+from avma.properties import Values
+from avma.resources.resource import Change, Stored, input_changes
+from avma.windows.licensing import LicenseChannel, LicenseStatus
+
+
+def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
+    """Return the differences; `inputs` declares the properties. The same host or VM named in another way is none."""
+    found = list(input_changes(inputs, stored.inputs, wanted, _NORMAL))
+    if _host_names(stored.inputs) & _host_names(wanted):
+        found = [change for change in found if change.path != "host"]
+    if _same_vm(stored, wanted):
+        found = [change for change in found if change.path not in ("vmName", "vmId")]
+    if _holds_wanted(stored, wanted):
+        found = [change for change in found if change.path != "productKey"]
+    key_changes = any(change.path == "productKey" for change in found)
+    return found + list(_drift(stored.outputs, wanted, key_changes))
+
+
+def _host_set(hosts: list[str]) -> list[str]:
+    return sorted({host.lower() for host in hosts})
+
+
+def _host_names(values: Values) -> set[str]:
+    """Return the known hosts of `host` or `hosts`."""
+    names = [values.get("host"), *(values.get("hosts") or [])]
+    return {name.lower() for name in names if isinstance(name, str)}
+
+
+_NORMAL: Mapping[str, Callable[[Any], Any]] = {
+    "host": str.lower,
+    "hosts": _host_set,
+    "vmName": str.lower,
+    "vmId": str.lower,
+    "productKey": keys.normalize,
+}
+"""The forms in which inputs are compared."""
+
+
+def _same_vm(stored: Stored, wanted: Values) -> bool:
+    """Say whether the wanted name or id is that of the stored VM, whichever of the two was given before."""
+    name, vm_id = wanted.get("vmName"), wanted.get("vmId")
+    if isinstance(vm_id, str):
+        return vm_id.lower() == stored.outputs.get("vmId")
+    return isinstance(name, str) and name.lower() == str(stored.outputs.get("vmName", "")).lower()
+
+
+def _holds_wanted(stored: Stored, wanted: Values) -> bool:
+    key = wanted.get("productKey")
+    return key is None or (isinstance(key, str) and stored.outputs.get("partialProductKey") == keys.partial(key))
+
+
+def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
+    """Yield what Windows no longer has as AVMA wants it: the status, the channel, the key."""
+    if outputs.get("licenseStatus") != LicenseStatus.LICENSED:
+        yield Change("licenseStatus", drift=True)
+    if outputs.get("licenseChannel") != LicenseChannel.AVMA:
+        yield Change("licenseChannel", drift=True)
+    if not key_changes and outputs.get("partialProductKey") != wanted_partial(outputs, wanted):
+        yield Change("partialProductKey", drift=True)
+
+
+def wanted_partial(outputs: Values, wanted: Values) -> str | None:
+    """Return the last five of the key that a resource wants: the declared one, else the guest's published AVMA key."""
+    key = wanted.get("productKey")
+    if isinstance(key, str):
+        return keys.partial(key)
+    version, edition = outputs.get("guestVersion", ""), outputs.get("guestEdition", "")
+    published = keys.find(KeyKind.AVMA, version, edition)
+    return keys.partial(published.key) if published else None
