@@ -144,6 +144,10 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
     """Return the Windows inside a VM by way of its host, which finds it by the VM's id: it can be no other machine."""
     vm, host = placement.vm, placement.host
     account = _account(placement, guest, operation)
+    unused = [name for name in ("address", "port", "https") if guest is not None and getattr(guest, name) is not None]
+    if unused:
+        names = ", ".join(f"`guest.{name}`" for name in unused)
+        operation.warn(f"{vm.name}: {names} is for `guest.transport: winrm`; PowerShell Direct goes through the host")
     host_build = host.system(operation.deadline).build
     facts = host.guest_facts(operation.deadline).get(vm.id)
     for what, build in ((f"its host {host.name}", host_build), ("its Windows", facts.build if facts else None)):
