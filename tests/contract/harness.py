@@ -66,7 +66,7 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
 
-    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> Any:
         severity = engine_pb2.LogSeverity.Name(request.severity)
         self.lines.append((severity, request.message, request.urn, request.ephemeral))
         return engine_pb2.google_dot_protobuf_dot_empty__pb2.Empty()

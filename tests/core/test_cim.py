@@ -1,0 +1,42 @@
+"""The CIM operations beside queries and methods: one instance by its keys, and giving an enumeration back."""
+
+from contextlib import closing
+
+import pytest
+
+from avma import errors
+from avma.connection import resolve
+from avma.deadline import Deadline
+from avma.windows import hyperv
+from avma.wsman import faults
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from core.runner import HV01
+
+NAMESPACE = "root/cimv2"
+
+
+@pytest.fixture
+def cim(estate, configuration):
+    with closing(Cim(resolve(HV01, configuration), 2, WinrmPipe)) as made:
+        yield made
+
+
+def test_an_instance_is_got_by_its_keys(cim):
+    query = "SELECT Version FROM SoftwareLicensingService"
+    version = cim.query(NAMESPACE, query, Deadline(20), "ask")[0].text("Version")
+    instance = cim.get(NAMESPACE, "SoftwareLicensingService", {"Version": version}, Deadline(20), "get")
+    assert instance.text("version") == version
+
+
+def test_an_instance_that_is_not_there_is_a_fault(cim):
+    with pytest.raises(errors.WsmanFault) as caught:
+        cim.get(NAMESPACE, "SoftwareLicensingService", {"Version": "0"}, Deadline(20), "get")
+    assert caught.value.code == faults.INVALID_SELECTORS
+
+
+def test_an_enumeration_that_is_not_read_to_its_end_is_given_back(cim, estate):
+    estate.faults("hv01", [{"operation": "Pull", "answer": "garbage", "times": 1}])
+    with pytest.raises(errors.UnexpectedAnswer, match="an answer that is not SOAP"):
+        hyperv.list_virtual_machines(cim, Deadline(20))
+    assert estate.counts()["hv01"]["operations"]["Release"] == 1
