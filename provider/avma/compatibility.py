@@ -9,13 +9,35 @@ from __future__ import annotations
 
 import re
 
+from avma.properties import Choice
+
 DATACENTER = "Datacenter"
 STANDARD = "Standard"
 ESSENTIALS = "Essentials"
 AZURE_EDITION = "Datacenter Azure Edition"
 AZURE_LOCAL = "Azure Stack HCI"
 
-VERSIONS = ("2012 R2", "2016", "2019", "2022", "2025")
+
+class Version(Choice):
+    """A Windows Server release. Semi-annual releases count as the long-term one before them."""
+
+    R2012 = "2012 R2", "Windows Server 2012 R2."
+    R2016 = "2016", "Windows Server 2016, 1709 and 1803."
+    R2019 = "2019", "Windows Server 2019, 1809, 1903 and 1909."
+    R2022 = "2022", "Windows Server 2022."
+    R2025 = "2025", "Windows Server 2025."
+
+
+class Edition(Choice):
+    """An edition of Windows Server that has AVMA keys."""
+
+    DATACENTER = DATACENTER, "Datacenter."
+    STANDARD = STANDARD, "Standard."
+    ESSENTIALS = ESSENTIALS, "Essentials, up to 2019."
+    AZURE = AZURE_EDITION, "Datacenter: Azure Edition, from 2022."
+
+
+VERSIONS = tuple(version.value for version in Version)
 
 _BUILDS = {
     9600: "2012 R2",
@@ -27,6 +49,15 @@ _BUILDS = {
     18363: "2019",
     20348: "2022",
     26100: "2025",
+}
+
+# Azure Stack HCI / Azure Local; some builds are those of a Windows Server too, so the edition decides first.
+_LOCAL_BUILDS = {
+    17784: "20H2",
+    20348: "21H2",
+    20349: "22H2",
+    25398: "23H2",
+    26100: "24H2",
 }
 
 _ACTIVATES = {
@@ -70,6 +101,11 @@ _FAMILY_SUFFIXES = re.compile(r"(?:Eval|A)?(?:Core?|Cor)?(?:Eval)?$")
 def version_of_build(build: int) -> str | None:
     """Return the release whose keys a Windows Server build takes, None for a build that no table names."""
     return _BUILDS.get(build)
+
+
+def local_release_of_build(build: int) -> str | None:
+    """Return the release of Azure Stack HCI / Azure Local with that build, None for one that no table names."""
+    return _LOCAL_BUILDS.get(build)
 
 
 def edition_of_sku(sku: int) -> str | None:

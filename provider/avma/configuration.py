@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma import deadline
 from avma.connection import AddressedSettings, Settings
 from avma.properties import Choice, declare
 
@@ -23,6 +24,11 @@ class Transport(Choice):
     )
 
 
+READY_TIMEOUT = "15m"
+_READY_TIMEOUT = (
+    "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; "
+    f"`{READY_TIMEOUT}` unless set. The time that the resource option `customTimeouts` gives ends it too."
+)
 _TRANSPORT = "How the guest is reached; `powershellDirect` unless set."
 
 
@@ -31,6 +37,7 @@ class GuestDefaults(Settings):
     """How guests are reached, where a resource does not say otherwise."""
 
     transport: Transport | None = declare(_TRANSPORT, default=None)
+    ready_timeout: str | None = declare(_READY_TIMEOUT, default=None, check=deadline.duration_error)
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Guest(AddressedSettings):
     """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
 
     transport: Transport | None = declare(_TRANSPORT, default=None)
+    ready_timeout: str | None = declare(_READY_TIMEOUT, default=None, check=deadline.duration_error)
 
 
 def _concurrency_error(count: float) -> str | None:

@@ -73,6 +73,10 @@ class Deadline:
         """Return the seconds that are left, never below zero."""
         return max(0.0, self._end - self._clock())
 
+    def part(self, timeout: float) -> Deadline:
+        """Return a deadline inside this one: that many seconds from now, or what is left of this one if it is less."""
+        return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock)
+
     def check(self, tried: str, where: str) -> None:
         """Return if there is time left.
 

@@ -16,6 +16,7 @@
     │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
     ├── Refused                   what was found on the machine forbids to act
     │   └── NotReady                  ... now, but not for good: it is off, or still starting
+    │       └── LogonUncertain            ... or the credentials are wrong, which Windows does not tell apart
     ├── NotFound                  the machine answered, and what was asked for is not there
     ├── TimedOut                  the time the user allows is over
     ├── Cancelled                 the user stopped the run
@@ -107,6 +108,10 @@ class Refused(AvmaError):
 
 class NotReady(Refused):
     """The machine is there, but off or still starting."""
+
+
+class LogonUncertain(NotReady):
+    """The guest is still starting or the credentials are wrong: Windows says the same of both."""
 
 
 class NotFound(AvmaError):

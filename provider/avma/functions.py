@@ -8,40 +8,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from avma import compatibility, keys
+from avma.compatibility import Edition, Version
 from avma.configuration import Guest
 from avma.connection import AddressedSettings, host_name_error
 from avma.keys import KeyKind
-from avma.properties import Choice, Failure, Values, build, declare, validate
-from avma.resources.host_license import HostLicense, HostLicenseOutputs
+from avma.properties import Failure, Values, build, declare, validate
+from avma.resources.host_license import HostLicense
+from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.resource import Operation, Stored
-from avma.resources.vm_activation import (
-    VmActivation,
-    VmActivationInputs,
-    VmActivationOutputs,
-    locate,
-    outputs_of,
-    vm_id_error,
-)
+from avma.resources.vm_activation import VmActivation, outputs_of
+from avma.resources.vm_plan import locate
+from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error
 from avma.windows.hyperv import GuestFacts, VirtualMachine
-
-
-class Version(Choice):
-    """A Windows Server release. Semi-annual releases count as the long-term one before them."""
-
-    R2012 = "2012 R2", "Windows Server 2012 R2."
-    R2016 = "2016", "Windows Server 2016, 1709 and 1803."
-    R2019 = "2019", "Windows Server 2019, 1809, 1903 and 1909."
-    R2022 = "2022", "Windows Server 2022."
-    R2025 = "2025", "Windows Server 2025."
-
-
-class Edition(Choice):
-    """An edition of Windows Server that has AVMA keys."""
-
-    DATACENTER = compatibility.DATACENTER, "Datacenter."
-    STANDARD = compatibility.STANDARD, "Standard."
-    ESSENTIALS = compatibility.ESSENTIALS, "Essentials, up to 2019."
-    AZURE = compatibility.AZURE_EDITION, "Datacenter: Azure Edition, from 2022."
 
 
 class Function(ABC):

@@ -155,6 +155,11 @@ def lookup(value: int) -> HResult:
     return _BY_VALUE.get(unsigned, unknown)
 
 
+def known(value: int) -> bool:
+    """Say whether the table has an HRESULT, given signed or unsigned."""
+    return value & 0xFFFFFFFF in _BY_VALUE
+
+
 def by_name(name: str) -> HResult:
     """Return the entry of that symbolic name.
 

@@ -16,10 +16,11 @@ _OLDEST_KEY = "2019"
 
 
 class AutomaticActivation:
-    """The licence of one machine for its guests."""
+    """The licence of one machine for its guests; one that is not `synced` has not heard of its subscription yet."""
 
     def __init__(self, licensing: Licensing, store: KeyStore, machine: str, spec: estate.Host) -> None:
         self.subscription = spec.subscription
+        self.synced = spec.synced
         self._oem_license = spec.oem_license
         self._licensing = licensing
         self._store = store
@@ -31,7 +32,7 @@ class AutomaticActivation:
     @property
     def source(self) -> str:
         """What guests are activated with; a subscription and an OEM license come before a key (Inferred)."""
-        if self.subscription:
+        if self.subscription and self.synced:
             return "Subscription"
         if self._oem_license:
             return "OemLicense"
@@ -63,7 +64,7 @@ class AutomaticActivation:
         """
         if self.source == "None":
             raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        if self.subscription:
+        if self.source == "Subscription":
             return
         # Inferred: Azure Edition needs the subscription; a key with Software Assurance is not modelled.
         if guest.edition == AZURE_EDITION:
@@ -73,14 +74,22 @@ class AutomaticActivation:
         if VERSIONS.index(self._key.version) < VERSIONS.index(guest.version):
             raise Refusal("SL_E_IA_ID_MISMATCH")
 
-    def as_json(self) -> dict[str, str | None]:
+    def as_json(self) -> dict[str, str]:
         """Return the state as the cmdlets may show it. Inferred: all names and words."""
         return {
             "AutomaticVMActivation": "Disabled" if self.source == "None" else "Enabled",
             "Source": self.source,
-            "KeyVersion": f"Windows Server {self._key.version}" if self._key else None,
-            "PartialProductKey": self._key.partial if self._key else None,
+            "KeyVersion": f"Windows Server {self._key.version}" if self._key else "",
+            "PartialProductKey": self._key.partial if self._key else "",
         }
+
+    def subscriptions(self) -> list[dict[str, str]]:
+        """Return what `Get-AzureStackHCISubscriptionStatus` shows. Inferred: the word for what is not bought."""
+        bought = "Active" if self.subscription else "Inactive"
+        return [
+            {"SubscriptionName": "Azure Stack HCI", "SubscriptionStatus": "Active"},
+            {"SubscriptionName": "Windows Server Subscription", "SubscriptionStatus": bought},
+        ]
 
 
 def fits(key: ProductKey) -> bool:

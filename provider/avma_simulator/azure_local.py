@@ -14,10 +14,17 @@ from avma_simulator.windows import AZURE_LOCAL, LOCAL_VERSIONS, VERSIONS
 if TYPE_CHECKING:
     from avma_simulator.estate import Host, Vm
 
-_OWN = {"server_key": "serverKey", "subscription": "subscription", "oem_license": "oemLicense", "module": "module"}
+_OWN = {
+    "server_key": "serverKey",
+    "subscription": "subscription",
+    "synced": "synced",
+    "oem_license": "oemLicense",
+    "module": "module",
+}
 _NOT = {
     "license": "license",
     "leftover_key": "leftoverKey",
+    "leftover_status": "leftoverStatus",
     "pay_as_you_go": "payAsYouGo",
 }
 _FIRST_SUBSCRIPTION, _FIRST_OEM = "21H2", "23H2"

@@ -217,6 +217,7 @@ class Machine(Listening):
     evaluation: bool = False
     license: License | None = None
     leftover_key: Annotated[Key | None, Field(repr=False)] = None
+    leftover_status: Status = "Unlicensed"
     online: bool = True
     logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     username: Account | None = None
@@ -261,6 +262,7 @@ class Host(Machine):
     pay_as_you_go: bool = False
     server_key: Annotated[Key | None, Field(repr=False)] = None
     subscription: bool = False
+    synced: bool = True
     oem_license: bool = False
     module: Module = "1.1"
     vms: tuple[Vm, ...] = Field((), strict=False)

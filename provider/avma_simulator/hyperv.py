@@ -7,6 +7,7 @@ Msvm_KvpExchangeComponentSettingData. The module knows guests and CIM; it knows 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from datetime import datetime, timedelta, timezone
 
 from avma_simulator import language
 from avma_simulator.cim import Instance, Value, declare
@@ -46,7 +47,8 @@ KVP_SETTING = declare(
 def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
     """Return the host's own row, whose Name is no GUID, and one for each VM."""
     caption = language.said("Hosting Computer System", host.spec.language)
-    own = _computer_system(host.computer_name, host.computer_name, caption, _ENABLED)
+    on_for = datetime.now(timezone.utc) - host.started
+    own = _computer_system(host.computer_name, host.computer_name, caption, _ENABLED, on_for)
     return [own, *(_virtual_machine(guest) for guest in guests)]
 
 
@@ -70,10 +72,11 @@ def _service_name(host: Machine) -> str:
 def _virtual_machine(guest: Guest) -> Instance:
     state = _ENABLED if guest.running else _DISABLED
     caption = language.said("Virtual Machine", guest.host.spec.language)
-    return _computer_system(guest.identifier, guest.name, caption, state)
+    on_for = datetime.now(timezone.utc) - guest.started if guest.running else timedelta()
+    return _computer_system(guest.identifier, guest.name, caption, state, on_for)
 
 
-def _computer_system(name: str, element_name: str, caption: str, state: int) -> Instance:
+def _computer_system(name: str, element_name: str, caption: str, state: int, on_for: timedelta) -> Instance:
     values: dict[str, Value] = {
         "Caption": caption,
         "CreationClassName": COMPUTER_SYSTEM.name,
@@ -83,7 +86,7 @@ def _computer_system(name: str, element_name: str, caption: str, state: int) -> 
         "EnabledState": state,
         "HealthState": 5,
         "Name": name,
-        "OnTimeInMilliseconds": 60000 if state == _ENABLED else 0,
+        "OnTimeInMilliseconds": int(on_for.total_seconds() * 1000),
         "RequestedState": 12,
     }
     return Instance(COMPUTER_SYSTEM, values)

@@ -10,7 +10,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from avma_simulator import estate, events, hosting
@@ -20,6 +20,9 @@ from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
 from avma_simulator.trouble import Trouble
 from avma_simulator.windows import Windows
+
+_UP_BEFORE = timedelta(days=1)
+"""How long a machine has been running when the estate begins."""
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Machine:
         self.automatic_activation: AutomaticActivation | None = None
         if isinstance(spec, estate.Host) and self.windows.azure_local:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
-        self.started = datetime.now(timezone.utc)
+        self.started = datetime.now(timezone.utc) - _UP_BEFORE
         self.counts = Counts()
         self._on = True
         self.trouble = Trouble(spec.faults)
@@ -146,6 +149,8 @@ class Guest(Machine):
     def set_up(self, seconds: float) -> None:
         """Let Windows set itself up for so long, during which nothing reaches it and it tells its host nothing."""
         self._ready_at = time.monotonic() + seconds
+        if seconds:
+            self.started = datetime.now(timezone.utc)
 
     def boot(self) -> None:
         """Start Windows, which may set itself up first."""

@@ -1,7 +1,8 @@
-"""The script `server-avma-manager 1`: `Get-` and `Set-VMAutomaticActivation` of the module ServerAVMAManager.
+"""The script `server-avma-manager 1`: what a machine of Azure Stack HCI activates guests with, and its subscriptions.
 
-Inferred: what the cmdlets return, and how they fail; Microsoft documents neither. The module knows the script's input
-and output.
+`Get-` and `Set-VMAutomaticActivation` of the module ServerAVMAManager. Inferred: what they return, and how they fail;
+Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is there where the module AzureStackHCI is. This
+module knows the script's input and output.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from avma_simulator.process import Console
 from avma_simulator.refusal import Refusal
 from avma_simulator.world import World
 
+_FILE_NOT_FOUND = -2147024894
 _CMDLETS = {"get": "Get-VMAutomaticActivation", "set": "Set-VMAutomaticActivation"}
 
 
@@ -26,18 +28,21 @@ async def run(world: World, machine: Machine, document: Mapping[str, Any], conso
     action, key = document.get("action"), document.get("productKey", "")
     if action not in _CMDLETS or not isinstance(key, str):
         raise ScriptFailed("The input is not that of this script.", "RuntimeException")
-    console.write(json.dumps(await _answer(machine, _CMDLETS[action], key if action == "set" else None)) + "\r\n")
+    answer = await _answer(machine, _CMDLETS[action], key if action == "set" else None)
+    if action == "get" and machine.automatic_activation is not None:
+        answer["subscriptions"] = machine.automatic_activation.subscriptions()
+    console.write(json.dumps(answer) + "\r\n")
 
 
 async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, Any]:
     activation, spec = machine.automatic_activation, machine.spec
     if activation is None or not isinstance(spec, estate.Host) or spec.module == "none":
-        what = "the name of a cmdlet, function, script file, or operable program"
-        text = f"The term '{cmdlet}' is not recognized as {what}."
+        text = "The specified module 'ServerAVMAManager' was not loaded: no valid module file was found."
+        error_id = "Modules_ModuleNotFound,Microsoft.PowerShell.Commands.ImportModuleCommand"
         return {
             "error": {
-                "hresult": None,
-                "errorId": "CommandNotFoundException",
+                "hresult": _FILE_NOT_FOUND,
+                "errorId": error_id,
                 "message": language.said(text, spec.language),
             }
         }
@@ -46,8 +51,8 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
         try:
             activation.set_key(key)
         except Refusal as refusal:
-            return {"error": _error(refusal, cmdlet, spec.language)}
-    return {"result": activation.as_json(), "moduleVersion": spec.module}
+            return {"error": _error(refusal, cmdlet, spec.language), "moduleVersion": spec.module}
+    return {"result": [activation.as_json()], "moduleVersion": spec.module}
 
 
 def _error(refusal: Refusal, cmdlet: str, spoken: str) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def _leftover(machine: Machine, product_key: ProductKey) -> Instance:
     edition = EDITIONS[product_key.edition]
     values: dict[str, Value] = {
         **_blank(machine, f"leftover/{product_key.version}/{product_key.channel.name}"),
-        **_installed(License(product_key, LicenseStatus.Unlicensed)),
+        **_installed(License(product_key, LicenseStatus[machine.spec.leftover_status])),
         "Description": product_key.channel.description,
         "LicenseFamily": edition.family,
         "LicenseIsAddon": False,

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma import errors
-from avma.properties import UNKNOWN, dump, known
+from avma.properties import UNKNOWN, dump
 from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.operations import Operations
@@ -136,7 +136,7 @@ class Lifecycle:
     def _foreseen(self, request: TimedRequest, resource: Resource, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the machines, if that is possible and wished; what the run itself may yet mend is a warning."""
         configuration = self._session.configuration
-        if configuration is None or not configuration.preview_probe or not known(wanted):
+        if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
             return resource.predict(wanted)
         operation = self._operation(request, resource, PROBE_TIMEOUT)
         try:

@@ -14,7 +14,9 @@ import pytest
 
 from avma import errors, keys
 from avma.properties import Values
-from avma.resources.host_license import HostLicense, HostLicenseOutputs, Platform
+from avma.resources.host_license import HostLicense
+from avma.resources.host_properties import HostLicenseOutputs
+from avma.resources.hosts import Platform
 from avma.resources.resource import Operation, Result, Stored
 from avma.windows.licensing import LicenseStatus
 from contract.harness import Provider

@@ -39,6 +39,7 @@ CODES = {
     errors.LicensingFault: StatusCode.FAILED_PRECONDITION,
     errors.Refused: StatusCode.FAILED_PRECONDITION,
     errors.NotReady: StatusCode.FAILED_PRECONDITION,
+    errors.LogonUncertain: StatusCode.FAILED_PRECONDITION,
     errors.NodesFailed: StatusCode.FAILED_PRECONDITION,
     errors.NotFound: StatusCode.FAILED_PRECONDITION,
     errors.TimedOut: StatusCode.DEADLINE_EXCEEDED,

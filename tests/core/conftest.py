@@ -22,7 +22,8 @@ def estate(tmp_path) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def configuration() -> Configuration:
-    guest = GuestDefaults(transport=Transport.WINRM, https=False, username=ADMINISTRATOR, password=PASSWORD)
+    account = {"username": ADMINISTRATOR, "password": PASSWORD}
+    guest = GuestDefaults(transport=Transport.WINRM, https=False, ready_timeout="1s", **account)
     return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
 
 

@@ -81,6 +81,7 @@ class Runner:
 
     def activate(self, vm: str = "web01", host: str = HV01, **inputs: object) -> Result:
         wanted = {"host": host, "vmName": vm, **inputs}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
         assert self.vm.check(wanted) == []
         return self.vm.create(wanted, self.operation())
 

@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 
 from avma import errors, keys
-from avma.resources.host_license import HostLicenseOutputs, Platform
+from avma.resources.host_properties import HostLicenseOutputs
+from avma.resources.hosts import Platform
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running

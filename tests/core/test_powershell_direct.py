@@ -64,7 +64,7 @@ def estate(tmp_path) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def configuration() -> Configuration:
-    guest = GuestDefaults(username=ADMINISTRATOR, password=GUEST_PASSWORD)
+    guest = GuestDefaults(username=ADMINISTRATOR, password=GUEST_PASSWORD, ready_timeout="1s")
     return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
 
 
@@ -133,7 +133,7 @@ def test_a_guest_that_fails_does_not_take_the_others_along(estate, run):
         ]
     )
     assert first.outputs.license_status is LicenseStatus.LICENSED
-    assert isinstance(second, errors.NotReady)
+    assert isinstance(second, errors.LogonRefused)
     assert isinstance(third, errors.LicensingFault)
 
 
@@ -144,12 +144,15 @@ def test_a_vm_is_in_a_run_once(estate, run):
 
 
 def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
-    with pytest.raises(errors.NotReady, match=r"not ready alike; check `guest.username`.*or wait until") as caught:
-        run.activate("web01", HOST, guest={"password": "Wrong-Horse-9"})
+    wrong = Stored({"host": HOST, "vmName": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
+    with pytest.raises(
+        errors.LogonUncertain, match=r"not ready alike; check `guest.username`.*or wait until"
+    ) as caught:
+        run.vm.read(f"{HOST}/web01", wrong, run.operation())
     assert "Wrong-Horse-9" not in str(caught.value)
     estate.setup("web01", 60)
-    with pytest.raises(errors.NotReady, match="wait until web01 has started"):
-        run.activate("web01", HOST)
+    with pytest.raises(errors.LogonUncertain, match="wait until web01 has started"):
+        run.vm.read(f"{HOST}/web01", None, run.operation())
     assert invoked(estate) == []
 
 
@@ -205,7 +208,7 @@ def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
     error = {"hresult": None, "errorId": error_id, "message": "said so"}
     answer_with(monkeypatch, lambda vm: {"id": vm["id"], "error": error})
     with pytest.raises(kind, match=text):
-        run.activate("web01", HOST)
+        run.vm.read(f"{HOST}/web01", None, run.operation())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PROGRESS = '<Obj S="progress" RefId="0"><MS><PR N="Record"><AV>Preparing modules
 
 
 def test_there_are_scripts():
-    assert [script.stem for script in SCRIPTS] == ["cim-in-guest"]
+    assert [script.stem for script in SCRIPTS] == ["cim-in-guest", "server-avma-manager"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

@@ -6,19 +6,17 @@ lost, the machine's state is read and decides. A method that returned proves not
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors, hresult, keys
 from avma.properties import declare
-from avma.resources.resource import Operation, Result
+from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 
-_POLL = 0.1
 _AUTOMATIC_PAUSES = (1.0, 2.0)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
@@ -73,44 +71,22 @@ class Attempt:
         Raises:
             AvmaError: see `changed` for whether the machine was changed before.
         """
-        with self._alone():
-            if not holds(self.product, product_key):
-                self._install(product_key)
-                if channel is LicenseChannel.AVMA:
-                    self._await_automatic_activation()
-            if activate and not self._done(channel):
-                self._activate(channel)
+        with self.machine.alone(self.operation.deadline) as overtaken:
+            if overtaken:
+                self._reread()
+            try:
+                self._reach(product_key, activate, channel)
+            finally:
+                self.machine.changes += self.changed
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
-    @contextlib.contextmanager
-    def keeping(self, reached: Callable[[Product | None], Result]) -> Iterator[None]:
-        """Hand over the state that was reached when an error comes after the first change.
-
-        Raises:
-            PartlyDone: in place of such an error.
-        """
-        try:
-            yield
-        except errors.AvmaError as error:
-            if not self.changed:
-                raise
-            result = reached(self.product)
-            raise errors.PartlyDone(result.identifier, result, error) from error
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other resources of this process from changing the machine; what they did meanwhile is read."""
-        machine, deadline = self.machine, self.operation.deadline
-        before = machine.changes
-        while not machine.changing.acquire(timeout=_POLL):
-            deadline.check("license", machine.where)
-        try:
-            if machine.changes != before:
-                self._reread()
-            yield
-        finally:
-            machine.changes += self.changed
-            machine.changing.release()
+    def _reach(self, product_key: str, activate: bool, channel: LicenseChannel | None) -> None:
+        if not holds(self.product, product_key):
+            self._install(product_key)
+            if channel is LicenseChannel.AVMA:
+                self._await_automatic_activation()
+        if activate and not self._done(channel):
+            self._activate(channel)
 
     def _reread(self) -> None:
         partial_key = self.product.partial_product_key if self.product else ""

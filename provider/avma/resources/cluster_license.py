@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from avma import errors, keys
+from avma import compatibility, errors, keys
+from avma.compatibility import Version
 from avma.configuration import Configuration
 from avma.connection import AddressedSettings, host_name_error
 from avma.properties import Failure, Values, build, declare, validate
 from avma.resources import rules
-from avma.resources.activation import Attempt, license_outputs
+from avma.resources.activation import license_outputs
+from avma.resources.cluster_nodes import (
+    TRIED,
+    NodeState,
+    each,
+    license_node,
+    look,
+    require_common_key_version,
+    require_one_key_version,
+    require_one_version,
+)
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Server
-
-_TRIED = "license the nodes"
-_AT_ONCE = 16
+from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,11 @@ class ClusterLicenseInputs:
         secret=True,
         check=rules.host_key_error,
     )
+    product_key_version: Version | None = declare(
+        "The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are "
+        "found in the preview.",
+        default=None,
+    )
     activate: bool = declare("Whether to activate Windows once the keys are installed.", default=True)
     connection: AddressedSettings | None = declare(
         "How cluster and nodes are reached, where it differs from the provider's configuration.", default=None
@@ -66,8 +77,12 @@ class NodeLicense:
     license_status: LicenseStatus | None = declare("The licence status, in WMI's words.", default=None)
     license_channel: LicenseChannel | None = declare("How the installed key was issued.", default=None)
     partial_product_key: str | None = declare("The last five characters of the installed key.", default=None)
-    os_version: str | None = declare("Its Windows Server release.", default=None)
+    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None)
     edition: str | None = declare("Its edition.", default=None)
+    activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
+    key_version: str | None = declare(
+        "The newest Windows Server release that its key activates, on Azure Local.", default=None
+    )
     error: str | None = declare("Why it could not be asked, or not be licensed.", default=None)
 
 
@@ -77,18 +92,9 @@ class ClusterLicenseOutputs:
 
     node_licenses: list[NodeLicense] = declare("Each node's licence, by name.")
     licensed_nodes: int = declare("How many nodes are licensed.")
-
-
-@dataclass
-class _NodeState:
-    """A node while it is worked on: what is wanted, what was found, what came of it."""
-
-    name: str
-    machine: Server
-    product_key: str | None
-    found: Licensing | None = None
-    product: Product | None = None
-    error: errors.AvmaError | None = None
+    key_version: str | None = declare(
+        "The newest Windows Server release that the keys of all nodes activate, on Azure Local.", default=None
+    )
 
 
 class ClusterLicense(Resource):
@@ -133,15 +139,21 @@ class ClusterLicense(Resource):
         for node in nodes:
             if node.error is not None:
                 operation.warn(f"{node.name}: {node.error}")
-            elif node.machine is not None and wanted.get("activate") in (None, True):
+            elif wanted.get("activate") in (None, True):
                 operation.machines.expect_license(node.machine)
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
+        return self._license(wanted, operation, {})
+
+    def _license(self, wanted: Values, operation: Operation, known_partials: Mapping[str, str]) -> Result:
         inputs = build(ClusterLicenseInputs, wanted)
         nodes = self._inspect(inputs, operation)
-        _each(nodes, lambda node: _license(node, inputs.activate, operation))
+        for node in nodes:
+            node.known_partial = known_partials.get(node.name)
+        each(nodes, lambda node: license_node(node, inputs.activate, operation))
+        each(nodes, lambda node: require_common_key_version(node, nodes))
         result = _result(wanted, nodes)
         failed = [node for node in nodes if node.error is not None]
         if not failed:
@@ -153,7 +165,9 @@ class ClusterLicense(Resource):
         """See `Resource.read`. A node that cannot be asked stands with its error; if none can, it is an error."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         nodes = _find_nodes(build(ClusterLicenseInputs, wanted), operation)
-        _each(nodes, lambda node: _look(node, operation))
+        for node in nodes:
+            node.known_partial = _known_partials(stored).get(node.name)
+        each(nodes, lambda node: look(node, operation))
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licences of the nodes")
@@ -163,42 +177,46 @@ class ClusterLicense(Resource):
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
-        return replace(self.create(wanted, operation), identifier=identifier)
+        return replace(self._license(wanted, operation, _known_partials(stored)), identifier=identifier)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
         operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
 
-    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation) -> list[_NodeState]:
+    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
         nodes = _find_nodes(inputs, operation)
         operation.status(f"reading the licences of {len(nodes)} nodes")
-        _each(nodes, lambda node: _look(node, operation))
+        each(nodes, lambda node: look(node, operation))
+        version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
-            if node.found is not None:
-                rules.require_datacenter(node.found, node.machine.where, _TRIED)
-        _require_one_version(nodes)
+            if node.state is not None:
+                rules.require_host(node.state, TRIED)
+                rules.require_key_version(node.state, version if node.product_key else None, TRIED)
+                rules.require_possible(node.state, {"activate: false": not inputs.activate}, TRIED)
+        require_one_version(nodes)
+        require_one_key_version(nodes, version)
         return nodes
 
 
-def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[_NodeState]:
+def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
     layers = (inputs.connection, operation.configuration)
     if inputs.cluster is None:
-        nodes = [_NodeState(name.lower(), operation.machine(name, *layers), None) for name in inputs.nodes or []]
+        nodes = [NodeState(name.lower(), operation.machine(name, *layers)) for name in inputs.nodes or []]
     else:
         nodes = _ask_for_nodes(inputs.cluster, layers, operation)
     own = {name.lower(): key for name, key in (inputs.product_keys or {}).items()}
     unknown = sorted(set(own) - {node.name for node in nodes})
     if unknown:
         answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
-        raise errors.InvalidInput(_TRIED, inputs.cluster or "the cluster", answer, "correct the names")
+        raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
     return [replace(node, product_key=own.get(node.name, inputs.product_key)) for node in nodes]
 
 
 def _ask_for_nodes(
     cluster: str, layers: tuple[AddressedSettings | None, Configuration], operation: Operation
-) -> list[_NodeState]:
+) -> list[NodeState]:
     settings, configuration = layers
     asked = operation.machine(cluster, settings, configuration)
     by_address = _is_address(asked.connection.address)
@@ -207,59 +225,22 @@ def _ask_for_nodes(
     for found in asked.cluster(operation.deadline).nodes:
         address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
         machine = operation.machine(found.name, AddressedSettings(address=address or None), settings, configuration)
-        node = _NodeState(found.name, machine, None)
+        node = NodeState(found.name, machine)
         if not found.reachable:
             remedy = "bring the node up and run again"
             answer = f"the cluster says that the node is {found.state}"
-            node.error = errors.NotReady(_TRIED, machine.where, answer, remedy)
+            node.error = errors.NotReady(TRIED, machine.where, answer, remedy)
         nodes.append(node)
     return nodes
 
 
-def _look(node: _NodeState, operation: Operation) -> None:
-    """Read what is licensed on a node that is up."""
-    if node.error is None:
-        node.found = node.machine.licensing(operation.deadline)
-        node.product = node.found.product
+def _known_partials(stored: Stored | None) -> dict[str, str]:
+    """Return the last five of each node's key, as they are stored."""
+    nodes = stored.outputs.get("nodeLicenses") or [] if stored else []
+    return {node["node"]: node["partialProductKey"] for node in nodes if node.get("partialProductKey")}
 
 
-def _license(node: _NodeState, activate: bool, operation: Operation) -> None:
-    """License a node that could be asked."""
-    if node.found is None:
-        return
-    if node.product_key is None:
-        rules.require_licensed(node.found, node.machine.where, _TRIED)
-        return
-    attempt = Attempt(node.machine, node.found, operation)
-    try:
-        attempt.license(node.product_key, activate)
-    finally:
-        node.product = attempt.product
-
-
-def _each(nodes: Sequence[_NodeState], work: Callable[[_NodeState], None]) -> None:
-    """Do the same on all nodes at once; an error stays with its node."""
-
-    def guarded(node: _NodeState) -> None:
-        try:
-            work(node)
-        except errors.AvmaError as error:
-            node.error = error
-
-    with ThreadPoolExecutor(min(len(nodes), _AT_ONCE) or 1) as threads:
-        list(threads.map(guarded, nodes))
-
-
-def _require_one_version(nodes: Sequence[_NodeState]) -> None:
-    """Return if all nodes that could be asked run one release: guests must find the same wherever they move."""
-    versions = {node.name: node.found.system.version for node in nodes if node.found is not None}
-    if len(set(versions.values())) > 1:
-        answer = "they run different releases: " + ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
-        remedy = "bring all nodes to one release, or license them by HostLicense while they are upgraded"
-        raise errors.Refused(_TRIED, "the cluster", answer, remedy)
-
-
-def _nodes_failed(failed: Sequence[_NodeState], where: str, tried: str = _TRIED) -> errors.AvmaError:
+def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -> errors.AvmaError:
     """Return one error for the nodes that failed; a single one speaks for itself."""
     reasons = [node.error for node in failed if node.error is not None]
     if len(reasons) == 1:
@@ -276,6 +257,8 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     for node in outputs.get("nodeLicenses") or []:
         key = own.get(node.get("node"), wanted.get("productKey"))
         off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
+        if node.get("edition") == compatibility.AZURE_LOCAL:
+            off = node.get("activatesGuests") is False
         other = isinstance(key, str) and node.get("partialProductKey") != keys.partial(key)
         if off or other or node.get("error"):
             yield Change("nodeLicenses", drift=True)
@@ -316,18 +299,28 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
 """The forms in which inputs are compared."""
 
 
-def _result(wanted: Values, nodes: Sequence[_NodeState]) -> Result:
+def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
     licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
     count = sum(each.license_status is LicenseStatus.LICENSED for each in licenses)
+    versions = {each.key_version for each in licenses}
     identifier = wanted.get("cluster") or ",".join(wanted["nodes"])
-    return Result(identifier.lower(), wanted, ClusterLicenseOutputs(licenses, count))
+    outputs = ClusterLicenseOutputs(licenses, count, next(iter(versions)) if len(versions) == 1 else None)
+    return Result(identifier.lower(), wanted, outputs)
 
 
-def _node_license(node: _NodeState) -> NodeLicense:
-    return NodeLicense(
+def _node_license(node: NodeState) -> NodeLicense:
+    state, error = node.state, node.error.answer if node.error else None
+    if state is None:
+        return NodeLicense(node=node.name, error=error)
+    found = NodeLicense(
         node=node.name,
-        **(license_outputs(node.product) if node.found else {}),
-        os_version=node.found.system.version if node.found else None,
-        edition=node.found.system.edition if node.found else None,
-        error=node.error.answer if node.error else None,
+        **license_outputs(node.product),
+        os_version=state.system.version,
+        edition=state.system.edition,
+        activates_guests=replace(state, found=replace(state.found, product=node.product)).activates_guests,
+        error=error,
     )
+    if state.activation is None:
+        return found
+    told = state.activation.partial_product_key or (node.known_partial if state.activation.enabled else None)
+    return replace(found, partial_product_key=told, key_version=state.activation.key_version)

@@ -176,7 +176,8 @@ def _over_network(placement: Placement, guest: Guest | None, operation: Operatio
     guest must never be done to another machine.
 
     Raises:
-        Refused: no address is declared, and the guest tells none; or another machine answers there.
+        NotReady: no address is declared, and the guest tells none.
+        Refused: another machine answers there.
         InvalidInput: no credentials are declared.
     """
     defaults = operation.configuration.guest
@@ -230,9 +231,9 @@ def _told_address(placement: Placement, tls: bool, operation: Operation) -> str:
     if name and (not addresses or (tls and _resolves(name))):
         return name
     if not addresses:
-        answer = f"the VM {vm.name} tells no address through Data Exchange"
-        remedy = "give its address in `guest.address`, or switch the VM's Data Exchange integration service on"
-        raise errors.Refused("find the guest", host.where, answer, remedy)
+        answer = f"the VM {vm.name} tells no address through Data Exchange (yet)"
+        remedy = "give its address in `guest.address`, or see that Windows in it and its Data Exchange service run"
+        raise errors.NotReady("find the guest", host.where, answer, remedy)
     return addresses[0]
 
 

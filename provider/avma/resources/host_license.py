@@ -6,97 +6,32 @@ It knows what a user declares of a host and the rules of host licensing; Windows
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from avma import compatibility, errors, keys
-from avma.connection import AddressedSettings, host_name_error
-from avma.properties import UNKNOWN, Choice, Failure, Values, build, declare, dump, validate
-from avma.resources import rules
-from avma.resources.activation import Attempt, LicenseOutputs, holds, license_outputs, uninstall
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
+from avma import errors, keys
+from avma.compatibility import Version
+from avma.connection import host_name_error
+from avma.properties import UNKNOWN, Failure, Values, build, dump, validate
+from avma.resources import hosts, rules
+from avma.resources.activation import Attempt, holds, license_outputs, uninstall
+from avma.resources.azure_local import Application
+from avma.resources.host_properties import (
+    HostLicenseInputs,
+    HostLicenseOutputs,
+    HostOnDelete,
+    LicenseSource,
+    digits,
+)
+from avma.resources.hosts import HostState, Platform
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, keeping, only_said
 from avma.windows import licensing
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine, Server
+from avma.windows.licensing import LicenseStatus, Product
+from avma.windows.machine import Server
 
 _TRIED = "license the host"
-_CONFIRMATION_DIGITS = 48
-_BY_TELEPHONE = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM)
 _LASTING = ("platform", "osVersion", "osBuild", "edition")
 """The outputs that another product key does not change."""
-
-
-class LicenseSource(Choice):
-    """Where a host's licence comes from."""
-
-    PRODUCT_KEY = "productKey", "The product key that is declared."
-    EXISTING = "existing", "The licence that the host has already, whatever its channel; nothing is spent."
-
-
-class HostOnDelete(Choice):
-    """What deleting the resource does to the host."""
-
-    RETAIN = "retain", "Nothing: the host stays licensed and is forgotten."
-    UNINSTALL_KEY = "uninstallKey", "Uninstall the declared product key. Refused while a VM is running on the host."
-
-
-class Platform(Choice):
-    """The operating system of a host."""
-
-    WINDOWS_SERVER = "windowsServer", "Windows Server with the Hyper-V role."
-
-
-def _confirmation_id_error(text: str) -> str | None:
-    return None if len(_digits(text)) == _CONFIRMATION_DIGITS else "must have 48 digits, in groups or not"
-
-
-def _digits(text: str) -> str:
-    return "".join(character for character in text if character.isdigit())
-
-
-@dataclass(frozen=True)
-class HostLicenseInputs:
-    """What a user declares of a host's licence."""
-
-    host: str = declare("The host's DNS name or IP address.", replaces=True, check=host_name_error)
-    product_key: str | None = declare(
-        "The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.",
-        default=None,
-        secret=True,
-        check=rules.host_key_error,
-    )
-    license_source: LicenseSource | None = declare(
-        "Where the licence comes from; `productKey` when a key is given, else `existing`.", default=None
-    )
-    confirmation_id: str | None = declare(
-        "The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then "
-        "activated by telephone, without internet.",
-        default=None,
-        check=_confirmation_id_error,
-    )
-    activate: bool = declare("Whether to activate Windows once the key is installed.", default=True)
-    on_delete: HostOnDelete = declare(
-        "What deleting the resource does to the host. An activation that was used is never given back.",
-        default=HostOnDelete.RETAIN,
-    )
-    connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostLicenseOutputs(LicenseOutputs):
-    """What Windows says of a host's licence."""
-
-    platform: Platform = declare("The host's operating system.")
-    os_version: str = declare("The Windows Server release, such as `2025`.")
-    os_build: int = declare("The build number, such as 26100.")
-    edition: str = declare("The edition, such as `Datacenter`.")
-    activates_guests: bool = declare("Whether the host can activate guests now: Datacenter, licensed, no evaluation.")
-    installation_id: str | None = declare(
-        "The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.",
-        default=None,
-    )
 
 
 class HostLicense(Resource):
@@ -106,7 +41,8 @@ class HostLicense(Resource):
     description = (
         "An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests "
         "(Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted "
-        "without any change; the key of a host that is licensed is never activated again. "
+        "without any change; the key of a host that is licensed is never activated again. On Azure Local the key is "
+        "the Windows Server key for guests (`Set-VMAutomaticActivation`). "
         "Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`."
     )
     inputs = HostLicenseInputs
@@ -120,7 +56,7 @@ class HostLicense(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": str.lower, "productKey": keys.normalize, "confirmationId": _digits}
+        normal = {"host": str.lower, "productKey": keys.normalize, "confirmationId": digits}
         changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
         if _adopts(stored, wanted):
             changes = [change for change in changes if change.path != "productKey"]
@@ -130,12 +66,7 @@ class HostLicense(Resource):
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
         key = wanted.get("productKey")
-        predicted: dict[str, Any] = {
-            "platform": Platform.WINDOWS_SERVER.value,
-            "edition": compatibility.DATACENTER,
-        }
-        if isinstance(key, str):
-            predicted["partialProductKey"] = keys.partial(key)
+        predicted: dict[str, Any] = {"partialProductKey": keys.partial(key)} if isinstance(key, str) else {}
         if wanted.get("activate") in (None, True):
             predicted |= {"licenseStatus": LicenseStatus.LICENSED.value, "activatesGuests": True}
         return predicted
@@ -143,42 +74,55 @@ class HostLicense(Resource):
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`."""
         inputs = build(HostLicenseInputs, wanted)
-        machine, found = _inspect(inputs, operation)
-        if inputs.product_key and found.product and found.licensed and not holds(found.product, inputs.product_key):
-            partial, channel = found.product.partial_product_key, found.product.channel.value
-            operation.warn(f"{machine.name}: is licensed by key …{partial} ({channel}), which will be replaced")
+        state = _inspect(inputs, operation)
+        product = state.found.product
+        replaced = inputs.product_key and product and product.licensed and not holds(product, inputs.product_key)
+        if product and replaced and state.platform is Platform.WINDOWS_SERVER:
+            text = (
+                f"is licensed by key …{product.partial_product_key} ({product.channel.value}), which will be replaced"
+            )
+            operation.warn(f"{state.server.name}: {text}")
         if inputs.activate:
-            operation.machines.expect_license(machine)
-        now = dump(_result(wanted, found, found.product).outputs)
+            operation.machines.expect_license(state.server)
+        now = dump(_result(wanted, state, product).outputs)
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
+        return self._license(wanted, operation, None)
+
+    def _license(self, wanted: Values, operation: Operation, known_partial: str | None) -> Result:
         inputs = build(HostLicenseInputs, wanted)
-        machine, found = _inspect(inputs, operation)
-        confirmation = _digits(inputs.confirmation_id) if inputs.confirmation_id else None
-        attempt = Attempt(machine, found, operation, confirmation)
+        state = _inspect(inputs, operation)
+        if state.platform is Platform.AZURE_LOCAL:
+            return _apply(inputs, wanted, state, operation, known_partial)
+        confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
+        attempt = Attempt(state.server, state.found, operation, confirmation)
         if inputs.product_key is not None:
-            with attempt.keeping(lambda product: _reached(wanted, machine, found, product, operation)):
+            with keeping(attempt, lambda: _reached(wanted, state, attempt.product, operation)):
                 attempt.license(inputs.product_key, inputs.activate)
-        return _reached(wanted, machine, found, attempt.product, operation)
+        return _reached(wanted, replace(state, pays_as_it_goes=False), attempt.product, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(HostLicenseInputs, wanted)
-        machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        found = machine.licensing(operation.deadline)
+        server = operation.machine(inputs.host, inputs.connection, operation.configuration)
+        state = hosts.look(server, operation)
         if stored is None:
-            rules.require_datacenter(found, machine.where, "import the host")
-        return _reached(wanted, machine, found, found.product, operation)
+            rules.require_host(state, "import the host")
+        if state.platform is Platform.AZURE_LOCAL:
+            return _result(
+                wanted, state, state.found.product, stored.outputs.get("partialProductKey") if stored else None
+            )
+        return _reached(wanted, state, state.found.product, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
-        return self.create(wanted, operation)
+        return self._license(wanted, operation, stored.outputs.get("partialProductKey"))
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
@@ -187,7 +131,7 @@ class HostLicense(Resource):
             operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        if holds(machine.licensing(operation.deadline).product, inputs.product_key):
+        if holds(machine.licensing(operation.deadline).product, inputs.product_key) and not inputs.force_destroy:
             _require_no_running_vm(machine, operation)
         uninstall(machine, keys.partial(inputs.product_key), operation)
 
@@ -199,15 +143,44 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": identifier}
 
 
-def _inspect(inputs: HostLicenseInputs, operation: Operation) -> tuple[Server, Licensing]:
+def _inspect(inputs: HostLicenseInputs, operation: Operation) -> HostState:
     """Return the host and what is licensed there, once nothing forbids to license it."""
-    machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-    operation.status(f"{machine.name}: reading the licence")
-    found = machine.licensing(operation.deadline)
-    rules.require_datacenter(found, machine.where, _TRIED)
-    if inputs.product_key is None:
-        rules.require_licensed(found, machine.where, _TRIED)
-    return machine, found
+    server = operation.machine(inputs.host, inputs.connection, operation.configuration)
+    operation.status(f"{server.name}: reading the licence")
+    state = hosts.look(server, operation)
+    rules.require_host(state, _TRIED)
+    rules.require_key_version(state, _text(inputs.product_key_version), _TRIED)
+    declared = {
+        "activate: false": not inputs.activate and inputs.product_key is not None,
+        "confirmationId": inputs.confirmation_id is not None,
+        "onDelete: uninstallKey": inputs.on_delete is HostOnDelete.UNINSTALL_KEY,
+    }
+    rules.require_possible(state, declared, _TRIED)
+    if inputs.license_source is LicenseSource.SUBSCRIPTION:
+        rules.require_subscription(state, _TRIED)
+    elif inputs.product_key is None:
+        rules.require_license_to_adopt(state, _TRIED)
+    return state
+
+
+def _text(version: Version | None) -> str | None:
+    return version.value if version else None
+
+
+def _apply(
+    inputs: HostLicenseInputs, wanted: Values, state: HostState, operation: Operation, known_partial: str | None
+) -> Result:
+    """Apply the declared key, if there is one, to a machine of Azure Local."""
+    application = Application(state, operation)
+    key = inputs.product_key
+
+    def reached() -> Result:
+        return _result(wanted, application.state, state.found.product, keys.partial(key) if key else known_partial)
+
+    if key is not None:
+        with keeping(application, reached):
+            application.apply(key, known_partial)
+    return reached()
 
 
 def _source_failures(values: Values) -> Iterator[Failure]:
@@ -216,8 +189,10 @@ def _source_failures(values: Values) -> Iterator[Failure]:
         yield Failure("productKey", "is required with `licenseSource: productKey`")
     if key is None and values.get("onDelete") == HostOnDelete.UNINSTALL_KEY:
         yield Failure("onDelete", "is `uninstallKey`, which is for a key that is declared: give `productKey`")
-    if source == LicenseSource.EXISTING and key is not None:
-        yield Failure("licenseSource", "is `existing`, so leave `productKey` out, or set it to `productKey`")
+    if source in (LicenseSource.EXISTING, LicenseSource.SUBSCRIPTION) and key is not None:
+        yield Failure("licenseSource", f"is `{source}`, so leave `productKey` out, or set it to `productKey`")
+    if key is None and values.get("productKeyVersion") is not None:
+        yield Failure("productKeyVersion", "stands without `productKey`")
 
 
 def _adopts(stored: Stored, wanted: Values) -> bool:
@@ -235,7 +210,10 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     if isinstance(key, str) and not key_changes and outputs.get("partialProductKey") != keys.partial(key):
         yield Change("partialProductKey", drift=True)
     active = wanted.get("activate") in (None, True, UNKNOWN)
-    if active and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
+    if outputs.get("platform") == Platform.AZURE_LOCAL:
+        if outputs.get("activatesGuests") is False:
+            yield Change("activatesGuests", drift=True)
+    elif active and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
 
 
@@ -244,33 +222,38 @@ def _require_no_running_vm(machine: Server, operation: Operation) -> None:
     if running:
         names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
         answer = f"{len(running)} VMs are running there ({names}), which would lose their activation"
-        remedy = "move or stop them first, or set `onDelete: retain` and run `pulumi up`"
+        remedy = "move or stop them first, or set `forceDestroy: true`, or `onDelete: retain`, and run `pulumi up`"
         raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 
 
-def _reached(
-    wanted: Values, machine: Machine, found: Licensing, product: Product | None, operation: Operation
-) -> Result:
+def _reached(wanted: Values, state: HostState, product: Product | None, operation: Operation) -> Result:
     """Return the state, with what activation by telephone needs while it can be wanted."""
-    result = _result(wanted, found, product)
-    if product is None or product.licensed or product.channel not in _BY_TELEPHONE:
+    result = _result(wanted, state, product)
+    if product is None or product.licensed or product.channel not in licensing.BOUGHT:
         return result
     try:
-        digits = licensing.installation_id(machine.wmi, product.activation_id, operation.deadline)
+        digits = licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline)
     except errors.AvmaError:  # the state is worth more than these digits
         return result
     return replace(result, outputs=replace(result.outputs, installation_id=digits or None))
 
 
-def _result(wanted: Values, found: Licensing, product: Product | None) -> Result:
-    system = found.system
-    licensed = product is not None and product.licensed
+def _result(wanted: Values, state: HostState, product: Product | None, known_partial: str | None = None) -> Result:
+    """Return the state; on Azure Local the key is the one for guests, told by Windows or else known from before."""
+    system, activation = state.system, state.activation
     outputs = HostLicenseOutputs(
         **license_outputs(product),
-        platform=Platform.WINDOWS_SERVER,
+        platform=state.platform,
         os_version=system.version,
         os_build=system.build,
         edition=system.edition,
-        activates_guests=licensed and system.edition == compatibility.DATACENTER and not system.evaluation,
+        activates_guests=replace(state, found=replace(state.found, product=product)).activates_guests,
     )
+    if activation is not None:
+        outputs = replace(
+            outputs,
+            partial_product_key=activation.partial_product_key or (known_partial if activation.enabled else None),
+            key_version=activation.key_version,
+            subscription_status=activation.subscription_status,
+        )
     return Result(str(wanted["host"]).lower(), wanted, outputs)

@@ -8,11 +8,13 @@ the machine said so.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+from avma import errors
 from avma.configuration import Configuration
 from avma.connection import Settings, resolve
 from avma.deadline import Deadline
@@ -124,6 +126,10 @@ class Resource(ABC):
     def predict(self, wanted: Values) -> dict[str, Any]:
         """Return the outputs that are certain before anything was done. No machine is asked."""
 
+    def askable(self, wanted: Values) -> bool:
+        """Say whether enough of the inputs is known for a preview to `probe`."""
+        return known(wanted)
+
     @abstractmethod
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """Return the outputs to expect, having asked the machines and changed nothing.
@@ -133,12 +139,34 @@ class Resource(ABC):
         """
 
 
+class Attempted(Protocol):
+    """Something that was tried on a machine; `changed` says whether the machine was changed so far."""
+
+    changed: bool
+
+
+@contextlib.contextmanager
+def keeping(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]:
+    """Hand over the state that was reached when an error comes after the first change on a machine.
+
+    Raises:
+        PartlyDone: in place of such an error.
+    """
+    try:
+        yield
+    except errors.AvmaError as error:
+        if not attempt.changed:
+            raise
+        result = reached()
+        raise errors.PartlyDone(result.identifier, result, error) from error
+
+
 def only_said(changes: Sequence[Change]) -> bool:
     """Say whether the changes are such that nothing is to be done about them now: what to do later, how to connect.
 
     No change at all is not: then an update is asked for because the one before failed.
     """
-    later = ("onDelete", "connection", "guest", "hosts")
+    later = ("onDelete", "forceDestroy", "productKeyVersion", "connection", "guest", "hosts")
     return bool(changes) and all(change.path.partition(".")[0] in later and not change.replaces for change in changes)
 
 

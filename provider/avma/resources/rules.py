@@ -1,17 +1,34 @@
 """What forbids to license a host or to activate a guest: the rules of AVMA, each with its remedy.
 
-Source: learn.microsoft.com/windows-server/get-started/automatic-vm-activation. It looks at what was read and asks no
+Sources: learn.microsoft.com/windows-server/get-started/automatic-vm-activation and, for Azure Stack HCI / Azure Local,
+learn.microsoft.com/azure/azure-local/manage/vm-activate. It looks at what was read and asks no
 machine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from avma import compatibility, errors, keys
 from avma.keys import KeyKind
+from avma.resources.hosts import HostState
 from avma.windows import licensing
-from avma.windows.licensing import Licensing
-from avma.windows.machine import Machine
 from avma.windows.operating_system import System
+
+_FIRST_ON_AZURE_LOCAL = "2019"
+_PAY_AS_YOU_GO = (
+    "Windows is licensed by Azure Arc pay-as-you-go, which gives no rights to its guests: each needs a licence of its "
+    "own"
+)
+_WAYS_ON_AZURE_LOCAL = (
+    "give it a Datacenter key of 2019 or later (`productKey` of HostLicense); or turn the Windows Server subscription "
+    "on, which is billed by core (Azure portal, or Set-AzStackHCI -EnableWSSubscription $true): machines fetch it "
+    "within 12 hours, or by Sync-AzureStackHCI, but not right after a restart"
+)
+_WAIT_FOR_SYNC = (
+    "wait for the next sync with Azure, every 12 hours, or run Sync-AzureStackHCI there, but not right after a "
+    "restart; then run again"
+)
 
 
 def host_key_error(key: str) -> str | None:
@@ -36,16 +53,15 @@ def avma_key_error(key: str) -> str | None:
     )
 
 
-def require_datacenter(found: Licensing, where: str, tried: str) -> None:
-    """Return if the machine is a Windows Server that can host automatic activation.
+def require_host(state: HostState, tried: str) -> None:
+    """Return if the machine is one that can host automatic activation: Windows Server Datacenter, or Azure Local.
 
     Raises:
         Refused: another edition, or an evaluation.
     """
-    system = found.system
-    if system.edition == compatibility.AZURE_LOCAL:
-        remedy = "use Windows Admin Center or Set-VMAutomaticActivation for it until this provider can"
-        raise errors.Refused(tried, where, "it runs Azure Stack HCI / Azure Local, not Windows Server", remedy)
+    system, where = state.system, state.server.where
+    if system.azure_local:
+        return
     if system.evaluation:
         remedy = "convert it with DISM /Set-Edition:ServerDatacenter and a Datacenter key, restart it, and run again"
         raise errors.Refused(tried, where, f"it runs an evaluation ({system})", remedy)
@@ -54,27 +70,103 @@ def require_datacenter(found: Licensing, where: str, tried: str) -> None:
         raise errors.Refused(tried, where, f"it runs {system}", remedy)
 
 
-def require_licensed(found: Licensing, where: str, tried: str) -> None:
-    """Return if the host has a licence to adopt.
+def require_license_to_adopt(state: HostState, tried: str) -> None:
+    """Return if the host has a licence of its own for its guests, where no key is declared.
 
     Raises:
-        Refused: it has none.
+        Refused: it has none, one that does not hold for guests, or several of which it is not clear which counts.
     """
-    if not found.licensed:
-        answer = f"no productKey is declared and {licensing.reason_text(found.product)}"
+    where, product = state.server.where, state.found.product
+    if state.activation is not None:
+        if not state.activates_guests:
+            remedy = _WAIT_FOR_SYNC if state.activation.subscribed else _WAYS_ON_AZURE_LOCAL
+            raise errors.Refused(tried, where, _not_activating(state), remedy)
+        return
+    if not state.found.licensed:
+        answer = f"no productKey is declared and {licensing.reason_text(product)}"
         raise errors.Refused(tried, where, answer, "declare the host's Datacenter key in `productKey`")
+    if state.pays_as_it_goes:
+        raise errors.Refused(tried, where, _PAY_AS_YOU_GO, "declare a Datacenter key for the host in `productKey`")
+    rivals = [other for other in state.found.others if other.licensed]
+    if product is not None and rivals:
+        names = ", ".join(f"…{each.partial_product_key} ({each.channel.value})" for each in (product, *rivals))
+        remedy = (
+            "declare the key that counts in `productKey`, or uninstall the other (slmgr /upk with its activation ID)"
+        )
+        raise errors.Refused(tried, where, f"Windows shows several keys as licensed at once: {names}", remedy)
 
 
-def require_activating(on_host: Licensing, host: Machine, will_be_licensed: bool) -> None:
-    """Return if the host can activate guests."""
-    require_datacenter(on_host, host.where, "activate guests")
-    if not on_host.licensed and not will_be_licensed:
-        answer = f"the host cannot, because {licensing.reason_text(on_host.product)}"
-        remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
-        raise errors.Refused("activate guests", host.where, answer, remedy)
+def require_subscription(state: HostState, tried: str) -> None:
+    """Return if guests are activated by the Windows Server subscription of Azure Local.
+
+    Raises:
+        Refused: they are not.
+    """
+    where, activation = state.server.where, state.activation
+    if activation is None:
+        answer = f"it runs {state.system}, and the Windows Server subscription is for Azure Local"
+        raise errors.Refused(tried, where, answer, "set `licenseSource: existing`, or declare `productKey`")
+    if not activation.subscribed:
+        told = activation.subscription_status or "nothing; its module AzureStackHCI may be missing or too old"
+        answer = f"there is no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus shows: {told})"
+        raise errors.Refused(tried, where, answer, _WAYS_ON_AZURE_LOCAL)
+    if not state.activates_guests:
+        raise errors.Refused(tried, where, _not_activating(state), _WAIT_FOR_SYNC)
 
 
-def avma_key(guest: System, host: System, product_key: str | None, machine: Machine) -> str:
+def require_key_version(state: HostState, version: str | None, tried: str) -> None:
+    """Return if a key of that release, where it is declared, fits the host.
+
+    Raises:
+        Refused: Windows would not take it.
+    """
+    where, system = state.server.where, state.system
+    if version is None:
+        return
+    if state.activation is None:
+        if version != system.version and not _unknown(system):
+            answer = f"it runs {system}, and the declared key is for Windows Server {version}"
+            raise errors.Refused(tried, where, answer, "a host takes keys of its own release only: give one for it")
+        return
+    if not compatibility.activates(version, _FIRST_ON_AZURE_LOCAL):
+        answer = f"the declared key is for Windows Server {version}, and Azure Local takes keys from 2019 on"
+        raise errors.Refused(tried, where, answer, "give a Datacenter key of Windows Server 2019 or later")
+    present = state.activation.key_version
+    if present is not None and not compatibility.activates(version, present):
+        answer = f"its key is for Windows Server {present}, and the declared one for {version}: keys are not downgraded"
+        remedy = f"give a key for {present} or later; it activates the guests of all older releases too"
+        raise errors.Refused(tried, where, answer, remedy)
+
+
+def require_possible(state: HostState, declared: Mapping[str, bool], tried: str) -> None:
+    """Return if the host can do what is declared; on Azure Local a key is activated as it is applied, and stays.
+
+    Raises:
+        Refused: it runs Azure Local, and something is declared that is for Windows Server.
+    """
+    names = [name for name, given in declared.items() if given and state.activation is not None]
+    if names:
+        answer = f"it runs Azure Local, where a key is activated as it is applied, and stays: no {', no '.join(names)}"
+        raise errors.Refused(tried, state.server.where, answer, f"leave `{names[0].partition(':')[0]}` out")
+
+
+def require_activating(state: HostState) -> None:
+    """Return if the host can activate guests, or will when the same run has licensed it.
+
+    Raises:
+        Refused: it cannot.
+    """
+    tried = "activate guests"
+    require_host(state, tried)
+    if state.activates_guests or state.will_be_licensed:
+        return
+    remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
+    if state.activation is not None:
+        remedy = f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
+    raise errors.Refused(tried, state.server.where, f"the host cannot, because {_not_activating(state)}", remedy)
+
+
+def avma_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
     """Return the key to install in the guest.
 
     Raises:
@@ -83,24 +175,56 @@ def avma_key(guest: System, host: System, product_key: str | None, machine: Mach
     tried = "activate the guest"
     if guest.evaluation:
         remedy = "convert it to a full edition first (DISM /Set-Edition), and restart it"
-        raise errors.Refused(tried, machine.where, f"it runs an evaluation ({guest})", remedy)
+        raise errors.Refused(tried, where, f"it runs an evaluation ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
     if published is None and not (product_key and _unknown(guest)):
         answer = f"no AVMA key for {guest} is known"
         remedy = "AVMA is for Windows Server 2012 R2 and later: Datacenter, Standard and, up to 2019, Essentials"
-        raise errors.Refused(tried, machine.where, answer, remedy)
-    if guest.edition == compatibility.AZURE_EDITION:
-        answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host}"
-        raise errors.Refused(tried, machine.where, answer, "run it on Azure Local, or use another edition")
-    # Of releases that the tables do not know, newer ones perhaps, Windows is left to judge.
-    if not (_unknown(guest) or _unknown(host) or compatibility.activates(host.version, guest.version)):
-        answer = f"it runs {guest} and its host {host}, and a host activates guests up to its own version only"
-        raise errors.Refused(tried, machine.where, answer, "move the VM to a newer host, or upgrade the host")
+        raise errors.Refused(tried, where, answer, remedy)
+    _require_covered(guest, host, where)
     given = keys.published(product_key) if product_key else None
     if published is not None and given is not None and given != published:
         answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
-        raise errors.Refused(tried, machine.where, answer, "leave `productKey` out, and the right key is used")
+        raise errors.Refused(tried, where, answer, "leave `productKey` out, and the right key is used")
     return keys.normalize(product_key or (published.key if published else ""))
+
+
+def _require_covered(guest: System, host: HostState, where: str) -> None:
+    """Return if the host's licence covers the guest's release and edition, as far as that is known.
+
+    On Azure Local a key covers Azure Edition with Software Assurance, which nothing shows: Windows is left to judge.
+    """
+    tried, covered = "activate the guest", _newest_covered(host)
+    if guest.edition == compatibility.AZURE_EDITION and host.activation is None:
+        answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host.system}"
+        raise errors.Refused(tried, where, answer, "run it on Azure Local, or use another edition")
+    # Of releases that the tables do not know, newer ones perhaps, Windows is left to judge.
+    if covered is None or _unknown(guest) or compatibility.activates(covered, guest.version):
+        return
+    if host.activation is None:
+        answer = f"it runs {guest} and its host {host.system}, and a host activates guests up to its own version only"
+        raise errors.Refused(tried, where, answer, "move the VM to a newer host, or upgrade the host")
+    answer = f"it runs {guest}, and the key of its host activates guests up to Windows Server {covered} only"
+    raise errors.Refused(tried, where, answer, f"give the host a Datacenter key for {guest.version} (HostLicense)")
+
+
+def _newest_covered(host: HostState) -> str | None:
+    """Return the newest release whose guests the host activates; None when any is, or nothing says which."""
+    if host.activation is None:
+        return None if _unknown(host.system) else host.system.version
+    return None if host.activation.subscribed or host.will_be_licensed else host.activation.key_version
+
+
+def _not_activating(state: HostState) -> str:
+    """Say why a host activates no guest."""
+    if state.activation is None:
+        return _PAY_AS_YOU_GO if state.pays_as_it_goes else licensing.reason_text(state.found.product)
+    if state.activation.subscribed:
+        return (
+            "its Windows Server subscription is bought and has not arrived there yet (Get-VMAutomaticActivation shows: "
+            f"{state.activation})"
+        )
+    return f"it has no key and no subscription for guests (Get-VMAutomaticActivation shows: {state.activation})"
 
 
 def _unknown(system: System) -> bool:

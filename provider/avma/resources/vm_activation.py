@@ -6,100 +6,26 @@ It knows what a user declares of a guest and the rules of AVMA; Windows is asked
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from avma import errors, keys
-from avma.configuration import Guest
-from avma.connection import AddressedSettings, host_name_error
+from avma.configuration import READY_TIMEOUT
+from avma.connection import host_name_error
+from avma.deadline import Deadline, seconds
 from avma.keys import KeyKind
-from avma.properties import Choice, Failure, Values, build, declare, dump, validate
+from avma.properties import Failure, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
-from avma.resources.activation import Attempt, LicenseOutputs, license_outputs, restore, uninstall
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, only_said
+from avma.resources.activation import Attempt, license_outputs, restore, uninstall
+from avma.resources.resource import Change, Operation, Resource, Result, Stored, keeping, only_said
+from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
+from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
-from avma.windows.machine import Machine, Server
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.operating_system import System
 
-_TRIED = "activate the guest"
-
-
-class GuestOnDelete(Choice):
-    """What deleting the resource does to the guest."""
-
-    RETAIN = (
-        "retain",
-        "Nothing: the guest keeps its key and stays activated as long as its host activates it.",
-    )
-    UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key; the guest is unlicensed afterwards."
-    RESTORE_KMS_CLIENT_KEY = (
-        "restoreKmsClientKey",
-        "Install the generic KMS client key of the guest's version and edition, with which its media came.",
-    )
-
-
-def vm_name_error(text: str) -> str | None:
-    """Say why a text cannot be a VM's name."""
-    return None if text.strip() else "must not be empty"
-
-
-def vm_id_error(text: str) -> str | None:
-    """Say why a text cannot be a VM id."""
-    return None if hyperv.is_vm_id(text) else "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
-
-
-@dataclass(frozen=True)
-class VmActivationInputs:
-    """What a user declares of a guest's activation."""
-
-    host: str | None = declare(
-        "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
-        default=None,
-        replaces=True,
-        check=host_name_error,
-    )
-    hosts: list[str] | None = declare(
-        "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
-        default=None,
-        check=host_name_error,
-    )
-    vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.", default=None, replaces=True, check=vm_name_error
-    )
-    vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
-    guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
-        default=None,
-    )
-    product_key: str | None = declare(
-        "The AVMA key; the published one of the guest's own version and edition unless set.",
-        default=None,
-        secret=True,
-        check=rules.avma_key_error,
-    )
-    manage_data_exchange: bool = declare(
-        "Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.",
-        default=False,
-    )
-    on_delete: GuestOnDelete = declare("What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN)
-    connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class VmActivationOutputs(LicenseOutputs):
-    """What Windows says of a guest's activation."""
-
-    vm_id: str = declare("The VM's GUID, in lower case.")
-    vm_name: str = declare("The VM's name.")
-    guest_version: str = declare("The guest's Windows Server release, such as `2022`.")
-    guest_edition: str = declare("The guest's edition, such as `Standard`.")
-    activated_by_host: str | None = declare(
-        "The host that activated the guest, by its own name; absent when none did.", default=None
-    )
+_WAITING = 0.95
+"""The share of an operation's time in which it may wait for a VM in setup."""
 
 
 class VmActivation(Resource):
@@ -115,7 +41,7 @@ class VmActivation(Resource):
     )
     inputs = VmActivationInputs
     outputs = VmActivationOutputs
-    timeout = 900.0
+    timeout = 1800.0
 
     def check(self, values: Values) -> list[Failure]:
         """See `Resource.check`."""
@@ -141,30 +67,44 @@ class VmActivation(Resource):
             predicted["partialProductKey"] = keys.partial(wanted["productKey"])
         return predicted
 
+    def askable(self, wanted: Values) -> bool:
+        """See `Resource.askable`. Without the guest's account its host is asked, and what the guest tells it."""
+        return known({name: value for name, value in wanted.items() if name != "guest"})
+
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`. A host that the same run will license counts as licensed."""
-        plan = _inspect(build(VmActivationInputs, wanted), operation, preview=True)
+        if not known(wanted.get("guest")):
+            return self._probe_host({**wanted, "guest": None}, operation)
+        plan = make_plan(build(VmActivationInputs, wanted), operation, preview=True)
         now = dump(_result(plan.vm, wanted, plan.found.system, plan.found.product).outputs)
         lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
         return {**lasting, **self.predict(wanted), "partialProductKey": keys.partial(plan.product_key)}
 
-    def create(self, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.create`."""
-        return self._activate(None, wanted, operation)
+    def _probe_host(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """Ask the host alone; what the guest tells it through Data Exchange stands for what the guest would say."""
+        inputs = build(VmActivationInputs, wanted)
+        placement, host = find_vm(inputs, None, operation, preview=True)
+        vm = placement.vm
+        guests.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
+        facts = host.server.guest_facts(operation.deadline).get(vm.id)
+        system = facts.system if facts else None
+        certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
+        if system is None:
+            return certain
+        key = rules.avma_key(system, host, inputs.product_key, f"{vm.name} on {host.server.where}")
+        told = {"guestVersion": system.version, "guestEdition": system.edition}
+        return {**certain, **told, "partialProductKey": keys.partial(key)}
 
-    def _activate(self, vm_id: str | None, wanted: Values, operation: Operation) -> Result:
-        plan = _inspect(build(VmActivationInputs, wanted), operation, vm_id)
-        system = plan.found.system
-        attempt = Attempt(plan.guest, plan.found, operation)
-        with attempt.keeping(lambda product: _result(plan.vm, wanted, system, product)):
-            _license(attempt, plan)
-        return _result(plan.vm, wanted, system, attempt.product)
+    def create(self, wanted: Values, operation: Operation) -> Result:
+        """See `Resource.create`. A VM in setup is waited for."""
+        inputs = build(VmActivationInputs, wanted)
+        return _activate(make_plan(inputs, operation, patience=_patience(inputs, operation)), wanted, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
-        placement = guests.find_vm(_hosts(inputs, operation), _vm_of(identifier), operation)
+        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         vm = placement.vm
@@ -179,7 +119,8 @@ class VmActivation(Resource):
         """See `Resource.update`. The VM is the one that was activated before, whatever now has its name."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-        return self._activate(_vm_of(identifier), wanted, operation)
+        plan = make_plan(build(VmActivationInputs, wanted), operation, _vm_of(identifier))
+        return _activate(plan, wanted, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. A VM that is gone took its activation with it."""
@@ -188,7 +129,7 @@ class VmActivation(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: keeps its key; only the resource is forgotten")
             return
-        placement = guests.find_vm(_hosts(inputs, operation), _vm_of(identifier), operation)
+        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             operation.warn(f"{name}: the VM is not on its host any more, so no key was uninstalled")
             return
@@ -208,29 +149,22 @@ def _vm_of(identifier: str) -> str:
     return identifier.partition("/")[2]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What an activation needs to know, once nothing forbids it."""
-
-    vm: VirtualMachine
-    host: Machine
-    guest: Machine
-    found: Licensing
-    product_key: str
+def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
+    attempt = Attempt(plan.guest, plan.found, operation)
+    with keeping(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
+        _license(attempt, plan)
+    return _result(plan.vm, wanted, plan.found.system, attempt.product)
 
 
-def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMachine, Licensing]:
-    """Return a VM and what is licensed in it.
-
-    Raises:
-        AvmaError: the VM is not there or not running, or its guest could not be asked.
-    """
-    placement = guests.require_vm(_hosts(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
-    guests.require_running(placement)
-    return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+def _patience(inputs: VmActivationInputs, operation: Operation) -> Deadline:
+    """Return how long a VM in setup is waited for."""
+    given = [settings.ready_timeout for settings in (inputs.guest, operation.configuration.guest) if settings]
+    declared = seconds(next((text for text in given if text), READY_TIMEOUT))
+    # A little less than all the time there is, so that the wait can still say how far the VM has come.
+    return operation.deadline.part(min(declared, operation.deadline.remaining() * _WAITING))
 
 
-def _license(attempt: Attempt, plan: _Plan) -> None:
+def _license(attempt: Attempt, plan: VmPlan) -> None:
     """License the guest; when Windows refuses, add what the event logs of guest and host say."""
     try:
         attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
@@ -241,36 +175,6 @@ def _license(attempt: Attempt, plan: _Plan) -> None:
         }
         fault.answer += "".join(f"; {where} says: {text}" for where, text in said.items() if text)
         raise
-
-
-def _inspect(
-    inputs: VmActivationInputs, operation: Operation, vm_id: str | None = None, preview: bool = False
-) -> _Plan:
-    """Look at host, VM and guest without changing anything; with `vm_id` the VM is that one, whatever its name.
-
-    Raises:
-        AvmaError: what stands in the way.
-    """
-    hosts = _hosts(inputs, operation)
-    name = inputs.vm_name or inputs.vm_id or ""
-    operation.status(f"{name}: looking for the VM on {', '.join(host.name for host in hosts)}")
-    placement = guests.require_vm(hosts, vm_id or name, operation)
-    vm, host = placement.vm, placement.host
-    on_host = host.licensing(operation.deadline)
-    rules.require_activating(on_host, host, preview and operation.machines.expects_license(host))
-    guests.require_running(placement)
-    guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
-    guest = guests.connect(placement, inputs.guest, operation)
-    operation.status(f"{guest.name}: reading the licence")
-    found = guest.licensing(operation.deadline)
-    key = rules.avma_key(found.system, on_host.system, inputs.product_key, guest)
-    return _Plan(vm, host, guest, found, key)
-
-
-def _hosts(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
-    """Return the hosts on which the VM may be."""
-    names = inputs.hosts or [inputs.host or ""]
-    return [operation.machine(name, inputs.connection, operation.configuration) for name in names]
 
 
 def _one_of(values: Values, first: str, second: str) -> list[Failure]:

@@ -116,13 +116,13 @@ class GuestWmi:
         remedy = f"try Invoke-Command -VMId {self._vm_id} on the host by hand, or {OVER_NETWORK}"
         return errors.UnexpectedAnswer(tried, self.where, f"PowerShell Direct failed: {ids[0]} {said}", remedy)
 
-    def _logon_failed(self, said: str, tried: str) -> errors.NotReady:
+    def _logon_failed(self, said: str, tried: str) -> errors.LogonUncertain:
         answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
         remedy = (
             f"check `guest.username` ({self._account.username}) and `guest.password`; or wait until {self._name} has "
             "started and its setup is over; then run again"
         )
-        return errors.NotReady(tried, self.where, answer, remedy)
+        return errors.LogonUncertain(tried, self.where, answer, remedy)
 
     def _broken(self, said: str, tried: str) -> errors.AnswerLost:
         answer = f"the session in the guest broke: {said}"

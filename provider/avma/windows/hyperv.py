@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from avma import errors
+from avma import compatibility, errors
 from avma.deadline import Deadline
+from avma.windows.operating_system import System
 from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
 
@@ -21,15 +22,23 @@ NAMESPACE = "root/virtualization/v2"
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RUNNING = 2
+# Names of products are the same in every language; the longer one comes first.
+_EDITIONS = (
+    ("Azure Edition", compatibility.AZURE_EDITION),
+    ("Datacenter", compatibility.DATACENTER),
+    ("Standard", compatibility.STANDARD),
+    ("Essentials", compatibility.ESSENTIALS),
+)
 
 
 @dataclass(frozen=True)
 class VirtualMachine:
-    """A VM on a host: its GUID in lower case, its name, and whether it is running."""
+    """A VM on a host: its GUID in lower case, its name, whether it is running, and for how many seconds."""
 
     id: str
     name: str
     running: bool
+    on_for: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,15 @@ class GuestFacts:
         return int(text) if text.isdecimal() else None
 
     @property
+    def system(self) -> System | None:
+        """The guest's Windows Server, by its build and the name of its product; None when they do not tell it."""
+        name = self.values.get("OSName", "")
+        edition = next((edition for words, edition in _EDITIONS if words in name), None)
+        if self.build is None or edition is None:
+            return None
+        return System(self.build, edition, evaluation="Evaluation" in name)
+
+    @property
     def ip_addresses(self) -> tuple[str, ...]:
         """The guest's IPv4 addresses."""
         return tuple(a for a in self.values.get("NetworkAddressIPv4", "").split(";") if a)
@@ -66,7 +84,7 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
     Raises:
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
-    query = "SELECT Name,ElementName,EnabledState FROM Msvm_ComputerSystem"
+    query = "SELECT Name,ElementName,EnabledState,OnTimeInMilliseconds FROM Msvm_ComputerSystem"
     rows = wmi.query(NAMESPACE, query, deadline, "list the virtual machines")
     # The host's own row is the one whose Name is no GUID; captions are localised.
     return tuple(_virtual_machine(row) for row in rows if is_vm_id(row.text("Name") or ""))
@@ -151,7 +169,8 @@ def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
 
 def _virtual_machine(row: Instance) -> VirtualMachine:
     running = row.integer("EnabledState") == _RUNNING
-    return VirtualMachine((row.text("Name") or "").lower(), row.text("ElementName") or "", running)
+    on_for = (row.integer("OnTimeInMilliseconds") or 0) / 1000
+    return VirtualMachine((row.text("Name") or "").lower(), row.text("ElementName") or "", running, on_for)
 
 
 def _guest_facts(row: Instance) -> GuestFacts:

@@ -21,6 +21,11 @@ from avma.wsman.instance import Instance
 WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
 """The ApplicationID of Windows itself; other products (Office) use the platform too."""
 
+_FIRST_WITH_SUBSCRIPTION = 25398
+"""The first build whose licensing service has the properties of subscriptions."""
+_SUBSCRIBED, _AZURE_BASED = 1, 2
+"""`SubscriptionStatus` and `SubscriptionType` of a pay-as-you-go server. The status is inferred from its name."""
+
 _SERVICE_QUERY = "SELECT Version FROM SoftwareLicensingService"
 # Columns are named: some, such as OfflineInstallationId, are computed row by row. Without the second condition a
 # machine answers with one row for each edition and channel that there is.
@@ -59,6 +64,10 @@ class LicenseChannel(Choice):
     OTHER = "other", "A channel that this version does not know."
 
 
+BOUGHT = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM)
+"""The channels of keys that Microsoft sells, and activates itself."""
+
+
 @dataclass(frozen=True)
 class Product:
     """The licence of the installed Windows: one row of `SoftwareLicensingProduct`."""
@@ -90,6 +99,8 @@ class Licensing:
     service_version: str
     system: System
     product: Product | None
+    others: tuple[Product, ...] = ()
+    """Products whose keys are installed beside it, as upgrades leave them."""
 
     @property
     def licensed(self) -> bool:
@@ -113,9 +124,10 @@ def read(wmi: Wmi, deadline: Deadline) -> Licensing:
     tried = "read the licensing service"
     services, rows = wmi.query_all(NAMESPACE, (_SERVICE_QUERY, _QUERY), deadline, tried)
     version = next((service.text("Version") or "" for service in services), "")
-    product = _installed(rows)
+    ranked = _ranked(rows)
+    product = ranked[0] if ranked else None
     system = _system(version, product) or operating_system.read(wmi, deadline)
-    return Licensing(version, system, product)
+    return Licensing(version, system, product, tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:
@@ -126,16 +138,44 @@ def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") ->
     Raises:
         AvmaError: the machine could not be asked.
     """
-    return _installed(wmi.query(NAMESPACE, _QUERY, deadline, "read the installed licences"), partial_product_key)
+    rows = wmi.query(NAMESPACE, _QUERY, deadline, "read the installed licences")
+    return next(iter(_ranked(rows, partial_product_key)), None)
 
 
-def _installed(rows: Iterable[Instance], partial_product_key: str = "") -> Product | None:
+def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Product]:
+    """Return the products with a key, the one that counts first: the wanted one, a licensed one, one in grace."""
     products = [_product(row) for row in rows if not row.boolean("LicenseIsAddon")]
-    order = sorted(
-        products,
-        key=lambda p: (p.partial_product_key != partial_product_key, not p.licensed, p.activation_id),
+
+    def rank(product: Product) -> tuple[bool, bool, bool, str]:
+        unlicensed = product.status is LicenseStatus.UNLICENSED
+        return (
+            product.partial_product_key != partial_product_key,
+            not product.licensed,
+            unlicensed,
+            product.activation_id,
+        )
+
+    return sorted(products, key=rank)
+
+
+def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
+    """Say whether a Windows Server is licensed by Azure Arc pay-as-you-go, which gives its guests no rights.
+
+    Asked only where it can be: of a licensed one with no key of its own, from build 25398 on. Source:
+    learn.microsoft.com, "Windows Server Pay-as-you-go".
+
+    Raises:
+        AvmaError: the machine could not be asked.
+    """
+    own = found.product is not None and found.product.channel in (*BOUGHT, LicenseChannel.KMS_HOST)
+    if own or not found.licensed or found.system.build < _FIRST_WITH_SUBSCRIPTION:
+        return False
+    query = "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService"
+    rows = wmi.query(NAMESPACE, query, deadline, "read the licensing service")
+    return any(
+        (row.integer("SubscriptionStatus"), row.integer("SubscriptionType")) == (_SUBSCRIBED, _AZURE_BASED)
+        for row in rows
     )
-    return next(iter(order), None)
 
 
 def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadline: Deadline) -> None:

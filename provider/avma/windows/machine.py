@@ -5,13 +5,14 @@ All resources on a machine go through the same `Machine`, so their reads meet an
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.windows import cluster, hyperv, licensing
+from avma.windows import azure_local, cluster, hyperv, licensing
 from avma.windows.direct import GuestWmi
 from avma.windows.guest_runs import Account, GuestRuns
 from avma.windows.licensing import Licensing
@@ -23,6 +24,9 @@ from avma.wsman.cim import Cim
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.shell import Shell
 
+_POLL = 0.1
+"""Seconds between two looks at the deadline while another thread changes the machine."""
+
 
 class Machine:
     """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared."""
@@ -31,10 +35,9 @@ class Machine:
         self.name = name
         self.wmi = wmi
         self.licensing = SharedRead(self._read, "read the licence", wmi.where)
-        self.changing = threading.Lock()
-        """Held by whoever changes the machine's licence."""
         self.changes = 0
         """How often its licence was changed by this process."""
+        self._changing = threading.Lock()
         self._system: System | None = None
 
     @property
@@ -49,6 +52,21 @@ class Machine:
             AvmaError: the machine could not be asked.
         """
         return self._system or self.licensing(deadline).system
+
+    @contextlib.contextmanager
+    def alone(self, deadline: Deadline) -> Iterator[bool]:
+        """Keep the rest of this process from changing the machine's licence; yield whether it did while this waited.
+
+        Raises:
+            TimedOut, Cancelled: before it was this one's turn.
+        """
+        before = self.changes
+        while not self._changing.acquire(timeout=_POLL):
+            deadline.check("license", self.where)
+        try:
+            yield self.changes != before
+        finally:
+            self._changing.release()
 
     def _read(self, deadline: Deadline) -> Licensing:
         found = licensing.read(self.wmi, deadline)
@@ -72,7 +90,11 @@ class Server(Machine):
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
         )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
-        self._runs = GuestRuns(PowerShell(Shell(cim)))
+        self.powershell = PowerShell(Shell(cim))
+        self.automatic_activation = SharedRead(
+            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
+        )
+        self._runs = GuestRuns(self.powershell)
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}
 

@@ -15,7 +15,7 @@ _TRIED = "read the operating system"
 
 @dataclass(frozen=True)
 class System:
-    """A Windows Server: its build number, its edition, and whether it is an evaluation."""
+    """A Windows Server or Azure Stack HCI: its build number, its edition, and whether it is an evaluation."""
 
     build: int
     edition: str
@@ -23,10 +23,18 @@ class System:
 
     @property
     def version(self) -> str:
-        """The release whose keys it takes, such as "2022"; "build N" when no table names it."""
-        return compatibility.version_of_build(self.build) or f"build {self.build}"
+        """The release: "2022", whose keys it takes, or "23H2" of Azure Local; "build N" when no table names it."""
+        table = compatibility.local_release_of_build if self.azure_local else compatibility.version_of_build
+        return table(self.build) or f"build {self.build}"
+
+    @property
+    def azure_local(self) -> bool:
+        """Whether it is Azure Stack HCI / Azure Local, and no Windows Server."""
+        return self.edition == compatibility.AZURE_LOCAL
 
     def __str__(self) -> str:
+        if self.azure_local:
+            return f"{self.edition} {self.version}"
         suffix = " Evaluation" if self.evaluation else ""
         return f"Windows Server {self.version} {self.edition}{suffix}"
 

@@ -1,0 +1,118 @@
+"""One node of a cluster while it is licensed, and what must hold of all nodes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from avma import errors, keys
+from avma.resources import hosts, rules
+from avma.resources.activation import Attempt
+from avma.resources.azure_local import Application
+from avma.resources.hosts import HostState
+from avma.resources.resource import Operation
+from avma.windows.licensing import Product
+from avma.windows.machine import Server
+
+TRIED = "license the nodes"
+
+_AT_ONCE = 16
+
+
+@dataclass
+class NodeState:
+    """A node while it is worked on: what is wanted, what was found, what came of it."""
+
+    name: str
+    machine: Server
+    product_key: str | None = None
+    known_partial: str | None = None
+    """The key that was there last, where the machine does not tell."""
+    state: HostState | None = None
+    product: Product | None = None
+    error: errors.AvmaError | None = None
+
+
+def look(node: NodeState, operation: Operation) -> None:
+    """Read what is licensed on a node that is up."""
+    if node.error is None:
+        node.state = hosts.look(node.machine, operation)
+        node.product = node.state.found.product
+
+
+def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
+    """License a node that could be asked."""
+    if node.state is None:
+        return
+    if node.product_key is None:
+        rules.require_license_to_adopt(node.state, TRIED)
+    elif node.state.activation is not None:
+        _apply(node, node.state, node.product_key, operation)
+    else:
+        attempt = Attempt(node.machine, node.state.found, operation)
+        try:
+            attempt.license(node.product_key, activate)
+        finally:
+            node.product = attempt.product
+
+
+def _apply(node: NodeState, state: HostState, product_key: str, operation: Operation) -> None:
+    """Apply a key for the guests of a node of Azure Local."""
+    application = Application(state, operation)
+    try:
+        application.apply(product_key, node.known_partial)
+    finally:
+        node.state = application.state
+        if application.changed:
+            node.known_partial = keys.partial(product_key)
+
+
+def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
+    """Do the same on all nodes at once; an error stays with its node."""
+
+    def guarded(node: NodeState) -> None:
+        try:
+            work(node)
+        except errors.AvmaError as error:
+            node.error = error
+
+    with ThreadPoolExecutor(min(len(nodes), _AT_ONCE) or 1) as threads:
+        list(threads.map(guarded, nodes))
+
+
+def require_one_version(nodes: Sequence[NodeState]) -> None:
+    """Return if all nodes that could be asked run one release: guests must find the same wherever they move."""
+    versions = {node.name: node.state.system.version for node in nodes if node.state is not None}
+    if len(set(versions.values())) > 1:
+        answer = "they run different releases: " + ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
+        remedy = "bring all nodes to one release, or license them by HostLicense while they are upgraded"
+        raise errors.Refused(TRIED, "the cluster", answer, remedy)
+
+
+def require_one_key_version(nodes: Sequence[NodeState], declared: str | None) -> None:
+    """Return if the machines of Azure Local will have keys of one release, as far as that is known before."""
+    will = {node.name: declared if node.product_key else _key_version(node) for node in nodes}
+    versions = {name: version for name, version in will.items() if version is not None}
+    if len(set(versions.values())) > 1:
+        raise errors.Refused(TRIED, "the cluster", *_mixed_keys(versions))
+
+
+def require_common_key_version(node: NodeState, nodes: Sequence[NodeState]) -> None:
+    """Return if the node's key is for the newest release that is in the cluster, and nothing else is wrong with it."""
+    versions = {each.name: version for each in nodes if (version := _key_version(each)) is not None}
+    own = versions.get(node.name)
+    if node.error is None and own is not None and own != max(versions.values()):
+        raise errors.Refused(TRIED, node.machine.where, *_mixed_keys(versions))
+
+
+def _key_version(node: NodeState) -> str | None:
+    """Return the release of a node's key; None on Windows Server, where nothing is told, and with a subscription."""
+    activation = node.state.activation if node.state else None
+    return None if activation is None or activation.subscribed else activation.key_version
+
+
+def _mixed_keys(versions: Mapping[str, str]) -> tuple[str, str]:
+    named = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
+    answer = f"some machines use keys for an older version of Windows Server than others: {named}"
+    return answer, "bring all to one version: declare keys of the newest one (`productKey`, or `productKeys` for each)"

@@ -1,0 +1,100 @@
+"""What an activation needs to know, and whether anything forbids it: where the VM is, its host, its guest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from avma.deadline import Deadline
+from avma.resources import guests, hosts, rules
+from avma.resources.guests import Placement
+from avma.resources.hosts import HostState
+from avma.resources.readiness import await_guest
+from avma.resources.resource import Operation
+from avma.resources.vm_properties import VmActivationInputs
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.licensing import Licensing
+from avma.windows.machine import Machine, Server
+
+
+@dataclass(frozen=True)
+class VmPlan:
+    """What an activation needs to know, once nothing forbids it."""
+
+    vm: VirtualMachine
+    host: Machine
+    guest: Machine
+    found: Licensing
+    product_key: str
+
+
+def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMachine, Licensing]:
+    """Return a VM and what is licensed in it.
+
+    Raises:
+        AvmaError: the VM is not there or not running, or its guest could not be asked.
+    """
+    placement = guests.require_vm(servers_of(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
+    guests.require_running(placement)
+    return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+
+
+def find_vm(
+    inputs: VmActivationInputs, vm_id: str | None, operation: Operation, preview: bool
+) -> tuple[Placement, HostState]:
+    """Return where the VM is, and its host; with `vm_id` it is that VM, whatever its name.
+
+    Raises:
+        Refused: the host cannot activate guests.
+        AvmaError: the VM is not there, or the host could not be asked.
+    """
+    name = inputs.vm_name or inputs.vm_id or ""
+    servers = servers_of(inputs, operation)
+    operation.status(f"{name}: looking for the VM on {', '.join(server.name for server in servers)}")
+    placement = guests.require_vm(servers, vm_id or name, operation)
+    host = hosts.look(placement.host, operation)
+    if preview and operation.machines.expects_license(placement.host):
+        host = replace(host, will_be_licensed=True)
+    rules.require_activating(host)
+    return placement, host
+
+
+def make_plan(
+    inputs: VmActivationInputs,
+    operation: Operation,
+    vm_id: str | None = None,
+    preview: bool = False,
+    patience: Deadline | None = None,
+) -> VmPlan:
+    """Look at host, VM and guest without changing anything but the VM's Data Exchange, where that is allowed.
+
+    With `vm_id` it is that VM, whatever its name; with `patience` one in setup is waited for.
+
+    Raises:
+        AvmaError: what stands in the way.
+    """
+    first, host = find_vm(inputs, vm_id, operation, preview)
+
+    def reach(placement: Placement) -> tuple[Machine, Licensing]:
+        guests.require_running(placement)
+        guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
+        guest = guests.connect(placement, inputs.guest, operation)
+        operation.status(f"{guest.name}: reading the licence")
+        return guest, guest.licensing(operation.deadline)
+
+    def where_now() -> Placement:
+        return guests.require_vm(servers_of(inputs, operation), first.vm.id, operation)
+
+    if patience is None:
+        placement, (guest, found) = first, reach(first)
+    else:
+        placement, (guest, found) = await_guest(first, where_now, reach, patience, operation)
+    if placement.host is not first.host:
+        _, host = find_vm(inputs, first.vm.id, operation, preview)
+    key = rules.avma_key(found.system, host, inputs.product_key, guest.where)
+    return VmPlan(placement.vm, placement.host, guest, found, key)
+
+
+def servers_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
+    """Return the hosts on which the VM may be."""
+    names = inputs.hosts or [inputs.host or ""]
+    return [operation.machine(name, inputs.connection, operation.configuration) for name in names]

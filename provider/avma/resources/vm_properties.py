@@ -1,0 +1,88 @@
+"""What a user declares of a VmActivation, and what Windows says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from avma.configuration import Guest
+from avma.connection import AddressedSettings, host_name_error
+from avma.properties import Choice, declare
+from avma.resources import rules
+from avma.resources.activation import LicenseOutputs
+from avma.windows import hyperv
+
+
+class GuestOnDelete(Choice):
+    """What deleting the resource does to the guest."""
+
+    RETAIN = (
+        "retain",
+        "Nothing: the guest keeps its key and stays activated as long as its host activates it.",
+    )
+    UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key; the guest is unlicensed afterwards."
+    RESTORE_KMS_CLIENT_KEY = (
+        "restoreKmsClientKey",
+        "Install the generic KMS client key of the guest's version and edition, with which its media came.",
+    )
+
+
+def vm_name_error(text: str) -> str | None:
+    """Say why a text cannot be a VM's name."""
+    return None if text.strip() else "must not be empty"
+
+
+def vm_id_error(text: str) -> str | None:
+    """Say why a text cannot be a VM id."""
+    return None if hyperv.is_vm_id(text) else "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
+
+
+@dataclass(frozen=True)
+class VmActivationInputs:
+    """What a user declares of a guest's activation."""
+
+    host: str | None = declare(
+        "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
+        default=None,
+        replaces=True,
+        check=host_name_error,
+    )
+    hosts: list[str] | None = declare(
+        "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
+        default=None,
+        check=host_name_error,
+    )
+    vm_name: str | None = declare(
+        "The VM's name. Give this or `vmId`.", default=None, replaces=True, check=vm_name_error
+    )
+    vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
+    guest: Guest | None = declare(
+        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
+        default=None,
+    )
+    product_key: str | None = declare(
+        "The AVMA key; the published one of the guest's own version and edition unless set.",
+        default=None,
+        secret=True,
+        check=rules.avma_key_error,
+    )
+    manage_data_exchange: bool = declare(
+        "Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.",
+        default=False,
+    )
+    on_delete: GuestOnDelete = declare("What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN)
+    connection: AddressedSettings | None = declare(
+        "How the host is reached, where it differs from the provider's configuration.", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmActivationOutputs(LicenseOutputs):
+    """What Windows says of a guest's activation."""
+
+    vm_id: str = declare("The VM's GUID, in lower case.")
+    vm_name: str = declare("The VM's name.")
+    guest_version: str = declare("The guest's Windows Server release, such as `2022`.")
+    guest_edition: str = declare("The guest's edition, such as `Standard`.")
+    activated_by_host: str | None = declare(
+        "The host that activated the guest, by its own name; absent when none did.", default=None
+    )

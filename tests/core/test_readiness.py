@@ -1,0 +1,147 @@
+"""A VM that is still being set up is waited for, and what is wrong is told when it does not get ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from avma import errors
+from avma.configuration import GuestDefaults
+from avma.resources import readiness
+from avma.resources.resource import Stored
+from avma.windows.licensing import LicenseStatus
+from avma_simulator import EstateServer
+from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner
+
+WINRM = {"transport": "winrm"}
+WRONG = {"password": "Wrong-Horse-9"}
+
+
+@pytest.fixture
+def direct(estate, run) -> EstateServer:
+    """Return the estate with hv01 licensed, its guests reached through it."""
+    run.license(HV01, OTHER_KEY)
+    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="20s")
+    run.configuration = replace(run.configuration, guest=guest)
+    estate.reset_counts()
+    return estate
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[..., None]]:
+    """Return a function that calls another after some seconds."""
+    timers: list[threading.Timer] = []
+
+    def call(seconds: float, what: Callable[..., object], *arguments: object) -> None:
+        timers.append(threading.Timer(seconds, what, arguments))
+        timers[-1].start()
+
+    yield call
+    for timer in timers:
+        timer.join()
+
+
+def calls(estate: EstateServer) -> list[str]:
+    operations = [op for machine in estate.counts().values() for op in machine["operations"]]
+    return [op for op in operations if op.startswith("Invoke")]
+
+
+@pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
+def test_a_vm_in_setup_is_waited_for(direct, run, guest):
+    direct.setup("web01", 3)
+    result = run.activate(guest=guest)
+    assert result.outputs.license_status is LicenseStatus.LICENSED
+    assert any("web01: waiting for its guest (" in text and "of 20 s" in text for text in run.told)
+
+
+def test_a_vm_that_is_started_meanwhile_is_activated(direct, run, later):
+    direct.power("web01", "off")
+    later(2, direct.power, "web01", "on")
+    assert run.activate().outputs.license_status is LicenseStatus.LICENSED
+    assert any("waiting for its guest (the VM is off)" in text for text in run.told)
+
+
+def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
+    direct.setup("web01", 4)
+    later(1, direct.move, "web01", "licensed")
+    result = run.activate(host=None, hosts=[HV01, LICENSED])
+    assert result.outputs.activated_by_host == "LICENSED"
+
+
+@pytest.mark.parametrize(
+    ("guest", "text"),
+    [
+        (
+            {},
+            r"it tells nothing through Data Exchange yet\); the last answer was: .*; or allow more time in `guest.ready",
+        ),
+        (WINRM, r"it does not answer yet\); the last answer was: the VM web01 tells no address .*; or allow more time"),
+    ],
+)
+def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest, text):
+    direct.setup("web01", 60)
+    with pytest.raises(errors.NotReady, match=rf"it was not ready after \d+ s \({text}"):
+        run.activate(guest={**guest, "readyTimeout": "1500ms"})
+    assert calls(direct) == []
+
+
+def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run):
+    direct.power("web01", "off")
+    run.seconds = 3
+    with pytest.raises(errors.NotReady, match=r"not ready after \d s \(the VM is off\).*the VM web01 is not running"):
+        run.activate()
+
+
+def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct, run):
+    with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started.*correct `guest.username`"):
+        run.activate(guest=WRONG)
+    assert direct.counts()["hv01"]["processes"] == 1
+    assert not [text for text in run.told if WRONG["password"] in text]
+
+
+def test_a_guest_that_has_just_been_set_up_is_asked_a_few_times(direct, run, monkeypatch):
+    monkeypatch.setattr(readiness, "_BETWEEN_LOGONS", 0.1)
+    direct.setup("web01", 1)
+    with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started"):
+        run.activate(guest=WRONG)
+    assert direct.counts()["hv01"]["processes"] <= 6
+
+
+def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
+    monkeypatch.setattr(readiness, "_BETWEEN_LOGONS", 0.1)
+    monkeypatch.setattr("avma.resources.guests.require_data_exchange", lambda *_: None)
+    direct.data_exchange("web01", False)
+    with pytest.raises(errors.LogonUncertain, match="alike; check `guest.username`"):
+        run.activate(guest=WRONG)
+    assert direct.counts()["hv01"]["processes"] == 3
+
+
+def test_what_no_waiting_mends_is_told_at_once(direct, run):
+    direct.data_exchange("web01", False)
+    with pytest.raises(errors.Refused, match="Data Exchange integration service of web01 is off"):
+        run.activate()
+    with pytest.raises(errors.LogonRefused, match="was refused"):
+        run.activate(guest={**WINRM, **WRONG, "address": "127.43.0.21"})
+    assert not [text for text in run.told if "waiting" in text]
+
+
+def test_a_preview_and_an_update_do_not_wait(direct, run):
+    result = run.activate()
+    direct.setup("web01", 60)
+    with pytest.raises(errors.NotReady, match="wait until web01 has started"):
+        run.vm.probe(result.inputs, run.operation())
+    drifted = {**result.inputs, "productKey": None}
+    outputs = {"licenseStatus": "Unlicensed", "vmId": result.outputs.vm_id}
+    with pytest.raises(errors.NotReady, match="wait until web01 has started"):
+        run.vm.update(result.identifier, Stored(result.inputs, outputs), drifted, run.operation())
+    assert not [text for text in run.told if "waiting" in text]
+
+
+def test_cancelling_ends_the_wait(direct, run: Runner, later):
+    direct.setup("web01", 60)
+    later(1, run.cancellation.set)
+    with pytest.raises(errors.Cancelled):
+        run.activate()
