@@ -59,7 +59,7 @@ def test_a_vm_in_setup_is_waited_for(direct, run, guest):
 
 def test_a_vm_that_is_started_meanwhile_is_activated(direct, run, later):
     direct.power("web01", "off")
-    later(2, direct.power, "web01", "on")
+    later(2, direct.power, "web01", "running")
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
     assert any("waiting for its guest (the VM is off)" in text for text in run.told)
 
@@ -76,7 +76,7 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
     [
         (
             {},
-            r"it tells nothing through Data Exchange yet\); the last answer was: .*; or allow more time in `guest.ready",
+            r"it tells nothing through Data Exchange yet\); the last answer was: .*; or allow more time in `guest",
         ),
         (WINRM, r"it does not answer yet\); the last answer was: the VM web01 tells no address .*; or allow more time"),
     ],
@@ -114,7 +114,7 @@ def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(dir
     monkeypatch.setattr(readiness, "_BETWEEN_LOGONS", 0.1)
     monkeypatch.setattr("avma.resources.guests.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
-    with pytest.raises(errors.LogonUncertain, match="alike; check `guest.username`"):
+    with pytest.raises(errors.LogonUncertain, match=r"alike; check `guest\.username`"):
         run.activate(guest=WRONG)
     assert direct.counts()["hv01"]["processes"] == 3
 
@@ -123,6 +123,7 @@ def test_what_no_waiting_mends_is_told_at_once(direct, run):
     direct.data_exchange("web01", False)
     with pytest.raises(errors.Refused, match="Data Exchange integration service of web01 is off"):
         run.activate()
+    direct.data_exchange("web01", True)
     with pytest.raises(errors.LogonRefused, match="was refused"):
         run.activate(guest={**WINRM, **WRONG, "address": "127.43.0.21"})
     assert not [text for text in run.told if "waiting" in text]

@@ -24,8 +24,8 @@ class Application:
     operation: Operation
     changed: bool = False
 
-    def apply(self, product_key: str, known_partial: str | None = None) -> None:
-        """Apply a key unless it is there; `known_partial` is what was set last, where the machine tells nothing.
+    def apply(self, product_key: str) -> None:
+        """Apply a key unless it is there.
 
         Raises:
             LicensingFault: the machine refused it, and keeps the key that it had.
@@ -35,19 +35,14 @@ class Application:
         with server.alone(deadline) as overtaken:
             if overtaken:
                 self._reread()
-            if self._partial(known_partial) == keys.partial(product_key):
+            if self.state.partial_product_key == keys.partial(product_key):
                 return
             self.operation.status(f"{server.name}: applying key {keys.masked(product_key)} for its guests")
             lost = self._set(product_key)
             server.changes += 1
             self._reread()
             self._verify(product_key, lost)
-
-    def _partial(self, known: str | None) -> str | None:
-        activation = self.state.activation
-        if activation is None or activation.enabled is False:
-            return None
-        return activation.partial_product_key or known
+            self.state = replace(self.state, known_partial=keys.partial(product_key))
 
     def _set(self, product_key: str) -> errors.AvmaError | None:
         """Set the key once; return the error of an answer that was lost."""
@@ -71,7 +66,7 @@ class Application:
             return
         if lost is not None:
             raise lost
-        if told is not None or not self.state.activates_guests:
+        if told is not None or self.state.activates_guests is False:
             answer = f"the cmdlet took the key, and Get-VMAutomaticActivation shows: {activation}"
             raise errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, "wait a little and run again")
 

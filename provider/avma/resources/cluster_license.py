@@ -6,14 +6,12 @@ a node is licensed as HostLicense licenses a host.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from avma import compatibility, errors, keys
 from avma.compatibility import Version
-from avma.configuration import Configuration
 from avma.connection import AddressedSettings, host_name_error
 from avma.properties import Failure, Values, build, declare, validate
 from avma.resources import rules
@@ -22,6 +20,7 @@ from avma.resources.cluster_nodes import (
     TRIED,
     NodeState,
     each,
+    find_nodes,
     license_node,
     look,
     require_common_key_version,
@@ -135,7 +134,7 @@ class ClusterLicense(Resource):
 
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`. A node that is down is a warning: the others can be licensed without it."""
-        nodes = self._inspect(build(ClusterLicenseInputs, wanted), operation)
+        nodes = self._inspect(build(ClusterLicenseInputs, wanted), operation, {})
         for node in nodes:
             if node.error is not None:
                 operation.warn(f"{node.name}: {node.error}")
@@ -149,9 +148,7 @@ class ClusterLicense(Resource):
 
     def _license(self, wanted: Values, operation: Operation, known_partials: Mapping[str, str]) -> Result:
         inputs = build(ClusterLicenseInputs, wanted)
-        nodes = self._inspect(inputs, operation)
-        for node in nodes:
-            node.known_partial = known_partials.get(node.name)
+        nodes = self._inspect(inputs, operation, known_partials)
         each(nodes, lambda node: license_node(node, inputs.activate, operation))
         each(nodes, lambda node: require_common_key_version(node, nodes))
         result = _result(wanted, nodes)
@@ -164,9 +161,7 @@ class ClusterLicense(Resource):
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A node that cannot be asked stands with its error; if none can, it is an error."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        nodes = _find_nodes(build(ClusterLicenseInputs, wanted), operation)
-        for node in nodes:
-            node.known_partial = _known_partials(stored).get(node.name)
+        nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, _known_partials(stored))
         each(nodes, lambda node: look(node, operation))
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
@@ -183,9 +178,11 @@ class ClusterLicense(Resource):
         """See `Resource.delete`."""
         operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
 
-    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
+    def _inspect(
+        self, inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]
+    ) -> list[NodeState]:
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
-        nodes = _find_nodes(inputs, operation)
+        nodes = _nodes_of(inputs, operation, known_partials)
         operation.status(f"reading the licences of {len(nodes)} nodes")
         each(nodes, lambda node: look(node, operation))
         version = inputs.product_key_version.value if inputs.product_key_version else None
@@ -199,38 +196,17 @@ class ClusterLicense(Resource):
         return nodes
 
 
-def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
+def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]) -> list[NodeState]:
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
-    layers = (inputs.connection, operation.configuration)
-    if inputs.cluster is None:
-        nodes = [NodeState(name.lower(), operation.machine(name, *layers)) for name in inputs.nodes or []]
-    else:
-        nodes = _ask_for_nodes(inputs.cluster, layers, operation)
+    nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
     own = {name.lower(): key for name, key in (inputs.product_keys or {}).items()}
     unknown = sorted(set(own) - {node.name for node in nodes})
     if unknown:
         answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
         raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
-    return [replace(node, product_key=own.get(node.name, inputs.product_key)) for node in nodes]
-
-
-def _ask_for_nodes(
-    cluster: str, layers: tuple[AddressedSettings | None, Configuration], operation: Operation
-) -> list[NodeState]:
-    settings, configuration = layers
-    asked = operation.machine(cluster, settings, configuration)
-    by_address = _is_address(asked.connection.address)
-    domain = "" if by_address else cluster.partition(".")[2]
-    nodes = []
-    for found in asked.cluster(operation.deadline).nodes:
-        address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
-        machine = operation.machine(found.name, AddressedSettings(address=address or None), settings, configuration)
-        node = NodeState(found.name, machine)
-        if not found.reachable:
-            remedy = "bring the node up and run again"
-            answer = f"the cluster says that the node is {found.state}"
-            node.error = errors.NotReady(TRIED, machine.where, answer, remedy)
-        nodes.append(node)
+    for node in nodes:
+        node.product_key = own.get(node.name, inputs.product_key)
+        node.known_partial = known_partials.get(node.name)
     return nodes
 
 
@@ -274,14 +250,6 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _lower_set(names: list[str]) -> list[str]:
     return sorted({name.lower() for name in names})
 
@@ -322,5 +290,4 @@ def _node_license(node: NodeState) -> NodeLicense:
     )
     if state.activation is None:
         return found
-    told = state.activation.partial_product_key or (node.known_partial if state.activation.enabled else None)
-    return replace(found, partial_product_key=told, key_version=state.activation.key_version)
+    return replace(found, partial_product_key=state.partial_product_key, key_version=state.activation.key_version)

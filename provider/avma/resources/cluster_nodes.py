@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from avma import errors, keys
+from avma import errors
+from avma.connection import AddressedSettings
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt
 from avma.resources.azure_local import Application
@@ -26,18 +28,56 @@ class NodeState:
 
     name: str
     machine: Server
+    cluster_state: str | None = None
+    """Its state in the cluster's words, where the cluster was asked."""
     product_key: str | None = None
     known_partial: str | None = None
-    """The key that was there last, where the machine does not tell."""
+    """The last five of the key that is stored for it."""
     state: HostState | None = None
     product: Product | None = None
     error: errors.AvmaError | None = None
 
 
+def find_nodes(
+    cluster: str | None, names: Sequence[str], connection: AddressedSettings | None, operation: Operation
+) -> list[NodeState]:
+    """Return the nodes that are named, or else those that the cluster tells; one that is down has its error already.
+
+    Asked for by name, a cluster's nodes are reached by their names in the same domain; by address, by theirs.
+
+    Raises:
+        AvmaError: the cluster could not be asked.
+    """
+    layers = (connection, operation.configuration)
+    if cluster is None:
+        return [NodeState(name.lower(), operation.machine(name, *layers)) for name in names]
+    asked = operation.machine(cluster, *layers)
+    by_address = _is_address(asked.connection.address)
+    domain = "" if by_address else cluster.partition(".")[2]
+    nodes = []
+    for found in asked.cluster(operation.deadline).nodes:
+        address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
+        machine = operation.machine(found.name, AddressedSettings(address=address or None), *layers)
+        node = NodeState(found.name, machine, cluster_state=found.state)
+        if not found.reachable:
+            answer = f"the cluster says that the node is {found.state}"
+            node.error = errors.NotReady(TRIED, machine.where, answer, "bring the node up and run again")
+        nodes.append(node)
+    return nodes
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def look(node: NodeState, operation: Operation) -> None:
     """Read what is licensed on a node that is up."""
     if node.error is None:
-        node.state = hosts.look(node.machine, operation)
+        node.state = replace(hosts.look(node.machine, operation), known_partial=node.known_partial)
         node.product = node.state.found.product
 
 
@@ -61,11 +101,9 @@ def _apply(node: NodeState, state: HostState, product_key: str, operation: Opera
     """Apply a key for the guests of a node of Azure Local."""
     application = Application(state, operation)
     try:
-        application.apply(product_key, node.known_partial)
+        application.apply(product_key)
     finally:
         node.state = application.state
-        if application.changed:
-            node.known_partial = keys.partial(product_key)
 
 
 def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:

@@ -84,7 +84,7 @@ class HostLicense(Resource):
             operation.warn(f"{state.server.name}: {text}")
         if inputs.activate:
             operation.machines.expect_license(state.server)
-        now = dump(_result(wanted, state, product).outputs)
+        now = dump(host_outputs(state, operation))
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
 
@@ -94,29 +94,26 @@ class HostLicense(Resource):
 
     def _license(self, wanted: Values, operation: Operation, known_partial: str | None) -> Result:
         inputs = build(HostLicenseInputs, wanted)
-        state = _inspect(inputs, operation)
+        state = replace(_inspect(inputs, operation), known_partial=known_partial)
         if state.platform is Platform.AZURE_LOCAL:
-            return _apply(inputs, wanted, state, operation, known_partial)
+            return _apply(inputs.product_key, wanted, state, operation)
         confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
         attempt = Attempt(state.server, state.found, operation, confirmation)
         if inputs.product_key is not None:
-            with keeping(attempt, lambda: _reached(wanted, state, attempt.product, operation)):
+            with keeping(attempt, lambda: _result(wanted, state, attempt.product, operation)):
                 attempt.license(inputs.product_key, inputs.activate)
-        return _reached(wanted, replace(state, pays_as_it_goes=False), attempt.product, operation)
+        return _result(wanted, replace(state, pays_as_it_goes=False), attempt.product, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(HostLicenseInputs, wanted)
         server = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        state = hosts.look(server, operation)
+        known_partial = stored.outputs.get("partialProductKey") if stored else None
+        state = replace(hosts.look(server, operation), known_partial=known_partial)
         if stored is None:
             rules.require_host(state, "import the host")
-        if state.platform is Platform.AZURE_LOCAL:
-            return _result(
-                wanted, state, state.found.product, stored.outputs.get("partialProductKey") if stored else None
-            )
-        return _reached(wanted, state, state.found.product, operation)
+        return _result(wanted, state, state.found.product, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
@@ -167,20 +164,13 @@ def _text(version: Version | None) -> str | None:
     return version.value if version else None
 
 
-def _apply(
-    inputs: HostLicenseInputs, wanted: Values, state: HostState, operation: Operation, known_partial: str | None
-) -> Result:
+def _apply(product_key: str | None, wanted: Values, state: HostState, operation: Operation) -> Result:
     """Apply the declared key, if there is one, to a machine of Azure Local."""
     application = Application(state, operation)
-    key = inputs.product_key
-
-    def reached() -> Result:
-        return _result(wanted, application.state, state.found.product, keys.partial(key) if key else known_partial)
-
-    if key is not None:
-        with keeping(application, reached):
-            application.apply(key, known_partial)
-    return reached()
+    if product_key is not None:
+        with keeping(application, lambda: _result(wanted, application.state, state.found.product, operation)):
+            application.apply(product_key)
+    return _result(wanted, application.state, state.found.product, operation)
 
 
 def _source_failures(values: Values) -> Iterator[Failure]:
@@ -226,34 +216,39 @@ def _require_no_running_vm(machine: Server, operation: Operation) -> None:
         raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 
 
-def _reached(wanted: Values, state: HostState, product: Product | None, operation: Operation) -> Result:
-    """Return the state, with what activation by telephone needs while it can be wanted."""
-    result = _result(wanted, state, product)
-    if product is None or product.licensed or product.channel not in licensing.BOUGHT:
-        return result
-    try:
-        digits = licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline)
-    except errors.AvmaError:  # the state is worth more than these digits
-        return result
-    return replace(result, outputs=replace(result.outputs, installation_id=digits or None))
+def _result(wanted: Values, state: HostState, product: Product | None, operation: Operation) -> Result:
+    """Return the resource with that product licensed on its host."""
+    now = replace(state, found=replace(state.found, product=product))
+    return Result(str(wanted["host"]).lower(), wanted, host_outputs(now, operation))
 
 
-def _result(wanted: Values, state: HostState, product: Product | None, known_partial: str | None = None) -> Result:
-    """Return the state; on Azure Local the key is the one for guests, told by Windows or else known from before."""
+def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
+    """Return the outputs that describe a host; on Azure Local the key is the one for guests."""
     system, activation = state.system, state.activation
     outputs = HostLicenseOutputs(
-        **license_outputs(product),
+        **license_outputs(state.found.product),
         platform=state.platform,
         os_version=system.version,
         os_build=system.build,
         edition=system.edition,
-        activates_guests=replace(state, found=replace(state.found, product=product)).activates_guests,
+        activates_guests=state.activates_guests,
     )
-    if activation is not None:
-        outputs = replace(
-            outputs,
-            partial_product_key=activation.partial_product_key or (known_partial if activation.enabled else None),
-            key_version=activation.key_version,
-            subscription_status=activation.subscription_status,
-        )
-    return Result(str(wanted["host"]).lower(), wanted, outputs)
+    if activation is None:
+        return replace(outputs, installation_id=_installation_id(state, operation))
+    return replace(
+        outputs,
+        partial_product_key=state.partial_product_key,
+        key_version=activation.key_version,
+        subscription_status=activation.subscription_status,
+    )
+
+
+def _installation_id(state: HostState, operation: Operation) -> str | None:
+    """Return what activation by telephone needs, while it can be wanted."""
+    product = state.found.product
+    if product is None or product.licensed or product.channel not in licensing.BOUGHT:
+        return None
+    try:
+        return licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline) or None
+    except errors.AvmaError:  # the state is worth more than these digits
+        return None

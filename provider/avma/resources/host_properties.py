@@ -94,9 +94,10 @@ class HostLicenseOutputs(LicenseOutputs):
     os_version: str = declare("The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.")
     os_build: int = declare("The build number, such as 26100.")
     edition: str = declare("The edition, such as `Datacenter`, or `Azure Stack HCI`.")
-    activates_guests: bool = declare(
+    activates_guests: bool | None = declare(
         "Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it "
-        "goes; on Azure Local, one with a Windows Server key or a subscription."
+        "goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.",
+        default=None,
     )
     key_version: str | None = declare(
         "The newest Windows Server release that the host's key activates, on Azure Local, where that is told.",

@@ -31,6 +31,8 @@ class HostState:
     server: Server
     found: Licensing
     activation: AutomaticActivation | None = None
+    known_partial: str | None = None
+    """The last five of the key for guests that was set last, where a machine of Azure Local does not tell it."""
     pays_as_it_goes: bool = False
     """Whether Windows is licensed by Azure Arc pay-as-you-go, which holds for no guest."""
     will_be_licensed: bool = False
@@ -47,13 +49,18 @@ class HostState:
         return Platform.AZURE_LOCAL if self.system.azure_local else Platform.WINDOWS_SERVER
 
     @property
-    def activates_guests(self) -> bool:
-        """Whether it can activate guests now, as far as it tells."""
+    def partial_product_key(self) -> str | None:
+        """The last five of the key for guests on Azure Local: what the machine tells, or what was set last."""
+        if self.activation is None:
+            return None
+        return self.activation.partial_product_key or (None if self.activation.enabled is False else self.known_partial)
+
+    @property
+    def activates_guests(self) -> bool | None:
+        """Whether it can activate guests now; None where a machine of Azure Local does not tell."""
         if self.activation is not None:
-            told = self.activation.enabled
-            if told is None:
-                return self.activation.subscribed or self.activation.partial_product_key is not None
-            return told
+            covered = self.activation.subscribed or self.partial_product_key is not None
+            return (covered or None) if self.activation.enabled is None else self.activation.enabled
         fits = self.system.edition == compatibility.DATACENTER and not self.system.evaluation
         return fits and self.found.licensed and not self.pays_as_it_goes
 

@@ -110,7 +110,7 @@ def require_subscription(state: HostState, tried: str) -> None:
         told = activation.subscription_status or "nothing; its module AzureStackHCI may be missing or too old"
         answer = f"there is no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus shows: {told})"
         raise errors.Refused(tried, where, answer, _WAYS_ON_AZURE_LOCAL)
-    if not state.activates_guests:
+    if state.activates_guests is False:
         raise errors.Refused(tried, where, _not_activating(state), _WAIT_FOR_SYNC)
 
 
@@ -158,7 +158,7 @@ def require_activating(state: HostState) -> None:
     """
     tried = "activate guests"
     require_host(state, tried)
-    if state.activates_guests or state.will_be_licensed:
+    if state.activates_guests is not False or state.will_be_licensed:
         return
     remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
     if state.activation is not None:

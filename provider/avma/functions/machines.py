@@ -1,125 +1,24 @@
-"""The read-only look-ups. Two of them are tables and need no machine; none changes anything."""
+"""The look-ups that ask machines: hosts, clusters, VMs."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
 
-from avma import compatibility, keys
-from avma.compatibility import Edition, Version
 from avma.configuration import Guest
 from avma.connection import AddressedSettings, host_name_error
-from avma.keys import KeyKind
-from avma.properties import Failure, Values, build, declare, validate
-from avma.resources.host_license import HostLicense
+from avma.functions.function import Function
+from avma.properties import Failure, Values, build, declare
+from avma.resources import hosts
+from avma.resources.cluster_nodes import NodeState, each, find_nodes, look
+from avma.resources.host_license import host_outputs
 from avma.resources.host_properties import HostLicenseOutputs
-from avma.resources.resource import Operation, Stored
+from avma.resources.resource import Operation
 from avma.resources.vm_activation import VmActivation, outputs_of
 from avma.resources.vm_plan import locate
 from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error
 from avma.windows.hyperv import GuestFacts, VirtualMachine
-
-
-class Function(ABC):
-    """One look-up. `inputs` and `outputs` are the dataclasses that declare its properties."""
-
-    name: ClassVar[str]
-    description: ClassVar[str]
-    inputs: ClassVar[type]
-    outputs: ClassVar[type]
-    timeout: ClassVar[float] = 60.0
-
-    def check(self, values: Values) -> list[Failure]:
-        """Return everything that is wrong with the inputs."""
-        return validate(self.inputs, values)
-
-    @abstractmethod
-    def call(self, values: Values, operation: Callable[[], Operation]) -> Any:
-        """Return an instance of the outputs class; `operation` is asked for only where machines are.
-
-        Raises:
-            AvmaError: the answer could not be found.
-        """
-
-
-@dataclass(frozen=True)
-class GetAvmaKeyInputs:
-    """Which AVMA key is wanted."""
-
-    version: Version = declare("The guest's Windows Server release.")
-    edition: Edition = declare("The guest's edition.")
-
-
-@dataclass(frozen=True)
-class GetAvmaKeyOutputs:
-    """A published AVMA key."""
-
-    product_key: str = declare(
-        "The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.", secret=True
-    )
-    partial_product_key: str = declare("Its last five characters.")
-
-
-class GetAvmaKey(Function):
-    """The published AVMA key of a release and edition."""
-
-    name = "getAvmaKey"
-    description = "The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine."
-    inputs = GetAvmaKeyInputs
-    outputs = GetAvmaKeyOutputs
-
-    def check(self, values: Values) -> list[Failure]:
-        """See `Function.check`."""
-        failures = super().check(values)
-        if failures or keys.find(KeyKind.AVMA, values["version"], values["edition"]):
-            return failures
-        return [Failure("edition", f"`{values['edition']}` has no AVMA key for Windows Server {values['version']}")]
-
-    def call(self, values: Values, operation: Callable[[], Operation]) -> GetAvmaKeyOutputs:
-        """See `Function.call`."""
-        published = keys.find(KeyKind.AVMA, values["version"], values["edition"])
-        key = published.key if published else ""
-        return GetAvmaKeyOutputs(key, keys.partial(key))
-
-
-@dataclass(frozen=True)
-class GetCompatibilityInputs:
-    """A host and a guest to compare."""
-
-    host_version: Version = declare("The Windows Server release of the host, which must be Datacenter.")
-    guest_version: Version = declare("The guest's Windows Server release.")
-    guest_edition: Edition = declare("The guest's edition.", default=Edition.DATACENTER)
-
-
-@dataclass(frozen=True)
-class GetCompatibilityOutputs:
-    """Whether the host can activate the guest."""
-
-    activates: bool = declare("Whether a licensed Datacenter host of that release activates such guests.")
-    reason: str = declare("Why, in a sentence.")
-
-
-class GetCompatibility(Function):
-    """Whether a host of one release activates guests of another."""
-
-    name = "getCompatibility"
-    description = "Whether a Datacenter host of one release activates guests of another. Asks no machine."
-    inputs = GetCompatibilityInputs
-    outputs = GetCompatibilityOutputs
-
-    def call(self, values: Values, operation: Callable[[], Operation]) -> GetCompatibilityOutputs:
-        """See `Function.call`."""
-        asked = build(GetCompatibilityInputs, values)
-        host, guest, edition = asked.host_version.value, asked.guest_version.value, asked.guest_edition.value
-        if keys.find(KeyKind.AVMA, guest, edition) is None:
-            return GetCompatibilityOutputs(False, f"there is no AVMA key for Windows Server {guest} {edition}")
-        if edition == compatibility.AZURE_EDITION:
-            return GetCompatibilityOutputs(False, "only Azure and Azure Local hosts activate Azure Edition")
-        if not compatibility.activates(host, guest):
-            return GetCompatibilityOutputs(False, f"a {host} host activates guests up to {host}, and {guest} is newer")
-        return GetCompatibilityOutputs(True, f"a {host} Datacenter host activates {guest} guests")
+from avma.windows.licensing import LicenseStatus
 
 
 @dataclass(frozen=True)
@@ -132,18 +31,31 @@ class HostInputs:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class GetHostLicenseOutputs(HostLicenseOutputs):
+    """What Windows says of a host's licence, with what is not state."""
+
+    automatic_activation: dict[str, str] | None = declare(
+        "All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not "
+        "document it.",
+        default=None,
+    )
+
+
 class GetHostLicense(Function):
     """What is licensed on a host."""
 
     name = "getHostLicense"
     description = "What Windows says of a host's licence."
     inputs = HostInputs
-    outputs = HostLicenseOutputs
+    outputs = GetHostLicenseOutputs
 
-    def call(self, values: Values, operation: Callable[[], Operation]) -> Any:
+    def call(self, values: Values, operation: Callable[[], Operation]) -> GetHostLicenseOutputs:
         """See `Function.call`."""
-        result = HostLicense().read(values["host"], Stored(values, {}), operation())
-        return result.outputs if result else None
+        asked, now = build(HostInputs, values), operation()
+        state = hosts.look(now.machine(asked.host, asked.connection, now.configuration), now)
+        shown = dict(state.activation.shown) if state.activation else None
+        return GetHostLicenseOutputs(**vars(host_outputs(state, now)), automatic_activation=shown)
 
 
 @dataclass(frozen=True)
@@ -246,5 +158,72 @@ def _host_vm(vm: VirtualMachine, facts: GuestFacts) -> HostVm:
     )
 
 
-FUNCTIONS: tuple[Function, ...] = (GetAvmaKey(), GetCompatibility(), GetHostLicense(), GetHostVms(), GetVmActivation())
-"""All functions that there are."""
+@dataclass(frozen=True, kw_only=True)
+class ClusterNode:
+    """A node of a failover cluster; what could not be asked is absent."""
+
+    node: str = declare("The node's name, in lower case.")
+    state: str = declare("Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.")
+    address: str = declare("The name or address by which it is reached.")
+    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None)
+    edition: str | None = declare("Its edition.", default=None)
+    license_status: LicenseStatus | None = declare("Its licence status, in WMI's words.", default=None)
+    partial_product_key: str | None = declare(
+        "The last five characters of its key; on Azure Local, of its key for guests.", default=None
+    )
+    activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
+    error: str | None = declare("Why it could not be asked.", default=None)
+
+
+@dataclass(frozen=True)
+class GetClusterNodesInputs:
+    """The cluster to ask."""
+
+    cluster: str = declare("The cluster's name, or any of its nodes; DNS name or IP address.", check=host_name_error)
+    connection: AddressedSettings | None = declare(
+        "How cluster and nodes are reached, where it differs from the provider's configuration.", default=None
+    )
+
+
+@dataclass(frozen=True)
+class GetClusterNodesOutputs:
+    """The nodes of a cluster."""
+
+    nodes: list[ClusterNode] = declare("The cluster's nodes, by name.")
+
+
+class GetClusterNodes(Function):
+    """The nodes of a failover cluster, and what is licensed on each."""
+
+    name = "getClusterNodes"
+    description = "The nodes of a failover cluster, with the licence of each; a node that is down has its error."
+    inputs = GetClusterNodesInputs
+    outputs = GetClusterNodesOutputs
+
+    def call(self, values: Values, operation: Callable[[], Operation]) -> GetClusterNodesOutputs:
+        """See `Function.call`."""
+        asked, now = build(GetClusterNodesInputs, values), operation()
+        nodes = find_nodes(asked.cluster, [], asked.connection, now)
+        each(nodes, lambda node: look(node, now))
+        return GetClusterNodesOutputs([_cluster_node(node) for node in nodes])
+
+
+def _cluster_node(node: NodeState) -> ClusterNode:
+    seen = ClusterNode(
+        node=node.name,
+        state=node.cluster_state or "Unknown",
+        address=node.machine.connection.address,
+        error=str(node.error) if node.error else None,
+    )
+    if node.state is None:
+        return seen
+    product, system = node.state.found.product, node.state.system
+    own = product.partial_product_key if product else None
+    return replace(
+        seen,
+        os_version=system.version,
+        edition=system.edition,
+        license_status=node.state.found.status,
+        partial_product_key=node.state.partial_product_key if system.azure_local else own,
+        activates_guests=node.state.activates_guests,
+    )
