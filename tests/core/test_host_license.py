@@ -8,6 +8,7 @@ import pytest
 from avma import errors, keys
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
+from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running
@@ -20,6 +21,7 @@ from core.runner import (
     KEYLESS,
     LICENSED,
     OTHER_KEY,
+    PASSWORD,
     STANDARD,
     WRONG_EDITION_KEY,
     WRONG_VERSION_KEY,
@@ -233,3 +235,75 @@ def test_the_installed_row_is_chosen_among_several(tmp_path, configuration):
     with running(load_estate(file)), closing(Machines(4)) as machines:
         runner = Runner(configuration, machines)
         assert runner.license().outputs.partial_product_key == keys.partial(HOST_KEY)
+
+
+SUBSCRIBED_ESTATE = f"""
+keys:
+  - {{key: {HOST_KEY}, channel: MAK, version: "2025", edition: Datacenter, activations: 2}}
+  - {{key: {OTHER_KEY}, channel: Retail, version: "2025", edition: Datacenter}}
+kms: true
+hosts:
+  - {{name: payg, version: "2025", edition: Datacenter, payAsYouGo: true, address: {HV01}, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD},
+      vms: [{{name: web01, version: "2022", edition: Standard, address: 127.43.0.21, http: {{port: 5985}},
+              username: {ADMINISTRATOR}, password: {PASSWORD}}}]}}
+  - {{name: kms, version: "2025", edition: Datacenter, license: {{key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}},
+      address: {STANDARD}, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: twofold, version: "2025", edition: Datacenter, license: {{key: {OTHER_KEY}}}, leftoverKey: {HOST_KEY},
+      leftoverStatus: Licensed, address: {LICENSED}, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD}}}
+  - {{name: upgraded, version: "2025", edition: Datacenter, license: {{key: {OTHER_KEY}}}, leftoverKey: {HOST_KEY},
+      leftoverStatus: OOBGrace, address: {KEYLESS}, http: {{port: 5985}},
+      username: {ADMINISTRATOR}, password: {PASSWORD}}}
+"""
+
+
+@pytest.fixture
+def of_2025(tmp_path):
+    file = tmp_path / "estate.yaml"
+    file.write_text(SUBSCRIBED_ESTATE)
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def test_pay_as_you_go_is_no_licence_for_guests(of_2025, run):
+    with pytest.raises(errors.Refused, match=r"pay-as-you-go, which gives no rights to its guests.*`productKey`"):
+        run.license(HV01, None)
+    with pytest.raises(errors.Refused, match=r"the host cannot, because Windows is licensed by .* pay-as-you-go"):
+        run.activate()
+    found = run.host.read(HV01, None, run.operation())
+    assert (found.outputs.license_status, found.outputs.activates_guests) == (LicenseStatus.LICENSED, False)
+    assert run.license(HV01, HOST_KEY).outputs.activates_guests
+    assert run.activate().outputs.license_status is LicenseStatus.LICENSED
+
+
+def test_a_host_that_kms_licenses_is_told_from_one_that_pays_as_it_goes(of_2025, run):
+    outputs = run.license(STANDARD, None).outputs
+    assert (outputs.license_channel, outputs.activates_guests) == (LicenseChannel.KMS_CLIENT, True)
+
+
+def test_of_several_licensed_keys_the_user_has_to_say_which_counts(of_2025, run):
+    with pytest.raises(errors.Refused, match=r"several keys as licensed at once: .*98764 .*`productKey`"):
+        run.license(LICENSED, None)
+
+
+def test_of_several_keys_the_licensed_one_counts(of_2025, run):
+    outputs = run.license(KEYLESS, None).outputs
+    assert (outputs.partial_product_key, outputs.license_status) == ("98764", LicenseStatus.LICENSED)
+
+
+def test_a_key_of_another_release_is_found_before_it_is_installed(estate, run):
+    wanted = {"host": HV01, "productKey": WRONG_VERSION_KEY, "productKeyVersion": "2019"}
+    with pytest.raises(errors.Refused, match="runs Windows Server 2022 Datacenter, and the declared key is for"):
+        run.host.probe(wanted, run.operation())
+    (failure,) = run.host.check({"host": HV01, "productKeyVersion": "2022"})
+    assert failure.path == "productKeyVersion"
+
+
+def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):
+    first = run.license(onDelete="uninstallKey")
+    with pytest.raises(errors.Refused, match=r"VMs are running there .*`forceDestroy: true`"):
+        run.host.delete(first.identifier, stored(first), run.operation())
+    forced = {**first.inputs, "forceDestroy": True}
+    run.host.delete(first.identifier, Stored(forced, stored(first).outputs), run.operation())
+    assert estate.machine("hv01")["channel"] is None

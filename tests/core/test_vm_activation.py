@@ -4,6 +4,7 @@ import pytest
 
 from avma import errors, keys
 from avma.keys import KeyKind
+from avma.properties import UNKNOWN
 from avma.resources.vm_properties import VmActivationOutputs
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from core.runner import HV01, OTHER_KEY, PASSWORD, stored
@@ -250,3 +251,34 @@ def test_a_refused_activation_quotes_the_event_logs(licensed, run):
 def test_insecure_on_a_resource_warns(licensed, run):
     run.activate(guest={"insecure": True})
     assert any("`guest.insecure` is set" in text for text in run.told)
+
+
+UNKNOWN_PASSWORD = {"host": HV01, "guest": {"username": "Administrator", "password": UNKNOWN}}
+
+
+def test_without_the_guests_account_a_preview_takes_what_the_guest_tells_its_host(licensed, run):
+    wanted = {**UNKNOWN_PASSWORD, "vmName": "web01"}
+    assert run.vm.askable(wanted)
+    foreseen = run.vm.probe(wanted, run.operation())
+    told = {name: foreseen[name] for name in ("vmName", "guestVersion", "guestEdition", "partialProductKey")}
+    assert told == {
+        "vmName": "web01",
+        "guestVersion": "2022",
+        "guestEdition": "Standard",
+        "partialProductKey": "78VHK",
+    }
+    assert licensed.counts()["web01"]["requests"] == 0
+    assert not run.vm.askable({**wanted, "host": UNKNOWN})
+
+
+@pytest.mark.parametrize(("vm", "text"), [("new01", "move the VM to a newer host"), ("eval01", "evaluation")])
+def test_what_the_guest_tells_its_host_is_enough_to_refuse_it(licensed, run, vm, text):
+    with pytest.raises(errors.Refused, match=text):
+        run.vm.probe({**UNKNOWN_PASSWORD, "vmName": vm}, run.operation())
+
+
+def test_a_guest_that_tells_nothing_is_not_foreseen(licensed, run):
+    licensed.setup("web01", 60)
+    foreseen = run.vm.probe({**UNKNOWN_PASSWORD, "vmName": "web01"}, run.operation())
+    assert foreseen["licenseStatus"] == "Licensed"
+    assert "guestVersion" not in foreseen

@@ -4,6 +4,7 @@ import yaml
 
 from avma import keys
 from avma_simulator import load_estate, running
+from e2e.estate import HOST_KEY, machine
 from workspace import ROOT, Workspace
 
 EXAMPLE = ROOT / "examples" / "cluster"
@@ -41,3 +42,58 @@ def test_a_cluster_is_licensed_followed_and_repaired(tmp_path):
         assert KEY not in stack.printed
         assert PASSWORD not in stack.printed + stack.stored()
         assert "nothing listens on that port" in printed
+
+
+CLUSTER = "127.44.0.50"
+
+
+def four_nodes() -> dict:
+    """Return a cluster of four nodes that hold no licence yet, with as many activations as there are nodes."""
+    nodes = [machine(f"n{number}", "2022", "Datacenter", f"127.44.0.5{number}") for number in range(1, 5)]
+    named = {"name": "cl01", "nodes": [node["name"] for node in nodes], "address": CLUSTER, "http": {"port": 5985}}
+    key = {"key": HOST_KEY, "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 4}
+    return {"keys": [key], "hosts": nodes, "clusters": [named]}
+
+
+def cluster_license() -> dict:
+    properties = {"cluster": CLUSTER, "productKey": "${productKey}"}
+    return {"type": "avma:ClusterLicense", "properties": properties}
+
+
+def test_a_node_that_is_down_is_named_and_the_next_up_finishes_with_nothing_spent_twice(serve, workspace):
+    server = serve(four_nodes())
+    server.power("n3", "off")
+    stack = workspace({"nodes": cluster_license()}, {"productKey": HOST_KEY})
+    failed = stack.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert "n3" in failed.stdout
+    assert "bring the node up" in failed.stdout
+    (state,) = [r for r in stack.export()["deployment"]["resources"] if r["type"] == "avma:index:ClusterLicense"]
+    licensed = {node["node"] for node in state["outputs"]["nodeLicenses"] if node.get("licenseStatus") == "Licensed"}
+    assert licensed == {"n1", "n2", "n4"}
+    assert server.keys()[keys.partial(HOST_KEY)] == 1
+
+    server.power("n3", "running")
+    server.reset_counts()
+    stack.run("up", "--yes", "--skip-preview")
+    assert server.keys()[keys.partial(HOST_KEY)] == 0
+    changed = {
+        name
+        for name, counts in server.counts().items()
+        if any(operation.startswith("Invoke") for operation in counts["operations"])
+    }
+    assert changed == {"n3"}
+    stack.run("preview", "--expect-no-changes")
+    stack.run("refresh", "--yes", "--expect-no-changes", "--skip-preview")
+
+
+def test_a_cluster_is_imported_and_the_program_then_changes_nothing(serve, workspace):
+    declared = four_nodes()
+    for node in declared["hosts"]:
+        node["license"] = {"key": HOST_KEY}
+    server = serve(declared)
+    stack = workspace({"nodes": {"type": "avma:ClusterLicense", "properties": {"cluster": CLUSTER}}})
+    stack.run("import", "avma:index:ClusterLicense", "nodes", CLUSTER, "--yes", "--protect=false")
+    stack.run("preview", "--expect-no-changes")
+    stack.run("refresh", "--yes", "--expect-no-changes", "--skip-preview")
+    assert not [op for each in server.counts().values() for op in each["operations"] if op.startswith("Invoke")]

@@ -12,12 +12,14 @@ def invoke(name: str, **arguments: str) -> dict:
 
 
 def test_every_function_is_usable_from_yaml(serve, workspace):
-    serve(estate(WEB, license={"key": HOST_KEY}))
+    cluster = {"name": "cl01", "nodes": ["hv01"], "address": "127.44.0.50", "http": {"port": 5985}}
+    serve({**estate(WEB, license={"key": HOST_KEY}), "clusters": [cluster]})
     stack = workspace({"hv01": host_license()})
     stack.write_outputs(
         {
             "key": invoke("getAvmaKey", version="2022", edition="Standard"),
             "fits": invoke("getCompatibility", hostVersion="2022", guestVersion="2025"),
+            "nodes": invoke("getClusterNodes", cluster="127.44.0.50"),
             "host": invoke("getHostLicense", host=HOST),
             "vms": invoke("getHostVms", host=HOST),
             "vm": invoke("getVmActivation", host=HOST, vmName="web01"),
@@ -28,6 +30,8 @@ def test_every_function_is_usable_from_yaml(serve, workspace):
     assert found["key"] == "[secret]"
     assert found["fits"]["activates"] is False
     assert found["host"]["activatesGuests"] is True
+    (node,) = found["nodes"]["nodes"]
+    assert (node["node"], node["state"], node["activatesGuests"]) == ("hv01", "Up", True)
     assert [vm["vmName"] for vm in found["vms"]["vms"]] == ["web01"]
     assert found["vm"]["licenseStatus"] == "OOBGrace"
 

@@ -52,11 +52,13 @@ def test_guests_without_a_network_share_script_runs(server, workspace):
     assert server.machine("web01")["status"] == "Licensed"
 
 
-def test_wrong_credentials_of_a_guest_are_told_with_both_remedies(server, workspace):
+def test_wrong_credentials_of_a_guest_that_has_started_are_told_at_once(server, workspace):
     program = {"web01": {"type": "avma:VmActivation", "properties": {"host": ADDRESS, "vmName": "web01"}}}
     server.install_key("hv01", HOST_KEY)
     server.set_license("hv01", "Licensed")
     stack = workspace(program, **{"avma:guest.transport": "powershellDirect", "avma:guest.username": "Somebody"})
     failed = stack.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
-    assert "check `guest.username` (Somebody) and `guest.password`; or wait until web01 has started" in failed.stdout
+    text = " ".join(failed.stdout.split())
+    assert "its Windows (build 20348) has started" in text
+    assert "correct `guest.username` and `guest.password`" in text

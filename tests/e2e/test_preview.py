@@ -4,8 +4,9 @@ import pytest
 
 from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, vm_activation
 
+OLD_KEY = keys.find(KeyKind.KMS_CLIENT, "2012 R2", "Datacenter").key
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 NEW = machine("new01", "2025", "Standard", "127.44.0.22")
 TRIAL = machine("trial01", "2022", "Datacenter", "127.44.0.23", evaluation=True)
@@ -19,17 +20,47 @@ EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluati
 UNLICENSED = machine(
     "unlicensed", "2022", "Datacenter", "127.44.0.14", vms=[machine("b01", "2022", "Standard", "127.44.0.27")]
 )
+PAYG = machine(
+    "payg",
+    "2025",
+    "Datacenter",
+    "127.44.0.15",
+    payAsYouGo=True,
+    vms=[machine("c01", "2022", "Standard", "127.44.0.31")],
+)
+OLD = machine(
+    "old",
+    "2012 R2",
+    "Datacenter",
+    "127.44.0.16",
+    license={"key": OLD_KEY},
+    vms=[machine("d01", "2012 R2", "Standard", "127.44.0.32")],
+)
+OTHER = machine("hv02", "2022", "Datacenter", "127.44.0.17", vms=[machine("away01", "2022", "Standard", "127.44.0.33")])
+NODE_2022 = machine("n1", "2022", "Datacenter", "127.44.0.18")
+NODE_2025 = machine("n2", "2025", "Datacenter", "127.44.0.19")
+LOCAL = machine(
+    "local01",
+    "23H2",
+    "Azure Stack HCI",
+    "127.44.0.20",
+    serverKey=HOST_KEY,
+    vms=[machine("e01", "2025", "Datacenter", "127.44.0.34")],
+)
+CLUSTER = {"name": "cl01", "nodes": ["n1", "n2"], "address": "127.44.0.29", "http": {"port": 5985}}
 OTHER_KEY = keys.find(KeyKind.AVMA, "2019", "Standard").key
+SAME_VERSION_KEY = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
+KMS_KEY = keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key
 
 
 @pytest.fixture
 def server(serve):
-    return serve(
-        estate(WEB, NEW, TRIAL, AZURE, OFF, DEAF, hosts=(STANDARD, EVALUATION, UNLICENSED), license={"key": HOST_KEY})
-    )
+    hosts = (STANDARD, EVALUATION, UNLICENSED, PAYG, OLD, OTHER, NODE_2022, NODE_2025, LOCAL)
+    declared = estate(WEB, NEW, TRIAL, AZURE, OFF, DEAF, hosts=hosts, license={"key": HOST_KEY})
+    return serve({**declared, "clusters": [CLUSTER]})
 
 
-def on(host: str, vm: str, **properties: str) -> dict:
+def on(host: str, vm: str, **properties: object) -> dict:
     return vm_activation(vm, host=host, **properties)
 
 
@@ -43,6 +74,40 @@ FAILURES = {
         "it runs Windows Server 2022 Standard; only Datacenter",
     ),
     "a host that is an evaluation": (host_license(host="127.44.0.13"), "it runs an evaluation"),
+    "a host that is paid as it goes": (host_license(host="127.44.0.15"), "pay-as-you-go, which gives no rights to its"),
+    "a guest on a host that is paid as it goes": (
+        on("127.44.0.15", "c01"),
+        "the host cannot, because Windows is licensed",
+    ),
+    "a host's key of another version": (
+        host_license(productKey="${hostKey}", productKeyVersion="2025"),
+        "the declared key is for Windows Server 2025; a host takes keys of its own release only",
+    ),
+    "a guest's key on a host": (
+        host_license(productKey="${key}"),
+        "which licenses nothing by itself; give the",
+    ),
+    "a key of the wrong kind in a guest": (on(HOST, "web01", productKey="${kmsKey}"), "is the generic KMS client key"),
+    "a key of another edition": (
+        on(HOST, "web01", productKey="${sameVersionKey}"),
+        "the declared key is for Windows Server 2022 Datacenter; leave `productKey` out",
+    ),
+    "a cluster of mixed versions": (
+        {"type": "avma:ClusterLicense", "properties": {"cluster": "127.44.0.29", "productKey": "${hostKey}"}},
+        "they run different releases: n1 2022, n2 2025; bring all nodes to one release",
+    ),
+    "PowerShell Direct on a host of 2012 R2": (
+        on("127.44.0.16", "d01", guest={"transport": "powershellDirect"}),
+        "is older than Windows Server 2016 (build 9600), which brought PowerShell Direct; set `guest.transport: winrm`",
+    ),
+    "a guest that is newer than the key of its Azure Local host": (
+        on("127.44.0.20", "e01"),
+        "the key of its host activates guests up to Windows Server 2022 only; give the host a Datacenter key for 2025",
+    ),
+    "a key below the one on Azure Local": (
+        host_license(host="127.44.0.20", productKey="${hostKey}", productKeyVersion="2019"),
+        "its key is for Windows Server 2022, and the declared one for 2019: keys are not downgraded",
+    ),
     "a host without a licence and without a key": (host_license(host="127.44.0.14"), "no productKey is declared"),
     "a guest on a Standard host": (on("127.44.0.12", "a01"), "only Datacenter hosts activate their guests"),
     "a guest on a host without a licence": (on("127.44.0.14", "b01"), "license it first"),
@@ -59,9 +124,11 @@ FAILURES = {
         "on web01 (127.44.0.21:5985): the logon of Administrator was refused",
     ),
 }
+SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}
 WARNINGS = {
     "a VM that is off": (on(HOST, "off01"), "the VM off01 is not running; start it"),
     "a VM that is not there": (on(HOST, "absent"), "there is no VM absent"),
+    "a VM on another host": (on(HOST, "away01"), "list all hosts of a VM that moves in `hosts`"),
     "a machine that cannot be reached": (host_license(connection={"port": 1}), "nothing listens on that port"),
 }
 
@@ -69,7 +136,7 @@ WARNINGS = {
 @pytest.mark.parametrize("finding", FAILURES)
 def test_a_preview_fails_with_the_remedy(server, workspace, finding):
     declared, text = FAILURES[finding]
-    failed = workspace({"x": declared}, {"key": OTHER_KEY}).run("preview", check=False)
+    failed = workspace({"x": declared}, SECRETS).run("preview", check=False)
     assert failed.returncode != 0
     assert text in " ".join(failed.stdout.split())
     assert invoked(server) == []

@@ -1,0 +1,29 @@
+"""A VM that the same run made is still in setup: the real engine waits for it."""
+
+from e2e.estate import HOST_KEY, estate, host_license, machine, vm_activation
+
+FRESH = machine("web01", "2022", "Standard", "127.44.0.21", readyAfter=8)
+DIRECT = {"avma:guest.transport": "powershellDirect"}
+
+
+def test_a_vm_in_setup_is_waited_for_with_live_status(serve, workspace):
+    server = serve(estate(FRESH))
+    server.setup("web01", 8)
+    program = {"hv01": host_license(productKey="${productKey}"), "web01": vm_activation("web01")}
+    stack = workspace(program, {"productKey": HOST_KEY}, **DIRECT)
+    printed = stack.run("up", "--yes", "--skip-preview").stdout
+    assert "waiting for its guest" in printed
+    assert server.machine("web01")["activatedByHost"] == "HV01"
+    stack.run("preview", "--expect-no-changes")
+
+
+def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, workspace):
+    server = serve(estate(FRESH, license={"key": HOST_KEY}))
+    server.setup("web01", 300)
+    web01 = {**vm_activation("web01", host="127.44.0.11"), "options": {"customTimeouts": {"create": "5s"}}}
+    failed = workspace({"web01": web01}, **DIRECT).run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    text = " ".join(failed.stdout.split())
+    assert "it was not ready after" in text
+    assert "it tells nothing through Data Exchange yet" in text
+    assert "allow more time in `guest.readyTimeout`" in text
