@@ -2,6 +2,8 @@
 
 import pytest
 
+from avma import keys
+from avma.keys import KeyKind
 from e2e.estate import HOST, SPARE_KEY, estate, host_license, machine, vm_activation
 
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
@@ -58,3 +60,12 @@ def test_what_is_not_there_is_not_imported(server, workspace, kind, identifier, 
     failed = stack.run("import", f"avma:index:{kind}", "x", identifier, "--yes", check=False)
     assert failed.returncode != 0
     assert text in failed.stdout
+
+
+def test_a_vm_that_is_activated_already_is_imported_and_the_preview_is_empty(server, workspace):
+    server.install_key("web01", keys.find(KeyKind.AVMA, "2022", "Standard").key)
+    assert server.machine("web01")["status"] == "Licensed"
+    stack = workspace({"hv01": host_license(), "web01": vm_activation("web01")})
+    stack.run("import", "avma:index:HostLicense", "hv01", HOST, "--yes", "--protect=false")
+    stack.run("import", "avma:index:VmActivation", "web01", f"{HOST}/web01", "--yes", "--protect=false")
+    stack.run("preview", "--expect-no-changes")
