@@ -190,6 +190,19 @@ def test_what_cannot_be_is_refused_and_nothing_is_spent(estate, run, host, input
     assert estate.keys() == before
 
 
+def test_a_subscription_that_ended_is_drift(estate, run):
+    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    estate.subscription("subscribed", False)
+    now = run.host.read(SUBSCRIBED, stored(first), run.operation())
+    paths = {change.path for change in run.host.diff(stored(now), first.inputs)}
+    assert paths == {"subscriptionStatus", "activatesGuests"}
+
+
+def test_a_preview_says_which_key_gives_way(estate, run):
+    run.host.probe({"host": KEYED, "productKey": KEY_2022}, run.operation())
+    assert any("is licensed by key …46789 (for guests), which will be replaced" in text for text in run.told)
+
+
 def test_a_key_is_not_downgraded(estate, run):
     run.license(PLAIN, KEY_2025)
     with pytest.raises(

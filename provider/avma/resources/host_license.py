@@ -75,13 +75,7 @@ class HostLicense(Resource):
         """See `Resource.probe`."""
         inputs = build(HostLicenseInputs, wanted)
         state = _inspect(inputs, operation)
-        product = state.found.product
-        replaced = inputs.product_key and product and product.licensed and not holds(product, inputs.product_key)
-        if product and replaced and state.platform is Platform.WINDOWS_SERVER:
-            text = (
-                f"is licensed by key …{product.partial_product_key} ({product.channel.value}), which will be replaced"
-            )
-            operation.warn(f"{state.server.name}: {text}")
+        _warn_of_replacement(inputs.product_key, state, operation)
         if inputs.activate:
             operation.machines.expect_license(state.server)
         now = dump(host_outputs(state, operation))
@@ -160,6 +154,18 @@ def _inspect(inputs: HostLicenseInputs, operation: Operation) -> HostState:
     return state
 
 
+def _warn_of_replacement(product_key: str | None, state: HostState, operation: Operation) -> None:
+    """Say which key in use gives way to the declared one; an activation that was spent on it is not given back."""
+    product = state.found.product
+    if state.platform is Platform.AZURE_LOCAL:
+        partial, kind = state.partial_product_key, "for guests"
+    else:
+        partial = product.partial_product_key if product and product.licensed else None
+        kind = product.channel.value if product else ""
+    if product_key is not None and partial not in (None, keys.partial(product_key)):
+        operation.warn(f"{state.server.name}: is licensed by key …{partial} ({kind}), which will be replaced")
+
+
 def _text(version: Version | None) -> str | None:
     return version.value if version else None
 
@@ -200,6 +206,9 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     if isinstance(key, str) and not key_changes and outputs.get("partialProductKey") != keys.partial(key):
         yield Change("partialProductKey", drift=True)
     active = wanted.get("activate") in (None, True, UNKNOWN)
+    subscribed = str(outputs.get("subscriptionStatus")).lower() == "active"
+    if wanted.get("licenseSource") == LicenseSource.SUBSCRIPTION and not subscribed:
+        yield Change("subscriptionStatus", drift=True)
     if outputs.get("platform") == Platform.AZURE_LOCAL:
         if outputs.get("activatesGuests") is False:
             yield Change("activatesGuests", drift=True)
