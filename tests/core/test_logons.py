@@ -79,11 +79,15 @@ def test_logons_with_a_password(tmp_path, auth, logon, https):
         assert logged_on(estate) == {logon: 1}
 
 
-def test_kerberos_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
+@pytest.mark.parametrize("auth", [Auth.KERBEROS, Auth.CREDSSP])
+def test_a_logon_without_its_packages_says_what_to_install(tmp_path, monkeypatch, auth):
     monkeypatch.setattr("avma.wsman.kerberos.find_spec", lambda name: None)
-    with serving(tmp_path, "negotiate") as estate, pytest.raises(errors.InvalidInput) as caught:
-        read(estate, False, auth=Auth.KERBEROS)
-    assert "pip install 'pulumi-resource-avma[kerberos]'" in caught.value.remedy
+    monkeypatch.setattr("winrm.transport.HAVE_CREDSSP", False)
+    with serving(tmp_path, "ntlm") as estate:
+        with pytest.raises(errors.InvalidInput) as caught:
+            read(estate, False, auth=auth)
+        assert f"pip install 'pulumi-resource-avma[{auth.value}]'" in caught.value.remedy
+        assert estate.counts()["hv01"]["requests"] == 0
 
 
 @pytest.fixture

@@ -143,7 +143,8 @@ def _about_the_channel(connection: Connection) -> str:
 def _thumbprint(connection: Connection) -> str | None:
     """Return the thumbprint of the certificate that is shown, as Windows writes it: SHA-1 in hexadecimal digits."""
     try:
-        shown = ssl.get_server_certificate((connection.address, connection.port), timeout=_PROBE_TIMEOUT)
+        timeout = min(_PROBE_TIMEOUT, connection.connect_timeout)
+        shown = ssl.get_server_certificate((connection.address, connection.port), timeout=timeout)
         digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown), usedforsecurity=False)
     except (OSError, ValueError):
         return None

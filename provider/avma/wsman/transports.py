@@ -66,7 +66,7 @@ class Adapter(HTTPAdapter):
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
         """Send one request."""
-        self.status = 0
+        self.status, self.foreign_type = 0, ""
         response = super().send(*arguments, **keywords)
         self._response = response
         self.status = response.status_code
