@@ -17,9 +17,10 @@ from avma_simulator.certificates import Authority
 class Proxy(socketserver.ThreadingTCPServer):
     """Listens on a free port of an address, and carries each connection in a thread of its own."""
 
-    def __init__(self, address: str, shown: ssl.SSLContext, target: tuple[str, int]) -> None:
+    def __init__(self, address: str, shown: ssl.SSLContext, target: tuple[str, int], breaking: bool) -> None:
         self.shown = shown
         self.target = target
+        self.breaking = breaking
         self.stopped = threading.Event()
         super().__init__((address, 0), Carrier)
 
@@ -48,17 +49,22 @@ class Carrier(socketserver.BaseRequestHandler):
             pending = [end for end in ends if end.pending()]
             for end in pending or select.select(list(ends), [], [], 0.05)[0]:
                 data = end.recv(65536)
-                if not data:
+                if not data or (self.server.breaking and data.startswith(b"HTTP/1.1 200")):
                     return
                 ends[end].sendall(data)
 
 
 @contextmanager
-def inspecting(folder: Path, address: str, target: tuple[str, int]) -> Iterator[tuple[int, str]]:
-    """Run a proxy before a TLS service; give its port, and the file of the authority that signed its certificate."""
+def inspecting(
+    folder: Path, address: str, target: tuple[str, int], breaking: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Run a proxy before a TLS service; give its port, and the file of the authority that signed its certificate.
+
+    One that is `breaking` drops each connection, without an end of TLS, when the service answers with success.
+    """
     authority = Authority(folder)
     shown, _ = authority.server("proxy", address, "trusted")
-    with Proxy(address, shown, target) as proxy:
+    with Proxy(address, shown, target, breaking) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
         thread.start()
         try:

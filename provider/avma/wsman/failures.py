@@ -47,7 +47,8 @@ _CERTIFICATE_PROBLEMS = (
         "set `{prefix}caCert` to the authority's PEM file (or, in a lab only, `{prefix}insecure: true`)",
     ),
 )
-_TRUST_CLIENT = "check that the machine trusts the authority that signed `{prefix}clientCert`, and the dates of both"
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL calls an answer to its hello that is no TLS."""
 
 
 def named(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
@@ -156,11 +157,11 @@ def _tls(error: Exception, connection: Connection, tried: str) -> errors.Unreach
     for mark, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
             return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix))
-    if connection.auth is Auth.CERTIFICATE and _thumbprint(connection):
-        answer = "the service did not accept the client certificate"
-        return errors.Unreachable(tried, where, answer, _TRUST_CLIENT.format(prefix=prefix))
-    remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
-    return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
+    if any(mark in text for mark in _NO_TLS):
+        remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
+        return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
+    # it can have broken after the request was sent
+    return _broken_off(connection, tried, "the TLS connection broke off")
 
 
 def _network(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
@@ -185,10 +186,17 @@ def _network(error: Exception, connection: Connection, tried: str) -> errors.Unr
     if not connection.https and _thumbprint(connection):
         answer = "the service there speaks TLS, and `https` is false"
         return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or give another port")
+    return _broken_off(connection, tried, "the connection broke off")
+
+
+def _broken_off(connection: Connection, tried: str, answer: str) -> errors.AnswerLost:
     remedy = "check that the machine is not restarting and that the port is WinRM's, then run again"
     if connection.auth is Auth.CERTIFICATE:
-        remedy = f"{_TRUST_CLIENT.format(prefix=connection.prefix)}; {remedy}"
-    return errors.AnswerLost(tried, where, "the connection broke off", remedy)
+        trust = (
+            f"check that the machine trusts the authority that signed `{connection.prefix}clientCert`, and its dates"
+        )
+        remedy = f"{trust}; {remedy}"
+    return errors.AnswerLost(tried, connection.where, answer, remedy)
 
 
 def _root(error: BaseException) -> BaseException:
