@@ -21,12 +21,12 @@ _SPNEGO = bytes.fromhex("06062b0601050502")
 """The object identifier 1.3.6.1.5.5.2 (RFC 4178), with which SPNEGO's first token begins after its length."""
 _HEADER_LENGTH = 16
 _BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
-_OFFERS = (
-    ("Negotiate", ("ntlm", "negotiate")),
-    ("Kerberos", ("kerberos", "negotiate")),
-    ("CredSSP", ("credssp",)),
-    ('Basic realm="WSMAN"', ("basic",)),
-)
+_SCHEMES: dict[str, tuple[str, set[str]]] = {
+    "negotiate": ("Negotiate", {"ntlm", "negotiate"}),
+    "kerberos": ("Kerberos", {"kerberos", "negotiate"}),
+    "credssp": ("CredSSP", {"credssp"}),
+    "basic": ('Basic realm="WSMAN"', {"basic"}),
+}
 """What is offered in WWW-Authenticate, in Windows' order, and the logons of which one has to be on for it."""
 _MECHANISMS = {"ntlm": {"ntlm"}, "kerberos": {"kerberos"}, "negotiate": {"ntlm", "kerberos"}}
 _BINDING_IN_NTLM = re.compile(rb"\x0a\x00\x10\x00(.{16})", re.DOTALL)
@@ -79,7 +79,7 @@ class Door:
     @property
     def offers(self) -> list[str]:
         """The values of WWW-Authenticate; Basic only over TLS, and nothing for certificates."""
-        return [offer for offer, _ in _OFFERS if self._offered(offer.partition(" ")[0].lower())]
+        return [offer for scheme, (offer, _) in _SCHEMES.items() if self._offered(scheme)]
 
     def admit(self, connection: Connection, authorization: str) -> Outcome:
         """Judge a request by its Authorization header and its connection."""
@@ -97,8 +97,8 @@ class Door:
     def _offered(self, scheme: str) -> bool:
         if scheme == "basic" and self.bindings is None:
             return False
-        wanted = next((logons for offer, logons in _OFFERS if offer.partition(" ")[0].lower() == scheme), ())
-        return any(logon in self.logons for logon in wanted)
+        _, wanted = _SCHEMES.get(scheme, ("", set()))
+        return not wanted.isdisjoint(self.logons)
 
     def _accepts(self, credentials: str) -> bool:
         try:
