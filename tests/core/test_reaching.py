@@ -116,12 +116,14 @@ def serve(server: socket.socket, answer: bytes, stop: threading.Event) -> None:
                 continue
 
 
-def test_silence_ends_with_the_deadline():
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_silence_ends_with_the_deadline(caplog, auth):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        silent = settings(https=False, port=port, operation_timeout="1s", connect_timeout="1s")
+        silent = settings(https=False, port=port, auth=auth, operation_timeout="1s", connect_timeout="1s")
         with pytest.raises((errors.AnswerLost, errors.TimedOut)):
             read("127.0.0.1", silent, seconds=0.5)
+    assert caplog.text == ""
 
 
 def test_dropped_connections_are_made_anew(estate, configuration):

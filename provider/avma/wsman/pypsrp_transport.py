@@ -6,6 +6,7 @@ in for a client certificate.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 import requests
@@ -16,6 +17,9 @@ from pypsrp.wsman import _TransportHTTP
 from avma.connection import Auth, Connection
 from avma.wsman import kerberos
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated, adapt
+
+# it logs what it raises as well, with its traceback, and every message in clear
+logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
 _BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 
