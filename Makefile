@@ -34,14 +34,18 @@ schema: $(READY) ## generate schema.json, and docs/reference.md from it
 
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --extra simulator --group dev pyproject.toml -o tools/requirements.txt
+		--no-header --extra simulator --extra credssp --group dev pyproject.toml -o tools/requirements.txt
+	echo 'pyspnego[kerberos]' | uv pip compile - --universal --python-version 3.10 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header -c tools/requirements.txt \
+		-o tools/requirements-kerberos.txt
 
 clean:
 	rm -rf .venv .nox .cache dist
 
-$(READY): tools/requirements.txt pyproject.toml
+$(READY): tools/requirements.txt tools/requirements-kerberos.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("needs Python 3.10 or newer") if sys.version_info < (3, 10) else None'
 	$(PYTHON) -m venv .venv
 	pip install --quiet --require-hashes -r tools/requirements.txt
+	tools/kerberos
 	pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -25,7 +25,33 @@ class Auth(Choice):
     """The ways to log on."""
 
     NTLM = "ntlm", "NTLM, sealed over http and bound to the TLS channel over https; works without a domain."
+    NEGOTIATE = (
+        "negotiate",
+        "SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.",
+    )
+    KERBEROS = (
+        "kerberos",
+        "Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the "
+        "extra `kerberos` of the Python package, and the machine's name instead of its address.",
+    )
+    CREDSSP = (
+        "credssp",
+        "CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.",
+    )
+    CERTIFICATE = "certificate", "A client certificate (`clientCert`, `clientKey`), over https only."
     BASIC = "basic", "Basic, over https only; Windows has it switched off unless it was switched on."
+
+
+SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
+"""The ways to log on that agree on a key, with which messages can be sealed (MS-WSMV 2.2.9.1)."""
+
+
+class MessageEncryption(Choice):
+    """Whether messages are sealed with the key of the logon."""
+
+    AUTO = "auto", "Sealed over http, and left to TLS over https."
+    ALWAYS = "always", "Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with."
+    NEVER = "never", "Never sealed, which is refused without https."
 
 
 def host_name_error(name: str) -> str | None:
@@ -53,7 +79,7 @@ class Settings:
         environment=("AVMA_PORT", "HYPERV_PORT"),
     )
     https: bool | None = declare(
-        "Whether to use TLS; true unless set. Without it messages are sealed by NTLM.",
+        "Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.",
         default=None,
         environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
     )
@@ -75,9 +101,38 @@ class Settings:
         environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
     )
     ca_cert: str | None = declare(
-        "The path of a PEM file with the certificate authorities to trust, instead of those of Python's certifi.",
+        "The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the "
+        "text of one.",
         default=None,
         environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
+    )
+    client_cert: str | None = declare(
+        "The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.",
+        default=None,
+        environment=("AVMA_CLIENT_CERT",),
+    )
+    client_key: str | None = declare(
+        "The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.",
+        default=None,
+        secret=True,
+        environment=("AVMA_CLIENT_KEY",),
+    )
+    message_encryption: MessageEncryption | None = declare(
+        "Whether messages are sealed with the key of the logon; `auto` unless set.",
+        default=None,
+        environment=("AVMA_MESSAGE_ENCRYPTION",),
+    )
+    kerberos_hostname: str | None = declare(
+        "The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.",
+        default=None,
+        check=host_name_error,
+        environment=("AVMA_KERBEROS_HOSTNAME",),
+    )
+    kerberos_keytab: str | None = declare(
+        "The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its "
+        "first entry counts unless `username` is set.",
+        default=None,
+        environment=("AVMA_KERBEROS_KEYTAB",),
     )
     connect_timeout: str | None = declare(
         "How long one connection may take to be made, such as `10s`, which is what it is unless set.",
@@ -117,6 +172,11 @@ class Connection:
     auth: Auth
     insecure: bool
     ca_cert: str | None
+    client_cert: str | None
+    client_key: str | None
+    message_encryption: MessageEncryption
+    kerberos_hostname: str | None
+    kerberos_keytab: str | None
     connect_timeout: float
     operation_timeout: float
     prefix: str = ""
@@ -147,7 +207,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
     `prefix` stands before the names of the properties that errors tell to set.
 
     Raises:
-        InvalidInput: no credentials, or Basic without TLS.
+        InvalidInput: what the logon needs is missing, or it would show a password or messages to the network.
     """
     given = _merge(layers)
     https = bool(given.get("https", True))
@@ -161,6 +221,11 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         auth=given.get("auth", Auth.NTLM),
         insecure=bool(given.get("insecure", False)),
         ca_cert=given.get("ca_cert"),
+        client_cert=given.get("client_cert"),
+        client_key=given.get("client_key"),
+        message_encryption=given.get("message_encryption", MessageEncryption.AUTO),
+        kerberos_hostname=given.get("kerberos_hostname"),
+        kerberos_keytab=given.get("kerberos_keytab"),
         connect_timeout=deadline.seconds(given.get("connect_timeout", "10s")),
         operation_timeout=deadline.seconds(given.get("operation_timeout", "60s")),
         prefix=prefix,
@@ -201,11 +266,36 @@ def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None
 
 
 def _require_safe_logon(connection: Connection) -> None:
-    tried, where, prefix = "open a connection", connection.where, connection.prefix
-    if not connection.username or not connection.password:
+    for answer, remedy in (*_missing(connection), *_unsafe(connection)):
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+
+
+def _missing(connection: Connection) -> Iterator[tuple[str, str]]:
+    prefix = connection.prefix
+    place = "in the provider's configuration or on the resource"
+    if connection.auth is Auth.CERTIFICATE:
+        if not connection.client_cert or not connection.client_key:
+            answer = f"no {prefix}clientCert and {prefix}clientKey are given for it"
+            yield answer, f"set `{prefix}clientCert` and `{prefix}clientKey` {place}"
+    elif connection.auth is Auth.KERBEROS:
+        if connection.password and not connection.username and not connection.kerberos_keytab:
+            yield f"a {prefix}password is given, and no {prefix}username", f"set `{prefix}username` {place}"
+    elif not connection.username or not connection.password:
         answer = f"no {prefix}username and password are given for it"
-        remedy = f"set `{prefix}username` and `{prefix}password` in the provider's configuration or on the resource"
-        raise errors.InvalidInput(tried, where, answer, remedy)
-    if connection.auth is Auth.BASIC and not connection.https:
+        yield answer, f"set `{prefix}username` and `{prefix}password` {place}"
+
+
+def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:
+    auth, prefix = connection.auth, connection.prefix
+    if auth is Auth.BASIC and not connection.https:
         answer = "Basic over plain http would show the password to the network"
-        raise errors.InvalidInput(tried, where, answer, f"set `{prefix}https: true`, or `{prefix}auth: ntlm`")
+        yield answer, f"set `{prefix}https: true`, or `{prefix}auth: ntlm`"
+    if auth is Auth.CERTIFICATE and not connection.https:
+        answer = "a client certificate is shown in TLS, which plain http has not"
+        yield answer, f"set `{prefix}https: true`, or another `{prefix}auth`"
+    if connection.message_encryption is MessageEncryption.NEVER and not connection.https:
+        answer = "unsealed messages over plain http would show keys and passwords to the network"
+        yield answer, f"set `{prefix}messageEncryption: auto`, or `{prefix}https: true`"
+    if connection.message_encryption is MessageEncryption.ALWAYS and auth not in SEALING:
+        answer = f"a logon by `{auth.value}` gives no key to seal messages with"
+        yield answer, f"set `{prefix}messageEncryption: auto`, or another `{prefix}auth`"

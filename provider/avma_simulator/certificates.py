@@ -32,10 +32,13 @@ class Authority:
         self.certificate = directory / "ca.pem"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def server(self, name: str, address: str, kind: str) -> tuple[ssl.SSLContext, GssChannelBindings]:
+    def server(
+        self, name: str, address: str, kind: str, clients: str | None = None
+    ) -> tuple[ssl.SSLContext, GssChannelBindings]:
         """Return the TLS context of a server, and the channel bindings that its certificate gives.
 
-        `kind` is one of trusted, selfSigned, expired and wrongName.
+        `kind` is one of trusted, selfSigned, expired and wrongName. `clients` is the PEM file of the certificate that
+        clients may show, or of its issuer.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, signer = (_name(name), key) if kind == "selfSigned" else (self._name, self._key)
@@ -47,7 +50,12 @@ class Authority:
         builder = builder.add_extension(_server_usage(), critical=False)
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         certificate = builder.add_extension(identifier, critical=False).sign(signer, hashes.SHA256())
-        return self._context(key, certificate), _bindings(certificate)
+        context = self._context(key, certificate)
+        if clients is not None:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(clients)
+        return context, _bindings(certificate)
 
     def _context(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> ssl.SSLContext:
         path = self._directory / f"{certificate.serial_number:x}.pem"

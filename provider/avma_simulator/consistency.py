@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from avma import keys
@@ -31,6 +32,7 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += azure_local.mistakes(_known(estate), location, machine)
         found += _pay_as_you_go(location, machine)
         found += _reachability(location, machine)
+        found += _logons(location, machine)
     for index, key in enumerate(estate.keys):
         found += _edition((*("keys", index), "edition"), key.version, key.edition)
     found += _clusters(estate)
@@ -105,8 +107,16 @@ def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield location, "a listener needs username and password"
     if not getattr(machine, "network", True) and (machine.http or machine.https):
         yield (*location, "network"), "a VM without a network has no listener"
-    if machine.listeners and "ntlm" not in machine.logons and machine.https is None:
-        yield (*location, "logons"), "basic is offered over https only: add an https listener, or ntlm"
+
+
+def _logons(location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    place, logons = (*location, "logons"), set(machine.logons)
+    if machine.listeners and not logons - {"basic", "certificate"} and machine.https is None:
+        yield place, f"{machine.logons[0]} needs https: add an https listener, or another logon, such as ntlm"
+    if "certificate" in logons and machine.client_certificate is None:
+        yield place, "certificate needs `clientCertificate`, a PEM file of the certificate or its issuer"
+    if "kerberos" in logons and find_spec("gssapi") is None:
+        yield place, "kerberos needs more packages: pip install 'pulumi-resource-avma[kerberos]'"
 
 
 def _clusters(estate: Estate) -> Iterator[Finding]:

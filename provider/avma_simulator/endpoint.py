@@ -65,6 +65,8 @@ class Endpoint:
             counts.handshakes += 1
         if not outcome.accepted:
             return self._unauthorised(outcome.token)
+        if outcome.logon:
+            counts.logons[outcome.logon] += 1
         response = await self._read(connection, request.headers.get("Content-Type", ""), body)
         if outcome.token:
             response.headers["WWW-Authenticate"] = outcome.token
@@ -86,8 +88,8 @@ class Endpoint:
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
         reply = await self._service.reply(message)
-        sealed = sealing.seal(context, reply.message)
-        return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealing.CONTENT_TYPE})
+        sealed_type, sealed = sealing.seal(context, connection.scheme, reply.message)
+        return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealed_type})
 
     async def _plain(self, body: bytes) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
@@ -106,7 +108,7 @@ class Endpoint:
         if transport is None:
             return Connection()
         if transport not in self._connections:
-            self._connections[transport] = Connection()
+            self._connections[transport] = Connection(certified=bool(transport.get_extra_info("peercert")))
             self._machine.counts.connections += 1
         return self._connections[transport]
 

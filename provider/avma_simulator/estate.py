@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -91,6 +93,24 @@ def _operation(value: str) -> str:
     return value
 
 
+def _file(value: str) -> str:
+    try:
+        Path(value).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    return value
+
+
+def _certificate_file(value: str) -> str:
+    try:
+        ssl.create_default_context(cafile=value)
+    except ssl.SSLError:
+        raise ValueError("must be a PEM file with a certificate") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    return value
+
+
 def _account_text(value: str) -> str:
     if not value or any(character in value for character in ":\r\n"):
         raise ValueError("must not be empty and must hold no colon and no line break")
@@ -105,6 +125,7 @@ AnyVersion = Annotated[
 AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
 Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
 Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
+Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basic"]
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -219,7 +240,10 @@ class Machine(Listening):
     leftover_key: Annotated[Key | None, Field(repr=False)] = None
     leftover_status: Status = "Unlicensed"
     online: bool = True
-    logons: Annotated[tuple[Literal["ntlm", "basic"], ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
+    logons: Annotated[tuple[Logon, ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
+    channel_binding: Literal["none", "relaxed", "strict"] = "relaxed"
+    keytab: Annotated[str, AfterValidator(_file)] | None = None
+    client_certificate: Annotated[str, AfterValidator(_certificate_file)] | None = None
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
     rights: Literal["administrator", "wmi", "none"] = "administrator"

@@ -1,4 +1,4 @@
-"""Logon over HTTP: NTLM under the schemes Negotiate and NTLM, bound to the connection, and Basic for each request.
+"""Logon over HTTP: Negotiate, Kerberos and CredSSP, bound to the connection; Basic and certificates for each request.
 
 The module knows the account of a machine and one connection's state. It reads no body.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
+from typing import Literal
 
 import spnego
 from spnego.channel_bindings import GssChannelBindings
@@ -15,13 +17,37 @@ from spnego.channel_bindings import GssChannelBindings
 from avma_simulator.accounts import Account
 
 _NTLM_SIGNATURE = b"NTLMSSP\0"
+_SPNEGO = bytes.fromhex("06062b0601050502")
+"""The object identifier 1.3.6.1.5.5.2 (RFC 4178), with which SPNEGO's first token begins after its length."""
+_HEADER_LENGTH = 16
+_BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+_SCHEMES: dict[str, tuple[str, set[str]]] = {
+    "negotiate": ("Negotiate", {"ntlm", "negotiate"}),
+    "kerberos": ("Kerberos", {"kerberos", "negotiate"}),
+    "credssp": ("CredSSP", {"credssp"}),
+    "basic": ('Basic realm="WSMAN"', {"basic"}),
+}
+"""What is offered in WWW-Authenticate, in Windows' order, and the logons of which one has to be on for it."""
+_MECHANISMS = {"ntlm": {"ntlm"}, "kerberos": {"kerberos"}, "negotiate": {"ntlm", "kerberos"}}
+_BINDING_IN_NTLM = re.compile(rb"\x0a\x00\x10\x00(.{16})", re.DOTALL)
+"""MsvAvChannelBindings (MS-NLMP 2.2.2.1) in an NTLM token: the hash of the client's channel bindings."""
+_NO_BINDING = bytes(16)
+_CHANNEL_BOUND = 0x800
+"""GSS_C_CHANNEL_BOUND_FLAG: the initiator's bindings were there, and are the acceptor's."""
+
+Hardening = Literal["none", "relaxed", "strict"]
 
 
 @dataclass
 class Connection:
-    """What a TCP connection has reached: a context begun, and whether it is complete."""
+    """What a TCP connection has reached: a context begun, by which scheme, and whether it is complete."""
 
+    certified: bool = False
+    """Whether the client has shown the certificate that is mapped to the account."""
     context: spnego.ContextProxy | None = None
+    scheme: str = ""
+    bound: bool = False
+    """Whether the client has told the TLS channel that it sees."""
 
     @property
     def complete(self) -> bool:
@@ -31,10 +57,11 @@ class Connection:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a request's logon came to: whether it may go on, and the token to answer with, if any."""
+    """What a request's logon came to: whether it may go on, the token to answer with, and what it logged on by."""
 
     accepted: bool
     token: str = ""
+    logon: str = ""
 
 
 _REFUSED = Outcome(False)
@@ -42,32 +69,36 @@ _REFUSED = Outcome(False)
 
 @dataclass(frozen=True)
 class Door:
-    """One listener's way to log on."""
+    """One listener's way to log on; `hardening` is Windows' CbtHardeningLevel."""
 
     account: Account
     logons: tuple[str, ...]
     bindings: GssChannelBindings | None
+    hardening: Hardening = "relaxed"
 
     @property
     def offers(self) -> list[str]:
-        """The values of WWW-Authenticate; Basic only over TLS."""
-        offers = ["Negotiate"] if "ntlm" in self.logons else []
-        return [*offers, 'Basic realm="WSMAN"'] if self._basic else offers
+        """The values of WWW-Authenticate; Basic only over TLS, and nothing for certificates."""
+        return [offer for scheme, (offer, _) in _SCHEMES.items() if self._offered(scheme)]
 
     def admit(self, connection: Connection, authorization: str) -> Outcome:
         """Judge a request by its Authorization header and its connection."""
         scheme, _, credentials = authorization.partition(" ")
         if not scheme:
             return Outcome(connection.complete)
+        if scheme.lower() == _BY_CERTIFICATE:
+            return Outcome("certificate" in self.logons and connection.certified, logon="certificate")
+        if not self._offered("negotiate" if scheme.lower() == "ntlm" else scheme.lower()):
+            return _REFUSED
         if scheme.lower() == "basic":
-            return Outcome(self._basic and self._accepts(credentials))
-        if scheme.lower() in ("negotiate", "ntlm") and "ntlm" in self.logons:
-            return self._step(connection, scheme, credentials)
-        return _REFUSED
+            return Outcome(self._accepts(credentials), logon="basic")
+        return self._step(connection, scheme, credentials)
 
-    @property
-    def _basic(self) -> bool:
-        return "basic" in self.logons and self.bindings is not None
+    def _offered(self, scheme: str) -> bool:
+        if scheme == "basic" and self.bindings is None:
+            return False
+        _, wanted = _SCHEMES.get(scheme, ("", set()))
+        return not wanted.isdisjoint(self.logons)
 
     def _accepts(self, credentials: str) -> bool:
         try:
@@ -78,17 +109,67 @@ class Door:
 
     def _step(self, connection: Connection, scheme: str, credentials: str) -> Outcome:
         try:
-            answer = self._answer(connection, base64.b64decode(credentials, validate=True))
+            answer = self._answer(connection, scheme.lower(), base64.b64decode(credentials, validate=True))
         # A malformed token makes pyspnego raise whatever its parser meets: KeyError, IndexError, StopIteration.
         except Exception:
             connection.context = None
             return _REFUSED
+        if connection.complete and not self._suffices(connection):
+            connection.context = None
+            return _REFUSED
         token_back = f"{scheme} {base64.b64encode(answer).decode()}" if answer else ""
-        return Outcome(connection.complete, token_back)
+        return Outcome(connection.complete, token_back, _kind(connection.context) if connection.complete else "")
 
-    def _answer(self, connection: Connection, token: bytes) -> bytes | None:
-        with self.account.offered():
+    def _answer(self, connection: Connection, scheme: str, token: bytes) -> bytes | None:
+        with self.account.offered(kerberos="kerberos" in self._mechanisms):
             if connection.context is None or connection.complete:
-                protocol = "ntlm" if token.startswith(_NTLM_SIGNATURE) else "negotiate"
-                connection.context = spnego.server(channel_bindings=self.bindings, protocol=protocol)
-            return connection.context.step(token)
+                connection.context = spnego.server(protocol=_protocol(scheme, token))
+                connection.scheme = scheme
+            bindings = None if scheme == "credssp" or self.hardening == "none" else self.bindings
+            told = _BINDING_IN_NTLM.search(token)
+            connection.bound = told is not None and told[1] != _NO_BINDING
+            if _NTLM_SIGNATURE in token and not connection.bound:
+                bindings = None
+            return connection.context.step(token, channel_bindings=bindings)
+
+    @property
+    def _mechanisms(self) -> set[str]:
+        return set().union(*(_MECHANISMS.get(logon, ()) for logon in self.logons))
+
+    def _suffices(self, connection: Connection) -> bool:
+        """Say whether a complete context is one of this account, by a mechanism and a channel that may be used."""
+        context = connection.context
+        if context is None:
+            return False
+        if context.negotiated_protocol == "kerberos" and not self.account.is_principal(context.client_principal or ""):
+            return False
+        if connection.scheme == "credssp":
+            handed = context.get_extra_info("client_credential")
+            domain = f"{handed.domain_name}\\" if handed.domain_name else ""
+            return self.account.accepts(f"{domain}{handed.username}", handed.password)
+        if context.negotiated_protocol not in self._mechanisms:
+            return False
+        bound = connection.bound or _kerberos_is_bound(context)
+        return self.hardening != "strict" or self.bindings is None or bound
+
+
+def _protocol(scheme: str, token: bytes) -> str:
+    if scheme == "credssp":
+        return scheme
+    if token.startswith(_NTLM_SIGNATURE):
+        return "ntlm"
+    return "negotiate" if _SPNEGO in token[:_HEADER_LENGTH] else "kerberos"
+
+
+def _kerberos_is_bound(context: spnego.ContextProxy) -> bool:
+    if context.negotiated_protocol != "kerberos":
+        return False
+    # pyspnego has no public name for the context inside SPNEGO, nor for flags beyond SSPI's
+    inner = getattr(context, "_context") if context.protocol == "negotiate" else context  # noqa: B009
+    return bool(int(getattr(inner, "_context_attr")) & _CHANNEL_BOUND)  # noqa: B009
+
+
+def _kind(context: spnego.ContextProxy | None) -> str:
+    if context is None or context.protocol != "negotiate":
+        return "" if context is None else str(context.protocol)
+    return f"negotiate/{context.negotiated_protocol}"

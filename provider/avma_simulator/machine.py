@@ -35,10 +35,12 @@ class Counts:
     shells: int = 0
     processes: int = 0
     operations: Counter[str] = field(default_factory=Counter)
+    logons: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as the control endpoint shows them."""
-        return {**vars(self), "operations": dict(sorted(self.operations.items()))}
+        counted = {name: dict(sorted(getattr(self, name).items())) for name in ("operations", "logons")}
+        return {**vars(self), **counted}
 
 
 class Machine:

@@ -186,7 +186,8 @@ class Network:
         if spec.username is None or spec.password is None:
             return []
         name, identifier = machine.computer_name, machine.identifier
-        self._accounts[machine] = Account(self._directory, name, identifier, spec.username, spec.password)
+        account = Account(self._directory, name, identifier, spec.username, spec.password, spec.keytab)
+        self._accounts[machine] = account
         self._services[machine] = Service(machine, self._world)
         return [
             self._listener(machine, declared, lambda bindings: self._endpoint(machine, bindings).handle)
@@ -208,11 +209,12 @@ class Network:
         tls, bindings = None, None
         if isinstance(declared, estate.Https):
             name, kind = owner.computer_name, declared.certificate
-            tls, bindings = self._authority.server(name, owner.spec.address, kind)
+            clients = owner.spec.client_certificate if isinstance(owner, Machine) else None
+            tls, bindings = self._authority.server(name, owner.spec.address, kind, clients)
         return Listener(owner.name, handler(bindings), owner.spec.address, declared.port, tls)
 
     def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
-        door = Door(self._accounts[machine], machine.spec.logons, bindings)
+        door = Door(self._accounts[machine], machine.spec.logons, bindings, machine.spec.channel_binding)
         return Endpoint(machine, self._services[machine], door)
 
     def _owners_endpoint(self, cluster: Cluster, bindings: GssChannelBindings | None) -> Handler:

@@ -1,6 +1,7 @@
-"""Sealed bodies: the `multipart/encrypted` form of MS-WSMV 2.2.9.1, for one security context.
+"""Sealed bodies: the `multipart/encrypted` forms of MS-WSMV 2.2.9.1, for one security context.
 
-The module knows the form and asks the context to seal. It knows nothing of accounts.
+CredSSP seals in TLS records, so a message of more than 16 KB is sealed in pieces (`multipart/x-multi-encrypted`). The
+module knows the forms and asks the context to seal. It knows nothing of accounts.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import struct
 from spnego import ContextProxy
 from spnego.exceptions import SpnegoError
 
-_PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
+_PROTOCOLS = {
+    "kerberos": "application/HTTP-Kerberos-session-encrypted",
+    "credssp": "application/HTTP-CredSSP-session-encrypted",
+}
+_SPNEGO = "application/HTTP-SPNEGO-session-encrypted"
 _BOUNDARY = b"--Encrypted Boundary"
+_BETWEEN = re.compile(_BOUNDARY + rb"\r\n(?=\s*Content-Type:\s*application/HTTP-)", re.IGNORECASE)
+_END = re.compile(_BOUNDARY + rb"(?:--)?(?:\r\n)?\Z")
 _SEALED = re.compile(
-    rb"--Encrypted Boundary\r\n"
     rb"\s*Content-Type:\s*application/HTTP-\w+-session-encrypted\r\n"
     rb"\s*OriginalContent:[^\r\n]*;Length=(\d+)\r\n"
     rb"--Encrypted Boundary\r\n"
     rb"\s*Content-Type:\s*application/octet-stream\r\n"
-    rb"(.*)--Encrypted Boundary(?:--)?(?:\r\n)?",
+    rb"(.*)",
     re.DOTALL | re.IGNORECASE,
 )
 _SIGNATURE_LENGTH = 4
-CONTENT_TYPE = f'multipart/encrypted;protocol="{_PROTOCOL}";boundary="Encrypted Boundary"'
+_LARGEST_PIECE = 16384
 
 
 class Unreadable(Exception):
@@ -32,7 +38,7 @@ class Unreadable(Exception):
 
 def is_sealed(content_type: str) -> bool:
     """Say whether a body of that content type is sealed."""
-    return content_type.lower().startswith("multipart/encrypted")
+    return content_type.lower().startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
 
 
 def unseal(context: ContextProxy, body: bytes) -> bytes:
@@ -41,7 +47,15 @@ def unseal(context: ContextProxy, body: bytes) -> bytes:
     Raises:
         Unreadable: the body is malformed, or the context cannot open it.
     """
-    found = _SEALED.fullmatch(body)
+    end = _END.search(body, max(0, len(body) - len(_BOUNDARY) - len("--\r\n")))
+    nothing, *parts = _BETWEEN.split(body[: end.start()] if end else body)
+    if end is None or nothing or not parts:
+        raise Unreadable
+    return b"".join(_unseal_part(context, part) for part in parts)
+
+
+def _unseal_part(context: ContextProxy, part: bytes) -> bytes:
+    found = _SEALED.fullmatch(part)
     if found is None or len(found[2]) < _SIGNATURE_LENGTH:
         raise Unreadable
     (length,) = struct.unpack("<I", found[2][:_SIGNATURE_LENGTH])
@@ -55,17 +69,27 @@ def unseal(context: ContextProxy, body: bytes) -> bytes:
     return message
 
 
-def seal(context: ContextProxy, message: bytes) -> bytes:
-    """Return a message as a sealed body."""
+def seal(context: ContextProxy, scheme: str, message: bytes) -> tuple[str, bytes]:
+    """Return the content type and the sealed body of a message, on a connection that logged on by that scheme."""
+    protocol = _PROTOCOLS.get(scheme, _SPNEGO)
+    pieces = [message]
+    if scheme == "credssp" and len(message) > _LARGEST_PIECE:
+        pieces = [message[start : start + _LARGEST_PIECE] for start in range(0, len(message), _LARGEST_PIECE)]
+    form = "multipart/encrypted" if len(pieces) == 1 else "multipart/x-multi-encrypted"
+    parts = [_seal_part(context, protocol, piece) for piece in pieces]
+    content_type = f'{form};protocol="{protocol}";boundary="Encrypted Boundary"'
+    return content_type, b"".join(parts) + _BOUNDARY + b"--\r\n"
+
+
+def _seal_part(context: ContextProxy, protocol: str, message: bytes) -> bytes:
     wrapped = context.wrap_winrm(message)
     original = f"type=application/soap+xml;charset=UTF-8;Length={len(message) + wrapped.padding_length}"
     lines = (
         _BOUNDARY,
-        f"\tContent-Type: {_PROTOCOL}".encode(),
+        f"\tContent-Type: {protocol}".encode(),
         f"\tOriginalContent: {original}".encode(),
         _BOUNDARY,
         b"\tContent-Type: application/octet-stream",
-        struct.pack("<I", len(wrapped.header)) + wrapped.header + wrapped.data + _BOUNDARY + b"--",
-        b"",
+        struct.pack("<I", len(wrapped.header)) + wrapped.header + wrapped.data,
     )
     return b"\r\n".join(lines)

@@ -52,44 +52,13 @@ def settings(**values: object) -> Configuration:
     return replace(Configuration(username=ADMINISTRATOR, password=PASSWORD), **values)
 
 
-@pytest.mark.parametrize("auth", list(Auth))
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.BASIC])
 def test_https_with_a_certificate_of_a_given_authority(tls, auth):
     assert read("127.43.1.1", settings(auth=auth, ca_cert=tls.ca_certificate)).system.version == "2022"
 
 
 def test_https_without_checking_the_certificate(tls):
     assert read("127.43.1.2", settings(insecure=True)).system.version == "2022"
-
-
-@pytest.mark.parametrize(
-    ("address", "values", "error", "answer", "remedy"),
-    [
-        ("127.43.1.2", {}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
-        ("127.43.1.3", {"ca": True}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
-        ("127.43.1.4", {"ca": True}, errors.CertificateNotTrusted, "is for another name", "connect by a name"),
-        ("127.43.1.5", {"port": 5985}, errors.Unreachable, "does not speak TLS", "set `https: false`"),
-        ("127.43.1.5", {"https": False, "password": "wrong-one"}, errors.LogonRefused,
-         "the logon of Administrator was refused (401)", "check user name and password"),
-        ("127.43.1.5", {"https": False, "port": 1}, errors.Unreachable, "nothing listens on that port",
-         "winrm quickconfig"),
-        ("no-such-host.invalid", {}, errors.Unreachable, "cannot be resolved", "give the address in `connection"),
-        ("127.43.1.6", {"https": False}, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
-        ("127.43.1.2", {"insecure": True, "auth": Auth.BASIC}, errors.LogonRefused,
-         "does not offer `basic`, only Negotiate", "set `auth`"),
-    ],
-)  # fmt: skip
-def test_each_failure_says_where_what_came_back_and_what_to_do(tls, address, values, error, answer, remedy):
-    if values.pop("ca", False):
-        values = {**values, "ca_cert": tls.ca_certificate}
-    with pytest.raises(error) as caught:
-        read(address, settings(**values))
-    text = str(caught.value)
-    assert text.startswith("could not read the licensing service on ")
-    assert address in caught.value.where
-    assert answer in caught.value.answer
-    assert remedy in caught.value.remedy
-    assert PASSWORD not in text
-    assert "wrong-one" not in text
 
 
 @pytest.mark.parametrize(
@@ -147,12 +116,14 @@ def serve(server: socket.socket, answer: bytes, stop: threading.Event) -> None:
                 continue
 
 
-def test_silence_ends_with_the_deadline():
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_silence_ends_with_the_deadline(caplog, auth):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        silent = settings(https=False, port=port, operation_timeout="1s", connect_timeout="1s")
+        silent = settings(https=False, port=port, auth=auth, operation_timeout="1s", connect_timeout="1s")
         with pytest.raises((errors.AnswerLost, errors.TimedOut)):
             read("127.0.0.1", silent, seconds=0.5)
+    assert caplog.text == ""
 
 
 def test_dropped_connections_are_made_anew(estate, configuration):
@@ -205,9 +176,3 @@ def test_an_ipv6_address(tmp_path):
         assert read("::1", settings(https=False)).system.version == "2022"
         with pytest.raises(errors.LogonRefused, match=r"on \[::1\]:5985"):
             read("::1", settings(https=False, password="wrong-one"))
-
-
-def test_proxy_settings_of_the_environment_are_not_used(estate, configuration, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert read(HV01, configuration).system.version == "2022"

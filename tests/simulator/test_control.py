@@ -137,6 +137,7 @@ def test_counts(estate: EstateServer, http: Http) -> None:
             "shells": 1,
             "processes": 0,
             "openShells": 1,
+            "logons": {"ntlm": 1},
             "operations": {"Enumerate": 1, "Pull": 1, "Invoke SoftwareLicensingService/RefreshLicenseStatus": 1},
         }
         assert http("POST", "counts/reset") == (200, {})

@@ -36,12 +36,34 @@ def mistakes(directory: Path, text: str) -> list[str]:
         (HOST + "  delays:\n    activation: soon\n", ["8: hosts[0].delays.activation: must be a number"]),
         (HOST + "  logons: []\n", ["7: hosts[0].logons: must not be empty"]),
         (
-            HOST + "  logons: [kerberos]\n",
-            ["7: hosts[0].logons[0]: must be 'ntlm' or 'basic'"],
+            HOST + "  logons: [digest]\n",
+            [
+                "7: hosts[0].logons[0]: must be 'ntlm', 'negotiate', 'kerberos', 'credssp', 'certificate' or 'basic'",
+            ],
         ),
         (
             HOST + "  logons: [basic]\n",
-            ["7: hosts[0].logons: basic is offered over https only: add an https listener, or ntlm"],
+            ["7: hosts[0].logons: basic needs https: add an https listener, or another logon, such as ntlm"],
+        ),
+        (
+            HOST + "  logons: [ntlm, certificate]\n",
+            ["7: hosts[0].logons: certificate needs `clientCertificate`, a PEM file of the certificate or its issuer"],
+        ),
+        (
+            HOST + "  clientCertificate: /nowhere/client.pem\n",
+            ["7: hosts[0].clientCertificate: cannot be read: No such file or directory"],
+        ),
+        (
+            HOST + "  clientCertificate: /proc/version\n",
+            ["7: hosts[0].clientCertificate: must be a PEM file with a certificate"],
+        ),
+        (
+            HOST + "  keytab: /nowhere/machine.keytab\n",
+            ["7: hosts[0].keytab: cannot be read: No such file or directory"],
+        ),
+        (
+            HOST + "  channelBinding: maybe\n",
+            ["7: hosts[0].channelBinding: must be 'none', 'relaxed' or 'strict'"],
         ),
         (HOST + "  address: nowhere\n", ["7: hosts[0].address: must be an IP address"]),
         (

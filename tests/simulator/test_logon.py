@@ -148,17 +148,55 @@ def ntlm(connection: http.client.HTTPConnection, bindings: GssChannelBindings | 
     return answer.status
 
 
-@pytest.mark.parametrize(("spoilt", "status"), [(b"", 200), (b"x", 401)])
-def test_channel_bindings_must_be_those_of_the_certificate(shared: EstateServer, spoilt: bytes, status: int) -> None:
-    url = urlsplit(shared.url("hv01", "https"))
-    tls = ssl.create_default_context(cafile=shared.ca_certificate)
-    connection = http.client.HTTPSConnection(str(url.hostname), url.port, context=tls, timeout=10)
-    connection.connect()
-    certificate = connection.sock.getpeercert(binary_form=True)
-    digest = hashlib.sha256(certificate or b"").digest()
-    bindings = GssChannelBindings(application_data=b"tls-server-end-point:" + digest + spoilt)
-    assert ntlm(connection, bindings, GET) == status
-    connection.close()
+@pytest.mark.parametrize(
+    ("hardening", "own", "other", "none"),
+    [("none", 200, 200, 200), ("relaxed", 200, 401, 200), ("strict", 200, 401, 401)],
+)
+def test_channel_bindings_must_be_those_of_the_certificate(
+    serve: Callable[[str], EstateServer], hardening: str, own: int, other: int, none: int
+) -> None:
+    estate = serve(
+        "hosts:\n- {name: h, version: 2025, edition: Datacenter, username: Administrator, password: Pa55w.rd,"
+        f" https: {{}}, channelBinding: {hardening}}}\n"
+    )
+    url = urlsplit(estate.url("h", "https"))
+    tls = ssl.create_default_context(cafile=estate.ca_certificate)
+    for spoilt, status in ((b"", own), (b"x", other), (None, none)):
+        connection = http.client.HTTPSConnection(str(url.hostname), url.port, context=tls, timeout=10)
+        connection.connect()
+        certificate = connection.sock.getpeercert(binary_form=True)
+        digest = hashlib.sha256(certificate or b"").digest()
+        data = b"tls-server-end-point:" + digest + (spoilt or b"")
+        bindings = None if spoilt is None else GssChannelBindings(application_data=data)
+        assert ntlm(connection, bindings, GET) == status
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("logons", "http", "https"),
+    [
+        ("ntlm", ["Negotiate"], ["Negotiate"]),
+        ("negotiate", ["Negotiate", "Kerberos"], ["Negotiate", "Kerberos"]),
+        ("credssp", ["CredSSP"], ["CredSSP"]),
+        ("basic, ntlm", ["Negotiate"], ["Negotiate", 'Basic realm="WSMAN"']),
+        ("basic", [], ['Basic realm="WSMAN"']),
+    ],
+)
+def test_what_is_offered(
+    serve: Callable[[str], EstateServer],
+    session: requests.Session,
+    logons: str,
+    http: list[str],
+    https: list[str],
+) -> None:
+    estate = serve(
+        "hosts:\n- {name: h, version: 2025, edition: Datacenter, username: a, password: b, http: {}, https: {},"
+        f" logons: [{logons}]}}\n"
+    )
+    for scheme, offers in (("http", http), ("https", https)):
+        answer = session.post(estate.url("h", scheme), verify=estate.ca_certificate)
+        assert answer.status_code == 401
+        assert answer.raw.headers.getlist("WWW-Authenticate") == offers
 
 
 @pytest.mark.parametrize(

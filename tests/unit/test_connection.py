@@ -39,6 +39,34 @@ def test_basic_over_plain_http_is_refused():
         resolve("hv01", Settings(username="a", password="b", https=False, auth=Auth.BASIC))
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "set `clientCert` and `clientKey`"),
+        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem", https=False), "https: true"),
+        (Settings(auth=Auth.KERBEROS, password="b"), "no username"),
+        (Settings(auth=Auth.NEGOTIATE, username="a"), "set `username` and `password`"),
+        (Settings(auth=Auth.CREDSSP), "set `username` and `password`"),
+    ],
+)
+def test_what_a_logon_needs_is_asked_for(settings, complaint):
+    with pytest.raises(errors.InvalidInput, match=complaint):
+        resolve("hv01", settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(auth=Auth.KERBEROS),
+        Settings(auth=Auth.KERBEROS, kerberos_keytab="user.keytab"),
+        Settings(auth=Auth.KERBEROS, https=False, username="a", password="b"),
+        Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem"),
+    ],
+)
+def test_a_logon_needs_no_more_than_it_uses(settings):
+    assert resolve("hv01", settings).auth is settings.auth
+
+
 def test_environment_with_fallback():
     environment = {"AVMA_HTTPS": "false", "HYPERV_USERNAME": "x", "AVMA_USERNAME": "y", "AVMA_PORT": "n/a"}
     assert from_environment(Configuration, environment) == {"https": False, "username": "y", "port": "n/a"}

@@ -43,7 +43,10 @@ LICENSED_VM = {
         ({"host": "hv01", "licenseSource": "existing", "productKey": HOST_KEY}, ["licenseSource: is `existing`"]),
         ({"host": "hv01", "onDelete": "no"}, ["onDelete: must be one of `retain`, `uninstallKey`"]),
         ({"host": "hv01", "connection": {"port": 0}}, ["connection.port: must be from 1 to 65535"]),
-        ({"host": "hv01", "connection": {"auth": "kerberos"}}, ["connection.auth: must be one of `ntlm`, `basic`"]),
+        (
+            {"host": "hv01", "connection": {"auth": "magic"}},
+            ["connection.auth: must be one of `ntlm`, `negotiate`, `kerberos`"],
+        ),
         ({"hots": "hv01"}, ["hots: is not a property here; did you mean `host`?", "host: is required"]),
     ],
 )

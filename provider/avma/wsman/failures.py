@@ -1,0 +1,213 @@
+"""Why there was no answer: what the libraries below raise, as the errors of `avma.errors`, each with its remedy.
+
+pywinrm, pypsrp, requests-ntlm, pyspnego, gssapi and urllib3 each raise exceptions of their own kind. Here they are told
+apart, once for all transports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests
+
+from avma import errors
+from avma.connection import SEALING, Auth, Connection
+from avma.wsman import kerberos
+from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
+
+_PROBE_TIMEOUT = 5.0
+_CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
+_SCHEMES = {
+    Auth.NTLM: ("Negotiate", "NTLM"),
+    Auth.NEGOTIATE: ("Negotiate", "Kerberos"),
+    Auth.KERBEROS: ("Kerberos", "Negotiate"),
+    Auth.CREDSSP: ("CredSSP",),
+    Auth.BASIC: ("Basic",),
+}
+"""The schemes of WWW-Authenticate under which a logon goes; a client certificate has none."""
+_SWITCHES = {
+    Auth.NTLM: "Negotiate",
+    Auth.NEGOTIATE: "Negotiate",
+    Auth.KERBEROS: "Kerberos",
+    Auth.CREDSSP: "CredSSP",
+    Auth.CERTIFICATE: "Certificate",
+    Auth.BASIC: "Basic",
+}
+"""The names under winrm/config/service/auth that switch each way to log on."""
+_CERTIFICATE_PROBLEMS = (
+    ("mismatch", "its certificate is for another name", "connect by a name in the certificate"),
+    ("has expired", "its certificate has expired", "renew the certificate of the WinRM listener"),
+    ("not yet valid", "its certificate is not valid yet", "check the clocks of this computer and of the machine"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "its certificate is from an authority that is not trusted here",
+        "set `{prefix}caCert` to the authority's PEM file (or, in a lab only, `{prefix}insecure: true`)",
+    ),
+)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL calls an answer to its hello that is no TLS."""
+
+
+def named(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+    """Return the error of ours that says what an exception of a transport means."""
+    where = connection.where
+    if isinstance(error, errors.AvmaError):
+        return error
+    if isinstance(error, NotAuthenticated):
+        return _logon(connection, adapter, tried)
+    if adapter.foreign_type:
+        return foreign(adapter.foreign_type, connection, tried)
+    if isinstance(error, HttpStatus):
+        return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", _CHECK_PORT)
+    explained = kerberos.explain(error, connection) if connection.auth in (Auth.KERBEROS, Auth.NEGOTIATE) else None
+    if explained is not None:
+        return errors.LogonRefused(tried, where, *explained)
+    if isinstance(error, requests.exceptions.SSLError):
+        return _tls(error, connection, tried)
+    if isinstance(error, requests.exceptions.RequestException):
+        return _network(error, connection, tried)
+    if isinstance(error, PermissionError):
+        return _logon(connection, adapter, tried)
+    answer = f"an answer that is not WinRM's ({type(error).__name__})"
+    return errors.UnexpectedAnswer(tried, where, answer, _CHECK_PORT)
+
+
+def foreign(media_type: str, connection: Connection, tried: str) -> errors.UnexpectedAnswer:
+    """Return the error for an answer of a type that WinRM never sends, such as a login page."""
+    answer = f"an answer of the type {media_type}, which is not WinRM's"
+    remedy = f"another web service, or the login page of a proxy, is there: {_CHECK_PORT}"
+    return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
+
+
+def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.LogonRefused:
+    auth, offered = connection.auth, adapter.offered
+    known = {scheme.lower() for scheme in offered.split(", ")}
+    if auth in _SCHEMES and not known & {scheme.lower() for scheme in _SCHEMES[auth]}:
+        return _not_offered(connection, offered, tried)
+    if auth is Auth.CERTIFICATE:
+        answer = "the logon with the client certificate was refused (401)"
+        remedy = (
+            "map the certificate to an account there (`winrm enumerate winrm/config/service/certmapping` shows what is "
+            f"mapped), and switch the logon on: {_switch(auth)}"
+        )
+        return errors.LogonRefused(tried, connection.where, answer, remedy)
+    who = connection.username or "the holder of the ticket"
+    remedy = "check user name and password, and that the account may log on over the network"
+    if auth is Auth.KERBEROS:
+        remedy = "check that the account may log on over the network, and that the machine is still in its domain"
+    if connection.https and auth in SEALING - {Auth.CREDSSP}:
+        remedy += _about_the_channel(connection)
+    return errors.LogonRefused(tried, connection.where, f"the logon of {who} was refused (401)", remedy)
+
+
+def _not_offered(connection: Connection, offered: str, tried: str) -> errors.LogonRefused:
+    auth, prefix = connection.auth, connection.prefix
+    if not offered:
+        answer = f"the service refused (401) and offers no way to log on as `{auth.value}` (no WWW-Authenticate)"
+        remedy = f"{_CHECK_PORT}, and switch the logon on there: {_switch(auth)}"
+        return errors.LogonRefused(tried, connection.where, answer, remedy)
+    answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
+    others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
+    remedy = f"set `{prefix}auth` to {others}" if others else f"set `{prefix}auth` to a way to log on that it offers"
+    return errors.LogonRefused(tried, connection.where, answer, f"{remedy}, or switch it on there: {_switch(auth)}")
+
+
+def _offered_by(offered: str, https: bool) -> Iterator[str]:
+    first = {scheme.lower(): auth.value for auth, (scheme, *_) in reversed(_SCHEMES.items())}
+    for scheme in offered.lower().split(", "):
+        if scheme in first and (https or scheme != "basic"):
+            yield first[scheme]
+
+
+def _switch(auth: Auth) -> str:
+    return f'`winrm set winrm/config/service/auth @{{{_SWITCHES[auth]}="true"}}`'
+
+
+def _about_the_channel(connection: Connection) -> str:
+    """Return what to do where the logon can also have been refused because TLS ends before the machine.
+
+    A logon that is bound to the TLS channel fails with the same 401 when something in between decrypts the traffic
+    (MS-NLMP 3.1.5.1.2, RFC 5929), so only the two certificates can tell.
+    """
+    text = (
+        "; where both are right, a proxy or load balancer in between opens TLS, and Windows refuses what is bound to "
+        "another channel: compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
+        "winrm/config/listener`)"
+    )
+    thumbprint = _thumbprint(connection)
+    return f"{text} with the one seen from here, {thumbprint}" if thumbprint else text
+
+
+def _thumbprint(connection: Connection) -> str | None:
+    """Return the thumbprint of the certificate that is shown, as Windows writes it: SHA-1 in hexadecimal digits."""
+    try:
+        timeout = min(_PROBE_TIMEOUT, connection.connect_timeout)
+        shown = ssl.get_server_certificate((connection.address, connection.port), timeout=timeout)
+        digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown), usedforsecurity=False)
+    except (OSError, ValueError):
+        return None
+    return digest.hexdigest().upper()
+
+
+def _tls(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
+    text, prefix, where = str(error), connection.prefix, connection.where
+    for mark, answer, remedy in _CERTIFICATE_PROBLEMS:
+        if mark in text:
+            return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix))
+    if any(mark in text for mark in _NO_TLS):
+        remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
+        return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
+    # it can have broken after the request was sent
+    return _broken_off(connection, tried, "the TLS connection broke off")
+
+
+def _network(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
+    where, cause = connection.where, _root(error)
+    if isinstance(error, requests.exceptions.TooManyRedirects):
+        return errors.Unreachable(tried, where, "the service there answers with a redirect", _CHECK_PORT)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        answer = f"no connection within {connection.connect_timeout:.0f} s"
+        return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")
+    if isinstance(cause, socket.gaierror):
+        answer = f"the name {connection.address} cannot be resolved"
+        remedy = f"check the name, or give the address in `{connection.prefix or 'connection.'}address`"
+        return errors.Unreachable(tried, where, answer, remedy)
+    if isinstance(cause, ConnectionRefusedError):
+        answer = "the connection was refused: nothing listens on that port"
+        remedy = "check the port, and run `winrm quickconfig` on the machine if WinRM is not set up there"
+        return errors.Unreachable(tried, where, answer, remedy)
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        answer = "the connection was made, but no answer came in time"
+        remedy = "check that the machine is not overloaded or restarting, then run again"
+        return errors.AnswerLost(tried, where, answer, remedy)
+    if not connection.https and _thumbprint(connection):
+        answer = "the service there speaks TLS, and `https` is false"
+        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or give another port")
+    return _broken_off(connection, tried, "the connection broke off")
+
+
+def _broken_off(connection: Connection, tried: str, answer: str) -> errors.AnswerLost:
+    remedy = "check that the machine is not restarting and that the port is WinRM's, then run again"
+    if connection.auth is Auth.CERTIFICATE:
+        trust = (
+            f"check that the machine trusts the authority that signed `{connection.prefix}clientCert`, and its dates"
+        )
+        remedy = f"{trust}; {remedy}"
+    return errors.AnswerLost(tried, connection.where, answer, remedy)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the system's own exception below those that the libraries wrapped around it."""
+    seen: list[BaseException] = []
+    queue: list[BaseException] = [error]
+    while queue:
+        current = queue.pop(0)
+        if isinstance(current, OSError) and not isinstance(current, requests.exceptions.RequestException):
+            return current
+        seen.append(current)
+        inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        queue += [e for e in inner if isinstance(e, BaseException) and e not in seen]
+    return error

@@ -1,0 +1,117 @@
+"""Kerberos for a connection: its credential, the packages it needs, and what its errors mean.
+
+The error codes are those of MIT Kerberos (krb5.h), most of them RFC 4120's with an offset.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+
+import spnego
+
+from avma import errors
+from avma.connection import Connection
+
+_PACKAGES = ("gssapi", "krb5")
+_SERVER_UNKNOWN = -1765328377
+_REVOKED = -1765328366
+_KEY_EXPIRED = -1765328361
+_TICKET_EXPIRED = -1765328352
+_SKEW = -1765328347
+_NO_CACHE = -1765328243
+_REALM_UNKNOWN = -1765328230
+_KDC_UNREACHABLE = -1765328228
+_NOT_IN_KEYTAB = -1765328203
+_NO_CACHE_FILE = -1765328189
+_NO_DEFAULT_REALM = -1765328160
+
+
+def require(connection: Connection) -> None:
+    """Check that what Kerberos needs is installed; on Windows it is part of the system.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing and sys.platform != "win32":
+        answer = f"Kerberos needs the Python packages {' and '.join(_PACKAGES)}, which are not all installed"
+        remedy = "install them: pip install 'pulumi-resource-avma[kerberos]'"
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+
+
+def credential(connection: Connection) -> spnego.Credential:
+    """Return the keytab, else the password, else the cache of tickets that the environment names.
+
+    Raises:
+        InvalidInput: the keytab cannot be read.
+    """
+    if connection.kerberos_keytab:
+        _require_readable(connection)
+        return spnego.KerberosKeytab(f"FILE:{connection.kerberos_keytab}", connection.username or None)
+    if connection.password:
+        return spnego.Password(connection.username, connection.password)
+    return spnego.CredentialCache(connection.username or None)
+
+
+def explain(error: BaseException, connection: Connection) -> tuple[str, str] | None:
+    """Return what a Kerberos error says and what to do about it; None when it is not one."""
+    code, text = _code(error)
+    if code is None:
+        return None
+    return f"Kerberos: {text} ({code})", _remedy(
+        code, connection.prefix, connection.kerberos_hostname or connection.address
+    )
+
+
+def _require_readable(connection: Connection) -> None:
+    path = connection.kerberos_keytab or ""
+    if not os.access(path, os.R_OK):
+        answer = f"the file `{path}` in `{connection.prefix}kerberosKeytab` cannot be read"
+        remedy = "give the path of a keytab that this account may read"
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+
+
+def _code(error: BaseException) -> tuple[int | None, str]:
+    """Return the code and the text of the Kerberos error at or below an exception."""
+    current: BaseException | None = error
+    while current is not None:
+        code = getattr(current, "min_code", None) or getattr(current, "err_code", None)
+        if isinstance(code, int):
+            return _signed(code), _text(current, code)
+        current = getattr(current, "base_error", None) or current.__cause__ or current.__context__
+    return None, ""
+
+
+def _text(error: BaseException, code: int) -> str:
+    statuses = getattr(error, "get_all_statuses", None)
+    if statuses is not None:  # of gssapi, which has one text for the kind of failure, and one for the code
+        return str(statuses(getattr(error, "min_code", 0), is_maj=False)[-1])
+    return str(error).removesuffix(str(code)).strip()
+
+
+def _signed(code: int) -> int:
+    return code - (1 << 32) if code >= 1 << 31 else code
+
+
+def _remedy(code: int, prefix: str, name: str) -> str:
+    account = f"check `{prefix}username` (NAME@REALM, the realm in capitals) and the password or keytab"
+    configuration = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88 of the KDC can be reached"
+    tickets = f"run `kinit`, or set `{prefix}username` and `{prefix}password`, or `{prefix}kerberosKeytab`"
+    remedies = {
+        _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`: connect by the machine's DNS name, or "
+        f"set `{prefix}kerberosHostname` to the name that `setspn -L` shows",
+        _REVOKED: "the account is disabled, locked or expired: unlock it in the domain",
+        _KEY_EXPIRED: "the password has expired: change it, and set the new one",
+        _SKEW: "set the clocks: those of this computer and of the domain are more than five minutes apart",
+        _TICKET_EXPIRED: tickets,
+        _NO_CACHE: tickets,
+        _NO_CACHE_FILE: tickets,
+        _NOT_IN_KEYTAB: f"the keytab has no key for `{prefix}username`: `klist -k` shows what it holds",
+        _REALM_UNKNOWN: configuration,
+        _KDC_UNREACHABLE: configuration,
+        _NO_DEFAULT_REALM: configuration,
+    }
+    # what is no code of Kerberos is one of the system's, from the way to the KDC
+    return remedies.get(code, account if code < 0 else configuration)

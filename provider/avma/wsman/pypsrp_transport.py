@@ -1,0 +1,88 @@
+"""The transport over pypsrp: SPNEGO, Kerberos and client certificates. The only module that knows pypsrp.
+
+pywinrm has no SPNEGO, takes Kerberos tickets from the cache alone (no password, no keytab), and lets `~/.netrc` stand
+in for a client certificate.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+import requests
+import spnego
+from pypsrp.exceptions import AuthenticationError, WinRMTransportError
+from pypsrp.wsman import _TransportHTTP
+
+from avma.connection import Auth, Connection
+from avma.wsman import kerberos
+from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated, adapt
+
+# it logs what it raises as well, with its traceback, and every message in clear
+logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
+
+_BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+
+
+class PypsrpTransport:
+    """One connection by pypsrp.
+
+    Raises:
+        InvalidInput: a package that the logon needs is not installed.
+    """
+
+    def __init__(self, connection: Connection, adapter: Adapter) -> None:
+        if connection.auth is Auth.KERBEROS:
+            kerberos.require(connection)
+        self._transport = _Transport(connection, adapter)
+
+    def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
+        """Send a message and return the answer; see `Transport.send`."""
+        try:
+            return self._transport.send(message, timeout=timeout)
+        except AuthenticationError as error:
+            raise NotAuthenticated from error
+        except WinRMTransportError as error:
+            if error.code == requests.codes.server_error and error.response_text:
+                return cast(str, error.response_text).encode()
+            raise HttpStatus(error.code) from error
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close()
+
+
+class _Transport(_TransportHTTP):
+    """pypsrp's transport, with an adapter of ours below it and any credential of pyspnego."""
+
+    def __init__(self, connection: Connection, adapter: Adapter) -> None:
+        super().__init__(
+            connection.address,
+            connection.port,
+            # pypsrp hands what it gets to pyspnego, and declares text
+            username=cast(Any, _credential(connection)),
+            ssl=connection.https,
+            auth=connection.auth.value,
+            cert_validation=not connection.insecure,
+            # over https pypsrp seals only when told to, which is what auto means
+            encryption=connection.message_encryption.value,
+            no_proxy=True,
+            negotiate_hostname_override=connection.kerberos_hostname,
+        )
+        self._adapter = adapter
+
+    def _build_session(self) -> requests.Session:
+        session = super()._build_session()
+        adapt(session, self._adapter, insecure=not self.cert_validation)
+        return session
+
+    def _build_auth_certificate(self, session: requests.Session) -> None:
+        session.headers["Authorization"] = _BY_CERTIFICATE
+
+
+def _credential(connection: Connection) -> spnego.Credential | None:
+    if connection.auth is Auth.CERTIFICATE:
+        return None
+    if connection.auth is Auth.KERBEROS:
+        return kerberos.credential(connection)
+    return spnego.Password(connection.username, connection.password)

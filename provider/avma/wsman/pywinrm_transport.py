@@ -1,0 +1,84 @@
+"""The transport over pywinrm: NTLM, Basic and CredSSP. The only module that knows pywinrm."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import certifi
+import requests
+from winrm import transport
+from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
+
+from avma import errors
+from avma.connection import Auth, Connection
+from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated, adapt
+
+_REFUSALS: tuple[type[Exception], ...] = (InvalidCredentialsError,)
+if transport.HAVE_CREDSSP:
+    from requests_credssp import exceptions as credssp
+
+    _REFUSALS += (credssp.AuthenticationException, credssp.NTStatusException)
+
+
+class PywinrmTransport:
+    """One connection by pywinrm.
+
+    Raises:
+        InvalidInput: a package that the logon needs is not installed.
+    """
+
+    def __init__(self, connection: Connection, adapter: Adapter) -> None:
+        if connection.auth is Auth.CREDSSP and not transport.HAVE_CREDSSP:
+            remedy = "install it: pip install 'pulumi-resource-avma[credssp]'"
+            answer = "CredSSP needs the package requests-credssp, which is not installed"
+            raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+        self._transport = _Transport(connection, adapter)
+
+    def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
+        """Send a message and return the answer; see `Transport.send`."""
+        # requests takes a pair, connect and read; pywinrm hands it through, and declares a number
+        cast(Any, self._transport).read_timeout_sec = timeout
+        try:
+            return self._transport.send_message(message)
+        except _REFUSALS as error:
+            raise NotAuthenticated from error
+        except WinRMTransportError as error:
+            if error.code == requests.codes.server_error and error.response_text:
+                return error.response_text.encode()
+            raise HttpStatus(error.code) from error
+
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.close_session()
+
+
+class _Transport(transport.Transport):
+    """pywinrm's transport, with an adapter of ours below it."""
+
+    def __init__(self, connection: Connection, adapter: Adapter) -> None:
+        username, password = connection.username, connection.password
+        if connection.auth is Auth.BASIC:
+            # requests would encode text as Latin-1, which not every password is
+            username, password = cast(str, username.encode()), cast(str, password.encode())
+        super().__init__(
+            endpoint=connection.endpoint,
+            username=username,
+            password=password,
+            auth_method=connection.auth.value,
+            server_cert_validation="ignore" if connection.insecure else "validate",
+            ca_trust_path=certifi.where(),  # the adapter's context decides; anything but the environment's
+            proxy=None,
+            message_encryption=connection.message_encryption.value,
+        )
+        self._adapter = adapter
+        self._insecure = connection.insecure
+        self._adapted: requests.Session | None = None
+
+    def _send_message_request(
+        self, session: requests.Session, prepared_request: requests.PreparedRequest
+    ) -> requests.Response:
+        # pywinrm sends its first request while it builds the session, so there is no earlier place
+        if session is not self._adapted:
+            adapt(session, self._adapter, self._insecure)
+            self._adapted = session
+        return super()._send_message_request(session, prepared_request)

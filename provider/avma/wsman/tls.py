@@ -1,0 +1,86 @@
+"""TLS to a WinRM service: whom to trust, and the certificate to log on with.
+
+Certificates and keys are given as paths of PEM files or as their text. The module opens no connection.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import certifi
+
+from avma import errors
+from avma.connection import Auth, Connection
+
+_PEM = "-----BEGIN "
+
+
+def context(connection: Connection) -> ssl.SSLContext:
+    """Return the TLS context of a connection.
+
+    Raises:
+        InvalidInput: a certificate or a key that is declared cannot be used.
+    """
+    made = _trusting(connection)
+    if connection.insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if connection.auth is Auth.CERTIFICATE:
+        _log_on_with(connection, made)
+    return made
+
+
+def _trusting(connection: Connection) -> ssl.SSLContext:
+    given, prefix = connection.ca_cert, connection.prefix
+    if given is None or not connection.https:
+        return ssl.create_default_context(cafile=certifi.where())
+    try:
+        if _is_text(given):
+            return ssl.create_default_context(cadata=given)
+        return ssl.create_default_context(cafile=given)
+    except OSError as error:  # an SSLError is one
+        reason = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else "cannot be read"
+        answer = f"{_named(given)} in `{prefix}caCert` {reason}"
+        remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
+
+
+def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
+    prefix = connection.prefix
+    try:
+        with _file(connection.client_cert or "") as certificate, _file(connection.client_key or "") as key:
+            # without a password given, OpenSSL would ask for one on the terminal
+            made.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        reason = "are no pair of PEM form, or the key has a passphrase"
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            reason = f"cannot be read ({error.strerror})"
+        answer = f"`{prefix}clientCert` and `{prefix}clientKey` {reason}"
+        remedy = "give the paths of a PEM certificate and of its private key, or their text"
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
+
+
+def _is_text(given: str) -> bool:
+    return _PEM in given
+
+
+def _named(given: str) -> str:
+    return "the text" if _is_text(given) else f"the file `{given}`"
+
+
+@contextmanager
+def _file(given: str) -> Iterator[str]:
+    """Give the path of a PEM file; a text is in a private file for as long as it is read, as OpenSSL wants files."""
+    if not _is_text(given):
+        yield given
+        return
+    with TemporaryDirectory(prefix="avma-") as folder:
+        path = Path(folder, "pem")
+        path.touch(mode=0o600)
+        path.write_text(given, encoding="ascii", errors="replace")
+        yield os.fspath(path)

@@ -1,0 +1,97 @@
+"""What a transport is to the pipe, and what all of them have in common: HTTP that takes nothing from the environment.
+
+A transport carries bytes over one authenticated connection. Which library does it is known to the module of each.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+
+_WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
+
+
+class HttpStatus(Exception):
+    """The service answered with a status that carries no SOAP; `code` is it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class NotAuthenticated(Exception):
+    """The service answered 401 to a logon, or offered no way of logging on that goes with it."""
+
+
+class Transport(Protocol):
+    """One authenticated connection to a WinRM service."""
+
+    def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
+        """Send a message and return the answer; `timeout` is seconds to connect and seconds between bytes.
+
+        Raises:
+            HttpStatus: the answer is not SOAP; 400 says that the message could not be unsealed.
+            NotAuthenticated: the logon was refused.
+            Exception: whatever else the library makes of a failure.
+        """
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+class Adapter(HTTPAdapter):
+    """Carries the requests of one connection by its own TLS context, and notes what the last answer said of itself."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self.status = 0
+        """The HTTP status of the last answer; 0 when there was none to the last request."""
+        self.offered = ""
+        """The ways to log on that the last answer with 401 named."""
+        self.foreign_type = ""
+        """The media type of the last answer, where it is not one of WinRM's."""
+        self._response: requests.Response | None = None
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
+        """Make the pool of connections, with the TLS context."""
+        super().init_poolmanager(*arguments, ssl_context=self._context, **keywords)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave trust to the context; requests would add the authorities of certifi to those that are declared."""
+        conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
+
+    def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
+        """Send one request."""
+        self.status, self.foreign_type = 0, ""
+        response = super().send(*arguments, **keywords)
+        self._response = response
+        self.status = response.status_code
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
+        if response.status_code == requests.codes.unauthorized:
+            values = response.headers.get("WWW-Authenticate", "").split(",")
+            self.offered = ", ".join(value.split()[0] for value in values if value.split())
+        return response
+
+    def close(self) -> None:
+        """Close the connections, that of an answer which nobody has read included."""
+        if self._response is not None:
+            self._response.close()
+        super().close()
+
+
+def adapt(session: requests.Session, adapter: Adapter, insecure: bool) -> None:
+    """Let a session use the adapter, take nothing from the environment, and follow no redirect.
+
+    The environment would give proxies, authorities to trust, and accounts from `~/.netrc`.
+    """
+    session.trust_env = False
+    session.proxies = {}
+    session.max_redirects = 0
+    session.verify = not insecure
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)

@@ -1,0 +1,254 @@
+"""Each way to log on, over real sockets, with what each end saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.connection import Auth, MessageEncryption, resolve
+from avma.deadline import Deadline
+from avma.windows import hyperv, licensing
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from avma.wsman.transports import Adapter
+from avma_simulator import EstateServer, load_estate, running
+from core.runner import ADMINISTRATOR, PASSWORD
+
+ADDRESS = "127.43.2.1"
+ESTATE = f"""
+hosts:
+  - name: hv01
+    version: "2022"
+    edition: Datacenter
+    address: {ADDRESS}
+    http: {{port: 5985}}
+    https: {{port: 5986}}
+    username: {ADMINISTRATOR}
+    password: {PASSWORD}
+"""
+
+
+@contextmanager
+def serving(folder: Path, logons: str, more: str = "") -> Iterator[EstateServer]:
+    file = folder / "estate.yaml"
+    file.write_text(f"{ESTATE}    logons: [{logons}]\n{more}")
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def read(estate: EstateServer, https: bool = True, **values: object) -> licensing.Licensing:
+    given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, "https": https}
+    configuration = replace(Configuration(), **{**given, **values})
+    with closing(Cim(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
+        return licensing.read(cim, Deadline(20))
+
+
+def logged_on(estate: EstateServer) -> dict[str, int]:
+    """Return what the machine was logged on to by, and how often."""
+    logons: dict[str, int] = estate.counts()["hv01"]["logons"]
+    return logons
+
+
+@pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize(
+    ("auth", "logon"),
+    [
+        (Auth.NTLM, "ntlm"),
+        (Auth.NEGOTIATE, "negotiate/ntlm"),
+        (Auth.CREDSSP, "credssp"),
+    ],
+)
+def test_logons_with_a_password(tmp_path, auth, logon, https):
+    with serving(tmp_path, auth.value, "    channelBinding: strict\n") as estate:
+        assert read(estate, https, auth=auth).system.version == "2022"
+        assert logged_on(estate) == {logon: 1}
+        with pytest.raises(errors.LogonRefused, match=r"refused \(401\)"):
+            read(estate, https, auth=auth, password="wrong-one")
+        assert logged_on(estate) == {logon: 1}
+
+
+@pytest.mark.parametrize("auth", [Auth.KERBEROS, Auth.CREDSSP])
+def test_a_logon_without_its_packages_says_what_to_install(tmp_path, monkeypatch, auth):
+    monkeypatch.setattr("avma.wsman.kerberos.find_spec", lambda name: None)
+    monkeypatch.setattr("winrm.transport.HAVE_CREDSSP", False)
+    with serving(tmp_path, "ntlm") as estate:
+        with pytest.raises(errors.InvalidInput) as caught:
+            read(estate, False, auth=auth)
+        assert f"pip install 'pulumi-resource-avma[{auth.value}]'" in caught.value.remedy
+        assert estate.counts()["hv01"]["requests"] == 0
+
+
+@pytest.fixture
+def wire(monkeypatch) -> list[tuple[str, str]]:
+    """The content types of each request that had a body and of its answer, noted as they pass."""
+    passed: list[tuple[str, str]] = []
+    send = Adapter.send
+
+    def noting(self: Adapter, request: requests.PreparedRequest, **options: object) -> requests.Response:
+        response = send(self, request, **options)
+        if request.body and response.ok:
+            types = (
+                headers.get("Content-Type", "").partition(";")[0] for headers in (request.headers, response.headers)
+            )
+            passed.append(tuple(types))
+        return response
+
+    monkeypatch.setattr(Adapter, "send", noting)
+    return passed
+
+
+SEALED = ("multipart/encrypted", "multipart/encrypted")
+PLAIN = ("application/soap+xml", "application/soap+xml")
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
+@pytest.mark.parametrize(
+    ("https", "encryption", "form"),
+    [
+        (False, MessageEncryption.AUTO, SEALED),
+        (False, MessageEncryption.ALWAYS, SEALED),
+        (True, MessageEncryption.AUTO, PLAIN),
+        (True, MessageEncryption.ALWAYS, SEALED),
+        (True, MessageEncryption.NEVER, PLAIN),
+    ],
+)
+def test_message_encryption(tmp_path, wire, auth, https, encryption, form):
+    with serving(tmp_path, auth.value) as estate:
+        read(estate, https, auth=auth, message_encryption=encryption)
+    assert set(wire) == {form}
+
+
+@pytest.mark.parametrize(
+    ("auth", "https", "encryption", "answer"),
+    [
+        (Auth.NTLM, False, MessageEncryption.NEVER, "unsealed messages over plain http"),
+        (Auth.KERBEROS, False, MessageEncryption.NEVER, "unsealed messages over plain http"),
+        (Auth.BASIC, True, MessageEncryption.ALWAYS, "a logon by `basic` gives no key"),
+        (Auth.BASIC, False, MessageEncryption.AUTO, "Basic over plain http"),
+        (Auth.CERTIFICATE, False, MessageEncryption.AUTO, "which plain http has not"),
+    ],
+)
+def test_what_would_go_open_over_the_network_is_refused(tmp_path, auth, https, encryption, answer):
+    given = {"auth": auth, "message_encryption": encryption, "client_cert": "c.pem", "client_key": "k.pem"}
+    with serving(tmp_path, "ntlm") as estate:
+        with pytest.raises(errors.InvalidInput, match=answer):
+            read(estate, https, **given)
+        assert estate.counts()["hv01"]["requests"] == 0
+
+
+def test_credssp_seals_long_messages_in_pieces(tmp_path, wire):
+    vms = "".join(f"      - {{name: vm{n}, version: '2022', edition: Standard}}\n" for n in range(20))
+    query = f"SELECT Name FROM Msvm_ComputerSystem WHERE ElementName <> '{'x' * 40000}'"
+    with serving(tmp_path, "credssp", f"    vms:\n{vms}") as estate:
+        given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=Auth.CREDSSP)
+        with closing(Cim(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
+            rows = cim.query("root/virtualization/v2", query, Deadline(20), "list")
+            facts = hyperv.list_guest_facts(cim, Deadline(20))
+        assert logged_on(estate) == {"credssp": 1}
+    assert (len(rows), len(facts)) == (21, 20)
+    assert wire[0][0] == "multipart/x-multi-encrypted"
+    assert "multipart/x-multi-encrypted" in [answer for _, answer in wire]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A client certificate that was made for a test: the PEM texts of it and of its key."""
+
+    certificate: str
+    key: str
+
+
+def holder(folder: Path, name: str) -> Holder:
+    """Make a self-signed certificate with its key; the certificate is also the file NAME.pem."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(timezone.utc)
+    builder = x509.CertificateBuilder(who, who, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    made = builder.add_extension(usage, critical=False).sign(key, hashes.SHA256())
+    form, no_passphrase = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    holds = Holder(made.public_bytes(pem).decode(), key.private_bytes(pem, form, no_passphrase).decode())
+    (folder / f"{name}.pem").write_text(holds.certificate)
+    (folder / f"{name}.key").write_text(holds.key)
+    return holds
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["paths", "text"])
+def test_a_client_certificate(tmp_path, monkeypatch, text):
+    own = holder(tmp_path, "svc-avma")
+    paths = {"client_cert": str(tmp_path / "svc-avma.pem"), "client_key": str(tmp_path / "svc-avma.key")}
+    given = {"client_cert": own.certificate, "client_key": own.key} if text else paths
+    # an account of the user's own for that machine must not stand in for the certificate
+    (tmp_path / "netrc").write_text(f"machine {ADDRESS} login someone password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serving(tmp_path, "certificate", f"    clientCertificate: {tmp_path / 'svc-avma.pem'}\n") as estate:
+        found = read(estate, auth=Auth.CERTIFICATE, username=None, password=None, **given)
+        assert found.system.version == "2022"
+        assert set(logged_on(estate)) == {"certificate"}
+
+
+def test_a_client_certificate_of_somebody_else(tmp_path):
+    holder(tmp_path, "svc-avma")
+    other = holder(tmp_path, "somebody")
+    with serving(tmp_path, "certificate", f"    clientCertificate: {tmp_path / 'svc-avma.pem'}\n") as estate:
+        given = {"auth": Auth.CERTIFICATE, "client_cert": other.certificate, "client_key": other.key}
+        with pytest.raises(errors.Unreachable, match="check that the machine trusts"):
+            read(estate, **given)
+        assert estate.counts()["hv01"]["requests"] == 0
+
+
+def test_a_key_that_is_not_that_of_the_certificate_is_named_and_not_shown(tmp_path):
+    own, other = holder(tmp_path, "svc-avma"), holder(tmp_path, "somebody")
+    with serving(tmp_path, "ntlm") as estate, pytest.raises(errors.InvalidInput, match="are no pair") as caught:
+        read(estate, auth=Auth.CERTIFICATE, client_cert=own.certificate, client_key=other.key)
+    assert "BEGIN" not in str(caught.value)
+
+
+def test_basic_over_https(tmp_path):
+    with serving(tmp_path, "basic") as estate:
+        assert read(estate, auth=Auth.BASIC).system.version == "2022"
+        assert set(logged_on(estate)) == {"basic"}
+
+
+def test_authorities_as_text(tmp_path):
+    with serving(tmp_path, "ntlm") as estate:
+        text = Path(estate.ca_certificate).read_text()
+        assert read(estate, ca_cert=text).system.version == "2022"
+        with pytest.raises(errors.InvalidInput, match="the text in `caCert` holds no certificate"):
+            read(estate, ca_cert=text.replace("BEGIN CERTIFICATE", "BEGIN NOTHING"))
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP, Auth.BASIC])
+def test_nothing_is_taken_from_the_environment(tmp_path, monkeypatch, auth):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/nowhere/ca.pem")
+    with serving(tmp_path, auth.value) as estate:
+        assert read(estate, auth=auth).system.version == "2022"
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", estate.ca_certificate)
+        with pytest.raises(errors.CertificateNotTrusted):
+            read(estate, auth=auth, ca_cert=None)
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
+def test_a_sealed_connection_that_was_dropped_is_made_anew(tmp_path, auth):
+    with serving(tmp_path, auth.value) as estate:
+        given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=auth)
+        with closing(Cim(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
+            for _ in range(3):
+                assert licensing.read(cim, Deadline(20)).system.version == "2022"
+                estate.drop_connections("hv01")

@@ -1,0 +1,173 @@
+"""Failures that look alike on the wire: each is told apart from the others, with its remedy."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.connection import Auth, resolve
+from avma.deadline import Deadline
+from avma.windows import licensing
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from avma_simulator import EstateServer, load_estate, running
+from core.inspecting import inspecting
+from core.runner import ADMINISTRATOR, PASSWORD
+from core.test_logons import holder
+from core.test_reaching import answering
+
+ALIKE = "127.43.3"
+MACHINES = {
+    1: "trusted, https: {port: 5986}",
+    2: "selfsigned, https: {port: 5986, certificate: selfSigned}",
+    3: "expired, https: {port: 5986, certificate: expired}",
+    4: "wrongname, https: {port: 5986, certificate: wrongName}",
+    5: "plain, http: {port: 5985}, logons: [ntlm, basic]",
+    6: "norights, http: {port: 5985}, rights: none",
+    7: "basiconly, https: {port: 5986}, logons: [basic]",
+    8: "strict, https: {port: 5986}, channelBinding: strict",
+    9: "lax, https: {port: 5986}, channelBinding: none",
+    10: "mapped, https: {port: 5986}, logons: [ntlm, certificate], clientCertificate: CLIENT",
+    11: "unmapped, https: {port: 5986}",
+}
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory) -> Iterator[EstateServer]:
+    folder = tmp_path_factory.mktemp("alike")
+    holder(folder, "mapped")
+    lines = (
+        f"- {{name: {rest}, version: '2022', edition: Datacenter, address: {ALIKE}.{number}, "
+        f"username: {ADMINISTRATOR}, password: {PASSWORD}}}\n"
+        for number, rest in MACHINES.items()
+    )
+    file = folder / "estate.yaml"
+    file.write_text("hosts:\n" + "".join(lines).replace("CLIENT", str(folder / "mapped.pem")))
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def fail(estate: EstateServer, address: str, **values: object) -> errors.AvmaError:
+    """Ask a machine, and return what a user would be told."""
+    given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, **values}
+    connection = resolve(address, replace(Configuration(), **given))
+    with closing(Cim(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
+        licensing.read(cim, Deadline(20))
+    text = str(caught.value)
+    assert text.startswith(f"could not read the licensing service on {address}:")
+    assert PASSWORD not in text
+    assert "wrong-one" not in text
+    return caught.value
+
+
+HTTP = {"https": False}
+WRONG = {"password": "wrong-one"}
+
+
+@pytest.mark.parametrize(
+    ("number", "values", "error", "answer", "remedy"),
+    [
+        # 401
+        (5, {**HTTP, **WRONG}, errors.LogonRefused, "the logon of Administrator was refused (401)",
+         "check user name and password, and that the account may log on over the network"),
+        (5, {**HTTP, **WRONG, "auth": Auth.NEGOTIATE}, errors.LogonRefused, "was refused (401)",
+         "check user name and password"),
+        (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "was refused (401)", "check user name and password"),
+        (1, WRONG, errors.LogonRefused, "the logon of Administrator was refused (401)",
+         "where both are right, a proxy or load balancer in between opens TLS"),
+        (7, {}, errors.LogonRefused, "does not offer `ntlm`, only Basic (WWW-Authenticate)",
+         "set `auth` to `basic`, or switch it on there: `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`"),
+        (1, {"auth": Auth.BASIC}, errors.LogonRefused, "does not offer `basic`, only Negotiate (WWW-Authenticate)",
+         "set `auth` to `ntlm`, or switch it on there: `winrm set winrm/config/service/auth @{Basic=\"true\"}`"),
+        (5, {**HTTP, "auth": Auth.CREDSSP}, errors.LogonRefused, "does not offer `credssp`, only Negotiate (",
+         "set `auth` to `ntlm`, or switch it on there"),
+        (7, {"auth": Auth.NEGOTIATE}, errors.LogonRefused, "does not offer `negotiate`, only Basic", "`basic`"),
+        (11, {"auth": Auth.CERTIFICATE}, errors.LogonRefused, "the client certificate was refused (401)",
+         "winrm/config/service/certmapping"),
+        # no conversation
+        (5, {**HTTP, "port": 1}, errors.Unreachable, "nothing listens on that port", "winrm quickconfig"),
+        # logged on, and not allowed
+        (6, HTTP, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
+        # TLS
+        (2, {}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
+        (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
+        (3, {}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
+        (4, {}, errors.CertificateNotTrusted, "is for another name", "connect by a name in the certificate"),
+        (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke off",
+         "the authority that signed `clientCert`"),
+        (5, {"port": 5985}, errors.Unreachable, "does not speak TLS", "set `https: false`"),
+        (1, {**HTTP, "port": 5986}, errors.Unreachable, "speaks TLS, and `https` is false", "set `https: true`"),
+    ],
+)  # fmt: skip
+def test_each_is_told_apart(alike, tmp_path, number, values, error, answer, remedy):
+    if values.get("auth") is Auth.CERTIFICATE:
+        somebody = holder(tmp_path, "somebody")
+        values = {**values, "client_cert": somebody.certificate, "client_key": somebody.key}
+    told = fail(alike, f"{ALIKE}.{number}", **values)
+    assert type(told) is error
+    assert answer in told.answer
+    assert remedy in told.remedy
+
+
+def test_a_name_that_cannot_be_resolved(alike):
+    told = fail(alike, "no-such-host.invalid")
+    assert type(told) is errors.Unreachable
+    assert "cannot be resolved" in told.answer
+    assert "give the address in `connection.address`" in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "error", "answer", "remedy"),
+    [
+        ("200 OK", "Content-Type: text/html", "<html>Log in", errors.UnexpectedAnswer, "text/html", "login page"),
+        ("403 Forbidden", "Content-Type: text/html", "<html>No", errors.UnexpectedAnswer, "text/html", "login page"),
+        ("200 OK", "Content-Type: text/plain; charset=x", "hello", errors.UnexpectedAnswer, "text/plain", "login page"),
+        ("404 Not Found", "X: y", "", errors.UnexpectedAnswer, "HTTP 404 instead of a WinRM answer", "check that"),
+        ("503 Service Unavailable", "X: y", "", errors.UnexpectedAnswer, "HTTP 503 instead", "check that"),
+        ("302 Found", "Location: http://127.0.0.1:1/", "", errors.Unreachable, "a redirect", "check that"),
+        ("401 No", "WWW-Authenticate: Bearer", "", errors.LogonRefused, "only Bearer (WWW-Authenticate)",
+         "set `auth` to a way to log on that it offers"),
+        ("401 No", "X: y", "", errors.LogonRefused, "(no WWW-Authenticate)", "switch the logon on there"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
+def test_what_is_not_winrm_is_named(alike, auth, status, headers, body, error, answer, remedy):
+    page = f"HTTP/1.1 {status}\r\n{headers}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    with answering(page.encode()) as port:
+        told = fail(alike, "127.0.0.1", https=False, port=port, auth=auth)
+    assert type(told) is error
+    assert answer in told.answer
+    assert remedy in told.remedy
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+@pytest.mark.parametrize("number", [1, 8])
+def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth, number):
+    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.{number}", 5986)) as (port, authority):
+        shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+        told = fail(alike, "127.0.0.1", port=port, ca_cert=authority, auth=auth)
+    thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
+    assert isinstance(told, errors.LogonRefused)
+    assert "check user name and password" in told.remedy
+    assert told.remedy.endswith(f"with the one seen from here, {thumbprint.upper()}")
+
+
+def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):
+    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986)) as (port, authority):
+        given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
+        with closing(Cim(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
+            assert licensing.read(cim, Deadline(20)).system.version == "2022"
+
+
+def test_an_answer_over_tls_that_breaks_off_is_lost_and_nothing_else(alike, tmp_path):
+    """The machine may have acted, so it must not look as if it had never been reached."""
+    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986), breaking=True) as (port, authority):
+        told = fail(alike, "127.0.0.1", port=port, ca_cert=authority)
+    assert type(told) is errors.AnswerLost
