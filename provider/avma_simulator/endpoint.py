@@ -14,7 +14,7 @@ from aiohttp import web
 from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
 from avma_simulator.machine import Machine
-from avma_simulator.service import AnswerDropped, Service
+from avma_simulator.service import AnswerDropped, Reply, Service
 
 _PATH = "/wsman"
 _SOAP = "application/soap+xml;charset=UTF-8"
@@ -39,6 +39,9 @@ class Endpoint:
         return response
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
+        if self._machine.under_way >= self._machine.spec.quotas.connections:
+            return _empty(503)  # Inferred: the status of a service that has too many active requests.
+        self._machine.under_way += 1
         try:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
@@ -50,6 +53,8 @@ class Endpoint:
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return _empty(500)
+        finally:
+            self._machine.under_way -= 1
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         counts = self._machine.counts
@@ -60,6 +65,8 @@ class Endpoint:
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
         body = await request.read()
+        if request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
+            return self._message(self._service.identify_to_anyone(body))
         outcome = self._door.admit(connection, request.headers.get("Authorization", ""))
         if not body or not outcome.accepted:
             counts.handshakes += 1
@@ -92,7 +99,9 @@ class Endpoint:
     async def _plain(self, body: bytes) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await self._service.reply(body)
+        return self._message(await self._service.reply(body))
+
+    def _message(self, reply: Reply) -> web.Response:
         return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})
 
     def _unauthorised(self, token: str) -> web.Response:

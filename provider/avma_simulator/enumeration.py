@@ -19,6 +19,7 @@ from avma_simulator.soap import Request, qualified
 from avma_simulator.xmltree import element, serialised
 
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+_REFERENCES, _BOTH = "EnumerateEPR", "EnumerateObjectAndEPR"
 _LIFETIME = 240.0
 _ENVELOPE_OVERHEAD = 1200
 _MAX_BATCH_ITEMS = 32000
@@ -38,6 +39,12 @@ class Enumerations:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._open: dict[str, _Remainder] = {}
+
+    @property
+    def open(self) -> int:
+        """How many enumerations have rows left that may still be asked for."""
+        self._forget_old()
+        return len(self._open)
 
     def enumerate(self, request: Request) -> ET.Element:
         """Answer an Enumerate.
@@ -84,16 +91,22 @@ class Enumerations:
         return element("n:EnumerationContext", name)
 
     def _take(self, request: Request) -> list[ET.Element]:
-        now = time.monotonic()
-        self._open = {name: rest for name, rest in self._open.items() if now - rest.used < _LIFETIME}
+        self._forget_old()
         found = self._open.pop(request.text("n:EnumerationContext") or "", None)
         if found is None:
             raise faults.invalid_enumeration_context()
         return found.rows
 
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        self._open = {name: rest for name, rest in self._open.items() if now - rest.used < _LIFETIME}
+
     def _rows(self, request: Request) -> list[ET.Element]:
-        namespace, name = encoding.class_path(request.resource)
+        namespace, name = encoding.class_path(request)
         text = _filter(request)
+        mode = request.text("w:EnumerationMode")
+        if mode not in (None, _REFERENCES, _BOTH):
+            raise faults.enumeration_mode()
         try:
             query = wql.Query(name, None, None) if text is None else wql.parse(text)
             cim_class = self._repository.find_class(namespace, query.class_name)
@@ -101,7 +114,6 @@ class Enumerations:
             found = query.select(cim_class, self._repository.instances(cim_class))
         except (wql.WqlError, ClassNotFound):
             raise faults.cannot_process_filter() from None
-        mode = request.text("w:EnumerationMode")
         return [_row(row, columns, mode) for row in found]
 
 
@@ -115,10 +127,10 @@ def _filter(request: Request) -> str | None:
 
 
 def _row(row: Instance, columns: tuple[str, ...] | None, mode: str | None) -> ET.Element:
-    if mode == "EnumerateEPR":
+    if mode == _REFERENCES:
         return encoding.reference(row)
     whole = encoding.instance(row) if columns is None else encoding.fragment(row, columns)
-    if mode == "EnumerateObjectAndEPR":
+    if mode == _BOTH:
         return element("w:Item", whole, encoding.reference(row))
     return whole
 

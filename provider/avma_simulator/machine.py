@@ -56,6 +56,7 @@ class Machine:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.started = datetime.now(timezone.utc)
         self.counts = Counts()
+        self.under_way = 0
         self._on = True
         self.trouble = Trouble(spec.faults)
         self.log = events.EventLog()

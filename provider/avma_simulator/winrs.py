@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from avma_simulator import faults, soap
+from avma_simulator import commands, faults, shell_faults, soap
 from avma_simulator.machine import Machine
 from avma_simulator.process import STREAMS, Process, Program
 from avma_simulator.xmltree import element
@@ -37,9 +37,9 @@ class _Shell:
 
 
 class Shells:
-    """The open shells of one machine; `find_program` says what a command line runs."""
+    """The open shells of one machine; `find_program` says what a command line runs, None for nothing."""
 
-    def __init__(self, machine: Machine, find_program: Callable[[str], Program]) -> None:
+    def __init__(self, machine: Machine, find_program: Callable[[str], Program | None]) -> None:
         self._machine = machine
         self._find_program = find_program
         self._open: dict[str, _Shell] = {}
@@ -90,7 +90,7 @@ class Shells:
         _body(request, "Shell")
         most = self._machine.spec.quotas.shells
         if len(self._open) >= most:
-            raise faults.too_many_shells(most)
+            raise shell_faults.too_many(most)
         name = str(uuid.uuid4()).upper()
         code_page = request.options.get("WINRS_CODEPAGE", _DEFAULT_CODE_PAGE)
         self._open[name] = _Shell(int(code_page) if code_page.isdecimal() else int(_DEFAULT_CODE_PAGE))
@@ -105,12 +105,15 @@ class Shells:
         line = " ".join(part for part in parts if part)
         skips_cmd = request.options.get("WINRS_SKIP_CMD_SHELL", "").upper() in ("TRUE", "1")
         if len(line) > (_LONGEST_LINE if skips_cmd else _LONGEST_CMD_LINE):
-            raise faults.command_line_too_long()
+            raise shell_faults.command_line_too_long()
         running = sum(process.exit_code is None for process in shell.processes.values())
         if running >= self._machine.spec.quotas.processes:
-            raise faults.too_many_processes()
+            raise shell_faults.too_many_processes()
+        program = self._find_program(line)
+        if program is None and skips_cmd:
+            raise shell_faults.file_not_found()
         name = str(uuid.uuid4()).upper()
-        shell.processes[name] = Process(self._find_program(line), shell.code_page)
+        shell.processes[name] = Process(program or commands.unknown(line), shell.code_page)
         self._machine.counts.processes += 1
         return _rsp("CommandResponse", element("rsp:CommandId", name))
 

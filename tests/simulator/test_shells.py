@@ -40,18 +40,37 @@ def test_a_script_that_is_not_known(shared: EstateServer, script: str, document:
     assert f'<S S="Error">{record}_x000D__x000A_</S>' in err
 
 
-@pytest.mark.parametrize(
-    ("command", "arguments"),
-    [("whoami", ()), ("powershell.exe", ("-Command", "1")), ("powershell.exe", ("-EncodedCommand", "no base64!"))],
-)
-def test_a_command_line_that_is_not_known(shared: EstateServer, command: str, arguments: tuple[str, ...]) -> None:
+def ran(client: Client, command: str, *arguments: str) -> tuple[bytes, bytes, int]:
+    shell = client.protocol.open_shell()
+    started = client.protocol.run_command(shell, command, arguments)
+    answer: tuple[bytes, bytes, int] = client.protocol.get_command_output(shell, started)
+    client.protocol.close_shell(shell, close_session=False)
+    return answer
+
+
+@pytest.mark.parametrize("arguments", [("-Command", "1"), ("-EncodedCommand", "no base64!"), ("-File",), ()])
+def test_powershell_without_a_script(shared: EstateServer, arguments: tuple[str, ...]) -> None:
+    with Client(shared.url("hv01")) as client:
+        out, err, code = ran(client, "powershell.exe", *arguments)
+    assert (out, code) == (b"", 1)
+    assert b"The simulator runs no script but those of this project." in err
+
+
+def test_a_program_that_is_there_and_one_that_is_not(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        assert ran(client, "hostname") == (b"HV01\r\n", b"", 0)
+        out, err, code = ran(client, "whoami")
+        assert (out, code) == (b"", 1)
+        assert err.startswith(b"'whoami' is not recognized as an internal or external command,")
+
+
+def test_without_cmd_a_program_that_is_not_there_is_a_fault(shared: EstateServer) -> None:
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
-        started = client.protocol.run_command(shell, command, arguments)
-        out, err, code = client.protocol.get_command_output(shell, started)
+        missing = fault(lambda: client.protocol.run_command(shell, "whoami", skip_cmd_shell=True))
         client.protocol.close_shell(shell)
-    assert (out, code) == (b"", 1)
-    assert err.startswith(f"'{command}' is not recognized".encode())
+    assert (missing.fault_subcode, missing.wsman_fault_code) == ("w:InternalError", 0x80070002)
+    assert 'provider="Shell cmd plugin"' in str(missing.response)
 
 
 def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
@@ -143,8 +162,9 @@ def test_a_command_line_has_an_end(shared: EstateServer) -> None:
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
         for skips, longest in ((False, 8191), (True, 32767)):
-            client.protocol.run_command(shell, "x" * longest, skip_cmd_shell=skips)
-            long = "x" * (longest + 1)
+            longest_line = "hostname".ljust(longest, "x")
+            client.protocol.run_command(shell, longest_line.replace("x", " ", 1), skip_cmd_shell=skips)
+            long = f"{longest_line}x"
             error = fault(lambda long=long, skips=skips: client.protocol.run_command(shell, long, (), True, skips))
             assert error.wsman_fault_code == 2147942606
         client.protocol.close_shell(shell)
