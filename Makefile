@@ -12,8 +12,9 @@ demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons ## everything: checks, all Pythons, the real engine
+test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, the real engine
 	tools/pulumi-cli >/dev/null
+	tools/foreign-clients >/dev/null
 	python -m pytest
 
 check: lint ## what needs no pulumi engine, on one Python
@@ -35,6 +36,9 @@ schema: $(READY) ## generate schema.json, and docs/reference.md from it
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --extra simulator --group dev pyproject.toml -o tools/requirements.txt
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header tools/foreign/requirements.in -o tools/foreign/requirements.txt
+	npm install --prefix tools/foreign --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf .venv .nox .cache dist
