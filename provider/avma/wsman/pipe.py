@@ -21,6 +21,7 @@ from winrm.transport import Transport
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
+from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, BoundedAdapter
 
 _ANSWER_MARGIN = 10.0
 """Seconds that an answer may come after the operation's own timeout, for the way there and back."""
@@ -49,7 +50,7 @@ class WinrmPipe:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._transport: Transport | None = None
+        self._transport: _Transport | None = None
 
     def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
         """Send a message; see `Pipe.send`. After `AnswerLost` it is not known whether it acted."""
@@ -84,13 +85,15 @@ class WinrmPipe:
         # requests takes a pair, connect and read; pywinrm hands it through, and declares a number
         cast(Any, transport).read_timeout_sec = (connect, read)
         try:
-            return transport.send_message(message)
+            with transport.adapter.within(left + _LAST_CHANCE):
+                return transport.send_message(message)
         except WinRMTransportError as error:
-            if error.code == _SOAP_FAULT and error.response_text:
-                return error.response_text.encode()
+            text = error.response_text
+            if text and (error.code == _SOAP_FAULT or (error.code == _SEALING_FAILED and "Envelope" in text)):
+                return text.encode()
             raise
 
-    def _connect(self) -> Transport:
+    def _connect(self) -> _Transport:
         connection = self._connection
         username, password = connection.username, connection.password
         if connection.auth.value == "basic":
@@ -140,6 +143,10 @@ class WinrmPipe:
             return error
         if isinstance(error, (InvalidCredentialsError, PermissionError)):
             return self._logon_error(error, tried)
+        if isinstance(error, AnswerTooLarge):
+            remedy = "check that address and port are those of the WinRM service (wsman)"
+            answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
+            return errors.UnexpectedAnswer(tried, self._connection.where, answer, remedy)
         if isinstance(error, requests.exceptions.SSLError):
             return self._tls_error(error, tried)
         if isinstance(error, requests.exceptions.RequestException):
@@ -221,12 +228,17 @@ class WinrmPipe:
 
 
 class _Transport(Transport):
-    """pywinrm's transport, which would follow a redirect and log on wherever it leads."""
+    """pywinrm's transport, which would follow a redirect and log on wherever it leads, and read for ever."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.adapter = BoundedAdapter()
 
     def _send_message_request(
         self, session: requests.Session, prepared_request: requests.PreparedRequest
     ) -> requests.Response:
         session.max_redirects = 0
+        session.mount(self.endpoint, self.adapter)
         return super()._send_message_request(session, prepared_request)
 
 
