@@ -1,12 +1,13 @@
 # Each target sets up what it needs: a virtual environment in .venv, the pulumi CLI in .cache.
 
 PYTHON ?= python3
+SECONDS ?= 60
 READY := .venv/.ready
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test check lint pythons schema pins clean
+.PHONY: demo test fuzz check lint pythons schema pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
@@ -16,6 +17,9 @@ test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, th
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
 	python -m pytest
+
+fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
+	PYTHONPATH=tests python -m fuzz $(SECONDS)
 
 check: lint ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"

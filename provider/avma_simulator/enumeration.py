@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from avma_simulator import encoding, faults, wql
 from avma_simulator.cim import Instance
 from avma_simulator.repository import ClassNotFound, Repository
-from avma_simulator.soap import Request, qualified
+from avma_simulator.soap import Request, number, qualified
 from avma_simulator.xmltree import element, serialised
 
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
@@ -136,10 +136,10 @@ def _row(row: Instance, columns: tuple[str, ...] | None, mode: str | None) -> ET
 
 
 def _max_elements(request: Request) -> int:
-    text = request.text("n:MaxElements") or "1"
-    if not text.isdecimal() or not int(text):
+    most = number(request.text("n:MaxElements") or "1")
+    if most == 0:
         raise faults.schema_validation()
-    return min(int(text), _MAX_BATCH_ITEMS)
+    return min(most, _MAX_BATCH_ITEMS)
 
 
 def _page(rows: list[ET.Element], envelope_size: int, most: int) -> int:

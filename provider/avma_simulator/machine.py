@@ -21,6 +21,8 @@ from avma_simulator.refusal import Refusal
 from avma_simulator.trouble import Trouble
 from avma_simulator.windows import Windows
 
+_MOST_OPERATIONS, _LONGEST_OPERATION = 1000, 200
+
 
 @dataclass
 class Counts:
@@ -32,6 +34,11 @@ class Counts:
     shells: int = 0
     processes: int = 0
     operations: Counter[str] = field(default_factory=Counter)
+
+    def count(self, operation: str) -> None:
+        """Count an operation; anyone can invent names, so only so many are told apart."""
+        known = operation in self.operations or len(self.operations) < _MOST_OPERATIONS
+        self.operations[operation[:_LONGEST_OPERATION] if known else "other"] += 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as the control endpoint shows them."""

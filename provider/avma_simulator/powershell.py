@@ -70,7 +70,7 @@ def _script(scripts: Mapping[tuple[str, str], Script], text: str) -> Script:
 def _document(text: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         error_id = "System.ArgumentException,Microsoft.PowerShell.Commands.ConvertFromJsonCommand"

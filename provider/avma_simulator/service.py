@@ -217,7 +217,7 @@ class Service:
     def _count(self, request: soap.Request) -> None:
         # Shells are counted when they are made, and what is said to them is not.
         if not _is_shell(request):
-            self._machine.counts.operations[_operation_name(request)] += 1
+            self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
         body = [fault.element(self._machine.computer_name, self._machine.spec.language)]

@@ -29,7 +29,7 @@ def too_many(most: int) -> Fault:
     return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
 
 
-def too_many_processes() -> Fault:
+def not_enough_quota() -> Fault:
     """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
     return _refused(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ")
 

@@ -32,6 +32,7 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 DEFAULT_ENVELOPE_SIZE = 512000
 SMALLEST_ENVELOPE_SIZE = 8192
 LONGEST_OPERATION = 60.0
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
@@ -115,6 +116,17 @@ def envelope(action: str, relates_to: str, body: list[ET.Element], *headers: ET.
     return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang="en-US", **declared))
 
 
+def number(text: str) -> int:
+    """Read an unsigned number.
+
+    Raises:
+        Fault: the text is none.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise faults.schema_validation()
+    return int(text)
+
+
 def _root(message: bytes) -> ET.Element:
     try:
         root: ET.Element = fromstring(message, forbid_dtd=True)
@@ -153,11 +165,10 @@ def _selectors(header: ET.Element) -> dict[str, str]:
 def _envelope_size(text: str) -> int:
     if not text:
         return DEFAULT_ENVELOPE_SIZE
-    if not text.isdecimal():
-        raise faults.schema_validation()
-    if int(text) < SMALLEST_ENVELOPE_SIZE:
+    size = number(text)
+    if size < SMALLEST_ENVELOPE_SIZE:
         raise faults.envelope_limit()
-    return min(int(text), DEFAULT_ENVELOPE_SIZE)
+    return min(size, DEFAULT_ENVELOPE_SIZE)
 
 
 def _timeout(text: str) -> float:

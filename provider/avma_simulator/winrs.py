@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -24,9 +25,13 @@ _TRANSFER = soap.NAMESPACES["x"]
 _DONE = f"{URI}/CommandState/Done"
 _RUNNING = f"{URI}/CommandState/Running"
 _TERMINATE = f"{URI}/signal/terminate"
-_DEFAULT_CODE_PAGE = "437"
+_CODE_PAGE = re.compile("[0-9]{1,5}")
+_DEFAULT_CODE_PAGE = 437
 _LONGEST_LINE, _LONGEST_CMD_LINE = 32767, 8191
 _OVERHEAD = 3000
+_MOST_COMMANDS = 1000
+"""In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
+_LARGEST_INPUT = 16_000_000
 Answer = tuple[str, list[ET.Element]]
 
 
@@ -92,8 +97,8 @@ class Shells:
         if len(self._open) >= most:
             raise shell_faults.too_many(most)
         name = str(uuid.uuid4()).upper()
-        code_page = request.options.get("WINRS_CODEPAGE", _DEFAULT_CODE_PAGE)
-        self._open[name] = _Shell(int(code_page) if code_page.isdecimal() else int(_DEFAULT_CODE_PAGE))
+        code_page = request.options.get("WINRS_CODEPAGE", "")
+        self._open[name] = _Shell(int(code_page) if _CODE_PAGE.fullmatch(code_page) else _DEFAULT_CODE_PAGE)
         self._machine.counts.shells += 1
         selectors = element("w:SelectorSet", element("w:Selector", name, Name="ShellId"))
         parameters = element("a:ReferenceParameters", element("w:ResourceURI", RESOURCE), selectors)
@@ -107,8 +112,8 @@ class Shells:
         if len(line) > (_LONGEST_LINE if skips_cmd else _LONGEST_CMD_LINE):
             raise shell_faults.command_line_too_long()
         running = sum(process.exit_code is None for process in shell.processes.values())
-        if running >= self._machine.spec.quotas.processes:
-            raise shell_faults.too_many_processes()
+        if running >= self._machine.spec.quotas.processes or len(shell.processes) >= _MOST_COMMANDS:
+            raise shell_faults.not_enough_quota()
         program = self._find_program(line)
         if program is None and skips_cmd:
             raise shell_faults.file_not_found()
@@ -133,7 +138,10 @@ def _send(shell: _Shell, request: soap.Request) -> ET.Element:
         except (binascii.Error, ValueError):
             raise faults.schema_validation() from None
         end = stream.get("End", "").lower() in ("true", "1")
-        _process(shell, stream.get("CommandId"))[1].console.feed(data, end)
+        console = _process(shell, stream.get("CommandId"))[1].console
+        if console.pending + len(data) > _LARGEST_INPUT:
+            raise shell_faults.not_enough_quota()  # Inferred: Windows lets a Send wait until the program has read.
+        console.feed(data, end)
     return _rsp("SendResponse")
 
 

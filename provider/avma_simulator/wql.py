@@ -87,8 +87,11 @@ class Query:
         """
         if self.condition is None:
             return instances
-        satisfied = self.condition(cim_class)
-        return [instance for instance in instances if satisfied(instance)]
+        try:
+            satisfied = self.condition(cim_class)
+            return [instance for instance in instances if satisfied(instance)]
+        except RecursionError:
+            raise WqlError("a condition is nested too deeply") from None
 
 
 def parse(text: str) -> Query:
@@ -141,8 +144,8 @@ class _Builder(Transformer[Token, Query]):
         return _comparison(str(name), _MIRRORED.get(str(symbol), str(symbol)), literal)
 
     def like(self, name: Token, pattern: Token) -> Condition:
-        expression = re.compile(_like(_unquoted(pattern)), re.IGNORECASE | re.DOTALL)
-        return _on(str(name), lambda value: isinstance(value, str) and bool(expression.fullmatch(value)))
+        matches = _like(_unquoted(pattern))
+        return _on(str(name), lambda value: isinstance(value, str) and matches(value))
 
     def is_null(self, name: Token) -> Condition:
         return _on(str(name), lambda value: value is None)
@@ -237,15 +240,36 @@ def _unquoted(token: Token) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
 
 
-def _like(pattern: str) -> str:
-    """Return the regular expression of a LIKE pattern: `%`, `_`, `[a-f]` and `[^a-f]`."""
-    parts = re.findall(r"\[\^?[^\]]+\]|.", pattern, flags=re.DOTALL)
-    return "".join(_like_part(part) for part in parts)
+def _like(pattern: str) -> Callable[[str], bool]:
+    """Return the test of a LIKE pattern: `%`, `_`, `[a-f]` and `[^a-f]`.
+
+    What stands between two `%` is looked for where it comes first; one regular expression of it all could try for ever.
+    """
+    pieces = [""]
+    for part in re.findall(r"\[\^?[^\]]+\]|.", pattern, flags=re.DOTALL):
+        if part == "%":
+            pieces.append("")
+        else:
+            pieces[-1] += _like_part(part)
+    first, *rest = (re.compile(piece, re.IGNORECASE | re.DOTALL) for piece in pieces)
+    if not rest:
+        return lambda value: bool(first.fullmatch(value))
+    last = re.compile(rf"(?:{pieces[-1]})\Z", re.IGNORECASE | re.DOTALL)
+
+    def matches(value: str) -> bool:
+        found = first.match(value)
+        for piece in (*rest[:-1], last):
+            if found is None:
+                return False
+            found = piece.search(value, found.end())
+        return found is not None
+
+    return matches
 
 
 def _like_part(part: str) -> str:
-    if part in ("%", "_"):
-        return {"%": ".*", "_": "."}[part]
+    if part == "_":
+        return "."
     if len(part) == 1:
         return re.escape(part)
     negation = "^" if part[1] == "^" else ""

@@ -187,6 +187,14 @@ def test_open_enumerations_count_against_the_quota(serve: Callable[[str], Estate
         assert len(items(client.enumerate(VERSION))) == 1
 
 
+def test_only_so_many_operations_are_told_apart(estate: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avma_simulator.machine._MOST_OPERATIONS", 2)
+    with Client(estate.url("hv02")) as client:
+        for name in ("a", "b", "c", "d", "a"):
+            fault(lambda name=name: client.send(envelope(f"urn:x/{name}", SERVICE)))
+    assert estate.counts()["hv02"]["operations"] == {"a": 2, "b": 1, "other": 2}
+
+
 def test_an_enumeration_that_nobody_asks_for_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     name = str(context(client.enumerate(PRODUCTS)))
     monkeypatch.setattr("avma_simulator.enumeration._LIFETIME", 0.0)

@@ -145,6 +145,21 @@ def test_quotas(serve: Callable[[str], EstateServer]) -> None:
         client.protocol.close_shell(client.protocol.open_shell())
 
 
+def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avma_simulator.winrs._MOST_COMMANDS", 2)
+    monkeypatch.setattr("avma_simulator.winrs._LARGEST_INPUT", 10)
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        started = [client.protocol.run_command(shell, "hostname") for _ in range(2)]
+        assert fault(lambda: client.protocol.run_command(shell, "hostname")).wsman_fault_code == 0x80070718
+        client.protocol.send_command_input(shell, started[0], b"12345678")
+        refused = fault(lambda: client.protocol.send_command_input(shell, started[0], b"901"))
+        assert refused.wsman_fault_code == 0x80070718
+        client.protocol.cleanup_command(shell, started[1])
+        client.protocol.run_command(shell, "hostname")
+        client.protocol.close_shell(shell)
+
+
 @pytest.mark.parametrize(
     ("fields", "number"), [(", remotePowerShell: false", 0x803381AC), (", rights: wmi", 5), (", rights: none", 5)]
 )

@@ -28,6 +28,13 @@ ROWS = [
         ("Name LIKE 'a%'", "1"),
         ("Name LIKE '%pear__'", "3"),
         ("Name LIKE '[a-c]%'", "13"),
+        ("Name LIKE '%p%l%'", "1"),
+        ("Name LIKE '%p%pl%'", "1"),
+        ("Name LIKE 'a%e%e'", ""),
+        ("Name LIKE 'apple%apple'", ""),
+        ("Name LIKE '%'", "123"),
+        ("Name LIKE ''", ""),
+        ("NOT Name LIKE '" + "%_" * 100 + "'", "123"),
         ("Name LIKE '[^a-c]%'", "2"),
         ("Note LIKE '%[%]'", "3"),
         ("Note IS NULL", "1"),
@@ -84,6 +91,11 @@ def test_columns_come_in_alphabetical_order(columns: str, expected: tuple[str, .
 def test_what_is_not_wql(text: str) -> None:
     with pytest.raises(WqlError):
         parse(text)
+
+
+def test_a_condition_that_is_nested_too_deeply() -> None:
+    with pytest.raises(WqlError):
+        parse("SELECT * FROM Fruit WHERE " + "NOT " * 5000 + "Weight = 1").select(FRUIT, ROWS)
 
 
 @pytest.mark.parametrize("text", ["Sugar = 1", "Weight = 'heavy'", "Weight = TRUE", "Ripe = 'maybe'", "Tags = 'a'"])
