@@ -184,7 +184,8 @@ def action_not_supported() -> Fault:
 def resource_not_found() -> Fault:
     """Return the fault of a class that does not exist, when no filter is in play."""
     text = "The service cannot find the resource identified by the resource URI and selectors."
-    return Fault("s:Sender", "a:DestinationUnreachable", RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION)
+    detail, subcode = "ResourceNotFound", "a:DestinationUnreachable"
+    return Fault("s:Sender", subcode, RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION, fault_detail=detail)
 
 
 def invalid_resource() -> Fault:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import math
 import re
+import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -29,15 +31,22 @@ _CODE_PAGE = re.compile("[0-9]{1,5}")
 _DEFAULT_CODE_PAGE = 437
 _LONGEST_LINE, _LONGEST_CMD_LINE = 32767, 8191
 _OVERHEAD = 3000
+_IDLE_TIMEOUT = 7200.0
+"""Seconds after which a shell that nobody asks is ended, unless its Create says another time."""
 _MOST_COMMANDS = 1000
 """In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
 _LARGEST_INPUT = 16_000_000
 Answer = tuple[str, list[ET.Element]]
 
 
+_now = time.monotonic
+
+
 @dataclass
 class _Shell:
     code_page: int
+    idle_timeout: float
+    used: float
     processes: dict[str, Process] = field(default_factory=dict)
 
 
@@ -69,7 +78,9 @@ class Shells:
         if request.resource.lower() != RESOURCE:
             raise faults.invalid_resource()
         if request.action == f"{_TRANSFER}/Create":
+            await self._end_idle()
             return f"{request.action}Response", [self._create(request)]
+        await self._end_idle()
         name = next((value for key, value in request.selectors.items() if key.lower() == "shellid"), "")
         shell = self._open.get(name.upper())
         if shell is None:
@@ -78,7 +89,16 @@ class Shells:
             del self._open[name.upper()]
             await _end(shell)
             return f"{request.action}Response", []
-        return f"{request.action}Response", await self._in_shell(shell, request)
+        try:
+            # While it is asked for output it is not idle.
+            shell.used = math.inf
+            return f"{request.action}Response", await self._in_shell(shell, request)
+        finally:
+            shell.used = _now()
+
+    async def _end_idle(self) -> None:
+        for name in [name for name, shell in self._open.items() if _now() - shell.used > shell.idle_timeout]:
+            await _end(self._open.pop(name))
 
     async def _in_shell(self, shell: _Shell, request: soap.Request) -> list[ET.Element]:
         if request.action == f"{URI}/Command":
@@ -92,13 +112,17 @@ class Shells:
         raise faults.action_not_supported()
 
     def _create(self, request: soap.Request) -> ET.Element:
-        _body(request, "Shell")
+        declared = _body(request, "Shell").findtext(_name("IdleTimeOut")) or ""
         most = self._machine.spec.quotas.shells
         if len(self._open) >= most:
             raise shell_faults.too_many(most)
         name = str(uuid.uuid4()).upper()
         code_page = request.options.get("WINRS_CODEPAGE", "")
-        self._open[name] = _Shell(int(code_page) if _CODE_PAGE.fullmatch(code_page) else _DEFAULT_CODE_PAGE)
+        self._open[name] = _Shell(
+            int(code_page) if _CODE_PAGE.fullmatch(code_page) else _DEFAULT_CODE_PAGE,
+            soap.seconds(declared.strip(), _IDLE_TIMEOUT),
+            _now(),
+        )
         self._machine.counts.shells += 1
         selectors = element("w:SelectorSet", element("w:Selector", name, Name="ShellId"))
         parameters = element("a:ReferenceParameters", element("w:ResourceURI", RESOURCE), selectors)

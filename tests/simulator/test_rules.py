@@ -100,6 +100,7 @@ def test_an_enumeration_mode_is_one_of_two(client: Client) -> None:
     [
         (envelope(f"{TRANSFER}/Get", SERVICE, selectors={"Version": "0"}), "UnexpectedSelectors"),
         (envelope(f"{TRANSFER}/Get", "urn:what"), "InvalidResourceURI"),
+        (envelope(f"{TRANSFER}/Get", f"{CIMV2}/Win32_Nothing"), "ResourceNotFound"),
         (envelope(f"{TRANSFER}/Get", SERVICE, size=8191), "MinimumEnvelopeLimit"),
         (envelope(f"{TRANSFER}/Get", SERVICE, headers="<w:Locale s:mustUnderstand='true'/>"), "Locale"),
     ],

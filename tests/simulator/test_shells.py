@@ -9,7 +9,7 @@ import requests
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
-from simulator.client import TRANSFER, Client, envelope
+from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
@@ -158,6 +158,26 @@ def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: py
         client.protocol.cleanup_command(shell, started[1])
         client.protocol.run_command(shell, "hostname")
         client.protocol.close_shell(shell)
+
+
+@pytest.mark.parametrize(("declared", "idle"), [("<r:IdleTimeOut>PT300S</r:IdleTimeOut>", 300), ("", 7200)])
+def test_a_shell_that_nobody_asks_ends(
+    estate: EstateServer, monkeypatch: pytest.MonkeyPatch, declared: str, idle: int
+) -> None:
+    later = 0.0
+    monkeypatch.setattr("avma_simulator.winrs._now", lambda: time.monotonic() + later)
+    with Client(estate.url("hv01")) as client:
+        body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"
+        created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body))
+        shell = created.findtext(".//w:Selector[@Name='ShellId']", None, NS)
+        later = idle - 10
+        client.protocol.run_command(shell, "hostname")
+        later += idle - 10
+        client.protocol.run_command(shell, "hostname")
+        assert estate.counts()["hv01"]["openShells"] == 1
+        later += idle + 1
+        assert fault(lambda: client.protocol.run_command(shell, "hostname")).fault_subcode == "w:InvalidSelectors"
+    assert estate.counts()["hv01"]["openShells"] == 0
 
 
 @pytest.mark.parametrize(
