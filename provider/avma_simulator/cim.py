@@ -32,6 +32,11 @@ class CimClass:
     properties: Mapping[str, type]
     base: CimClass | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class's own name and that of its base."""
+        return (self.name,) if self.base is None else (self.name, self.base.name)
+
     def property_name(self, name: str) -> str | None:
         """Return a property's name as declared, for a name in any case."""
         return next((declared for declared in self.properties if declared.lower() == name.lower()), None)

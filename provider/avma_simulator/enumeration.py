@@ -12,7 +12,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from avma_simulator import encoding, faults, wql
+from avma_simulator import encoding, faults, queries, wql
 from avma_simulator.cim import Instance
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.soap import Request, number, qualified
@@ -109,9 +109,7 @@ class Enumerations:
             raise faults.enumeration_mode()
         try:
             query = wql.Query(name, None, None) if text is None else wql.parse(text)
-            cim_class = self._repository.find_class(namespace, query.class_name)
-            columns = query.columns_of(cim_class)
-            found = query.select(cim_class, self._repository.instances(cim_class))
+            found, columns = queries.run(self._repository, namespace, query)
         except (wql.WqlError, ClassNotFound):
             raise faults.cannot_process_filter() from None
         return [_row(row, columns, mode) for row in found]

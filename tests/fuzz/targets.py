@@ -25,7 +25,7 @@ from avma.wsman import envelope, shell_messages
 from avma.wsman.cim import Cim
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.shell import Output, Shell
-from avma_simulator import faults, load_estate, soap, wql
+from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service
 from avma_simulator.world import World
@@ -40,6 +40,8 @@ QUERIES = (
     "SELECT * FROM Win32_OperatingSystem WHERE Caption LIKE '%Server%[0-9_]%' AND NOT (OSLanguage <> 8 OR Name = 'x')",
     "select Version from SoftwareLicensingService",
     "SELECT * FROM Win32_NTLogEvent WHERE TimeGenerated > '20260101000000.000000+000' AND EventCode >= 12309",
+    "ASSOCIATORS OF {Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='HV01'} WHERE "
+    "AssocClass = Msvm_SettingsDefineState ResultClass = Msvm_VirtualSystemSettingData",
     "SELECT Name FROM CIM_ComputerSystem WHERE 'HV01' = Name OR PartOfDomain = FALSE",
 )
 EMBEDDED = (
@@ -125,6 +127,7 @@ class Server:
         reference = envelope.enumerate_query(CIMV2, QUERIES[0]).render("http://h/wsman", 1)
         messages = (
             *(envelope.enumerate_query(CIMV2, query) for query in QUERIES),
+            envelope.enumerate_query(hyperv.NAMESPACE, QUERIES[4]),
             envelope.enumerate_query(hyperv.NAMESPACE, "SELECT * FROM Msvm_KvpExchangeComponent"),
             envelope.pull(CIMV2, "uuid:1"),
             envelope.release(CIMV2, "uuid:1"),
@@ -202,9 +205,8 @@ def targets() -> dict[str, Target]:
     def select(text: bytes) -> None:
         with contextlib.suppress(wql.WqlError, ClassNotFound):
             query = wql.parse(text.decode(errors="replace"))
-            cim_class = server.repository.find_class(CIMV2, query.class_name)
-            query.columns_of(cim_class)
-            query.select(cim_class, server.repository.instances(cim_class))
+            namespace = hyperv.NAMESPACE if isinstance(query, wql.Associators) else CIMV2
+            queries.run(server.repository, namespace, query)
 
     fault_seeds = [answer for answer in server.answers if b":Fault>" in answer]
     return {

@@ -164,6 +164,47 @@ def test_a_base_class_has_no_column_of_a_derived_one(client: Client) -> None:
     assert error.fault_subcode == "n:CannotProcessFilter"
 
 
+def associated(client: Client, path: str, where: str = "") -> list[tuple[str, dict[str, list[str | None]]]]:
+    answer = client.enumerate(f"ASSOCIATORS OF {{{path}}}{where}", f"{HYPERV}/*")
+    rows = items(answer)
+    while (name := context(answer)) is not None:
+        answer = client.pull(name)
+        rows += items(answer)
+    return [(row.tag.rpartition("}")[2], properties(row)) for row in rows]
+
+
+def test_the_associators_of_a_vm(shared: EstateServer, client: Client) -> None:
+    web01 = shared.machine("web01")["id"]
+    path = f"Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='{web01}'"
+    by_both = " where AssocClass = Msvm_SettingsDefineState ResultClass = Msvm_VirtualSystemSettingData"
+    ((kind, setting),) = associated(client, path, by_both)
+    assert (kind, setting["ElementName"]) == ("Msvm_VirtualSystemSettingData", ["web01"])
+    assert {kind for kind, _ in associated(client, path)} == {
+        "Msvm_VirtualSystemSettingData",
+        "Msvm_KvpExchangeComponent",
+    }
+    back = f"Msvm_VirtualSystemSettingData.InstanceID='Microsoft:{web01}'"
+    ((kind, vm),) = associated(client, back, " WHERE ResultClass = CIM_ComputerSystem")
+    assert (kind, vm["Name"]) == ("Msvm_ComputerSystem", [web01])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Msvm_ComputerSystem.Name='x'}",
+        "Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='x'}",
+        "Msvm_Nothing.Name='x'}",
+        "Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='HV01'} WHERE AssocClass = Msvm_Nothing",
+        "Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='HV01'} WHERE ResultClass = Msvm_Nothing",
+        "Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='HV01'} WHERE Role = 1",
+        "Msvm_ComputerSystem}",
+    ],
+)
+def test_associators_of_nothing(client: Client, query: str) -> None:
+    error = fault(lambda: client.enumerate(f"ASSOCIATORS OF {{{query}", f"{HYPERV}/*"))
+    assert (error.fault_subcode, error.wmierror_code) == ("n:CannotProcessFilter", 0x8033801A)
+
+
 def test_the_resource_uris_of_the_dmtf(client: Client) -> None:
     uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SoftwareLicensingService"
     assert client.get(uri, {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"})["Version"] == ["10.0.26100.1"]
