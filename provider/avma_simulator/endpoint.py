@@ -46,6 +46,8 @@ class Endpoint:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
             return _empty(413)
+        except (ConnectionError, web.RequestPayloadError):
+            return _empty(400)  # The client went away, or its body is not in the form that its headers say.
         except AnswerDropped:
             if request.transport is not None:
                 request.transport.abort()

@@ -43,5 +43,6 @@ def _like_part(part: str) -> str:
     if len(part) == 1:
         return re.escape(part)
     negation = "^" if part[1] == "^" else ""
-    inside = part[1 + len(negation) : -1].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-    return f"[{negation}{inside}]"
+    ranges = re.findall(r"(.)-(.)|(.)", part[1 + len(negation) : -1], flags=re.DOTALL)
+    inside = (re.escape(one) or f"{re.escape(low)}-{re.escape(high)}" for low, high, one in ranges)
+    return f"[{negation}{''.join(inside)}]"

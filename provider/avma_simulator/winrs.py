@@ -37,8 +37,6 @@ _MOST_COMMANDS = 1000
 """In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
 _LARGEST_INPUT = 16_000_000
 Answer = tuple[str, list[ET.Element]]
-
-
 _now = time.monotonic
 
 
@@ -77,10 +75,9 @@ class Shells:
         """
         if request.resource.lower() != RESOURCE:
             raise faults.invalid_resource()
-        if request.action == f"{_TRANSFER}/Create":
-            await self._end_idle()
-            return f"{request.action}Response", [self._create(request)]
         await self._end_idle()
+        if request.action == f"{_TRANSFER}/Create":
+            return f"{request.action}Response", [self._create(request)]
         name = next((value for key, value in request.selectors.items() if key.lower() == "shellid"), "")
         shell = self._open.get(name.upper())
         if shell is None:

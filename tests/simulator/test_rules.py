@@ -264,6 +264,19 @@ def test_a_silent_connection_is_dropped(serve: Callable[[str], EstateServer]) ->
             client.query(VERSION)
 
 
+def test_a_client_that_goes_away_is_no_error(shared: EstateServer, caplog: pytest.LogCaptureFixture) -> None:
+    for body in (b"<s:Envel", b"ffff\r\n<s:Envel", b"no length\r\n"):
+        kind = b"Content-Length: 1000" if body.startswith(b"<") else b"Transfer-Encoding: chunked"
+        with socket.create_connection(shared.address("hv01"), 20) as connection:
+            connection.sendall(b"POST /wsman HTTP/1.1\r\nHost: h\r\n" + kind + b"\r\n\r\n" + body)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+    with Client(shared.url("hv01")) as client:
+        assert client.query(VERSION)
+    # What aiohttp says of it goes nowhere, see avma_simulator.network.
+    assert [record.getMessage() for record in caplog.records if record.name == "avma_simulator"] == []
+
+
 def test_a_reboot_loses_shells_and_connections(estate: EstateServer) -> None:
     def booted(client: Client) -> object:
         return client.query("SELECT LastBootUpTime FROM Win32_OperatingSystem")[0]["LastBootUpTime"][0]
