@@ -19,7 +19,7 @@ test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, th
 	python -m pytest
 
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
-	PYTHONPATH=tests python -m fuzz $(SECONDS)
+	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
 check: lint ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"

@@ -74,17 +74,18 @@ class Endpoint:
             counts.handshakes += 1
         if not outcome.accepted:
             return self._unauthorised(outcome.token)
-        response = await self._read(connection, request.headers.get("Content-Type", ""), body)
+        response = await self._read(connection, request, body)
         if outcome.token:
             response.headers["WWW-Authenticate"] = outcome.token
         return response
 
-    async def _read(self, connection: Connection, content_type: str, body: bytes) -> web.Response:
+    async def _read(self, connection: Connection, request: web.BaseRequest, body: bytes) -> web.Response:
         if not body:
             return _empty(200)
-        if not sealing.is_sealed(content_type):
+        chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if not sealing.is_sealed(request.headers.get("Content-Type", "")):
             # What is not sealed passes over TLS only, as AllowUnencrypted is false.
-            return await self._plain(body) if self._tls else _empty(500)
+            return await self._plain(body, chunked) if self._tls else _empty(500)
         context = connection.context
         if context is None:
             return _empty(400)
@@ -94,14 +95,14 @@ class Endpoint:
             return _empty(400)
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await self._service.reply(message)
+        reply = await self._service.reply(message, chunked)
         sealed = sealing.seal(context, reply.message)
         return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealing.CONTENT_TYPE})
 
-    async def _plain(self, body: bytes) -> web.Response:
+    async def _plain(self, body: bytes, chunked: bool) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
             return _empty(413)
-        return self._message(await self._service.reply(body))
+        return self._message(await self._service.reply(body, chunked))
 
     def _message(self, reply: Reply) -> web.Response:
         return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})

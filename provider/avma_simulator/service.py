@@ -60,8 +60,8 @@ class Service:
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
-    async def reply(self, message: bytes) -> Reply:
-        """Answer one message, with a fault where Windows would.
+    async def reply(self, message: bytes, chunked: bool = False) -> Reply:
+        """Answer one message, with a fault where Windows would; `chunked` says how it was transferred.
 
         Raises:
             AnswerDropped: there is to be no answer.
@@ -71,6 +71,7 @@ class Service:
             request = soap.parse(message)
             relates_to = request.message_id
             self._count(request)
+            _check_transfer(request, chunked)
             await self._delay(request)
             with self._under_way(request):
                 return Reply(200, _enveloped(request, *await self._troubled(request)))
@@ -222,6 +223,11 @@ class Service:
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
         body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
         return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
+
+
+def _check_transfer(request: soap.Request, chunked: bool) -> None:
+    if chunked and _is_shell(request):
+        raise shell_faults.chunked()
 
 
 def _enveloped(request: soap.Request, action: str, body: list[ET.Element]) -> bytes:

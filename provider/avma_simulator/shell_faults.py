@@ -12,6 +12,7 @@ _PLUGIN = Provider("Shell cmd plugin", r"%systemroot%\system32\winrscmd.dll")
 
 TOO_MANY_SHELLS = 0x803381A5
 SHELLS_NOT_ALLOWED = 0x803381AC
+NOT_SUPPORTED = 50
 FILE_NOT_FOUND = 0x80070002
 COMMAND_LINE_TOO_LONG = 0x800700CE
 NOT_ENOUGH_QUOTA = 0x80070718
@@ -21,6 +22,11 @@ def not_allowed() -> Fault:
     """Return the fault of a machine that lets nobody open a remote shell."""
     text = "The WinRM service is configured to not allow remote shell requests."
     return Fault("s:Sender", "w:AccessDenied", SHELLS_NOT_ALLOWED, text)
+
+
+def chunked() -> Fault:
+    """Return the fault of a message that came in chunks. Inferred: its code and subcode; the number is reported."""
+    return Fault("s:Sender", "w:UnsupportedFeature", NOT_SUPPORTED, "The request is not supported. ")
 
 
 def too_many(most: int) -> Fault:

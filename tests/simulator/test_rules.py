@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from html import escape
 
@@ -34,6 +36,7 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 IDENTIFY = (
     f"<s:Envelope xmlns:s='{NS['s']}'><s:Header/><s:Body><i:Identify xmlns:i='{IDENTITY}'/></s:Body></s:Envelope>"
 )
+BASIC = f"Basic {base64.b64encode(b'Administrator:Pa55w.rd').decode()}"
 VERSION = "SELECT Version FROM SoftwareLicensingService"
 PRODUCTS = "SELECT ID FROM SoftwareLicensingProduct"
 
@@ -289,6 +292,22 @@ def test_a_reboot_loses_shells_and_connections(estate: EstateServer) -> None:
     with Client(estate.url("hv01")) as client:
         assert str(booted(client)) > str(before)
     assert estate.machine("web01")["running"] is True
+
+
+def test_shells_take_no_message_in_chunks(shared: EstateServer) -> None:
+    shell = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+    body = f"<n:Enumerate>{OPTIMISED}<w:Filter Dialect='{WQL}'>{VERSION}</w:Filter></n:Enumerate>"
+    create = envelope(f"{TRANSFER}/Create", f"{shell}/cmd", f"<r:Shell xmlns:r='{shell}'/>")
+    context = ssl.create_default_context(cafile=shared.ca_certificate)
+    connection = http.client.HTTPSConnection(*shared.address("hv01", "https"), timeout=20, context=context)
+    headers = {"Content-Type": "application/soap+xml;charset=UTF-8", "Authorization": BASIC}
+    answers = []
+    for message in (envelope(f"{ENUMERATION}/Enumerate", f"{CIMV2}/*", body), create):
+        connection.request("POST", "/wsman", iter([message.encode()]), headers, encode_chunked=True)
+        answer = connection.getresponse()
+        answers.append((answer.status, 'Code="50"' in answer.read().decode()))
+    connection.close()
+    assert answers == [(200, False), (500, True)]
 
 
 def test_identify_without_a_logon_tells_no_version(shared: EstateServer) -> None:
