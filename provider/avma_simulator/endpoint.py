@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -83,9 +84,10 @@ class Endpoint:
         if not body:
             return _empty(200)
         chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        answer = self._service.reply_to_chunks if chunked else self._service.reply
         if not sealing.is_sealed(request.headers.get("Content-Type", "")):
             # What is not sealed passes over TLS only, as AllowUnencrypted is false.
-            return await self._plain(body, chunked) if self._tls else _empty(500)
+            return await self._plain(answer, body) if self._tls else _empty(500)
         context = connection.context
         if context is None:
             return _empty(400)
@@ -95,14 +97,14 @@ class Endpoint:
             return _empty(400)
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await self._service.reply(message, chunked)
+        reply = await answer(message)
         sealed = sealing.seal(context, reply.message)
         return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealing.CONTENT_TYPE})
 
-    async def _plain(self, body: bytes, chunked: bool) -> web.Response:
+    async def _plain(self, answer: Callable[[bytes], Awaitable[Reply]], body: bytes) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
             return _empty(413)
-        return self._message(await self._service.reply(body, chunked))
+        return self._message(await answer(body))
 
     def _message(self, reply: Reply) -> web.Response:
         return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})

@@ -60,8 +60,8 @@ class Service:
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
-    async def reply(self, message: bytes, chunked: bool = False) -> Reply:
-        """Answer one message, with a fault where Windows would; `chunked` says how it was transferred.
+    async def reply(self, message: bytes) -> Reply:
+        """Answer one message, with a fault where Windows would.
 
         Raises:
             AnswerDropped: there is to be no answer.
@@ -71,7 +71,6 @@ class Service:
             request = soap.parse(message)
             relates_to = request.message_id
             self._count(request)
-            _check_transfer(request, chunked)
             await self._delay(request)
             with self._under_way(request):
                 return Reply(200, _enveloped(request, *await self._troubled(request)))
@@ -84,6 +83,14 @@ class Service:
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return self._fault(faults.internal_error(), relates_to)
+
+    async def reply_to_chunks(self, message: bytes) -> Reply:
+        """Answer a message that came in chunks, which shells do not take; see `reply`."""
+        with contextlib.suppress(faults.Fault):
+            request = soap.parse(message)
+            if _is_shell(request):
+                return self._fault(shell_faults.chunked(), request.message_id)
+        return await self.reply(message)
 
     async def close(self) -> None:
         """Stop what still goes on."""
@@ -223,11 +230,6 @@ class Service:
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
         body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
         return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
-
-
-def _check_transfer(request: soap.Request, chunked: bool) -> None:
-    if chunked and _is_shell(request):
-        raise shell_faults.chunked()
 
 
 def _enveloped(request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
