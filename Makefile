@@ -1,20 +1,25 @@
 # Each target sets up what it needs: a virtual environment in .venv, the pulumi CLI in .cache.
 
 PYTHON ?= python3
+SECONDS ?= 60
 READY := .venv/.ready
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test check lint pythons schema pins clean
+.PHONY: demo test fuzz check lint pythons schema pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons ## everything: checks, all Pythons, the real engine
+test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, the real engine
 	tools/pulumi-cli >/dev/null
+	tools/foreign-clients >/dev/null
 	python -m pytest
+
+fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
+	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
 check: lint ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"
@@ -38,6 +43,9 @@ pins: ## resolve the pinned dependencies anew (needs uv)
 	echo 'pyspnego[kerberos]' | uv pip compile - --universal --python-version 3.10 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header -c tools/requirements.txt \
 		-o tools/requirements-kerberos.txt
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header tools/foreign/requirements.in -o tools/foreign/requirements.txt
+	npm install --prefix tools/foreign --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf .venv .nox .cache dist

@@ -24,22 +24,28 @@ _TYPES: dict[str, type] = {
 
 @dataclass(frozen=True, eq=False)
 class CimClass:
-    """A class: its namespace such as `root/cimv2`, its name, its keys, and the types of its properties."""
+    """A class: its namespace such as `root/cimv2`, its name, its keys, the types of its properties, and its base."""
 
     namespace: str
     name: str
     keys: tuple[str, ...]
     properties: Mapping[str, type]
+    base: CimClass | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class's own name and that of its base."""
+        return (self.name,) if self.base is None else (self.name, self.base.name)
 
     def property_name(self, name: str) -> str | None:
         """Return a property's name as declared, for a name in any case."""
         return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
 
 
-def declare(namespace: str, name: str, keys: str, **properties: str) -> CimClass:
-    """Declare a class, with the properties' names under each CIM type; `strings` is an array of string."""
+def declare(namespace: str, name: str, keys: str, base: CimClass | None = None, **properties: str) -> CimClass:
+    """Declare a class, with the names of all its properties under each CIM type; `strings` is an array of string."""
     typed = {name: _TYPES[cim_type] for cim_type, names in properties.items() for name in names.split()}
-    return CimClass(namespace, name, tuple(keys.split()), dict(sorted(typed.items())))
+    return CimClass(namespace, name, tuple(keys.split()), dict(sorted(typed.items())), base)
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,11 @@ class Control:
         self._world.power(machine, on)
         await self._network.follow()
 
+    async def reboot(self, name: str) -> None:
+        """Restart a machine's Windows: connections and shells are lost, and a host's VMs restart with it."""
+        await self.power(name, "off")
+        await self.power(name, "running")
+
     async def setup(self, name: str, seconds: float) -> None:
         """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
         if not 0 <= seconds <= _LONGEST_SETUP:

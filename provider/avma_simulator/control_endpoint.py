@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Command] = {
     "uninstall-key": lambda control, name, body: control.uninstall_key(name),
     "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
+    "reboot": lambda control, name, body: control.reboot(name),
     "online": lambda control, name, body: control.online(name, _field(body, "online", bool)),
     "subscription": lambda control, name, body: control.subscription(name, _field(body, "enabled", bool)),
     "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),

@@ -10,10 +10,13 @@ from datetime import datetime
 
 from avma_simulator import faults
 from avma_simulator.cim import CimClass, Instance, Value
-from avma_simulator.soap import ANONYMOUS, CIM_COMMON, NAMESPACES, XSI
+from avma_simulator.soap import ANONYMOUS, CIM_COMMON, NAMESPACES, XSI, Request
 from avma_simulator.xmltree import element
 
 WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
+DMTF = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2"
+NAMESPACE_SELECTOR = "__cimnamespace"
+_DMTF_NAMESPACE = "root/hardware"
 
 
 def class_uri(cim_class: CimClass) -> str:
@@ -21,12 +24,18 @@ def class_uri(cim_class: CimClass) -> str:
     return f"{WMI}/{cim_class.namespace}/{cim_class.name}"
 
 
-def class_path(resource: str) -> tuple[str, str]:
-    """Return the namespace and the class of a resource URI; the class is `*` where a query names it.
+def class_path(request: Request) -> tuple[str, str]:
+    """Return the namespace and the class that a request is for; the class is `*` where a query names it.
+
+    The form of the DMTF has no namespace, so a selector gives it (MS-WSMV 3.1.4.1.1).
 
     Raises:
-        Fault: the URI is not one of WMI.
+        Fault: the resource URI is not one of WMI.
     """
+    resource = request.resource
+    if resource.lower().startswith(f"{DMTF}/"):
+        chosen = (value for name, value in request.selectors.items() if name.lower() == NAMESPACE_SELECTOR)
+        return next(chosen, _DMTF_NAMESPACE), resource[len(DMTF) + 1 :]
     if not resource.lower().startswith(f"{WMI}/"):
         raise faults.invalid_resource()
     namespace, _, name = resource[len(WMI) + 1 :].rpartition("/")
@@ -61,7 +70,7 @@ def fragment(row: Instance, columns: tuple[str, ...]) -> ET.Element:
 def reference(row: Instance) -> ET.Element:
     """Return an endpoint reference that names an instance by its keys."""
     selectors = [element("w:Selector", str(row.get(key)), Name=key) for key in row.cim_class.keys]
-    namespace = element("w:Selector", row.cim_class.namespace, Name="__cimnamespace")
+    namespace = element("w:Selector", row.cim_class.namespace, Name=NAMESPACE_SELECTOR)
     return element(
         "a:EndpointReference",
         element("a:Address", ANONYMOUS),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from aiohttp import web
 from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
 from avma_simulator.machine import Machine
-from avma_simulator.service import AnswerDropped, Service
+from avma_simulator.service import AnswerDropped, Reply, Service
 
 _PATH = "/wsman"
 _SOAP = "application/soap+xml;charset=UTF-8"
@@ -39,10 +40,15 @@ class Endpoint:
         return response
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
+        if self._machine.under_way >= self._machine.spec.quotas.connections:
+            return _empty(503)  # Inferred: the status of a service that has too many active requests.
+        self._machine.under_way += 1
         try:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
             return _empty(413)
+        except (ConnectionError, web.RequestPayloadError):
+            return _empty(400)  # The client went away, or its body is not in the form that its headers say.
         except AnswerDropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -50,6 +56,8 @@ class Endpoint:
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return _empty(500)
+        finally:
+            self._machine.under_way -= 1
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         counts = self._machine.counts
@@ -60,6 +68,8 @@ class Endpoint:
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
         body = await request.read()
+        if request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
+            return self._message(self._service.identify_to_anyone(body))
         outcome = self._door.admit(connection, request.headers.get("Authorization", ""))
         if not body or not outcome.accepted:
             counts.handshakes += 1
@@ -67,17 +77,19 @@ class Endpoint:
             return self._unauthorised(outcome.token)
         if outcome.logon:
             counts.logons[outcome.logon] += 1
-        response = await self._read(connection, request.headers.get("Content-Type", ""), body)
+        response = await self._read(connection, request, body)
         if outcome.token:
             response.headers["WWW-Authenticate"] = outcome.token
         return response
 
-    async def _read(self, connection: Connection, content_type: str, body: bytes) -> web.Response:
+    async def _read(self, connection: Connection, request: web.BaseRequest, body: bytes) -> web.Response:
         if not body:
             return _empty(200)
-        if not sealing.is_sealed(content_type):
+        chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        answer = self._service.reply_to_chunks if chunked else self._service.reply
+        if not sealing.is_sealed(request.headers.get("Content-Type", "")):
             # What is not sealed passes over TLS only, as AllowUnencrypted is false.
-            return await self._plain(body) if self._tls else _empty(500)
+            return await self._plain(answer, body) if self._tls else _empty(500)
         context = connection.context
         if context is None:
             return _empty(400)
@@ -87,14 +99,16 @@ class Endpoint:
             return _empty(400)
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await self._service.reply(message)
+        reply = await answer(message)
         sealed_type, sealed = sealing.seal(context, connection.scheme, reply.message)
         return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealed_type})
 
-    async def _plain(self, body: bytes) -> web.Response:
+    async def _plain(self, answer: Callable[[bytes], Awaitable[Reply]], body: bytes) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await self._service.reply(body)
+        return self._message(await answer(body))
+
+    def _message(self, reply: Reply) -> web.Response:
         return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})
 
     def _unauthorised(self, token: str) -> web.Response:

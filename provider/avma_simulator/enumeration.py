@@ -12,13 +12,14 @@ import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from avma_simulator import encoding, faults, wql
+from avma_simulator import encoding, faults, queries, wql
 from avma_simulator.cim import Instance
 from avma_simulator.repository import ClassNotFound, Repository
-from avma_simulator.soap import Request, qualified
+from avma_simulator.soap import Request, number, qualified
 from avma_simulator.xmltree import element, serialised
 
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+_REFERENCES, _BOTH = "EnumerateEPR", "EnumerateObjectAndEPR"
 _LIFETIME = 240.0
 _ENVELOPE_OVERHEAD = 1200
 _MAX_BATCH_ITEMS = 32000
@@ -38,6 +39,12 @@ class Enumerations:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._open: dict[str, _Remainder] = {}
+
+    @property
+    def open(self) -> int:
+        """How many enumerations have rows left that may still be asked for."""
+        self._forget_old()
+        return len(self._open)
 
     def enumerate(self, request: Request) -> ET.Element:
         """Answer an Enumerate.
@@ -84,24 +91,27 @@ class Enumerations:
         return element("n:EnumerationContext", name)
 
     def _take(self, request: Request) -> list[ET.Element]:
-        now = time.monotonic()
-        self._open = {name: rest for name, rest in self._open.items() if now - rest.used < _LIFETIME}
+        self._forget_old()
         found = self._open.pop(request.text("n:EnumerationContext") or "", None)
         if found is None:
             raise faults.invalid_enumeration_context()
         return found.rows
 
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        self._open = {name: rest for name, rest in self._open.items() if now - rest.used < _LIFETIME}
+
     def _rows(self, request: Request) -> list[ET.Element]:
-        namespace, name = encoding.class_path(request.resource)
+        namespace, name = encoding.class_path(request)
         text = _filter(request)
+        mode = request.text("w:EnumerationMode")
+        if mode not in (None, _REFERENCES, _BOTH):
+            raise faults.enumeration_mode()
         try:
             query = wql.Query(name, None, None) if text is None else wql.parse(text)
-            cim_class = self._repository.find_class(namespace, query.class_name)
-            columns = query.columns_of(cim_class)
-            found = query.select(cim_class, self._repository.instances(cim_class))
+            found, columns = queries.run(self._repository, namespace, query)
         except (wql.WqlError, ClassNotFound):
             raise faults.cannot_process_filter() from None
-        mode = request.text("w:EnumerationMode")
         return [_row(row, columns, mode) for row in found]
 
 
@@ -115,19 +125,19 @@ def _filter(request: Request) -> str | None:
 
 
 def _row(row: Instance, columns: tuple[str, ...] | None, mode: str | None) -> ET.Element:
-    if mode == "EnumerateEPR":
+    if mode == _REFERENCES:
         return encoding.reference(row)
     whole = encoding.instance(row) if columns is None else encoding.fragment(row, columns)
-    if mode == "EnumerateObjectAndEPR":
+    if mode == _BOTH:
         return element("w:Item", whole, encoding.reference(row))
     return whole
 
 
 def _max_elements(request: Request) -> int:
-    text = request.text("n:MaxElements") or "1"
-    if not text.isdecimal() or not int(text):
+    most = number(request.text("n:MaxElements") or "1")
+    if most == 0:
         raise faults.schema_validation()
-    return min(int(text), _MAX_BATCH_ITEMS)
+    return min(most, _MAX_BATCH_ITEMS)
 
 
 def _page(rows: list[ET.Element], envelope_size: int, most: int) -> int:

@@ -180,9 +180,13 @@ class Https(_Record):
 
 
 class Listening(_Record):
-    """Where a machine or a cluster listens: http on a free port when the file names no listener."""
+    """Where a machine or a cluster listens: http on a free port when the file names no listener.
+
+    `idle_timeout` is how long a connection may be silent before it is dropped, two minutes by the defaults of http.sys.
+    """
 
     address: Loopback = "127.0.0.1"
+    idle_timeout: Annotated[Seconds, Field(gt=0)] = 120.0
     http: Http | None = None
     https: Https | None = None
 
@@ -203,8 +207,10 @@ class Delays(_Record):
 
 
 class Quotas(_Record):
-    """How many remote shells a user may have, and how many processes may run in each."""
+    """What a user may have at a time: shells, processes in each, operations; and requests of all users together."""
 
+    operations: Annotated[int, Field(ge=0)] = 1500
+    connections: Annotated[int, Field(ge=0)] = 300
     shells: Annotated[int, Field(ge=0)] = 30
     processes: Annotated[int, Field(ge=0)] = 25
 
@@ -212,12 +218,14 @@ class Quotas(_Record):
 class Fault(_Record):
     """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
 
-    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like.
+    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like;
+    `detail` is the form of the fault in which the HRESULT is told.
     """
 
     operation: Annotated[str, AfterValidator(_operation)]
     hresult: Annotated[int, Field(ge=-(1 << 31), lt=1 << 32), AfterValidator(_unsigned)] | None = None
     answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage"] | None = None
+    detail: Literal["MSFT_WmiError", "WSManFault"] = "MSFT_WmiError"
     times: Annotated[int, Field(ge=1)] | None = None
     after: bool = False
 
@@ -246,7 +254,7 @@ class Machine(Listening):
     client_certificate: Annotated[str, AfterValidator(_certificate_file)] | None = None
     username: Account | None = None
     password: Annotated[Account | None, Field(repr=False)] = None
-    rights: Literal["administrator", "wmi", "none"] = "administrator"
+    rights: Literal["administrator", "wmi", "shell", "none"] = "administrator"
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"

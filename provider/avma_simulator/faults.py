@@ -20,7 +20,7 @@ _WSMAN_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 _ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
 _SOAP_ACTION = "http://www.w3.org/2003/05/soap-envelope/fault"
-_CIM_FAILED, _CIM_INVALID_CLASS, _CIM_QUOTA = 1, 5, 27
+_CIM_FAILED, _CIM_ACCESS_DENIED, _CIM_INVALID_CLASS = 1, 2, 5
 
 RESOURCE_NOT_FOUND = 0x80338000
 MUST_UNDERSTAND = 0x80338010
@@ -31,17 +31,28 @@ CANNOT_PROCESS_FILTER = 0x8033801A
 INVALID_ENUMERATION_CONTEXT = 0x8033801B
 OPERATION_TIMED_OUT = 0x80338029
 INVALID_RESOURCE_URI = 0x8033803B
+ANSWER_TOO_LARGE = 0x80338048
+ENUMERATION_MODE = 0x80338086
+NAMESPACE_DENIED = 0x80041003
 SCHEMA_VALIDATION = 0x80338041
 UNEXPECTED_SELECTORS = 0x8033805B
 SMALL_ENVELOPE = 0x8033807E
 LOCALE_MUST_UNDERSTAND = 0x80338087
-SHELLS_NOT_ALLOWED = 0x803381AC
-TOO_MANY_SHELLS = 0x803381A5
 TOO_MANY_OPERATIONS = 0x803381A6
-COMMAND_LINE_TOO_LONG = 0x800700CE
-NOT_ENOUGH_QUOTA = 0x80070718
 ACCESS_DENIED = 5
 INTERNAL_ERROR = 0x8007054F
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The plug-in behind the service that failed; one that answers in WS-Management nests a fault of its own."""
+
+    name: str
+    path: str
+    nests: bool = False
+
+
+WMI_PROVIDER = Provider("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll", nests=True)
 
 
 @dataclass(eq=False)
@@ -56,6 +67,7 @@ class Fault(Exception):
     fault_detail: str = ""
     cim_status: int | None = None
     misunderstood: str = ""
+    provider: Provider | None = None
 
     def element(self, machine: str, spoken: str) -> ET.Element:
         """Return the `s:Fault` as the machine of that name writes it, in the language that it speaks."""
@@ -80,8 +92,13 @@ class Fault(Exception):
         return [element("s:NotUnderstood", qname=f"q:{name}", xmlns__q=namespace.removeprefix("{"))]
 
     def _wsman_fault(self, machine: str, text: str) -> ET.Element:
+        code = str(self.number)
         message = element("f:Message", text)
-        return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=str(self.number), Machine=machine)
+        if self.provider is not None:
+            nested = element("f:WSManFault", message, Code=code, Machine=machine) if self.provider.nests else text
+            plugin = element("f:ProviderFault", nested, provider=self.provider.name, path=self.provider.path)
+            message = element("f:Message", plugin)
+        return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=code, Machine=machine)
 
     def _wmi_error(self, text: str) -> ET.Element:
         values = {
@@ -146,6 +163,18 @@ def envelope_limit() -> Fault:
     return Fault("s:Sender", "w:EncodingLimit", SMALL_ENVELOPE, text, fault_detail=detail)
 
 
+def answer_too_large() -> Fault:
+    """Return the fault of an answer that does not fit into the request's MaxEnvelopeSize."""
+    text = "The response that the WS-Management service computed exceeds the maximum envelope size in the request."
+    return Fault("s:Sender", "w:EncodingLimit", ANSWER_TOO_LARGE, text, fault_detail="MaxEnvelopeSizeExceeded")
+
+
+def enumeration_mode() -> Fault:
+    """Return the fault of an EnumerationMode that is neither of the two."""
+    text = "The WS-Management service does not support the specified enumeration mode."
+    return Fault("s:Sender", "w:UnsupportedFeature", ENUMERATION_MODE, text, fault_detail="EnumerationMode")
+
+
 def action_not_supported() -> Fault:
     """Return the fault of an action that the resource does not have."""
     text = "The WS-Management service does not support the action specified in the request."
@@ -155,7 +184,8 @@ def action_not_supported() -> Fault:
 def resource_not_found() -> Fault:
     """Return the fault of a class that does not exist, when no filter is in play."""
     text = "The service cannot find the resource identified by the resource URI and selectors."
-    return Fault("s:Sender", "a:DestinationUnreachable", RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION)
+    detail, subcode = "ResourceNotFound", "a:DestinationUnreachable"
+    return Fault("s:Sender", subcode, RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION, fault_detail=detail)
 
 
 def invalid_resource() -> Fault:
@@ -216,10 +246,9 @@ def access_denied() -> Fault:
     return Fault("s:Sender", "w:AccessDenied", ACCESS_DENIED, "Access is denied.")
 
 
-def shells_not_allowed() -> Fault:
-    """Return the fault of a machine that lets nobody open a remote shell."""
-    text = "The WinRM service is configured to not allow remote shell requests."
-    return Fault("s:Sender", "w:AccessDenied", SHELLS_NOT_ALLOWED, text)
+def namespace_denied() -> Fault:
+    """Return the fault of an account that WinRM lets in and a WMI namespace does not."""
+    return Fault("s:Sender", "w:AccessDenied", NAMESPACE_DENIED, "Access denied ", cim_status=_CIM_ACCESS_DENIED)
 
 
 def too_many_operations() -> Fault:
@@ -228,28 +257,13 @@ def too_many_operations() -> Fault:
     return Fault("s:Receiver", "w:InternalError", TOO_MANY_OPERATIONS, text)
 
 
-def too_many_shells(most: int) -> Fault:
-    """Return the fault of a user who has too many shells open."""
-    text = f"This user is allowed a maximum number of {most} concurrent shells, which has been exceeded."
-    return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
-
-
-def too_many_processes() -> Fault:
-    """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
-    text = "Not enough quota is available to process this command."
-    return Fault("s:Receiver", "w:InternalError", NOT_ENOUGH_QUOTA, text)
-
-
-def command_line_too_long() -> Fault:
-    """Return the fault of a command line that Windows cannot start."""
-    return Fault("s:Receiver", "w:InternalError", COMMAND_LINE_TOO_LONG, "The filename or extension is too long.")
-
-
-def provider_failed(hresult: int, text: str) -> Fault:
-    """Return the fault of a WMI method that was refused with an HRESULT.
+def provider_failed(hresult: int, text: str, form: str = "MSFT_WmiError") -> Fault:
+    """Return the fault of a WMI method that was refused with an HRESULT, in that form of detail.
 
     Inferred: Receiver, InternalError, the CIM status and the category of licensing errors.
     """
+    if form == "WSManFault":
+        return Fault("s:Receiver", "w:InternalError", hresult, text, provider=WMI_PROVIDER)
     return Fault("s:Receiver", "w:InternalError", hresult, text, cim_status=_CIM_FAILED)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator import language, wql
+from avma_simulator import language, queries, wql
 from avma_simulator.cim import Instance, Value
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
@@ -66,17 +66,14 @@ class LocalCim:
         self._machine.counts.operations["Enumerate"] += 1
         lost = self._trouble("Enumerate", _QUERY)
         try:
-            query = wql.parse(text)
-            cim_class = self._repository.find_class(_slashes(namespace), query.class_name)
-            columns = query.columns_of(cim_class) or tuple(cim_class.properties)
-            rows = query.select(cim_class, self._repository.instances(cim_class))
+            rows, columns = queries.run(self._repository, _slashes(namespace), wql.parse(text))
         except wql.WqlError:
             raise CimFailed(WBEM_E_INVALID_QUERY, _QUERY, "Invalid query") from None
         except ClassNotFound:
             raise CimFailed(WBEM_E_INVALID_CLASS, _QUERY, "Invalid class") from None
         if lost:
             raise SessionLost
-        return [{column: _json(row.get(column)) for column in columns} for row in rows]
+        return [{column: _json(row.get(column)) for column in columns or row.cim_class.properties} for row in rows]
 
     async def invoke(
         self, namespace: str, class_name: str, name: str, keys: Mapping[str, str], arguments: Mapping[str, Any]

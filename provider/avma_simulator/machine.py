@@ -23,6 +23,7 @@ from avma_simulator.windows import Windows
 
 _UP_BEFORE = timedelta(days=1)
 """How long a machine has been running when the estate begins."""
+_MOST_OPERATIONS, _LONGEST_OPERATION = 1000, 200
 
 
 @dataclass
@@ -36,6 +37,11 @@ class Counts:
     processes: int = 0
     operations: Counter[str] = field(default_factory=Counter)
     logons: Counter[str] = field(default_factory=Counter)
+
+    def count(self, operation: str) -> None:
+        """Count an operation; anyone can invent names, so only so many are told apart."""
+        known = operation in self.operations or len(self.operations) < _MOST_OPERATIONS
+        self.operations[operation[:_LONGEST_OPERATION] if known else "other"] += 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as the control endpoint shows them."""
@@ -61,6 +67,7 @@ class Machine:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.started = datetime.now(timezone.utc) - _UP_BEFORE
         self.counts = Counts()
+        self.under_way = 0
         self._on = True
         self.trouble = Trouble(spec.faults)
         self.log = events.EventLog()

@@ -40,7 +40,13 @@ class Listener:
     """A TCP listener that can be closed and opened again on the same port."""
 
     def __init__(
-        self, owner: str, handler: Handler, address: str, port: int, tls: ssl.SSLContext | None = None
+        self,
+        owner: str,
+        handler: Handler,
+        address: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        idle_timeout: float = 120.0,
     ) -> None:
         self.scheme = "http" if tls is None else "https"
         self.address = address
@@ -48,6 +54,7 @@ class Listener:
         self._owner = owner
         self._handler = handler
         self._tls = tls
+        self._idle_timeout = idle_timeout
         self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -65,7 +72,7 @@ class Listener:
         """
         if self._runner is not None:
             return
-        self._server = web.Server(self._handler, access_log=None, logger=_SILENT)
+        self._server = web.Server(self._handler, access_log=None, logger=_SILENT, keepalive_timeout=self._idle_timeout)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_LONGEST_SHUTDOWN)
         await self._runner.setup()
         try:
@@ -211,7 +218,8 @@ class Network:
             name, kind = owner.computer_name, declared.certificate
             clients = owner.spec.client_certificate if isinstance(owner, Machine) else None
             tls, bindings = self._authority.server(name, owner.spec.address, kind, clients)
-        return Listener(owner.name, handler(bindings), owner.spec.address, declared.port, tls)
+        spec = owner.spec
+        return Listener(owner.name, handler(bindings), spec.address, declared.port, tls, spec.idle_timeout)
 
     def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
         door = Door(self._accounts[machine], machine.spec.logons, bindings, machine.spec.channel_binding)

@@ -40,13 +40,9 @@ def program(world: World, machine: Machine, scripts: Mapping[tuple[str, str], Sc
     """Return what a command line runs."""
 
     async def run(console: Console) -> int:
-        text = _script_of(line)
-        if text is None:
-            console.write(_unknown(line), "stderr")
-            return _FAILED
         await asyncio.sleep(machine.spec.delays.powershell)
         try:
-            await _script(scripts, text)(world, machine, _document(await console.read()), console)
+            await _script(scripts, _script_of(line) or "")(world, machine, _document(await console.read()), console)
         except ScriptFailed as error:
             console.write(clixml(f"{error}", f"    + FullyQualifiedErrorId : {error.error_id}"), "stderr")
             return _FAILED
@@ -74,7 +70,7 @@ def _script(scripts: Mapping[tuple[str, str], Script], text: str) -> Script:
 def _document(text: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         error_id = "System.ArgumentException,Microsoft.PowerShell.Commands.ConvertFromJsonCommand"
@@ -83,11 +79,8 @@ def _document(text: str) -> Mapping[str, Any]:
 
 
 def _script_of(line: str) -> str | None:
-    """Return the script of a command line, None for a command line that is not known."""
-    name, *arguments = line.replace('"', "").split() or [""]
-    if name.lower().rpartition("\\")[2] not in ("powershell.exe", "powershell"):
-        return None
-    for flag, value in pairwise(arguments):
+    """Return the script of a command line, None where it gives none."""
+    for flag, value in pairwise(line.replace('"', "").split()[1:]):
         # PowerShell takes every beginning of a parameter's name, and -ec for this one.
         if len(flag) > 1 and (_ENCODED_COMMAND.startswith(flag.lower()) or flag.lower() == "-ec"):
             try:
@@ -95,11 +88,6 @@ def _script_of(line: str) -> str | None:
             except (binascii.Error, ValueError):
                 return None
     return None
-
-
-def _unknown(line: str) -> str:
-    name = line.split()[0] if line.split() else ""
-    return f"'{name}' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
 
 
 def _encoded(text: str) -> str:

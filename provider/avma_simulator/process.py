@@ -32,6 +32,11 @@ class Console:
         self._ended = self._ended or end
         self._changed.set()
 
+    @property
+    def pending(self) -> int:
+        """How many bytes of input the program was given."""
+        return len(self._input)
+
     async def read(self) -> str:
         """Return the input once it has ended, or holds a line.
 

@@ -75,8 +75,9 @@ class Repository:
         raise ClassNotFound(f"{namespace}:{name}")
 
     def instances(self, cim_class: CimClass) -> list[Instance]:
-        """Return the instances of a class as they are now."""
-        return self._sources[cim_class]()
+        """Return the instances of a class and of those derived from it, as they are now."""
+        kinds = [one for one in self._sources if cim_class in (one, one.base)]
+        return [row for kind in kinds for row in self._sources[kind]()]
 
     def method(self, cim_class: CimClass, name: str) -> tuple[str, Method]:
         """Return a method with its declared name; names ignore case.
@@ -92,7 +93,8 @@ class Repository:
     def _classes(self) -> list[CimClass]:
         """Return the classes that are there now: a host has those of clusters while it is a node."""
         node = self._world.cluster_of(self._machine) is not None
-        return [one for one in self._sources if node or one.namespace != mscluster.NAMESPACE]
+        own = [one for one in self._sources if node or one.namespace != mscluster.NAMESPACE]
+        return [*own, *(one.base for one in own if one.base is not None)]
 
     def _cluster(self) -> Cluster:
         found = self._world.cluster_of(self._machine)

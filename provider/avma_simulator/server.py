@@ -205,6 +205,10 @@ class EstateServer:
         """Turn a VM, or a host with its VMs, `running` or `off`."""
         self._call(self._control.power(name, state))
 
+    def reboot(self, name: str) -> None:
+        """Restart a machine's Windows: connections and shells are lost, and a host's VMs restart with it."""
+        self._call(self._control.reboot(name))
+
     def setup(self, name: str, seconds: float) -> None:
         """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
         self._call(self._control.setup(name, seconds))

@@ -7,20 +7,20 @@ remote shells to them, and counts operations. It knows nothing of HTTP, accounts
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator import encoding, estate, faults, powershell, soap, winrs
+from avma_simulator import commands, encoding, estate, faults, shell_faults, soap, winrs
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
-from avma_simulator.scripts import SCRIPTS
 from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
@@ -56,7 +56,8 @@ class Service:
         self._machine = machine
         self._repository = Repository(machine, world)
         self._enumerations = Enumerations(self._repository)
-        self.shells = winrs.Shells(machine, lambda line: powershell.program(world, machine, SCRIPTS, line))
+        self.shells = winrs.Shells(machine, lambda line: commands.find(world, machine, line))
+        self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
     async def reply(self, message: bytes) -> Reply:
@@ -66,12 +67,13 @@ class Service:
             AnswerDropped: there is to be no answer.
         """
         relates_to = ""
-        await asyncio.sleep(self._machine.spec.delays.request)
         try:
             request = soap.parse(message)
             relates_to = request.message_id
             self._count(request)
-            action, body = await self._troubled(request)
+            await self._delay(request)
+            with self._under_way(request):
+                return Reply(200, _enveloped(request, *await self._troubled(request)))
         except faults.Fault as fault:
             return self._fault(fault, relates_to)
         except _Garbage:
@@ -81,7 +83,14 @@ class Service:
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return self._fault(faults.internal_error(), relates_to)
-        return Reply(200, soap.envelope(action, relates_to, body))
+
+    async def reply_to_chunks(self, message: bytes) -> Reply:
+        """Answer a message that came in chunks, which shells do not take; see `reply`."""
+        with contextlib.suppress(faults.Fault):
+            request = soap.parse(message)
+            if _is_shell(request):
+                return self._fault(shell_faults.chunked(), request.message_id)
+        return await self.reply(message)
 
     async def close(self) -> None:
         """Stop what still goes on."""
@@ -91,6 +100,24 @@ class Service:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
+    async def _delay(self, request: soap.Request) -> None:
+        seconds = self._machine.spec.delays.request
+        await asyncio.sleep(min(seconds, request.timeout))
+        if seconds > request.timeout:
+            raise faults.timed_out()
+
+    @contextlib.contextmanager
+    def _under_way(self, request: soap.Request) -> Iterator[None]:
+        """Count an operation against the user's quota while it lasts; an enumeration lasts until its last page."""
+        goes_on = _is_shell(request) or request.operation in ("Pull", "Release", "Identify")
+        if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
+            raise faults.too_many_operations()
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
     async def _troubled(self, request: soap.Request) -> Answer:
         """Answer, unless something is to go wrong with this operation."""
         rule = self._machine.trouble.take(_operation_name(request))
@@ -99,16 +126,18 @@ class Service:
         if rule.after:
             await self._answer(request)
         if rule.answer == "quota" and _operation_name(request) == "Shell/Create":
-            raise faults.too_many_shells(self._machine.spec.quotas.shells)
+            raise shell_faults.too_many(self._machine.spec.quotas.shells)
         raise _failure(rule)
 
     async def _answer(self, request: soap.Request) -> Answer:
         if request.action == f"{soap.IDENTITY}/Identify":
-            return f"{soap.IDENTITY}/IdentifyResponse", [self._identity()]
+            return f"{soap.IDENTITY}/IdentifyResponse", [self._identity(self._machine.windows.release)]
         if self._machine.spec.rights == "none":
             raise faults.access_denied()
         if _is_shell(request):
             return await self._shell(request)
+        if self._machine.spec.rights == "shell":
+            raise faults.namespace_denied()
         if request.action.startswith(f"{_ENUMERATION}/"):
             return f"{request.action}Response", self._enumerate(request)
         cim_class = self._class(request)
@@ -118,8 +147,8 @@ class Service:
 
     async def _shell(self, request: soap.Request) -> Answer:
         if not self._machine.spec.remote_power_shell:
-            raise faults.shells_not_allowed()
-        if self._machine.spec.rights != "administrator":
+            raise shell_faults.not_allowed()
+        if self._machine.spec.rights not in ("administrator", "shell"):
             raise faults.access_denied()
         return await self.shells.answer(request)
 
@@ -160,24 +189,35 @@ class Service:
             raise faults.provider_failed(refusal.hresult.value, refusal.hresult.meaning) from None
 
     def _class(self, request: soap.Request) -> CimClass:
-        namespace, name = encoding.class_path(request.resource)
+        namespace, name = encoding.class_path(request)
         try:
             return self._repository.find_class(namespace, name)
         except ClassNotFound:
             raise faults.resource_not_found() from None
 
     def _instance(self, cim_class: CimClass, request: soap.Request) -> Instance:
-        selectors = {k: v for k, v in request.selectors.items() if k.lower() != "__cimnamespace"}
+        selectors = {k: v for k, v in request.selectors.items() if k.lower() != encoding.NAMESPACE_SELECTOR}
         found = [row for row in self._repository.instances(cim_class) if row.matches(selectors)]
         if not found:
             raise faults.invalid_selectors()
         return found[0]
 
-    def _identity(self) -> ET.Element:
+    def identify_to_anyone(self, message: bytes) -> Reply:
+        """Answer an Identify of someone who did not log on: nothing of the version, and nothing else is answered."""
+        try:
+            request = soap.parse(message)
+            if request.action != f"{soap.IDENTITY}/Identify":
+                raise faults.access_denied()
+        except faults.Fault as fault:
+            return self._fault(fault, "")
+        self._count(request)
+        return Reply(200, soap.envelope(f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")]))
+
+    def _identity(self, release: str) -> ET.Element:
         children = {
             "ProtocolVersion": soap.NAMESPACES["w"],
             "ProductVendor": "Microsoft Corporation",
-            "ProductVersion": f"OS: {self._machine.windows.release} SP: 0.0 Stack: 3.0",
+            "ProductVersion": f"OS: {release} SP: 0.0 Stack: 3.0",
         }
         elements = (element(f"wsmid:{name}", text) for name, text in children.items())
         return element("wsmid:IdentifyResponse", *elements, xmlns__wsmid=soap.IDENTITY)
@@ -185,11 +225,18 @@ class Service:
     def _count(self, request: soap.Request) -> None:
         # Shells are counted when they are made, and what is said to them is not.
         if not _is_shell(request):
-            self._machine.counts.operations[_operation_name(request)] += 1
+            self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
         body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
         return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
+
+
+def _enveloped(request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
+    answer = soap.envelope(action, request.message_id, body)
+    if len(answer) > request.envelope_size:
+        raise faults.answer_too_large()
+    return answer
 
 
 def _is_shell(request: soap.Request) -> bool:
@@ -198,7 +245,7 @@ def _is_shell(request: soap.Request) -> bool:
 
 def _failure(rule: estate.Fault) -> Exception:
     if rule.hresult is not None:
-        return faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning)
+        return faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning, rule.detail)
     answers: dict[str | None, Callable[[], Exception]] = {
         "drop": AnswerDropped,
         "garbage": _Garbage,
@@ -212,7 +259,7 @@ def _failure(rule: estate.Fault) -> Exception:
 def _operation_name(request: soap.Request) -> str:
     if _is_shell(request):
         return f"Shell/{request.operation}"
-    if not request.action.lower().startswith(encoding.WMI):
+    if not request.action.lower().startswith((encoding.WMI, encoding.DMTF)):
         return request.operation
     return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])
 

@@ -32,6 +32,8 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 DEFAULT_ENVELOPE_SIZE = 512000
 SMALLEST_ENVELOPE_SIZE = 8192
 LONGEST_OPERATION = 60.0
+"""Seconds (MaxTimeoutms); Windows silently cuts an OperationTimeout that is longer."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
@@ -94,7 +96,7 @@ def parse(message: bytes) -> Request:
         message_id=_text(header, "a:MessageID"),
         selectors=_selectors(header),
         envelope_size=_envelope_size(_text(header, "w:MaxEnvelopeSize")),
-        timeout=_timeout(_text(header, "w:OperationTimeout")),
+        timeout=min(seconds(_text(header, "w:OperationTimeout"), LONGEST_OPERATION), LONGEST_OPERATION),
         body=content,
         options={option.get("Name", ""): (option.text or "").strip() for option in options},
     )
@@ -113,6 +115,32 @@ def envelope(action: str, relates_to: str, body: list[ET.Element], *headers: ET.
         header.append(element("a:RelatesTo", relates_to))
     declared = {f"xmlns__{prefix}": uri for prefix, uri in NAMESPACES.items()}
     return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang="en-US", **declared))
+
+
+def number(text: str) -> int:
+    """Read an unsigned number.
+
+    Raises:
+        Fault: the text is none.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise faults.schema_validation()
+    return int(text)
+
+
+def seconds(duration: str, otherwise: float) -> float:
+    """Return the seconds of a duration such as `PT60.000S`, or what is given in place of none.
+
+    Raises:
+        Fault: the text is no duration.
+    """
+    if not duration:
+        return otherwise
+    found = _DURATION.fullmatch(duration)
+    if found is None:
+        raise faults.schema_validation()
+    days, hours, minutes, rest = (float(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
 def _root(message: bytes) -> ET.Element:
@@ -153,19 +181,7 @@ def _selectors(header: ET.Element) -> dict[str, str]:
 def _envelope_size(text: str) -> int:
     if not text:
         return DEFAULT_ENVELOPE_SIZE
-    if not text.isdecimal():
-        raise faults.schema_validation()
-    if int(text) < SMALLEST_ENVELOPE_SIZE:
+    size = number(text)
+    if size < SMALLEST_ENVELOPE_SIZE:
         raise faults.envelope_limit()
-    return min(int(text), DEFAULT_ENVELOPE_SIZE)
-
-
-def _timeout(text: str) -> float:
-    """Return the seconds that the operation may take; Windows cuts more than a minute to a minute."""
-    if not text:
-        return LONGEST_OPERATION
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise faults.schema_validation()
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return min(((days * 24 + hours) * 60 + minutes) * 60 + seconds, LONGEST_OPERATION)
+    return min(size, DEFAULT_ENVELOPE_SIZE)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import math
+import re
+import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from avma_simulator import faults, soap
+from avma_simulator import commands, faults, shell_faults, soap
 from avma_simulator.machine import Machine
 from avma_simulator.process import STREAMS, Process, Program
 from avma_simulator.xmltree import element
@@ -24,22 +27,31 @@ _TRANSFER = soap.NAMESPACES["x"]
 _DONE = f"{URI}/CommandState/Done"
 _RUNNING = f"{URI}/CommandState/Running"
 _TERMINATE = f"{URI}/signal/terminate"
-_DEFAULT_CODE_PAGE = "437"
+_CODE_PAGE = re.compile("[0-9]{1,5}")
+_DEFAULT_CODE_PAGE = 437
 _LONGEST_LINE, _LONGEST_CMD_LINE = 32767, 8191
 _OVERHEAD = 3000
+_IDLE_TIMEOUT = 7200.0
+"""Seconds after which a shell that nobody asks is ended, unless its Create says another time."""
+_MOST_COMMANDS = 1000
+"""In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
+_LARGEST_INPUT = 16_000_000
 Answer = tuple[str, list[ET.Element]]
+_now = time.monotonic
 
 
 @dataclass
 class _Shell:
     code_page: int
+    idle_timeout: float
+    used: float
     processes: dict[str, Process] = field(default_factory=dict)
 
 
 class Shells:
-    """The open shells of one machine; `find_program` says what a command line runs."""
+    """The open shells of one machine; `find_program` says what a command line runs, None for nothing."""
 
-    def __init__(self, machine: Machine, find_program: Callable[[str], Program]) -> None:
+    def __init__(self, machine: Machine, find_program: Callable[[str], Program | None]) -> None:
         self._machine = machine
         self._find_program = find_program
         self._open: dict[str, _Shell] = {}
@@ -63,6 +75,7 @@ class Shells:
         """
         if request.resource.lower() != RESOURCE:
             raise faults.invalid_resource()
+        await self._end_idle()
         if request.action == f"{_TRANSFER}/Create":
             return f"{request.action}Response", [self._create(request)]
         name = next((value for key, value in request.selectors.items() if key.lower() == "shellid"), "")
@@ -73,7 +86,16 @@ class Shells:
             del self._open[name.upper()]
             await _end(shell)
             return f"{request.action}Response", []
-        return f"{request.action}Response", await self._in_shell(shell, request)
+        try:
+            # While it is asked for output it is not idle.
+            shell.used = math.inf
+            return f"{request.action}Response", await self._in_shell(shell, request)
+        finally:
+            shell.used = _now()
+
+    async def _end_idle(self) -> None:
+        for name in [name for name, shell in self._open.items() if _now() - shell.used > shell.idle_timeout]:
+            await _end(self._open.pop(name))
 
     async def _in_shell(self, shell: _Shell, request: soap.Request) -> list[ET.Element]:
         if request.action == f"{URI}/Command":
@@ -87,13 +109,17 @@ class Shells:
         raise faults.action_not_supported()
 
     def _create(self, request: soap.Request) -> ET.Element:
-        _body(request, "Shell")
+        declared = _body(request, "Shell").findtext(_name("IdleTimeOut")) or ""
         most = self._machine.spec.quotas.shells
         if len(self._open) >= most:
-            raise faults.too_many_shells(most)
+            raise shell_faults.too_many(most)
         name = str(uuid.uuid4()).upper()
-        code_page = request.options.get("WINRS_CODEPAGE", _DEFAULT_CODE_PAGE)
-        self._open[name] = _Shell(int(code_page) if code_page.isdecimal() else int(_DEFAULT_CODE_PAGE))
+        code_page = request.options.get("WINRS_CODEPAGE", "")
+        self._open[name] = _Shell(
+            int(code_page) if _CODE_PAGE.fullmatch(code_page) else _DEFAULT_CODE_PAGE,
+            soap.seconds(declared.strip(), _IDLE_TIMEOUT),
+            _now(),
+        )
         self._machine.counts.shells += 1
         selectors = element("w:SelectorSet", element("w:Selector", name, Name="ShellId"))
         parameters = element("a:ReferenceParameters", element("w:ResourceURI", RESOURCE), selectors)
@@ -105,12 +131,15 @@ class Shells:
         line = " ".join(part for part in parts if part)
         skips_cmd = request.options.get("WINRS_SKIP_CMD_SHELL", "").upper() in ("TRUE", "1")
         if len(line) > (_LONGEST_LINE if skips_cmd else _LONGEST_CMD_LINE):
-            raise faults.command_line_too_long()
+            raise shell_faults.command_line_too_long()
         running = sum(process.exit_code is None for process in shell.processes.values())
-        if running >= self._machine.spec.quotas.processes:
-            raise faults.too_many_processes()
+        if running >= self._machine.spec.quotas.processes or len(shell.processes) >= _MOST_COMMANDS:
+            raise shell_faults.not_enough_quota()
+        program = self._find_program(line)
+        if program is None and skips_cmd:
+            raise shell_faults.file_not_found()
         name = str(uuid.uuid4()).upper()
-        shell.processes[name] = Process(self._find_program(line), shell.code_page)
+        shell.processes[name] = Process(program or commands.unknown(line), shell.code_page)
         self._machine.counts.processes += 1
         return _rsp("CommandResponse", element("rsp:CommandId", name))
 
@@ -130,7 +159,10 @@ def _send(shell: _Shell, request: soap.Request) -> ET.Element:
         except (binascii.Error, ValueError):
             raise faults.schema_validation() from None
         end = stream.get("End", "").lower() in ("true", "1")
-        _process(shell, stream.get("CommandId"))[1].console.feed(data, end)
+        console = _process(shell, stream.get("CommandId"))[1].console
+        if console.pending + len(data) > _LARGEST_INPUT:
+            raise shell_faults.not_enough_quota()  # Inferred: Windows lets a Send wait until the program has read.
+        console.feed(data, end)
     return _rsp("SendResponse")
 
 

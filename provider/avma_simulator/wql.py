@@ -1,14 +1,14 @@
-"""WQL, the query language of WMI: SELECT, FROM and WHERE over one class.
+"""WQL, the query language of WMI: SELECT, FROM and WHERE over one class, and ASSOCIATORS OF an instance.
 
 See learn.microsoft.com/windows/win32/wmisdk/wql-sql-for-wmi. The module knows the language and CIM classes, and no
-machine. Associations, events and schema queries are not part of it.
+machine. References, events and schema queries are not part of it.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError, VisitError
 
+from avma_simulator import like
 from avma_simulator.cim import CimClass, Instance, Value
 
 Literal = str | bool | int | datetime | None
@@ -23,6 +24,12 @@ Condition = Callable[[CimClass], Callable[[Instance], bool]]
 
 _GRAMMAR = r"""
     ?start: "SELECT"i columns "FROM"i NAME ["WHERE"i condition] -> query
+        | "ASSOCIATORS"i "OF"i "{" NAME "." key ("," key)* "}" ["WHERE"i classes] -> associators
+    key: NAME "=" literal
+    classes: class_filter+
+    class_filter: ASSOCIATION "=" NAME | RESULT "=" NAME
+    ASSOCIATION: "ASSOCCLASS"i
+    RESULT: "RESULTCLASS"i
     columns: "*" | NAME ("," NAME)*
     ?condition: conjunction ("OR"i conjunction)* -> any_of
     ?conjunction: negation ("AND"i negation)*    -> all_of
@@ -87,11 +94,27 @@ class Query:
         """
         if self.condition is None:
             return instances
-        satisfied = self.condition(cim_class)
-        return [instance for instance in instances if satisfied(instance)]
+        try:
+            satisfied = self.condition(cim_class)
+            return [instance for instance in instances if satisfied(instance)]
+        except RecursionError:
+            raise WqlError("a condition is nested too deeply") from None
 
 
-def parse(text: str) -> Query:
+@dataclass(frozen=True)
+class Associators:
+    """A parsed query for what an instance is associated with: by which association, and of which class, None for any.
+
+    Their names are in lower case.
+    """
+
+    class_name: str
+    keys: Mapping[str, str]
+    association: str | None
+    result: str | None
+
+
+def parse(text: str) -> Query | Associators:
     """Parse a query.
 
     Raises:
@@ -104,11 +127,25 @@ def parse(text: str) -> Query:
 
 
 @v_args(inline=True)
-class _Builder(Transformer[Token, Query]):
+class _Builder(Transformer[Token, "Query | Associators"]):
     """Turns the syntax tree into a query whose condition is a function."""
 
     def query(self, columns: tuple[str, ...] | None, name: Token, condition: Condition | None) -> Query:
         return Query(str(name), columns, condition)
+
+    def associators(self, name: Token, *rest: Any) -> Associators:
+        *keys, classes = rest
+        chosen = classes or {}
+        return Associators(str(name), dict(keys), chosen.get("ASSOCCLASS"), chosen.get("RESULTCLASS"))
+
+    def key(self, name: Token, literal: Literal) -> tuple[str, str]:
+        return str(name), str(literal)
+
+    def classes(self, *filters: tuple[str, str]) -> dict[str, str]:
+        return dict(filters)
+
+    def class_filter(self, kind: Token, name: Token) -> tuple[str, str]:
+        return kind.upper(), name.lower()
 
     def columns(self, *names: Token) -> tuple[str, ...] | None:
         return tuple(map(str, names)) or None
@@ -141,8 +178,8 @@ class _Builder(Transformer[Token, Query]):
         return _comparison(str(name), _MIRRORED.get(str(symbol), str(symbol)), literal)
 
     def like(self, name: Token, pattern: Token) -> Condition:
-        expression = re.compile(_like(_unquoted(pattern)), re.IGNORECASE | re.DOTALL)
-        return _on(str(name), lambda value: isinstance(value, str) and bool(expression.fullmatch(value)))
+        matches = like.matcher(_unquoted(pattern))
+        return _on(str(name), lambda value: isinstance(value, str) and matches(value))
 
     def is_null(self, name: Token) -> Condition:
         return _on(str(name), lambda value: value is None)
@@ -235,19 +272,3 @@ def _moment(text: str) -> datetime:
 
 def _unquoted(token: Token) -> str:
     return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
-
-
-def _like(pattern: str) -> str:
-    """Return the regular expression of a LIKE pattern: `%`, `_`, `[a-f]` and `[^a-f]`."""
-    parts = re.findall(r"\[\^?[^\]]+\]|.", pattern, flags=re.DOTALL)
-    return "".join(_like_part(part) for part in parts)
-
-
-def _like_part(part: str) -> str:
-    if part in ("%", "_"):
-        return {"%": ".*", "_": "."}[part]
-    if len(part) == 1:
-        return re.escape(part)
-    negation = "^" if part[1] == "^" else ""
-    inside = part[1 + len(negation) : -1].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-    return f"[{negation}{inside}]"

@@ -9,7 +9,7 @@ import requests
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
-from simulator.client import TRANSFER, Client, envelope
+from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
@@ -40,18 +40,37 @@ def test_a_script_that_is_not_known(shared: EstateServer, script: str, document:
     assert f'<S S="Error">{record}_x000D__x000A_</S>' in err
 
 
-@pytest.mark.parametrize(
-    ("command", "arguments"),
-    [("whoami", ()), ("powershell.exe", ("-Command", "1")), ("powershell.exe", ("-EncodedCommand", "no base64!"))],
-)
-def test_a_command_line_that_is_not_known(shared: EstateServer, command: str, arguments: tuple[str, ...]) -> None:
+def ran(client: Client, command: str, *arguments: str) -> tuple[bytes, bytes, int]:
+    shell = client.protocol.open_shell()
+    started = client.protocol.run_command(shell, command, arguments)
+    answer: tuple[bytes, bytes, int] = client.protocol.get_command_output(shell, started)
+    client.protocol.close_shell(shell, close_session=False)
+    return answer
+
+
+@pytest.mark.parametrize("arguments", [("-Command", "1"), ("-EncodedCommand", "no base64!"), ("-File",), ()])
+def test_powershell_without_a_script(shared: EstateServer, arguments: tuple[str, ...]) -> None:
+    with Client(shared.url("hv01")) as client:
+        out, err, code = ran(client, "powershell.exe", *arguments)
+    assert (out, code) == (b"", 1)
+    assert b"The simulator runs no script but those of this project." in err
+
+
+def test_a_program_that_is_there_and_one_that_is_not(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        assert ran(client, "hostname") == (b"HV01\r\n", b"", 0)
+        out, err, code = ran(client, "whoami")
+        assert (out, code) == (b"", 1)
+        assert err.startswith(b"'whoami' is not recognized as an internal or external command,")
+
+
+def test_without_cmd_a_program_that_is_not_there_is_a_fault(shared: EstateServer) -> None:
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
-        started = client.protocol.run_command(shell, command, arguments)
-        out, err, code = client.protocol.get_command_output(shell, started)
+        missing = fault(lambda: client.protocol.run_command(shell, "whoami", skip_cmd_shell=True))
         client.protocol.close_shell(shell)
-    assert (out, code) == (b"", 1)
-    assert err.startswith(f"'{command}' is not recognized".encode())
+    assert (missing.fault_subcode, missing.wsman_fault_code) == ("w:InternalError", 0x80070002)
+    assert 'provider="Shell cmd plugin"' in str(missing.response)
 
 
 def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
@@ -126,6 +145,41 @@ def test_quotas(serve: Callable[[str], EstateServer]) -> None:
         client.protocol.close_shell(client.protocol.open_shell())
 
 
+def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avma_simulator.winrs._MOST_COMMANDS", 2)
+    monkeypatch.setattr("avma_simulator.winrs._LARGEST_INPUT", 10)
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        started = [client.protocol.run_command(shell, "hostname") for _ in range(2)]
+        assert fault(lambda: client.protocol.run_command(shell, "hostname")).wsman_fault_code == 0x80070718
+        client.protocol.send_command_input(shell, started[0], b"12345678")
+        refused = fault(lambda: client.protocol.send_command_input(shell, started[0], b"901"))
+        assert refused.wsman_fault_code == 0x80070718
+        client.protocol.cleanup_command(shell, started[1])
+        client.protocol.run_command(shell, "hostname")
+        client.protocol.close_shell(shell)
+
+
+@pytest.mark.parametrize(("declared", "idle"), [("<r:IdleTimeOut>PT300S</r:IdleTimeOut>", 300), ("", 7200)])
+def test_a_shell_that_nobody_asks_ends(
+    estate: EstateServer, monkeypatch: pytest.MonkeyPatch, declared: str, idle: int
+) -> None:
+    later = 0.0
+    monkeypatch.setattr("avma_simulator.winrs._now", lambda: time.monotonic() + later)
+    with Client(estate.url("hv01")) as client:
+        body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"
+        created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body))
+        shell = created.findtext(".//w:Selector[@Name='ShellId']", None, NS)
+        later = idle - 10
+        client.protocol.run_command(shell, "hostname")
+        later += idle - 10
+        client.protocol.run_command(shell, "hostname")
+        assert estate.counts()["hv01"]["openShells"] == 1
+        later += idle + 1
+        assert fault(lambda: client.protocol.run_command(shell, "hostname")).fault_subcode == "w:InvalidSelectors"
+    assert estate.counts()["hv01"]["openShells"] == 0
+
+
 @pytest.mark.parametrize(
     ("fields", "number"), [(", remotePowerShell: false", 0x803381AC), (", rights: wmi", 5), (", rights: none", 5)]
 )
@@ -143,8 +197,9 @@ def test_a_command_line_has_an_end(shared: EstateServer) -> None:
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
         for skips, longest in ((False, 8191), (True, 32767)):
-            client.protocol.run_command(shell, "x" * longest, skip_cmd_shell=skips)
-            long = "x" * (longest + 1)
+            longest_line = "hostname".ljust(longest, "x")
+            client.protocol.run_command(shell, longest_line.replace("x", " ", 1), skip_cmd_shell=skips)
+            long = f"{longest_line}x"
             error = fault(lambda long=long, skips=skips: client.protocol.run_command(shell, long, (), True, skips))
             assert error.wsman_fault_code == 2147942606
         client.protocol.close_shell(shell)

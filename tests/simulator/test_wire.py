@@ -237,6 +237,7 @@ def test_another_dialect_is_refused(client: Client) -> None:
             envelope(f"{TRANSFER}/Get", f"{CIMV2}/Win32_Nothing"),
             ("s:Sender", "a:DestinationUnreachable", 0x80338000),
         ),
+        (envelope(f"{TRANSFER}/Get", SERVICE, size=int("9" * 30)), ("s:Sender", "w:SchemaValidationError", 2150858817)),
         (envelope(f"{TRANSFER}/Get", SERVICE, size=8191), ("s:Sender", "w:EncodingLimit", 0x8033807E)),
         (
             envelope(f"{TRANSFER}/Get", SERVICE, headers="<x s:mustUnderstand='true'/>"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from avma_simulator.cim import Instance, declare
-from avma_simulator.wql import WqlError, parse
+from avma_simulator.wql import Query, WqlError, parse
 
 FRUIT = declare("root/cimv2", "Fruit", "ID", string="ID Name Note", uint32="Weight", boolean="Ripe", strings="Tags")
 ROWS = [
@@ -11,6 +11,12 @@ ROWS = [
     Instance(FRUIT, {"ID": "2", "Name": "d'Anjou", "Weight": 200, "Ripe": False, "Note": ""}),
     Instance(FRUIT, {"ID": "3", "Name": r"C:\pear_1", "Ripe": True, "Note": "100%"}),
 ]
+
+
+def selected(text: str) -> Query:
+    query = parse(text)
+    assert isinstance(query, Query)
+    return query
 
 
 @pytest.mark.parametrize(
@@ -28,8 +34,19 @@ ROWS = [
         ("Name LIKE 'a%'", "1"),
         ("Name LIKE '%pear__'", "3"),
         ("Name LIKE '[a-c]%'", "13"),
+        ("Name LIKE '%p%l%'", "1"),
+        ("Name LIKE '%p%pl%'", "1"),
+        ("Name LIKE 'a%e%e'", ""),
+        ("Name LIKE 'apple%apple'", ""),
+        ("Name LIKE '%'", "123"),
+        ("Name LIKE ''", ""),
+        ("NOT Name LIKE '" + "%_" * 100 + "'", "123"),
         ("Name LIKE '[^a-c]%'", "2"),
         ("Note LIKE '%[%]'", "3"),
+        ("Name LIKE '[!--]%'", ""),
+        ("Name LIKE '%[&&~~||[-]_'", ""),
+        ("Name LIKE '[x-zA]%'", "1"),
+        ("Name LIKE '%[_]1'", "3"),
         ("Note IS NULL", "1"),
         ("Note IS NOT NULL", "23"),
         ("Note <> null", "23"),
@@ -46,7 +63,7 @@ ROWS = [
     ],
 )
 def test_conditions(condition: str, expected: str) -> None:
-    query = parse(f"SELECT * FROM Fruit WHERE {condition}")
+    query = selected(f"SELECT * FROM Fruit WHERE {condition}")
     assert "".join(str(row.get("ID")) for row in query.select(FRUIT, ROWS)) == expected
 
 
@@ -55,7 +72,7 @@ def test_conditions(condition: str, expected: str) -> None:
     [("*", None), ("ID", ("ID",)), ("weight, id,NAME , Id", ("ID", "Name", "Weight"))],
 )
 def test_columns_come_in_alphabetical_order(columns: str, expected: tuple[str, ...] | None) -> None:
-    query = parse(f"select {columns} from fruit")
+    query = selected(f"select {columns} from fruit")
     assert query.columns_of(FRUIT) == expected
     assert query.class_name == "fruit"
 
@@ -76,7 +93,11 @@ def test_columns_come_in_alphabetical_order(columns: str, expected: tuple[str, .
         "SELECT * FROM Fruit WHERE Weight < NULL",
         "SELECT *, ID FROM Fruit",
         "SELECT * FROM Fruit; DROP",
-        "ASSOCIATORS OF {Fruit.ID='1'}",
+        "ASSOCIATORS OF {Fruit.ID=}",
+        "ASSOCIATORS OF {Fruit}",
+        "ASSOCIATORS OF Fruit.ID='1'",
+        "ASSOCIATORS OF {Fruit.ID='1'} WHERE",
+        "REFERENCES OF {Fruit.ID='1'}",
         "SELECT * FROM Fruit WHERE Name LIKE '[z-a]'",
         "SELECT * FROM Fruit WHERE " + "(" * 5000 + "Weight = 1" + ")" * 5000 + "x",
     ],
@@ -86,12 +107,17 @@ def test_what_is_not_wql(text: str) -> None:
         parse(text)
 
 
+def test_a_condition_that_is_nested_too_deeply() -> None:
+    with pytest.raises(WqlError):
+        selected("SELECT * FROM Fruit WHERE " + "NOT " * 5000 + "Weight = 1").select(FRUIT, ROWS)
+
+
 @pytest.mark.parametrize("text", ["Sugar = 1", "Weight = 'heavy'", "Weight = TRUE", "Ripe = 'maybe'", "Tags = 'a'"])
 def test_what_does_not_fit_the_class(text: str) -> None:
     with pytest.raises(WqlError):
-        parse(f"SELECT * FROM Fruit WHERE {text}").select(FRUIT, ROWS)
+        selected(f"SELECT * FROM Fruit WHERE {text}").select(FRUIT, ROWS)
 
 
 def test_an_unknown_column_is_an_error() -> None:
     with pytest.raises(WqlError, match="no property Sugar"):
-        parse("SELECT Sugar FROM Fruit").columns_of(FRUIT)
+        selected("SELECT Sugar FROM Fruit").columns_of(FRUIT)

@@ -5,8 +5,9 @@ from defusedxml.ElementTree import fromstring
 
 from avma import errors
 from avma.wsman import envelope, faults
-from avma.wsman.instance import BadValue, Instance
+from avma.wsman.instance import Instance, Origin
 
+ORIGIN = Origin("ask", "hv01")
 S = 'xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
 SOAP_FAULT = """<s:Envelope {s} xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Body><s:Fault>
 <s:Code><s:Value>{code}</s:Value><s:Subcode><s:Value>{subcode}</s:Value></s:Subcode></s:Code>
@@ -70,7 +71,7 @@ def test_an_instance_is_read_by_the_types_the_caller_expects():
     xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
     text = f"""<q:X xmlns:q="urn:x" {xsi} xmlns:cim="urn:cim"><q:A>7</q:A><q:B xsi:nil="true"/><q:C></q:C><q:D>x</q:D>
     <q:D>y</q:D><q:E>true</q:E><q:F><cim:Datetime>2026-01-02T03:04:05Z</cim:Datetime></q:F></q:X>"""
-    instance = Instance.from_element(fromstring(text))
+    instance = Instance.from_element(fromstring(text), ORIGIN)
     assert instance.integer("a") == 7
     assert instance.text("B") is None
     assert instance.text("C") == ""
@@ -79,14 +80,14 @@ def test_an_instance_is_read_by_the_types_the_caller_expects():
     assert instance.strings("missing") == ()
     assert instance.boolean("E") is True
     assert instance.text("F") == "2026-01-02T03:04:05Z"
-    with pytest.raises(BadValue):
+    with pytest.raises(errors.UnexpectedAnswer):
         instance.integer("D")
 
 
 def test_an_embedded_instance():
     text = """<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Caption" PROPAGATED="true" TYPE="string"/>
     <PROPERTY TYPE="string" NAME="Data"><VALUE>10.0.0.5;10.0.0.6</VALUE></PROPERTY></INSTANCE>"""
-    item = Instance.from_embedded(text)
+    item = Instance.from_embedded(text, ORIGIN)
     assert item.text("Data") == "10.0.0.5;10.0.0.6"
     assert item.text("Caption") is None
 

@@ -55,6 +55,22 @@ def read(stdout: str = "", stderr: str = "", exit_code: int = 0, *secrets: str) 
     return powershell.read(Output(stdout.encode(), stderr.encode(), exit_code), redact)
 
 
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"id": "\\ud800"}', '{"id": ' + "9" * 5000 + "}"])
+def test_a_line_that_no_value_can_be_made_of_is_a_complaint(line):
+    answers = read(line)
+    assert answers.objects == ()
+    assert answers.complaint.startswith("unexpected output `")
+
+
+def test_records_in_utf_16():
+    text = '<S S="Error">_xD83D__xDE00_ _xD83D_!</S>'
+    assert read("", HEAD + OBJECTS.format(text)).complaint == "\U0001f600 \ufffd!"
+
+
+def test_much_of_stderr_is_looked_at_and_not_all():
+    assert read("", HEAD + '<S S="Error">' * 1_000_000).complaint.startswith("<S S")
+
+
 @pytest.mark.parametrize("stdout", ['{"id": 1}\r\n{"id": 2}\r\n', '\ufeff{"id": 1}\n\n{"id": 2}'])
 def test_answers_are_one_object_a_line(stdout):
     assert read(stdout) == powershell.Answers(({"id": 1}, {"id": 2}), "")

@@ -16,7 +16,7 @@ from avma.redaction import Redactor
 from avma.windows import powershell
 from avma.windows.guest_runs import OVER_NETWORK, Account, GuestRuns, Operation, Request
 from avma.wsman import faults, retry
-from avma.wsman.instance import BadValue, Instance
+from avma.wsman.instance import Instance, Origin
 
 _HRESULT = re.compile(r"HRESULT 0x([0-9A-Fa-f]{8})")
 _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
@@ -65,11 +65,8 @@ class GuestWmi:
         target = {"namespace": namespace, "class": cim_class, "keys": dict(keys)}
         operation = {**target, "method": method, "arguments": dict(parameters)}
         (result,) = self._results([operation], deadline, tried)
-        output = Instance.from_values({"ReturnValue": result.get("returnValue")})
-        try:
-            code = output.integer("ReturnValue") or 0
-        except BadValue as error:
-            raise self._not_its_own(str(error), tried) from error
+        output = Instance.from_values({"ReturnValue": result.get("returnValue")}, Origin(tried, self.where))
+        code = output.integer("ReturnValue") or 0
         if code != 0:
             raise faults.hresult_error(code & 0xFFFFFFFF, tried, self.where)
         return output
@@ -101,7 +98,8 @@ class GuestWmi:
         rows = result.get("rows")
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
             raise self._not_its_own("a result without rows", tried)
-        return [Instance.from_values({name: _value(value) for name, value in row.items()}) for row in rows]
+        origin = Origin(tried, self.where)
+        return [Instance.from_values({name: _value(value) for name, value in row.items()}, origin) for row in rows]
 
     def _session_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         """Return the error for a guest in which nothing, or not all, was done, by PowerShell's id of it."""

@@ -174,5 +174,5 @@ def _virtual_machine(row: Instance) -> VirtualMachine:
 
 
 def _guest_facts(row: Instance) -> GuestFacts:
-    items = [Instance.from_embedded(text) for text in row.strings("GuestIntrinsicExchangeItems")]
+    items = row.embedded("GuestIntrinsicExchangeItems")
     return GuestFacts({item.text("Name") or "": item.text("Data") or "" for item in items})

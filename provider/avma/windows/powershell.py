@@ -27,6 +27,8 @@ _OBJECTS = re.compile(r"<Objs\b.*?(?:</Objs>|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _NOISE = ("verbose", "debug", "progress")
 _LONGEST = 400
+_READ = 32_768
+"""Characters of stderr that are looked at: far more than are told."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def read(output: Output, redact: Redactor) -> Answers:
             objects.append(found)
         elif line.strip():
             other.append(f"unexpected output `{line.strip()}`")
-    said = [plain(output.stderr.decode("utf-8", errors="replace")), *other]
+    said = [plain(output.stderr.decode("utf-8", errors="replace")[:_READ]), *other]
     if output.exit_code != 0:
         said.append(f"it ended with code {output.exit_code}")
     return Answers(tuple(objects), _shortened(redact("; ".join(part for part in said if part))))
@@ -115,13 +117,17 @@ def plain(stderr: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), unescape(text))
+    """Return the text of a record, in which PowerShell writes UTF-16 as `_xD83D_`."""
+    units = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), unescape(text))
+    return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _json_object(line: str) -> Mapping[str, Any] | None:
     try:
         found = json.loads(line)
-    except ValueError:
+        # Half a surrogate pair is no text, and cannot be passed on.
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -16,7 +16,7 @@ from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.wsman import envelope, faults, retry
-from avma.wsman.instance import BadValue, Instance
+from avma.wsman.instance import Instance, Origin
 from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ T = TypeVar("T")
 _JOB_STARTED = 4096
 """The `ReturnValue` of methods that go on as a job (DMTF); who called reads the state."""
 _POLL = 0.1
+_MOST_PAGES = 1000
+"""Of a quarter of a megabyte each, so no machine has as many; a listing without end would fill the memory."""
 
 
 class Cim:
@@ -66,7 +68,7 @@ class Cim:
 
         def read(pipe: Pipe) -> Instance:
             body = self._ask(pipe, message, deadline, tried)
-            return Instance.from_element(self._only_child(body, tried))
+            return self._instance(body, tried)
 
         return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
 
@@ -89,8 +91,8 @@ class Cim:
         message = envelope.invoke(namespace, cim_class, method, keys, parameters)
         with self._pipe(deadline, tried) as pipe:
             body = self._ask(pipe, message, deadline, tried)
-        output = Instance.from_element(self._only_child(body, tried))
-        code = self._checked(lambda: output.integer("ReturnValue"), tried) or 0
+        output = self._instance(body, tried)
+        code = output.integer("ReturnValue") or 0
         if code not in (0, _JOB_STARTED):
             raise faults.hresult_error(code, tried, self.where)
         return output
@@ -113,14 +115,18 @@ class Cim:
             self._idle.pop().close()
 
     def _pages(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> Iterator[Instance]:
-        message: envelope.Message | None = envelope.enumerate_query(namespace, wql)
+        origin = Origin(tried, self.where)
+        message = envelope.enumerate_query(namespace, wql)
         context = ""
         try:
-            while message is not None:
+            for _ in range(_MOST_PAGES):
                 body = self._ask(pipe, message, deadline, tried)
                 context = _next_context(body)
-                message = envelope.pull(namespace, context) if context else None
-                yield from map(Instance.from_element, _items(body))
+                yield from (Instance.from_element(item, origin) for item in _items(body))
+                if not context:
+                    return
+                message = envelope.pull(namespace, context)
+            raise self._unexpected(f"more than {_MOST_PAGES} pages of instances", tried)
         except errors.AvmaError as error:
             if context and not isinstance(error, errors.Unreachable):
                 self._release(pipe, namespace, context)
@@ -140,8 +146,7 @@ class Cim:
         try:
             body = envelope.body_of(answer)
         except envelope.NotSoap as error:
-            remedy = "check that address and port are those of the WinRM service (wsman)"
-            raise errors.UnexpectedAnswer(tried, self.where, "an answer that is not SOAP", remedy) from error
+            raise self._unexpected("an answer that is not SOAP", tried) from error
         fault = faults.find_fault(body)
         if fault is not None:
             raise faults.to_error(fault, tried, self.where)
@@ -152,20 +157,16 @@ class Cim:
 
     def _once(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
         with self._pipe(deadline, tried) as pipe:
-            return self._checked(lambda: read(pipe), tried)
+            return read(pipe)
 
-    def _checked(self, read: Callable[[], T], tried: str) -> T:
-        try:
-            return read()
-        except BadValue as error:
-            remedy = "look at the class with PowerShell's Get-CimInstance, and report it if it is sound there"
-            raise errors.UnexpectedAnswer(tried, self.where, str(error), remedy) from error
-
-    def _only_child(self, body: Element, tried: str) -> Element:
+    def _instance(self, body: Element, tried: str) -> Instance:
         if len(body) == 0:
-            remedy = "check that address and port are those of the WinRM service (wsman)"
-            raise errors.UnexpectedAnswer(tried, self.where, "an answer without a body", remedy)
-        return body[0]
+            raise self._unexpected("an answer without a body", tried)
+        return Instance.from_element(body[0], Origin(tried, self.where))
+
+    def _unexpected(self, answer: str, tried: str) -> errors.UnexpectedAnswer:
+        remedy = "check that address and port are those of the WinRM service (wsman)"
+        return errors.UnexpectedAnswer(tried, self.where, answer, remedy)
 
     @contextlib.contextmanager
     def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:

@@ -132,8 +132,8 @@ def body_of(answer: bytes) -> Element:
         NotSoap: the answer is not an XML SOAP envelope with a body, or uses XML features that are not safe.
     """
     try:
-        envelope = fromstring(answer)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+        envelope = fromstring(answer, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise NotSoap(str(error)) from error
     body = envelope.find(f"{{{SOAP}}}Body") if envelope.tag == f"{{{SOAP}}}Envelope" else None
     if body is None:

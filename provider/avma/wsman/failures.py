@@ -16,6 +16,7 @@ import requests
 from avma import errors
 from avma.connection import SEALING, Auth, Connection
 from avma.wsman import kerberos
+from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 
 _PROBE_TIMEOUT = 5.0
@@ -60,6 +61,9 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
         return _logon(connection, adapter, tried)
     if adapter.foreign_type:
         return foreign(adapter.foreign_type, connection, tried)
+    if isinstance(error, AnswerTooLarge):
+        answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
+        return errors.UnexpectedAnswer(tried, where, answer, _CHECK_PORT)
     if isinstance(error, HttpStatus):
         return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", _CHECK_PORT)
     explained = kerberos.explain(error, connection) if connection.auth in (Auth.KERBEROS, Auth.NEGOTIATE) else None

@@ -45,9 +45,9 @@ def find_fault(body: Element) -> Fault | None:
     fault = next((child for child in body if local_name(child) == "Fault"), None)
     if fault is None:
         return None
-    values = [child.text or "" for child in fault.iter() if local_name(child) == "Value"]
-    text = next((child.text or "" for child in fault.iter() if local_name(child) == "Text"), "")
-    return Fault(_number(fault), values[-1].rpartition(":")[2] if values else "", " ".join(text.split()))
+    subcode = next((child for child in fault.iter() if local_name(child) == "Subcode"), None)
+    value = _text(fault if subcode is None else subcode, "Value").strip().rpartition(":")[2]
+    return Fault(_number(fault), value, " ".join(_text(fault, "Text").split()))
 
 
 def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
@@ -59,7 +59,7 @@ def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
             "LocalAccountTokenFilterPolicy = 1"
         )
         return errors.AccessDenied(tried, where, answer, remedy)
-    if fault.code == OPERATION_TIMEOUT:
+    if fault.code == OPERATION_TIMEOUT or (fault.code == 0 and fault.subcode == "TimedOut"):
         answer = "the machine did not finish within the time that one request may take"
         return errors.OperationTimedOut(tried, where, answer, "run again; what was reached by then is found")
     if fault.code in _MEANINGS:
@@ -84,11 +84,13 @@ def _is_licensing(code: int) -> bool:
 
 def _number(fault: Element) -> int:
     """Return the innermost number: a provider's own error stands inside the protocol's."""
-    wmi_error = next((e for e in fault.iter() if local_name(e) == "error_Code"), None)
-    if wmi_error is not None and wmi_error.text:
-        return _integer(wmi_error.text)
     codes = [_integer(e.get("Code", "0")) for e in fault.iter() if local_name(e) == "WSManFault"]
-    return next((code for code in reversed(codes) if code), 0)
+    return _integer(_text(fault, "error_Code")) or next((code for code in reversed(codes) if code), 0)
+
+
+def _text(element: Element, name: str) -> str:
+    """Return the text of the first element of that name, empty when there is none."""
+    return next((child.text or "" for child in element.iter() if local_name(child) == name), "")
 
 
 def _integer(text: str) -> int:

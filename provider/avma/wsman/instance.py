@@ -7,54 +7,70 @@ Names are compared without regard to case, as WMI does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from avma import errors
 from avma.wsman.envelope import XSI, local_name
 
+_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
-class BadValue(ValueError):
-    """A property does not hold what its type says."""
+
+@dataclass(frozen=True)
+class Origin:
+    """What was asked when an instance came, and of which machine: errors about its values say so."""
+
+    tried: str
+    where: str
+
+    def unexpected(self, answer: str) -> errors.UnexpectedAnswer:
+        """Return the error for a value that is not what its type says."""
+        remedy = "look at the class with PowerShell's Get-CimInstance, and report it if it is sound there"
+        return errors.UnexpectedAnswer(self.tried, self.where, answer, remedy)
 
 
 class Instance:
     """The property values of one CIM instance, or the output parameters of one method call."""
 
-    def __init__(self, values: dict[str, list[str | None]]) -> None:
+    def __init__(self, values: dict[str, list[str | None]], origin: Origin) -> None:
         self._values = values
+        self._origin = origin
 
     def __repr__(self) -> str:
         return f"Instance({', '.join(sorted(self._values))})"
 
     @classmethod
-    def from_element(cls, element: Element) -> Instance:
+    def from_element(cls, element: Element, origin: Origin) -> Instance:
         """Read an instance, a column list (`XmlFragment`) or a method's output."""
         values: dict[str, list[str | None]] = {}
         for child in element:
             values.setdefault(local_name(child).lower(), []).append(_value(child))
-        return cls(values)
+        return cls(values, origin)
 
     @classmethod
-    def from_embedded(cls, text: str) -> Instance:
+    def from_embedded(cls, text: str, origin: Origin) -> Instance:
         """Read an embedded instance: CIM-XML text (DMTF DSP0201) in a string property.
 
         Raises:
-            BadValue: the text is not CIM-XML.
+            UnexpectedAnswer: the text is not CIM-XML.
         """
         try:
-            root = fromstring(text)
-        except (ParseError, DefusedXmlException, ValueError) as error:
-            raise BadValue("an embedded instance is not CIM-XML") from error
-        found = (p for p in root.iter() if local_name(p) == "PROPERTY")
-        return cls({p.get("NAME", "").lower(): [_embedded_value(p)] for p in found})
+            root = fromstring(text, forbid_dtd=True)
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+            raise origin.unexpected("an embedded instance is not CIM-XML") from error
+        if local_name(root) != "INSTANCE":
+            raise origin.unexpected("an embedded instance is not CIM-XML")
+        properties = (child for child in root if local_name(child).startswith("PROPERTY"))
+        return cls({p.get("NAME", "").lower(): _embedded_values(p) for p in properties}, origin)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Instance:
+    def from_values(cls, values: Mapping[str, Any], origin: Origin) -> Instance:
         """Take values as JSON has them."""
-        return cls({name.lower(): _texts(value) for name, value in values.items()})
+        return cls({name.lower(): _texts(value) for name, value in values.items()}, origin)
 
     def text(self, name: str) -> str | None:
         """Return a string, a datetime or a reference as text; None when it is null or absent."""
@@ -64,22 +80,36 @@ class Instance:
         """Return an integer; None when it is null or absent.
 
         Raises:
-            BadValue: the value is not an integer.
+            UnexpectedAnswer: the value is not an integer.
         """
         value = self.text(name)
         try:
             return int(value) if value else None
         except ValueError as error:
-            raise BadValue(f"{name} is not an integer") from error
+            raise self._origin.unexpected(f"{name} is not an integer") from error
 
     def boolean(self, name: str) -> bool | None:
-        """Return a boolean; None when it is null or absent."""
-        value = self.text(name)
-        return None if value is None else value.strip().lower() in ("true", "1")
+        """Return a boolean; None when it is null or absent.
+
+        Raises:
+            UnexpectedAnswer: the value is not a boolean.
+        """
+        value = (self.text(name) or "").strip().lower()
+        if value and value not in _WORDS:
+            raise self._origin.unexpected(f"{name} is not a boolean")
+        return _WORDS.get(value)
 
     def strings(self, name: str) -> tuple[str, ...]:
         """Return an array of strings; a null array is an empty one."""
         return tuple(value for value in self._values.get(name.lower(), ()) if value is not None)
+
+    def embedded(self, name: str) -> tuple[Instance, ...]:
+        """Return an array of embedded instances; a null array is an empty one.
+
+        Raises:
+            UnexpectedAnswer: one of them is not CIM-XML.
+        """
+        return tuple(Instance.from_embedded(text, self._origin) for text in self.strings(name))
 
 
 def _value(element: Element) -> str | None:
@@ -90,9 +120,9 @@ def _value(element: Element) -> str | None:
     return "".join(element.itertext()).strip()
 
 
-def _embedded_value(element: Element) -> str | None:
-    value = next((child for child in element if local_name(child) == "VALUE"), None)
-    return None if value is None else (value.text or "")
+def _embedded_values(element: Element) -> list[str | None]:
+    """Return the values of a PROPERTY or of each item of a PROPERTY.ARRAY; none is null."""
+    return [value.text or "" for value in element.iter() if local_name(value) == "VALUE"]
 
 
 def _texts(value: Any) -> list[str | None]:

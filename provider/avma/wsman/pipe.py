@@ -50,7 +50,8 @@ class WinrmPipe:
         fresh = self._open is None
         transport, adapter = self._open = self._open or _connect(self._connection)
         try:
-            answer = transport.send(message, self._timeout(deadline))
+            with adapter.within(deadline.remaining() + _LAST_CHANCE):
+                answer = transport.send(message, self._timeout(deadline))
         except Exception as error:
             self.close()
             if fresh or adapter.status != _SEALING_FAILED:

@@ -16,7 +16,7 @@ from pypsrp.wsman import _TransportHTTP
 
 from avma.connection import Auth, Connection
 from avma.wsman import kerberos
-from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated, adapt
+from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 
 # it logs what it raises as well, with its traceback, and every message in clear
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
@@ -43,9 +43,7 @@ class PypsrpTransport:
         except AuthenticationError as error:
             raise NotAuthenticated from error
         except WinRMTransportError as error:
-            if error.code == requests.codes.server_error and error.response_text:
-                return cast(str, error.response_text).encode()
-            raise HttpStatus(error.code) from error
+            return answered(error.code, cast(str, error.response_text))
 
     def close(self) -> None:
         """End the connection."""

@@ -11,7 +11,7 @@ from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 from avma import errors
 from avma.connection import Auth, Connection
-from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated, adapt
+from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 
 _REFUSALS: tuple[type[Exception], ...] = (InvalidCredentialsError,)
 if transport.HAVE_CREDSSP:
@@ -43,9 +43,7 @@ class PywinrmTransport:
         except _REFUSALS as error:
             raise NotAuthenticated from error
         except WinRMTransportError as error:
-            if error.code == requests.codes.server_error and error.response_text:
-                return error.response_text.encode()
-            raise HttpStatus(error.code) from error
+            return answered(error.code, error.response_text)
 
     def close(self) -> None:
         """End the connection."""

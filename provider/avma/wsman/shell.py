@@ -26,6 +26,9 @@ _CLEANING = 5.0
 _CHUNK = 96_000
 """Bytes of input in one message; in Base64 they stay far below the size of an envelope."""
 
+_LARGEST_OUTPUT = 16_000_000
+"""Bytes that a command may write; those of this project write some kilobytes for each guest."""
+
 _SHELLS = (
     "scripts need the right to open remote shells, which is another than the one for WMI: use an administrator of that "
     "machine, and see that AllowRemoteShellAccess is true there (winrm get winrm/config/winrs)"
@@ -124,6 +127,8 @@ class Shell:
             _take(body, received)
         except ValueError as error:
             raise self._unexpected("output that is not Base64, or no exit code", tried) from error
+        if sum(map(len, received.streams.values())) > _LARGEST_OUTPUT:
+            raise self._unexpected(f"more than {_LARGEST_OUTPUT // 1_000_000} MB of output", tried)
 
     def _ask(self, message: Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
         try:

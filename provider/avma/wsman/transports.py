@@ -9,7 +9,8 @@ import ssl
 from typing import Any, Protocol
 
 import requests
-from requests.adapters import HTTPAdapter
+
+from avma.wsman.bounded import BoundedAdapter
 
 _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
 
@@ -20,6 +21,18 @@ class HttpStatus(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+def answered(code: int, text: str | None) -> bytes:
+    """Return the SOAP fault that came with a status of failure; Windows sends faults with 500, others with 400 too.
+
+    Raises:
+        HttpStatus: there is none.
+    """
+    server_error, bad_request = requests.codes.server_error, requests.codes.bad_request
+    if text and (code == server_error or (code == bad_request and "Envelope" in text)):
+        return text.encode()
+    raise HttpStatus(code)
 
 
 class NotAuthenticated(Exception):
@@ -42,7 +55,7 @@ class Transport(Protocol):
         """End the connection."""
 
 
-class Adapter(HTTPAdapter):
+class Adapter(BoundedAdapter):
     """Carries the requests of one connection by its own TLS context, and notes what the last answer said of itself."""
 
     def __init__(self, context: ssl.SSLContext) -> None:

@@ -1,0 +1,44 @@
+"""What a command line of a remote shell runs: Windows PowerShell, or the one program that is here beside it.
+
+The module knows command lines. It knows neither shells nor scripts.
+"""
+
+from __future__ import annotations
+
+from avma_simulator import powershell
+from avma_simulator.machine import Machine
+from avma_simulator.process import Console, Program
+from avma_simulator.scripts import SCRIPTS
+from avma_simulator.world import World
+
+_OK, _FAILED = 0, 1
+
+
+def find(world: World, machine: Machine, line: str) -> Program | None:
+    """Return what a command line runs, None when there is no such program."""
+    name = _name(line).lower().rpartition("\\")[2].removesuffix(".exe")
+    if name == "powershell":
+        return powershell.program(world, machine, SCRIPTS, line)
+    if name == "hostname":
+        return lambda console: _hostname(machine, console)
+    return None
+
+
+def unknown(line: str) -> Program:
+    """Return what cmd.exe does with a program that is not there."""
+
+    async def run(console: Console) -> int:
+        text = "is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
+        console.write(f"'{_name(line)}' {text}", "stderr")
+        return _FAILED
+
+    return run
+
+
+async def _hostname(machine: Machine, console: Console) -> int:
+    console.write(f"{machine.computer_name}\r\n")
+    return _OK
+
+
+def _name(line: str) -> str:
+    return next(iter(line.replace('"', "").split()), "")

@@ -1,0 +1,243 @@
+"""Answers in every form that the standards allow, and in none: the right value, or an error with a name."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+from contextlib import closing
+from itertools import pairwise
+
+import pytest
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.connection import Auth, resolve
+from avma.deadline import Deadline
+from avma.wsman.bounded import LARGEST_ANSWER
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from core.raw_server import serving
+
+S = 'xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+N = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
+W = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2"
+WMI_ERROR = """<p:MSFT_WmiError xmlns:p="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError">
+<p:error_Code>3221549136</p:error_Code></p:MSFT_WmiError>"""
+WSMAN_FAULT = """<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="2150858778">
+<f:Message><f:ProviderFault provider="WMI Provider"><f:WSManFault Code="3221549136"/></f:ProviderFault></f:Message>
+</f:WSManFault>"""
+LAUGHS = "".join(f'<!ENTITY {b} "&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};">' for a, b in pairwise("abcdefghij"))
+
+
+def envelope(body: str) -> bytes:
+    return f"<s:Envelope {S}><s:Header/><s:Body>{body}</s:Body></s:Envelope>".encode()
+
+
+def http(body: bytes, status: str = "200 OK", kind: str = "application/soap+xml", **headers: str) -> bytes:
+    fields = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close", **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    parts = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7))
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + parts + end
+
+
+def rows(items: str, after: str = "<w:EndOfSequence/>") -> bytes:
+    return envelope(
+        f'<n:EnumerateResponse xmlns:n="{N}" xmlns:w="{W}"><w:Items>{items}</w:Items>{after}</n:EnumerateResponse>'
+    )
+
+
+def fault(detail: str) -> bytes:
+    return envelope(
+        "<s:Fault><s:Detail><Value>9</Value>" + detail + "</s:Detail><s:Reason><s:Text>Text</s:Text></s:Reason><s:Code>"
+        "<s:Subcode><s:Value>w:InternalError</s:Value></s:Subcode><s:Value>s:Receiver</s:Value></s:Code></s:Fault>"
+    )
+
+
+ROW = f"<w:XmlFragment {XSI}><A>7</A><B>true</B><C/><D xsi:nil='true'/><E>one</E></w:XmlFragment>"
+PLAIN = rows(ROW)
+RETURNED = envelope(f'<p:Go_OUTPUT xmlns:p="{CIMV2}/X"><p:ReturnValue>0</p:ReturnValue></p:Go_OUTPUT>')
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Return what a query finds where the server gives these answers."""
+
+    def ask(*answers, seconds=10.0):
+        with serving(tmp_path, *answers) as port, closing(cim(port)) as opened:
+            return opened.query("root/cimv2", "SELECT * FROM X", Deadline(seconds), "ask")
+
+    return ask
+
+
+@pytest.fixture
+def invoked(tmp_path):
+    """Call a method, which is never sent again, where the server gives this answer."""
+
+    def invoke(answer, seconds=10.0):
+        with serving(tmp_path, answer) as port, closing(cim(port)) as opened:
+            return opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(seconds), "call")
+
+    return invoke
+
+
+def cim(port: int) -> Cim:
+    settings = Configuration(username="u", password="p", auth=Auth.BASIC, insecure=True, port=port)
+    return Cim(resolve("127.0.0.1", settings), 1, WinrmPipe)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(PLAIN),
+        http(b"\xef\xbb\xbf" + PLAIN),
+        http(b'<?xml version="1.0" encoding="utf-8"?>\r\n' + PLAIN),
+        http('<?xml version="1.0" encoding="utf-16"?>'.encode("utf-16") + PLAIN.decode().encode("utf-16")[2:]),
+        http(PLAIN, kind="text/xml"),
+        http(gzip.compress(PLAIN), Content_Encoding="gzip"),
+        chunked(PLAIN),
+        b"HTTP/1.0 200 OK\r\n\r\n" + PLAIN,
+        http(PLAIN.replace(b"<s:", b"<soap:").replace(b"</s:", b"</soap:").replace(b"xmlns:s=", b"xmlns:soap=")),
+        http(PLAIN.replace(b"<s:", b"<").replace(b"</s:", b"</").replace(b"xmlns:s=", b"xmlns=")
+             .replace(b"<w:XmlFragment", b"<w:XmlFragment xmlns=''")),
+        http(PLAIN.replace(b"w:Items", b"n:Items").replace(b"w:EndOf", b"n:EndOf")),
+        http(PLAIN.replace(b"><", b">\r\n\t<!-- between --><")),
+        http(rows(ROW.replace("<D xsi:nil='true'/>", ""))),
+        http(rows(ROW.replace("'true'", "'1'"))),
+        http(rows(ROW, "").replace(b"<w:Items>", b"<w:EndOfSequence/><w:Items>")),
+        http(rows(f"<q:Derived xmlns:q='{CIMV2}/Derived' {XSI} xsi:type='q:Derived_Type'><q:E>one</q:E><q:C></q:C>"
+                  "<q:B>TRUE</q:B><q:a> 7 </q:a></q:Derived>")),
+    ],
+)  # fmt: skip
+def test_one_instance_in_many_forms(asked, answer):
+    (row,) = asked(answer)
+    assert (row.integer("a"), row.boolean("b"), row.text("c"), row.text("d")) == (7, True, "", None)
+    assert row.strings("e") == ("one",)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.123456+08:00", "P0DT0H1M40S"]
+)
+@pytest.mark.parametrize("kind", ["Datetime", "Interval"])
+def test_datetimes_and_intervals_come_as_they_are(asked, kind, text):
+    item = f"<w:XmlFragment xmlns:cim='http://schemas.dmtf.org/wbem/wscim/1/common'><A>\n<cim:{kind}>{text}</cim:{kind}>\n</A>"
+    (row,) = asked(http(rows(f"{item}</w:XmlFragment>")))
+    assert row.text("A") == text
+
+
+def test_pages_may_be_empty_and_their_parts_in_any_order(asked):
+    context = "<n:EnumerationContext>uuid:{}</n:EnumerationContext>"
+    pull = f'<n:PullResponse xmlns:n="{N}" xmlns:w="{W}">{{}}</n:PullResponse>'
+    pages = (
+        rows("", context.format(1)),
+        envelope(pull.format(f"<n:Items>{ROW}{ROW}</n:Items>{context.format(2)}")),
+        envelope(pull.format(f"{context.format(3)}<n:Items/>")),
+        envelope(pull.format(f"<n:EndOfSequence/><n:Items>{ROW}</n:Items>")),
+    )
+    assert len(asked(*map(http, pages))) == 3
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("<A>seven</A>", "a is not an integer"),
+        ("<A>7.5</A>", "a is not an integer"),
+        (f"<A>{'9' * 5000}</A>", "a is not an integer"),
+        ("<B>perhaps</B>", "b is not a boolean"),
+        ("<F>no XML</F>", "an embedded instance is not CIM-XML"),
+        ("<F>&lt;HTML/&gt;</F>", "an embedded instance is not CIM-XML"),
+        ("<F>&lt;INSTANCE&gt;</F>", "an embedded instance is not CIM-XML"),
+    ],
+)
+def test_a_value_of_another_type_is_a_named_error(asked, item, told):
+    (row,) = asked(http(rows(f"<w:XmlFragment>{item}</w:XmlFragment>")))
+    with pytest.raises(errors.UnexpectedAnswer, match=told):
+        (row.integer("a"), row.boolean("b"), row.embedded("f"))
+
+
+@pytest.mark.parametrize("detail", [WMI_ERROR, WSMAN_FAULT])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "500 Internal Server Error"])
+def test_a_fault_is_read_in_each_form_under_each_status(invoked, status, detail):
+    with pytest.raises(errors.LicensingFault) as caught:
+        invoked(http(fault(detail), status))
+    assert caught.value.code == 0xC004F050
+
+
+def test_a_fault_without_a_number(invoked):
+    with pytest.raises(errors.WsmanFault, match="InternalError: Text"):
+        invoked(http(fault("")))
+    with pytest.raises(errors.AnswerLost, match="did not finish"):
+        invoked(http(fault("").replace(b"w:InternalError", b"w:TimedOut")))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(b""),
+        http(b"<html><form>log in</form></html>", kind="text/html"),
+        http(b"<html><form>log in</form></html>", "400 Bad Request", "text/html"),
+        http(b"<html><form>log in</form></html>", "500 Internal Server Error", "text/html"),
+        http(b"\xff\xfe\xfa", "500 Internal Server Error"),
+        http(PLAIN[:-20]),
+        http(b'<?xml version="1.0" encoding="no-such"?>' + PLAIN),
+        http(b"<!DOCTYPE a>" + PLAIN),
+        http(f'<!DOCTYPE a [<!ENTITY a "ha">{LAUGHS}]>'.encode() + PLAIN.replace(b"one", b"&j;")),
+        http(b'<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + PLAIN.replace(b"one", b"&a;")),
+        http(envelope("")[:-5]),
+        http(envelope("")),
+        b"HTTP/1.1 200",
+        http(b"<s:Envelope>" * 20000),
+        http(b" " * (LARGEST_ANSWER + 1)),
+        http(gzip.compress(b" " * 100_000_000), Content_Encoding="gzip"),
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (LARGEST_ANSWER + 1),
+    ],
+)
+def test_what_is_no_answer_is_a_named_error(invoked, answer):
+    with pytest.raises(errors.UnexpectedAnswer) as caught:
+        invoked(answer)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(RETURNED + b" " * 100)[:-50],
+        chunked(RETURNED, b""),
+        chunked(RETURNED, b"ffff\r\nno more"),
+        chunked(RETURNED, b"what\r\n"),
+        http(RETURNED, Content_Encoding="gzip"),
+        b"",
+    ],
+)
+def test_an_answer_that_breaks_off_is_lost(invoked, answer):
+    with pytest.raises(errors.AnswerLost):
+        invoked(answer)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b""])
+def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
+    sent = []
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while len(sent) < 3000:
+            connection.sendall(b"H")
+            sent.append(1)
+            time.sleep(0.02)
+
+    with pytest.raises(errors.AnswerLost, match="no answer came in time"):
+        invoked(drip, seconds=0.5)
+    assert len(sent) < 3000
+
+
+def test_a_listing_without_end_is_given_up(asked, monkeypatch):
+    monkeypatch.setattr("avma.wsman.cim._MOST_PAGES", 5)
+    page = rows(ROW, "<n:EnumerationContext>uuid:1</n:EnumerationContext>")
+    with pytest.raises(errors.UnexpectedAnswer, match="more than 5 pages"):
+        asked(http(page))

@@ -1,0 +1,76 @@
+"""Clients that others wrote, let loose on the simulated estate: where they are, and one line for each that passed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from avma_simulator import EstateServer, load_estate, running
+
+CLIENTS = Path(__file__).parents[2] / ".cache" / "foreign"
+PROGRAMS = Path(__file__).parent / "programs"
+PASSWORD = "Pa55w.rd"
+ESTATE = f"""
+hosts:
+- name: hv01
+  version: "2025"
+  edition: Datacenter
+  http: {{}}
+  https: {{}}
+  logons: [ntlm, basic]
+  username: Administrator
+  password: {PASSWORD}
+"""
+_LONGEST = 120
+_PASSED = "foreign client"
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[EstateServer]:
+    path = tmp_path / "estate.yaml"
+    path.write_text(ESTATE, encoding="utf-8")
+    with running(load_estate(path)) as server:
+        yield server
+
+
+@pytest.fixture
+def passed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a line printed at the end of the run, when the test has passed."""
+    return lambda line: record_property(_PASSED, line)
+
+
+def installed(*path: str) -> Path:
+    """Return where a client is; skip where it is not."""
+    found = CLIENTS.joinpath(*path)
+    if not found.exists():
+        pytest.skip(f"no {path[-1]} here: tools/foreign-clients installs it where Debian and Node.js are")
+    return found
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a client, with nothing of this process' environment but what it needs."""
+    inherited = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=inherited | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST,
+        check=False,
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print a line for each client and logon that passed."""
+    reports = terminalreporter.getreports("passed")
+    lines = [value for report in reports for name, value in report.user_properties if name == _PASSED]
+    if lines:
+        terminalreporter.section("foreign clients served by the simulated estate")
+    for line in lines:
+        terminalreporter.write_line(str(line))

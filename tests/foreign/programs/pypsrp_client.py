@@ -1,0 +1,126 @@
+"""What pypsrp asks of a machine, as one line of JSON. Arguments: host, port, `https` or `http`, authority, auth.
+
+It runs in an environment of its own, beside the project's.
+"""
+
+import json
+import sys
+import xml.etree.ElementTree as ET
+
+from pypsrp.exceptions import AuthenticationError, WSManFaultError
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.shell import Process, SignalCode, WinRS
+from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan
+
+USER, PASSWORD = "Administrator", "Pa55w.rd"
+ENUMERATION, WQL = NAMESPACES["wsen"], "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2"
+SERVICE = f"{CIMV2}/SoftwareLicensingService"
+
+
+def opened(password: str = PASSWORD) -> WSMan:
+    host, port, scheme, authority, auth = sys.argv[1:]
+    tls = scheme == "https"
+    return WSMan(
+        host,
+        port=int(port),
+        ssl=tls,
+        username=USER,
+        password=password,
+        auth=auth,
+        cert_validation=authority,
+        no_proxy=True,
+    )
+
+
+def local(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def query(client: WSMan, text: str) -> list[dict[str, str | None]]:
+    """Enumerate and pull to the end."""
+    body = ET.Element(f"{{{ENUMERATION}}}Enumerate")
+    ET.SubElement(body, f"{{{NAMESPACES['wsman']}}}OptimizeEnumeration")
+    ET.SubElement(body, f"{{{NAMESPACES['wsman']}}}Filter", Dialect=WQL).text = text
+    answer = client.enumerate(f"{CIMV2}/*", body)
+    rows = []
+    while True:
+        items = next((e for e in answer.iter() if local(e) == "Items"), ())
+        rows += [{local(prop): prop.text for prop in item} for item in items]
+        context = answer.findtext(f".//{{{ENUMERATION}}}EnumerationContext")
+        if not context:
+            return rows
+        pull = ET.Element(f"{{{ENUMERATION}}}Pull")
+        ET.SubElement(pull, f"{{{ENUMERATION}}}EnumerationContext").text = context
+        ET.SubElement(pull, f"{{{ENUMERATION}}}MaxElements").text = "100"
+        answer = client.pull(f"{CIMV2}/*", pull)
+
+
+def keyed(version: str) -> SelectorSet:
+    selectors = SelectorSet()
+    selectors.add_option("Version", version)
+    return selectors
+
+
+def invoked(client: WSMan, version: str) -> str | None:
+    body = ET.Element(f"{{{SERVICE}}}RefreshLicenseStatus_INPUT")
+    answer = client.invoke(f"{SERVICE}/RefreshLicenseStatus", SERVICE, body, selector_set=keyed(version))
+    return answer.findtext(f".//{{{SERVICE}}}ReturnValue")
+
+
+def faulted(client: WSMan) -> int | None:
+    try:
+        client.get(SERVICE, selector_set=keyed("0"))
+    except WSManFaultError as fault:
+        return fault.code
+    return None
+
+
+def ran(client: WSMan, program: str, arguments: list[str], stdin: bytes = b"") -> tuple[str, str, int]:
+    with WinRS(client, codepage=65001) as shell:
+        process = Process(shell, program, arguments, no_shell=bool(stdin))
+        process.begin_invoke()
+        if stdin:
+            process.send(stdin, end=True)
+        process.end_invoke()
+        process.signal(SignalCode.TERMINATE)
+    return process.stdout.decode(), process.stderr.decode(), process.rc
+
+
+def runspace(client: WSMan) -> int | None:
+    """Return the number of the fault with which a runspace pool is refused, None when one was opened."""
+    try:
+        with RunspacePool(client) as pool:
+            PowerShell(pool).add_cmdlet("Get-Date").invoke()
+    except WSManFaultError as fault:
+        return fault.code
+    return None
+
+
+def refused() -> bool:
+    try:
+        with opened("wrong") as client:
+            query(client, "SELECT Version FROM SoftwareLicensingService")
+    except AuthenticationError:
+        return True
+    return False
+
+
+with opened() as made:
+    version = str(query(made, "SELECT Version FROM SoftwareLicensingService")[0]["Version"])
+    got = made.get(SERVICE, selector_set=keyed(version))
+    told = {
+        "products": len(query(made, "SELECT ID FROM SoftwareLicensingProduct")),
+        "got": got.findtext(f".//{{{SERVICE}}}Version") == version,
+        "invoked": invoked(made, version),
+        "fault": faulted(made),
+        "hostname": ran(made, "hostname", []),
+        "script": ran(
+            made,
+            "powershell.exe",
+            ["-EncodedCommand", "IwAgAGEAdgBtAGEALQBzAGMAcgBpAHAAdAA6ACAAcwBpAG4AZwAgADEA"],
+            b"{}",
+        ),
+        "runspace": runspace(made),
+    }
+print(json.dumps({**told, "wrongPasswordRefused": refused()}))

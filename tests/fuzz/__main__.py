@@ -1,0 +1,66 @@
+"""Give each reader of the wire changed messages for so many seconds, and print how many it was given.
+
+Memory is limited; a message that takes longer than ten seconds is a finding. Each message follows from a number, which
+is printed with a finding: `--message READER NUMBER` gives that one again, to a server that has seen no other before.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import sys
+import time
+from types import FrameType
+
+from fuzz.mutation import mutated
+from fuzz.targets import Target, targets
+
+_MEMORY = 2 << 30
+_LONGEST = 10
+
+
+class Hung(BaseException):
+    """A message takes too long."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the readers in turn; return 1 when one of them fails."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    signal.signal(signal.SIGALRM, _hung)
+    if arguments[0] == "--message":
+        _give(targets()[arguments[1]], int(arguments[2]))
+        return 0
+    found = [name for name, reader in targets().items() if not _passes(name, reader, float(arguments[0]))]
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+    return bool(found)
+
+
+def _passes(name: str, reader: Target, seconds: float) -> bool:
+    first = time.time_ns()
+    given, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            _give(reader, first + given)
+        except (Exception, Hung) as error:
+            print(f"{name}: {type(error).__name__}: {error}\n  again: python -m fuzz --message {name} {first + given}")
+            return False
+        given += 1
+    print(f"{name:10} {given:>9,} messages, nothing found", flush=True)
+    return True
+
+
+def _give(reader: Target, number: int) -> None:
+    signal.alarm(_LONGEST)
+    try:
+        reader.run(mutated(random.Random(number), reader.seeds))
+    finally:
+        signal.alarm(0)
+
+
+def _hung(number: int, frame: FrameType | None) -> None:
+    raise Hung(f"no end within {_LONGEST} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,219 @@
+"""What reads bytes of others: each target takes any, and may end in nothing but the errors that it names.
+
+The parsers of the client are reached as an answer reaches them, below a pipe that gives it to them; the server is the
+message handler of a machine, which keeps its state from one message to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from defusedxml.ElementTree import fromstring
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.connection import Connection, resolve
+from avma.deadline import Deadline
+from avma.redaction import Redactor
+from avma.windows import hyperv, powershell
+from avma.wsman import envelope, shell_messages
+from avma.wsman.cim import Cim
+from avma.wsman.instance import Instance, Origin
+from avma.wsman.shell import Output, Shell
+from avma_simulator import faults, load_estate, queries, soap, wql
+from avma_simulator.repository import ClassNotFound, Repository
+from avma_simulator.service import Service
+from avma_simulator.world import World
+
+ORIGIN = Origin("ask", "hv01")
+KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
+SCRIPT = powershell.encoded("# avma-script: cim-in-guest 1\n")
+ESTATE = Path(__file__).parent / "estate.yaml"
+CIMV2, SERVICE, PRODUCT = "root/cimv2", "SoftwareLicensingService", "SoftwareLicensingProduct"
+QUERIES = (
+    "SELECT ID,Name,PartialProductKey FROM SoftwareLicensingProduct WHERE PartialProductKey IS NOT NULL",
+    "SELECT * FROM Win32_OperatingSystem WHERE Caption LIKE '%Server%[0-9_]%' AND NOT (OSLanguage <> 8 OR Name = 'x')",
+    "select Version from SoftwareLicensingService",
+    "SELECT * FROM Win32_NTLogEvent WHERE TimeGenerated > '20260101000000.000000+000' AND EventCode >= 12309",
+    "ASSOCIATORS OF {Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',Name='HV01'} WHERE "
+    "AssocClass = Msvm_SettingsDefineState ResultClass = Msvm_VirtualSystemSettingData",
+    "SELECT Name FROM CIM_ComputerSystem WHERE 'HV01' = Name OR PartOfDomain = FALSE",
+)
+EMBEDDED = (
+    b'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Caption" PROPAGATED="true" TYPE="string"/>'
+    b'<PROPERTY NAME="Data" TYPE="string"><VALUE>10.0.0.5</VALUE></PROPERTY><PROPERTY NAME="Name" TYPE="string">'
+    b"<VALUE>NetworkAddressIPv4</VALUE></PROPERTY></INSTANCE>",
+    b'<INSTANCE CLASSNAME="A"><PROPERTY.ARRAY NAME="B" TYPE="string"><VALUE.ARRAY><VALUE>1</VALUE><VALUE>2</VALUE>'
+    b"</VALUE.ARRAY></PROPERTY.ARRAY></INSTANCE>",
+)
+OUTPUTS = (
+    b'{"id": "8a1f", "results": [{"rows": [{"Version": "10.0.26100.1", "Tags": ["a", null], "On": true}]}]}\r\n',
+    b'\xef\xbb\xbf{"id": "8a1f", "error": {"hresult": -1073422000, "errorId": "HRESULT 0xc004f050,x"}}\r\n',
+    b'#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
+    b'<Obj S="progress" RefId="0"><MS><PR N="Record"><AV>Preparing modules</AV></PR></MS></Obj>'
+    b'<S S="Error">At line:1 char:1_x000D__x000A_</S><S S="warning">&lt;_xD83D__xDE00_&gt;</S></Objs>',
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader: messages as it meets them, and what takes any bytes."""
+
+    seeds: Sequence[bytes]
+    run: Callable[[bytes], object]
+
+
+class _Given:
+    """A pipe whose answers are all the same, until the time is over."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._left = 3
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        if not self._left:
+            raise errors.TimedOut(tried, "hv01", "the time is over", "wait")
+        self._left -= 1
+        return self._answer
+
+    def close(self) -> None:
+        pass
+
+
+class _Hurried(Deadline):
+    """A deadline that nobody waits for."""
+
+    def wait(self, timeout: float, tried: str, where: str) -> None:
+        self.check(tried, where)
+
+
+class Server:
+    """The message handler of a host, and its answers to what the client of this project asks."""
+
+    def __init__(self) -> None:
+        # Operations wait for a minute at most; here none is waited for.
+        soap.LONGEST_OPERATION = 0.02
+        self._loop = asyncio.new_event_loop()
+        self.complaints: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self.complaints.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("avma_simulator").addHandler(handler)
+        world = World(load_estate(ESTATE))
+        self.machine = world.machines[0]
+        self.repository = Repository(self.machine, world)
+        self._service = Service(self.machine, world)
+        self.requests = self._requests()
+        self.answers = tuple(self.reply(request) for request in self.requests)
+
+    def reply(self, message: bytes) -> bytes:
+        """Return the answer to any bytes: an envelope, and never the fault of an error inside."""
+        reply = self._loop.run_until_complete(asyncio.wait_for(self._service.reply(message), 10))
+        assert reply.status in (200, 500)
+        fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
+        assert (reply.status == 500) == (fault is not None)
+        assert self.complaints == []
+        assert str(faults.INTERNAL_ERROR).encode() not in reply.message
+        return reply.message
+
+    def _requests(self) -> tuple[bytes, ...]:
+        version = {"Version": "10.0.26100.1"}
+        shell = _between(self._asked(shell_messages.create()), b'Name="ShellId">', b"<")
+        command = _between(self._asked(shell_messages.command(shell, "hostname", ())), b"CommandId>", b"<")
+        reference = envelope.enumerate_query(CIMV2, QUERIES[0]).render("http://h/wsman", 1)
+        messages = (
+            *(envelope.enumerate_query(CIMV2, query) for query in QUERIES),
+            envelope.enumerate_query(hyperv.NAMESPACE, QUERIES[4]),
+            envelope.enumerate_query(hyperv.NAMESPACE, "SELECT * FROM Msvm_KvpExchangeComponent"),
+            envelope.pull(CIMV2, "uuid:1"),
+            envelope.release(CIMV2, "uuid:1"),
+            envelope.get(CIMV2, SERVICE, version),
+            envelope.invoke(CIMV2, SERVICE, "RefreshLicenseStatus", version, {}),
+            envelope.invoke(CIMV2, SERVICE, "InstallProductKey", version, KEY),
+            envelope.invoke(CIMV2, PRODUCT, "Activate", {"ID": "1"}, {}),
+            shell_messages.create(),
+            shell_messages.command(shell, "powershell.exe", ["-EncodedCommand", SCRIPT]),
+            shell_messages.send(shell, command, b'{"vms": []}\n', True),
+            shell_messages.receive(shell, command),
+            shell_messages.signal(shell, command),
+            shell_messages.delete("8A1F0C52-6A0E-4B3C-9F61-0C2D4C1F0A11"),
+        )
+        wanted = b"<w:MaxElements>32000</w:MaxElements>"
+        mode = b"<w:EnumerationMode>EnumerateObjectAndEPR</w:EnumerationMode>"
+        return (*(message.render("http://h/wsman", 0.01) for message in messages), reference.replace(wanted, mode))
+
+    def _asked(self, message: envelope.Message) -> bytes:
+        return self.reply(message.render("http://h/wsman", 1))
+
+
+def _between(text: bytes, before: bytes, after: bytes) -> str:
+    return text.partition(before)[2].partition(after)[0].decode()
+
+
+def _connection() -> Connection:
+    return resolve("hv01", Configuration(username="u", password="p"))
+
+
+def _client(answer: bytes) -> Cim:
+    return Cim(_connection(), 1, lambda _: _Given(answer))
+
+
+def queried(answer: bytes) -> None:
+    """Read an answer as that of a query, of a method and of a shell."""
+    deadline = _Hurried(60)
+    with contextlib.suppress(errors.AvmaError):
+        _used(_client(answer).invoke(CIMV2, SERVICE, "Go", {"Version": "1"}, {}, deadline, "call"))
+    with contextlib.suppress(errors.AvmaError):
+        _used(_client(answer).get(CIMV2, SERVICE, {"Version": "1"}, deadline, "get"))
+    with contextlib.suppress(errors.AvmaError):
+        for row in _client(answer).query(CIMV2, QUERIES[0], deadline, "ask"):
+            _used(row)
+    with contextlib.suppress(errors.AvmaError):
+        Shell(_client(answer)).run("hostname", (), b"", deadline, "run")
+
+
+def embedded(text: bytes) -> None:
+    """Read an embedded instance."""
+    with contextlib.suppress(errors.AvmaError):
+        _used(Instance.from_embedded(text.decode(errors="replace"), ORIGIN))
+
+
+def written(output: bytes) -> None:
+    """Read what a script wrote, to either stream; whatever is found can be told to others."""
+    for streams in ((output, b""), (b"", output)):
+        answers = powershell.read(Output(*streams, 1), Redactor())
+        repr(answers.objects).encode()
+        answers.complaint.encode()
+
+
+def _used(row: Instance) -> None:
+    for name in ("ID", "Version", "PartialProductKey", "LicenseStatus", "ReturnValue", "Data", "Name", "B"):
+        row.text(name)
+        for read in (row.integer, row.boolean, row.embedded):
+            with contextlib.suppress(errors.AvmaError):
+                read(name)
+
+
+def targets() -> dict[str, Target]:
+    """Return all targets."""
+    server = Server()
+
+    def select(text: bytes) -> None:
+        with contextlib.suppress(wql.WqlError, ClassNotFound):
+            query = wql.parse(text.decode(errors="replace"))
+            namespace = hyperv.NAMESPACE if isinstance(query, wql.Associators) else CIMV2
+            queries.run(server.repository, namespace, query)
+
+    fault_seeds = [answer for answer in server.answers if b":Fault>" in answer]
+    return {
+        "envelope": Target(server.answers, queried),
+        "fault": Target(fault_seeds, queried),
+        "CIM-XML": Target(EMBEDDED, embedded),
+        "CLIXML": Target(OUTPUTS, written),
+        "WQL": Target([query.encode() for query in QUERIES], select),
+        "server": Target(server.requests, server.reply),
+    }
