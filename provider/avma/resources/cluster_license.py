@@ -80,7 +80,7 @@ class ClusterLicenseOutputs:
 
 
 @dataclass
-class _NodeState:
+class NodeState:
     """A node while it is worked on: what is wanted, what was found, what came of it."""
 
     name: str
@@ -169,7 +169,7 @@ class ClusterLicense(Resource):
         """See `Resource.delete`."""
         operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
 
-    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation) -> list[_NodeState]:
+    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
         nodes = _find_nodes(inputs, operation)
         operation.status(f"reading the licences of {len(nodes)} nodes")
@@ -181,13 +181,13 @@ class ClusterLicense(Resource):
         return nodes
 
 
-def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[_NodeState]:
+def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[NodeState]:
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
     layers = (inputs.connection, operation.configuration)
     if inputs.cluster is None:
-        nodes = [_NodeState(name.lower(), operation.machine(name, *layers), None) for name in inputs.nodes or []]
+        nodes = [NodeState(name.lower(), operation.machine(name, *layers), None) for name in inputs.nodes or []]
     else:
-        nodes = _ask_for_nodes(inputs.cluster, layers, operation)
+        nodes = ask_for_nodes(inputs.cluster, layers, operation)
     own = {name.lower(): key for name, key in (inputs.product_keys or {}).items()}
     unknown = sorted(set(own) - {node.name for node in nodes})
     if unknown:
@@ -196,9 +196,15 @@ def _find_nodes(inputs: ClusterLicenseInputs, operation: Operation) -> list[_Nod
     return [replace(node, product_key=own.get(node.name, inputs.product_key)) for node in nodes]
 
 
-def _ask_for_nodes(
+def ask_for_nodes(
     cluster: str, layers: tuple[AddressedSettings | None, Configuration], operation: Operation
-) -> list[_NodeState]:
+) -> list[NodeState]:
+    """Return the nodes of a cluster as it tells them; one that is down has its error already.
+
+    Raises:
+        Refused: the machine is no node of a cluster.
+        AvmaError: the machine could not be asked.
+    """
     settings, configuration = layers
     asked = operation.machine(cluster, settings, configuration)
     by_address = _is_address(asked.connection.address)
@@ -207,7 +213,7 @@ def _ask_for_nodes(
     for found in asked.cluster(operation.deadline).nodes:
         address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
         machine = operation.machine(found.name, AddressedSettings(address=address or None), settings, configuration)
-        node = _NodeState(found.name, machine, None)
+        node = NodeState(found.name, machine, None)
         if not found.reachable:
             remedy = "bring the node up and run again"
             answer = f"the cluster says that the node is {found.state}"
@@ -216,14 +222,14 @@ def _ask_for_nodes(
     return nodes
 
 
-def _look(node: _NodeState, operation: Operation) -> None:
+def _look(node: NodeState, operation: Operation) -> None:
     """Read what is licensed on a node that is up."""
     if node.error is None:
         node.found = node.machine.licensing(operation.deadline)
         node.product = node.found.product
 
 
-def _license(node: _NodeState, activate: bool, operation: Operation) -> None:
+def _license(node: NodeState, activate: bool, operation: Operation) -> None:
     """License a node that could be asked."""
     if node.found is None:
         return
@@ -237,10 +243,10 @@ def _license(node: _NodeState, activate: bool, operation: Operation) -> None:
         node.product = attempt.product
 
 
-def _each(nodes: Sequence[_NodeState], work: Callable[[_NodeState], None]) -> None:
+def _each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
     """Do the same on all nodes at once; an error stays with its node."""
 
-    def guarded(node: _NodeState) -> None:
+    def guarded(node: NodeState) -> None:
         try:
             work(node)
         except errors.AvmaError as error:
@@ -250,7 +256,7 @@ def _each(nodes: Sequence[_NodeState], work: Callable[[_NodeState], None]) -> No
         list(threads.map(guarded, nodes))
 
 
-def _require_one_version(nodes: Sequence[_NodeState]) -> None:
+def _require_one_version(nodes: Sequence[NodeState]) -> None:
     """Return if all nodes that could be asked run one release: guests must find the same wherever they move."""
     versions = {node.name: node.found.system.version for node in nodes if node.found is not None}
     if len(set(versions.values())) > 1:
@@ -259,7 +265,7 @@ def _require_one_version(nodes: Sequence[_NodeState]) -> None:
         raise errors.Refused(_TRIED, "the cluster", answer, remedy)
 
 
-def _nodes_failed(failed: Sequence[_NodeState], where: str, tried: str = _TRIED) -> errors.AvmaError:
+def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = _TRIED) -> errors.AvmaError:
     """Return one error for the nodes that failed; a single one speaks for itself."""
     reasons = [node.error for node in failed if node.error is not None]
     if len(reasons) == 1:
@@ -316,14 +322,14 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
 """The forms in which inputs are compared."""
 
 
-def _result(wanted: Values, nodes: Sequence[_NodeState]) -> Result:
+def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
     licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
     count = sum(each.license_status is LicenseStatus.LICENSED for each in licenses)
     identifier = wanted.get("cluster") or ",".join(wanted["nodes"])
     return Result(identifier.lower(), wanted, ClusterLicenseOutputs(licenses, count))
 
 
-def _node_license(node: _NodeState) -> NodeLicense:
+def _node_license(node: NodeState) -> NodeLicense:
     return NodeLicense(
         node=node.name,
         **(license_outputs(node.product) if node.found else {}),

@@ -63,6 +63,8 @@ class Server(Machine):
         cim = Cim(connection, limit, new_pipe)
         super().__init__(connection.name, cim)
         self.connection = connection
+        self.cim = cim
+        self.shell = Shell(cim)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
@@ -72,7 +74,7 @@ class Server(Machine):
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
         )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
-        self._runs = GuestRuns(PowerShell(Shell(cim)))
+        self._runs = GuestRuns(PowerShell(self.shell))
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}
 
