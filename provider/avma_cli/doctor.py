@@ -69,7 +69,13 @@ def doctor(
     given = {name: value for name, value in options.items() if value is not None}
     settings = _settings(host, {camel_case(name): value for name, value in given.items()})
     command = Command(host, {**given, **({"guest_transport": guest_transport} if guest_transport else {})})
-    diagnosis = _diagnose(host, settings, _transport(guest_transport), as_json, record, command)
+    transport = _transport(guest_transport)
+    try:
+        diagnosis = _diagnose(host, settings, transport, as_json, record, command)
+    except typer.Exit:
+        raise
+    except Exception as error:  # nobody is helped by a traceback that a report would have to hold
+        _fail(f"avma doctor failed by itself ({type(error).__name__}): please report it", _WRONG)
     raise typer.Exit(0 if diagnosis.passed else _WRONG)
 
 
@@ -156,6 +162,6 @@ def _transport(text: str | None) -> Transport:
     return found
 
 
-def _fail(text: str) -> NoReturn:
+def _fail(text: str, code: int = _USAGE) -> NoReturn:
     typer.echo(text, err=True)
-    raise typer.Exit(_USAGE)
+    raise typer.Exit(code)

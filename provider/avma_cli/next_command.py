@@ -37,10 +37,12 @@ class Command:
         self.options = options
 
     def but(self, **changes: Any) -> str:
-        """Return the command with some options changed."""
+        """Return the command with some options changed, and without those that are None."""
         words = ["avma", "doctor", self.host]
         for name, value in {**self.options, **changes}.items():
             option = name.replace("_", "-")
+            if value is None:
+                continue
             if isinstance(value, bool):
                 words.append(f"--{option}" if value else f"--no-{option}")
             else:
@@ -56,7 +58,7 @@ def next_command(diagnosis: Diagnosis, given: Command, username: str) -> str:
     there = f"on {diagnosis.host}: "
     commands: dict[Rung, tuple[_Kinds, Callable[[], str]]] = {
         Rung.NAME: (Unreachable, lambda: given.but(address="ADDRESS")),
-        Rung.PORT: (Unreachable, lambda: f"{there}winrm quickconfig"),
+        Rung.PORT: (Unreachable, lambda: _port(step, given, there)),
         Rung.TLS: (AvmaError, lambda: _tls(step, given, there)),
         Rung.LOGON: (AvmaError, lambda: _logon(step, given)),
         Rung.CIM: (AccessDenied, lambda: f'{there}net localgroup Administrators "{username}" /add'),
@@ -75,6 +77,12 @@ def next_command(diagnosis: Diagnosis, given: Command, username: str) -> str:
     kinds, command = commands.get(step.rung, ((), str))
     # What is not expected on a rung is worth a recording.
     return command() if isinstance(step.error, kinds) else given.but(record="recording.jsonl")
+
+
+def _port(step: Step, given: Command, there: str) -> str:
+    if step.found:  # the other listener's port is open
+        return given.but(port=None, https=given.options.get("https") is False)
+    return f"{there}winrm quickconfig"
 
 
 def _tls(step: Step, given: Command, there: str) -> str:

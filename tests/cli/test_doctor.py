@@ -46,7 +46,7 @@ def test_a_healthy_host_passes_over_https(shared: EstateServer, auth: str) -> No
     document = diagnosed(HEALTHY, "--ca-cert", shared.ca_certificate, "--auth", auth)
     assert document["passed"]
     found = {step["rung"]: step["found"] for step in document["steps"]}
-    assert found["tls"].startswith("issued by Simulated estate CA for titania, localhost, 127.46.0.1, until ")
+    assert found["tls"].startswith("issued by Simulated estate CA for titania, localhost, 127.47.0.1, until ")
     assert found["logon"].startswith(f"{auth} as {ADMINISTRATOR}; the service offers Negotiate, Basic")
 
 
@@ -68,6 +68,8 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
     [
         (["nosuchhost.invalid"], "name", "cannot be resolved", "avma doctor nosuchhost.invalid --address ADDRESS"),
         ([HEALTHY, "--port", "1"], "port", "nothing listens", f"on {HEALTHY}: winrm quickconfig"),
+        ([address(16)], "port", "nothing listens", f"avma doctor {address(16)} --no-https"),
+        ([address(2), PLAIN, "--port", "5985"], "port", "nothing listens", f"avma doctor {address(2)} --https"),
         ([HEALTHY, "--port", "5985"], "tls", "does not speak TLS",
          f"avma doctor {HEALTHY} --port 5985 --no-https"),
         ([HEALTHY, PLAIN, "--port", "5986"], "tls", "speaks TLS, and `https` is false",
@@ -85,7 +87,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(9), PLAIN], "system", "it runs an evaluation", "DISM /Online"),
         ([address(10), PLAIN], "license", "its licence status is OOBGrace", "pulumi up"),
         ([address(11), PLAIN], "license", "no product key is installed", "pulumi up"),
-        (["127.46.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
+        (["127.47.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
         ([address(12), PLAIN], "vm", "Data Exchange integration service of mute01 is off",
          "Get-VMIntegrationService 'mute01'"),
         ([address(13), PLAIN], "vm", "a host activates guests up to its own version only", "Move-VM 'new01'"),
@@ -216,7 +218,7 @@ def _read(terminal: int) -> bytes:
 def test_progress_and_colour_on_a_terminal(shared: EstateServer) -> None:
     seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="")
     assert "\x1b[32mpass" in seen
-    assert "Rights for scripts 127.46.0.1" in seen
+    assert "Rights for scripts 127.47.0.1" in seen
     assert PASSWORD not in seen
 
 

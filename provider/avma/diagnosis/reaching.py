@@ -5,9 +5,11 @@ What anyone can see of the endpoint are the facts; the verdict is always that of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPException
 
+from avma.connection import HTTP_PORT, HTTPS_PORT
 from avma.deadline import Deadline
 from avma.diagnosis.asking import Finding, outcome, required
 from avma.diagnosis.step import Status
@@ -44,8 +46,7 @@ class Reaching:
         try:
             endpoint.open_port(self._connection)
         except OSError:
-            required(self._attempt)
-            return Finding("open at the second attempt", Status.WARNING)
+            return self._closed_port()
         return Finding(f"{self._connection.port} is open")
 
     def tls(self) -> Finding:
@@ -63,6 +64,20 @@ class Reaching:
             return Finding(offered, Status.FAILED, self._attempt)
         auth, username = self._connection.auth.value, self._connection.username
         return Finding(f"{auth} as {username}; {offered}; {self._attempt.version}")
+
+    def _closed_port(self) -> Finding:
+        """Look at the port of WinRM's other listener too, which is often the only one."""
+        if not isinstance(self._attempt, AvmaError):
+            return Finding("open at the second attempt", Status.WARNING)
+        other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
+        if self._connection.port not in (HTTP_PORT, HTTPS_PORT):
+            raise self._attempt
+        try:
+            endpoint.open_port(other)
+        except OSError:
+            raise self._attempt from None
+        found = f"{self._connection.port} is closed, {other.port} is open"
+        return Finding(found, Status.FAILED, self._attempt)
 
     def _offered(self) -> str:
         try:

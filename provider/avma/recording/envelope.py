@@ -22,6 +22,8 @@ NOT_XML = "[not XML]"
 """What stands for an answer that is no XML."""
 
 _LEAF = re.compile(r"<((?:[\w.-]+:)?([\w.-]+))((?:\s[^<>]*)?)>([^<]*(?:<!\[CDATA\[.*?\]\]>[^<]*)*)</\1\s*>", re.DOTALL)
+_MIXED = re.compile(r"(<[^<>]*>)([^<>]*[^<>\s][^<>]*)(?=(</?))")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _MACHINE = re.compile(r'(\sMachine=")([^"]*)(")')
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _LITERAL = re.compile(r"'([^']*)'")
@@ -75,25 +77,31 @@ class Rewriter:
         """Return a message as it may be handed on."""
         try:
             fromstring(message)
-            text = message.decode()
+            text = _COMMENT.sub("", message.decode())
         except (ParseError, DefusedXmlException, ValueError):
             return NOT_XML
         text = _MACHINE.sub(
             lambda found: f"{found[1]}{escape(self._standins.name(unescape(found[2])))}{found[3]}", text
         )
-        return self._without_secrets(_LEAF.sub(self._leaf, text))
+        text = _MIXED.sub(self._mixed, _LEAF.sub(self._leaf, text))
+        return self._without_secrets(text)
 
     def text(self, text: str) -> str:
         """Return a sentence as it may be handed on."""
-        text = self._standins.spoken(text)
         text = _IP_ADDRESS.sub(lambda found: self._address(found[0]), text)
-        return self._without_secrets(text)
+        return self._without_secrets(self._standins.spoken(text))
 
     def _leaf(self, found: re.Match[str]) -> str:
         tag, name, attributes, content = found.groups()
         before = unescape(_CDATA.sub(lambda part: escape(part[1]), content))
         after = self._value(name.lower(), attributes, before)
         return found[0] if after == before else f"<{tag}{attributes}>{escape(after)}</{tag}>"
+
+    def _mixed(self, found: re.Match[str]) -> str:
+        """Rewrite text that stands beside elements, where only sentences do."""
+        tag, content, following = found.groups()
+        is_leaf = following == "</" and not tag.startswith("</") and not tag.endswith("/>")
+        return found[0] if is_leaf else f"{tag}{escape(self.text(unescape(content)))}"
 
     def _value(self, name: str, attributes: str, value: str) -> str:
         if value.lstrip().startswith("<INSTANCE"):

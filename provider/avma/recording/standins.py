@@ -11,6 +11,7 @@ import re
 _NETWORK = ipaddress.ip_address("127.77.0.0")
 _NETWORK_6 = ipaddress.ip_address("2001:db8::")
 """Of RFC 3849, for documentation."""
+_ADDRESS = "address"
 _DNS_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 _SHORTEST = 3
 """A shorter name is not looked for in sentences: it would be found in the middle of what they say."""
@@ -43,15 +44,19 @@ class Standins:
         """Return the stand-in of an IP address; of a name where no address is known, that of the name's own."""
         version = 6 if ":" in address else 4
         first = _NETWORK_6 if version == 6 else _NETWORK
-        key = (f"address{version}", address.lower())
+        key = (f"{_ADDRESS}{version}", address.lower())
         if key not in self._given:
             number = 1 + sum(kind == key[0] for kind, _ in self._given)
             self._given[key] = str(first + number)
         return self._given[key]
 
     def spoken(self, sentence: str) -> str:
-        """Return a sentence in which stand-ins take the place of all names that are known by now."""
-        known = {real: standin for (_, real), standin in self._given.items() if len(real) >= _SHORTEST}
+        """Return a sentence in which stand-ins take the place of all names that are known by now, not of addresses."""
+        known = {
+            real: standin
+            for (kind, real), standin in self._given.items()
+            if len(real) >= _SHORTEST and not kind.startswith(_ADDRESS)
+        }
         if not known:
             return sentence
         longest_first = "|".join(re.escape(real) for real in sorted(known, key=len, reverse=True))
