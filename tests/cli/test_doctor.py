@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from avma_simulator import EstateServer
+from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import causes, diagnosed, doctor, statuses
 from cli.estate import ADMINISTRATOR, PASSWORD, address
 
@@ -190,6 +192,16 @@ def test_plain_lines_where_there_is_no_terminal(shared: EstateServer) -> None:
     assert any(line.startswith("fail  Licence: VOLUME_KMSCLIENT, key …6VM33: OOBGrace; ") for line in lines)
     assert lines[-2].startswith(f"Cause: {address(10)}: the host cannot, because its licence status is OOBGrace")
     assert lines[-1] == f"Next: pulumi up, with a HostLicense for {address(10)}"
+
+
+def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "doctor.md").read_text(encoding="utf-8")
+    found = re.search(r"^\$ avma doctor (.*)\n((?:.*\n)*?)```", page, re.MULTILINE)
+    assert found is not None
+    monkeypatch.setenv("AVMA_PASSWORD", "Quickstart-Host-1")
+    with running(load_estate(root / "examples" / "quickstart" / "estate.yaml")):
+        assert doctor(*found[1].split()).stdout == found[2]
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:
