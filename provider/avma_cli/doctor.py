@@ -103,9 +103,12 @@ def _diagnose(
     diagnosis = Diagnosis(host, steps)
     with _recorded(recorder, record), closing(Machines(1, recorder.pipe if record else WinrmPipe)) as machines:
         with reporting(as_json, redact) as report:
-            for step in Ladder(host, settings, transport, machines, report.begin).climb():
+            ladder = Ladder(host, settings, transport, machines, report.begin)
+            for step in ladder.climb():
                 report.step(step)
                 steps.append(step)
+            if record is not None:
+                ladder.ask_open_questions()
         report.end(diagnosis, next_command(diagnosis, given, settings.username or ""))
     return diagnosis
 

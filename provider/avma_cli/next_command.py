@@ -22,9 +22,11 @@ from avma.errors import (
     Unreachable,
     WsmanFault,
 )
+from avma.wsman.faults import CANNOT_PROCESS_FILTER
 
 _TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
 _DATA_EXCHANGE = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
+_RECORDING = "recording.jsonl"
 
 _Kinds = type[AvmaError] | tuple[()]
 
@@ -69,14 +71,14 @@ def next_command(diagnosis: Diagnosis, given: Command, username: str) -> str:
         Rung.SHELL: (AccessDenied, lambda: f"{there}winrm get winrm/config/winrs"),
         Rung.SYSTEM: (Refused, lambda: _system(step, there)),
         Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
-        Rung.HYPER_V: (WsmanFault, lambda: f"{there}Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"),
+        Rung.HYPER_V: (WsmanFault, lambda: _hyper_v(step, given, there)),
         Rung.DIRECT: (Refused, lambda: given.but(guest_transport="winrm")),
         Rung.VM: (Refused, lambda: _vm(step, there)),
         Rung.PEER: (AvmaError, lambda: _peer(step, there)),
     }
     kinds, command = commands.get(step.rung, ((), str))
     # What is not expected on a rung is worth a recording.
-    return command() if isinstance(step.error, kinds) else given.but(record="recording.jsonl")
+    return command() if isinstance(step.error, kinds) else given.but(record=_RECORDING)
 
 
 def _port(step: Step, given: Command, there: str) -> str:
@@ -109,6 +111,12 @@ def _system(step: Step, there: str) -> str:
     return (
         f"{there}Get-VMAutomaticActivation" if compatibility.AZURE_LOCAL in step.found else f"{there}{_TO_DATACENTER}"
     )
+
+
+def _hyper_v(step: Step, given: Command, there: str) -> str:
+    if not isinstance(step.error, WsmanFault) or step.error.code != CANNOT_PROCESS_FILTER:
+        return given.but(record=_RECORDING)
+    return f"{there}Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
 
 
 def _vm(step: Step, there: str) -> str:

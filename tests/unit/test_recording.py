@@ -20,6 +20,12 @@ FAULT = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body
 <f:Message>Access is denied to hv01.</f:Message></f:WSManFault></s:Detail></s:Fault></s:Body></s:Envelope>"""
 
 
+def test_a_word_that_is_a_name_elsewhere_stays_where_windows_says_it(rewriter: Rewriter) -> None:
+    rewriter.learn(row("<ElementName>retail</ElementName>"))
+    kept = row("<Description>Windows(R) Operating System, RETAIL channel</Description>")
+    assert rewriter.message(kept) == kept.decode()
+
+
 @pytest.fixture
 def rewriter() -> Rewriter:
     standins = Standins()

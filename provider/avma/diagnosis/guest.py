@@ -38,15 +38,16 @@ class Guests:
         if switch is not None and not switch.enabled:
             return judged(f"{state}, Data Exchange off", lambda: self._require_data_exchange(vm))
         if not vm.running:
-            return Finding("off, Data Exchange on: start it to see its Windows")
-        return self._windows(self._facts.get(vm.id, GuestFacts({})))
+            return Finding("off: start it to see its Windows")
+        exchange = "Data Exchange unknown" if switch is None else "Data Exchange on"
+        return self._windows(f"running, {exchange}", self._facts.get(vm.id, GuestFacts({})))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
         guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
 
-    def _windows(self, facts: GuestFacts) -> Finding:
+    def _windows(self, state: str, facts: GuestFacts) -> Finding:
         name = facts.values.get("OSName", "")
-        text = f"running, Data Exchange on, {name or 'an operating system that tells nothing'}"
+        text = f"{state}, {name or 'an operating system that tells nothing'}"
         if not name:
             return Finding(f"{text}: it is starting, or its integration services do not run", Status.WARNING)
         system = _told_system(name, facts.build)

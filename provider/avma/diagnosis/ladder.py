@@ -11,6 +11,7 @@ from avma.deadline import Deadline
 from avma.diagnosis import host as middle
 from avma.diagnosis.asking import Finding, ask, outcome
 from avma.diagnosis.guest import Guests
+from avma.diagnosis.open_questions import ask_open_questions
 from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Rung, Status, Step
 from avma.errors import AvmaError, Refused, WsmanFault
@@ -82,6 +83,11 @@ class Ladder:
             yield self._step(rung, question)
         yield from self._guests(host)
         yield from self._cluster()
+
+    def ask_open_questions(self) -> None:
+        """Ask, once the ladder was climbed, what only a recording is wanted for."""
+        if Rung.CIM not in self._closed:
+            ask_open_questions(self._server, self._operation.deadline)
 
     def _step(self, rung: Rung, question: Callable[[], Finding], subject: str = "") -> Step:
         subject = subject or self._server.name

@@ -34,7 +34,7 @@ _INSTALLATION_ID = re.compile(r"(?<!\d)(?:\d{48,}|\d{5,9}(?:[- ]\d{5,9}){6,})(?!
 _GUID = r"(?:uuid:)?\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?"
 _TELLS_NOTHING = re.compile(
     rf"\s*|[+-]?\d+|\d+(?:\.\d+){{1,3}}|true|false|{_GUID}|Microsoft:{_GUID}\\[\w\\-]+|http://schemas\.\S+"
-    r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?|P[\dDTHMS.]+",
+    r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?|P[\dDTHMS.]+|Windows\(R\) Operating System, [\w()-]+ channel",
     re.IGNORECASE,
 )
 
@@ -48,7 +48,7 @@ _KEPT = _names(
     "Action MessageID RelatesTo ResourceURI EnumerationContext Value FaultDetail ShellId CommandId InputStreams "
     "OutputStreams State ProtocolVersion ProductVendor ProductVersion error_Type Operation ProviderName "
     # of Windows and its licence
-    "Version LicenseFamily PartialProductKey"
+    "Version LicenseFamily PartialProductKey ProductKeyChannel"
 )
 _SENTENCES = _names("Text Message error_Message error_WindowsErrorMessage ParameterInfo Description To")
 """What is written for people, or holds an address in its midst."""
@@ -108,7 +108,7 @@ class Rewriter:
             return self._embedded(value)
         if name == "filter":
             return _LITERAL.sub(lambda found: f"'{self._unless_plain(found[1])}'", value)
-        if name in _SENTENCES:
+        if name in _SENTENCES and not _TELLS_NOTHING.fullmatch(value):
             return self.text(value)
         if name in _ACCOUNTS:
             return self._standins.account(value)

@@ -115,6 +115,6 @@ def _written(exchange: Exchange, rewriter: Rewriter) -> dict[str, Any]:
         "request": rewriter.message(exchange.request),
     }
     if exchange.answer is not None:
-        return {**written, "answer": rewriter.message(exchange.answer)}
+        return {**written, "bytes": len(exchange.answer), "answer": rewriter.message(exchange.answer)}
     error = exchange.error
     return {**written, "error": f"{type(error).__name__}: {rewriter.text(error.answer if error else '')}"}
