@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from avma_simulator import faults, recording, server, soap
 from avma_simulator.estate import Estate
 from avma_simulator.machine import Machine
 from avma_simulator.recording import Recording
 from avma_simulator.server import EstateServer, OnReady
 from avma_simulator.service import Reply, Service
+from avma_simulator.source import FileError, Mistake
 from avma_simulator.world import World
 
 
@@ -46,18 +49,25 @@ def serve_recording(path: Path, username: str, password: str, port: int, on_read
         FileError: the file is no recording.
         CannotListen: a listener cannot be opened.
     """
-    recorded = recording.load(path)
-    estate = estate_of(recorded, username, password, port)
+    recorded, estate = _loaded(path, username, password, port)
     server.serve(estate, on_ready, partial(ReplayService, recorded))
 
 
 @contextmanager
 def running_recording(path: Path, username: str, password: str, port: int) -> Iterator[EstateServer]:
     """Serve a recording in a thread until the block ends; arguments and errors as for `serve_recording`."""
-    recorded = recording.load(path)
-    estate = estate_of(recorded, username, password, port)
+    recorded, estate = _loaded(path, username, password, port)
     with server.running(estate, partial(ReplayService, recorded)) as running:
         yield running
+
+
+def _loaded(path: Path, username: str, password: str, port: int) -> tuple[Recording, Estate]:
+    recorded = recording.load(path)
+    try:
+        return recorded, estate_of(recorded, username, password, port)
+    except ValidationError:
+        text = "names a machine, an address or an account that cannot be served here"
+        raise FileError(path, [Mistake(1, "", text)]) from None
 
 
 def not_recorded(request: soap.Request) -> faults.Fault:

@@ -211,6 +211,10 @@ def test_the_command_serves_a_recording(
         ("hosts: []\n", ":1: is not the first line of an `avma recording 1`"),
         ('{"format": "avma recording 1", "machines": []}\n', "no machine was asked anything"),
         (
+            '{"format": "avma recording 1", "machines": [{"name": "a", "address": "10.0.0.1", "username": "u"}]}\n',
+            ":1: names a machine, an address or an account that cannot be served here",
+        ),
+        (
             '{"format": "avma recording 1", "machines": [{"name": "a", "address": "127.77.0.1", "username": "u"}]}\n'
             '{"machine": "127.77.0.1", "request": "<no/>", "answer": ""}\n',
             ":2: is not an exchange of a recording",
@@ -230,6 +234,18 @@ def test_an_estate_or_a_recording(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["simulate", *arguments])
     assert result.exit_code == 2
     assert "give an estate's file, or a recording by --replay" in result.stderr
+
+
+def test_a_host_that_is_reached_by_ipv6_is_replayed_by_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = f'{{name: six, version: "2022", edition: Standard, address: "::1", username: Oberon, password: {PASSWORD}}}'
+    estate, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
+    estate.write_text(f"hosts:\n  - {host}\n")
+    with running(load_estate(estate)) as server:
+        original = diagnosed("::1", PLAIN, "--port", server.address("six")[1], "--record", file)
+    assert "::1" not in file.read_text()
+    with running_recording(file, "", "Replayed-9", 5985):
+        monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+        assert statuses(diagnosed(REPLAYED, PLAIN, "--username", "user1")) == statuses(original)
 
 
 def test_names_of_the_domain_name_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

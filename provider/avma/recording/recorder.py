@@ -92,10 +92,11 @@ class _RecordingPipe:
 
 def _stand_in(connection: Connection, standins: Standins) -> dict[str, Any]:
     """Return what a recording tells of a machine: stand-ins for its name, its address, and the account."""
+    address = standins.address(_ip_address(connection), reached=True)
     standins.name(connection.address)  # it stands in the requests
     return {
         "name": standins.name(connection.name),
-        "address": standins.address(_ip_address(connection)),
+        "address": address,
         "username": standins.account(connection.username),
     }
 

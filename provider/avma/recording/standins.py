@@ -40,14 +40,13 @@ class Standins:
         user, separator, domain = account.partition("@")
         return f"{self._one('user', user)}@{self.name(domain)}" if separator else self._one("user", user)
 
-    def address(self, address: str) -> str:
-        """Return the stand-in of an IP address; of a name where no address is known, that of the name's own."""
-        version = 6 if ":" in address else 4
-        first = _NETWORK_6 if version == 6 else _NETWORK
-        key = (f"{_ADDRESS}{version}", address.lower())
+    def address(self, address: str, reached: bool = False) -> str:
+        """Return the stand-in of an IP address; `reached` says that a machine was reached there, and will be again."""
+        key = (_ADDRESS, address.lower())
         if key not in self._given:
-            number = 1 + sum(kind == key[0] for kind, _ in self._given)
-            self._given[key] = str(first + number)
+            network = _NETWORK_6 if ":" in address and not reached else _NETWORK
+            given = (ipaddress.ip_address(standin) for (kind, _), standin in self._given.items() if kind == _ADDRESS)
+            self._given[key] = str(network + 1 + sum(other.version == network.version for other in given))
         return self._given[key]
 
     def spoken(self, sentence: str) -> str:
@@ -55,7 +54,7 @@ class Standins:
         known = {
             real: standin
             for (kind, real), standin in self._given.items()
-            if len(real) >= _SHORTEST and not kind.startswith(_ADDRESS)
+            if len(real) >= _SHORTEST and kind != _ADDRESS
         }
         if not known:
             return sentence
