@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from avma.properties import camel_case
+from avma.properties import camel_case, properties
 
 if TYPE_CHECKING:
     from avma.configuration import Transport
@@ -97,7 +97,7 @@ def _diagnose(
     from avma_cli.report import reporting
 
     redact = Redactor()
-    redact.learn([settings.password or ""])
+    redact.learn(_secrets(settings))
     recorder = Recorder(WinrmPipe)
     steps: list[Step] = []
     diagnosis = Diagnosis(host, steps)
@@ -132,8 +132,7 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
 
 def _settings(host: str, values: dict[str, Any]) -> AddressedSettings:
     """Return complete settings from values and environment; a password that is missing is asked for on a terminal."""
-    from avma import errors
-    from avma.connection import AddressedSettings, from_environment, host_name_error, resolve
+    from avma.connection import AddressedSettings, from_environment, host_name_error
     from avma.properties import build, validate
 
     reason = host_name_error(host)
@@ -143,16 +142,38 @@ def _settings(host: str, values: dict[str, Any]) -> AddressedSettings:
     failures = validate(AddressedSettings, values)
     if failures:
         _fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
+    error = _connection_error(host, values)
+    if error is None:
+        return build(AddressedSettings, values)
+    if _connection_error(host, {"username": "-", "password": "-", **_filled(values)}) is not None:
+        _fail(error)
+    if not values.get("username") or values.get("password") or not sys.stdin.isatty():
+        _fail(_NO_ACCOUNT)
+    password = typer.prompt(f"Password of {values['username']}", hide_input=True, err=True)
+    return _settings(host, {**values, "password": password})
+
+
+def _connection_error(host: str, values: dict[str, Any]) -> str | None:
+    """Say why no connection can be made with these values, None when one can."""
+    from avma import errors
+    from avma.connection import AddressedSettings, resolve
+    from avma.properties import build
+
     try:
         resolve(host, build(AddressedSettings, values))
     except errors.InvalidInput as error:
-        if values.get("password"):
-            _fail(str(error) if values.get("username") else _NO_ACCOUNT)
-        if not values.get("username") or not sys.stdin.isatty():
-            _fail(_NO_ACCOUNT)
-        password = typer.prompt(f"Password of {values['username']}", hide_input=True, err=True)
-        return _settings(host, {**values, "password": password})
-    return build(AddressedSettings, values)
+        return str(error)
+    return None
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != ""}
+
+
+def _secrets(settings: AddressedSettings) -> Iterator[str]:
+    for prop in properties(type(settings)):
+        if prop.rule.secret:
+            yield getattr(settings, prop.attribute) or ""
 
 
 def _transport(text: str | None) -> Transport:

@@ -26,6 +26,8 @@ from avma.wsman.faults import CANNOT_PROCESS_FILTER
 
 _TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
 _DATA_EXCHANGE = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
+_LOGONS = {"ntlm": "Negotiate", "kerberos": "Kerberos", "credssp": "CredSSP", "basic": "Basic"}
+"""The scheme that a service offers for each kind of logon."""
 _RECORDING = "recording.jsonl"
 
 _Kinds = type[AvmaError] | tuple[()]
@@ -101,7 +103,8 @@ def _logon(step: Step, given: Command) -> str:
     if not isinstance(step.error, LogonRefused):
         return given.but(port="PORT")
     if "not offer" in step.error.answer:
-        return given.but(auth="|".join(way.value for way in Auth if way.value != given.options.get("auth", "ntlm")))
+        ways = (way.value for way in Auth if way.value in _LOGONS and _LOGONS[way.value] in step.found)
+        return given.but(auth=next(ways, "WAY"))
     return given.but(username="USERNAME")
 
 

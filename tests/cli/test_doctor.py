@@ -81,7 +81,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(3), "--ca-cert", "CA"], "tls", "has expired", "winrm enumerate winrm/config/listener"),
         ([address(4), "--ca-cert", "CA"], "tls", "another name", "--address NAME-IN-THE-CERTIFICATE"),
         ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "the logon of Puck was refused", "--username USERNAME"),
-        ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth "),
+        ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth ntlm"),
         ([address(5), PLAIN], "cim", "access is denied", "net localgroup Administrators"),
         ([address(6), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(7), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),

@@ -63,7 +63,8 @@ class Reaching:
         if isinstance(self._attempt, AvmaError):
             return Finding(offered, Status.FAILED, self._attempt)
         auth, username = self._connection.auth.value, self._connection.username
-        return Finding(f"{auth} as {username}; {offered}; {self._attempt.version}")
+        account = f"{auth} as {username}" if username else auth
+        return Finding(f"{account}; {offered}; {self._attempt.version}")
 
     def _closed_port(self) -> Finding:
         """Look at the port of WinRM's other listener too, which is often the only one."""
