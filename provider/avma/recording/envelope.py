@@ -94,7 +94,7 @@ class Rewriter:
     def _leaf(self, found: re.Match[str]) -> str:
         tag, name, attributes, content = found.groups()
         before = unescape(_CDATA.sub(lambda part: escape(part[1]), content))
-        after = self._value(name.lower(), attributes, before)
+        after = self._value(name.lower(), before)
         return found[0] if after == before else f"<{tag}{attributes}>{escape(after)}</{tag}>"
 
     def _mixed(self, found: re.Match[str]) -> str:
@@ -103,7 +103,7 @@ class Rewriter:
         is_leaf = following == "</" and not tag.startswith("</") and not tag.endswith("/>")
         return found[0] if is_leaf else f"{tag}{escape(self.text(unescape(content)))}"
 
-    def _value(self, name: str, attributes: str, value: str) -> str:
+    def _value(self, name: str, value: str) -> str:
         if value.lstrip().startswith("<INSTANCE"):
             return self._embedded(value)
         if name == "filter":
