@@ -18,16 +18,24 @@ if TYPE_CHECKING:
 
 _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource-avma[simulator]'"
 _CANNOT_SERVE, _BAD_FILE = 1, 2
+_REPLAY_PASSWORD = "replay"  # noqa: S105
 
 
 def simulate(
-    file: Annotated[Path, typer.Argument(help="The estate: a YAML file of hosts, VMs and product keys.")],
+    file: Annotated[Path | None, typer.Argument(help="The estate: a YAML file of hosts, VMs and product keys.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write the addresses, as JSON, to this file once every listener is open.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the addresses as one line of JSON instead of a table.")
     ] = False,
+    replay: Annotated[
+        Path | None, typer.Option(help="Serve a recording of `avma doctor --record` in place of an estate.")
+    ] = None,
+    username: Annotated[
+        str, typer.Option(help="With --replay: the account to log on with; the recording's stand-in unless said.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="With --replay: the port of all machines.", min=0, max=65535)] = 5985,
 ) -> None:
     """Serve a simulated Windows estate over WinRM on loopback, until Ctrl+C.
 
@@ -55,14 +63,25 @@ def simulate(
 
     Every mistake in the file is reported with its line. Nothing is served
     beyond this computer.
+
+    A recording is served over http at loopback addresses of its own. The
+    password is that of AVMA_PASSWORD, or "replay".
     """
     try:
-        from avma_simulator import CannotListen, FileError, load_estate, serve
+        from avma_simulator import CannotListen, FileError, load_estate, serve, serve_recording
     except ImportError as error:
         _fail(_MISSING.format(error.name), _CANNOT_SERVE)
+    if (file is None) == (replay is None):
+        _fail("give an estate's file, or a recording by --replay", _BAD_FILE)
+
+    def announce(ready: Ready, machines: list[dict[str, Any]]) -> None:
+        _announce(ready, machines, ready_file, as_json)
+
     try:
-        estate = load_estate(file)
-        serve(estate, lambda ready, machines: _announce(ready, machines, ready_file, as_json))
+        if replay is not None:
+            serve_recording(replay, username, os.environ.get("AVMA_PASSWORD") or _REPLAY_PASSWORD, port, announce)
+        elif file is not None:
+            serve(load_estate(file), announce)
     except FileError as error:
         _fail(str(error), _BAD_FILE)
     except CannotListen as error:

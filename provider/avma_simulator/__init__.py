@@ -9,7 +9,19 @@ disagree.
 from avma_simulator.estate import Estate
 from avma_simulator.estate_file import load_estate
 from avma_simulator.network import CannotListen
+from avma_simulator.replay import running_recording, serve_recording
 from avma_simulator.server import EstateServer, Ready, running, serve
 from avma_simulator.source import FileError
 
-__all__ = ["CannotListen", "Estate", "EstateServer", "FileError", "Ready", "load_estate", "running", "serve"]
+__all__ = [
+    "CannotListen",
+    "Estate",
+    "EstateServer",
+    "FileError",
+    "Ready",
+    "load_estate",
+    "running",
+    "running_recording",
+    "serve",
+    "serve_recording",
+]

@@ -26,6 +26,7 @@ from avma_simulator.service import Service
 from avma_simulator.world import World
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+NewService = Callable[[Machine, World], Service]
 _LONGEST_SHUTDOWN = 0.2
 _SILENT = logging.getLogger("avma_simulator.http")
 _SILENT.addHandler(logging.NullHandler())
@@ -107,8 +108,9 @@ class Listener:
 class Network:
     """All listeners of an estate, and the authority that their certificates come from."""
 
-    def __init__(self, world: World, directory: Path) -> None:
+    def __init__(self, world: World, directory: Path, new_service: NewService = Service) -> None:
         self._world = world
+        self._new_service = new_service
         self._directory = directory
         self._authority = Authority(directory)
         self._services: dict[Machine, Service] = {}
@@ -195,7 +197,7 @@ class Network:
         name, identifier = machine.computer_name, machine.identifier
         account = Account(self._directory, name, identifier, spec.username, spec.password, spec.keytab)
         self._accounts[machine] = account
-        self._services[machine] = Service(machine, self._world)
+        self._services[machine] = self._new_service(machine, self._world)
         return [
             self._listener(machine, declared, lambda bindings: self._endpoint(machine, bindings).handle)
             for declared in spec.listeners

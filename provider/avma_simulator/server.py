@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from avma_simulator.control import Control
 from avma_simulator.control_endpoint import ControlEndpoint
 from avma_simulator.estate import Estate
-from avma_simulator.network import Listener, Network
+from avma_simulator.network import Listener, Network, NewService
+from avma_simulator.service import Service
 from avma_simulator.world import World
 
 _LOG = logging.getLogger("avma_simulator")
@@ -38,9 +39,12 @@ class Ready:
     clusters: list[dict[str, Any]]
 
 
+OnReady = Callable[[Ready, list[dict[str, Any]]], None]
+
+
 @asynccontextmanager
-async def opened(estate: Estate) -> AsyncIterator[Ready]:
-    """Open an estate in the running event loop.
+async def opened(estate: Estate, new_service: NewService = Service) -> AsyncIterator[Ready]:
+    """Open an estate in the running event loop; `new_service` makes what answers for a machine.
 
     Raises:
         CannotListen: a listener cannot be opened.
@@ -48,7 +52,7 @@ async def opened(estate: Estate) -> AsyncIterator[Ready]:
     asyncio.get_running_loop().set_exception_handler(_in_one_line)
     with TemporaryDirectory(prefix="avma-estate-") as directory:
         world = World(estate)
-        network = Network(world, Path(directory))
+        network = Network(world, Path(directory), new_service)
         control = Control(world, network)
         handler = ControlEndpoint(control).handle
         door = Listener("the control endpoint", handler, estate.control.address, estate.control.port)
@@ -61,32 +65,32 @@ async def opened(estate: Estate) -> AsyncIterator[Ready]:
             await network.close()
 
 
-def serve(estate: Estate, on_ready: Callable[[Ready, list[dict[str, Any]]], None]) -> None:
+def serve(estate: Estate, on_ready: OnReady, new_service: NewService = Service) -> None:
     """Serve an estate until SIGINT or SIGTERM; `on_ready` gets the open estate and its machines.
 
     Raises:
         CannotListen: a listener cannot be opened.
     """
-    asyncio.run(_serve(estate, on_ready))
+    asyncio.run(_serve(estate, on_ready, new_service))
 
 
-async def _serve(estate: Estate, on_ready: Callable[[Ready, list[dict[str, Any]]], None]) -> None:
+async def _serve(estate: Estate, on_ready: OnReady, new_service: NewService) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with opened(estate) as ready:
+    async with opened(estate, new_service) as ready:
         on_ready(ready, await ready.control.machines())
         await stopped.wait()
 
 
 @contextmanager
-def running(estate: Estate) -> Iterator[EstateServer]:
+def running(estate: Estate, new_service: NewService = Service) -> Iterator[EstateServer]:
     """Serve an estate in a thread until the block ends.
 
     Raises:
         CannotListen: a listener cannot be opened.
     """
-    server = EstateServer(estate)
+    server = EstateServer(estate, new_service)
     server.start()
     try:
         yield server
@@ -97,8 +101,9 @@ def running(estate: Estate) -> Iterator[EstateServer]:
 class EstateServer:
     """An estate that is served in a thread; the methods are those of the control endpoint, for any thread."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, new_service: NewService = Service) -> None:
         self._estate = estate
+        self._new_service = new_service
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._opened: Future[Ready] = Future()
@@ -257,7 +262,7 @@ class EstateServer:
 
     async def _main(self) -> None:
         try:
-            async with opened(self._estate) as ready:
+            async with opened(self._estate, self._new_service) as ready:
                 self._opened.set_result(ready)
                 await self._stopped.wait()
         except BaseException as error:

@@ -110,6 +110,17 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
     return ways[transport](placement, guest, operation)
 
 
+def require_direct(what: str, build: int | None, where: str) -> None:
+    """Return if a Windows of that build, on either side, has PowerShell Direct; one that is not known may have it.
+
+    Raises:
+        Refused: it is older.
+    """
+    if build is not None and build < _FIRST_WITH_DIRECT:
+        answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
+        raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
+
+
 def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
     """Return once the VM's Data Exchange is on, on the host's side; with `manage` it is switched on, but in a preview.
 
@@ -150,11 +161,9 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
         operation.warn(f"{vm.name}: {names} is for `guest.transport: winrm`; PowerShell Direct goes through the host")
     host_build = host.system(operation.deadline).build
     facts = host.guest_facts(operation.deadline).get(vm.id)
-    for what, build in ((f"its host {host.name}", host_build), ("its Windows", facts.build if facts else None)):
-        if build is not None and build < _FIRST_WITH_DIRECT:
-            answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
-            remedy = "set `guest.transport: winrm` for this VM"
-            raise errors.Refused("reach the guest", f"{vm.name} on {host.where}", answer, remedy)
+    where = f"{vm.name} on {host.where}"
+    require_direct(f"its host {host.name}", host_build, where)
+    require_direct("its Windows", facts.build if facts else None, where)
     return host.guest(vm.id, vm.name, account)
 
 

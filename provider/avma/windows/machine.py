@@ -81,6 +81,8 @@ class Server(Machine):
         cim = Cim(connection, limit, new_pipe)
         super().__init__(connection.name, cim)
         self.connection = connection
+        self.cim = cim
+        self.shell = Shell(cim)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
@@ -90,7 +92,7 @@ class Server(Machine):
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
         )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
-        self.powershell = PowerShell(Shell(cim))
+        self.powershell = PowerShell(self.shell)
         self.automatic_activation = SharedRead(
             partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
         )

@@ -1,0 +1,58 @@
+"""The rung of one VM: its state, its Data Exchange switch, and its Windows beside that of its host.
+
+What a guest tells of its Windows through Data Exchange is enough to see what cannot work; no account of it is needed.
+"""
+
+from __future__ import annotations
+
+from avma.configuration import Transport
+from avma.diagnosis.asking import Finding, judged
+from avma.diagnosis.step import Status
+from avma.errors import AvmaError
+from avma.resources import guests, rules
+from avma.resources.guests import Placement
+from avma.resources.hosts import HostState
+from avma.resources.resource import Operation
+from avma.windows.hyperv import GuestFacts, VirtualMachine
+from avma.windows.machine import Server
+
+
+class Guests:
+    """The questions about the VMs of a host; each listing of the host is read once for all of them."""
+
+    def __init__(self, server: Server, host: HostState | AvmaError, transport: Transport, operation: Operation) -> None:
+        self._server = server
+        self._host = host
+        self._direct = transport is Transport.POWERSHELL_DIRECT
+        self._operation = operation
+        self._switches = server.data_exchange(operation.deadline)
+        self._facts = server.guest_facts(operation.deadline)
+
+    def vm(self, vm: VirtualMachine) -> Finding:
+        """Whether the VM can be activated, as far as its host knows."""
+        state = "running" if vm.running else "off"
+        switch = self._switches.get(vm.id)
+        if switch is not None and not switch.enabled:
+            return judged(f"{state}, Data Exchange off", lambda: self._require_data_exchange(vm))
+        if not vm.running:
+            return Finding("off: start it to see its Windows")
+        exchange = "Data Exchange unknown" if switch is None else "Data Exchange on"
+        return self._windows(f"running, {exchange}", self._facts.get(vm.id, GuestFacts({})))
+
+    def _require_data_exchange(self, vm: VirtualMachine) -> None:
+        guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
+
+    def _windows(self, state: str, facts: GuestFacts) -> Finding:
+        name = facts.values.get("OSName", "")
+        text = f"{state}, {name or 'an operating system that tells nothing'}"
+        if not name:
+            return Finding(f"{text}: it is starting, or its integration services do not run", Status.WARNING)
+        system = facts.system
+        if system is None or isinstance(self._host, AvmaError):
+            return Finding(text)
+        host = self._host
+        where = self._server.where
+        found = judged(f"{text}, build {system.build}", lambda: rules.avma_key(system, host, None, where))
+        if found.error is not None or not self._direct:
+            return found
+        return judged(found.text, lambda: guests.require_direct("its Windows", system.build, where), Status.WARNING)

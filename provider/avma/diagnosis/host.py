@@ -1,0 +1,117 @@
+"""The middle rungs: what the account may do on the host, which Windows it runs, its licence, and Hyper-V."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from avma.configuration import Transport
+from avma.diagnosis.asking import Finding, judged, outcome, required
+from avma.diagnosis.step import Status
+from avma.errors import AccessDenied, AvmaError, Refused
+from avma.resources import guests, hosts, rules
+from avma.resources.hosts import HostState
+from avma.resources.resource import Operation
+from avma.windows import operating_system
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.licensing import Licensing
+from avma.windows.machine import Server
+from avma.windows.operating_system import System
+
+_TRIED = "activate guests"
+_NOT_NEEDED = "not needed: guests are reached by WinRM"
+
+
+class Host:
+    """The questions to a host that the account can log on to."""
+
+    def __init__(self, server: Server, transport: Transport, operation: Operation) -> None:
+        self._server = server
+        self._scripts = transport is Transport.POWERSHELL_DIRECT
+        self._operation = operation
+        self._deadline = operation.deadline
+
+    @cached_property
+    def system(self) -> System | AvmaError:
+        """Which Windows it runs."""
+        return outcome(lambda: operating_system.read(self._server.wmi, self._deadline))
+
+    @cached_property
+    def state(self) -> HostState | AvmaError:
+        """What it activates its guests with."""
+        return outcome(lambda: hosts.look(self._server, self._operation))
+
+    @cached_property
+    def virtual_machines(self) -> tuple[VirtualMachine, ...] | AvmaError:
+        """Its VMs."""
+        return outcome(lambda: self._server.virtual_machines(self._deadline))
+
+    def cim(self) -> Finding:
+        """Whether the account may ask WMI; that the answer is no Windows Server is another matter."""
+        if not isinstance(self.system, Refused):
+            required(self.system)
+        return Finding("root/cimv2 answers")
+
+    def virtualization(self) -> Finding:
+        """Whether the account may ask Hyper-V; that there is none is another matter."""
+        if isinstance(self.virtual_machines, AccessDenied):
+            raise self.virtual_machines
+        if isinstance(self.virtual_machines, AvmaError):
+            return Finding("root/virtualization/v2 does not answer", Status.SKIPPED)
+        return Finding("root/virtualization/v2 answers")
+
+    def shell(self) -> Finding:
+        """Whether the account may open a remote shell."""
+        if not self._scripts:
+            return Finding(_NOT_NEEDED, Status.SKIPPED)
+        self._server.shell.probe(self._deadline, "open a remote shell")
+        return Finding("a remote shell can be opened")
+
+    def operating_system(self) -> Finding:
+        """Whether the host runs a Windows that activates guests."""
+        system = required(self.system)
+        state = HostState(self._server, Licensing("", system, None))
+        return judged(f"{system}, build {system.build}", lambda: rules.require_host(state, _TRIED))
+
+    def license(self) -> Finding:
+        """Whether the host is licensed, for its guests as well."""
+        state = required(self.state)
+        text = license_text(state)
+        if self.operating_system().error is not None:
+            return Finding(text, Status.PASSED if state.found.licensed else Status.WARNING)
+        return judged(text, lambda: rules.require_activating(state))
+
+    def hyper_v(self) -> Finding:
+        """Whether Hyper-V is there."""
+        vms = required(self.virtual_machines)
+        return Finding(f"{_count(len(vms), 'VM')}, {sum(vm.running for vm in vms)} running")
+
+    def direct(self) -> Finding:
+        """Whether the host has PowerShell Direct, unless guests are reached by WinRM."""
+        if not self._scripts:
+            return Finding(_NOT_NEEDED, Status.SKIPPED)
+        if isinstance(self.system, AvmaError):
+            return Finding("the host's Windows is not known", Status.SKIPPED)
+        system = self.system
+        guests.require_direct("the host", system.build, self._server.where)
+        return Finding(f"Windows Server {system.version} has it")
+
+
+def license_text(state: HostState) -> str:
+    """Return a licence in a few words: channel, the last five characters of the key, status; on Azure Local all of it."""
+    if state.activation is not None:
+        subscription = state.activation.subscription_status or "not told"
+        return f"Get-VMAutomaticActivation shows {state.activation}; Windows Server subscription: {subscription}"
+    product = state.found.product
+    if product is None:
+        return "no product key is installed"
+    return f"{product.channel.value}, key …{product.partial_product_key}: {product.status.value}"
+
+
+def peer(server: Server, operation: Operation) -> Finding:
+    """Whether another node of the cluster can be asked, and can activate guests."""
+    state = hosts.look(server, operation)
+    return judged(f"{state.system}; {license_text(state)}", lambda: rules.require_activating(state))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

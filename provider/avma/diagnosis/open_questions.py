@@ -1,0 +1,48 @@
+"""Questions whose answers only a real Windows can give, asked for the sake of a recording.
+
+Nothing is made of the answers here. None of the questions changes anything: a text that is no product key is refused
+(0xC004F050) and leaves what is installed, and RefreshLicenseStatus is what slmgr.vbs calls each time.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from avma.deadline import Deadline
+from avma.diagnosis.asking import outcome
+from avma.errors import AvmaError
+from avma.windows.machine import Server
+from avma.windows.operating_system import NAMESPACE
+from avma.wsman import envelope
+from avma.wsman.envelope import Message
+
+_SERVICE, _PRODUCT = "SoftwareLicensingService", "SoftwareLicensingProduct"
+_ALL_PRODUCTS = (
+    "SELECT ID,Name,Description,ApplicationID,LicenseFamily,LicenseStatus,LicenseStatusReason,ProductKeyChannel,"
+    f"GracePeriodRemaining,EvaluationEndDate FROM {_PRODUCT}"
+)
+"""Hundreds of rows, which do not fit into one page."""
+_NO_KEY = "no product key"
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def ask_open_questions(server: Server, deadline: Deadline) -> None:
+    """Ask how the licensing service names errors, which keys it wants of a caller, and how long answers are paged."""
+    found = outcome(lambda: server.licensing(deadline))
+    if isinstance(found, AvmaError):
+        return
+    tried = "ask for a recording"
+    outcome(lambda: server.wmi.query(NAMESPACE, _ALL_PRODUCTS, deadline, tried))
+    for message in _messages({"Version": found.service_version}):
+        outcome(partial(server.cim.ask, message, deadline, tried))
+
+
+def _messages(keys: dict[str, str]) -> tuple[Message, ...]:
+    return (
+        envelope.get(NAMESPACE, _SERVICE, keys),
+        envelope.get(NAMESPACE, _SERVICE, {}),
+        envelope.get(NAMESPACE, _PRODUCT, {"ID": _NO_ID}),
+        envelope.enumerate_query(NAMESPACE, "SELECT Name FROM AvmaHasNoSuchClass"),
+        envelope.invoke(NAMESPACE, _SERVICE, "RefreshLicenseStatus", {}, {}),
+        envelope.invoke(NAMESPACE, _SERVICE, "InstallProductKey", keys, {"ProductKey": _NO_KEY}),
+    )

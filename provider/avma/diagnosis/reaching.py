@@ -1,0 +1,116 @@
+"""The lower rungs: from the machine's name to the logon.
+
+What anyone can see of the endpoint are the facts; the verdict is always that of a connection as the provider makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from http.client import HTTPException
+
+from avma.connection import HTTP_PORT, HTTPS_PORT
+from avma.deadline import Deadline
+from avma.diagnosis.asking import Finding, outcome, required
+from avma.diagnosis.step import Status
+from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, Unreachable
+from avma.windows.machine import Server
+from avma.wsman import endpoint
+from avma.wsman.identify import Identity, identify
+
+
+class Reaching:
+    """The questions about the way to one machine."""
+
+    def __init__(self, server: Server, deadline: Deadline) -> None:
+        self._server = server
+        self._connection = server.connection
+        self._deadline = deadline
+        self._tls_error: AvmaError | None = None
+
+    @cached_property
+    def _attempt(self) -> Identity | AvmaError:
+        """What came of a whole connection, logon included, made once."""
+        return outcome(lambda: identify(self._server.cim, self._deadline))
+
+    def name(self) -> Finding:
+        """Whether the name can be resolved."""
+        try:
+            return Finding(", ".join(endpoint.addresses(self._connection)))
+        except OSError:
+            required(self._attempt)
+            return Finding("resolved at the second attempt", Status.WARNING)
+
+    def port(self) -> Finding:
+        """Whether something listens."""
+        try:
+            endpoint.open_port(self._connection)
+        except OSError:
+            return self._closed_port()
+        return Finding(f"{self._connection.port} is open")
+
+    def tls(self) -> Finding:
+        """Whether TLS is spoken as it is expected, with a certificate that can be trusted."""
+        finding = outcome(self._certificate if self._connection.https else self._plain)
+        self._tls_error = finding if isinstance(finding, AvmaError) else finding.error
+        return required(finding)
+
+    def logon(self) -> Finding:
+        """Whether the account can log on, and which ways the service offers; no credential goes where TLS failed."""
+        offered = self._offered()
+        if self._tls_error is not None:
+            return Finding(f"{offered}; not tried, because TLS failed", Status.SKIPPED)
+        if isinstance(self._attempt, AvmaError):
+            return Finding(offered, Status.FAILED, self._attempt)
+        auth, username = self._connection.auth.value, self._connection.username
+        account = f"{auth} as {username}" if username else auth
+        return Finding(f"{account}; {offered}; {self._attempt.version}")
+
+    def _closed_port(self) -> Finding:
+        """Look at the port of WinRM's other listener too, which is often the only one."""
+        if not isinstance(self._attempt, AvmaError):
+            return Finding("open at the second attempt", Status.WARNING)
+        other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
+        if self._connection.port not in (HTTP_PORT, HTTPS_PORT):
+            raise self._attempt
+        try:
+            endpoint.open_port(other)
+        except OSError:
+            raise self._attempt from None
+        found = f"{self._connection.port} is closed, {other.port} is open"
+        return Finding(found, Status.FAILED, self._attempt)
+
+    def _offered(self) -> str:
+        try:
+            offers = ", ".join(endpoint.offered_logons(self._connection))
+        except (OSError, HTTPException):
+            return "the service does not answer as expected"
+        return f"the service offers {offers}" if offers else "the service offers no way to log on"
+
+    def _certificate(self) -> Finding:
+        try:
+            shown = endpoint.certificate(self._connection)
+        except (OSError, ValueError):
+            required(self._attempt)
+            return Finding("its certificate cannot be read here", Status.WARNING)
+        text = f"issued by {shown.issuer} for {', '.join(shown.names)}, until {shown.ends:%Y-%m-%d}"
+        if isinstance(self._attempt, (CertificateNotTrusted, InvalidInput)):
+            return Finding(text, Status.FAILED, self._attempt)
+        if self._connection.insecure:
+            return Finding(f"{text}; not verified, as `insecure` is set", Status.WARNING)
+        return Finding(text)
+
+    def _plain(self) -> Finding:
+        talked = not isinstance(self._attempt, AvmaError) or isinstance(self._attempt, LogonRefused)
+        if not talked and self._speaks_tls():
+            answer = "the service there speaks TLS, and `https` is false"
+            remedy = "set `https: true`, or give the port of a WinRM http listener"
+            raise Unreachable("log on", self._connection.where, answer, remedy)
+        return Finding("not used, as `https` is false: messages are sealed by the logon", Status.SKIPPED)
+
+    def _speaks_tls(self) -> bool:
+        try:
+            endpoint.certificate(self._connection)
+        except (OSError, ValueError):
+            return False
+        return True

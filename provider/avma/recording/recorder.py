@@ -1,0 +1,121 @@
+"""Recording a conversation: each message and its answer, kept as they came, and written without names and secrets.
+
+A recording is a file of JSON lines, described in docs/doctor.md. Names are replaced when it is written, since one that
+is learned from a late answer may stand in an early one.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.errors import AvmaError
+from avma.recording.envelope import Rewriter
+from avma.recording.standins import Standins
+from avma.wsman.pipe import Pipe
+
+FORMAT = "avma recording 1"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A message to a machine, and the answer or the error that came; `seconds` is how long that took."""
+
+    connection: Connection
+    request: bytes
+    answer: bytes | None
+    error: AvmaError | None
+    seconds: float
+
+
+class Recorder:
+    """Makes pipes that record, and writes what they recorded. Safe to use from several threads."""
+
+    def __init__(self, new_pipe: Callable[[Connection], Pipe]) -> None:
+        self._new_pipe = new_pipe
+        self._lock = threading.Lock()
+        self._exchanges: list[Exchange] = []
+
+    def pipe(self, connection: Connection) -> Pipe:
+        """Return a pipe to a machine whose messages are recorded."""
+        return _RecordingPipe(connection, self._new_pipe(connection), self._keep)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the recording, line by line: what it is, then each exchange in its order."""
+        with self._lock:
+            exchanges = list(self._exchanges)
+        standins = Standins()
+        machines = {exchange.connection: _stand_in(exchange.connection, standins) for exchange in exchanges}
+        rewriter = Rewriter(standins, [connection.password for connection in machines])
+        for exchange in exchanges:
+            rewriter.learn(exchange.answer or b"")
+        yield json.dumps({"format": FORMAT, "machines": list(machines.values())})
+        for exchange in exchanges:
+            line = {"machine": machines[exchange.connection]["address"], **_written(exchange, rewriter)}
+            yield json.dumps(line, ensure_ascii=False)
+
+    def _keep(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._exchanges.append(exchange)
+
+
+class _RecordingPipe:
+    """A pipe that hands every exchange on."""
+
+    def __init__(self, connection: Connection, inner: Pipe, keep: Callable[[Exchange], None]) -> None:
+        self._connection = connection
+        self._inner = inner
+        self._keep = keep
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        """See `Pipe.send`."""
+        begun = time.monotonic()
+        try:
+            answer = self._inner.send(message, deadline, tried)
+        except AvmaError as error:
+            self._keep(Exchange(self._connection, message, None, error, time.monotonic() - begun))
+            raise
+        self._keep(Exchange(self._connection, message, answer, None, time.monotonic() - begun))
+        return answer
+
+    def close(self) -> None:
+        """See `Pipe.close`."""
+        self._inner.close()
+
+
+def _stand_in(connection: Connection, standins: Standins) -> dict[str, Any]:
+    """Return what a recording tells of a machine: stand-ins for its name, its address, and the account."""
+    address = standins.address(_ip_address(connection), reached=True)
+    standins.name(connection.address)  # it stands in the requests
+    return {
+        "name": standins.name(connection.name),
+        "address": address,
+        "username": standins.account(connection.username),
+    }
+
+
+def _ip_address(connection: Connection) -> str:
+    """Return the address that the machine was reached at, by which other machines may name it."""
+    try:
+        found = socket.getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return connection.address
+    return str(found[0][4][0])
+
+
+def _written(exchange: Exchange, rewriter: Rewriter) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "seconds": round(exchange.seconds, 3),
+        "request": rewriter.message(exchange.request),
+    }
+    if exchange.answer is not None:
+        return {**written, "bytes": len(exchange.answer), "answer": rewriter.message(exchange.answer)}
+    error = exchange.error
+    return {**written, "error": f"{type(error).__name__}: {rewriter.text(error.answer if error else '')}"}

@@ -1,0 +1,137 @@
+"""Showing a diagnosis: line by line as it goes, live on a terminal, or as one JSON document at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.status import Status as Spinner
+from rich.text import Text
+
+from avma.diagnosis.step import Diagnosis, Rung, Status, Step
+from avma.errors import AvmaError
+from avma.redaction import Redactor
+
+_STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
+_OF_ITS_OWN = (Rung.VM, Rung.PEER)
+"""Rungs that are about something else than the host."""
+
+
+class Report(Protocol):
+    """What shows a diagnosis."""
+
+    def begin(self, rung: Rung, subject: str) -> None:
+        """Show that a question is being asked."""
+
+    def step(self, step: Step) -> None:
+        """Show the result of a question."""
+
+    def end(self, diagnosis: Diagnosis, command: str) -> None:
+        """Show what came of it all, and what to type next."""
+
+
+class TextReport:
+    """One line for each step, and the cause at the end; on a terminal the question under way is shown as well."""
+
+    def __init__(self, console: Console, redact: Redactor, spinner: Spinner | None) -> None:
+        self._console = console
+        self._redact = redact
+        self._spinner = spinner
+
+    def begin(self, rung: Rung, subject: str) -> None:
+        """See `Report.begin`."""
+        if self._spinner is not None:
+            self._spinner.update(Text(f"{rung.description} {subject}"))
+
+    def step(self, step: Step) -> None:
+        """See `Report.step`."""
+        label = f"{step.rung.description} {step.subject}" if step.rung in _OF_ITS_OWN else step.rung.description
+        line = Text(f"{step.status.value}  ", style=_STYLES[step.status])
+        line.append(f"{label}: {self._redact('; '.join(_said(step)))}", style="default")
+        self._print(line)
+
+    def end(self, diagnosis: Diagnosis, command: str) -> None:
+        """See `Report.end`."""
+        self._print(Text())
+        self._print(Text(self._redact(conclusion(diagnosis))))
+        self._print(Text(f"Next: {self._redact(command)}"))
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+class JsonReport:
+    """One JSON document, printed at the end."""
+
+    def __init__(self, console: Console, redact: Redactor) -> None:
+        self._console = console
+        self._redact = redact
+
+    def begin(self, rung: Rung, subject: str) -> None:
+        """See `Report.begin`."""
+
+    def step(self, step: Step) -> None:
+        """See `Report.step`."""
+
+    def end(self, diagnosis: Diagnosis, command: str) -> None:
+        """See `Report.end`."""
+        document = {
+            "host": diagnosis.host,
+            "passed": diagnosis.passed,
+            "conclusion": conclusion(diagnosis),
+            "next": command,
+            "steps": [_document(step) for step in diagnosis.steps],
+        }
+        self._console.out(self._redact(json.dumps(document, indent=2, ensure_ascii=False)), highlight=False)
+
+
+@contextmanager
+def reporting(as_json: bool, redact: Redactor) -> Iterator[Report]:
+    """Give the report that suits the output: JSON where it is wanted, live on a terminal, plain lines elsewhere."""
+    console = Console(highlight=False)
+    if as_json:
+        yield JsonReport(console, redact)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with console.status("") as spinner:
+            yield TextReport(console, redact, spinner)
+    else:
+        yield TextReport(console, redact, None)
+
+
+def conclusion(diagnosis: Diagnosis) -> str:
+    """Return what came of a diagnosis, in one sentence."""
+    cause = diagnosis.cause
+    if cause is None:
+        return f"Nothing stands in the way of {diagnosis.host} activating its guests."
+    return f"Cause: {cause.subject}: {cause.error.answer if cause.error else cause.found}."
+
+
+def _said(step: Step) -> Iterator[str]:
+    if step.found:
+        yield step.found
+    if step.error is not None:
+        yield step.error.answer
+        yield step.error.remedy
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {
+        "rung": step.rung.value,
+        "subject": step.subject,
+        "status": step.status.value,
+        "found": step.found,
+        "error": _error(step.error) if step.error is not None else None,
+    }
+
+
+def _error(error: AvmaError) -> dict[str, str]:
+    return {
+        "kind": type(error).__name__,
+        "tried": error.tried,
+        "where": error.where,
+        "answer": error.answer,
+        "remedy": error.remedy,
+    }

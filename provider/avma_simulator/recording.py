@@ -1,0 +1,125 @@
+"""A recording of what Windows machines answered, read from its file, and the answer that goes with a request.
+
+The form of the file is described in docs/doctor.md. The module knows requests as `soap` reads them and no network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avma_simulator import faults, soap
+from avma_simulator.source import FileError, Mistake
+
+FORMAT = "avma recording 1"
+_RELATES_TO = re.compile(r"(<(?:[\w.-]+:)?RelatesTo(?:\s[^<>]*)?>)[^<]*(</)")
+_FAULT = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?Fault[\s>]")
+
+Key = tuple[str, str, tuple[tuple[str, str], ...], str]
+"""What tells one question from another: action, resource, selectors, and the query or the body."""
+
+
+@dataclass(frozen=True)
+class RecordedMachine:
+    """A machine of a recording: the stand-ins for its name, its address, and the account that was used."""
+
+    name: str
+    address: str
+    username: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A recorded answer, as its machine wrote it."""
+
+    text: str
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether it is a SOAP fault."""
+        return _FAULT.search(self.text) is not None
+
+    def to(self, message_id: str) -> bytes:
+        """Return it as the answer to a message of that id."""
+        return _RELATES_TO.sub(lambda found: f"{found[1]}{message_id}{found[2]}", self.text).encode()
+
+
+class Recording:
+    """The machines of a recording, one for each address, and what was answered at each."""
+
+    def __init__(self, machines: list[RecordedMachine], answers: dict[str, dict[Key, list[Answer]]]) -> None:
+        self.machines = machines
+        self._answers = {
+            address: {key: itertools.cycle(given) for key, given in of_machine.items()}
+            for address, of_machine in answers.items()
+        }
+
+    def answer(self, address: str, request: soap.Request) -> Answer | None:
+        """Return the next answer that was recorded for such a request, None when none was.
+
+        A question that was asked several times gets its answers in their order, again and again.
+        """
+        given = self._answers.get(address, {}).get(key_of(request))
+        return next(given) if given is not None else None
+
+
+def key_of(request: soap.Request) -> Key:
+    """Return what tells the question of a request from others."""
+    selectors = tuple(sorted((name.lower(), value) for name, value in request.selectors.items()))
+    return request.action, request.resource.lower(), selectors, _question(request)
+
+
+def load(path: Path) -> Recording:
+    """Read a recording.
+
+    Raises:
+        FileError: the file cannot be read, or is no recording; each mistake with its line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(path, [], f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    machines: list[RecordedMachine] = []
+    answers: dict[str, dict[Key, list[Answer]]] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            if number == 1:
+                machines = _machines(json.loads(line))
+            else:
+                _take(json.loads(line), answers, {machine.address for machine in machines})
+        except (ValueError, KeyError, TypeError, AttributeError, faults.Fault):
+            text = "is not an exchange of a recording" if machines else f"is not the first line of an `{FORMAT}`"
+            raise FileError(path, [Mistake(number, "", text)]) from None
+    if not machines:
+        raise FileError(path, [], "is no recording, or one in which no machine was asked anything")
+    return Recording(machines, answers)
+
+
+def _machines(first: Any) -> list[RecordedMachine]:
+    if first["format"] != FORMAT:
+        raise ValueError(first["format"])
+    machines = (RecordedMachine(each["name"], each["address"], each["username"]) for each in first["machines"])
+    return list({machine.address: machine for machine in machines}.values())
+
+
+def _take(line: Any, answers: dict[str, dict[Key, list[Answer]]], known: set[str]) -> None:
+    if line["machine"] not in known:
+        raise ValueError(line["machine"])
+    if "answer" in line:
+        key = key_of(soap.parse(line["request"].encode()))
+        answers.setdefault(line["machine"], {}).setdefault(key, []).append(Answer(line["answer"]))
+
+
+def _question(request: soap.Request) -> str:
+    """Return the query of a request, or its body in canonical form, whatever prefixes its sender likes."""
+    if request.body is None:
+        return ""
+    query = request.text("w:Filter")
+    if query is not None:
+        return f"{request.text('w:EnumerationMode') or ''} {' '.join(query.split())}"
+    return ET.canonicalize(ET.tostring(request.body), rewrite_prefixes=True, strip_text=True)

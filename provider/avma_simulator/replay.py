@@ -1,0 +1,101 @@
+"""Serving a recording: machines that know nothing but what others once answered.
+
+Listeners, logon and sealing are those of every simulated machine; only the service behind them is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from avma_simulator import faults, recording, server, soap
+from avma_simulator.estate import Estate
+from avma_simulator.machine import Machine
+from avma_simulator.recording import Recording
+from avma_simulator.server import EstateServer, OnReady
+from avma_simulator.service import Reply, Service
+from avma_simulator.source import FileError, Mistake
+from avma_simulator.world import World
+
+
+class ReplayService(Service):
+    """Answers one machine's requests from a recording."""
+
+    def __init__(self, recorded: Recording, machine: Machine, world: World) -> None:
+        super().__init__(machine, world)
+        self._recording = recorded
+        self._address = machine.spec.address
+
+    async def reply(self, message: bytes) -> Reply:
+        """Answer as the recorded machine did; a request that was not recorded gets a fault that says so."""
+        try:
+            request = soap.parse(message)
+        except faults.Fault as fault:
+            return self._fault(fault, "")
+        answer = self._recording.answer(self._address, request)
+        if answer is None:
+            return self._fault(not_recorded(request), request.message_id)
+        return Reply(500 if answer.is_fault else 200, answer.to(request.message_id))
+
+
+def serve_recording(path: Path, username: str, password: str, port: int, on_ready: OnReady) -> None:
+    """Serve a recording until SIGINT or SIGTERM, for the account `username`, or the recording's own.
+
+    Raises:
+        FileError: the file is no recording.
+        CannotListen: a listener cannot be opened.
+    """
+    recorded, estate = _loaded(path, username, password, port)
+    server.serve(estate, on_ready, partial(ReplayService, recorded))
+
+
+@contextmanager
+def running_recording(path: Path, username: str, password: str, port: int) -> Iterator[EstateServer]:
+    """Serve a recording in a thread until the block ends; arguments and errors as for `serve_recording`."""
+    recorded, estate = _loaded(path, username, password, port)
+    with server.running(estate, partial(ReplayService, recorded)) as running:
+        yield running
+
+
+def _loaded(path: Path, username: str, password: str, port: int) -> tuple[Recording, Estate]:
+    recorded = recording.load(path)
+    try:
+        return recorded, estate_of(recorded, username, password, port)
+    except ValidationError:
+        text = "names a machine, an address or an account that cannot be served here"
+        raise FileError(path, [Mistake(1, "", text)]) from None
+
+
+def not_recorded(request: soap.Request) -> faults.Fault:
+    """Return the fault of a request to which no answer was recorded."""
+    asked = request.text("w:Filter") or request.resource
+    text = f"The recording has no answer to this request: {request.operation} {asked}"
+    return faults.Fault("s:Receiver", "w:InternalError", faults.INTERNAL_ERROR, text)
+
+
+def estate_of(recorded: Recording, username: str, password: str, port: int) -> Estate:
+    """Return the estate whose listeners a recording needs: its machines at their addresses, over http.
+
+    Which Windows they run is never asked of the model, so it is any.
+    """
+    hosts = [
+        {
+            "name": _computer_name(machine.name, number),
+            "address": machine.address,
+            "http": {"port": port},
+            "version": "2025",
+            "edition": "Datacenter",
+            "username": username or machine.username.rpartition("\\")[2],
+            "password": password,
+        }
+        for number, machine in enumerate(recorded.machines, 1)
+    ]
+    return Estate.model_validate({"hosts": hosts})
+
+
+def _computer_name(name: str, number: int) -> str:
+    return f"machine{number}" if ":" in name or name.replace(".", "").isdecimal() else name.partition(".")[0]

@@ -1,0 +1,59 @@
+"""`avma doctor` against a simulated estate, over real sockets: what the tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from avma_cli.__main__ import app
+from avma_simulator import EstateServer, load_estate, running
+from cli.estate import ADMINISTRATOR, ESTATE, PASSWORD
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
+    """The estate for tests that change nothing."""
+    file = tmp_path_factory.mktemp("estate") / "estate.yaml"
+    file.write_text(ESTATE, encoding="utf-8")
+    with running(load_estate(file)) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVMA_USERNAME", ADMINISTRATOR)
+    monkeypatch.setenv("AVMA_PASSWORD", PASSWORD)
+    monkeypatch.setenv("AVMA_CONNECT_TIMEOUT", "5s")
+
+
+def doctor(*arguments: object) -> Result:
+    """Run the command; whatever it says holds no password."""
+    result = CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    assert PASSWORD not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def diagnosed(*arguments: object) -> dict:
+    """Run the command for its JSON document, whose verdict and exit code have to agree."""
+    result = doctor(*arguments, "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == (0 if document["passed"] else 1)
+    return dict(document)
+
+
+def statuses(document: dict) -> list[tuple[str, str]]:
+    return [(step["rung"], step["status"]) for step in document["steps"]]
+
+
+def causes(document: dict) -> list[dict]:
+    return [step for step in document["steps"] if step["status"] == "fail"]
+
+
+def recorded(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,247 @@
+"""`avma doctor`: a healthy estate passes, and each broken one is told by its cause."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avma_simulator import EstateServer, load_estate, running
+from cli.conftest import causes, diagnosed, doctor, statuses
+from cli.estate import ADMINISTRATOR, PASSWORD, address
+
+HEALTHY = address(1)
+PLAIN = "--no-https"
+AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "doctor"]
+
+
+def test_a_healthy_host_passes_over_http(shared: EstateServer) -> None:
+    document = diagnosed("titania", "--address", HEALTHY, PLAIN)
+    assert statuses(document) == [
+        ("name", "pass"), ("port", "pass"), ("tls", "skip"), ("logon", "pass"), ("cim", "pass"),
+        ("virtualization", "pass"), ("shell", "pass"), ("system", "pass"), ("license", "pass"), ("hyperV", "pass"),
+        ("powershellDirect", "pass"), ("vm", "pass"), ("vm", "pass"), ("vm", "pass"), ("cluster", "skip"),
+    ]  # fmt: skip
+    found = {step["rung"]: step["found"] for step in document["steps"]}
+    assert "the service offers Negotiate; OS: 10.0.20348" in found["logon"]
+    assert found["system"] == "Windows Server 2022 Datacenter, build 20348"
+    assert found["license"] == "VOLUME_MAK, key …46789: Licensed"
+    assert found["hyperV"] == "3 VMs, 2 running"
+    assert document["next"] == "pulumi preview"
+
+
+def test_it_changes_nothing_and_leaves_no_shell(shared: EstateServer) -> None:
+    shared.reset_counts()
+    assert diagnosed(HEALTHY, PLAIN)["passed"]
+    counts = shared.counts()["titania"]
+    assert set(counts["operations"]) <= {"Identify", "Enumerate", "Pull"}
+    assert counts["openShells"] == 0
+
+
+@pytest.mark.parametrize("auth", ["ntlm", "basic"])
+def test_a_healthy_host_passes_over_https(shared: EstateServer, auth: str) -> None:
+    document = diagnosed(HEALTHY, "--ca-cert", shared.ca_certificate, "--auth", auth)
+    assert document["passed"]
+    found = {step["rung"]: step["found"] for step in document["steps"]}
+    assert found["tls"].startswith("issued by Simulated estate CA for titania, localhost, 127.47.0.1, until ")
+    assert found["logon"].startswith(f"{auth} as {ADMINISTRATOR}; the service offers Negotiate, Basic")
+
+
+def test_a_certificate_that_is_not_verified_is_a_warning(shared: EstateServer) -> None:
+    document = diagnosed(HEALTHY, "--insecure")
+    assert document["passed"]
+    assert ("tls", "warn") in statuses(document)
+
+
+def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
+    document = diagnosed(address(16), PLAIN)
+    assert document["passed"]
+    assert document["steps"][-2]["found"] == "athens: node1 Up, node2 Up"
+    assert (document["steps"][-1]["subject"], document["steps"][-1]["status"]) == ("node2", "pass")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rung", "answer", "command"),
+    [
+        (["nosuchhost.invalid"], "name", "cannot be resolved", "avma doctor nosuchhost.invalid --address ADDRESS"),
+        ([HEALTHY, "--port", "1"], "port", "nothing listens", f"on {HEALTHY}: winrm quickconfig"),
+        ([address(16)], "port", "nothing listens", f"avma doctor {address(16)} --no-https"),
+        ([address(2), PLAIN, "--port", "5985"], "port", "nothing listens", f"avma doctor {address(2)} --https"),
+        ([HEALTHY, "--port", "5985"], "tls", "does not speak TLS",
+         f"avma doctor {HEALTHY} --port 5985 --no-https"),
+        ([HEALTHY, PLAIN, "--port", "5986"], "tls", "speaks TLS, and `https` is false",
+         f"avma doctor {HEALTHY} --https --port 5986"),
+        ([HEALTHY], "tls", "an authority that is not trusted", f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"),
+        ([address(2), "--ca-cert", "CA"], "tls", "an authority that is not trusted", "--ca-cert AUTHORITY.pem"),
+        ([address(3), "--ca-cert", "CA"], "tls", "has expired", "winrm enumerate winrm/config/listener"),
+        ([address(4), "--ca-cert", "CA"], "tls", "another name", "--address NAME-IN-THE-CERTIFICATE"),
+        ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "the logon of Puck was refused", "--username USERNAME"),
+        ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth ntlm"),
+        ([address(5), PLAIN], "cim", "access is denied", "net localgroup Administrators"),
+        ([address(6), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
+        ([address(7), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
+        ([address(8), PLAIN], "system", "it runs Windows Server 2022 Standard", "DISM /Online"),
+        ([address(9), PLAIN], "system", "it runs an evaluation", "DISM /Online"),
+        ([address(10), PLAIN], "license", "its licence status is OOBGrace", "pulumi up"),
+        ([address(11), PLAIN], "license", "no product key is installed", "pulumi up"),
+        (["127.47.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
+        ([address(12), PLAIN], "vm", "Data Exchange integration service of mute01 is off",
+         "Get-VMIntegrationService 'mute01'"),
+        ([address(13), PLAIN], "vm", "a host activates guests up to its own version only", "Move-VM 'new01'"),
+        ([address(14), PLAIN], "vm", "it runs an evaluation", "in trial01: DISM"),
+        ([address(15), PLAIN], "powershellDirect", "older than Windows Server 2016",
+         "--guest-transport winrm"),
+        ([address(22), PLAIN], "peer", "its licence status is OOBGrace", "avma doctor node3"),
+        ([address(21), PLAIN], "cim", "an answer that is not SOAP", "--record recording.jsonl"),
+        ([address(23), PLAIN], "system", "it runs Azure Stack HCI", "Get-VMAutomaticActivation"),
+    ],
+)  # fmt: skip
+def test_each_broken_estate_is_told_by_its_cause(
+    shared: EstateServer, arguments: list[str], rung: str, answer: str, command: str
+) -> None:
+    document = diagnosed(*(shared.ca_certificate if argument == "CA" else argument for argument in arguments))
+    cause = causes(document)[0]
+    assert cause["rung"] == rung
+    assert answer in cause["error"]["answer"]
+    assert cause["error"]["remedy"]
+    assert answer in document["conclusion"]
+    assert command in document["next"]
+
+
+def test_a_peer_that_is_down(shared: EstateServer) -> None:
+    shared.power("node5", "off")
+    document = diagnosed(address(19), PLAIN)
+    shared.power("node5", "running")
+    (cause,) = causes(document)
+    assert (cause["rung"], cause["subject"]) == ("peer", "node5")
+    assert cause["error"]["answer"] == "the cluster says that the node is Down"
+    assert document["next"] == f"on {address(19)}: Start-ClusterNode node5"
+
+
+def test_a_wrong_password(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVMA_PASSWORD", "Wrong-Horse-8")
+    document = diagnosed(HEALTHY, PLAIN)
+    (cause,) = causes(document)
+    assert cause["rung"] == "logon"
+    assert f"the logon of {ADMINISTRATOR} was refused (401)" in cause["error"]["answer"]
+    assert "Wrong-Horse-8" not in str(document)
+
+
+def test_it_steps_over_what_is_wrong(shared: EstateServer) -> None:
+    found = dict(statuses(diagnosed(address(6), PLAIN)))
+    assert found["shell"] == "fail"
+    assert [found[rung] for rung in ("system", "license", "hyperV")] == ["pass", "pass", "pass"]
+
+
+def test_what_needs_what_failed_is_not_looked_at(shared: EstateServer) -> None:
+    document = diagnosed(HEALTHY, "--port", "5985")
+    assert all(status == "skip" for rung, status in statuses(document)[3:])
+    assert document["steps"][-1]["found"] == "not looked at, because this failed: TLS"
+
+
+def test_without_powershell_direct_nobody_needs_shells(shared: EstateServer) -> None:
+    for number in (6, 15):
+        document = diagnosed(address(number), PLAIN, "--guest-transport", "winrm")
+        assert document["passed"]
+        assert ("shell", "skip") in statuses(document)
+
+
+def test_an_unlicensed_standard_host_is_told_of_its_edition_alone(shared: EstateServer) -> None:
+    document = diagnosed(address(8), PLAIN)
+    assert len(causes(document)) == 1
+    assert ("license", "warn") in statuses(document)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["not a host", PLAIN], "is not a host name"),
+        ([HEALTHY, "--port", "0"], "port: must be from 1 to 65535"),
+        ([HEALTHY, "--auth", "magic"], "auth: must be one of `ntlm`"),
+        ([HEALTHY, "--guest-transport", "pigeon"], "--guest-transport: must be one of powershellDirect, winrm"),
+        ([HEALTHY, PLAIN, "--auth", "basic"], "Basic over plain http would show the password"),
+        ([HEALTHY, PLAIN, "--record", "/nosuchfolder/file"], "--record: /nosuchfolder/file cannot be written"),
+        ([], "HOST"),
+    ],
+)
+def test_what_cannot_be_run_is_a_usage_error(shared: EstateServer, arguments: list[str], message: str) -> None:
+    result = doctor(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("missing", ["AVMA_PASSWORD", "AVMA_USERNAME"])
+def test_without_an_account_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.delenv(missing)
+    result = doctor(HEALTHY, PLAIN)
+    assert result.exit_code == 2
+    assert "use --username or AVMA_USERNAME, and AVMA_PASSWORD" in result.stderr
+
+
+def test_plain_lines_where_there_is_no_terminal(shared: EstateServer) -> None:
+    result = doctor(address(10), PLAIN)
+    assert "\x1b" not in result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"pass  Name: {address(10)}"
+    assert any(line.startswith("fail  Licence: VOLUME_KMSCLIENT, key …6VM33: OOBGrace; ") for line in lines)
+    assert lines[-2].startswith(f"Cause: {address(10)}: the host cannot, because its licence status is OOBGrace")
+    assert lines[-1] == f"Next: pulumi up, with a HostLicense for {address(10)}"
+
+
+def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "doctor.md").read_text(encoding="utf-8")
+    found = re.search(r"^\$ avma doctor (.*)\n((?:.*\n)*?)```", page, re.MULTILINE)
+    assert found is not None
+    monkeypatch.setenv("AVMA_PASSWORD", "Quickstart-Host-1")
+    with running(load_estate(root / "examples" / "quickstart" / "estate.yaml")):
+        assert doctor(*found[1].split()).stdout == found[2]
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """Run the command on a terminal, type the password when it is asked for, and return what was to see."""
+    ours, theirs = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm", **environment}
+    with subprocess.Popen([*AVMA, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=variables) as process:
+        os.close(theirs)
+        seen = b""
+        while chunk := _read(ours):
+            seen += chunk
+            if seen.endswith(b"Password of Oberon: "):
+                os.write(ours, f"{PASSWORD}\n".encode())
+    os.close(ours)
+    assert process.returncode == 0
+    return seen.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_progress_and_colour_on_a_terminal(shared: EstateServer) -> None:
+    seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="")
+    assert "\x1b[32mpass" in seen
+    assert "Rights for scripts 127.47.0.1" in seen
+    assert PASSWORD not in seen
+
+
+def test_no_colour_where_none_is_wanted(shared: EstateServer) -> None:
+    seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="1")
+    assert "\x1b[32m" not in seen
+    assert "pass  Licence: VOLUME_MAK" in seen
+
+
+def test_the_password_is_asked_for_on_a_terminal(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AVMA_PASSWORD")
+    seen = on_terminal(HEALTHY, PLAIN)
+    assert "Nothing stands in the way" in seen
+    assert PASSWORD not in seen

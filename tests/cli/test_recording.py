@@ -1,0 +1,262 @@
+"""`avma doctor --record` and `avma simulate --replay`: a recording tells nobody's secrets, and replays to the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from avma import errors
+from avma.connection import AddressedSettings, resolve
+from avma.deadline import Deadline
+from avma.wsman.cim import Cim
+from avma.wsman.identify import identify
+from avma.wsman.pipe import WinrmPipe
+from avma_cli.__main__ import app
+from avma_simulator import EstateServer, load_estate, running, running_recording
+from cli.conftest import causes, diagnosed, recorded, statuses
+from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, address
+
+PLAIN = "--no-https"
+REPLAYED = "127.77.0.1"
+SECRETS = (
+    PASSWORD,
+    KEY,
+    KEY_2012,
+    ADMINISTRATOR,
+    "127.47.",
+    "titania",
+    "Payroll",
+    "sleeper",
+    "moth",
+    "athens",
+    "node1",
+)
+"""What must not be in a recording, in whatever case."""
+Replay = Callable[..., tuple[dict, dict]]
+
+
+@pytest.fixture
+def replay(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
+    """Return a function that diagnoses a host, and then its recording, and returns both documents."""
+
+    def both(*arguments: object) -> tuple[dict, dict]:
+        file = tmp_path / "recording.jsonl"
+        original = diagnosed(*arguments, PLAIN, "--record", file)
+        with running_recording(file, "", "Replayed-9", 5985):
+            monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+            monkeypatch.setenv("AVMA_USERNAME", recorded(file)[0]["machines"][0]["username"])
+            return original, diagnosed(REPLAYED, PLAIN)
+
+    return both
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23])
+def test_a_recording_replays_to_the_same_result(replay: Replay, number: int) -> None:
+    original, again = replay(address(number))
+    assert statuses(again) == statuses(original)
+    assert [step["error"] and step["error"]["kind"] for step in again["steps"]] == [
+        step["error"] and step["error"]["kind"] for step in original["steps"]
+    ]
+    nameless = ("cim", "virtualization", "shell", "system", "license", "hyperV", "powershellDirect", "vm")
+    for before, after in zip(original["steps"], again["steps"], strict=True):
+        if before["rung"] in nameless:
+            assert after["found"] == before["found"]
+
+
+def test_a_peer_that_is_down_is_down_in_the_replay(replay: Replay, shared: EstateServer) -> None:
+    shared.power("node5", "off")
+    original, again = replay(address(19))
+    shared.power("node5", "running")
+    assert statuses(again) == statuses(original)
+    assert causes(again)[0]["error"]["answer"] == "the cluster says that the node is Down"
+
+
+def test_a_recording_is_replayed_as_often_as_wanted(replay: Replay, tmp_path: Path) -> None:
+    _, first = replay(address(16))
+    with running_recording(tmp_path / "recording.jsonl", "", "Replayed-9", 5985):
+        assert diagnosed(REPLAYED, PLAIN) == diagnosed(REPLAYED, PLAIN) == first
+
+
+@pytest.mark.parametrize("number", [1, 16])
+def test_a_recording_holds_no_secret_and_no_name(shared: EstateServer, tmp_path: Path, number: int) -> None:
+    file = tmp_path / "recording.jsonl"
+    diagnosed("titania", "--address", address(number), PLAIN, "--record", file)
+    text = file.read_text(encoding="utf-8").lower()
+    assert not [secret for secret in SECRETS if secret.lower() in text]
+    assert "46789" in text
+    assert not re.search(r"(?:[a-z0-9]{5}-){4}[a-z0-9]{5}", text)
+
+
+def test_every_exchange_is_recorded(shared: EstateServer, tmp_path: Path) -> None:
+    shared.reset_counts()
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    first, *exchanges = recorded(file)
+    assert first["format"] == "avma recording 1"
+    counts = shared.counts()["titania"]
+    # Besides the messages, each connection logs on, and one request asks for the ways to do so.
+    assert len(exchanges) == counts["requests"] - counts["handshakes"]
+    for exchange in exchanges:
+        assert exchange["machine"] == REPLAYED
+        assert exchange["seconds"] >= 0
+        assert (
+            f"<a:To>http://{REPLAYED}:5985/wsman</a:To>" in exchange["request"] or "<s:Header/>" in exchange["request"]
+        )
+        assert "<s:Body" in exchange["answer"]
+
+
+def test_what_only_windows_can_answer_is_asked_and_changes_nothing(shared: EstateServer, tmp_path: Path) -> None:
+    before = shared.machine("titania")
+    shared.reset_counts()
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    assert shared.machine("titania") == before
+    operations = shared.counts()["titania"]["operations"]
+    assert operations["Invoke SoftwareLicensingService/InstallProductKey"] == 1
+    assert operations["Get"] == 3
+    asked = [exchange for exchange in recorded(file)[1:] if "_INPUT" in exchange["request"]]
+    assert "InvalidSelectors" in asked[0]["answer"]
+    assert f">{0xC004F050}</p:error_Code>" in asked[1]["answer"]
+    assert all(exchange["bytes"] > 0 for exchange in asked)
+
+
+def test_a_name_stands_for_the_same_thing_everywhere(shared: EstateServer, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    diagnosed("node1", "--address", address(16), PLAIN, "--record", file)
+    first, *exchanges = recorded(file)
+    host, peer = first["machines"]
+    nodes = next(e["answer"] for e in exchanges if "FROM MSCluster_Node<" in e["request"])
+    listed = re.findall(r"<Name>(\w+)</Name>", nodes) or re.findall(r"<Name>(\w+)</Name>", _pulled(exchanges, nodes))
+    assert host["name"] in listed
+    interfaces = " ".join(e["answer"] for e in exchanges)
+    assert f"<Address>{host['address']}</Address>" in interfaces
+    assert f"<Address>{peer['address']}</Address>" in interfaces
+
+
+def _pulled(exchanges: list[dict], enumerated: str) -> str:
+    found = re.search(r"EnumerationContext>([^<]+)<", enumerated)
+    assert found is not None
+    return next(e["answer"] for e in exchanges if found[1] in e["request"])
+
+
+def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
+    with (
+        running_recording(file, "Hippolyta", "Replayed-9", 5985),
+        closing(Cim(resolve(REPLAYED, settings), 1, WinrmPipe)) as cim,
+    ):
+        assert identify(cim, Deadline(20)).vendor == "Microsoft Corporation"
+        with pytest.raises(errors.WsmanFault) as caught:
+            cim.query("root/cimv2", "SELECT Name FROM Win32_Service", Deadline(20), "list the services")
+    assert "The recording has no answer to this request: Enumerate SELECT Name FROM Win32_Service" in str(caught.value)
+
+
+def test_a_failed_logon_is_recorded_as_one(
+    shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVMA_PASSWORD", "Wrong-Horse-8")
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    (exchange,) = recorded(file)[1:]
+    assert exchange["error"] == "LogonRefused: the logon of user1 was refused (401)"
+
+
+@pytest.fixture
+def replaying(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error", "-m", "avma_cli", "simulate", "--replay", *map(str, arguments)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20)[1] == ""
+
+
+def test_the_command_serves_a_recording(
+    shared: EstateServer, tmp_path: Path, replaying: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, ready = tmp_path / "recording.jsonl", tmp_path / "ready.json"
+    diagnosed(address(1), PLAIN, "--record", file)
+    monkeypatch.delenv("AVMA_PASSWORD")
+    replaying(file, "--port", 0, "--ready-file", ready)
+    deadline = time.monotonic() + 20
+    while not ready.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (machine,) = json.loads(ready.read_text())["machines"]
+    port = machine["urls"][0].rpartition(":")[2].removesuffix("/wsman")
+    monkeypatch.setenv("AVMA_PASSWORD", "replay")
+    assert diagnosed(REPLAYED, PLAIN, "--port", port, "--username", "user1")["passed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is no recording"),
+        ("hosts: []\n", ":1: is not the first line of an `avma recording 1`"),
+        ('{"format": "avma recording 1", "machines": []}\n', "no machine was asked anything"),
+        (
+            '{"format": "avma recording 1", "machines": [{"name": "a", "address": "10.0.0.1", "username": "u"}]}\n',
+            ":1: names a machine, an address or an account that cannot be served here",
+        ),
+        (
+            '{"format": "avma recording 1", "machines": [{"name": "a", "address": "127.77.0.1", "username": "u"}]}\n'
+            '{"machine": "127.77.0.1", "request": "<no/>", "answer": ""}\n',
+            ":2: is not an exchange of a recording",
+        ),
+    ],
+)
+def test_a_file_that_is_no_recording(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "recording.jsonl"
+    file.write_text(content)
+    result = CliRunner().invoke(app, ["simulate", "--replay", str(file)])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["estate.yaml", "--replay", "recording.jsonl"]])
+def test_an_estate_or_a_recording(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["simulate", *arguments])
+    assert result.exit_code == 2
+    assert "give an estate's file, or a recording by --replay" in result.stderr
+
+
+def test_a_host_that_is_reached_by_ipv6_is_replayed_by_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = f'{{name: six, version: "2022", edition: Standard, address: "::1", username: Oberon, password: {PASSWORD}}}'
+    estate, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
+    estate.write_text(f"hosts:\n  - {host}\n")
+    with running(load_estate(estate)) as server:
+        original = diagnosed("::1", PLAIN, "--port", server.address("six")[1], "--record", file)
+    assert "::1" not in file.read_text()
+    with running_recording(file, "", "Replayed-9", 5985):
+        monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+        assert statuses(diagnosed(REPLAYED, PLAIN, "--username", "user1")) == statuses(original)
+
+
+def test_names_of_the_domain_name_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is reached by a name, `localhost`, the only one that is there without a network."""
+    host = f'{{name: fqdn, version: "2022", edition: Datacenter, username: {ADMINISTRATOR}, password: {PASSWORD}}}'
+    estate, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
+    estate.write_text(f"hosts:\n  - {host}\n")
+    assert "fqdn" not in ESTATE
+    with running(load_estate(estate)) as server:
+        arguments = ("--address", "localhost", PLAIN, "--port", server.address("fqdn")[1], "--record", file)
+        diagnosed("hv01.lab.example", *arguments)
+    text = file.read_text().lower()
+    assert not [name for name in ("localhost", "hv01", "lab.example", "fqdn") if name in text]
+    assert recorded(file)[0]["machines"][0]["address"] == REPLAYED
