@@ -27,7 +27,8 @@ class Transport(Choice):
 READY_TIMEOUT = "15m"
 _READY_TIMEOUT = (
     "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; "
-    f"`{READY_TIMEOUT}` unless set. The time that the resource option `customTimeouts` gives ends it too."
+    f"`{READY_TIMEOUT}` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, "
+    "a refresh and a preview do not wait."
 )
 _TRANSPORT = "How the guest is reached; `powershellDirect` unless set."
 

@@ -29,7 +29,7 @@ _OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise t
 _KMS = "the machine holds a KMS client key: install an AVMA key (guest) or the Datacenter key (host) instead"
 _REPAIR = "repair the licence store of the machine (slmgr /rilc) and try again"
 _ELEVATE = "use an account that is an administrator of the machine and is not filtered by remote UAC"
-_ONLINE = "check the machine's way to the internet (name, proxy), or activate by telephone (`confirmationId`)"
+ONLINE = "check the machine's way to the internet (name, proxy), or activate by telephone (`confirmationId`)"
 _HOST = "license the Hyper-V host on which the VM now runs with an activated Datacenter key, then run again"
 
 _TABLE = (
@@ -98,10 +98,10 @@ _TABLE = (
     HResult(0xC004C008, "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED", "the key has no activations left", _OTHER_KEY),
     HResult(0xC004C020, "SL_E_CHPA_DMAK_LIMIT_EXCEEDED", "the Multiple Activation Key has none left", _OTHER_KEY),
     HResult(0xC004C021, "SL_E_CHPA_DMAK_EXTENSION_LIMIT_EXCEEDED", "the key has none left", _OTHER_KEY),
-    HResult(0xC004B100, "SL_E_CHPA_GENERAL_ERROR", "Microsoft's server could not activate the machine", _ONLINE),
-    HResult(0xC004C012, "SL_E_CHPA_NETWORK_ERROR", "a network error stopped the activation", _ONLINE),
-    HResult(0x80072EE2, "WININET_E_TIMEOUT", "Microsoft's activation server did not answer", _ONLINE),
-    HResult(0x80072EE7, "WININET_E_NAME_NOT_RESOLVED", "the activation server's name was not resolved", _ONLINE),
+    HResult(0xC004B100, "SL_E_CHPA_GENERAL_ERROR", "Microsoft's server could not activate the machine", ONLINE),
+    HResult(0xC004C012, "SL_E_CHPA_NETWORK_ERROR", "a network error stopped the activation", ONLINE),
+    HResult(0x80072EE2, "WININET_E_TIMEOUT", "Microsoft's activation server did not answer", ONLINE),
+    HResult(0x80072EE7, "WININET_E_NAME_NOT_RESOLVED", "the activation server's name was not resolved", ONLINE),
     HResult(
         0xC004E028,
         "SL_E_ACTIVATION_IN_PROGRESS",

@@ -20,6 +20,7 @@ _OWN = {
     "synced": "synced",
     "oem_license": "oemLicense",
     "module": "module",
+    "opaque": "opaque",
 }
 _NOT = {
     "license": "license",

@@ -297,6 +297,7 @@ class Host(Machine):
     synced: bool = True
     oem_license: bool = False
     module: Module = "1.1"
+    opaque: bool = False
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma_simulator import estate, language
+from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.machine import Machine
 from avma_simulator.powershell import ScriptFailed
 from avma_simulator.process import Console
@@ -30,7 +31,7 @@ async def run(world: World, machine: Machine, document: Mapping[str, Any], conso
         raise ScriptFailed("The input is not that of this script.", "RuntimeException")
     answer = await _answer(machine, _CMDLETS[action], key if action == "set" else None)
     if action == "get" and machine.automatic_activation is not None:
-        answer["subscriptions"] = machine.automatic_activation.subscriptions()
+        answer |= _subscriptions(machine, machine.automatic_activation)
     console.write(json.dumps(answer) + "\r\n")
 
 
@@ -52,7 +53,17 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
             activation.set_key(key)
         except Refusal as refusal:
             return {"error": _error(refusal, cmdlet, spec.language), "moduleVersion": spec.module}
-    return {"result": [activation.as_json()], "moduleVersion": spec.module}
+    shown = {"PSComputerName": machine.computer_name} if spec.opaque else activation.as_json()
+    applied = {} if key is None else {"applied": True}
+    return {"result": [shown], "moduleVersion": spec.module, **applied}
+
+
+def _subscriptions(machine: Machine, activation: AutomaticActivation) -> dict[str, Any]:
+    """Return the subscriptions. Inferred: without a way to Azure the cmdlet fails."""
+    if machine.licensing.online:
+        return {"subscriptions": activation.subscriptions()}
+    text = language.said("Unable to connect to service.", machine.spec.language)
+    return {"subscriptionError": {"hresult": None, "errorId": "InvalidOperation", "message": text}}
 
 
 def _error(refusal: Refusal, cmdlet: str, spoken: str) -> dict[str, Any]:

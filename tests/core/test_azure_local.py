@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from avma import errors, keys
+from avma.connection import AddressedSettings
 from avma.keys import KeyKind
 from avma.properties import dump
+from avma.resources import hosts
+from avma.resources.azure_local import Application
 from avma.resources.cluster_license import ClusterLicense
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
@@ -26,7 +30,7 @@ STANDARD_2022 = "BCDFG-HJKMN-PQRTV-WXY23-4678D"
 KEY_2016 = "BCDFG-HJKMN-PQRTV-WXY23-4678F"
 SECRETS = (KEY_2019, KEY_2022, KEY_2025, STANDARD_2022, KEY_2016, PASSWORD)
 ACCOUNT = f"username: {ADMINISTRATOR}, password: {PASSWORD}"
-PLAIN, SUBSCRIBED, OEM, OLD, LAGGING, KEYED, OTHER = (f"127.43.1.{n}" for n in range(11, 18))
+PLAIN, SUBSCRIBED, OEM, OLD, LAGGING, KEYED, OTHER, MUTE = (f"127.43.1.{n}" for n in range(11, 19))
 
 
 def local(name: str, address: str, more: str = "") -> str:
@@ -47,6 +51,7 @@ GUESTS = ", ".join(
     ]
 )
 S25 = guest("s25", "2025", "Datacenter", 34)
+M22 = guest("m22", "2022", "Standard", 35)
 ESTATE = f"""
 keys:
   - {{key: {KEY_2016}, channel: MAK, version: "2016", edition: Datacenter, activations: 9}}
@@ -62,12 +67,12 @@ hosts:
   - {local("lagging", LAGGING, ", subscription: true, synced: false")}
   - {local("keyed", KEYED, f", serverKey: {KEY_2019}")}
   - {local("other", OTHER)}
+  - {local("mute", MUTE, f", opaque: true, vms: [{M22}]")}
 clusters:
   - {{name: cl01, nodes: [plain, other], address: 127.43.1.21, http: {{port: 5985}}}}
-  - {{name: cl02, nodes: [keyed, subscribed], address: 127.43.1.22, http: {{port: 5985}}}}
+  - {{name: cl02, nodes: [keyed, mute], address: 127.43.1.22, http: {{port: 5985}}}}
 """
 CLUSTER, MIXED = "127.43.1.21", "127.43.1.22"
-SET = "Set-VMAutomaticActivation"
 
 
 @pytest.fixture
@@ -177,9 +182,9 @@ def test_a_subscription_is_looked_for(estate, run):
         (LAGGING, {"licenseSource": "subscription"}, "is bought and has not arrived there yet .*Sync-AzureStackHCI"),
         (PLAIN, {"licenseSource": "subscription"}, "no active Windows Server subscription .*shows: Inactive.*billed"),
         (PLAIN, {}, "no key and no subscription for guests"),
-        (PLAIN, {"productKey": KEY_2022, "activate": False}, "no activate: false; leave `activate` out"),
-        (PLAIN, {"productKey": KEY_2022, "confirmationId": "1" * 48}, "no confirmationId"),
-        (PLAIN, {"productKey": KEY_2022, "onDelete": "uninstallKey"}, "no onDelete: uninstallKey"),
+        (PLAIN, {"productKey": KEY_2022, "activate": False}, "stays; no `activate: false` there; leave `activate` out"),
+        (PLAIN, {"productKey": KEY_2022, "confirmationId": "1" * 48}, "no `confirmationId` there"),
+        (PLAIN, {"productKey": KEY_2022, "onDelete": "uninstallKey"}, "no `onDelete: uninstallKey` there"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_spent(estate, run, host, inputs, text):
@@ -249,60 +254,165 @@ def test_import_and_delete(estate, run):
         ),
         ({"Status": "Not Activated", "ProductKey": ""}, None, None, False),
         (
-            {"ActivationState": "Activated", "Key": "…4678B", "Product version": "Windows Server 2022 Datacenter"},
+            {"ActivationState": "Activated", "Key": "…4678B", "Key version": "Windows Server 2022 Datacenter"},
             "4678B",
             "2022",
             True,
         ),
         ({"State": "Active", "ActivationStatus": "Disabled"}, None, None, None),
         ({"State": "Something new", "Since": "2022", "KeyDate": "2022-01-01"}, None, None, None),
+        ({"ProductKey": "*****-*****-*****-*****-4678b", "OSVersion": "2025"}, "4678B", None, None),
+        ({"LastActivationError": "None", "SubscriptionStatus": "Inactive", "OsState": "Off"}, None, None, None),
         ({}, None, None, None),
     ],
 )
 def test_what_the_cmdlet_shows_is_read_where_it_is_unmistakable(shown, partial, version, enabled):
-    activation = azure_local.AutomaticActivation(shown, "1.1", None)
+    activation = azure_local.AutomaticActivation(shown, None)
     assert (activation.partial_product_key, activation.key_version, activation.enabled) == (partial, version, enabled)
 
 
-class Mute:
-    """A PowerShell whose cmdlet tells neither key nor state."""
+@pytest.fixture
+def sets(monkeypatch) -> list[str]:
+    """Return the keys that were applied, by their last five characters, in their order."""
+    applied: list[str] = []
+    original = azure_local.set_product_key
 
-    where = "mute"
+    def set_product_key(powershell, product_key, deadline):
+        original(powershell, product_key, deadline)
+        applied.append(keys.partial(product_key))
 
-    def __init__(self, **answer: object) -> None:
-        self.answer = answer
-        self.documents: list[dict] = []
-
-    def run(self, script, document, secrets, deadline, tried):
-        self.documents.append(dict(document))
-        return Answers(({"result": [{"Machine": "n1"}], "moduleVersion": "1.1", **self.answer},), "")
+    monkeypatch.setattr(azure_local, "set_product_key", set_product_key)
+    return applied
 
 
-def test_a_key_that_windows_does_not_tell_is_the_one_that_was_set_last(estate, run, monkeypatch):
-    mute = Mute(subscriptions=[{"SubscriptionName": "Windows Server Subscription", "status": "Active"}])
-    server = run.operation().machine(PLAIN, None, run.configuration)
-    monkeypatch.setattr(server, "powershell", mute)
-    monkeypatch.setattr(server, "automatic_activation", lambda deadline: azure_local.read(mute, deadline))
-    first = run.license(PLAIN, KEY_2022)
-    assert [document["action"] for document in mute.documents] == ["get", "set", "get"]
-    assert (first.outputs.partial_product_key, first.outputs.subscription_status) == ("4678B", "Active")
-    again = run.host.update(PLAIN, stored(first), {**first.inputs, "licenseSource": "productKey"}, run.operation())
-    assert again.outputs == first.outputs
-    assert len(mute.documents) == 4
+def update(run, result, **inputs):
+    wanted = {**result.inputs, "onDelete": "retain", "licenseSource": "productKey", **inputs}
+    return run.host.update(result.identifier, stored(result), wanted, run.operation())
+
+
+def test_a_key_that_windows_does_not_tell_is_the_one_that_was_set_last(estate, run, sets):
+    first = run.license(MUTE, KEY_2022)
+    assert (first.outputs.partial_product_key, first.outputs.activates_guests) == ("4678B", True)
+    assert update(run, first).outputs == first.outputs
+    now = run.host.read(MUTE, stored(first), run.operation())
+    assert now.outputs == first.outputs
+    assert sets == ["4678B"]
+    assert run.activate("m22", MUTE).outputs.activated_by_host == "MUTE"
+
+
+def test_what_activates_guests_and_does_not_say_so_is_adopted_with_a_warning(estate, run):
+    result = run.license(MUTE, None)
+    assert result.outputs.activates_guests is None
+    assert any("does not tell whether it activates guests: PSComputerName MUTE" in text for text in run.told)
+
+
+@pytest.fixture
+def lost(monkeypatch, sets) -> None:
+    """Lose the next answer to the cmdlet, after it has done its work."""
+    counting = azure_local.set_product_key
+
+    def lose(powershell, product_key, deadline):
+        monkeypatch.setattr(azure_local, "set_product_key", counting)
+        counting(powershell, product_key, deadline)
+        raise errors.AnswerLost("apply the Windows Server key", powershell.where, "gone", "run again")
+
+    monkeypatch.setattr(azure_local, "set_product_key", lose)
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_key_whose_answer_was_lost_is_not_applied_twice(estate, run, sets):
+    with pytest.raises(
+        errors.PartlyDone, match=r"counts as applied, so that it is not used up twice.*--replace"
+    ) as caught:
+        run.license(MUTE, KEY_2022)
+    reached = caught.value.state
+    assert reached.outputs.partial_product_key == "4678B"
+    assert update(run, reached).outputs.partial_product_key == "4678B"
+    assert sets == ["4678B"]
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_lost_answer_is_no_matter_where_the_key_shows(estate, run, sets):
+    assert run.license(PLAIN, KEY_2022).outputs.partial_product_key == "4678B"
+    assert sets == ["4678B"]
+
+
+@pytest.mark.parametrize("host", [PLAIN, MUTE])
+def test_when_the_look_afterwards_fails_the_new_key_is_kept(estate, run, sets, monkeypatch, host):
+    first = run.license(host, KEY_2022)
+    server = run.operation().machine(host, None, run.configuration)
+    look, looks = server.automatic_activation, iter((True, False))
+
+    def once(deadline):
+        if next(looks):
+            return look(deadline)
+        raise errors.Unreachable("read", host, "gone", "run again")
+
+    monkeypatch.setattr(server, "automatic_activation", once)
+    with pytest.raises(errors.PartlyDone) as caught:
+        update(run, first, productKey=KEY_2025)
+    monkeypatch.setattr(server, "automatic_activation", look)
+    reached = caught.value.state
+    assert reached.outputs.partial_product_key in ("4678C", "4678B" if host == PLAIN else "4678C")
+    assert update(run, reached).outputs.partial_product_key == "4678C"
+    assert sets == ["4678B", "4678C"]
+
+
+def test_two_that_license_one_machine_apply_the_key_once(estate, run, sets):
+    operation = run.operation()
+    state = hosts.look(operation.machine(PLAIN, None, run.configuration), operation)
+    run.license(PLAIN, KEY_2022)
+    other = operation.machine("plain", AddressedSettings(address=PLAIN), run.configuration)
+    for machine in (state.server, other):
+        Application(replace(state, server=machine), operation).apply(KEY_2022)
+    assert sets == ["4678B"]
+
+
+def test_a_key_is_applied_as_it_was_issued(estate, run):
+    assert run.license(PLAIN, KEY_2022.lower().replace("-", "\u2013")).outputs.partial_product_key == "4678B"
+
+
+def test_a_subscription_that_cannot_be_read_is_not_taken_for_none(estate, run):
+    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    estate.online("subscribed", False)
+    now = run.host.read(SUBSCRIBED, stored(first), run.operation())
+    assert now.outputs.subscription_status == "Active"
+    assert run.host.diff(stored(now), first.inputs) == []
+    assert any("its subscriptions cannot be read, so the last status stays: Unable to" in text for text in run.told)
+    with pytest.raises(errors.Refused, match=r"its subscriptions cannot be read: Unable to connect.*registered"):
+        run.license(SUBSCRIBED, None, licenseSource="subscription")
+
+
+def test_without_a_network_the_key_is_not_blamed(estate, run):
+    estate.online("plain", False)
+    with pytest.raises(errors.LicensingFault, match=r"way to the internet") as caught:
+        run.license(PLAIN, KEY_2022)
+    assert "Datacenter key" not in str(caught.value)
+    assert "confirmationId" not in str(caught.value)
+
+
+def test_the_version_of_a_key_that_is_coming_counts_in_the_preview(estate, run):
+    run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
+    with pytest.raises(errors.Refused, match="activates guests up to Windows Server 2022 only"):
+        run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
 
 
 def test_a_full_key_in_the_output_is_masked():
-    mute = Mute(result=[{"ProductKey": KEY_2022, "Value": 5}, {"ProductKey": "x"}])
-    activation = azure_local.read(mute, Stub())
-    assert activation.shown == {"ProductKey": "…4678B", "Value": "5", "ProductKey2": "x"}
+    activation = azure_local.read(Console([{"ProductKey": KEY_2022.lower(), "Value": 5}, {"ProductKey": "x"}]), None)
+    assert activation.shown == {"ProductKey": "…4678b", "Value": "5", "ProductKey2": "x"}
     assert activation.partial_product_key == "4678B"
 
 
-class Stub:
-    """A deadline that never comes."""
+class Console:
+    """A PowerShell in which the cmdlet shows these objects."""
 
-    def wait(self, *_: object) -> None:
-        return None
+    where = "n1"
+
+    def __init__(self, rows: list[dict]) -> None:
+        self.rows = rows
+
+    def run(self, script, document, secrets, deadline, tried):
+        return Answers(({"result": self.rows},), "")
 
 
 def test_a_cluster_gets_keys_of_one_version(estate, run):
@@ -328,6 +438,7 @@ def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(est
     assert estate.keys() == before
     with pytest.raises(errors.PartlyDone, match=r"some machines use keys for an older version"):
         cluster.create({**wanted, "productKeyVersion": None}, run.operation())
+    assert estate.keys() != before
     fixed = cluster.create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
     assert fixed.outputs.key_version == "2022"
 
@@ -337,6 +448,18 @@ def test_a_machine_that_is_down(estate, run):
     with pytest.raises(errors.PartlyDone, match="bring the node up and run again"):
         ClusterLicense().create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
     assert left(estate, KEY_2022) == 1
+
+
+def test_the_key_of_a_machine_that_is_down_stays_known(estate, run, sets):
+    cluster = ClusterLicense()
+    first = cluster.create({"cluster": MIXED, "productKey": KEY_2022}, run.operation())
+    estate.power("mute", "off")
+    now = cluster.read(first.identifier, stored(first), run.operation())
+    assert [node.partial_product_key for node in now.outputs.node_licenses] == ["4678B", "4678B"]
+    estate.power("mute", "running")
+    again = cluster.update(first.identifier, stored(now), first.inputs, run.operation())
+    assert again.outputs == first.outputs
+    assert sets == ["4678B", "4678B"]
 
 
 def test_a_refused_key_of_the_published_ones_is_named_without_asking(run):

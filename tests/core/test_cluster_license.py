@@ -3,6 +3,7 @@
 import pytest
 
 from avma import errors, keys
+from avma.properties import UNKNOWN
 from avma.resources.cluster_license import ClusterLicense
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
@@ -152,7 +153,7 @@ def test_import_by_the_cluster(cluster, run):
 def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
     cluster.power("n2", "off")
     RESOURCE.probe(WANTED, run.operation())
-    assert any(text.startswith("n2: could not license the nodes") for text in run.told)
+    assert any(text.startswith("n2: could not reach the node") for text in run.told)
     assert left(cluster) == 4
 
 
@@ -170,3 +171,31 @@ def test_check(values, complaints):
     found = [f"{failure.path}: {failure.reason}" for failure in RESOURCE.check(values)]
     assert len(found) == len(complaints)
     assert all(text.startswith(start) for text, start in zip(found, complaints, strict=True))
+
+
+def test_when_all_nodes_fail_after_a_change_the_state_is_kept(cluster, run):
+    for name in ("n1", "n2", "n3"):
+        cluster.faults(name, [{"operation": "SoftwareLicensingProduct/Activate", "hresult": 0xC004C020}])
+    with pytest.raises(errors.PartlyDone, match="0xC004C020") as caught:
+        create(run)
+    assert {node.partial_product_key for node in caught.value.state.outputs.node_licenses} == {"46789"}
+
+
+def test_a_node_that_is_named_twice_is_one(cluster, run):
+    result = create(run, cluster=None, nodes=["127.43.2.1", "127.43.2.2", "127.43.2.1"])
+    assert (result.outputs.licensed_nodes, result.identifier) == (2, "127.43.2.1,127.43.2.2")
+
+
+def test_a_refresh_bears_a_key_for_a_node_that_left(cluster, run):
+    first = create(run, productKeys={"n2": OTHER_KEY})
+    cluster.change_nodes("cl01", "remove", "n2")
+    now = RESOURCE.read(CLUSTER, stored(first), run.operation())
+    assert [node.node for node in now.outputs.node_licenses] == ["n1", "n3"]
+
+
+def test_a_preview_with_keys_that_are_not_known_yet_looks_at_the_nodes(cluster, run):
+    wanted = {"cluster": CLUSTER, "productKey": UNKNOWN}
+    assert RESOURCE.askable(wanted)
+    RESOURCE.probe(wanted, run.operation())
+    (failure,) = RESOURCE.check({"cluster": CLUSTER, "productKeyVersion": "2022"})
+    assert failure.path == "productKeyVersion"

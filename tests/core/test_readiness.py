@@ -10,7 +10,7 @@ import pytest
 
 from avma import errors
 from avma.configuration import GuestDefaults
-from avma.resources import readiness
+from avma.resources import guests, readiness
 from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
@@ -91,7 +91,9 @@ def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest
 def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run):
     direct.power("web01", "off")
     run.seconds = 3
-    with pytest.raises(errors.NotReady, match=r"not ready after \d s \(the VM is off\).*the VM web01 is not running"):
+    with pytest.raises(
+        errors.NotReady, match=r"not ready after \d s \(the VM is off\).*is not running.*customTimeouts"
+    ):
         run.activate()
 
 
@@ -102,16 +104,41 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct,
     assert not [text for text in run.told if WRONG["password"] in text]
 
 
-def test_a_guest_that_has_just_been_set_up_is_asked_a_few_times(direct, run, monkeypatch):
-    monkeypatch.setattr(readiness, "_BETWEEN_LOGONS", 0.1)
+@pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
+def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run, monkeypatch, guest):
+    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.5)
     direct.setup("web01", 1)
     with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started"):
-        run.activate(guest=WRONG)
+        run.activate(guest={**guest, **WRONG, "readyTimeout": "6s"})
     assert direct.counts()["hv01"]["processes"] <= 6
 
 
+def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
+    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.5)
+    direct.setup("web01", 1)
+    reached, tries = run.vm, []
+    original = guests.connect
+
+    def connect(placement, guest, operation):
+        tries.append(placement)
+        if len(tries) < 4:
+            raise errors.LogonUncertain("reach the guest", "web01", "no", "wait")
+        return original(placement, guest, operation)
+
+    monkeypatch.setattr(guests, "connect", connect)
+    assert reached.create({"host": HV01, "vmName": "web01"}, run.operation()).outputs.guest_version == "2022"
+
+
+def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, later):
+    direct.setup("web01", 60)
+    later(1, direct.power, "hv01", "off")
+    later(3, direct.power, "hv01", "running")
+    later(4, direct.setup, "web01", 0)
+    assert run.activate().outputs.activated_by_host == "HV01"
+
+
 def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
-    monkeypatch.setattr(readiness, "_BETWEEN_LOGONS", 0.1)
+    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.1)
     monkeypatch.setattr("avma.resources.guests.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
     with pytest.raises(errors.LogonUncertain, match=r"alike; check `guest\.username`"):

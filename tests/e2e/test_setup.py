@@ -26,4 +26,4 @@ def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, works
     text = " ".join(failed.stdout.split())
     assert "it was not ready after" in text
     assert "it tells nothing through Data Exchange yet" in text
-    assert "allow more time in `guest.readyTimeout`" in text
+    assert "allow more time with the resource option `customTimeouts`" in text

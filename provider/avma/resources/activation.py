@@ -54,6 +54,8 @@ class Attempt:
 
     machine: Machine
     found: Licensing
+    since: int
+    """How often this process had changed the machine when that was found."""
     operation: Operation
     confirmation_id: str | None = None
     """With it the machine is activated by telephone and not through the internet."""
@@ -71,13 +73,14 @@ class Attempt:
         Raises:
             AvmaError: see `changed` for whether the machine was changed before.
         """
-        with self.machine.alone(self.operation.deadline) as overtaken:
+        turns = self.machine.turns
+        with turns.alone(self.since, self.operation.deadline, self.machine.where) as overtaken:
             if overtaken:
                 self._reread()
             try:
                 self._reach(product_key, activate, channel)
             finally:
-                self.machine.changes += self.changed
+                turns.changes += self.changed
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
     def _reach(self, product_key: str, activate: bool, channel: LicenseChannel | None) -> None:
@@ -107,7 +110,7 @@ class Attempt:
         self._say(f"installing key {keys.masked(product_key)}")
         lost: errors.AvmaError | None = None
         try:
-            licensing.install_product_key(wmi, self.found.service_version, product_key, deadline)
+            licensing.install_product_key(wmi, self.found.service_version, keys.normalize(product_key), deadline)
         except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
             lost = error
         self.changed = True
@@ -192,7 +195,7 @@ def uninstall(machine: Machine, partial_product_key: str | None, operation: Oper
     Raises:
         AvmaError: the key may still be installed.
     """
-    product = _own(machine, machine.licensing(operation.deadline), partial_product_key, operation)
+    product = _own(machine, partial_product_key, operation)
     if product is None:
         return
     operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
@@ -214,14 +217,15 @@ def restore(machine: Machine, partial_product_key: str | None, product_key: str,
     Raises:
         AvmaError: the key may still be the resource's.
     """
-    found = machine.licensing(operation.deadline)
-    if _own(machine, found, partial_product_key, operation) is not None:
-        Attempt(machine, found, operation).license(product_key, activate=False)
+    since = machine.turns.changes
+    if _own(machine, partial_product_key, operation) is not None:
+        found = machine.licensing(operation.deadline)
+        Attempt(machine, found, since, operation).license(product_key, activate=False)
 
 
-def _own(machine: Machine, found: Licensing, partial_product_key: str | None, operation: Operation) -> Product | None:
-    """Return the installed product if its key is the resource's, and say so if it is not."""
-    product = found.product
+def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> Product | None:
+    """Return the product with the resource's key, of several that may be installed; say so if there is none."""
+    product = licensing.read_product(machine.wmi, operation.deadline, partial_product_key or "")
     if product is not None and product.partial_product_key == partial_product_key:
         return product
     operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")

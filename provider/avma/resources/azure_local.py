@@ -1,19 +1,27 @@
 """Applying a Windows Server key to one machine of Azure Local: what HostLicense and ClusterLicense share.
 
-A key that is applied is used up for that machine for good, so nothing is done where it shows already, and what was done
-is looked at afterwards. Windows may not tell which key is set: then what this resource set last is taken to be there.
+A key that is applied is used up for that machine for good. So nothing is done where it shows already, or where it was
+applied before and the machine tells no other; and whatever may have applied it counts as having done so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avma import errors, keys
+from avma import errors, hresult, keys
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
 
 _TRIED = "apply the Windows Server key"
+_ABOUT_KEYS = (
+    "give a Datacenter key of Windows Server 2019 or later that was bought for this machine, or a volume key with "
+    "activations left, and no older than the one in place"
+)
+_LOOK = (
+    "look at Get-VMAutomaticActivation there: the key counts as applied, so that it is not used up twice; if it is not "
+    "there, run `pulumi up --replace` with this resource's URN"
+)
 
 
 @dataclass
@@ -31,51 +39,58 @@ class Application:
             LicensingFault: the machine refused it, and keeps the key that it had.
             AvmaError: see `changed` for whether the machine was changed before.
         """
-        server, deadline = self.state.server, self.operation.deadline
-        with server.alone(deadline) as overtaken:
+        server, key = self.state.server, keys.normalize(product_key)
+        with server.turns.alone(self.state.since, self.operation.deadline, server.where) as overtaken:
             if overtaken:
                 self._reread()
-            if self.state.partial_product_key == keys.partial(product_key):
-                return
-            self.operation.status(f"{server.name}: applying key {keys.masked(product_key)} for its guests")
-            lost = self._set(product_key)
-            server.changes += 1
-            self._reread()
-            self._verify(product_key, lost)
-            self.state = replace(self.state, known_partial=keys.partial(product_key))
+            if self.state.partial_product_key != keys.partial(key):
+                self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
+                self._apply(key)
+        if self.state.activates_guests is False:
+            raise self._without_effect(key)
 
-    def _set(self, product_key: str) -> errors.AvmaError | None:
-        """Set the key once; return the error of an answer that was lost."""
-        server = self.state.server
+    def _apply(self, key: str) -> None:
+        server, before = self.state.server, self.state
+        lost: errors.AvmaError | None = None
         try:
-            azure_local.set_product_key(server.powershell, product_key, self.operation.deadline)
-        except (errors.AnswerLost, errors.ScriptFailed) as error:
-            self.changed = True
-            return error
+            azure_local.set_product_key(server.powershell, key, self.operation.deadline)
         except errors.LicensingFault as fault:
-            fault.answer += "; its activation stays as it was"
-            fault.remedy = f"{_ABOUT_KEYS}. {fault.remedy}"
-            raise
+            raise _refused(fault) from fault
+        except (errors.AnswerLost, errors.ScriptFailed, errors.WsmanFault) as error:
+            lost = error
         self.changed = True
-        return None
-
-    def _verify(self, product_key: str, lost: errors.AvmaError | None) -> None:
-        activation = self.state.activation
-        told = activation.partial_product_key if activation else None
-        if told == keys.partial(product_key):
-            return
-        if lost is not None:
+        server.turns.changes += 1
+        self.state = replace(self.state, known_partial=keys.partial(key))
+        self._reread()
+        told = self.state.partial_product_key
+        if told != keys.partial(key):
+            raise lost or self._without_effect(key)
+        if lost is not None and not self._shows(key, before):
+            lost.remedy = _LOOK
             raise lost
-        if told is not None or self.state.activates_guests is False:
-            answer = f"the cmdlet took the key, and Get-VMAutomaticActivation shows: {activation}"
-            raise errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, "wait a little and run again")
+
+    def _shows(self, key: str, before: HostState) -> bool:
+        """Say whether what the machine tells can only come from the key that was applied."""
+        now, was = self.state.activation, before.activation
+        if now is None or was is None:
+            return False
+        newly = now.enabled is True and was.enabled is not True
+        return now.partial_product_key == keys.partial(key) or newly or now.key_version != was.key_version
+
+    def _without_effect(self, key: str) -> errors.UnexpectedAnswer:
+        answer = f"the key {keys.masked(key)} was applied, and Get-VMAutomaticActivation shows: {self.state.activation}"
+        remedy = "wait a little and run again, which does not apply it again; then look at the machine's event log"
+        return errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, remedy)
 
     def _reread(self) -> None:
         server, deadline = self.state.server, self.operation.deadline
-        self.state = replace(self.state, activation=server.automatic_activation(deadline))
+        since = server.turns.changes
+        self.state = replace(self.state, activation=server.automatic_activation(deadline), since=since)
 
 
-_ABOUT_KEYS = (
-    "give a Datacenter key of Windows Server 2019 or later that was bought for this machine, or a volume key with "
-    "activations left, and no older than the one in place"
-)
+def _refused(fault: errors.LicensingFault) -> errors.LicensingFault:
+    """Return the refusal with what it means here; one for want of a network says nothing of the key."""
+    about_the_key = hresult.lookup(fault.code).remedy != hresult.ONLINE
+    remedy = f"{_ABOUT_KEYS}. {fault.remedy}" if about_the_key else fault.remedy
+    answer = f"{fault.answer}; its activation stays as it was"
+    return errors.LicensingFault(fault.tried, fault.where, answer, remedy, fault.code)

@@ -13,7 +13,7 @@ from typing import Any
 from avma import compatibility, errors, keys
 from avma.compatibility import Version
 from avma.connection import AddressedSettings, host_name_error
-from avma.properties import Failure, Values, build, declare, validate
+from avma.properties import Failure, Values, build, declare, known, validate
 from avma.resources import rules
 from avma.resources.activation import license_outputs
 from avma.resources.cluster_nodes import (
@@ -29,6 +29,8 @@ from avma.resources.cluster_nodes import (
 )
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows.licensing import LicenseChannel, LicenseStatus
+
+_KEYS = ("productKey", "productKeys")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class ClusterLicenseOutputs:
     """What Windows says of the licences of a cluster."""
 
     node_licenses: list[NodeLicense] = declare("Each node's licence, by name.")
-    licensed_nodes: int = declare("How many nodes are licensed.")
+    licensed_nodes: int = declare("How many nodes are licensed; on Azure Local, for their guests.")
     key_version: str | None = declare(
         "The newest Windows Server release that the keys of all nodes activate, on Azure Local.", default=None
     )
@@ -117,6 +119,8 @@ class ClusterLicense(Resource):
         given = [name for name in ("cluster", "nodes") if values.get(name) is not None]
         if not given:
             failures.append(Failure("cluster", "is required, or `nodes`"))
+        if values.get("productKeyVersion") is not None and not any(values.get(name) is not None for name in _KEYS):
+            failures.append(Failure("productKeyVersion", "stands without `productKey` and `productKeys`"))
         if len(given) == 2:
             failures.append(Failure("nodes", "stands beside `cluster`; give one of the two"))
         return failures
@@ -132,14 +136,20 @@ class ClusterLicense(Resource):
         """See `Resource.predict`."""
         return {}
 
+    def askable(self, wanted: Values) -> bool:
+        """See `Resource.askable`. Keys that are not known yet keep nobody from looking at the nodes."""
+        return known({name: value for name, value in wanted.items() if name not in _KEYS})
+
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`. A node that is down is a warning: the others can be licensed without it."""
-        nodes = self._inspect(build(ClusterLicenseInputs, wanted), operation, {})
-        for node in nodes:
+        certain = {name: value for name, value in wanted.items() if known(value)}
+        inputs = build(ClusterLicenseInputs, certain)
+        version = inputs.product_key_version.value if inputs.product_key_version else None
+        for node in self._inspect(inputs, operation, {}):
             if node.error is not None:
                 operation.warn(f"{node.name}: {node.error}")
-            elif wanted.get("activate") in (None, True):
-                operation.machines.expect_license(node.machine)
+            elif inputs.activate:
+                operation.machines.expect_license(node.machine, version)
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
@@ -156,7 +166,11 @@ class ClusterLicense(Resource):
         if not failed:
             return result
         error = _nodes_failed(failed, result.identifier)
-        raise error if len(failed) == len(nodes) else errors.PartlyDone(result.identifier, result, error)
+        if len(failed) < len(nodes):
+            error.remedy += f"; the other {len(nodes) - len(failed)} are licensed, and `pulumi up` goes on from here"
+        elif not any(node.changed for node in nodes):
+            raise error
+        raise errors.PartlyDone(result.identifier, result, error)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A node that cannot be asked stands with its error; if none can, it is an error."""
@@ -183,6 +197,7 @@ class ClusterLicense(Resource):
     ) -> list[NodeState]:
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
         nodes = _nodes_of(inputs, operation, known_partials)
+        _require_known(inputs, nodes)
         operation.status(f"reading the licences of {len(nodes)} nodes")
         each(nodes, lambda node: look(node, operation))
         version = inputs.product_key_version.value if inputs.product_key_version else None
@@ -200,14 +215,22 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, known_partials
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
     nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
     own = {name.lower(): key for name, key in (inputs.product_keys or {}).items()}
-    unknown = sorted(set(own) - {node.name for node in nodes})
-    if unknown:
-        answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
-        raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
     for node in nodes:
         node.product_key = own.get(node.name, inputs.product_key)
         node.known_partial = known_partials.get(node.name)
     return nodes
+
+
+def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> None:
+    """Return if each key that is declared for a node is for one that there is.
+
+    Raises:
+        InvalidInput: a name is another.
+    """
+    unknown = sorted({name.lower() for name in inputs.product_keys or {}} - {node.name for node in nodes})
+    if unknown:
+        answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
+        raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
 
 
 def _known_partials(stored: Stored | None) -> dict[str, str]:
@@ -234,7 +257,8 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
         key = own.get(node.get("node"), wanted.get("productKey"))
         off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
         if node.get("edition") == compatibility.AZURE_LOCAL:
-            off = node.get("activatesGuests") is False
+            off = False
+        off = off or (active and node.get("activatesGuests") is False)
         other = isinstance(key, str) and node.get("partialProductKey") != keys.partial(key)
         if off or other or node.get("error"):
             yield Change("nodeLicenses", drift=True)
@@ -269,23 +293,32 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
 
 def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
     licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
-    count = sum(each.license_status is LicenseStatus.LICENSED for each in licenses)
     versions = {each.key_version for each in licenses}
-    identifier = wanted.get("cluster") or ",".join(wanted["nodes"])
-    outputs = ClusterLicenseOutputs(licenses, count, next(iter(versions)) if len(versions) == 1 else None)
+    identifier = wanted.get("cluster") or ",".join(dict.fromkeys(name.lower() for name in wanted["nodes"]))
+    outputs = ClusterLicenseOutputs(
+        node_licenses=licenses,
+        licensed_nodes=sum(_is_licensed(each) for each in licenses),
+        key_version=next(iter(versions)) if len(versions) == 1 else None,
+    )
     return Result(identifier.lower(), wanted, outputs)
+
+
+def _is_licensed(node: NodeLicense) -> bool:
+    if node.edition == compatibility.AZURE_LOCAL:
+        return node.activates_guests is True
+    return node.license_status is LicenseStatus.LICENSED
 
 
 def _node_license(node: NodeState) -> NodeLicense:
     state, error = node.state, node.error.answer if node.error else None
     if state is None:
-        return NodeLicense(node=node.name, error=error)
+        return NodeLicense(node=node.name, partial_product_key=node.known_partial, error=error)
     found = NodeLicense(
         node=node.name,
-        **license_outputs(node.product),
+        **license_outputs(state.found.product),
         os_version=state.system.version,
         edition=state.system.edition,
-        activates_guests=replace(state, found=replace(state.found, product=node.product)).activates_guests,
+        activates_guests=state.activates_guests,
         error=error,
     )
     if state.activation is None:

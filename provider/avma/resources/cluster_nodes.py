@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from avma import errors
+from avma import errors, keys
 from avma.connection import AddressedSettings
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt
 from avma.resources.azure_local import Application
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
-from avma.windows.licensing import Product
 from avma.windows.machine import Server
 
 TRIED = "license the nodes"
@@ -34,8 +33,9 @@ class NodeState:
     known_partial: str | None = None
     """The last five of the key that is stored for it."""
     state: HostState | None = None
-    product: Product | None = None
     error: errors.AvmaError | None = None
+    changed: bool = False
+    """Whether it was changed."""
 
 
 def find_nodes(
@@ -50,7 +50,8 @@ def find_nodes(
     """
     layers = (connection, operation.configuration)
     if cluster is None:
-        return [NodeState(name.lower(), operation.machine(name, *layers)) for name in names]
+        unique = dict.fromkeys(name.lower() for name in names)
+        return [NodeState(name, operation.machine(name, *layers)) for name in unique]
     asked = operation.machine(cluster, *layers)
     by_address = _is_address(asked.connection.address)
     domain = "" if by_address else cluster.partition(".")[2]
@@ -61,7 +62,7 @@ def find_nodes(
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
             answer = f"the cluster says that the node is {found.state}"
-            node.error = errors.NotReady(TRIED, machine.where, answer, "bring the node up and run again")
+            node.error = errors.NotReady("reach the node", machine.where, answer, "bring the node up and run again")
         nodes.append(node)
     return nodes
 
@@ -77,8 +78,9 @@ def _is_address(text: str) -> bool:
 def look(node: NodeState, operation: Operation) -> None:
     """Read what is licensed on a node that is up."""
     if node.error is None:
-        node.state = replace(hosts.look(node.machine, operation), known_partial=node.known_partial)
-        node.product = node.state.found.product
+        state = hosts.look(node.machine, operation)
+        wanted = keys.partial(node.product_key) if node.product_key else None
+        node.state = replace(state, found=state.found.preferring(wanted), known_partial=node.known_partial)
 
 
 def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
@@ -90,11 +92,11 @@ def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
     elif node.state.activation is not None:
         _apply(node, node.state, node.product_key, operation)
     else:
-        attempt = Attempt(node.machine, node.state.found, operation)
+        attempt = Attempt(node.machine, node.state.found, node.state.since, operation)
         try:
             attempt.license(node.product_key, activate)
         finally:
-            node.product = attempt.product
+            node.state, node.changed = node.state.with_product(attempt.product), attempt.changed
 
 
 def _apply(node: NodeState, state: HostState, product_key: str, operation: Operation) -> None:
@@ -103,7 +105,7 @@ def _apply(node: NodeState, state: HostState, product_key: str, operation: Opera
     try:
         application.apply(product_key)
     finally:
-        node.state = application.state
+        node.state, node.changed = application.state, application.changed
 
 
 def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:

@@ -147,7 +147,13 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
 def _await_data_exchange(placement: Placement, operation: Operation) -> None:
     """Wait until the host shows Data Exchange as on."""
     vm, host = placement.vm, placement.host
-    while not host.data_exchange(operation.deadline)[vm.id].enabled:
+    while True:
+        setting = host.data_exchange(operation.deadline).get(vm.id)
+        if setting is None:
+            answer = f"the VM {vm.name} left the host while its Data Exchange was switched on"
+            raise errors.NotReady("switch Data Exchange on", host.where, answer, "run again")
+        if setting.enabled:
+            return
         operation.deadline.wait(1.0, "switch Data Exchange on", host.where)
 
 

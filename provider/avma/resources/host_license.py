@@ -12,7 +12,7 @@ from typing import Any
 from avma import errors, keys
 from avma.compatibility import Version
 from avma.connection import host_name_error
-from avma.properties import UNKNOWN, Failure, Values, build, dump, validate
+from avma.properties import UNKNOWN, Failure, Values, build, dump, known, validate
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt, holds, license_outputs, uninstall
 from avma.resources.azure_local import Application
@@ -26,12 +26,13 @@ from avma.resources.host_properties import (
 from avma.resources.hosts import HostState, Platform
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, keeping, only_said
 from avma.windows import licensing
-from avma.windows.licensing import LicenseStatus, Product
+from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
 
 _TRIED = "license the host"
 _LASTING = ("platform", "osVersion", "osBuild", "edition")
 """The outputs that another product key does not change."""
+_KEYS = ("productKey", "confirmationId")
 
 
 class HostLicense(Resource):
@@ -71,49 +72,62 @@ class HostLicense(Resource):
             predicted |= {"licenseStatus": LicenseStatus.LICENSED.value, "activatesGuests": True}
         return predicted
 
+    def askable(self, wanted: Values) -> bool:
+        """See `Resource.askable`. A key that is not known yet keeps nobody from looking at the host."""
+        return known({name: value for name, value in wanted.items() if name not in _KEYS})
+
     def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
         """See `Resource.probe`."""
-        inputs = build(HostLicenseInputs, wanted)
-        state = _inspect(inputs, operation)
+        certain = {name: value for name, value in wanted.items() if known(value)}
+        inputs = build(HostLicenseInputs, certain)
+        state = _look(inputs, {}, operation)
+        _require_possible(inputs, state, wanted.get("productKey") is not None)
         _warn_of_replacement(inputs.product_key, state, operation)
         if inputs.activate:
-            operation.machines.expect_license(state.server)
+            operation.machines.expect_license(state.server, _text(inputs.product_key_version))
         now = dump(host_outputs(state, operation))
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
-        return self._license(wanted, operation, None)
+        return self._license(wanted, {}, operation)
 
-    def _license(self, wanted: Values, operation: Operation, known_partial: str | None) -> Result:
+    def _license(self, wanted: Values, stored: Values, operation: Operation) -> Result:
         inputs = build(HostLicenseInputs, wanted)
-        state = replace(_inspect(inputs, operation), known_partial=known_partial)
+        state = _look(inputs, stored, operation)
+        _require_possible(inputs, state, inputs.product_key is not None)
+        if inputs.product_key is None:
+            if state.activates_guests is None:
+                operation.warn(f"{state.server.name}: does not tell whether it activates guests: {state.activation}")
+            return _result(wanted, state, operation)
         if state.platform is Platform.AZURE_LOCAL:
-            return _apply(inputs.product_key, wanted, state, operation)
+            application = Application(state, operation)
+            with keeping(application, lambda: _result(wanted, application.state, operation)):
+                application.apply(inputs.product_key)
+            return _result(wanted, application.state, operation)
         confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
-        attempt = Attempt(state.server, state.found, operation, confirmation)
-        if inputs.product_key is not None:
-            with keeping(attempt, lambda: _result(wanted, state, attempt.product, operation)):
-                attempt.license(inputs.product_key, inputs.activate)
-        return _result(wanted, replace(state, pays_as_it_goes=False), attempt.product, operation)
+        attempt = Attempt(state.server, state.found, state.since, operation, confirmation)
+        with keeping(attempt, lambda: _result(wanted, state.with_product(attempt.product), operation)):
+            attempt.license(inputs.product_key, inputs.activate)
+        return _result(wanted, state.with_product(attempt.product), operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        inputs = build(HostLicenseInputs, wanted)
-        server = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        known_partial = stored.outputs.get("partialProductKey") if stored else None
-        state = replace(hosts.look(server, operation), known_partial=known_partial)
+        state = _look(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
         if stored is None:
             rules.require_host(state, "import the host")
-        return _result(wanted, state, state.found.product, operation)
+        if state.activation is not None and state.activation.subscription_error:
+            said = state.activation.subscription_error
+            operation.warn(f"{state.server.name}: its subscriptions cannot be read, so the last status stays: {said}")
+        return _result(wanted, state, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
-        return self._license(wanted, operation, stored.outputs.get("partialProductKey"))
+        return self._license(wanted, stored.outputs, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
@@ -122,9 +136,11 @@ class HostLicense(Resource):
             operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        if holds(machine.licensing(operation.deadline).product, inputs.product_key) and not inputs.force_destroy:
+        partial = keys.partial(inputs.product_key)
+        installed = licensing.read_product(machine.wmi, operation.deadline, partial)
+        if holds(installed, inputs.product_key) and not inputs.force_destroy:
             _require_no_running_vm(machine, operation)
-        uninstall(machine, keys.partial(inputs.product_key), operation)
+        uninstall(machine, partial, operation)
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
@@ -134,24 +150,38 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": identifier}
 
 
-def _inspect(inputs: HostLicenseInputs, operation: Operation) -> HostState:
-    """Return the host and what is licensed there, once nothing forbids to license it."""
+def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
+    """Return the host as it is now, with what is stored of it for what it does not tell."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the licence")
     state = hosts.look(server, operation)
+    wanted = keys.partial(inputs.product_key) if inputs.product_key else None
+    return replace(
+        state,
+        found=state.found.preferring(wanted),
+        known_partial=stored.get("partialProductKey"),
+        known_subscription=stored.get("subscriptionStatus"),
+    )
+
+
+def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: bool) -> None:
+    """Return if nothing forbids to license the host; `with_key` says that a key is or will be given.
+
+    Raises:
+        Refused: something does.
+    """
     rules.require_host(state, _TRIED)
     rules.require_key_version(state, _text(inputs.product_key_version), _TRIED)
     declared = {
-        "activate: false": not inputs.activate and inputs.product_key is not None,
+        "activate: false": not inputs.activate and with_key,
         "confirmationId": inputs.confirmation_id is not None,
         "onDelete: uninstallKey": inputs.on_delete is HostOnDelete.UNINSTALL_KEY,
     }
     rules.require_possible(state, declared, _TRIED)
     if inputs.license_source is LicenseSource.SUBSCRIPTION:
         rules.require_subscription(state, _TRIED)
-    elif inputs.product_key is None:
+    elif not with_key:
         rules.require_license_to_adopt(state, _TRIED)
-    return state
 
 
 def _warn_of_replacement(product_key: str | None, state: HostState, operation: Operation) -> None:
@@ -161,22 +191,13 @@ def _warn_of_replacement(product_key: str | None, state: HostState, operation: O
         partial, kind = state.partial_product_key, "for guests"
     else:
         partial = product.partial_product_key if product and product.licensed else None
-        kind = product.channel.value if product else ""
+        kind = "pay-as-you-go" if state.licensed_as_it_goes else product.channel.value if product else ""
     if product_key is not None and partial not in (None, keys.partial(product_key)):
         operation.warn(f"{state.server.name}: is licensed by key …{partial} ({kind}), which will be replaced")
 
 
 def _text(version: Version | None) -> str | None:
     return version.value if version else None
-
-
-def _apply(product_key: str | None, wanted: Values, state: HostState, operation: Operation) -> Result:
-    """Apply the declared key, if there is one, to a machine of Azure Local."""
-    application = Application(state, operation)
-    if product_key is not None:
-        with keeping(application, lambda: _result(wanted, application.state, state.found.product, operation)):
-            application.apply(product_key)
-    return _result(wanted, application.state, state.found.product, operation)
 
 
 def _source_failures(values: Values) -> Iterator[Failure]:
@@ -209,26 +230,27 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     subscribed = str(outputs.get("subscriptionStatus")).lower() == "active"
     if wanted.get("licenseSource") == LicenseSource.SUBSCRIPTION and not subscribed:
         yield Change("subscriptionStatus", drift=True)
-    if outputs.get("platform") == Platform.AZURE_LOCAL:
-        if outputs.get("activatesGuests") is False:
-            yield Change("activatesGuests", drift=True)
-    elif active and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
+    local = outputs.get("platform") == Platform.AZURE_LOCAL
+    if active and not local and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
+    elif active and outputs.get("activatesGuests") is False:
+        yield Change("activatesGuests", drift=True)
 
 
 def _require_no_running_vm(machine: Server, operation: Operation) -> None:
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
     if running:
         names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
-        answer = f"{len(running)} VMs are running there ({names}), which would lose their activation"
-        remedy = "move or stop them first, or set `forceDestroy: true`, or `onDelete: retain`, and run `pulumi up`"
+        answer = f"VMs are running there ({names}), which would lose their activation"
+        remedy = (
+            "move or stop them first; or let the program have this resource once more, with `forceDestroy: true` or "
+            "`onDelete: retain`, run `pulumi up`, and then delete it"
+        )
         raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 
 
-def _result(wanted: Values, state: HostState, product: Product | None, operation: Operation) -> Result:
-    """Return the resource with that product licensed on its host."""
-    now = replace(state, found=replace(state.found, product=product))
-    return Result(str(wanted["host"]).lower(), wanted, host_outputs(now, operation))
+def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
+    return Result(str(wanted["host"]).lower(), wanted, host_outputs(state, operation))
 
 
 def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
@@ -248,7 +270,7 @@ def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
         outputs,
         partial_product_key=state.partial_product_key,
         key_version=activation.key_version,
-        subscription_status=activation.subscription_status,
+        subscription_status=state.subscription_status,
     )
 
 

@@ -5,14 +5,14 @@ It asks the host and changes nothing; what follows from the answers is in `rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avma import compatibility
 from avma.properties import Choice
 from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.azure_local import AutomaticActivation
-from avma.windows.licensing import Licensing
+from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
 
@@ -31,12 +31,22 @@ class HostState:
     server: Server
     found: Licensing
     activation: AutomaticActivation | None = None
+    pays_as_it_goes: bool = False
+    """Whether Windows was licensed by Azure Arc pay-as-you-go, which holds for no guest, when it was looked at."""
+    since: int = 0
+    """How often this process had changed the machine when it was looked at."""
     known_partial: str | None = None
     """The last five of the key for guests that was set last, where a machine of Azure Local does not tell it."""
-    pays_as_it_goes: bool = False
-    """Whether Windows is licensed by Azure Arc pay-as-you-go, which holds for no guest."""
+    known_subscription: str | None = None
+    """The status of the subscription when it was last told."""
     will_be_licensed: bool = False
     """Whether the same run licenses it, as its preview has found; then what it has now does not count."""
+    coming_key_version: str | None = None
+    """The release of the key by which the run does so, where that is declared."""
+
+    def with_product(self, product: Product | None) -> HostState:
+        """Return the same host with another product licensed."""
+        return replace(self, found=replace(self.found, product=product))
 
     @property
     def system(self) -> System:
@@ -51,18 +61,35 @@ class HostState:
     @property
     def partial_product_key(self) -> str | None:
         """The last five of the key for guests on Azure Local: what the machine tells, or what was set last."""
+        if self.activation is None or self.activation.tells_no_key:
+            return None
+        return self.activation.partial_product_key or self.known_partial
+
+    @property
+    def subscription_status(self) -> str | None:
+        """The status of the Windows Server subscription; the last one that was told, where it cannot be asked now."""
         if self.activation is None:
             return None
-        return self.activation.partial_product_key or (None if self.activation.enabled is False else self.known_partial)
+        return self.activation.subscription_status or (
+            self.known_subscription if self.activation.subscription_error else None
+        )
 
     @property
     def activates_guests(self) -> bool | None:
         """Whether it can activate guests now; None where a machine of Azure Local does not tell."""
         if self.activation is not None:
+            if self.activation.enabled is not None:
+                return self.activation.enabled
             covered = self.activation.subscribed or self.partial_product_key is not None
-            return (covered or None) if self.activation.enabled is None else self.activation.enabled
+            return covered or (False if self.activation.tells_no_key else None)
         fits = self.system.edition == compatibility.DATACENTER and not self.system.evaluation
-        return fits and self.found.licensed and not self.pays_as_it_goes
+        return fits and self.found.licensed and not self.licensed_as_it_goes
+
+    @property
+    def licensed_as_it_goes(self) -> bool:
+        """Whether nothing but pay-as-you-go licenses it: a key of its own comes first."""
+        own = self.found.product is not None and self.found.product.channel in licensing.OWN
+        return self.pays_as_it_goes and not own
 
 
 def look(server: Server, operation: Operation) -> HostState:
@@ -72,8 +99,9 @@ def look(server: Server, operation: Operation) -> HostState:
         Refused: a machine of Azure Local lacks the module for it.
         AvmaError: the host could not be asked.
     """
+    since = server.turns.changes
     found = server.licensing(operation.deadline)
     if found.system.azure_local:
-        return HostState(server, found, server.automatic_activation(operation.deadline))
+        return HostState(server, found, server.automatic_activation(operation.deadline), since=since)
     pays = licensing.pays_as_it_goes(server.wmi, found, operation.deadline)
-    return HostState(server, found, pays_as_it_goes=pays)
+    return HostState(server, found, pays_as_it_goes=pays, since=since)

@@ -1,8 +1,8 @@
 """Waiting for a VM that is still being set up, as one is that the same run made: until it runs and its guest answers.
 
-PowerShell says the same of wrong credentials and of a guest that is not ready. What the guest tells through Data
-Exchange parts the two: one that has told its build has started, so credentials that it goes on to refuse are wrong.
-They are tried seldom, as a guest can lock an account.
+PowerShell says the same of wrong credentials and of a guest that is not ready, and an account may come last in a setup.
+What the guest tells through Data Exchange parts the two: in a VM that has told its build and has been on for long,
+credentials that are refused are wrong. They are tried ever more seldom, as a guest can lock an account.
 """
 
 from __future__ import annotations
@@ -21,12 +21,20 @@ T = TypeVar("T")
 
 _TRIED = "reach the guest"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
-_BETWEEN_LOGONS = 60.0
-"""Seconds between two logons with credentials that were refused."""
-_LOGONS = 3
-"""How often the credentials are tried on a guest that has told its build."""
+_FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
+"""Seconds between two logons with credentials that were refused; twice as long each time."""
 _SETUP = 1800.0
 """Seconds after which a VM that has been on all the time is not in its setup any more."""
+_LOGONS = 3
+"""How often refused credentials are tried on a guest that has been on for longer and tells nothing."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, and which setting allows more, as an error names it."""
+
+    deadline: Deadline
+    setting: str
 
 
 @dataclass
@@ -34,17 +42,21 @@ class _Seen:
     """What was seen of a guest so far."""
 
     began: float = field(default_factory=time.monotonic)
-    asked: float = 0.0
     trouble: errors.AvmaError | None = None
     build: int | None = None
-    logons: int = 0
-    """Logons that were refused though Windows has started, by all that is known."""
+    """Its build, once it has told it."""
+    looked: bool = False
+    """Whether it was looked at what the guest tells."""
+    refusals: int = 0
+    next_logon: float = 0.0
 
-    def note(self, trouble: errors.AvmaError, placement: Placement) -> None:
+    def note(self, trouble: errors.AvmaError) -> None:
         """Keep why the guest did not answer."""
-        self.trouble, self.asked = trouble, time.monotonic()
-        started = self.build is not None or placement.vm.on_for >= _SETUP
-        self.logons += started and isinstance(trouble, errors.LogonUncertain)
+        self.trouble = trouble
+        if _refused(trouble):
+            pause = min(_FIRST_BETWEEN_LOGONS * 2**self.refusals, _LONGEST_BETWEEN_LOGONS)
+            self.refusals += 1
+            self.next_logon = time.monotonic() + pause
 
     @property
     def elapsed(self) -> float:
@@ -56,66 +68,67 @@ def await_guest(
     placement: Placement,
     find: Callable[[], Placement],
     reach: Callable[[Placement], T],
-    patience: Deadline,
+    patience: Patience,
     operation: Operation,
 ) -> tuple[Placement, T]:
     """Return where the VM is, and what `reach` returns once its guest answers; `find` looks where it has gone.
 
     Raises:
-        NotReady: it did not within `patience`; the error says how far it came.
+        NotReady: it did not in time; the error says how far it came.
         LogonRefused: its Windows has started, and refuses the account.
         AvmaError: something that time does not mend.
     """
     seen, pause = _Seen(), _FIRST_PAUSE
     while True:
-        if _worth_asking(placement, seen, operation):
-            try:
+        try:
+            if seen.trouble is not None:
+                placement = find()
+            if _worth_asking(placement, seen, operation):
                 return placement, reach(placement)
-            except errors.CertificateNotTrusted:
+        except errors.CertificateNotTrusted:
+            raise
+        except (errors.NotReady, errors.Unreachable) as error:
+            seen.note(error)
+        except errors.LogonRefused as error:
+            if placement.vm.on_for >= _SETUP:
                 raise
-            except (errors.NotReady, errors.Unreachable) as error:
-                seen.note(error, placement)
+            seen.note(error)
         _require_hope(placement, seen)
-        if patience.remaining() <= 0:
-            raise _not_ready(placement, seen)
-        state = _progress(placement, seen)
-        operation.status(
-            f"{placement.vm.name}: waiting for its guest ({state}), {seen.elapsed:.0f} of {patience.timeout:.0f} s"
-        )
-        operation.deadline.wait(min(pause, patience.remaining()), _TRIED, placement.host.where)
+        if patience.deadline.remaining() <= 0:
+            raise _over(placement, seen, patience)
+        state, total = _progress(placement, seen), patience.deadline.timeout
+        operation.status(f"{placement.vm.name}: waiting for its guest ({state}), {seen.elapsed:.0f} of {total:.0f} s")
+        operation.deadline.wait(min(pause, patience.deadline.remaining()), _TRIED, placement.host.where)
         pause = min(pause * 2, _LONGEST_PAUSE)
-        placement = find()
+
+
+def _refused(trouble: errors.AvmaError | None) -> bool:
+    return isinstance(trouble, (errors.LogonUncertain, errors.LogonRefused))
 
 
 def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bool:
     """Say whether to try the guest: always, but for refused credentials only now and then, and once it has started."""
-    if not isinstance(seen.trouble, errors.LogonUncertain) or not placement.vm.running:
+    if not _refused(seen.trouble) or not placement.vm.running:
         return True
     before, facts = seen.build, placement.host.guest_facts(operation.deadline).get(placement.vm.id)
-    seen.build = facts.build if facts else None
-    if before is None and seen.build is not None:
+    seen.build, seen.looked = facts.build if facts else None, True
+    if before is None and seen.build is not None and isinstance(seen.trouble, errors.LogonUncertain):
         return placement.vm.on_for < _SETUP
-    return time.monotonic() - seen.asked >= _BETWEEN_LOGONS
+    return time.monotonic() >= seen.next_logon
 
 
 def _require_hope(placement: Placement, seen: _Seen) -> None:
-    """Return unless a guest that has started refuses the credentials for good.
+    """Return unless a guest that has been on for long refuses the credentials.
 
     Raises:
         LogonRefused: it tells that it has started.
-        LogonUncertain: it tells nothing, and has been on for long.
+        LogonUncertain: it tells nothing.
     """
-    if not isinstance(seen.trouble, errors.LogonUncertain):
+    if not isinstance(seen.trouble, errors.LogonUncertain) or placement.vm.on_for < _SETUP:
         return
-    often = seen.logons >= _LOGONS
-    if seen.build is not None and (often or placement.vm.on_for >= _SETUP):
-        answer = (
-            f"its Windows (build {seen.build}) has started, as it tells through Data Exchange, and refuses the "
-            f"account: {seen.trouble.answer}"
-        )
-        remedy = "correct `guest.username` and `guest.password`"
-        raise errors.LogonRefused(_TRIED, seen.trouble.where, answer, remedy)
-    if often:
+    if seen.build is not None:
+        raise _wrong_account(seen)
+    if seen.refusals >= _LOGONS:
         raise seen.trouble
 
 
@@ -125,16 +138,25 @@ def _progress(placement: Placement, seen: _Seen) -> str:
         return "the VM is off"
     if seen.build is not None:
         return f"Windows build {seen.build} has started, and does not take the account yet"
-    if isinstance(seen.trouble, errors.LogonUncertain):
-        return "it tells nothing through Data Exchange yet"
-    return "it does not answer yet"
+    if not _refused(seen.trouble):
+        return "it does not answer yet"
+    return "it tells nothing through Data Exchange yet" if seen.looked else "it does not take the account yet"
 
 
-def _not_ready(placement: Placement, seen: _Seen) -> errors.AvmaError:
+def _wrong_account(seen: _Seen) -> errors.LogonRefused:
+    where = seen.trouble.where if seen.trouble else ""
+    answer = f"its Windows (build {seen.build}) has started, as it tells through Data Exchange, and refuses the account"
+    return errors.LogonRefused(_TRIED, where, answer, "correct `guest.username` and `guest.password`")
+
+
+def _over(placement: Placement, seen: _Seen, patience: Patience) -> errors.AvmaError:
+    """Return the error for a guest that was waited for in vain."""
+    if _refused(seen.trouble) and seen.build is not None:
+        return _wrong_account(seen)
     trouble = seen.trouble
     where = trouble.where if trouble else placement.host.where
     answer = f"it was not ready after {seen.elapsed:.0f} s ({_progress(placement, seen)})"
     if trouble is not None:
         answer += f"; the last answer was: {trouble.answer}"
-    remedy = f"{trouble.remedy if trouble else 'look at the VM'}; or allow more time in `guest.readyTimeout`"
+    remedy = f"{trouble.remedy if trouble else 'look at the VM'}; or allow more time {patience.setting}"
     return errors.NotReady(_TRIED, where, answer, remedy)

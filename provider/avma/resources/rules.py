@@ -21,10 +21,11 @@ _PAY_AS_YOU_GO = (
     "own"
 )
 _WAYS_ON_AZURE_LOCAL = (
-    "give it a Datacenter key of 2019 or later (`productKey` of HostLicense); or turn the Windows Server subscription "
+    "give it a Datacenter key of 2019 or later (`productKey`); or turn the Windows Server subscription "
     "on, which is billed by core (Azure portal, or Set-AzStackHCI -EnableWSSubscription $true): machines fetch it "
     "within 12 hours, or by Sync-AzureStackHCI, but not right after a restart"
 )
+AZURE_EDITION_NEEDS = "Azure Edition is activated by the subscription, or by a key that Software Assurance covers"
 _WAIT_FOR_SYNC = (
     "wait for the next sync with Azure, every 12 hours, or run Sync-AzureStackHCI there, but not right after a "
     "restart; then run again"
@@ -78,14 +79,14 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
     """
     where, product = state.server.where, state.found.product
     if state.activation is not None:
-        if not state.activates_guests:
+        if state.activates_guests is False:
             remedy = _WAIT_FOR_SYNC if state.activation.subscribed else _WAYS_ON_AZURE_LOCAL
             raise errors.Refused(tried, where, _not_activating(state), remedy)
         return
     if not state.found.licensed:
         answer = f"no productKey is declared and {licensing.reason_text(product)}"
         raise errors.Refused(tried, where, answer, "declare the host's Datacenter key in `productKey`")
-    if state.pays_as_it_goes:
+    if state.licensed_as_it_goes:
         raise errors.Refused(tried, where, _PAY_AS_YOU_GO, "declare a Datacenter key for the host in `productKey`")
     rivals = [other for other in state.found.others if other.licensed]
     if product is not None and rivals:
@@ -106,6 +107,10 @@ def require_subscription(state: HostState, tried: str) -> None:
     if activation is None:
         answer = f"it runs {state.system}, and the Windows Server subscription is for Azure Local"
         raise errors.Refused(tried, where, answer, "set `licenseSource: existing`, or declare `productKey`")
+    if activation.subscription_error:
+        answer = f"its subscriptions cannot be read: {activation.subscription_error}"
+        remedy = "see that the machine is registered with Azure and reaches it (Get-AzureStackHCI), and run again"
+        raise errors.Refused(tried, where, answer, remedy)
     if not activation.subscribed:
         told = activation.subscription_status or "nothing; its module AzureStackHCI may be missing or too old"
         answer = f"there is no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus shows: {told})"
@@ -146,7 +151,8 @@ def require_possible(state: HostState, declared: Mapping[str, bool], tried: str)
     """
     names = [name for name, given in declared.items() if given and state.activation is not None]
     if names:
-        answer = f"it runs Azure Local, where a key is activated as it is applied, and stays: no {', no '.join(names)}"
+        ruled_out = " and no ".join(f"`{name}`" for name in names)
+        answer = f"it runs Azure Local, where a key is activated as it is applied, and stays; no {ruled_out} there"
         raise errors.Refused(tried, state.server.where, answer, f"leave `{names[0].partition(':')[0]}` out")
 
 
@@ -161,6 +167,8 @@ def require_activating(state: HostState) -> None:
     if state.activates_guests is not False or state.will_be_licensed:
         return
     remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
+    if state.licensed_as_it_goes:
+        remedy = "declare a Datacenter key for the host (`productKey` of HostLicense)"
     if state.activation is not None:
         remedy = f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
     raise errors.Refused(tried, state.server.where, f"the host cannot, because {_not_activating(state)}", remedy)
@@ -205,20 +213,25 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
         answer = f"it runs {guest} and its host {host.system}, and a host activates guests up to its own version only"
         raise errors.Refused(tried, where, answer, "move the VM to a newer host, or upgrade the host")
     answer = f"it runs {guest}, and the key of its host activates guests up to Windows Server {covered} only"
-    raise errors.Refused(tried, where, answer, f"give the host a Datacenter key for {guest.version} (HostLicense)")
+    remedy = f"give the host a Datacenter key for {guest.version} (HostLicense)"
+    if guest.edition == compatibility.AZURE_EDITION:
+        remedy += f", with Software Assurance, or the Windows Server subscription; {AZURE_EDITION_NEEDS}"
+    raise errors.Refused(tried, where, answer, remedy)
 
 
 def _newest_covered(host: HostState) -> str | None:
     """Return the newest release whose guests the host activates; None when any is, or nothing says which."""
     if host.activation is None:
         return None if _unknown(host.system) else host.system.version
-    return None if host.activation.subscribed or host.will_be_licensed else host.activation.key_version
+    if host.will_be_licensed:
+        return host.coming_key_version
+    return None if host.activation.subscribed else host.activation.key_version
 
 
 def _not_activating(state: HostState) -> str:
     """Say why a host activates no guest."""
     if state.activation is None:
-        return _PAY_AS_YOU_GO if state.pays_as_it_goes else licensing.reason_text(state.found.product)
+        return _PAY_AS_YOU_GO if state.licensed_as_it_goes else licensing.reason_text(state.found.product)
     if state.activation.subscribed:
         return (
             "its Windows Server subscription is bought and has not arrived there yet (Get-VMAutomaticActivation shows: "

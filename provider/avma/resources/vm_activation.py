@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avma import errors, keys
+from avma import compatibility, errors, keys
 from avma.configuration import READY_TIMEOUT
 from avma.connection import host_name_error
-from avma.deadline import Deadline, seconds
+from avma.deadline import seconds
 from avma.keys import KeyKind
 from avma.properties import Failure, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
+from avma.resources.readiness import Patience
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
@@ -41,7 +42,7 @@ class VmActivation(Resource):
     )
     inputs = VmActivationInputs
     outputs = VmActivationOutputs
-    timeout = 1800.0
+    timeout = 3600.0
 
     def check(self, values: Values) -> list[Failure]:
         """See `Resource.check`."""
@@ -150,18 +151,20 @@ def _vm_of(identifier: str) -> str:
 
 
 def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
-    attempt = Attempt(plan.guest, plan.found, operation)
+    attempt = Attempt(plan.guest, plan.found, plan.since, operation)
     with keeping(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
         _license(attempt, plan)
     return _result(plan.vm, wanted, plan.found.system, attempt.product)
 
 
-def _patience(inputs: VmActivationInputs, operation: Operation) -> Deadline:
+def _patience(inputs: VmActivationInputs, operation: Operation) -> Patience:
     """Return how long a VM in setup is waited for."""
     given = [settings.ready_timeout for settings in (inputs.guest, operation.configuration.guest) if settings]
     declared = seconds(next((text for text in given if text), READY_TIMEOUT))
     # A little less than all the time there is, so that the wait can still say how far the VM has come.
-    return operation.deadline.part(min(declared, operation.deadline.remaining() * _WAITING))
+    most = operation.deadline.remaining() * _WAITING
+    limit = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
+    return Patience(operation.deadline.part(min(declared, most)), limit)
 
 
 def _license(attempt: Attempt, plan: VmPlan) -> None:
@@ -171,9 +174,11 @@ def _license(attempt: Attempt, plan: VmPlan) -> None:
     except errors.LicensingFault as fault:
         said = {
             f"event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.wmi, events.GUEST_EVENT),
-            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.wmi, events.HOST_EVENT),
+            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.server.wmi, events.HOST_EVENT),
         }
         fault.answer += "".join(f"; {where} says: {text}" for where, text in said.items() if text)
+        if plan.found.system.edition == compatibility.AZURE_EDITION:
+            fault.remedy = f"{rules.AZURE_EDITION_NEEDS}; without one of the two the guest needs a key of its own"
         raise
 
 

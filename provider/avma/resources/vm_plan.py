@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avma.deadline import Deadline
 from avma.resources import guests, hosts, rules
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
-from avma.resources.readiness import await_guest
+from avma.resources.readiness import Patience, await_guest
 from avma.resources.resource import Operation
 from avma.resources.vm_properties import VmActivationInputs
 from avma.windows.hyperv import VirtualMachine
@@ -21,9 +20,11 @@ class VmPlan:
     """What an activation needs to know, once nothing forbids it."""
 
     vm: VirtualMachine
-    host: Machine
+    host: HostState
     guest: Machine
     found: Licensing
+    since: int
+    """How often this process had changed the guest when it was read."""
     product_key: str
 
 
@@ -53,7 +54,8 @@ def find_vm(
     placement = guests.require_vm(servers, vm_id or name, operation)
     host = hosts.look(placement.host, operation)
     if preview and operation.machines.expects_license(placement.host):
-        host = replace(host, will_be_licensed=True)
+        coming = operation.machines.expected_key_version(placement.host)
+        host = replace(host, will_be_licensed=True, coming_key_version=coming)
     rules.require_activating(host)
     return placement, host
 
@@ -63,7 +65,7 @@ def make_plan(
     operation: Operation,
     vm_id: str | None = None,
     preview: bool = False,
-    patience: Deadline | None = None,
+    patience: Patience | None = None,
 ) -> VmPlan:
     """Look at host, VM and guest without changing anything but the VM's Data Exchange, where that is allowed.
 
@@ -74,24 +76,25 @@ def make_plan(
     """
     first, host = find_vm(inputs, vm_id, operation, preview)
 
-    def reach(placement: Placement) -> tuple[Machine, Licensing]:
+    def reach(placement: Placement) -> tuple[Machine, Licensing, int]:
         guests.require_running(placement)
         guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
         guest = guests.connect(placement, inputs.guest, operation)
         operation.status(f"{guest.name}: reading the licence")
-        return guest, guest.licensing(operation.deadline)
+        since = guest.turns.changes
+        return guest, guest.licensing(operation.deadline), since
 
     def where_now() -> Placement:
         return guests.require_vm(servers_of(inputs, operation), first.vm.id, operation)
 
     if patience is None:
-        placement, (guest, found) = first, reach(first)
+        placement, (guest, found, since) = first, reach(first)
     else:
-        placement, (guest, found) = await_guest(first, where_now, reach, patience, operation)
+        placement, (guest, found, since) = await_guest(first, where_now, reach, patience, operation)
     if placement.host is not first.host:
         _, host = find_vm(inputs, first.vm.id, operation, preview)
     key = rules.avma_key(found.system, host, inputs.product_key, guest.where)
-    return VmPlan(placement.vm, placement.host, guest, found, key)
+    return VmPlan(placement.vm, host, guest, found, since, key)
 
 
 def servers_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:

@@ -20,38 +20,49 @@ from avma.wsman import retry
 
 SCRIPT = "server-avma-manager"
 SUBSCRIPTION = "windows server subscription"
+_LONGEST = 300
+_NETWORK = "check the machine's way to the internet (name, proxy), then run again"
 
-_MODULE_MISSING = ("Modules_ModuleNotFound", "CommandNotFoundException")
+_MODULE_MISSING = "Modules_ModuleNotFound"
 _HRESULT = re.compile(r"\b0x([0-9A-Fa-f]{8})\b")
-_KEY = re.compile(rf"(?:[{keys.ALPHABET}]{{5}}-){{4}}([{keys.ALPHABET}]{{5}})")
-_PARTIAL = re.compile(rf"[{keys.ALPHABET}]{{5}}")
+_GROUP = rf"[{keys.ALPHABET}]{{5}}"
+_KEY = re.compile(rf"(?:{_GROUP}[-\u2010-\u2015\u2212 ]){{4}}({_GROUP})", re.IGNORECASE)
+_PARTIAL = re.compile(rf"(?:(?:[*X]{{5}}-){{4}}|…)?({_GROUP})", re.IGNORECASE)
 _RELEASE = re.compile(r"(?:Windows )?(?:Server )?\b(2019|2022|2025)\b(?: Datacenter)?", re.IGNORECASE)
 _ON = frozenset({"enabled", "active", "activated", "licensed", "true", "on"})
-_OFF = frozenset({"disabled", "inactive", "notactivated", "notlicensed", "unlicensed", "false", "off", "none"})
+_OFF = frozenset({"disabled", "inactive", "notactivated", "notlicensed", "unlicensed", "false", "off"})
+_OF_STATE = ("activation", "status", "state", "enabled")
+_OF_SOMETHING_ELSE = ("error", "last", "subscription", "oem", "time", "date", "version", "module", "os")
 
 
 @dataclass(frozen=True)
 class AutomaticActivation:
-    """What the cmdlets show, as text, product keys masked; None where there is no such cmdlet, or it failed."""
+    """What the cmdlets show, as text, product keys masked."""
 
     shown: Mapping[str, str]
-    module_version: str
     subscriptions: Mapping[str, str] | None
-    """The status of each subscription, by its name in lower case."""
+    """The status of each subscription, by its name in lower case; None where the cmdlet is missing or failed."""
+    subscription_error: str = ""
+    """What the cmdlet for subscriptions said instead of an answer."""
 
     @property
     def partial_product_key(self) -> str | None:
-        """The last five characters of the key that is set, None where they are not told."""
-        of_keys = [value for name, value in self.shown.items() if "key" in name.lower()]
-        return next((value.removeprefix("…") for value in of_keys if _PARTIAL.fullmatch(value.removeprefix("…"))), None)
+        """The last five characters of the key that is set, None where none is told."""
+        found = (_PARTIAL.fullmatch(value.strip()) for _, value in self._of_keys())
+        return next((match[1].upper() for match in found if match), None)
+
+    @property
+    def tells_no_key(self) -> bool:
+        """Whether it shows a place for a key, and that place is empty."""
+        values = [value.strip().lower() for _, value in self._of_keys()]
+        return bool(values) and all(value in ("", "none") for value in values)
 
     @property
     def key_version(self) -> str | None:
         """The Windows Server release of the key that is set, such as "2022", None where it is not told."""
-        of_versions = (
-            value for name, value in self.shown.items() if "version" in name.lower() or "key" in name.lower()
-        )
-        found = (_RELEASE.fullmatch(value.strip()) for value in of_versions)
+        named = [(name, value) for name, value in self.shown.items() if "version" in name.lower()]
+        of_key = [value for name, value in named if "key" in name.lower()]
+        found = (_RELEASE.fullmatch(value.strip()) for value in of_key)
         return next((match[1] for match in found if match), None)
 
     @property
@@ -74,6 +85,9 @@ class AutomaticActivation:
     def __str__(self) -> str:
         """Return what is shown, in one line."""
         return ", ".join(f"{name} {value or '(empty)'}" for name, value in self.shown.items()) or "nothing"
+
+    def _of_keys(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self.shown.items() if "key" in name.lower() and not _of_more(name)]
 
 
 def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
@@ -99,10 +113,13 @@ def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline
     Raises:
         Refused: the machine lacks the module ServerAVMAManager.
         LicensingFault: the key was refused.
-        AnswerLost: no answer came; the key may be applied.
+        WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came; the key may be applied.
     """
     document = {"action": "set", "productKey": product_key}
-    _run(powershell, document, [product_key], deadline, "apply the Windows Server key")
+    tried = "apply the Windows Server key"
+    answer = _run(powershell, document, [product_key], deadline, tried)
+    if answer.get("applied") is not True:
+        raise _no_result(tried, powershell.where)
 
 
 def _run(
@@ -111,12 +128,18 @@ def _run(
     answers = powershell.run(SCRIPT, document, secrets, deadline, tried).objects
     answer = answers[0] if answers else {}
     trouble = answer.get("error")
+    if answer.get("applied") is True:
+        return answer  # whatever went wrong afterwards: what is there now is read again
     if isinstance(trouble, Mapping):
         raise _error(trouble, tried, powershell.where)
     if not isinstance(answer.get("result"), list):
-        remedy = "run Get-VMAutomaticActivation there by hand, and report what it shows"
-        raise errors.ScriptFailed(tried, powershell.where, "the script's answer holds no result", remedy)
+        raise _no_result(tried, powershell.where)
     return answer
+
+
+def _no_result(tried: str, where: str) -> errors.ScriptFailed:
+    remedy = "run Get-VMAutomaticActivation there by hand, and report what it shows"
+    return errors.ScriptFailed(tried, where, "the script's answer holds no result", remedy)
 
 
 def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaError:
@@ -128,9 +151,10 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
     code = _number(trouble.get("hresult"), error_id, said)
     if hresult.known(code):
         meaning = hresult.lookup(code)
-        return errors.LicensingFault(tried, where, str(meaning), meaning.remedy, code)
+        remedy = _NETWORK if meaning.remedy == hresult.ONLINE else meaning.remedy
+        return errors.LicensingFault(tried, where, str(meaning), remedy, code)
     remedy = "run Get-VMAutomaticActivation there by hand; see that the machine is registered and online"
-    return errors.WsmanFault(tried, where, f"the cmdlet failed: {said[:300]} ({error_id})", remedy, code)
+    return errors.WsmanFault(tried, where, f"the cmdlet failed: {said[:_LONGEST]} ({error_id})", remedy, code)
 
 
 def _number(value: Any, *texts: str) -> int:
@@ -142,11 +166,12 @@ def _number(value: Any, *texts: str) -> int:
 
 
 def _activation(answer: Mapping[str, Any]) -> AutomaticActivation:
-    rows = answer.get("subscriptions")
+    rows, trouble = answer.get("subscriptions"), answer.get("subscriptionError")
+    said = str(trouble.get("message", "")) if isinstance(trouble, Mapping) else ""
     return AutomaticActivation(
         shown=dict(_shown(answer["result"])),
-        module_version=str(answer.get("moduleVersion") or ""),
         subscriptions=dict(_statuses(rows)) if isinstance(rows, list) else None,
+        subscription_error=" ".join(_masked(said).split())[:_LONGEST],
     )
 
 
@@ -166,7 +191,13 @@ def _statuses(rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _tells_state(name: str) -> bool:
-    return any(part in name.lower() for part in ("activation", "status", "state", "enabled"))
+    words = name.lower()
+    return any(part in words for part in _OF_STATE) and not any(part in words for part in _OF_SOMETHING_ELSE)
+
+
+def _of_more(name: str) -> bool:
+    """Say whether a name with "key" in it tells something about a key, and not the key."""
+    return any(part in name.lower() for part in ("version", "status", "state", "type", "channel", "date", "time"))
 
 
 def _masked(text: str) -> str:

@@ -8,7 +8,7 @@ wants of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avma import compatibility, errors, hresult
 from avma.deadline import Deadline
@@ -64,6 +64,8 @@ class LicenseChannel(Choice):
     OTHER = "other", "A channel that this version does not know."
 
 
+OWN = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM, LicenseChannel.KMS_HOST)
+"""The channels of keys that license one machine, so that it does not pay as it goes."""
 BOUGHT = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM)
 """The channels of keys that Microsoft sells, and activates itself."""
 
@@ -101,6 +103,14 @@ class Licensing:
     product: Product | None
     others: tuple[Product, ...] = ()
     """Products whose keys are installed beside it, as upgrades leave them."""
+
+    def preferring(self, partial_product_key: str | None) -> Licensing:
+        """Return the same, with the licensed product of that key as the one that counts, where there is one."""
+        products = [product for product in (self.product, *self.others) if product is not None]
+        wanted = next((p for p in products if p.licensed and p.partial_product_key == partial_product_key), None)
+        if wanted is None:
+            return self
+        return replace(self, product=wanted, others=tuple(p for p in products if p is not wanted))
 
     @property
     def licensed(self) -> bool:
@@ -167,7 +177,7 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
     Raises:
         AvmaError: the machine could not be asked.
     """
-    own = found.product is not None and found.product.channel in (*BOUGHT, LicenseChannel.KMS_HOST)
+    own = found.product is not None and found.product.channel in OWN
     if own or not found.licensed or found.system.build < _FIRST_WITH_SUBSCRIPTION:
         return False
     query = "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService"

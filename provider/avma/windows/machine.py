@@ -28,16 +28,39 @@ _POLL = 0.1
 """Seconds between two looks at the deadline while another thread changes the machine."""
 
 
-class Machine:
-    """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared."""
+class Turns:
+    """Who may change the licence of one machine now, and how often this process has changed it."""
 
-    def __init__(self, name: str, wmi: Wmi) -> None:
+    def __init__(self) -> None:
+        self.changes = 0
+        self._taken = threading.Lock()
+
+    @contextlib.contextmanager
+    def alone(self, since: int, deadline: Deadline, where: str) -> Iterator[bool]:
+        """Keep the rest of this process from changing the machine; yield whether it did since `changes` was that.
+
+        Raises:
+            TimedOut, Cancelled: before it was this one's turn.
+        """
+        while not self._taken.acquire(timeout=_POLL):
+            deadline.check("license", where)
+        try:
+            yield self.changes != since
+        finally:
+            self._taken.release()
+
+
+class Machine:
+    """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared.
+
+    `turns` belongs to the machine itself, under whatever name it is known.
+    """
+
+    def __init__(self, name: str, wmi: Wmi, turns: Turns) -> None:
         self.name = name
         self.wmi = wmi
+        self.turns = turns
         self.licensing = SharedRead(self._read, "read the licence", wmi.where)
-        self.changes = 0
-        """How often its licence was changed by this process."""
-        self._changing = threading.Lock()
         self._system: System | None = None
 
     @property
@@ -53,21 +76,6 @@ class Machine:
         """
         return self._system or self.licensing(deadline).system
 
-    @contextlib.contextmanager
-    def alone(self, deadline: Deadline) -> Iterator[bool]:
-        """Keep the rest of this process from changing the machine's licence; yield whether it did while this waited.
-
-        Raises:
-            TimedOut, Cancelled: before it was this one's turn.
-        """
-        before = self.changes
-        while not self._changing.acquire(timeout=_POLL):
-            deadline.check("license", self.where)
-        try:
-            yield self.changes != before
-        finally:
-            self._changing.release()
-
     def _read(self, deadline: Deadline) -> Licensing:
         found = licensing.read(self.wmi, deadline)
         self._system = found.system
@@ -77,9 +85,15 @@ class Machine:
 class Server(Machine):
     """A machine that is reached over the network, which can be a Hyper-V host: its VMs, and the way into them."""
 
-    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        limit: int,
+        new_pipe: Callable[[Connection], Pipe],
+        turns_of: Callable[[str], Turns],
+    ) -> None:
         cim = Cim(connection, limit, new_pipe)
-        super().__init__(connection.name, cim)
+        super().__init__(connection.name, cim, turns_of(connection.endpoint))
         self.connection = connection
         self.cim = cim
         self.shell = Shell(cim)
@@ -97,6 +111,7 @@ class Server(Machine):
             partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
         )
         self._runs = GuestRuns(self.powershell)
+        self._turns_of = turns_of
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}
 
@@ -104,7 +119,9 @@ class Server(Machine):
         """Return the Windows inside one of its VMs, reached through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:
-                self._guests[vm_id, account] = Machine(name, GuestWmi(self._runs, vm_id, name, account))
+                self._guests[vm_id, account] = Machine(
+                    name, GuestWmi(self._runs, vm_id, name, account), self._turns_of(vm_id)
+                )
             return self._guests[vm_id, account]
 
 
@@ -114,24 +131,33 @@ class Machines:
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
         self._new_pipe = new_pipe
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
-        self._to_be_licensed: set[str] = set()
+        self._turns: dict[str, Turns] = {}
+        self._to_be_licensed: dict[str, str | None] = {}
 
     def get(self, connection: Connection) -> Server:
         """Return the machine of that connection."""
         with self._lock:
             if connection not in self._machines:
-                self._machines[connection] = Server(connection, self._limit, self._new_pipe)
+                self._machines[connection] = Server(connection, self._limit, self._new_pipe, self._turns_of)
             return self._machines[connection]
 
-    def expect_license(self, machine: Server) -> None:
-        """Note that the run will license the machine, as its preview has found."""
-        self._to_be_licensed.add(machine.connection.endpoint)
+    def expect_license(self, machine: Server, key_version: str | None) -> None:
+        """Note that the run will license the machine, as its preview has found, by a key of that release if known."""
+        self._to_be_licensed[machine.connection.endpoint] = key_version
 
     def expects_license(self, machine: Server) -> bool:
         """Say whether the run will license the machine, under whatever name."""
         return machine.connection.endpoint in self._to_be_licensed
+
+    def expected_key_version(self, machine: Server) -> str | None:
+        """Return the release of the key by which the run will license the machine, None where it is not known."""
+        return self._to_be_licensed.get(machine.connection.endpoint)
+
+    def _turns_of(self, machine: str) -> Turns:
+        with self._lock:
+            return self._turns.setdefault(machine, Turns())
 
     def close(self) -> None:
         """End all idle connections."""
