@@ -98,7 +98,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
          "--guest-transport winrm"),
         ([address(22), PLAIN], "peer", "its licence status is OOBGrace", "avma doctor node3"),
         ([address(21), PLAIN], "cim", "an answer that is not SOAP", "--record recording.jsonl"),
-        ([address(23), PLAIN], "system", "it runs Azure Stack HCI", "Get-VMAutomaticActivation"),
+        ([address(23), PLAIN], "license", "it has no key and no subscription for guests", "pulumi up"),
     ],
 )  # fmt: skip
 def test_each_broken_estate_is_told_by_its_cause(

@@ -76,10 +76,10 @@ WRONG = {"password": "wrong-one"}
     [
         # 401
         (5, {**HTTP, **WRONG}, errors.LogonRefused, "the logon of Administrator was refused (401)",
-         "check user name and password, and that the account may log on over the network"),
+         "check `username` and `password`, and that the account may log on over the network"),
         (5, {**HTTP, **WRONG, "auth": Auth.NEGOTIATE}, errors.LogonRefused, "was refused (401)",
-         "check user name and password"),
-        (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "was refused (401)", "check user name and password"),
+         "check `username` and `password`"),
+        (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "was refused (401)", "check `username` and `password`"),
         (1, WRONG, errors.LogonRefused, "the logon of Administrator was refused (401)",
          "where both are right, a proxy or load balancer in between opens TLS"),
         (7, {}, errors.LogonRefused, "does not offer `ntlm`, only Basic (WWW-Authenticate)",
@@ -155,7 +155,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
         told = fail(alike, "127.0.0.1", port=port, ca_cert=authority, auth=auth)
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
     assert isinstance(told, errors.LogonRefused)
-    assert "check user name and password" in told.remedy
+    assert "check `username` and `password`" in told.remedy
     assert told.remedy.endswith(f"with the one seen from here, {thumbprint.upper()}")
 
 

@@ -58,7 +58,7 @@ def test_a_host_that_cannot_be_licensed(server, workspace, properties, texts):
 def test_a_wrong_password(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "set", "--secret", "avma:password", text="Not-The-Password-1")
-    rejected(server, stack, "the logon of Administrator was refused (401)", "check user name and password")
+    rejected(server, stack, "the logon of Administrator was refused (401)", "check `username` and `password`")
     assert "Not-The-Password-1" not in stack.printed + stack.stored()
 
 

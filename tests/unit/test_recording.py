@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+
 import pytest
 
-from avma.recording.envelope import NOT_XML, Rewriter
+from avma.recording.envelope import NOT_JSON, NOT_XML, Rewriter
 from avma.recording.standins import Standins
 
 SHELL = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>
@@ -110,3 +114,24 @@ def test_what_a_guest_tells(rewriter: Rewriter, name: str, data: str, after: str
 def test_an_answer_that_is_no_xml_is_not_kept(rewriter: Rewriter) -> None:
     assert rewriter.message(b"<html>secret") == NOT_XML
     assert rewriter.message(b"\xff\xfe") == NOT_XML
+
+
+def streamed(text: str) -> bytes:
+    data = base64.b64encode(text.encode()).decode()
+    return row(f'<rsp:Stream xmlns:rsp="x" Name="stdout" CommandId="1">{data}</rsp:Stream>')
+
+
+def test_what_a_script_writes_is_kept_without_names_and_keys(rewriter: Rewriter) -> None:
+    key = "BCDFG-HJKMN-PQRTV-WXY23-46789"
+    shown = {"State": "Enabled", "Key": key, "Said": "of hv01.lab.example at 10.1.2.3", "Count": 5}
+    kept = rewriter.message(streamed(json.dumps({"result": [shown]})))
+    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
+    (row_kept,) = json.loads(base64.b64decode(data))["result"]
+    assert (row_kept["State"], row_kept["Key"], row_kept["Count"]) == ("Enabled", "…46789", 5)
+    assert "hv01" not in row_kept["Said"]
+    assert "10.1.2.3" not in row_kept["Said"]
+
+
+def test_what_another_program_writes_is_left_out(rewriter: Rewriter) -> None:
+    kept = rewriter.message(streamed("Oberon was here"))
+    assert base64.b64encode(NOT_JSON.encode()).decode() in kept

@@ -97,7 +97,7 @@ class Host:
 
 
 def license_text(state: HostState) -> str:
-    """Return a licence in a few words: channel, the last five characters of the key, status; on Azure Local all of it."""
+    """Return a licence in a few words: channel, the last five of the key, status; on Azure Local all that is shown."""
     if state.activation is not None:
         subscription = state.activation.subscription_status or "not told"
         return f"Get-VMAutomaticActivation shows {state.activation}; Windows Server subscription: {subscription}"

@@ -6,9 +6,12 @@ WS-Management itself needs, numbers, times and GUIDs, and the properties that ar
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 from html import unescape
+from typing import Any
 from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
@@ -20,6 +23,8 @@ from avma.redaction import Redactor
 
 NOT_XML = "[not XML]"
 """What stands for an answer that is no XML."""
+NOT_JSON = "[not JSON]"
+"""What stands for the input or output of a program that is none of this project's scripts."""
 
 _LEAF = re.compile(r"<((?:[\w.-]+:)?([\w.-]+))((?:\s[^<>]*)?)>([^<]*(?:<!\[CDATA\[.*?\]\]>[^<]*)*)</\1\s*>", re.DOTALL)
 _MIXED = re.compile(r"(<[^<>]*>)([^<>]*[^<>\s][^<>]*)(?=(</?))")
@@ -46,7 +51,8 @@ def _names(text: str) -> frozenset[str]:
 _KEPT = _names(
     # the protocol's own
     "Action MessageID RelatesTo ResourceURI EnumerationContext Value FaultDetail ShellId CommandId InputStreams "
-    "OutputStreams State ProtocolVersion ProductVendor ProductVersion error_Type Operation ProviderName "
+    "OutputStreams State DesiredStream Command Arguments Code "
+    "ProtocolVersion ProductVendor ProductVersion error_Type Operation ProviderName "
     # of Windows and its licence
     "Version LicenseFamily PartialProductKey ProductKeyChannel"
 )
@@ -106,6 +112,8 @@ class Rewriter:
     def _value(self, name: str, value: str) -> str:
         if value.lstrip().startswith("<INSTANCE"):
             return self._embedded(value)
+        if name == "stream":
+            return self._stream(value)
         if name == "filter":
             return _LITERAL.sub(lambda found: f"'{self._unless_plain(found[1])}'", value)
         if name in _SENTENCES and not _TELLS_NOTHING.fullmatch(value):
@@ -115,6 +123,23 @@ class Rewriter:
         if name in _KEPT and not is_address(value):
             return value
         return self._unless_plain(value)
+
+    def _stream(self, value: str) -> str:
+        """Rewrite what a script was given or has written: lines of JSON, in Base64."""
+        try:
+            lines = [json.loads(line) for line in b64decode(value, validate=True).splitlines() if line.strip()]
+        except ValueError:
+            return b64encode(NOT_JSON.encode()).decode()
+        # As `avma.windows.powershell` writes it, so that a replay knows the input again.
+        return b64encode("\n".join(json.dumps(self._spoken(line)) for line in lines).encode()).decode()
+
+    def _spoken(self, value: Any) -> Any:
+        """Rewrite each text in a value of JSON, whose names of properties are what one wants to see."""
+        if isinstance(value, Mapping):
+            return {name: self._spoken(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._spoken(each) for each in value]
+        return self.text(value) if isinstance(value, str) else value
 
     def _unless_plain(self, value: str) -> str:
         if is_address(value):

@@ -99,7 +99,8 @@ def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.Logon
         )
         return errors.LogonRefused(tried, connection.where, answer, remedy)
     who = connection.username or "the holder of the ticket"
-    remedy = "check user name and password, and that the account may log on over the network"
+    prefix = connection.prefix
+    remedy = f"check `{prefix}username` and `{prefix}password`, and that the account may log on over the network"
     if auth is Auth.KERBEROS:
         remedy = "check that the account may log on over the network, and that the machine is still in its domain"
     if connection.https and auth in SEALING - {Auth.CREDSSP}:
