@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ hosts:
   edition: Datacenter
   http: {{}}
   https: {{}}
-  logons: [ntlm, basic]
+  logons: [LOGONS]
   username: Administrator
   password: {PASSWORD}
 """
@@ -29,11 +30,18 @@ _LONGEST = 120
 _PASSED = "foreign client"
 
 
+@contextmanager
+def served(folder: Path, logons: str) -> Iterator[EstateServer]:
+    """Serve one machine that offers these ways to log on."""
+    path = folder / "estate.yaml"
+    path.write_text(ESTATE.replace("LOGONS", logons), encoding="utf-8")
+    with running(load_estate(path)) as server:
+        yield server
+
+
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[EstateServer]:
-    path = tmp_path / "estate.yaml"
-    path.write_text(ESTATE, encoding="utf-8")
-    with running(load_estate(path)) as server:
+    with served(tmp_path, "ntlm, basic, credssp") as server:
         yield server
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma_simulator import EstateServer
-from foreign.conftest import PASSWORD, PROGRAMS, installed, run
+from core import kdc
+from foreign.conftest import PASSWORD, PROGRAMS, installed, run, served
 
 WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2"
 UNKNOWN_PROGRAM = "is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
@@ -38,9 +40,36 @@ def told(output: str) -> dict[str, Any]:
 )
 def test_pypsrp(estate: EstateServer, tmp_path: Path, passed: Passed, scheme: str, auth: str) -> None:
     python = installed("python", "bin", "python")
+    passed(use_pypsrp(estate, tmp_path, python, scheme, auth))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_pypsrp_by_credssp(estate: EstateServer, tmp_path: Path, passed: Passed, scheme: str) -> None:
+    passed(use_pypsrp(estate, tmp_path, Path(sys.executable), scheme, "credssp"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
+def test_pypsrp_by_kerberos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: Passed, scheme: str, auth: str
+) -> None:
+    if lacking := kdc.missing():
+        pytest.skip(f"needs {lacking}: run tools/kerberos, on Debian")
+    with kdc.realm(tmp_path, "Administrator", PASSWORD, "host/hv01.lab.test") as realm:
+        for name, value in realm.environment.items():
+            monkeypatch.setenv(name, value)
+        with served(tmp_path, auth) as estate:
+            environment = {**realm.environment, "SERVICE_HOST": "hv01.lab.test"}
+            line = use_pypsrp(estate, tmp_path, Path(sys.executable), scheme, auth, **environment)
+            assert any("kerberos" in logon for logon in estate.counts()["hv01"]["logons"])
+            passed(f"{line}; tickets from MIT's KDC")
+
+
+def use_pypsrp(estate: EstateServer, folder: Path, python: Path, scheme: str, auth: str, **environment: str) -> str:
+    """Let pypsrp do all that it can, and return the line that says so."""
     host, port = estate.address("hv01", scheme)
     program = PROGRAMS / "pypsrp_client.py"
-    done = run(python, program, host, str(port), scheme, estate.ca_certificate, auth, cwd=tmp_path)
+    done = run(python, program, host, str(port), scheme, estate.ca_certificate, auth, cwd=folder, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     answer = told(done.stdout)
     _, complaint, code = answer.pop("script")
@@ -57,7 +86,7 @@ def test_pypsrp(estate: EstateServer, tmp_path: Path, passed: Passed, scheme: st
     invoked = "Invoke SoftwareLicensingService/RefreshLicenseStatus"
     assert asked(estate, "Enumerate", "Pull", "Get", invoked) == [2, 1, 2, 1]
     assert asked(estate, "shells", "processes", "openShells") == [2, 2, 0]
-    passed(f"pypsrp        {scheme:5}  {auth:10} queries, get, method, fault, shell, stdin; runspace refused")
+    return f"pypsrp        {scheme:5}  {auth:10} queries, get, method, fault, shell, stdin; runspace refused"
 
 
 def test_awinrm(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:

@@ -1,9 +1,11 @@
 """What pypsrp asks of a machine, as one line of JSON. Arguments: host, port, `https` or `http`, authority, auth.
 
-It runs in an environment of its own, beside the project's.
+It runs in an environment of its own, beside the project's, but for Kerberos and CredSSP, whose bindings the project's
+has. SERVICE_HOST names the machine in its service principal.
 """
 
 import json
+import os
 import sys
 import xml.etree.ElementTree as ET
 
@@ -30,6 +32,7 @@ def opened(password: str = PASSWORD) -> WSMan:
         auth=auth,
         cert_validation=authority,
         no_proxy=True,
+        negotiate_hostname_override=os.environ.get("SERVICE_HOST"),
     )
 
 
@@ -103,6 +106,8 @@ def refused() -> bool:
             query(client, "SELECT Version FROM SoftwareLicensingService")
     except AuthenticationError:
         return True
+    except Exception as error:  # of CredSSP (SEC_E_LOGON_DENIED) and of Kerberos (KRB5KDC_ERR_PREAUTH_FAILED)
+        return any(code in str(error) for code in ("0x8009030c", "1765328360"))
     return False
 
 
