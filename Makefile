@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SECONDS ?= 60
 READY := .venv/.ready
+KERBEROS := .venv/.kerberos
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -13,7 +14,7 @@ demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, the real engine
+test: lint pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the real engine
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
 	python -m pytest
@@ -21,7 +22,7 @@ test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, th
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
-check: lint ## what needs no pulumi engine, on one Python
+check: lint $(KERBEROS) ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"
 
 lint: $(READY)
@@ -50,10 +51,14 @@ pins: ## resolve the pinned dependencies anew (needs uv)
 clean:
 	rm -rf .venv .nox .cache dist
 
-$(READY): tools/requirements.txt tools/requirements-kerberos.txt pyproject.toml
+# Apart, as it installs packages of Debian and builds for minutes, which a demo needs not.
+$(KERBEROS): $(READY) tools/requirements-kerberos.txt tools/kerberos
+	tools/kerberos
+	touch $@
+
+$(READY): tools/requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("needs Python 3.10 or newer") if sys.version_info < (3, 10) else None'
 	$(PYTHON) -m venv .venv
 	pip install --quiet --require-hashes -r tools/requirements.txt
-	tools/kerberos
 	pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
