@@ -85,7 +85,7 @@ class JsonReport:
             "next": command,
             "steps": [_document(step) for step in diagnosis.steps],
         }
-        self._console.out(self._redact(json.dumps(document, indent=2, ensure_ascii=False)), highlight=False)
+        self._console.out(json.dumps(_redacted(document, self._redact), indent=2, ensure_ascii=False), highlight=False)
 
 
 @contextmanager
@@ -115,6 +115,15 @@ def _said(step: Step) -> Iterator[str]:
     if step.error is not None:
         yield step.error.answer
         yield step.error.remedy
+
+
+def _redacted(value: Any, redact: Redactor) -> Any:
+    """Return a document with its texts redacted; a secret can be a word that is the name of a field too."""
+    if isinstance(value, dict):
+        return {name: _redacted(each, redact) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_redacted(each, redact) for each in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def _document(step: Step) -> dict[str, Any]:

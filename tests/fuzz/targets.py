@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,23 +92,42 @@ class _Hurried(Deadline):
         self.check(tried, where)
 
 
+class _Keeping(logging.Handler):
+    """Keeps what is logged in a list."""
+
+    def __init__(self, kept: list[str]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._kept.append(record.getMessage())
+
+
 class Server:
     """The message handler of a host, and its answers to what the client of this project asks."""
 
     def __init__(self) -> None:
         # Operations wait for a minute at most; here none is waited for.
-        soap.LONGEST_OPERATION = 0.02
+        self._longest, soap.LONGEST_OPERATION = soap.LONGEST_OPERATION, 0.02
         self._loop = asyncio.new_event_loop()
         self.complaints: list[str] = []
-        handler = logging.Handler()
-        handler.emit = lambda record: self.complaints.append(record.getMessage())  # type: ignore[method-assign]
-        logging.getLogger("avma_simulator").addHandler(handler)
+        self._handler = _Keeping(self.complaints)
+        logging.getLogger("avma_simulator").addHandler(self._handler)
         world = World(load_estate(ESTATE))
         self.machine = world.machines[0]
         self.repository = Repository(self.machine, world)
         self._service = Service(self.machine, world)
         self.requests = self._requests()
         self.answers = tuple(self.reply(request) for request in self.requests)
+
+    def close(self) -> None:
+        """End what the handler has begun."""
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+        logging.getLogger("avma_simulator").removeHandler(self._handler)
+        soap.LONGEST_OPERATION = self._longest
 
     def reply(self, message: bytes) -> bytes:
         """Return the answer to any bytes: an envelope, and never the fault of an error inside."""
@@ -198,8 +217,9 @@ def _used(row: Instance) -> None:
                 read(name)
 
 
-def targets() -> dict[str, Target]:
-    """Return all targets."""
+@contextlib.contextmanager
+def targets() -> Iterator[dict[str, Target]]:
+    """Give all targets; what they need ends with the block."""
     server = Server()
 
     def select(text: bytes) -> None:
@@ -209,11 +229,14 @@ def targets() -> dict[str, Target]:
             queries.run(server.repository, namespace, query)
 
     fault_seeds = [answer for answer in server.answers if b":Fault>" in answer]
-    return {
-        "envelope": Target(server.answers, queried),
-        "fault": Target(fault_seeds, queried),
-        "CIM-XML": Target(EMBEDDED, embedded),
-        "CLIXML": Target(OUTPUTS, written),
-        "WQL": Target([query.encode() for query in QUERIES], select),
-        "server": Target(server.requests, server.reply),
-    }
+    try:
+        yield {
+            "envelope": Target(server.answers, queried),
+            "fault": Target(fault_seeds, queried),
+            "CIM-XML": Target(EMBEDDED, embedded),
+            "CLIXML": Target(OUTPUTS, written),
+            "WQL": Target([query.encode() for query in QUERIES], select),
+            "server": Target(server.requests, server.reply),
+        }
+    finally:
+        server.close()

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avma_simulator import soap
 from fuzz.mutation import mutated
 from fuzz.targets import Target, targets
 
@@ -18,9 +17,8 @@ NAMES = ("envelope", "fault", "CIM-XML", "CLIXML", "WQL", "server")
 
 @pytest.fixture(scope="module")
 def readers() -> Iterator[dict[str, Target]]:
-    longest = soap.LONGEST_OPERATION
-    yield targets()
-    soap.LONGEST_OPERATION = longest
+    with targets() as found:
+        yield found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,8 @@ _NETWORK_6 = ipaddress.ip_address("2001:db8::")
 """Of RFC 3849, for documentation."""
 _ADDRESS = "address"
 _DNS_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+_OTHER = "name0"
+"""For a spelling that is found by ignoring case and is not the lower case of any name, as some letters make it."""
 _SHORTEST = 3
 """A shorter name is not looked for in sentences: it would be found in the middle of what they say."""
 
@@ -60,7 +62,7 @@ class Standins:
             return sentence
         longest_first = "|".join(re.escape(real) for real in sorted(known, key=len, reverse=True))
         pattern = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])", re.IGNORECASE)
-        return pattern.sub(lambda found: known[found[0].lower()], sentence)
+        return pattern.sub(lambda found: known.get(found[0].lower(), _OTHER), sentence)
 
     def _one(self, kind: str, name: str) -> str:
         key = (kind, name.lower())

@@ -56,7 +56,7 @@ class Application:
             azure_local.set_product_key(server.powershell, key, self.operation.deadline)
         except errors.LicensingFault as fault:
             raise _refused(fault) from fault
-        except (errors.AnswerLost, errors.ScriptFailed, errors.WsmanFault) as error:
+        except (errors.AnswerLost, errors.UnexpectedAnswer, errors.WsmanFault) as error:
             lost = error
         self.changed = True
         server.turns.changes += 1

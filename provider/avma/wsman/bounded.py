@@ -30,6 +30,8 @@ class BoundedAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self._connections: WeakSet[HTTPConnection] = WeakSet()
+        self.connects = 0
+        """How many connections were made."""
         self._expired = False
         super().__init__()
 
@@ -91,16 +93,16 @@ class BoundedAdapter(HTTPAdapter):
             raise requests.exceptions.ReadTimeout("the time allowed is over")
 
     def _watching(self, pool: Any) -> Any:
-        connections = self._connections
+        """Return the pool with connections that the adapter counts, and can end from another thread."""
+        plain = pool.ConnectionCls
 
-        class Watched(pool.ConnectionCls):  # type: ignore[misc]
-            """A connection that the adapter can end from another thread."""
+        def connect(connection: HTTPConnection) -> None:
+            self._connections.add(connection)
+            self.connects += 1
+            plain.connect(connection)
 
-            def connect(self) -> None:
-                connections.add(self)
-                super().connect()
-
-        return type(pool.__name__, (pool,), {"ConnectionCls": Watched})
+        watched = type(plain.__name__, (plain,), {"connect": connect})
+        return type(pool.__name__, (pool,), {"ConnectionCls": watched})
 
     def _end(self) -> None:
         self._expired = True

@@ -128,7 +128,7 @@ class Cim:
                 message = envelope.pull(namespace, context)
             raise self._unexpected(f"more than {_MOST_PAGES} pages of instances", tried)
         except errors.AvmaError as error:
-            if context and not isinstance(error, errors.Unreachable):
+            if context and (isinstance(error, errors.OperationTimedOut) or not isinstance(error, errors.Unreachable)):
                 self._release(pipe, namespace, context)
             raise
 

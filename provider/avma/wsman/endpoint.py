@@ -59,8 +59,12 @@ def certificate(connection: Connection) -> Certificate:
         socket.create_connection((connection.address, connection.port), connection.connect_timeout) as plain,
         _unverified().wrap_socket(plain, server_hostname=connection.address) as secured,
     ):
-        read = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
-    return Certificate(_names(read), _common_name(read.issuer), read.not_valid_after_utc)
+        shown = secured.getpeercert(binary_form=True) or b""
+    try:
+        read = x509.load_der_x509_certificate(shown)
+        return Certificate(_names(read), _common_name(read.issuer), read.not_valid_after_utc)
+    except Exception as error:  # whatever the library makes of what anyone may put into a certificate
+        raise ValueError("the certificate cannot be read") from error
 
 
 def offered_logons(connection: Connection) -> tuple[str, ...]:

@@ -86,6 +86,13 @@ def foreign(media_type: str, connection: Connection, tried: str) -> errors.Unexp
     return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
 
 
+def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
+    """Return the error for an answer in clear to a sealed message, which anyone on the way can have written."""
+    answer = "an answer that is not sealed, though the message was"
+    remedy = f"see what changes messages on the way there (a proxy), or set `{connection.prefix}https: true`"
+    return errors.AnswerLost(tried, connection.where, answer, remedy)
+
+
 def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.LogonRefused:
     auth, offered = connection.auth, adapter.offered
     known = {scheme.lower() for scheme in offered.split(", ")}

@@ -10,16 +10,15 @@ from __future__ import annotations
 import contextlib
 from typing import Protocol
 
-from avma.connection import Auth, Connection
+from avma.connection import SEALING, Auth, Connection, MessageEncryption
 from avma.deadline import Deadline
 from avma.wsman import failures, tls
-from avma.wsman.transports import Adapter, Transport
+from avma.wsman.transports import Adapter, HttpStatus, Transport
 
 _ANSWER_MARGIN = 10.0
 """Seconds that an answer may come after the operation's own timeout, for the way there and back."""
 _LAST_CHANCE = 1.0
 """Seconds that an answer may come after the deadline."""
-_SEALING_FAILED = 400
 _PYWINRM = (Auth.NTLM, Auth.BASIC, Auth.CREDSSP)
 
 
@@ -49,20 +48,39 @@ class WinrmPipe:
         deadline.check(tried, self._connection.where)
         fresh = self._open is None
         transport, adapter = self._open = self._open or _connect(self._connection)
+        connects = adapter.connects
         try:
             with adapter.within(deadline.remaining() + _LAST_CHANCE):
                 answer = transport.send(message, self._timeout(deadline))
         except Exception as error:
             self.close()
-            if fresh or adapter.status != _SEALING_FAILED:
+            if fresh or adapter.connects == connects or not self._was_not_read(error):
                 raise failures.named(error, self._connection, adapter, tried) from error
         else:
-            if adapter.foreign_type:
-                self.close()
-                raise failures.foreign(adapter.foreign_type, self._connection, tried)
+            self._require_genuine(adapter, tried)
             return answer
-        # The machine could not read the message, so it did not act: it had dropped the sealed connection.
         return self.send(message, deadline, tried)
+
+    def _was_not_read(self, error: Exception) -> bool:
+        """Say whether the machine could not unseal a message, and so did not act, given that the connection was new.
+
+        It had dropped the one before, and the libraries send what is sealed with the old key again.
+        """
+        return _seals(self._connection) and isinstance(error, HttpStatus) and (error.code, error.empty) == (400, True)
+
+    def _require_genuine(self, adapter: Adapter, tried: str) -> None:
+        """Return if the answer is WinRM's, and sealed where messages are: anyone on the way could have written another.
+
+        Raises:
+            UnexpectedAnswer: it is of another kind.
+            AnswerLost: it is not sealed, so nobody knows what the machine said.
+        """
+        if adapter.foreign_type:
+            self.close()
+            raise failures.foreign(adapter.foreign_type, self._connection, tried)
+        if _seals(self._connection) and not adapter.sealed:
+            self.close()
+            raise failures.unsealed(self._connection, tried)
 
     def close(self) -> None:
         """End the connection; the next message makes a new one."""
@@ -75,6 +93,11 @@ class WinrmPipe:
         left = deadline.remaining()
         connect = max(0.1, min(self._connection.connect_timeout, left))
         return connect, min(self._connection.operation_timeout + _ANSWER_MARGIN, left + _LAST_CHANCE)
+
+
+def _seals(connection: Connection) -> bool:
+    always = connection.message_encryption is MessageEncryption.ALWAYS
+    return connection.auth in SEALING and (always or not connection.https)
 
 
 def _connect(connection: Connection) -> tuple[Transport, Adapter]:

@@ -109,7 +109,11 @@ class Shell:
     def _converse(self, shell_id: str, command_id: str, stdin: bytes, deadline: Deadline, tried: str) -> Output:
         for begin in range(0, max(1, len(stdin)), _CHUNK):
             end = begin + _CHUNK >= len(stdin)
-            self._ask(shell_messages.send(shell_id, command_id, stdin[begin : begin + _CHUNK], end), deadline, tried)
+            message = shell_messages.send(shell_id, command_id, stdin[begin : begin + _CHUNK], end)
+            try:
+                self._ask(message, deadline, tried)
+            except errors.UnexpectedAnswer as error:  # unlike a fault, it does not say that the input was refused
+                raise self._lost(error, tried) from error
         received = _Received()
         while received.exit_code is None:
             self._receive(shell_id, command_id, received, deadline, tried)
@@ -125,15 +129,20 @@ class Shell:
         except (errors.TimedOut, errors.Cancelled) as end:
             answer = f"{end.answer} while a script was running there"
             raise errors.AnswerLost(tried, self.where, answer, end.remedy) from end
-        except errors.WsmanFault as fault:
-            answer = f"the shell was lost while a script was running there: {fault.answer}"
-            raise errors.AnswerLost(tried, self.where, answer, fault.remedy) from fault
+        except errors.AvmaError as error:
+            raise self._lost(error, tried) from error
         try:
             _take(body, received)
         except ValueError as error:
-            raise self._unexpected("output that is not Base64, or no exit code", tried) from error
+            unexpected = self._unexpected("output that is not Base64, or no exit code", tried)
+            raise self._lost(unexpected, tried) from error
         if sum(map(len, received.streams.values())) > _LARGEST_OUTPUT:
             raise self._unexpected(f"more than {_LARGEST_OUTPUT // 1_000_000} MB of output", tried)
+
+    def _lost(self, error: errors.AvmaError, tried: str) -> errors.AnswerLost:
+        """Return the error for a script that has its input, and of whose end something else is seen."""
+        answer = f"the shell was lost while a script was running there: {error.answer}"
+        return errors.AnswerLost(tried, self.where, answer, error.remedy)
 
     def _ask(self, message: Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
         try:

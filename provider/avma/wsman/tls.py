@@ -37,14 +37,15 @@ def context(connection: Connection) -> ssl.SSLContext:
 
 def _trusting(connection: Connection) -> ssl.SSLContext:
     given, prefix = connection.ca_cert, connection.prefix
-    if given is None or not connection.https:
+    if not given or not connection.https:
         return ssl.create_default_context(cafile=certifi.where())
     try:
         if _is_text(given):
             return ssl.create_default_context(cadata=given)
         return ssl.create_default_context(cafile=given)
-    except OSError as error:  # an SSLError is one
-        reason = "holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else "cannot be read"
+    except (OSError, ValueError, TypeError) as error:  # an SSLError is an OSError; the others are of odd characters
+        unreadable = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        reason = "cannot be read" if unreadable else "holds no certificate in PEM form"
         answer = f"{_named(given)} in `{prefix}caCert` {reason}"
         remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error

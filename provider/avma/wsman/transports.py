@@ -12,15 +12,17 @@ import requests
 
 from avma.wsman.bounded import BoundedAdapter
 
+_SEALED_TYPES = ("multipart/encrypted", "multipart/x-multi-encrypted")
 _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
 
 
 class HttpStatus(Exception):
-    """The service answered with a status that carries no SOAP; `code` is it."""
+    """The service answered with a status that carries no SOAP; `code` is it, `empty` whether nothing came with it."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, empty: bool) -> None:
         super().__init__(code)
         self.code = code
+        self.empty = empty
 
 
 def answered(code: int, text: str | None) -> bytes:
@@ -32,7 +34,7 @@ def answered(code: int, text: str | None) -> bytes:
     server_error, bad_request = requests.codes.server_error, requests.codes.bad_request
     if text and (code == server_error or (code == bad_request and "Envelope" in text)):
         return text.encode()
-    raise HttpStatus(code)
+    raise HttpStatus(code, empty=not text)
 
 
 class NotAuthenticated(Exception):
@@ -66,6 +68,8 @@ class Adapter(BoundedAdapter):
         """The ways to log on that the last answer with 401 named."""
         self.foreign_type = ""
         """The media type of the last answer, where it is not one of WinRM's."""
+        self.sealed = False
+        """Whether the last answer says that it is sealed; a library takes one that does not as it is."""
         self._response: requests.Response | None = None
         super().__init__()
 
@@ -79,11 +83,12 @@ class Adapter(BoundedAdapter):
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
         """Send one request."""
-        self.status, self.foreign_type = 0, ""
+        self.status, self.foreign_type, self.sealed = 0, "", False
         response = super().send(*arguments, **keywords)
         self._response = response
         self.status = response.status_code
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        self.sealed = media_type in _SEALED_TYPES
         self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
         if response.status_code == requests.codes.unauthorized:
             values = response.headers.get("WWW-Authenticate", "").split(",")
