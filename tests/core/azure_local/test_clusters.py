@@ -1,0 +1,57 @@
+"""ClusterLicense on machines of Azure Local."""
+
+from __future__ import annotations
+
+import pytest
+
+from avma import errors
+from avma.resources.cluster_license import ClusterLicense
+from core.azure_local.lab import CLUSTER, KEY_2019, KEY_2022, MIXED, OTHER, left
+from core.runner import stored
+
+
+def test_a_cluster_gets_keys_of_one_version(estate, run):
+    cluster = ClusterLicense()
+    result = cluster.create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
+    assert result.outputs.key_version == "2022"
+    assert {node.partial_product_key for node in result.outputs.node_licenses} == {"4678B"}
+    assert left(estate, KEY_2022) == 0
+    again = cluster.update(result.identifier, stored(result), result.inputs, run.operation())
+    assert again.outputs == result.outputs
+    imported = cluster.read(CLUSTER, None, run.operation())
+    assert imported.outputs == result.outputs
+    assert cluster.diff(stored(imported), imported.inputs) == []
+
+
+def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(estate, run):
+    cluster, before = ClusterLicense(), estate.keys()
+    wanted = {"cluster": CLUSTER, "productKeys": {"plain": KEY_2022}, "productKeyVersion": "2022"}
+    run.license(OTHER, KEY_2019)
+    before = estate.keys()
+    with pytest.raises(errors.Refused, match=r"some machines use keys for an older version .*other 2019, plain 2022"):
+        cluster.create(wanted, run.operation())
+    assert estate.keys() == before
+    with pytest.raises(errors.PartlyDone, match=r"some machines use keys for an older version"):
+        cluster.create({**wanted, "productKeyVersion": None}, run.operation())
+    assert estate.keys() != before
+    fixed = cluster.create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
+    assert fixed.outputs.key_version == "2022"
+
+
+def test_a_machine_that_is_down(estate, run):
+    estate.power("other", "off")
+    with pytest.raises(errors.PartlyDone, match="bring the node up and run again"):
+        ClusterLicense().create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
+    assert left(estate, KEY_2022) == 1
+
+
+def test_the_key_of_a_machine_that_is_down_stays_known(estate, run, sets):
+    cluster = ClusterLicense()
+    first = cluster.create({"cluster": MIXED, "productKey": KEY_2022}, run.operation())
+    estate.power("mute", "off")
+    now = cluster.read(first.identifier, stored(first), run.operation())
+    assert [node.partial_product_key for node in now.outputs.node_licenses] == ["4678B", "4678B"]
+    estate.power("mute", "running")
+    again = cluster.update(first.identifier, stored(now), first.inputs, run.operation())
+    assert again.outputs == first.outputs
+    assert sets == ["4678B", "4678B"]

@@ -1,0 +1,213 @@
+"""HostLicense and VmActivation on machines of Azure Local."""
+
+from __future__ import annotations
+
+import pytest
+
+from avma import errors, keys
+from avma.keys import KeyKind
+from avma.properties import dump
+from avma.resources.host_properties import HostLicenseOutputs
+from avma.resources.hosts import Platform
+from avma.resources.resource import Stored
+from avma.windows.licensing import LicenseChannel, LicenseStatus
+from core.azure_local.lab import (
+    KEY_2016,
+    KEY_2019,
+    KEY_2022,
+    KEY_2025,
+    KEYED,
+    LAGGING,
+    OEM,
+    OLD,
+    PLAIN,
+    STANDARD_2022,
+    SUBSCRIBED,
+    left,
+)
+from core.runner import stored
+
+
+def test_a_key_is_applied_for_the_guests_of_a_machine(estate, run):
+    result = run.license(PLAIN, KEY_2022)
+    assert result.identifier == PLAIN
+    assert result.outputs == HostLicenseOutputs(
+        platform=Platform.AZURE_LOCAL,
+        os_version="23H2",
+        os_build=25398,
+        edition="Azure Stack HCI",
+        license_status=LicenseStatus.LICENSED,
+        license_channel=LicenseChannel.RETAIL,
+        partial_product_key="4678B",
+        activates_guests=True,
+        key_version="2022",
+        subscription_status="Inactive",
+    )
+    assert estate.machine("plain")["automaticActivation"]["Source"] == "ProductKey"
+    assert left(estate, KEY_2022) == 1
+
+
+def test_a_key_that_is_there_is_not_applied_again(estate, run):
+    first = run.license(PLAIN, KEY_2022)
+    told = len(run.told)
+    assert run.license(PLAIN, KEY_2022).outputs == first.outputs
+    assert not [text for text in run.told[told:] if "applying" in text]
+
+
+def test_guests_are_activated_up_to_the_version_of_the_key(estate, run):
+    run.license(PLAIN, KEY_2022)
+    assert run.activate("g22", PLAIN).outputs.activated_by_host == "PLAIN"
+    with pytest.raises(
+        errors.Refused, match=r"the key of its host activates guests up to Windows Server 2022 only.*2025"
+    ):
+        run.activate("g25", PLAIN)
+    run.license(PLAIN, KEY_2025)
+    assert run.activate("g25", PLAIN).outputs.activated_by_host == "PLAIN"
+
+
+def test_azure_edition_is_left_for_windows_to_judge(estate, run):
+    run.license(PLAIN, KEY_2025)
+    with pytest.raises(errors.PartlyDone, match="0xC004FD03"):
+        run.activate("turbine", PLAIN)
+    estate.subscription("plain", True)
+    assert run.activate("turbine", PLAIN).outputs.guest_edition == "Datacenter Azure Edition"
+
+
+def test_without_a_key_no_guest_is_activated(estate, run):
+    with pytest.raises(
+        errors.Refused, match=r"no key and no subscription for guests .*HostLicense.*EnableWSSubscription"
+    ):
+        run.activate("g22", PLAIN)
+
+
+def test_a_host_that_the_run_licenses_counts_with_its_new_key(estate, run):
+    run.license(KEYED, KEY_2019)
+    run.host.probe({"host": PLAIN, "productKey": KEY_2025}, run.operation())
+    foreseen = run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
+    assert foreseen["partialProductKey"] == "VCH67"
+
+
+@pytest.mark.parametrize(("host", "status"), [(SUBSCRIBED, "Active"), (OEM, "Inactive")])
+def test_what_activates_guests_already_is_adopted(estate, run, host, status):
+    result = run.license(host, None)
+    assert (result.outputs.activates_guests, result.outputs.subscription_status) == (True, status)
+
+
+def test_a_subscription_is_looked_for(estate, run):
+    assert run.license(SUBSCRIBED, None, licenseSource="subscription").outputs.activates_guests
+    assert run.activate("s25", SUBSCRIBED).outputs.guest_version == "2025"
+
+
+@pytest.mark.parametrize(
+    ("host", "inputs", "text"),
+    [
+        # What Windows Admin Center says: "The key you entered didn't work"
+        (
+            PLAIN,
+            {"productKey": STANDARD_2022},
+            "0xC004F069 .*its activation stays as it was.*Datacenter key of Windows",
+        ),
+        (PLAIN, {"productKey": KEY_2016}, r"0xC004F069 .*Datacenter key of Windows Server 2019 or later"),
+        (KEYED, {"productKey": KEY_2016, "productKeyVersion": "2016"}, "Azure Local takes keys from 2019 on"),
+        # "Some servers use keys for an older version of Windows Server" is the cluster's, below; "Server is down" too
+        # "To use this feature, install the latest update"
+        (OLD, {"productKey": KEY_2022}, "module ServerAVMAManager is missing.*install the latest update"),
+        # "... does not have the latest changes to this setting. We'll apply the changes as soon as the servers sync"
+        (LAGGING, {}, "is bought and has not arrived there yet .*sync with Azure, every 12 hours"),
+        (LAGGING, {"licenseSource": "subscription"}, "is bought and has not arrived there yet .*Sync-AzureStackHCI"),
+        (PLAIN, {"licenseSource": "subscription"}, "no active Windows Server subscription .*shows: Inactive.*billed"),
+        (PLAIN, {}, "no key and no subscription for guests"),
+        (PLAIN, {"productKey": KEY_2022, "activate": False}, "stays; no `activate: false` there; leave `activate` out"),
+        (PLAIN, {"productKey": KEY_2022, "confirmationId": "1" * 48}, "no `confirmationId` there"),
+        (PLAIN, {"productKey": KEY_2022, "onDelete": "uninstallKey"}, "no `onDelete: uninstallKey` there"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_spent(estate, run, host, inputs, text):
+    before = estate.keys()
+    with pytest.raises(errors.AvmaError, match=text) as caught:
+        run.license(host, None, **inputs)
+    assert not isinstance(caught.value, errors.PartlyDone)
+    assert estate.keys() == before
+
+
+def test_a_subscription_that_ended_is_drift(estate, run):
+    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    estate.subscription("subscribed", False)
+    now = run.host.read(SUBSCRIBED, stored(first), run.operation())
+    paths = {change.path for change in run.host.diff(stored(now), first.inputs)}
+    assert paths == {"subscriptionStatus", "activatesGuests"}
+
+
+def test_a_preview_says_which_key_gives_way(estate, run):
+    run.host.probe({"host": KEYED, "productKey": KEY_2022}, run.operation())
+    assert any("is licensed by key …46789 (for guests), which will be replaced" in text for text in run.told)
+
+
+def test_a_key_is_not_downgraded(estate, run):
+    run.license(PLAIN, KEY_2025)
+    with pytest.raises(
+        errors.Refused, match="for Windows Server 2025, and the declared one for 2022: keys are not down"
+    ):
+        run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
+    with pytest.raises(errors.LicensingFault, match=r"0xC004F033 .*no older than the one in place"):
+        run.license(PLAIN, KEY_2022)
+    assert left(estate, KEY_2022) == 2
+
+
+def test_drift_is_found_and_repaired_without_another_activation(estate, run):
+    first = run.license(SUBSCRIBED, KEY_2022)
+    estate.subscription("subscribed", False)
+    now = run.host.read(SUBSCRIBED, stored(first), run.operation())
+    assert run.host.diff(stored(now), first.inputs) == []
+    other = run.license(PLAIN, KEY_2022)
+    assert left(estate, KEY_2022) == 0
+    drifted = {**dump(other.outputs), "partialProductKey": "46789", "activatesGuests": False}
+    changes = run.host.diff(Stored(other.inputs, drifted), other.inputs)
+    assert {change.path for change in changes} == {"partialProductKey", "activatesGuests"}
+    repaired = run.host.update(PLAIN, Stored(other.inputs, drifted), other.inputs, run.operation())
+    assert repaired.outputs == other.outputs
+
+
+def test_import_and_delete(estate, run):
+    run.license(PLAIN, KEY_2022)
+    result = run.host.read(PLAIN, None, run.operation())
+    assert result is not None
+    assert (result.outputs.platform, result.outputs.partial_product_key) == (Platform.AZURE_LOCAL, "4678B")
+    assert run.host.diff(stored(result), result.inputs) == []
+    run.host.delete(PLAIN, stored(result), run.operation())
+    assert "keeps its licence" in run.told[-1]
+
+
+def test_a_key_is_applied_as_it_was_issued(estate, run):
+    assert run.license(PLAIN, KEY_2022.lower().replace("-", "\u2013")).outputs.partial_product_key == "4678B"
+
+
+def test_a_subscription_that_cannot_be_read_is_not_taken_for_none(estate, run):
+    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    estate.online("subscribed", False)
+    now = run.host.read(SUBSCRIBED, stored(first), run.operation())
+    assert now.outputs.subscription_status == "Active"
+    assert run.host.diff(stored(now), first.inputs) == []
+    assert any("its subscriptions cannot be read, so the last status stays: Unable to" in text for text in run.told)
+    with pytest.raises(errors.Refused, match=r"its subscriptions cannot be read: Unable to connect.*registered"):
+        run.license(SUBSCRIBED, None, licenseSource="subscription")
+
+
+def test_without_a_network_the_key_is_not_blamed(estate, run):
+    estate.online("plain", False)
+    with pytest.raises(errors.LicensingFault, match=r"way to the internet") as caught:
+        run.license(PLAIN, KEY_2022)
+    assert "Datacenter key" not in str(caught.value)
+    assert "confirmationId" not in str(caught.value)
+
+
+def test_the_version_of_a_key_that_is_coming_counts_in_the_preview(estate, run):
+    run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
+    with pytest.raises(errors.Refused, match="activates guests up to Windows Server 2022 only"):
+        run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
+
+
+def test_a_refused_key_of_the_published_ones_is_named_without_asking(run):
+    avma = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
+    (failure,) = run.host.check({"host": PLAIN, "productKey": avma})
+    assert "licenses nothing by itself" in failure.reason

@@ -1,0 +1,62 @@
+"""A simulated estate whose guests are reached through their hosts, and what its tests share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from avma import errors
+from avma.connection import Connection, Settings, resolve
+from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD
+
+GUEST_PASSWORD = "Battery-Staple-8"
+HOST = "127.45.0.11"
+OLD_HOST = "127.45.0.12"
+LIMITED_HOST = "127.45.0.13"
+SLOW_HOST = "127.45.0.14"
+GUEST = f'version: "2022", edition: Standard, network: false, username: {ADMINISTRATOR}, password: {GUEST_PASSWORD}'
+LICENSED = f"edition: Datacenter, license: {{key: {OTHER_KEY}}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
+MANY = [f"app{number:02}" for number in range(12)]
+ESTATE = f"""
+keys:
+  - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter}}
+hosts:
+  - {{name: hv01, version: "2022", address: {HOST}, http: {{port: 5985}}, {LICENSED}, vms: [
+      {{name: web01, {GUEST}}}, {{name: mute01, dataExchange: false, {GUEST}}},
+      {{name: old01, {GUEST.replace("2022", "2012 R2")}}},
+      {{name: oldmute01, dataExchange: false, {GUEST.replace("2022", "2012 R2")}}},
+      {", ".join(f"{{name: {name}, {GUEST}}}" for name in MANY)}]}}
+  - {{name: old, version: "2012 R2", address: {OLD_HOST}, http: {{port: 5985}}, edition: Datacenter,
+      username: {ADMINISTRATOR}, password: {PASSWORD}, vms: [{{name: on-old, {GUEST.replace("2022", "2012 R2")}}}]}}
+  - {{name: limited, version: "2022", address: {LIMITED_HOST}, http: {{port: 5985}}, {LICENSED}, rights: wmi,
+      vms: [{{name: on-limited, {GUEST}}}]}}
+  - {{name: slow, version: "2022", address: {SLOW_HOST}, http: {{port: 5985}}, {LICENSED}, delays: {{powershell: 60}},
+      vms: [{{name: on-slow, {GUEST}}}]}}
+"""
+INSTALL = "SoftwareLicensingService/InstallProductKey"
+
+
+def at_once(calls: list[Callable[[], object]]) -> list[object]:
+    """Return what the calls return or raise, made at the same time."""
+    answers: list[object] = [None] * len(calls)
+
+    def call(index: int) -> None:
+        try:
+            answers[index] = calls[index]()
+        except errors.AvmaError as error:
+            answers[index] = error
+
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def invoked(estate) -> list[str]:
+    return [op for machine in estate.counts().values() for op in machine["operations"] if op.startswith("Invoke")]
+
+
+def resolved() -> Connection:
+    return resolve(HOST, Settings(https=False, username=ADMINISTRATOR, password=PASSWORD))

@@ -1,0 +1,126 @@
+"""What PowerShell, the host and the guest refuse, each told with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from avma import errors
+from avma.resources.resource import Stored
+from avma.windows import powershell
+from avma.windows.powershell import PowerShell
+from core.powershell_direct.lab import HOST, LIMITED_HOST, invoked
+
+
+def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
+    wrong = Stored({"host": HOST, "vmName": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
+    with pytest.raises(
+        errors.LogonUncertain, match=r"not ready alike; check `guest.username`.*or wait until"
+    ) as caught:
+        run.vm.read(f"{HOST}/web01", wrong, run.operation())
+    assert "Wrong-Horse-9" not in str(caught.value)
+    estate.setup("web01", 60)
+    with pytest.raises(errors.LogonUncertain, match="wait until web01 has started"):
+        run.vm.read(f"{HOST}/web01", None, run.operation())
+    assert invoked(estate) == []
+
+
+def test_an_old_guest_that_does_not_tell_its_version(estate, run):
+    with pytest.raises(
+        errors.AnswerLost, match=r"a guest before Windows Server 2016 has none: .*`guest.transport: winrm`"
+    ):
+        run.vm.read(f"{HOST}/oldmute01", None, run.operation())
+    assert invoked(estate) == []
+
+
+@pytest.mark.parametrize(
+    ("error_id", "kind", "text"),
+    [
+        ("NamedParameterNotFound,x", errors.Refused, "has no PowerShell Direct"),
+        ("HyperVModuleNotAvailable,x", errors.Refused, "Install-WindowsFeature Hyper-V-PowerShell"),
+        ("InvalidVMIdNotSingle,x", errors.Refused, "Hyper-V Administrators"),
+        ("InvalidVMState,x", errors.NotReady, "is not running"),
+        ("AvmaNoAnswer", errors.AnswerLost, "did not answer in time"),
+        ("PSSessionStateBroken,PSDirectException", errors.NotReady, "check `guest.username`"),
+        ("-2144108526,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
+        ("Surprise,x", errors.UnexpectedAnswer, "PowerShell Direct failed: Surprise said so"),
+    ],
+)
+def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
+    error = {"hresult": None, "errorId": error_id, "message": "said so"}
+    answer_with(monkeypatch, lambda vm: {"id": vm["id"], "error": error})
+    with pytest.raises(kind, match=text):
+        run.vm.read(f"{HOST}/web01", None, run.operation())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"results": 1},
+        {"results": [1]},
+        {"results": []},
+        {"results": [{"rows": 1}, {"rows": []}]},
+        {"results": [{"error": {}}]},
+        {"results": [{"error": {"hresult": "x", "message": "y"}}]},
+    ],
+)
+def test_an_answer_that_is_not_the_scripts_own(estate, run, monkeypatch, answer):
+    answer_with(monkeypatch, lambda vm: {"id": vm["id"], **answer})
+    with pytest.raises(errors.ScriptFailed, match="on web01 through its host"):
+        run.activate("web01", HOST)
+
+
+def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
+    answer_with(monkeypatch, lambda vm: {"id": "another"})
+    with pytest.raises(errors.ScriptFailed, match="half a line"):
+        run.activate("web01", HOST)
+
+
+def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
+    def run(self, script, document, secrets, deadline, tried):
+        return powershell.Answers(tuple(answer(vm) for vm in document["vms"]), "half a line")
+
+    monkeypatch.setattr(PowerShell, "run", run)
+
+
+def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
+    monkeypatch.setattr(powershell, "load", lambda script: "# avma-script: sing 1\n")
+    with pytest.raises(errors.ScriptFailed, match="does not know the script sing 1") as caught:
+        run.activate("web01", HOST)
+    assert "CLIXML" not in str(caught.value)
+
+
+def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
+    with pytest.raises(
+        errors.AccessDenied, match=r"another than the one for WMI.*AllowRemoteShellAccess.*transport: winrm"
+    ):
+        run.activate("on-limited", LIMITED_HOST)
+
+
+def test_the_quota_of_shells(estate, run):
+    estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
+    with pytest.raises(errors.WsmanFault, match="too many shells open there"):
+        run.activate("web01", HOST)
+
+
+def test_an_operation_that_is_refused_in_the_guest(estate, run):
+    estate.faults("web01", [{"operation": "Enumerate", "answer": "accessDenied"}])
+    with pytest.raises(errors.AccessDenied, match="on web01 through its host"):
+        run.activate("web01", HOST)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"hresult": 0xC004F069, "errorId": "x", "message": ""},
+        {"hresult": 0xC004F069 - (1 << 32), "errorId": "x", "message": ""},
+        {"hresult": -2146233088, "errorId": "HRESULT 0xc004f069,Microsoft.Management", "message": ""},
+        {"hresult": None, "errorId": "HRESULT 0xc004f069,Microsoft.Management", "message": ""},
+    ],
+)
+def test_the_number_of_an_error_in_the_guest(estate, run, monkeypatch, error):
+    answer_with(monkeypatch, lambda vm: {"id": vm["id"], "results": [{"error": error}]})
+    with pytest.raises(errors.LicensingFault, match="0xC004F069"):
+        run.activate("web01", HOST)
