@@ -165,8 +165,7 @@ class Cim:
         return Instance.from_element(body[0], Origin(tried, self.where))
 
     def _unexpected(self, answer: str, tried: str) -> errors.UnexpectedAnswer:
-        remedy = "check that address and port are those of the WinRM service (wsman)"
-        return errors.UnexpectedAnswer(tried, self.where, answer, remedy)
+        return errors.UnexpectedAnswer(tried, self.where, answer, envelope.CHECK_PORT)
 
     @contextlib.contextmanager
     def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:

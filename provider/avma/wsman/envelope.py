@@ -47,6 +47,10 @@ xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">\
 </s:Envelope>"""
 
 
+CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
+"""What to do about an answer that is not WS-Management."""
+
+
 class NotSoap(ValueError):
     """The answer is not a SOAP envelope."""
 

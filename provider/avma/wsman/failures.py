@@ -17,10 +17,10 @@ from avma import errors
 from avma.connection import SEALING, Auth, Connection
 from avma.wsman import kerberos
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge
+from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 
 _PROBE_TIMEOUT = 5.0
-_CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
 _SCHEMES = {
     Auth.NTLM: ("Negotiate", "NTLM"),
     Auth.NEGOTIATE: ("Negotiate", "Kerberos"),
@@ -63,9 +63,9 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
         return foreign(adapter.foreign_type, connection, tried)
     if isinstance(error, AnswerTooLarge):
         answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
-        return errors.UnexpectedAnswer(tried, where, answer, _CHECK_PORT)
+        return errors.UnexpectedAnswer(tried, where, answer, CHECK_PORT)
     if isinstance(error, HttpStatus):
-        return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", _CHECK_PORT)
+        return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", CHECK_PORT)
     explained = kerberos.explain(error, connection) if connection.auth in (Auth.KERBEROS, Auth.NEGOTIATE) else None
     if explained is not None:
         return errors.LogonRefused(tried, where, *explained)
@@ -76,13 +76,13 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
     if isinstance(error, PermissionError):
         return _logon(connection, adapter, tried)
     answer = f"an answer that is not WinRM's ({type(error).__name__})"
-    return errors.UnexpectedAnswer(tried, where, answer, _CHECK_PORT)
+    return errors.UnexpectedAnswer(tried, where, answer, CHECK_PORT)
 
 
 def foreign(media_type: str, connection: Connection, tried: str) -> errors.UnexpectedAnswer:
     """Return the error for an answer of a type that WinRM never sends, such as a login page."""
     answer = f"an answer of the type {media_type}, which is not WinRM's"
-    remedy = f"another web service, or the login page of a proxy, is there: {_CHECK_PORT}"
+    remedy = f"another web service, or the login page of a proxy, is there: {CHECK_PORT}"
     return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
 
 
@@ -119,7 +119,7 @@ def _not_offered(connection: Connection, offered: str, tried: str) -> errors.Log
     auth, prefix = connection.auth, connection.prefix
     if not offered:
         answer = f"the service refused (401) and offers no way to log on as `{auth.value}` (no WWW-Authenticate)"
-        remedy = f"{_CHECK_PORT}, and switch the logon on there: {_switch(auth)}"
+        remedy = f"{CHECK_PORT}, and switch the logon on there: {_switch(auth)}"
         return errors.LogonRefused(tried, connection.where, answer, remedy)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
     others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
@@ -179,7 +179,7 @@ def _tls(error: Exception, connection: Connection, tried: str) -> errors.Unreach
 def _network(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
     where, cause = connection.where, _root(error)
     if isinstance(error, requests.exceptions.TooManyRedirects):
-        return errors.Unreachable(tried, where, "the service there answers with a redirect", _CHECK_PORT)
+        return errors.Unreachable(tried, where, "the service there answers with a redirect", CHECK_PORT)
     if isinstance(error, requests.exceptions.ConnectTimeout):
         answer = f"no connection within {connection.connect_timeout:.0f} s"
         return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from avma import errors
 from avma.deadline import Deadline
 from avma.wsman.cim import Cim
-from avma.wsman.envelope import SOAP, Message, local_name
+from avma.wsman.envelope import CHECK_PORT, SOAP, Message, local_name
 
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 
@@ -44,6 +44,5 @@ def identify(cim: Cim, deadline: Deadline) -> Identity:
     body = cim.ask(_Identify(f"{IDENTITY}/Identify", ""), deadline, tried)
     values = {local_name(part): (part.text or "").strip() for response in body for part in response}
     if "ProtocolVersion" not in values:
-        remedy = "check that address and port are those of the WinRM service (wsman)"
-        raise errors.UnexpectedAnswer(tried, cim.where, "a service that does not say what it is", remedy)
+        raise errors.UnexpectedAnswer(tried, cim.where, "a service that does not say what it is", CHECK_PORT)
     return Identity(values.get("ProductVendor", ""), values.get("ProductVersion", ""))

@@ -17,7 +17,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.wsman import shell_messages
 from avma.wsman.cim import Cim
-from avma.wsman.envelope import Message, local_name
+from avma.wsman.envelope import CHECK_PORT, Message, local_name
 
 _PATIENCE = 2.0
 """Seconds that one question for output waits: between two of them the deadline and the cancellation are looked at."""
@@ -155,8 +155,7 @@ class Shell:
             self._cim.ask(message, Deadline(_CLEANING), "end a shell", _CLEANING)
 
     def _unexpected(self, what: str, tried: str) -> errors.UnexpectedAnswer:
-        remedy = "check that address and port are those of the WinRM service (wsman)"
-        return errors.UnexpectedAnswer(tried, self.where, f"an answer with {what}", remedy)
+        return errors.UnexpectedAnswer(tried, self.where, f"an answer with {what}", CHECK_PORT)
 
 
 @contextlib.contextmanager
