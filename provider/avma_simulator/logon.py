@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 import spnego
@@ -165,8 +166,8 @@ def _kerberos_is_bound(context: spnego.ContextProxy) -> bool:
     if context.negotiated_protocol != "kerberos":
         return False
     # pyspnego has no public name for the context inside SPNEGO, nor for flags beyond SSPI's
-    inner = vars(context)["_context"] if context.protocol == "negotiate" else context
-    return bool(int(vars(inner)["_context_attr"]) & _CHANNEL_BOUND)
+    inner = attrgetter("_context")(context) if context.protocol == "negotiate" else context
+    return bool(int(attrgetter("_context_attr")(inner)) & _CHANNEL_BOUND)
 
 
 def _kind(context: spnego.ContextProxy | None) -> str:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 from typing import Protocol
 
+import requests
+
 from avma.connection import SEALING, Auth, Connection, MessageEncryption
 from avma.deadline import Deadline
 from avma.wsman import failures, tls
-from avma.wsman.transports import Adapter, HttpStatus, Transport
+from avma.wsman.transports import Adapter, Transport
 
 _ANSWER_MARGIN = 10.0
 """Seconds that an answer may come after the operation's own timeout, for the way there and back."""
@@ -54,19 +56,19 @@ class WinrmPipe:
                 answer = transport.send(message, self._timeout(deadline))
         except Exception as error:
             self.close()
-            if fresh or adapter.connects == connects or not self._was_not_read(error):
+            if fresh or adapter.connects == connects or not self._was_not_read(adapter):
                 raise failures.named(error, self._connection, adapter, tried) from error
         else:
             self._require_genuine(adapter, tried)
             return answer
         return self.send(message, deadline, tried)
 
-    def _was_not_read(self, error: Exception) -> bool:
+    def _was_not_read(self, adapter: Adapter) -> bool:
         """Say whether the machine could not unseal a message, and so did not act, given that the connection was new.
 
         It had dropped the one before, and the libraries send what is sealed with the old key again.
         """
-        return _seals(self._connection) and isinstance(error, HttpStatus) and (error.code, error.empty) == (400, True)
+        return _seals(self._connection) and adapter.status == requests.codes.bad_request and adapter.empty
 
     def _require_genuine(self, adapter: Adapter, tried: str) -> None:
         """Return if the answer is WinRM's, and sealed where messages are: anyone on the way could have written another.

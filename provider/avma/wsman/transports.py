@@ -17,12 +17,11 @@ _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/x
 
 
 class HttpStatus(Exception):
-    """The service answered with a status that carries no SOAP; `code` is it, `empty` whether nothing came with it."""
+    """The service answered with a status that carries no SOAP; `code` is it."""
 
-    def __init__(self, code: int, empty: bool) -> None:
+    def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-        self.empty = empty
 
 
 def answered(code: int, text: str | None) -> bytes:
@@ -34,7 +33,7 @@ def answered(code: int, text: str | None) -> bytes:
     server_error, bad_request = requests.codes.server_error, requests.codes.bad_request
     if text and (code == server_error or (code == bad_request and "Envelope" in text)):
         return text.encode()
-    raise HttpStatus(code, empty=not text)
+    raise HttpStatus(code)
 
 
 class NotAuthenticated(Exception):
@@ -64,6 +63,8 @@ class Adapter(BoundedAdapter):
         self._context = context
         self.status = 0
         """The HTTP status of the last answer; 0 when there was none to the last request."""
+        self.empty = False
+        """Whether the last answer had nothing but its head."""
         self.offered = ""
         """The ways to log on that the last answer with 401 named."""
         self.foreign_type = ""
@@ -83,10 +84,11 @@ class Adapter(BoundedAdapter):
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
         """Send one request."""
-        self.status, self.foreign_type, self.sealed = 0, "", False
+        self.status, self.empty, self.foreign_type, self.sealed = 0, False, "", False
         response = super().send(*arguments, **keywords)
         self._response = response
         self.status = response.status_code
+        self.empty = response.headers.get("Content-Length") == "0"
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.sealed = media_type in _SEALED_TYPES
         self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
