@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from avma_cli.inventory.command import report
 from avma_cli.simulate import simulate
 
 app = typer.Typer(
@@ -13,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(report)
 app.command()(simulate)
 
 
