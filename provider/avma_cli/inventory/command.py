@@ -79,7 +79,7 @@ def report(
     request = _request(source, connection, guest)
     try:
         inventory = _collect(request, seconds, parallel, quiet)
-        _write(inventory, source.name, html, import_file)
+        _write(inventory, Path(source.name).name, html, import_file)
         _print(inventory, as_json, as_csv, quiet)
     except KeyboardInterrupt:
         _fail("stopped", _INTERRUPTED)

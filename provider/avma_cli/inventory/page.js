@@ -23,7 +23,7 @@ function sort(table, column, head) {
   const down = head.getAttribute("aria-sort") === "ascending";
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
-  const value = (row) => row.cells[column].dataset.sort || row.cells[column].textContent.trim();
+  const value = (row) => row.cells[column].textContent.trim();
   const sorted = rowsOf(table).sort((a, b) => {
     const [first, second] = [value(a), value(b)];
     if (!first || !second) return (first ? 0 : 1) - (second ? 0 : 1); // what is not known comes last

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib import resources
@@ -14,12 +15,13 @@ from itertools import groupby
 from string import Template
 
 from avma import compatibility
-from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
+from avma.inventory.inventory import Answer, Inventory, Seen, SeenCluster, SeenHost, SeenVm
 from avma_cli.inventory import rows
 
-_HOST_HEADS = ("Host", "Cluster", "System", "Licence", "Key", "Channel", "Managed since")
+_HOST_HEADS = ("Host", "Cluster", "System", "Licence", "Key", "Managed since")
 _VM_HEADS = ("VM", "Host", "System", "Licence", "Key", "Activated by", "Last activated (UTC)")
 _ALONE = "Hosts that no cluster named"
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def page(inventory: Inventory, source: str) -> str:
@@ -73,12 +75,12 @@ def _attention(inventory: Inventory) -> str:
     items = [
         *(_item(f"cluster {each.cluster}", "Not read", each.problem, each.remedy) for each in _unread(inventory)),
         *(
-            _item(f"host {host.host}", rows.verdict(host).word, host.problem, host.remedy)
+            _item(f"host {host.host}", rows.verdict(host).word, rows.note(host), host.remedy)
             for host in inventory.hosts
             if host.problem or not host.covered
         ),
         *(
-            _item(f"{vm.vm_name} on {host.host}", rows.verdict(vm).word, vm.problem, vm.remedy)
+            _item(f"{vm.vm_name} on {host.host}", rows.verdict(vm).word, rows.note(vm), vm.remedy)
             for host, vm in inventory.vms
             if vm.answer in (Answer.DOWN, Answer.FAILED) or (vm.license_status is not None and not vm.licensed)
         ),
@@ -96,7 +98,7 @@ def _unread(inventory: Inventory) -> Iterator[SeenCluster]:
 
 def _item(name: str, word: str, problem: str | None, remedy: str | None) -> str:
     reason = f": {problem}; {remedy}" if problem and remedy else f": {problem}" if problem else ""
-    return f"<li><strong>{escape(name)}</strong> — {escape(word)}{escape(reason)}</li>"
+    return f"<li><strong>{escape(name)}</strong> — {escape(word)}{_prose(reason)}</li>"
 
 
 def _kinds(inventory: Inventory) -> Iterator[str]:
@@ -114,9 +116,8 @@ def _host_row(host: SeenHost) -> str:
     cells = (
         escape(cluster),
         escape(rows.system(host.os_version, host.edition)),
-        _badge(found, host.problem),
-        _key(rows.key(host)),
-        _key(rows.channel(host)),
+        _badge(found, rows.note(host)),
+        _key(host),
         _time(host.recorded_since),
     )
     name = _named(host.host, host.address)
@@ -128,8 +129,8 @@ def _vm_row(host: SeenHost, vm: SeenVm) -> str:
     cells = (
         escape(host.host),
         escape(rows.guest_system(vm)),
-        _badge(found, vm.problem),
-        _key(rows.key(vm)),
+        _badge(found, rows.note(vm)),
+        _key(vm),
         escape(vm.activated_by_host or ""),
         _time(vm.last_activation_time),
     )
@@ -146,13 +147,19 @@ def _named(name: str, also: str) -> str:
     return f"{escape(name)}{other}"
 
 
-def _badge(found: rows.Verdict, problem: str | None) -> str:
-    reason = f" <small>{escape(problem)}</small>" if problem else ""
+def _badge(found: rows.Verdict, note: str = "") -> str:
+    reason = f" <small>{_prose(note)}</small>" if note else ""
     return f'<span class="badge {found.kind}"><span aria-hidden="true">{found.sign}</span> {found.word}</span>{reason}'
 
 
-def _key(text: str) -> str:
-    return f"<code>{escape(text)}</code>" if text else ""
+def _key(seen: Seen) -> str:
+    channel = f" <small>{escape(rows.channel(seen))}</small>" if seen.license_channel else ""
+    return f"<code>{escape(rows.key(seen))}</code>{channel}" if seen.partial_product_key else ""
+
+
+def _prose(text: str) -> str:
+    """Return a text of this project, in which code stands in backquotes."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _time(text: str | None) -> str:
@@ -177,7 +184,7 @@ def _node(host: SeenHost) -> str:
         if chips
         else "<small>No VMs seen</small>"
     )
-    name = f"<strong>{escape(host.host)}</strong> {_badge(rows.verdict(host), None)}"
+    name = f"<strong>{escape(host.host)}</strong> {_badge(rows.verdict(host))}"
     return f"<li><p>{name}<small>{about}</small></p>{vms}</li>"
 
 

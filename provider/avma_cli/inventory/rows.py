@@ -69,8 +69,10 @@ def channel(seen: Seen) -> str:
 
 
 def note(seen: Seen) -> str:
-    """Return why a machine does not say what is licensed."""
-    return seen.problem or ""
+    """Return why a machine does not say what is licensed, or in WMI's word why it is not."""
+    if seen.problem or seen.license_status is None or seen.licensed:
+        return seen.problem or ""
+    return f"its licence status is {seen.license_status.value}"
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,8 @@ clusters:
 hosts:
   - {{host: lone.example.com, connection: {{address: {LONE}}}}}
 """
+
+
+def elsewhere(text: str) -> str:
+    """Return an estate or a list with other addresses, for a test that changes its estate."""
+    return text.replace("127.48.0.", "127.48.9.")
