@@ -6,18 +6,21 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test check lint pythons schema pins clean
+.PHONY: demo test check browser lint pythons schema pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons ## everything: checks, all Pythons, the real engine
+test: lint browser pythons ## everything: checks, all Pythons, the real engine
 	tools/pulumi-cli >/dev/null
 	python -m pytest
 
-check: lint ## what needs no pulumi engine, on one Python
+check: lint browser ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"
+
+browser: ## Chromium, for the tests of the page of `avma report`
+	tools/chromium
 
 lint: $(READY)
 	ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,11 @@ def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
     with pytest.raises(source.SourceError) as raised:
         source.read(file)
     assert len(str(raised.value).splitlines()) == 2
+
+
+def test_the_list_in_the_page_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    found = source.read(written(tmp_path / "estate.yaml", block))
+    assert [host.host for host in found.hosts] == ["hv01.example.com", "hv02.example.com"]
+    assert [cluster.cluster for cluster in found.clusters] == ["cl01.example.com"]

@@ -104,7 +104,8 @@ class _Names:
 
     def __call__(self, wanted: str) -> str:
         """Return a name like the wanted one that was not given before."""
-        base = _UNUSABLE.sub("-", wanted).strip("-").lower() or "machine"
+        base = _UNUSABLE.sub("-", wanted).strip("-").lower()
+        base = base if base[:1].isalpha() else f"machine-{base}".rstrip("-")
         numbers = iter(range(2, len(self._taken) + 3))
         name = base
         while name in self._taken:
