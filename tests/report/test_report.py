@@ -6,8 +6,12 @@ import csv
 import io
 import os
 import pty
+import selectors
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -200,3 +204,51 @@ def test_n2_is_there_for_all(shared: EstateServer, tmp_path: Path) -> None:
     guest = f"hosts:\n- {{host: {N2}, guest: {{port: 1}}}}"
     said = report(written(tmp_path / "list.yaml", only.partition("hosts:")[0] + guest), code=LEFT_OPEN)
     assert said.count("warning: mail: `guest.port` is for `guest.transport: winrm`") == 1
+
+
+def test_ctrl_c_stops_it(tmp_path: Path) -> None:
+    """A machine that takes the connection and says nothing; the request under way ends by its own timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        settings = f"{{https: false, port: {port}, username: a, operationTimeout: 2s}}"
+        file = written(tmp_path / "list.yaml", f"settings: {settings}\nhosts: [127.0.0.1]")
+        process = subprocess.Popen([*AVMA, str(file)], stderr=subprocess.PIPE, text=True)
+        with process, silent.accept()[0] as connection:
+            connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (130, "stopped\n")
+
+
+def test_a_secret_in_an_answer_is_taken_out(tmp_path: Path) -> None:
+    """Also one that is written in the list."""
+    only = f"settings: {{https: false, username: a}}\nhosts: [{{host: {NOBODY}, connection: {{password: refused}}}}]"
+    document = reported(written(tmp_path / "list.yaml", only), code=LEFT_OPEN)
+    assert "the connection was [secret]" in hosts(document)[NOBODY]["problem"]
+
+
+def test_hosts_are_asked_at_once_but_not_more_than_allowed(tmp_path: Path) -> None:
+    """Hosts that take a connection and say nothing: those that were asked are the ones that have a connection."""
+    addresses = [f"127.49.0.{number}" for number in range(1, 9)]
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for address in addresses:
+            server = stack.enter_context(socket.create_server((address, 5985)))
+            selector.register(server, selectors.EVENT_READ)
+        settings = "{https: false, username: a, operationTimeout: 2s}"
+        file = written(tmp_path / "list.yaml", f"settings: {settings}\nhosts: [{', '.join(addresses)}]")
+        process = stack.enter_context(subprocess.Popen([*AVMA, str(file), "--parallel", "3"], stderr=subprocess.PIPE))
+        asked: set[str] = set()
+        while ready := selector.select(20 if len(asked) < 3 else 1):
+            for key, _ in ready:
+                connection, _ = key.fileobj.accept()
+                stack.enter_context(connection)
+                asked.add(connection.getsockname()[0])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert len(asked) == 3
+
+
+def test_hosts_behind_one_address_are_not_taken_for_one(shared: EstateServer, tmp_path: Path) -> None:
+    both = f"hosts: [{{host: a, connection: {{address: {N1}}}}}, {{host: b, connection: {{address: {N1}, port: 1}}}}]"
+    document = reported(written(tmp_path / "list.yaml", LIST.partition("clusters:")[0] + both), code=LEFT_OPEN)
+    assert {name: host["answer"] for name, host in hosts(document).items()} == {"a": "answered", "b": "down"}

@@ -50,7 +50,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A host to ask: what is known of it before, and the way to it, None when there is none."""
+    """A host to ask, unless it has a problem already: what is known of it, and the way to it if there is one."""
 
     seen: SeenHost
     server: Server | None
@@ -135,16 +135,20 @@ class Collector:
             host = replace(host, recorded_since=wanted.recorded_since)
             if node.error is not None:
                 host = replace(host, **self._trouble(node.error))
-            asked.append(_Asked(host, None if node.error else node.machine, wanted.guest))
+            asked.append(_Asked(host, node.machine, wanted.guest))
         return seen, asked
 
     def _distinct(self, asked: Sequence[_Asked]) -> list[_Asked]:
         """Drop what is asked for twice: a host that is a node of a named cluster too. The first counts."""
-        return list({host.seen.address.lower(): host for host in reversed(asked)}.values())[::-1]
+        first: dict[str, _Asked] = {}
+        for host in asked:
+            place = host.server.connection.endpoint if host.server else host.seen.address
+            first.setdefault(place.lower(), host)
+        return list(first.values())
 
     def _host(self, asked: _Asked) -> SeenHost:
         """Ask a host, and then its guests."""
-        if asked.server is None:
+        if asked.server is None or asked.seen.problem is not None:
             return asked.seen
         server, operation = asked.server, self._operation()
         seen = asked.seen

@@ -161,7 +161,8 @@ class _Warnings:
 
 
 def _redactor(request: InventoryRequest) -> Redactor:
-    """Return what takes the passwords out of texts."""
+    """Return what takes the secrets of all settings out of texts."""
+    from avma.properties import properties
     from avma.redaction import Redactor
 
     entries: list[HostRequest | ClusterRequest] = [*request.hosts, *request.clusters]
@@ -169,7 +170,9 @@ def _redactor(request: InventoryRequest) -> Redactor:
     for entry in entries:
         layers += [entry.connection, entry.guest]
     redact = Redactor()
-    redact.learn(layer.password for layer in layers if layer is not None and layer.password)
+    for layer in filter(None, layers):
+        secrets = (getattr(layer, prop.attribute) for prop in properties(type(layer)) if prop.rule.secret)
+        redact.learn(secret for secret in secrets if secret)
     return redact
 
 
