@@ -8,13 +8,13 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check lint pythons schema pins clean
+.PHONY: demo test fuzz check browser lint pythons schema pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the real engine
+test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the real engine
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
 	python -m pytest
@@ -22,8 +22,11 @@ test: lint pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
-check: lint $(KERBEROS) ## what needs no pulumi engine, on one Python
+check: lint browser $(KERBEROS) ## what needs no pulumi engine, on one Python
 	python -m pytest -m "not engine"
+
+browser: ## Chromium, for the tests of the page of `avma report`
+	tools/chromium
 
 lint: $(READY)
 	ruff check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from avma_cli.doctor import doctor
+from avma_cli.inventory.command import report
 from avma_cli.simulate import simulate
 
 app = typer.Typer(
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(doctor)
+app.command()(report)
 app.command()(simulate)
 
 

@@ -1,0 +1,1 @@
+"""What is licensed on many hosts and in their VMs, at one moment: what to ask, what was seen, and the asking."""

@@ -1,0 +1,224 @@
+"""Asking hosts, clusters and guests what is licensed: many at a time, read-only; an error stays with its machine.
+
+The questions are those of the resources and look-ups; here is only who is asked, and what becomes of the answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from avma import errors
+from avma.configuration import Guest, GuestDefaults
+from avma.deadline import Cancellation, Deadline
+from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
+from avma.inventory.request import ClusterRequest, InventoryRequest
+from avma.resources import guests, hosts
+from avma.resources.cluster_nodes import find_nodes
+from avma.resources.guests import Placement
+from avma.resources.host_license import host_outputs
+from avma.resources.resource import Operation
+from avma.resources.vm_activation import outputs_of
+from avma.windows.hyperv import GuestFacts, VirtualMachine
+from avma.windows.machine import Machines, Server
+
+GUESTS_AT_ONCE = 16
+"""How many guests of one host are asked at a time, as many as one run of PowerShell Direct works in."""
+
+_ANSWERS = {
+    errors.InvalidInput: Answer.NOT_ASKED,
+    errors.LogonUncertain: Answer.FAILED,  # a kind of NotReady: Windows does not tell them apart
+    errors.NotReady: Answer.DOWN,
+    errors.Unreachable: Answer.DOWN,
+    errors.TimedOut: Answer.DOWN,
+}
+"""What an error means, the first that fits; any other is a failure."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many machines are done of those that are known so far, and which was the last."""
+
+    done: int
+    known: int
+    machine: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A host to ask, unless it has a problem already: what is known of it, and the way to it if there is one."""
+
+    seen: SeenHost
+    server: Server | None
+    guest: GuestDefaults | None
+
+
+class Collector:
+    """Takes an inventory. `seconds` is how long one host and its guests, or one cluster, may take."""
+
+    def __init__(
+        self,
+        request: InventoryRequest,
+        machines: Machines,
+        *,
+        seconds: float,
+        at_once: int,
+        told: Callable[[Progress], None],
+        warn: Callable[[str], None],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._request = request
+        self._machines = machines
+        self._seconds = seconds
+        self._at_once = at_once
+        self._cancellation = Cancellation()
+        self._told = told
+        self._warn = warn
+        self._redact = redact
+
+    def collect(self) -> Inventory:
+        """Return what every machine says; one that cannot be asked is in it with the reason."""
+        with ThreadPoolExecutor(self._at_once) as threads, self._stopping(threads):
+            named = list(threads.map(self._cluster, self._request.clusters))
+            asked = self._distinct([*(node for _, nodes in named for node in nodes), *self._hosts()])
+            futures = [threads.submit(self._host, host) for host in asked]
+            for done, future in enumerate(as_completed(futures), 1):
+                self._told(Progress(done, len(asked), future.result().host))
+            seen = [future.result() for future in futures]
+        return Inventory(
+            taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            clusters=sorted((cluster for cluster, _ in named), key=lambda cluster: cluster.cluster),
+            hosts=sorted(seen, key=lambda host: (host.cluster is None, host.cluster or "", host.host.lower())),
+        )
+
+    @contextlib.contextmanager
+    def _stopping(self, threads: ThreadPoolExecutor) -> Iterator[None]:
+        """Let everything under way end when the user stops the run, or anything breaks."""
+        try:
+            yield
+        except BaseException:
+            self._cancellation.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+    def _operation(self) -> Operation:
+        deadline = Deadline(self._seconds, self._cancellation)
+        return Operation(self._request.settings, self._machines, deadline, lambda _: None, self._warn)
+
+    def _hosts(self) -> Iterator[_Asked]:
+        """Yield the hosts that are named themselves."""
+        for wanted in self._request.hosts:
+            seen = SeenHost(host=wanted.host, address=wanted.host, answer=Answer.NOT_ASKED)
+            seen = replace(seen, recorded_since=wanted.recorded_since)
+            try:
+                server = self._operation().machine(wanted.host, wanted.connection, self._request.settings)
+            except errors.AvmaError as error:
+                yield _Asked(replace(seen, **self._trouble(error)), None, None)
+            else:
+                yield _Asked(replace(seen, address=server.connection.address), server, wanted.guest)
+
+    def _cluster(self, wanted: ClusterRequest) -> tuple[SeenCluster, list[_Asked]]:
+        """Ask a cluster for its nodes."""
+        seen = SeenCluster(cluster=wanted.cluster, answer=Answer.ANSWERED, recorded_since=wanted.recorded_since)
+        try:
+            nodes = find_nodes(wanted.cluster, [], wanted.connection, self._operation())
+        except errors.AvmaError as error:
+            return replace(seen, **self._trouble(error)), []
+        asked = []
+        for node in nodes:
+            host = SeenHost(host=node.name, address=node.machine.connection.address, answer=Answer.NOT_ASKED)
+            host = replace(host, cluster=wanted.cluster, cluster_state=node.cluster_state)
+            host = replace(host, recorded_since=wanted.recorded_since)
+            if node.error is not None:
+                host = replace(host, **self._trouble(node.error))
+            asked.append(_Asked(host, node.machine, wanted.guest))
+        return seen, asked
+
+    def _distinct(self, asked: Sequence[_Asked]) -> list[_Asked]:
+        """Drop what is asked for twice: a host that is a node of a named cluster too. The first counts."""
+        first: dict[str, _Asked] = {}
+        for host in asked:
+            place = host.server.connection.endpoint if host.server else host.seen.address
+            first.setdefault(place.lower(), host)
+        return list(first.values())
+
+    def _host(self, asked: _Asked) -> SeenHost:
+        """Ask a host, and then its guests."""
+        if asked.server is None or asked.seen.problem is not None:
+            return asked.seen
+        server, operation = asked.server, self._operation()
+        seen = asked.seen
+        try:
+            outputs = host_outputs(hosts.look(server, operation), operation)
+        except errors.AvmaError as error:
+            seen = replace(seen, **self._trouble(error))
+            if seen.answer is Answer.DOWN:
+                return seen
+        else:
+            seen = replace(
+                seen,
+                answer=Answer.ANSWERED,
+                license_status=outputs.license_status,
+                license_channel=outputs.license_channel,
+                partial_product_key=outputs.partial_product_key,
+                os_version=outputs.os_version,
+                edition=outputs.edition,
+                activates_guests=outputs.activates_guests,
+            )
+        try:
+            return replace(seen, vms=self._vms(server, asked.guest, operation))
+        except errors.AvmaError as error:
+            return replace(seen, **self._trouble(error))
+
+    def _vms(self, server: Server, guest: GuestDefaults | None, operation: Operation) -> list[SeenVm]:
+        vms = sorted(server.virtual_machines(operation.deadline), key=lambda vm: (vm.name.lower(), vm.id))
+        facts = server.guest_facts(operation.deadline)
+        settings = Guest(**vars(guest)) if guest else None
+
+        def look(vm: VirtualMachine) -> SeenVm:
+            return self._vm(Placement(vm, server), facts.get(vm.id, GuestFacts({})), settings, operation)
+
+        with ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
+            return list(threads.map(look, vms))
+
+    def _vm(self, placement: Placement, facts: GuestFacts, guest: Guest | None, operation: Operation) -> SeenVm:
+        """Return what a host knows of a VM, and what its guest says if it can be asked."""
+        seen = _known_to_host(placement.vm, facts)
+        if not placement.vm.running:
+            return replace(seen, answer=Answer.OFF)
+        if seen.guest_os and "Windows" not in seen.guest_os:
+            return replace(seen, problem="it tells its host that it runs no Windows")
+        try:
+            found = guests.connect(placement, guest, operation).licensing(operation.deadline)
+        except errors.AvmaError as error:
+            return replace(seen, **self._trouble(error))
+        outputs, product = outputs_of(placement.vm, found.system, found.product), found.product
+        return replace(
+            seen,
+            **vars(outputs),
+            answer=Answer.ANSWERED,
+            last_activation_time=product.activated_at if product else None,
+            minutes_remaining=product.grace_minutes if product else 0,
+        )
+
+    def _trouble(self, error: errors.AvmaError) -> dict[str, Any]:
+        """Return the properties that say what an error leaves open."""
+        answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
+        return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(error.remedy)}
+
+
+def _known_to_host(vm: VirtualMachine, facts: GuestFacts) -> SeenVm:
+    return SeenVm(
+        answer=Answer.NOT_ASKED,
+        vm_id=vm.id,
+        vm_name=vm.name,
+        running=vm.running,
+        guest_name=facts.fully_qualified_domain_name or None,
+        guest_os=facts.values.get("OSName") or None,
+        guest_version=facts.system.version if facts.system else None,
+        guest_edition=facts.system.edition if facts.system else None,
+    )

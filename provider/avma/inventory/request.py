@@ -1,0 +1,42 @@
+"""Which hosts and clusters are to be looked at, and how they and their guests are reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from avma.configuration import Configuration, GuestDefaults
+from avma.connection import AddressedSettings, host_name_error
+from avma.properties import declare
+
+_CONNECTION = "How it is reached, where it differs from `settings`."
+_GUEST = "How the Windows inside its VMs is reached, where it differs from `settings.guest`."
+_RECORDED = "Since when it is under management, in ISO 8601; a stack export tells it."
+
+
+@dataclass(frozen=True)
+class HostRequest:
+    """A host to look at, with its VMs."""
+
+    host: str = declare("The host's DNS name or IP address.", check=host_name_error)
+    connection: AddressedSettings | None = declare(_CONNECTION, default=None)
+    guest: GuestDefaults | None = declare(_GUEST, default=None)
+    recorded_since: str | None = declare(_RECORDED, default=None)
+
+
+@dataclass(frozen=True)
+class ClusterRequest:
+    """A failover cluster whose nodes are to be looked at; it is asked for them."""
+
+    cluster: str = declare("The cluster's name, or any of its nodes; DNS name or IP address.", check=host_name_error)
+    connection: AddressedSettings | None = declare(_CONNECTION, default=None)
+    guest: GuestDefaults | None = declare(_GUEST, default=None)
+    recorded_since: str | None = declare(_RECORDED, default=None)
+
+
+@dataclass(frozen=True)
+class InventoryRequest:
+    """All that is to be looked at, and the settings that hold where nothing else is said."""
+
+    settings: Configuration = field(default_factory=Configuration)
+    hosts: tuple[HostRequest, ...] = ()
+    clusters: tuple[ClusterRequest, ...] = ()

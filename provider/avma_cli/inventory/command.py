@@ -1,0 +1,210 @@
+"""`avma report`: one view of all hosts and VMs, and of what is licensed by which key.
+
+The module knows the command's options and exit codes. What is asked is in `avma.inventory`, and each form in which
+it is shown is a module beside this one.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from avma_cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from avma.connection import Settings
+    from avma.inventory.inventory import Inventory
+    from avma.inventory.request import ClusterRequest, HostRequest, InventoryRequest
+    from avma.redaction import Redactor
+    from avma_cli.inventory.source import Source
+
+_FAILED, _USAGE, _INCOMPLETE, _INTERRUPTED = 1, 2, 3, 130
+
+
+def report(
+    estate: Annotated[
+        Path, typer.Argument(metavar="ESTATE", help="An estate list, stack outputs or a stack export; - for stdin.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page to this file.")] = None,
+    import_file: Annotated[
+        Path | None, typer.Option(help="Write what `pulumi import --file` takes to this file.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    username: options.Username = None,
+    https: options.Https = None,
+    port: options.Port = None,
+    ca_cert: options.CaCert = None,
+    insecure: options.Insecure = None,
+    auth: options.Auth = None,
+    guest_username: options.GuestUsername = None,
+    guest_transport: options.GuestTransport = None,
+    parallel: Annotated[int, typer.Option(min=1, max=256, help="How many hosts are asked at a time.")] = 16,
+    timeout: Annotated[str, typer.Option(help="How long one host and its guests may take.")] = "5m",
+) -> None:
+    """Show what is licensed by which key on all hosts and in all VMs.
+
+    Changes nothing. An estate list is a YAML file:
+
+      settings: {username: 'LAB\\svc-avma', guest: {username: Administrator}}
+      hosts:
+      - hv01.example.com
+      clusters:
+      - cl01.example.com
+
+      AVMA_PASSWORD=... AVMA_GUEST_PASSWORD=... avma report estate.yaml
+      pulumi stack export | avma report - --html report.html
+
+    Of a product key the last five characters are shown. A guest without an
+    account is shown with what it tells its host.
+
+    The exit code is 0 when every machine answered, 3 when some did not (the
+    report shows which), 2 when the command cannot be run as it was given,
+    and 1 when a file could not be written. NO_COLOR switches colours off.
+    """
+    if sum((as_json, as_csv, quiet)) > 1:
+        _fail("--json, --csv and --quiet exclude each other")
+    connection = {
+        "username": username, "https": https, "port": port, "ca_cert": ca_cert, "insecure": insecure, "auth": auth,
+    }  # fmt: skip
+    guest = {"username": guest_username, "transport": guest_transport}
+    seconds = _seconds(timeout)
+    source = _source(estate)
+    request = _request(source, connection, guest)
+    try:
+        inventory = _collect(request, seconds, parallel, quiet)
+        _write(inventory, Path(source.name).name, html, import_file)
+        _print(inventory, as_json, as_csv, quiet)
+    except KeyboardInterrupt:
+        _fail("stopped", _INTERRUPTED)
+    except typer.Exit:
+        raise
+    except Exception as error:  # nobody is helped by a traceback that could hold a name or a secret
+        _fail(f"avma report failed by itself ({type(error).__name__}): please report it", _FAILED)
+    raise typer.Exit(0 if inventory.complete else _INCOMPLETE)
+
+
+def _seconds(timeout: str) -> float:
+    from avma.deadline import duration_error, seconds
+
+    reason = duration_error(timeout)
+    if reason:
+        _fail(f"--timeout: {reason}")
+    return seconds(timeout)
+
+
+def _source(path: Path) -> Source:
+    from avma_cli.inventory.source import SourceError, read
+
+    try:
+        return read(path)
+    except SourceError as error:
+        _fail(str(error))
+
+
+def _request(source: Source, connection: dict[str, Any], guest: dict[str, Any]) -> InventoryRequest:
+    """Complete the settings from options, file and environment."""
+    from avma.configuration import Configuration
+    from avma.inventory.request import InventoryRequest
+    from avma.properties import build, validate
+
+    values = options.settings(connection, guest, source.settings)
+    failures = validate(Configuration, values)
+    if failures:
+        _fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
+    return InventoryRequest(build(Configuration, values), source.hosts, source.clusters)
+
+
+def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bool) -> Inventory:
+    from rich.console import Console
+
+    from avma.inventory.collect import Collector
+    from avma.windows.machine import Machines
+    from avma_cli.inventory.table import progress
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    redact = _redactor(request)
+    with closing(Machines(request.settings.max_concurrency)) as machines, progress(console) as told:
+        collector = Collector(
+            request,
+            machines,
+            seconds=seconds,
+            at_once=parallel,
+            told=told,
+            warn=_Warnings(console, redact),
+            redact=redact,
+        )
+        return collector.collect()
+
+
+class _Warnings:
+    """Prints each warning once, beside the progress."""
+
+    def __init__(self, console: Console, redact: Redactor) -> None:
+        self._console = console
+        self._redact = redact
+        self._said: set[str] = set()
+
+    def __call__(self, text: str) -> None:
+        """Print a warning that was not printed yet."""
+        from rich.text import Text
+
+        if text not in self._said:
+            self._said.add(text)
+            self._console.print(Text(f"warning: {self._redact(text)}"), soft_wrap=True)
+
+
+def _redactor(request: InventoryRequest) -> Redactor:
+    """Return what takes the secrets of all settings out of texts."""
+    from avma.properties import properties
+    from avma.redaction import Redactor
+
+    entries: list[HostRequest | ClusterRequest] = [*request.hosts, *request.clusters]
+    layers: list[Settings | None] = [request.settings, request.settings.guest]
+    for entry in entries:
+        layers += [entry.connection, entry.guest]
+    redact = Redactor()
+    for layer in filter(None, layers):
+        secrets = (getattr(layer, prop.attribute) for prop in properties(type(layer)) if prop.rule.secret)
+        redact.learn(secret for secret in secrets if secret)
+    return redact
+
+
+def _print(inventory: Inventory, as_json: bool, as_csv: bool, quiet: bool) -> None:
+    from rich.console import Console
+
+    from avma_cli.inventory import data, table
+
+    if as_json:
+        typer.echo(data.json_document(inventory))
+    elif as_csv:
+        typer.echo(data.csv_table(inventory), nl=False)
+    elif not quiet:
+        table.show(inventory, Console(highlight=False))
+
+
+def _write(inventory: Inventory, source: str, html: Path | None, import_file: Path | None) -> None:
+    from avma_cli.inventory import data, page
+
+    if html is not None:
+        _write_file("--html", html, page.page(inventory, source))
+    if import_file is not None:
+        _write_file("--import-file", import_file, f"{data.import_file(inventory)}\n")
+
+
+def _write_file(option: str, path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _fail(f"{option}: {path} cannot be written: {error.strerror}", _FAILED)
+
+
+def _fail(text: str, code: int = _USAGE) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,129 @@
+"""Reading what to look at: an estate list in YAML, or in JSON the outputs or the export of a Pulumi stack.
+
+All three become the same plain values, which are checked by the declared properties of `avma.inventory.request`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avma.configuration import Configuration
+from avma.inventory.request import ClusterRequest, HostRequest
+from avma.properties import Failure, build, validate
+from avma_cli.inventory import stack
+
+STDIN = Path("-")
+_PARTS = ("settings", "hosts", "clusters")
+_NOTHING = (
+    "it names no hosts and no clusters; an estate list has `hosts` or `clusters`, a stack needs outputs of these "
+    "names, and `pulumi stack export` tells those of the resources"
+)
+
+
+class SourceError(Exception):
+    """What was given cannot be used; the text says why, a line for each mistake."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to look at, as it was written; `settings` are validated values of the provider's configuration."""
+
+    name: str
+    settings: dict[str, Any]
+    hosts: tuple[HostRequest, ...]
+    clusters: tuple[ClusterRequest, ...]
+
+
+def read(path: Path) -> Source:
+    """Read a file, or standard input where the path is `-`.
+
+    Raises:
+        SourceError: it cannot be read, or says nothing that can be used.
+    """
+    name = "standard input" if path == STDIN else str(path)
+    values = _parts(_text(path, name), name)
+    failures = _settings_failures(values["settings"])
+    hosts = list(_entries(values["hosts"], HostRequest, "hosts", "host", failures))
+    clusters = list(_entries(values["clusters"], ClusterRequest, "clusters", "cluster", failures))
+    if failures:
+        raise SourceError("\n".join(f"{name}: {failure.path}: {failure.reason}" for failure in failures))
+    if not hosts and not clusters:
+        raise SourceError(f"{name}: {_NOTHING}")
+    return Source(
+        name,
+        dict(values["settings"]),
+        tuple(build(HostRequest, each) for each in hosts),
+        tuple(build(ClusterRequest, each) for each in clusters),
+    )
+
+
+def _text(path: Path, name: str) -> str:
+    try:
+        return sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SourceError(f"{name}: is not UTF-8 text") from None
+
+
+def _parts(text: str, name: str) -> dict[str, Any]:
+    """Return settings, hosts and clusters; JSON comes from Pulumi and may hold anything beside them."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return _complete(_estate_list(text, name))
+    if isinstance(document, Mapping) and "deployment" in document:
+        return _complete(stack.estate(document))
+    outputs = document if isinstance(document, Mapping) else {}
+    return _complete({part: outputs[part] for part in _PARTS if part in outputs})
+
+
+def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"settings": {}, "hosts": [], "clusters": []}
+    return {part: default if values.get(part) is None else values[part] for part, default in defaults.items()}
+
+
+def _estate_list(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"{mark.line + 1}: " if mark else " "
+        raise SourceError(f"{name}:{line}is not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(document, Mapping):
+        raise SourceError(f"{name}: must be an estate list: {', '.join(f'`{part}`' for part in _PARTS)}")
+    unknown = [str(part) for part in document if part not in _PARTS]
+    if unknown:
+        lines = (f"{name}: {part}: is not a part of an estate list, which has {', '.join(_PARTS)}" for part in unknown)
+        raise SourceError("\n".join(lines))
+    return document
+
+
+def _settings_failures(values: Any) -> list[Failure]:
+    if not isinstance(values, Mapping):
+        return [Failure("settings", "must be the settings of the provider's configuration, by name")]
+    return validate(Configuration, values, "settings")
+
+
+def _entries(values: Any, record: type, part: str, key: str, failures: list[Failure]) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a list; one that is only a name is that of the host or cluster."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        failures.append(Failure(part, "must be a list"))
+        return
+    for index, value in enumerate(values):
+        entry = {key: value} if isinstance(value, str) else value
+        path = f"{part}[{index}]"
+        if not isinstance(entry, Mapping):
+            failures.append(Failure(path, f"must be a name, or an object with `{key}`"))
+            continue
+        found = validate(record, entry, path)
+        failures += found
+        if not found:
+            yield dict(entry)

@@ -1,0 +1,116 @@
+"""What a stack export (`pulumi stack export`) tells of an estate: hosts, clusters, and how they are reached.
+
+Source of the format: sdk/go/common/apitype/deployments.go of pulumi/pulumi, `DeploymentV3`. A secret, decrypted or not,
+is never read: it is an object with Pulumi's signature, and what is one, or holds one, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from avma.configuration import Configuration, GuestDefaults
+from avma.connection import AddressedSettings, text_value
+from avma.properties import properties
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key that marks what is no plain value: secrets, assets, references."""
+_PROVIDER = "pulumi:providers:avma"
+_HOST, _CLUSTER, _VM = "avma:index:HostLicense", "avma:index:ClusterLicense", "avma:index:VmActivation"
+
+
+def estate(export: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, hosts and clusters of an export, as an estate list would say them."""
+    deployment = export.get("deployment")
+    found = deployment.get("resources") if isinstance(deployment, Mapping) else None
+    resources = [each for each in found or [] if isinstance(each, Mapping) and not each.get("delete")]
+    clusters = {each["cluster"].lower(): each for each in _clusters(resources)}
+    hosts: dict[str, dict[str, Any]] = {}
+    for host in _hosts(resources):
+        hosts.setdefault(host["host"].lower(), host)
+    return {
+        "settings": _settings(_of(resources, _PROVIDER)),
+        "hosts": list(hosts.values()),
+        "clusters": list(clusters.values()),
+    }
+
+
+def _of(resources: Iterable[Mapping[str, Any]], kind: str) -> Iterator[Mapping[str, Any]]:
+    return (each for each in resources if each.get("type") == kind)
+
+
+def _inputs(resource: Mapping[str, Any]) -> dict[str, Any]:
+    plain = _plain(resource.get("inputs", {}))
+    return plain if isinstance(plain, dict) else {}
+
+
+def _clusters(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for resource in _of(resources, _CLUSTER):
+        inputs = _inputs(resource)
+        if isinstance(inputs.get("cluster"), str):
+            yield _entry("cluster", inputs["cluster"], inputs, resource)
+
+
+def _hosts(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield every host that a resource names, those with a licence of their own first."""
+    for resource in _of(resources, _HOST):
+        inputs = _inputs(resource)
+        if isinstance(inputs.get("host"), str):
+            yield _entry("host", inputs["host"], inputs, resource)
+    for kind, name in ((_CLUSTER, "nodes"), (_VM, "hosts"), (_VM, "host")):
+        for resource in _of(resources, kind):
+            inputs = _inputs(resource)
+            names = inputs.get(name, [])
+            since = resource if kind == _CLUSTER else {}
+            for host in [names] if isinstance(names, str) else names:
+                yield _entry("host", host, inputs, since)
+
+
+def _entry(key: str, name: str, inputs: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {key: name}
+    connection = _meant(AddressedSettings, inputs.get("connection"))
+    if connection:
+        entry["connection"] = connection
+    if isinstance(resource.get("created"), str):
+        entry["recordedSince"] = resource["created"]
+    return entry
+
+
+def _settings(providers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the settings of the stack's provider; of several, the first, which is the default one's in most stacks."""
+    inputs = next((_inputs(provider) for provider in providers), {})
+    found = _meant(Configuration, inputs)
+    guest = _meant(GuestDefaults, found.pop("guest", None))
+    return {**found, "guest": guest} if guest else found
+
+
+def _meant(record: type, values: Any) -> dict[str, Any]:
+    """Read declared values, which in a provider's inputs are text, objects as JSON."""
+    if isinstance(values, str):
+        try:
+            values = _plain(json.loads(values))
+        except ValueError:
+            return {}
+    if not isinstance(values, Mapping):
+        return {}
+    known = {prop.name: prop for prop in properties(record) if not prop.rule.secret}
+    return {
+        name: text_value(known[name], value) if isinstance(value, str) and known[name].record is None else value
+        for name, value in values.items()
+        if name in known
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without what is, or holds as text, anything that is no plain value."""
+    if isinstance(value, Mapping):
+        kept = {name: _plain(each) for name, each in value.items() if not _marked(each)}
+        return {} if _SIGNATURE in value else kept
+    if isinstance(value, list):
+        return [_plain(each) for each in value if not _marked(each)]
+    return value
+
+
+def _marked(value: Any) -> bool:
+    return isinstance(value, Mapping) and _SIGNATURE in value
