@@ -7,7 +7,7 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check lint pythons schema pins clean
+.PHONY: demo test fuzz check lint pythons schema sdk pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
@@ -36,6 +36,9 @@ pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3
 schema: $(READY) ## generate schema.json, and docs/reference.md from it
 	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py > docs/reference.md
+
+sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
+	tools/sdk sdk
 
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
