@@ -13,9 +13,10 @@ demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, the real engine
+test: lint pythons ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
+	tools/typescript
 	python -m pytest
 
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
@@ -49,6 +50,7 @@ pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header tools/foreign/requirements.in -o tools/foreign/requirements.txt
 	npm install --prefix tools/foreign --package-lock-only --omit-lockfile-registry-resolved
+	npm install --prefix tests/sdk/programs/nodejs --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf .venv .nox .cache dist

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk"
 PROGRAMS = Path(__file__).parent / "programs"
+PACKAGES = ROOT / ".cache" / "typescript" / "node_modules"
 _LONGEST = 600
 
 pytestmark = pytest.mark.engine
@@ -90,6 +91,24 @@ def mypy(program: str, package: str, folder: Path) -> str:
     (folder / "program.py").write_text(program, "utf-8")
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--cache-dir=cache"]
     return run(sys.executable, "-m", "mypy", *options, "program.py", cwd=folder, MYPYPATH=package).stdout
+
+
+def test_a_typescript_program_is_compiled(tmp_path: Path) -> None:
+    if not PACKAGES.exists():
+        pytest.skip("no TypeScript here: tools/typescript installs it where npm is")
+    shutil.copytree(PROGRAMS / "nodejs", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(SDK / "nodejs", tmp_path / "sdk")
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    passed = tsc(tmp_path)
+    assert (passed.returncode, passed.stdout) == (0, "")
+    program = tmp_path / "index.ts"
+    program.write_text(program.read_text("utf-8").replace("vmName:", "vmNam:"), "utf-8")
+    assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in tsc(tmp_path).stdout
+
+
+def tsc(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Check the program and, as it imports their sources, the SDK."""
+    return run(PACKAGES / ".bin" / "tsc", "--project", folder, "--pretty", "false", cwd=folder)
 
 
 def test_a_go_program_is_compiled(go: str, tmp_path: Path) -> None:
