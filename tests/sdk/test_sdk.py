@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sdk.python_package import prepare
+
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk"
 PROGRAMS = Path(__file__).parent / "programs"
@@ -31,12 +33,7 @@ def go() -> str:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the folder of the Python SDK with what setuptools writes for an installation; it asks for its version."""
-    folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(SDK / "python", folder, dirs_exist_ok=True)
-    built = run(sys.executable, "-c", "import setuptools; setuptools.setup()", "egg_info", cwd=folder)
-    assert built.returncode == 0, built.stdout
-    return str(folder)
+    return prepare(tmp_path_factory.mktemp("package"))
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,33 @@
+"""Runs a program inline by Pulumi's Automation API: `inline.py PROJECT PROGRAM up|preview|destroy`.
+
+So the calling process is the engine's language runtime, and no language host is needed. It is a process of its own, as
+the Automation API keeps much for the whole process.
+"""
+
+import runpy
+import sys
+
+from pulumi import automation
+
+
+def main(project: str, program: str, step: str) -> None:
+    """Do one step on the stack `dev` of the project in that folder, and print what the engine prints."""
+    stack = automation.select_stack(
+        "dev",
+        project_name="estate",
+        program=lambda: runpy.run_path(program) and None,
+        opts=automation.LocalWorkspaceOptions(work_dir=project),
+    )
+    steps = {
+        "up": lambda: stack.up(on_output=print),
+        "preview": lambda: stack.preview(expect_no_changes=True, on_output=print),
+        "destroy": lambda: stack.destroy(on_output=print),
+    }
+    try:
+        steps[step]()
+    except automation.CommandError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
