@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sdk.python_package import prepare
+from sdk import nodejs_package, python_package
 
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk"
 PROGRAMS = Path(__file__).parent / "programs"
-PACKAGES = ROOT / ".cache" / "typescript" / "node_modules"
 _LONGEST = 600
 
 pytestmark = pytest.mark.engine
@@ -33,7 +32,7 @@ def go() -> str:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return prepare(tmp_path_factory.mktemp("package"))
+    return python_package.prepare(tmp_path_factory.mktemp("package"))
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -91,21 +90,13 @@ def mypy(program: str, package: str, folder: Path) -> str:
 
 
 def test_a_typescript_program_is_compiled(tmp_path: Path) -> None:
-    if not PACKAGES.exists():
-        pytest.skip("no TypeScript here: tools/typescript installs it where npm is")
-    shutil.copytree(PROGRAMS / "nodejs", tmp_path, dirs_exist_ok=True)
-    shutil.copytree(SDK / "nodejs", tmp_path / "sdk")
-    (tmp_path / "node_modules").symlink_to(PACKAGES)
-    passed = tsc(tmp_path)
+    nodejs_package.prepare(tmp_path)
+    passed = nodejs_package.tsc(tmp_path)
     assert (passed.returncode, passed.stdout) == (0, "")
     program = tmp_path / "index.ts"
     program.write_text(program.read_text("utf-8").replace("vmName:", "vmNam:"), "utf-8")
-    assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in tsc(tmp_path).stdout
-
-
-def tsc(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check the program and, as it imports their sources, the SDK."""
-    return run(PACKAGES / ".bin" / "tsc", "--project", folder, "--pretty", "false", cwd=folder)
+    failed = nodejs_package.tsc(tmp_path)
+    assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in failed.stdout
 
 
 def test_a_go_program_is_compiled(go: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs a program inline by Pulumi's Automation API: `inline.py PROJECT PROGRAM up|preview|destroy`.
+"""Runs the program beside it inline by Pulumi's Automation API: `inline.py PROJECT up|preview|destroy`.
 
 So the calling process is the engine's language runtime, and no language host is needed. It is a process of its own, as
 the Automation API keeps much for the whole process.
@@ -6,16 +6,19 @@ the Automation API keeps much for the whole process.
 
 import runpy
 import sys
+from pathlib import Path
 
 from pulumi import automation
 
+PROGRAM = str(Path(__file__).with_name("program.py"))
 
-def main(project: str, program: str, step: str) -> None:
+
+def main(project: str, step: str) -> None:
     """Do one step on the stack `dev` of the project in that folder, and print what the engine prints."""
     stack = automation.select_stack(
         "dev",
         project_name="estate",
-        program=lambda: runpy.run_path(program) and None,
+        program=lambda: runpy.run_path(PROGRAM) and None,
         opts=automation.LocalWorkspaceOptions(work_dir=project),
     )
     steps = {
