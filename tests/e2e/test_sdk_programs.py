@@ -1,4 +1,4 @@
-"""The quickstart as a program in Python and in TypeScript, with the generated SDKs, run by the real engine."""
+"""The quickstart as a program in Python, TypeScript and Go, with the generated SDKs, run by the real engine."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.estate import HOST, HOST_KEY, estate, machine
-from sdk import nodejs_package, python_package
+from sdk import go_program, nodejs_package, python_package
 
 PYTHON = Path(__file__).parents[1] / "sdk" / "programs" / "python"
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
@@ -42,7 +42,21 @@ class TypeScript:
         assert nodejs_package.tsc(self.program.parent).stdout == ""
 
 
-@pytest.fixture(params=[Python, TypeScript], ids=lambda language: language.__name__)
+class Go:
+    """The same in Go."""
+
+    def __init__(self, folder):
+        go_program.prepare(folder)
+        self.program = folder / "program.go"
+        self.command = [folder / "program"]
+        self.environment = {}
+        self.both = ('pulumi.String("web01"),', 'pulumi.String("web01"), VmId: pulumi.String("9b1c"),')
+
+    def compile(self):
+        assert go_program.build(self.program.parent).stdout == ""
+
+
+@pytest.fixture(params=[Python, TypeScript, Go], ids=lambda language: language.__name__)
 def language(request, tmp_path):
     return request.param(tmp_path / "program")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sdk import nodejs_package, python_package
+from sdk import go_program, nodejs_package, python_package
 
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / "sdk"
@@ -20,14 +19,6 @@ PROGRAMS = Path(__file__).parent / "programs"
 _LONGEST = 600
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def go() -> str:
-    found = shutil.which("go")
-    if found is None:
-        pytest.skip("no go here")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +46,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_committed_is_what_is_generated(go: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(not go_program.GO, reason="no go here")
+def test_committed_is_what_is_generated(tmp_path: Path) -> None:
     generated = run(ROOT / "tools" / "sdk", tmp_path, cwd=ROOT)
     assert generated.returncode == 0, generated.stdout
     assert contents(SDK) == contents(tmp_path), "run `make sdk`"
@@ -99,17 +91,10 @@ def test_a_typescript_program_is_compiled(tmp_path: Path) -> None:
     assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in failed.stdout
 
 
-def test_a_go_program_is_compiled(go: str, tmp_path: Path) -> None:
-    shutil.copytree(PROGRAMS / "go", tmp_path, dirs_exist_ok=True)
-    run(go, "mod", "edit", f"-replace=example.com/pulumi-avma/sdk/go={SDK / 'go'}", cwd=tmp_path)
-    passed = vet(go, tmp_path)
+def test_a_go_program_is_compiled(tmp_path: Path) -> None:
+    go_program.prepare(tmp_path)
+    passed = go_program.vet(tmp_path)
     assert (passed.returncode, passed.stdout) == (0, "")
-    program = tmp_path / "main.go"
+    program = tmp_path / "program.go"
     program.write_text(program.read_text("utf-8").replace("VmName:", "VmNam:"), "utf-8")
-    assert "unknown field VmNam in struct literal of type avma.VmActivationArgs" in vet(go, tmp_path).stdout
-
-
-def vet(go: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check the program and the SDK; the flags are those of tools/pulumi-cli, which has compiled most of it."""
-    flags = ["-trimpath", "-tags=osusergo,grpcnotrace"]
-    return run(go, "vet", *flags, ".", "example.com/pulumi-avma/sdk/go/...", cwd=folder, CGO_ENABLED="0")
+    assert "unknown field VmNam in struct literal of type avma.VmActivationArgs" in go_program.vet(tmp_path).stdout
