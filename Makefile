@@ -8,15 +8,16 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check browser lint pythons schema pins clean
+.PHONY: demo test fuzz check browser lint pythons schema sdk pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the real engine
+test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
+	tools/typescript
 	python -m pytest
 
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
@@ -41,6 +42,9 @@ schema: $(READY) ## generate schema.json, and docs/reference.md from it
 	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py > docs/reference.md
 
+sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
+	tools/sdk sdk
+
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --extra simulator --extra credssp --group dev pyproject.toml -o tools/requirements.txt
@@ -50,6 +54,7 @@ pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header tools/foreign/requirements.in -o tools/foreign/requirements.txt
 	npm install --prefix tools/foreign --package-lock-only --omit-lockfile-registry-resolved
+	npm install --prefix tests/sdk/programs/nodejs --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf .venv .nox .cache dist

@@ -1,0 +1,185 @@
+"""`HostLicense` and `VmActivation` as dynamic resources, for programs in Python that shall need no plugin of ours.
+
+What is pickled into the state is the name of a resource of the core and nothing else: how machines are reached comes
+from the resource's arguments and from the environment variables `AVMA_*` of the process that the engine starts. Each
+call becomes the same request that the plugin gets, so both behave alike. It must not know how a resource does its work.
+
+Pulumi's protocol for dynamic resources has no partial failures, no preview by the provider, and no log: a resource that
+fails after the first change on a machine is not kept in the state, and the next `pulumi up` adopts what was done.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import pulumi
+from google.protobuf.struct_pb2 import Struct
+from pulumi import dynamic
+
+from avma import resources
+from avma.properties import Property, camel_case, properties
+from avma.redaction import Redactor
+from pulumi_resource_avma import PACKAGE
+from pulumi_resource_avma.lifecycle import Lifecycle
+from pulumi_resource_avma.operations import Operations
+from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.session import Session
+from pulumi_resource_avma.settings import Settings
+from pulumi_resource_avma.status import status_of
+from pulumi_resource_avma.values import decode, encode
+
+Values = dict[str, Any]
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+_CORE = {resource.name: resource for resource in resources.RESOURCES}
+
+
+class Failed(Exception):
+    """What the engine is told about an error, without secrets; Pulumi's SDK prints it below a traceback."""
+
+
+class _Resource(dynamic.Resource):
+    """A resource of the core, with its names as Python writes them."""
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None, **arguments: Any) -> None:
+        core = type(self).__name__
+        super().__init__(_Provider(core), name, _declared(core, arguments), opts)
+
+    def translate_input_property(self, prop: str) -> str:
+        """Name a property as the core does; what begins with underscores is Pulumi's own."""
+        return prop if prop.startswith("__") else camel_case(prop)
+
+    def translate_output_property(self, prop: str) -> str:
+        """Name a property as Python does."""
+        return _attribute(type(self).__name__, prop)
+
+
+class HostLicense(_Resource, module=PACKAGE, name="HostLicense"):
+    """The licence of a Hyper-V host; arguments and outputs are the plugin's, in snake case."""
+
+    host: pulumi.Output[str]
+    partial_product_key: pulumi.Output[str]
+    status: pulumi.Output[str]
+
+
+class VmActivation(_Resource, module=PACKAGE, name="VmActivation"):
+    """The activation of a guest by its host; arguments and outputs are the plugin's, in snake case."""
+
+    activated_by_host: pulumi.Output[str | None]
+    vm_id: pulumi.Output[str]
+    vm_name: pulumi.Output[str]
+
+
+class _Provider(dynamic.ResourceProvider):
+    """One resource of the core behind Pulumi's interface; it is pickled, so it holds a name alone."""
+
+    serialize_as_secret_always: ClassVar[bool] = False  # type: ignore[misc]  # there is no secret in a name
+
+    def __init__(self, resource: str) -> None:
+        super().__init__()
+        self.resource = resource
+
+    def check(self, _olds: Values, news: Values) -> dynamic.CheckResult:
+        request = pb.CheckRequest(type=self._type, news=_struct(news))
+        failures = self._call(Lifecycle.check, request).failures
+        return dynamic.CheckResult(news, [dynamic.CheckFailure(each.property, each.reason) for each in failures])
+
+    def diff(self, _id: str, _olds: Values, _news: Values) -> dynamic.DiffResult:
+        request = pb.DiffRequest(
+            type=self._type, id=_id, olds=_struct(_olds), old_inputs=self._inputs(_olds), news=_struct(_news)
+        )
+        found = self._call(Lifecycle.diff, request)
+        return dynamic.DiffResult(
+            changes=bool(found.diffs),
+            replaces=list(found.replaces),
+            delete_before_replace=found.deleteBeforeReplace,
+        )
+
+    def create(self, props: Values) -> dynamic.CreateResult:
+        request = pb.CreateRequest(type=self._type, properties=_struct(props))
+        made = self._call(Lifecycle.create, request)
+        return dynamic.CreateResult(made.id, _plain(made.properties))
+
+    def read(self, id_: str, props: Values) -> dynamic.ReadResult:
+        request = pb.ReadRequest(type=self._type, id=id_, properties=_struct(props), inputs=self._inputs(props))
+        found = self._call(Lifecycle.read, request)
+        return dynamic.ReadResult(found.id, _plain(found.properties), _plain(found.inputs))
+
+    def update(self, _id: str, _olds: Values, _news: Values) -> dynamic.UpdateResult:
+        request = pb.UpdateRequest(
+            type=self._type, id=_id, olds=_struct(_olds), old_inputs=self._inputs(_olds), news=_struct(_news)
+        )
+        return dynamic.UpdateResult(_plain(self._call(Lifecycle.update, request).properties))
+
+    def delete(self, _id: str, _props: Values) -> None:
+        # The URN is not handed over; errors name a command in which it stands.
+        request = pb.DeleteRequest(
+            type=self._type, id=_id, urn="URN", properties=_struct(_props), old_inputs=self._inputs(_props)
+        )
+        self._call(Lifecycle.delete, request)
+
+    @property
+    def _type(self) -> str:
+        return f"{PACKAGE}:index:{self.resource}"
+
+    def _inputs(self, state: Values) -> Struct:
+        """Return the inputs in a state: the protocol of dynamic resources hands over the outputs alone."""
+        names = {prop.name for prop in properties(_CORE[self.resource].inputs)}
+        return encode({name: value for name, value in state.items() if name in names})
+
+    def _call(self, method: Callable[[Lifecycle, Q], A], request: Q) -> A:
+        try:
+            return method(_lifecycle(), request)
+        except Exception as error:
+            raise Failed(status_of(error, _session().redact).message) from None
+
+
+@functools.cache
+def _session() -> Session:
+    return Session(Redactor())
+
+
+@functools.cache
+def _lifecycle() -> Lifecycle:
+    """One for each process, configured from the environment when a resource is first called."""
+    session = _session()
+    Settings(session).configure(pb.ConfigureRequest())
+    return Lifecycle(session, Operations(session), resources.RESOURCES)
+
+
+def _struct(values: Values) -> Struct:
+    return encode({name: value for name, value in values.items() if name != dynamic.dynamic.PROVIDER_KEY})
+
+
+def _plain(struct: Struct) -> Values:
+    """Return values without marks: the engine marks again what came to it as a secret."""
+    return decode(struct).values
+
+
+def _declared(resource: str, arguments: Mapping[str, Any]) -> Values:
+    """Return the arguments with secrets marked, and a place for each output."""
+    places = dict.fromkeys(prop.attribute for prop in properties(_CORE[resource].outputs))
+    return {**places, **_marked(_CORE[resource].inputs, arguments)}
+
+
+def _marked(record: type, values: Mapping[str, Any]) -> Values:
+    declared = {prop.name: prop for prop in properties(record)}
+    return {name: _marked_value(declared.get(camel_case(name)), value) for name, value in values.items()}
+
+
+def _marked_value(prop: Property | None, value: Any) -> Any:
+    if prop is None or value is None:
+        return value
+    if prop.record is not None and isinstance(value, Mapping):
+        return _marked(prop.record, value)
+    # An object that is the output of something else can hold a secret as well.
+    return pulumi.Output.secret(value) if prop.rule.secret or prop.record is not None else value
+
+
+def _attribute(resource: str, name: str) -> str:
+    core = _CORE[resource]
+    names = {prop.name: prop.attribute for record in (core.inputs, core.outputs) for prop in properties(record)}
+    return names.get(name, name)

@@ -1,0 +1,2 @@
+// Windows Automatic Virtual Machine Activation: license Hyper-V hosts, activate their guests.
+package avma

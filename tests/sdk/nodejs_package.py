@@ -1,0 +1,42 @@
+"""The SDK for Node.js as a program finds it: compiled, in `node_modules`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGES = _ROOT / ".cache" / "typescript" / "node_modules"
+_PROGRAM = Path(__file__).parent / "programs" / "nodejs"
+
+
+def prepare(folder: Path) -> None:
+    """Copy the TypeScript program there, and put the compiled SDK and all that both need into its `node_modules`.
+
+    Skips the test where TypeScript is not installed.
+
+    Raises:
+        AssertionError: the SDK does not compile.
+    """
+    if not _PACKAGES.exists():
+        pytest.skip("no TypeScript here: tools/typescript installs it where npm is")
+    shutil.copytree(_PROGRAM, folder, dirs_exist_ok=True)
+    shutil.copytree(_ROOT / "sdk" / "nodejs", folder / "sdk")
+    modules = folder / "node_modules"
+    (modules / "@pulumi-avma").mkdir(parents=True)
+    for package in _PACKAGES.iterdir():
+        (modules / package.name).symlink_to(package)
+    (modules / "@pulumi-avma" / "avma").symlink_to(folder / "sdk" / "bin")
+    compiled = tsc(folder / "sdk")
+    assert (compiled.returncode, compiled.stdout) == (0, "")
+    shutil.copy(folder / "sdk" / "package.json", folder / "sdk" / "bin")
+
+
+def tsc(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Compile the project in that folder."""
+    return subprocess.run(
+        [_PACKAGES / ".bin" / "tsc", "--pretty", "false"], cwd=folder, capture_output=True, text=True, check=False
+    )

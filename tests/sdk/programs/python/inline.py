@@ -1,0 +1,36 @@
+"""Runs the program beside it inline by Pulumi's Automation API: `inline.py PROJECT up|preview|destroy`.
+
+So the calling process is the engine's language runtime, and no language host is needed. It is a process of its own, as
+the Automation API keeps much for the whole process.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+from pulumi import automation
+
+PROGRAM = str(Path(__file__).with_name("program.py"))
+
+
+def main(project: str, step: str) -> None:
+    """Do one step on the stack `dev` of the project in that folder, and print what the engine prints."""
+    stack = automation.select_stack(
+        "dev",
+        project_name="estate",
+        program=lambda: runpy.run_path(PROGRAM) and None,
+        opts=automation.LocalWorkspaceOptions(work_dir=project),
+    )
+    steps = {
+        "up": lambda: stack.up(on_output=print),
+        "preview": lambda: stack.preview(expect_no_changes=True, on_output=print),
+        "destroy": lambda: stack.destroy(on_output=print),
+    }
+    try:
+        steps[step]()
+    except automation.CommandError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

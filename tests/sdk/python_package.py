@@ -1,0 +1,22 @@
+"""The Python SDK as a program finds it: with the metadata of an installed package, of which it asks its own version."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_SOURCES = Path(__file__).parents[2] / "sdk" / "python"
+
+
+def prepare(folder: Path) -> str:
+    """Copy the SDK there, have setuptools write its metadata beside it, and return what goes into PYTHONPATH.
+
+    Raises:
+        CalledProcessError: setuptools refused what the SDK's `pyproject.toml` says.
+    """
+    shutil.copytree(_SOURCES, folder, dirs_exist_ok=True)
+    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "egg_info"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return str(folder)

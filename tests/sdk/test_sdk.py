@@ -1,0 +1,100 @@
+"""The SDKs in `sdk/`: they are what the generators write, and programs that use them are checked by their compilers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sdk import go_program, nodejs_package, python_package
+
+ROOT = Path(__file__).parents[2]
+SDK = ROOT / "sdk"
+PROGRAMS = Path(__file__).parent / "programs"
+_LONGEST = 600
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return python_package.prepare(tmp_path_factory.mktemp("package"))
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_LONGEST,
+        check=False,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder, but for what Python leaves where something was imported."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.skipif(not go_program.GO, reason="no go here")
+def test_committed_is_what_is_generated(tmp_path: Path) -> None:
+    generated = run(ROOT / "tools" / "sdk", tmp_path, cwd=ROOT)
+    assert generated.returncode == 0, generated.stdout
+    assert contents(SDK) == contents(tmp_path), "run `make sdk`"
+
+
+def test_the_python_package_has_all_that_the_schema_has(package: str, tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "schema.json").read_text("utf-8"))
+    names = {section: [token.rpartition(":")[2] for token in schema[section]] for section in ("resources", "functions")}
+    functions = [re.sub("(?=[A-Z])", "_", name).lower() for name in names["functions"]]
+    objects = [token.rpartition(":")[2] for token, kind in schema["types"].items() if "enum" not in kind]
+    enums = [token.rpartition(":")[2] for token, kind in schema["types"].items() if "enum" in kind]
+    program = "import json, pulumi_avma; print(json.dumps(dir(pulumi_avma) + dir(pulumi_avma.outputs)))"
+    listed = run(sys.executable, "-B", "-c", program, cwd=tmp_path, PYTHONPATH=package)
+    assert listed.returncode == 0, listed.stdout
+    assert {"Provider", *names["resources"], *functions, *objects, *enums} <= set(json.loads(listed.stdout))
+
+
+def test_a_python_program_is_type_checked(package: str, tmp_path: Path) -> None:
+    program = (PROGRAMS / "python" / "program.py").read_text("utf-8")
+    assert mypy(program, package, tmp_path) == "Success: no issues found in 1 source file\n"
+    misspelt = mypy(program.replace("vm_name", "vm_nam"), package, tmp_path)
+    assert 'Unexpected keyword argument "vm_nam" for overloaded function "VmActivation"' in misspelt
+    mistyped = mypy(program.replace('vm_name="web01"', "vm_name=1"), package, tmp_path)
+    assert 'No overload variant of "VmActivation" matches argument types "str", "Output[str]", "int"' in mistyped
+
+
+def mypy(program: str, package: str, folder: Path) -> str:
+    """Check a program as its author would, to whom the SDK is somebody else's package."""
+    (folder / "program.py").write_text(program, "utf-8")
+    options = ["--config-file=", "--strict", "--follow-imports=silent", "--cache-dir=cache"]
+    return run(sys.executable, "-m", "mypy", *options, "program.py", cwd=folder, MYPYPATH=package).stdout
+
+
+def test_a_typescript_program_is_compiled(tmp_path: Path) -> None:
+    nodejs_package.prepare(tmp_path)
+    passed = nodejs_package.tsc(tmp_path)
+    assert (passed.returncode, passed.stdout) == (0, "")
+    program = tmp_path / "index.ts"
+    program.write_text(program.read_text("utf-8").replace("vmName:", "vmNam:"), "utf-8")
+    failed = nodejs_package.tsc(tmp_path)
+    assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in failed.stdout
+
+
+def test_a_go_program_is_compiled(tmp_path: Path) -> None:
+    go_program.prepare(tmp_path)
+    passed = go_program.vet(tmp_path)
+    assert (passed.returncode, passed.stdout) == (0, "")
+    program = tmp_path / "program.go"
+    program.write_text(program.read_text("utf-8").replace("VmName:", "VmNam:"), "utf-8")
+    assert "unknown field VmNam in struct literal of type avma.VmActivationArgs" in go_program.vet(tmp_path).stdout
