@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -106,6 +107,19 @@ def test_a_kdc_that_does_not_answer(tmp_path, lab):
         read(estate, False, auth=Auth.KERBEROS, kerberos_hostname=NAME)
     assert "Cannot contact any KDC" in caught.value.answer
     assert "port 88" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("auth", "remedy"), [(Auth.KERBEROS, "port 88"), (Auth.NEGOTIATE, "set `auth: ntlm`"), (Auth.CREDSSP, "port 88")]
+)
+def test_a_silent_kdc_is_waited_for_until_the_deadline_and_named(tmp_path, lab, auth, remedy):
+    begun = time.monotonic()
+    with lab.silent(), serving(tmp_path, auth.value) as estate, pytest.raises(errors.LogonRefused) as caught:
+        read(estate, False, seconds=2, auth=auth, username=PRINCIPAL, kerberos_hostname=NAME)
+    assert caught.value.answer == "Kerberos: no KDC of LAB.TEST answered in the time allowed"
+    assert remedy in caught.value.remedy
+    # the library itself waits for 25 s or more
+    assert time.monotonic() - begun < 20
 
 
 def test_a_keytab_that_is_not_there(tmp_path, lab):

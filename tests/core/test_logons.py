@@ -48,11 +48,11 @@ def serving(folder: Path, logons: str, more: str = "") -> Iterator[EstateServer]
         yield server
 
 
-def read(estate: EstateServer, https: bool = True, **values: object) -> licensing.Licensing:
+def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: object) -> licensing.Licensing:
     given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, "https": https}
     configuration = replace(Configuration(), **{**given, **values})
     with closing(Cim(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
-        return licensing.read(cim, Deadline(20))
+        return licensing.read(cim, Deadline(seconds))
 
 
 def logged_on(estate: EstateServer) -> dict[str, int]:
@@ -237,11 +237,26 @@ def test_nothing_is_taken_from_the_environment(tmp_path, monkeypatch, auth):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, "/nowhere/ca.pem")
+    keys = tmp_path / "keys.log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
     with serving(tmp_path, auth.value) as estate:
         assert read(estate, auth=auth).system.version == "2022"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", estate.ca_certificate)
         with pytest.raises(errors.CertificateNotTrusted):
             read(estate, auth=auth, ca_cert=None)
+    assert not keys.exists()
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
+def test_the_environment_cannot_ask_for_a_weaker_ntlm(tmp_path, monkeypatch, auth):
+    with serving(tmp_path, auth.value) as estate:
+        for level in ("2", "many"):
+            monkeypatch.setenv("LM_COMPAT_LEVEL", level)
+            with pytest.raises(errors.InvalidInput, match=f"LM_COMPAT_LEVEL is `{level}`"):
+                read(estate, auth=auth)
+        assert estate.counts()["hv01"]["requests"] == 0
+        monkeypatch.setenv("LM_COMPAT_LEVEL", "5")
+        assert read(estate, auth=auth).system.version == "2022"
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])

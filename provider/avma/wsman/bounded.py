@@ -1,7 +1,8 @@
 """An HTTP adapter whose answers are bounded, in size and in time, whatever sends them.
 
-requests reads an answer to its end, however long it is, and its timeout begins anew with each byte. This module knows
-requests and urllib3; it knows nothing of SOAP.
+requests reads an answer to its end, however long it is, and its timeout begins anew with each byte; the resolver of
+names and the libraries of Kerberos have waits of their own. This module knows requests and urllib3; it knows nothing of
+SOAP.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
 import requests
@@ -25,36 +27,44 @@ class AnswerTooLarge(requests.exceptions.RequestException):
     """An answer is longer than any of WinRM's."""
 
 
+class NothingAwaited(requests.exceptions.RequestException):
+    """The time is over, and what was waited for is no answer to a request."""
+
+
+_T = TypeVar("_T")
+
+
 class BoundedAdapter(HTTPAdapter):
     """Sends requests, one at a time, and reads no more of an answer and no longer than allowed."""
 
     def __init__(self) -> None:
         self._connections: WeakSet[HTTPConnection] = WeakSet()
         self.connects = 0
-        """How many connections were made."""
+        """How many connections were begun."""
+        self._connecting = False
+        self._awaiting = False
         self._expired = False
         super().__init__()
 
-    @contextlib.contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Let everything that is sent in the block take so many seconds together.
+    def run(self, call: Callable[[], _T], seconds: float) -> _T:
+        """Return what a call returns that sends by this adapter, and let it take so many seconds.
+
+        The call runs in a thread, as not all that it waits for can be given an end. One that is late is left behind:
+        its connections are ended, and it can send nothing any more.
 
         Raises:
-            ReadTimeout: the time is over.
+            ConnectTimeout: the time is over, and no connection was made.
+            ReadTimeout: the time is over, and not all of an answer was there.
+            NothingAwaited: the time is over, and the call was waiting for something else.
         """
-        self._expired = False
-        timer = threading.Timer(seconds, self._end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except Exception:
-            self._check()
-            raise
-        finally:
-            timer.cancel()
-        # A connection that was ended looks like the end of an answer where its length is not known.
-        self._check()
+        outcome: Future[_T] = Future()
+        threading.Thread(target=_settle, args=(outcome, call), daemon=True).start()
+        wait([outcome], seconds)
+        if outcome.done():
+            return outcome.result()
+        late = self._late()
+        self._end()
+        raise late
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         """Make the pools, whose connections are known here; called by requests."""
@@ -69,7 +79,11 @@ class BoundedAdapter(HTTPAdapter):
             RequestException: no answer came.
         """
         self._check()
-        return super().send(*arguments, **keywords)
+        self._awaiting = True
+        try:
+            return super().send(*arguments, **keywords)
+        finally:
+            self._awaiting = False
 
     def build_response(self, *arguments: Any) -> requests.Response:
         """Return an answer whose content ends with `AnswerTooLarge` where it is too long; called by requests."""
@@ -78,12 +92,14 @@ class BoundedAdapter(HTTPAdapter):
 
         def bounded(*arguments: Any, **keywords: Any) -> Iterator[bytes]:
             left = LARGEST_ANSWER
+            self._awaiting = True
             for chunk in read(*arguments, **keywords):
                 left -= len(chunk)
                 if left < 0:
                     response.close()
                     raise AnswerTooLarge(f"an answer of more than {LARGEST_ANSWER} bytes")
                 yield chunk
+            self._awaiting = False
 
         cast(Any, response).iter_content = bounded
         return response
@@ -92,6 +108,13 @@ class BoundedAdapter(HTTPAdapter):
         if self._expired:
             raise requests.exceptions.ReadTimeout("the time allowed is over")
 
+    def _late(self) -> requests.exceptions.RequestException:
+        if not self._awaiting:
+            return NothingAwaited("the time allowed is over")
+        if self._connecting:
+            return requests.exceptions.ConnectTimeout("the time allowed is over")
+        return requests.exceptions.ReadTimeout("the time allowed is over")
+
     def _watching(self, pool: Any) -> Any:
         """Return the pool with connections that the adapter counts, and can end from another thread."""
         plain = pool.ConnectionCls
@@ -99,7 +122,10 @@ class BoundedAdapter(HTTPAdapter):
         def connect(connection: HTTPConnection) -> None:
             self._connections.add(connection)
             self.connects += 1
+            self._connecting = True
             plain.connect(connection)
+            self._connecting = False
+            self._check()
 
         watched = type(plain.__name__, (plain,), {"connect": connect})
         return type(pool.__name__, (pool,), {"ConnectionCls": watched})
@@ -111,3 +137,10 @@ class BoundedAdapter(HTTPAdapter):
                 with contextlib.suppress(OSError):
                     # Not the method of an SSLSocket, which would take its TLS away from under the reading thread.
                     socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+
+def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:
+    try:
+        outcome.set_result(call())
+    except BaseException as error:  # all that it raises belongs to who waits
+        outcome.set_exception(error)

@@ -16,7 +16,7 @@ import requests
 from avma import errors
 from avma.connection import SEALING, Auth, Connection
 from avma.wsman import kerberos
-from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge
+from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 
@@ -66,9 +66,10 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
         return errors.UnexpectedAnswer(tried, where, answer, CHECK_PORT)
     if isinstance(error, HttpStatus):
         return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", CHECK_PORT)
-    explained = kerberos.explain(error, connection) if connection.auth in (Auth.KERBEROS, Auth.NEGOTIATE) else None
-    if explained is not None:
-        return errors.LogonRefused(tried, where, *explained)
+    if isinstance(error, NothingAwaited):
+        return errors.LogonRefused(tried, where, *kerberos.silent(connection))
+    if isinstance(error, kerberos.Failure):
+        return errors.LogonRefused(tried, where, error.answer, error.remedy)
     if isinstance(error, requests.exceptions.SSLError):
         return _tls(error, connection, tried)
     if isinstance(error, requests.exceptions.RequestException):

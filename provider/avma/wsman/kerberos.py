@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import spnego
 
 from avma import errors
-from avma.connection import Connection
+from avma.connection import Auth, Connection
 
 _PACKAGES = ("gssapi", "krb5")
 _SERVER_UNKNOWN = -1765328377
@@ -26,6 +28,16 @@ _KDC_UNREACHABLE = -1765328228
 _NOT_IN_KEYTAB = -1765328203
 _NO_CACHE_FILE = -1765328189
 _NO_DEFAULT_REALM = -1765328160
+_KDC = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88 of the KDC can be reached"
+
+
+class Failure(Exception):
+    """Kerberos failed; with what it says, and what to do about it."""
+
+    def __init__(self, answer: str, remedy: str) -> None:
+        super().__init__(answer)
+        self.answer = answer
+        self.remedy = remedy
 
 
 def require(connection: Connection) -> None:
@@ -55,14 +67,30 @@ def credential(connection: Connection) -> spnego.Credential:
     return spnego.CredentialCache(connection.username or None)
 
 
-def explain(error: BaseException, connection: Connection) -> tuple[str, str] | None:
-    """Return what a Kerberos error says and what to do about it; None when it is not one."""
-    code, text = _code(error)
-    if code is None:
-        return None
-    return f"Kerberos: {text} ({code})", _remedy(
-        code, connection.prefix, connection.kerberos_hostname or connection.address
-    )
+@contextmanager
+def explained(connection: Connection) -> Iterator[None]:
+    """Turn the errors of Kerberos in a block into `Failure`; their texts are known to the thread alone that saw them.
+
+    Raises:
+        Failure: a library of Kerberos failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        code, text = _code(error)
+        if code is None:
+            raise
+        name = connection.kerberos_hostname or connection.address
+        raise Failure(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name)) from error
+
+
+def silent(connection: Connection) -> tuple[str, str]:
+    """Return what to say, and what to do, where the deadline came while a ticket was waited for."""
+    _, _, realm = connection.username.partition("@")
+    answer = f"Kerberos: no KDC{f' of {realm}' if realm else ''} answered in the time allowed"
+    if connection.auth is Auth.KERBEROS:
+        return answer, _KDC
+    return answer, f"{_KDC}; or set `{connection.prefix}auth: ntlm`, which needs none"
 
 
 def _require_readable(connection: Connection) -> None:
@@ -97,7 +125,6 @@ def _signed(code: int) -> int:
 
 def _remedy(code: int, prefix: str, name: str) -> str:
     account = f"check `{prefix}username` (NAME@REALM, the realm in capitals) and the password or keytab"
-    configuration = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88 of the KDC can be reached"
     tickets = f"run `kinit`, or set `{prefix}username` and `{prefix}password`, or `{prefix}kerberosKeytab`"
     remedies = {
         _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`: connect by the machine's DNS name, or "
@@ -109,9 +136,9 @@ def _remedy(code: int, prefix: str, name: str) -> str:
         _NO_CACHE: tickets,
         _NO_CACHE_FILE: tickets,
         _NOT_IN_KEYTAB: f"the keytab has no key for `{prefix}username`: `klist -k` shows what it holds",
-        _REALM_UNKNOWN: configuration,
-        _KDC_UNREACHABLE: configuration,
-        _NO_DEFAULT_REALM: configuration,
+        _REALM_UNKNOWN: _KDC,
+        _KDC_UNREACHABLE: _KDC,
+        _NO_DEFAULT_REALM: _KDC,
     }
     # what is no code of Kerberos is one of the system's, from the way to the KDC
-    return remedies.get(code, account if code < 0 else configuration)
+    return remedies.get(code, account if code < 0 else _KDC)

@@ -14,7 +14,7 @@ import requests
 
 from avma.connection import SEALING, Auth, Connection, MessageEncryption
 from avma.deadline import Deadline
-from avma.wsman import failures, tls
+from avma.wsman import failures, ntlm, tls
 from avma.wsman.transports import Adapter, Transport
 
 _ANSWER_MARGIN = 10.0
@@ -52,8 +52,8 @@ class WinrmPipe:
         transport, adapter = self._open = self._open or _connect(self._connection)
         connects = adapter.connects
         try:
-            with adapter.within(deadline.remaining() + _LAST_CHANCE):
-                answer = transport.send(message, self._timeout(deadline))
+            timeout = self._timeout(deadline)
+            answer = adapter.run(lambda: transport.send(message, timeout), deadline.remaining() + _LAST_CHANCE)
         except Exception as error:
             self.close()
             if fresh or adapter.connects == connects or not self._was_not_read(adapter):
@@ -103,6 +103,7 @@ def _seals(connection: Connection) -> bool:
 
 
 def _connect(connection: Connection) -> tuple[Transport, Adapter]:
+    ntlm.require_version_2(connection)
     adapter = Adapter(tls.context(connection))
     if connection.auth in _PYWINRM:
         from avma.wsman.pywinrm_transport import PywinrmTransport

@@ -34,12 +34,14 @@ class PypsrpTransport:
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
         if connection.auth is Auth.KERBEROS:
             kerberos.require(connection)
+        self._connection = connection
         self._transport = _Transport(connection, adapter)
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
         """Send a message and return the answer; see `Transport.send`."""
         try:
-            return self._transport.send(message, timeout=timeout)
+            with kerberos.explained(self._connection):
+                return self._transport.send(message, timeout=timeout)
         except AuthenticationError as error:
             raise NotAuthenticated from error
         except WinRMTransportError as error:

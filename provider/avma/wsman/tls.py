@@ -37,18 +37,20 @@ def context(connection: Connection) -> ssl.SSLContext:
 
 def _trusting(connection: Connection) -> ssl.SSLContext:
     given, prefix = connection.ca_cert, connection.prefix
+    # ssl.create_default_context would write the keys of all connections to the file that SSLKEYLOGFILE names
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not given or not connection.https:
-        return ssl.create_default_context(cafile=certifi.where())
+        made.load_verify_locations(cafile=certifi.where())
+        return made
     try:
-        if _is_text(given):
-            return ssl.create_default_context(cadata=given)
-        return ssl.create_default_context(cafile=given)
+        made.load_verify_locations(**{"cadata" if _is_text(given) else "cafile": given})
     except (OSError, ValueError, TypeError) as error:  # an SSLError is an OSError; the others are of odd characters
         unreadable = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
         reason = "cannot be read" if unreadable else "holds no certificate in PEM form"
         answer = f"{_named(given)} in `{prefix}caCert` {reason}"
         remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
+    return made
 
 
 def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
