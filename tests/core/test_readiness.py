@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from avma.resources import guests, readiness
 from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
-from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner
+from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, stored
 
 WINRM = {"transport": "winrm"}
 WRONG = {"password": "Wrong-Horse-9"}
@@ -166,6 +167,32 @@ def test_a_preview_and_an_update_do_not_wait(direct, run):
     with pytest.raises(errors.NotReady, match="wait until web01 has started"):
         run.vm.update(result.identifier, Stored(result.inputs, outputs), drifted, run.operation())
     assert not [text for text in run.told if "waiting" in text]
+
+
+@pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
+def test_a_preview_takes_a_refusal_in_setup_for_one_that_time_may_mend(direct, run, guest):
+    direct.setup("web01", 0.1)
+    time.sleep(0.2)
+    with pytest.raises(errors.LogonUncertain):
+        run.vm.probe({"host": HV01, "vmName": "web01", "guest": {**guest, **WRONG}}, run.operation())
+
+
+def test_a_refresh_keeps_what_is_stored_of_a_vm_that_is_starting(direct, run):
+    result = run.activate()
+    direct.setup("web01", 60)
+    kept = run.vm.read(result.identifier, stored(result), run.operation())
+    assert kept.outputs == result.outputs
+    assert "web01: its activation was not read: " in run.told[-1]
+    with pytest.raises(errors.NotReady):
+        run.vm.read(result.identifier, None, run.operation())
+
+
+def test_a_refresh_tells_wrong_credentials_of_a_vm_that_has_been_on_for_long(direct, run):
+    result = run.activate()
+    with pytest.raises(errors.LogonUncertain):
+        run.vm.read(
+            result.identifier, Stored({**result.inputs, "guest": WRONG}, stored(result).outputs), run.operation()
+        )
 
 
 def test_cancelling_ends_the_wait(direct, run: Runner, later):

@@ -8,7 +8,8 @@ credentials that are refused are wrong. They are tried ever more seldom, as a gu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.resources.guests import Placement
 from avma.resources.resource import Operation
+from avma.windows.hyperv import VirtualMachine
 
 T = TypeVar("T")
 
@@ -64,6 +66,27 @@ class _Seen:
         return time.monotonic() - self.began
 
 
+@contextmanager
+def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
+    """Reach a guest whose account can still come, as long as its VM may be in setup.
+
+    Raises:
+        LogonUncertain: the guest refused the account, and time may mend that.
+    """
+    try:
+        yield
+    except errors.LogonRefused as error:
+        if vm.on_for >= _SETUP:
+            raise
+        remedy = f"{error.remedy}; in a VM that is being set up, wait for its end and run again"
+        raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error
+
+
+def may_pass(trouble: errors.NotReady, vm: VirtualMachine) -> bool:
+    """Say whether a guest that did not answer may do so later; credentials that are refused for long are wrong."""
+    return not _refused(trouble) or vm.on_for < _SETUP
+
+
 def await_guest(
     placement: Placement,
     find: Callable[[], Placement],
@@ -89,10 +112,6 @@ def await_guest(
             raise
         except (errors.NotReady, errors.Unreachable) as error:
             seen.note(error)
-        except errors.LogonRefused as error:
-            if placement.vm.on_for >= _SETUP:
-                raise
-            seen.note(error)
         _require_hope(placement, seen)
         if patience.deadline.remaining() <= 0:
             raise _over(placement, seen, patience)
@@ -103,7 +122,7 @@ def await_guest(
 
 
 def _refused(trouble: errors.AvmaError | None) -> bool:
-    return isinstance(trouble, (errors.LogonUncertain, errors.LogonRefused))
+    return isinstance(trouble, errors.LogonUncertain)
 
 
 def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bool:
@@ -112,7 +131,7 @@ def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bo
         return True
     before, facts = seen.build, placement.host.guest_facts(operation.deadline).get(placement.vm.id)
     seen.build, seen.looked = facts.build if facts else None, True
-    if before is None and seen.build is not None and isinstance(seen.trouble, errors.LogonUncertain):
+    if before is None and seen.build is not None:
         return placement.vm.on_for < _SETUP
     return time.monotonic() >= seen.next_logon
 
@@ -124,7 +143,7 @@ def _require_hope(placement: Placement, seen: _Seen) -> None:
         LogonRefused: it tells that it has started.
         LogonUncertain: it tells nothing.
     """
-    if not isinstance(seen.trouble, errors.LogonUncertain) or placement.vm.on_for < _SETUP:
+    if seen.trouble is None or not _refused(seen.trouble) or placement.vm.on_for < _SETUP:
         return
     if seen.build is not None:
         raise _wrong_account(seen)

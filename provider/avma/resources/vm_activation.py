@@ -16,7 +16,7 @@ from avma.keys import KeyKind
 from avma.properties import Failure, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
-from avma.resources.readiness import Patience
+from avma.resources.readiness import Patience, may_be_in_setup, may_pass
 from avma.resources.resource import Change, Operation, Resource, Result, Stored, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
@@ -102,18 +102,22 @@ class VmActivation(Resource):
         return _activate(make_plan(inputs, operation, patience=_patience(inputs, operation)), wanted, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A VM that is off keeps the state that is stored: its guest cannot be asked."""
+        """See `Resource.read`. A VM that is off, or still starting, keeps the state that is stored."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
         placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         vm = placement.vm
-        if not vm.running and stored is not None and stored.outputs:
-            operation.warn(f"{vm.name}: the VM is off, so its activation was not read")
+        try:
+            guests.require_running(placement)
+            with may_be_in_setup(vm):
+                found = guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+        except errors.NotReady as error:
+            if stored is None or not stored.outputs or not may_pass(error, vm):
+                raise
+            operation.warn(f"{vm.name}: its activation was not read: {error.answer}")
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-        guests.require_running(placement)
-        found = guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
         return _result(vm, wanted, found.system, found.product)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:

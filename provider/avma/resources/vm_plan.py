@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from avma.resources import guests, hosts, rules
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
-from avma.resources.readiness import Patience, await_guest
+from avma.resources.readiness import Patience, await_guest, may_be_in_setup
 from avma.resources.resource import Operation
 from avma.resources.vm_properties import VmActivationInputs
 from avma.windows.hyperv import VirtualMachine
@@ -79,10 +79,11 @@ def make_plan(
     def reach(placement: Placement) -> tuple[Machine, Licensing, int]:
         guests.require_running(placement)
         guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
-        guest = guests.connect(placement, inputs.guest, operation)
-        operation.status(f"{guest.name}: reading the licence")
-        since = guest.turns.changes
-        return guest, guest.licensing(operation.deadline), since
+        with may_be_in_setup(placement.vm):
+            guest = guests.connect(placement, inputs.guest, operation)
+            operation.status(f"{guest.name}: reading the licence")
+            since = guest.turns.changes
+            return guest, guest.licensing(operation.deadline), since
 
     def where_now() -> Placement:
         return guests.require_vm(servers_of(inputs, operation), first.vm.id, operation)
