@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 from avma_simulator import faults, soap
 from avma_simulator.source import FileError, Mistake
@@ -46,7 +47,7 @@ class Answer:
 
     def to(self, message_id: str) -> bytes:
         """Return it as the answer to a message of that id."""
-        return _RELATES_TO.sub(lambda found: f"{found[1]}{message_id}{found[2]}", self.text).encode()
+        return _RELATES_TO.sub(lambda found: f"{found[1]}{escape(message_id)}{found[2]}", self.text).encode()
 
 
 class Recording:

@@ -260,3 +260,28 @@ def test_names_of_the_domain_name_system(tmp_path: Path, monkeypatch: pytest.Mon
     text = file.read_text().lower()
     assert not [name for name in ("localhost", "hv01", "lab.example", "fqdn") if name in text]
     assert recorded(file)[0]["machines"][0]["address"] == REPLAYED
+
+
+NASTY = ("hv", "2019", "10.0.1", "İzmir", "it's", "007", "S-1-5-21-1-2-3-500", "robin@athens", "true")
+"""Names that look like something else: words, numbers, versions, booleans, identifiers."""
+
+
+def test_a_name_that_looks_like_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vms = ", ".join(f'{{name: "{name}", version: "2022", edition: Standard}}' for name in NASTY[1:])
+    estate, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
+    estate.write_text(
+        f'hosts: [{{name: hv, version: "2022", edition: Datacenter, username: Robin.Goodfellow, password: {PASSWORD},\n'
+        f"  vms: [{vms}]}}]\n"
+    )
+    monkeypatch.setenv("AVMA_USERNAME", "Robin.Goodfellow")
+    with running(load_estate(estate)) as server:
+        diagnosed("127.0.0.1", "--address", "localhost", PLAIN, "--port", server.address("hv")[1], "--record", file)
+    text = "".join(line["request"] + line.get("answer", "") for line in recorded(file)[1:])
+    assert "Msvm_ComputerSystem" in text
+    values = re.findall(r">([^<>]+)<", text)
+    assert not [name for name in NASTY if re.search(rf">{re.escape(name)}<", text, re.IGNORECASE) and name != "true"]
+    assert [value for value in values if value.startswith("name")]
+    names = re.findall(r"<(?:\w+:)?ElementName[^>]*>([^<]*)<", text)
+    assert names
+    assert all(re.fullmatch(r"name\d+(?:\.domain\d+\.invalid)?", name) for name in names)
+    assert not re.search(r"robin|goodfellow|localhost|\bhv\b", text, re.IGNORECASE)

@@ -53,7 +53,7 @@ def test_a_shell_tells_neither_its_owner_nor_its_client(rewriter: Rewriter) -> N
 def test_a_fault_keeps_its_numbers_and_its_sentence(rewriter: Rewriter) -> None:
     text = rewriter.message(FAULT.encode())
     assert 'Code="5" Machine="name1"' in text
-    assert "Access is denied for name2\\user1 on name1.domain1 from 127.77.0.1. " in text
+    assert "Access is denied for name2\\user1 on name1.domain1.invalid from 127.77.0.1. " in text
     assert "<f:Message>Access is denied to name1.</f:Message>" in text
     assert "w:AccessDenied" in text
 
@@ -83,10 +83,63 @@ def test_a_fault_keeps_its_numbers_and_its_sentence(rewriter: Rewriter) -> None:
         ("<Name>HV01</Name><!-- HV01 -->", "<Name>name1</Name>"),
         ("<w:Filter xmlns:w='urn:w'>SELECT Version FROM X WHERE Name = 'hv01'</w:Filter>",
          "<w:Filter xmlns:w='urn:w'>SELECT Version FROM X WHERE Name = 'name1'</w:Filter>"),
+        ("<w:Filter xmlns:w='urn:w'>SELECT * FROM X WHERE A = 'it\\'s 7' AND B = \"8\" AND C = 9</w:Filter>",
+         "<w:Filter xmlns:w='urn:w'>SELECT * FROM X WHERE A = 'name3' AND B = \"name4\" AND C = 9</w:Filter>"),
+        ("<a:To xmlns:a='urn:a'>https://hv:5986/wsman</a:To>", "<a:To xmlns:a='urn:a'>https://name3:5986/wsman</a:To>"),
+        ("<a:To xmlns:a='urn:a'>https://[fe80::1]:5986/wsman</a:To>",
+         "<a:To xmlns:a='urn:a'>https://[2001:db8::1]:5986/wsman</a:To>"),
+        ("<ElementName>2019</ElementName>", "<ElementName>name3</ElementName>"),
+        ("<ElementName>10.0.17763</ElementName>", "<ElementName>name3.domain2.invalid</ElementName>"),
+        ("<CSName>true</CSName>", "<CSName>name3</CSName>"),
+        ("<SerialNumber>20190401</SerialNumber>", "<SerialNumber>name3</SerialNumber>"),
+        ("<Name>8A1F0C52-6A0E-4B3C-9F61-0C2D4C1F0A11</Name>", None),
+        ("<Address>010.001.002.003</Address>", "<Address>127.77.0.1</Address>"),
+        ("<Setting>010.001.002.003</Setting>", "<Setting>127.77.0.1</Setting>"),
+        ("<Selector Name='LicenseStatus'>77</Selector>", None),
+        ("<Selector Name='ElementName'>77</Selector>", "<Selector Name='ElementName'>name3</Selector>"),
+        ("<F Machine='HV01' Code='5'/>", "<F Machine=\"name1\" Code='5'/>"),
+        ("<F PSComputerName='47'/>", '<F PSComputerName="name3"/>'),
     ],
 )  # fmt: skip
 def test_each_kind_of_value(rewriter: Rewriter, before: str, after: str | None) -> None:
     assert rewriter.message(row(before)) == row(after or before).decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("the SID S-1-5-21-397955417-626881126-188441444-512 of S-1-5-32-544", "the SID [SID] of S-1-5-32-544"),
+        ("mail robin.goodfellow@athens.example.", "mail user2@name3.domain2.invalid."),
+        ("as puck@ATHENS failed", "as user2@name3 failed"),
+        ("from 00-15-5D-01-02-0A, 00:15:5d:01:02:0a, 0015.5d01.020a or 00155D01020A.",
+         "from [MAC address], [MAC address], [MAC address] or [MAC address]."),
+        (r"cannot read \\FS7\Secret$\plans.docx now", r"cannot read \\name3\[path] now"),
+        (r"of \\FS7\root\cimv2:Thing and \\.\root\cimv2", r"of \\name3\root\cimv2:Thing and \\.\root\cimv2"),
+        ("bind to CN=Robin Goodfellow,OU=Staff,DC=athens,DC=example", "bind to [distinguished name]"),
+        ("at dc=athens, not", "at [distinguished name], not"),
+        (r"in C:\Users\Robin Good\x.ps1 and C:\Users\robin", r"in C:\Users\user2\x.ps1 and C:\Users\user3"),
+        (r"in C:\Windows\System32\winrm.cmd of root\cimv2", None),
+        (r"denied to ATHENS\robin", r"denied to name3\user2"),
+        ("Machine='FS7', server \"FS8\" and VM 'it'", "Machine='name3', server \"name4\" and VM 'name5'"),
+        ("from fs7.athens.example by System.Management.Automation.PSRemotingJob",
+         "from name3.domain2.invalid by System.Management.Automation.PSRemotingJob"),
+        ("see http://go.microsoft.com/fwlink/?LinkID=116096 at 12:30:45, 0x8033811A", None),
+        ("at 010.001.002.003, ::ffff:10.9.8.7 and fe80::1%12", "at 127.77.0.1, 2001:db8::1 and 2001:db8::2"),
+        ("hv01-clone and hv01_data, not hv010", "name1-clone and name1_data, not hv010"),
+    ],
+)  # fmt: skip
+def test_each_form_in_which_a_sentence_identifies(rewriter: Rewriter, before: str, after: str | None) -> None:
+    assert rewriter.text(before) == (before if after is None else after)
+
+
+def test_a_name_that_another_case_makes_longer_is_found_in_sentences(rewriter: Rewriter) -> None:
+    rewriter.learn(row("<ElementName>İzmir</ElementName>"))
+    assert rewriter.text("of İzmir, İZMIR") == "of name3, name3"
+
+
+def test_a_short_name_is_found_in_quotes_alone(rewriter: Rewriter) -> None:
+    rewriter.learn(row("<ElementName>it</ElementName>"))
+    assert rewriter.text("it says 'it'") == "it says 'name3'"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +149,7 @@ def test_each_kind_of_value(rewriter: Rewriter, before: str, after: str | None) 
         ("FullyQualifiedDomainName", "web01.lab.example", "name3.domain1.invalid"),
         ("NetworkAddressIPv4", "10.1.2.3;10.1.2.4", "127.77.0.1;127.77.0.2"),
         ("SomethingOfTheirOwn", "a secret", "name3"),
+        ("FullyQualifiedDomainName", "2019", "name3"),
     ],
 )
 @pytest.mark.parametrize("cdata", [True, False])

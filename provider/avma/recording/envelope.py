@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 from typing import Any
 from xml.etree.ElementTree import ParseError
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from avma.recording.sentences import Sentences
 from avma.recording.standins import Standins, is_address
 from avma.redaction import Redactor
 
@@ -29,16 +30,16 @@ NOT_JSON = "[not JSON]"
 _LEAF = re.compile(r"<((?:[\w.-]+:)?([\w.-]+))((?:\s[^<>]*)?)>([^<]*(?:<!\[CDATA\[.*?\]\]>[^<]*)*)</\1\s*>", re.DOTALL)
 _MIXED = re.compile(r"(<[^<>]*>)([^<>]*[^<>\s][^<>]*)(?=(</?))")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_MACHINE = re.compile(r'(\sMachine=")([^"]*)(")')
+_SELECTED = re.compile(r"""\sName=["'](\w+)["']""")
+_TAG = re.compile(r"<[^<>]+>")
+_ATTRIBUTE = re.compile(r"""(\s([\w.:-]+)=)(?:"([^"]*)"|'([^']*)')""")
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_LITERAL = re.compile(r"'([^']*)'")
-_IP_ADDRESS = re.compile(
-    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)|(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])"
-)
+_LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 _INSTALLATION_ID = re.compile(r"(?<!\d)(?:\d{48,}|\d{5,9}(?:[- ]\d{5,9}){6,})(?!\d)")
 _GUID = r"(?:uuid:)?\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?"
+_IDENTIFIER = re.compile(rf"\s*|{_GUID}|Microsoft:{_GUID}\\[\w\\-]+|http://schemas\.\S+", re.IGNORECASE)
 _TELLS_NOTHING = re.compile(
-    rf"\s*|[+-]?\d+|\d+(?:\.\d+){{1,3}}|true|false|{_GUID}|Microsoft:{_GUID}\\[\w\\-]+|http://schemas\.\S+"
+    rf"{_IDENTIFIER.pattern}|[+-]?\d+|\d+(?:\.\d+){{1,3}}|true|false"
     r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?|P[\dDTHMS.]+|Windows\(R\) Operating System, [\w()-]+ channel",
     re.IGNORECASE,
 )
@@ -59,6 +60,17 @@ _KEPT = _names(
 _SENTENCES = _names("Text Message error_Message error_WindowsErrorMessage ParameterInfo Description To")
 """What is written for people, or holds an address in its midst."""
 _ACCOUNTS = _names("Owner UserName")
+_NAMES = _names(
+    "Name ElementName CSName DNSHostName HostName SystemName NodeName Node ClusterName Domain Workgroup Group Network "
+    "FullyQualifiedDomainName Address MACAddress PermanentAddress SerialNumber IdentifyingNumber SMBIOSAssetTag "
+    "Machine PSComputerName RegisteredUser Organization"
+)
+"""Properties in which even a number is a name; only the identifiers of Windows are kept of them."""
+_ATTRIBUTES = _names(
+    "mustUnderstand Name type nil lang Code Provider ProviderId Path End CommandId ShellId State Propagated Class "
+    "ClassName Superclass NameSpace CIMVersion DTDVersion Frame"
+)
+"""Attributes of the protocols' own; those that declare prefixes are kept as well."""
 _KEPT_ITEMS = _names(
     "OSName OSVersion OSMajorVersion OSMinorVersion OSBuildNumber OSEditionId OSPlatformId OSVendor OSSignature "
     "CSDVersion ProcessorArchitecture ProductType ServicePackMajor ServicePackMinor SuiteMask OSKernelVersion "
@@ -72,6 +84,7 @@ class Rewriter:
 
     def __init__(self, standins: Standins, secrets: Iterable[str]) -> None:
         self._standins = standins
+        self._sentences = Sentences(standins)
         self._redact = Redactor()
         self._redact.learn(secrets)
 
@@ -83,24 +96,30 @@ class Rewriter:
         """Return a message as it may be handed on."""
         try:
             fromstring(message)
-            text = _COMMENT.sub("", message.decode())
-        except (ParseError, DefusedXmlException, ValueError):
+            text = self._rewritten(message.decode())
+            fromstring(text)
+        except (ParseError, DefusedXmlException, ValueError, LookupError):  # the last, of an encoding nobody knows
             return NOT_XML
-        text = _MACHINE.sub(
-            lambda found: f"{found[1]}{escape(self._standins.name(unescape(found[2])))}{found[3]}", text
-        )
-        text = _MIXED.sub(self._mixed, _LEAF.sub(self._leaf, text))
-        return self._without_secrets(text)
+        return text
 
     def text(self, text: str) -> str:
         """Return a sentence as it may be handed on."""
-        text = _IP_ADDRESS.sub(lambda found: self._address(found[0]), text)
-        return self._without_secrets(self._standins.spoken(text))
+        return self._sentences.cleared(self._without_secrets(text))
+
+    def _rewritten(self, text: str) -> str:
+        text = _TAG.sub(lambda tag: _ATTRIBUTE.sub(self._attribute, tag[0]), _COMMENT.sub("", text))
+        return self._without_secrets(_MIXED.sub(self._mixed, _LEAF.sub(self._leaf, text)))
+
+    def _attribute(self, found: re.Match[str]) -> str:
+        start, name, *values = found.groups()
+        if name.startswith("xmlns") or name.rpartition(":")[2].lower() in _ATTRIBUTES:
+            return found[0]
+        return f"{start}{quoteattr(self._named(unescape(values[0] or values[1] or '')))}"
 
     def _leaf(self, found: re.Match[str]) -> str:
         tag, name, attributes, content = found.groups()
         before = unescape(_CDATA.sub(lambda part: escape(part[1]), content))
-        after = self._value(name.lower(), before)
+        after = self._value(_property(name, attributes), before)
         return found[0] if after == before else f"<{tag}{attributes}>{escape(after)}</{tag}>"
 
     def _mixed(self, found: re.Match[str]) -> str:
@@ -115,14 +134,22 @@ class Rewriter:
         if name == "stream":
             return self._stream(value)
         if name == "filter":
-            return _LITERAL.sub(lambda found: f"'{self._unless_plain(found[1])}'", value)
+            return _LITERAL.sub(self._literal, value)
         if name in _SENTENCES and not _TELLS_NOTHING.fullmatch(value):
             return self.text(value)
         if name in _ACCOUNTS:
             return self._standins.account(value)
+        if name in _NAMES:
+            return self._named(value)
         if name in _KEPT and not is_address(value):
             return value
         return self._unless_plain(value)
+
+    def _literal(self, found: re.Match[str]) -> str:
+        """Rewrite a literal of WQL, whose escapes are those of a path: a backslash before a quote or a backslash."""
+        quote, value = found[0][0], re.sub(r"\\(.)", r"\1", found[0][1:-1])
+        after = self._named(value)
+        return found[0] if after == value else f"{quote}{after}{quote}"
 
     def _stream(self, value: str) -> str:
         """Rewrite what a script was given or has written: lines of JSON, in Base64."""
@@ -141,6 +168,9 @@ class Rewriter:
             return [self._spoken(each) for each in value]
         return self.text(value) if isinstance(value, str) else value
 
+    def _named(self, value: str) -> str:
+        return value if _IDENTIFIER.fullmatch(value) else self._standins.name(value)
+
     def _unless_plain(self, value: str) -> str:
         if is_address(value):
             return self._standins.address(value)
@@ -154,15 +184,18 @@ class Rewriter:
             return NOT_XML
         if properties.get("Name", "").lower() in _KEPT_ITEMS:
             return instance
-        data = ";".join(self._unless_plain(part) for part in properties.get("Data", "").split(";"))
+        data = ";".join(self._named(part) for part in properties.get("Data", "").split(";"))
         shown = (
             f'<PROPERTY NAME="{name}" TYPE="string"><VALUE>{escape(value)}</VALUE></PROPERTY>'
             for name, value in (("Data", data), ("Name", properties.get("Name", "")))
         )
         return f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem">{"".join(shown)}</INSTANCE>'
 
-    def _address(self, text: str) -> str:
-        return self._standins.address(text) if is_address(text) else text
-
     def _without_secrets(self, text: str) -> str:
         return _INSTALLATION_ID.sub("[installation ID]", self._redact(text))
+
+
+def _property(element: str, attributes: str) -> str:
+    """Return the property whose value an element holds, in lower case: a selector names it in an attribute."""
+    selected = _SELECTED.search(attributes) if element.lower() == "selector" else None
+    return (selected[1] if selected else element).lower()

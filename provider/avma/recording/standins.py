@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 _NETWORK = ipaddress.ip_address("127.77.0.0")
 _NETWORK_6 = ipaddress.ip_address("2001:db8::")
@@ -15,8 +16,7 @@ _ADDRESS = "address"
 _DNS_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 _OTHER = "name0"
 """For a spelling that is found by ignoring case and is not the lower case of any name, as some letters make it."""
-_SHORTEST = 3
-"""A shorter name is not looked for in sentences: it would be found in the middle of what they say."""
+_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
 class Standins:
@@ -24,6 +24,7 @@ class Standins:
 
     def __init__(self) -> None:
         self._given: dict[tuple[str, str], str] = {}
+        self._spelled: dict[str, str] = {}
 
     def name(self, name: str) -> str:
         """Return the stand-in of a machine's, a VM's, a cluster's or a network's name, or of an address."""
@@ -44,38 +45,44 @@ class Standins:
 
     def address(self, address: str, reached: bool = False) -> str:
         """Return the stand-in of an IP address; `reached` says that a machine was reached there, and will be again."""
-        key = (_ADDRESS, address.lower())
+        address = _canonical(address)
+        key = (_ADDRESS, address)
         if key not in self._given:
             network = _NETWORK_6 if ":" in address and not reached else _NETWORK
             given = (ipaddress.ip_address(standin) for (kind, _), standin in self._given.items() if kind == _ADDRESS)
             self._given[key] = str(network + 1 + sum(other.version == network.version for other in given))
         return self._given[key]
 
-    def spoken(self, sentence: str) -> str:
-        """Return a sentence in which stand-ins take the place of all names that are known by now, not of addresses."""
-        known = {
-            real: standin
-            for (kind, real), standin in self._given.items()
-            if len(real) >= _SHORTEST and kind != _ADDRESS
-        }
-        if not known:
-            return sentence
-        longest_first = "|".join(re.escape(real) for real in sorted(known, key=len, reverse=True))
-        pattern = re.compile(rf"(?<![\w-])(?:{longest_first})(?![\w-])", re.IGNORECASE)
-        return pattern.sub(lambda found: known.get(found[0].lower(), _OTHER), sentence)
+    def names(self) -> Iterable[str]:
+        """Return every name that has a stand-in, no addresses, in each spelling that was met."""
+        return self._spelled.keys()
+
+    def known(self, name: str) -> str:
+        """Return the stand-in of a name that was met, in whatever case."""
+        return self._spelled.get(name) or self._spelled.get(name.lower(), _OTHER)
 
     def _one(self, kind: str, name: str) -> str:
         key = (kind, name.lower())
         if key not in self._given:
             number = 1 + sum(other == kind for other, _ in self._given)
             self._given[key] = f"{kind}{number}"
+        self._spelled.update(dict.fromkeys((name, name.lower()), self._given[key]))
         return self._given[key]
 
 
 def is_address(text: str) -> bool:
-    """Say whether the text is an IP address."""
+    """Say whether the text is an IP address, also with zeros before its numbers or with a zone behind it."""
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(_canonical(text))
     except ValueError:
         return False
     return True
+
+
+def _canonical(address: str) -> str:
+    """Return an address in its one form, as far as it is one."""
+    text = address.partition("%")[0]
+    try:
+        return str(ipaddress.ip_address(text if ":" in text else _LEADING_ZEROS.sub("", text)))
+    except ValueError:
+        return text.lower()
