@@ -28,6 +28,7 @@ No front end is known here: they map these classes to their own codes.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -70,12 +71,37 @@ class OperationTimedOut(AnswerLost):
     """The machine said that the operation takes longer than one request may; it can still go on."""
 
 
+class Distrust(Enum):
+    """Why a certificate is not trusted."""
+
+    NAME = "it is for another name"
+    EXPIRED = "it has expired"
+    NOT_YET_VALID = "it is not valid yet"
+    ISSUER = "its issuer is not known"
+
+
 class CertificateNotTrusted(Unreachable):
     """TLS failed: unknown issuer, wrong name, or expired."""
 
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, distrust: Distrust = Distrust.ISSUER) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.distrust = distrust
+
+
+class Refusal(Enum):
+    """Why a logon was refused."""
+
+    ACCOUNT = "the account: name, password, or what it may do"
+    KIND = "the kind of logon, which the service does not offer"
+    TICKET = "no ticket of Kerberos was got"
+
 
 class LogonRefused(AvmaError):
-    """The machine answered 401: user, password or kind of logon."""
+    """401: user, password or kind of logon."""
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, refusal: Refusal = Refusal.ACCOUNT) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.refusal = refusal
 
 
 class AccessDenied(AvmaError):

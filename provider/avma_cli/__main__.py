@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from avma_cli.doctor import doctor
-from avma_cli.inventory.command import report
+from avma_cli.doctor.command import doctor
+from avma_cli.report.command import report
 from avma_cli.simulate import simulate
 
 app = typer.Typer(

@@ -18,33 +18,53 @@ Https = Annotated[bool | None, typer.Option("--https/--no-https", help="Use TLS;
 Port = Annotated[int | None, typer.Option(help="The port of WinRM; 5986 with TLS, 5985 without.")]
 CaCert = Annotated[Path | None, typer.Option(help="PEM file of the authority that signed the certificates.")]
 Insecure = Annotated[bool | None, typer.Option("--insecure", help="Accept any certificate.")]
-Auth = Annotated[str | None, typer.Option(help="How to log on; ntlm unless said.")]
+Auth = Annotated[
+    str | None,
+    typer.Option(help="How to log on: ntlm (unless said), negotiate, kerberos, credssp, certificate or basic."),
+]
+ClientCert = Annotated[Path | None, typer.Option(help="PEM file of the certificate to log on with.")]
+ClientKey = Annotated[Path | None, typer.Option(help="PEM file of that certificate's key.")]
+KerberosKeytab = Annotated[Path | None, typer.Option(help="A keytab with the account's key, for --auth kerberos.")]
+KerberosHostname = Annotated[
+    str | None, typer.Option(help="The name in the machine's service principal, where it is another.")
+]
+MessageEncryption = Annotated[str | None, typer.Option(help="Seal messages: auto (unless said), always or never.")]
 GuestUsername = Annotated[str | None, typer.Option(help="The account inside the VMs.")]
 GuestTransport = Annotated[
     str | None, typer.Option(help="How guests are reached: powershellDirect (unless said) or winrm.")
 ]
 
-_GUEST = "AVMA_GUEST_"
 
+def settings(options: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provider's configuration from a command's options by their names, what a file says, and environment.
 
-def settings(connection: Mapping[str, Any], guest: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provider's configuration from options by their names, from what a file says, and the environment.
-
-    `guest` has the options that are for guests, and `written` the validated configuration of the file.
+    `written` is the validated configuration of the file.
     """
     from avma.configuration import Configuration, GuestDefaults
     from avma.connection import from_environment
 
-    of_guests = {
-        f"AVMA_{name.removeprefix(_GUEST)}": value for name, value in os.environ.items() if name.startswith(_GUEST)
-    }
-    of_guest = {**from_environment(GuestDefaults, of_guests), **written.get("guest", {}), **_given(guest)}
-    merged = {**from_environment(Configuration), **written, **_given(connection)}
+    of_guest = {**guest_environment(), **written.get("guest", {}), **given(options, GuestDefaults, "guest_")}
+    merged = {**from_environment(Configuration), **written, **given(options, Configuration)}
     return {**merged, "guest": of_guest} if of_guest else merged
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    from avma.properties import camel_case
+def guest_environment() -> dict[str, Any]:
+    """Return what the variables AVMA_GUEST_* say: the settings of guests."""
+    from avma.configuration import GuestDefaults
+    from avma.connection import text_value
+    from avma.properties import properties
 
-    values = {camel_case(name): value for name, value in options.items() if value is not None}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    found = ((prop, os.environ.get(f"AVMA_GUEST_{prop.attribute.upper()}")) for prop in properties(GuestDefaults))
+    return {prop.name: text_value(prop, text) for prop, text in found if text}
+
+
+def given(options: Mapping[str, Any], record: type, prefix: str = "") -> dict[str, Any]:
+    """Return the properties of a record that a command's options say, the option named by `prefix` and attribute."""
+    from avma.properties import properties
+
+    values = {prop.name: options.get(f"{prefix}{prop.attribute}") for prop in properties(record)}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

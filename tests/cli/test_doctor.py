@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from avma import errors
+from avma.connection import AddressedSettings, resolve
+from avma.diagnosis.step import Diagnosis, Rung, Status, Step
+from avma_cli.doctor.next_command import Command, next_command
 from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import causes, diagnosed, doctor, statuses
-from cli.estate import ADMINISTRATOR, PASSWORD, address
+from cli.estate import ADMINISTRATOR, KEY, PASSWORD, address
 
 HEALTHY = address(1)
 PLAIN = "--no-https"
@@ -78,11 +86,12 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
          f"avma doctor {HEALTHY} --https --port 5986"),
         ([HEALTHY], "tls", "an authority that is not trusted", f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"),
         ([address(2), "--ca-cert", "CA"], "tls", "an authority that is not trusted", "--ca-cert AUTHORITY.pem"),
-        ([address(3), "--ca-cert", "CA"], "tls", "has expired", "winrm enumerate winrm/config/listener"),
+        ([address(3), "--ca-cert", "CA"], "tls", "has expired", "Set-WSManInstance winrm/config/Listener"),
         ([address(4), "--ca-cert", "CA"], "tls", "another name", "--address NAME-IN-THE-CERTIFICATE"),
         ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "the logon of Puck was refused", "--username USERNAME"),
         ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth ntlm"),
-        ([address(5), PLAIN], "cim", "access is denied", "net localgroup Administrators"),
+        ([address(5), PLAIN], "cim", "access is denied",
+         f"net localgroup 'Administrators' '{ADMINISTRATOR}' /add"),
         ([address(6), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(7), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(8), PLAIN], "system", "it runs Windows Server 2022 Standard", "DISM /Online"),
@@ -96,7 +105,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(14), PLAIN], "vm", "it runs an evaluation", "in trial01: DISM"),
         ([address(15), PLAIN], "powershellDirect", "older than Windows Server 2016",
          "--guest-transport winrm"),
-        ([address(22), PLAIN], "peer", "its licence status is OOBGrace", "avma doctor node3"),
+        ([address(22), PLAIN], "peer", "its licence status is OOBGrace", "avma doctor node3 --no-https"),
         ([address(21), PLAIN], "cim", "an answer that is not SOAP", "--record recording.jsonl"),
         ([address(23), PLAIN], "license", "it has no key and no subscription for guests", "pulumi up"),
     ],
@@ -113,6 +122,131 @@ def test_each_broken_estate_is_told_by_its_cause(
     assert command in document["next"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "arguments", "command"),
+    [
+        ({"AVMA_HTTPS": "false"}, [address(2)], f"avma doctor {address(2)} --https --port 5986"),
+        ({"AVMA_PORT": "5986"}, [address(16)], f"avma doctor {address(16)} --no-https --port 5985"),
+        ({"AVMA_HTTPS": "false", "AVMA_PORT": "5986"}, [HEALTHY], f"avma doctor {HEALTHY} --https"),
+    ],
+)
+def test_the_next_command_reckons_with_the_environment(
+    shared: EstateServer,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    arguments: list[str],
+    command: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert diagnosed(*arguments)["next"] == command
+
+
+def test_a_wrong_setting_is_told_at_the_rung_that_it_is_for(
+    shared: EstateServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "none.pem").write_text("nothing")
+    document = diagnosed(HEALTHY, "--ca-cert", tmp_path / "none.pem")
+    assert causes(document)[0]["rung"] == "tls"
+    assert document["next"] == f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"
+    monkeypatch.setenv("LM_COMPAT_LEVEL", "1")
+    document = diagnosed(HEALTHY, "--ca-cert", shared.ca_certificate)
+    assert causes(document)[0]["rung"] == "logon"
+    assert document["next"] == "unset LM_COMPAT_LEVEL, or set it to 3"
+
+
+def test_without_a_ticket_no_other_account_is_proposed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("gssapi")
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  dns_lookup_kdc = false\n")
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    with hosting(tmp_path, "logons: [negotiate]") as port:
+        arguments = (PLAIN, "--port", port, "--username", "Puck@ATHENS.TEST")
+        document = diagnosed("localhost", *arguments, "--auth", "kerberos")
+        assert causes(document)[0]["error"]["answer"].startswith("Kerberos: Cannot find KDC for realm")
+        assert document["next"] == "kinit Puck@ATHENS.TEST"
+
+
+def test_the_built_in_administrator_is_not_sent_to_join_its_own_group() -> None:
+    error = errors.AccessDenied("ask", "hv01", "access is denied", "look at its rights")
+    diagnosis = Diagnosis("hv01", [Step(Rung.CIM, "hv01", Status.FAILED, "", error)])
+    connection = resolve("hv01", AddressedSettings(username="HV01\\Administrator", password="-"))
+    assert next_command(diagnosis, Command(connection, {})) == "avma doctor hv01 --record recording.jsonl"
+
+
+def test_a_service_that_never_ends_its_answer_does_not_stop_the_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVMA_CONNECT_TIMEOUT", "1s")
+    monkeypatch.setenv("AVMA_OPERATION_TIMEOUT", "1s")
+    with dripping() as port:
+        document = diagnosed("127.0.0.1", PLAIN, "--port", port)
+    assert causes(document)[0]["rung"] == "logon"
+    assert "the service does not answer as expected" in causes(document)[0]["found"]
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """Serve headers without an end, a byte at a time, which no timeout between bytes ends."""
+    stop = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nX-Long: ")
+            while not stop.wait(0.1):
+                connection.sendall(b"x")
+
+    def serve() -> None:
+        while not stop.is_set():
+            with suppress(OSError):
+                threads.append(threading.Thread(target=drip, args=listener.accept()[:1]))
+                threads[-1].start()
+
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listener.getsockname()[1]
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        for thread in (server, *threads):
+            thread.join()
+
+
+@contextmanager
+def hosting(folder: Path, more: str) -> Iterator[int]:
+    """Serve one licensed host over http, with more fields."""
+    host = f'name: hv01, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, username: {ADMINISTRATOR}'
+    keys = f'keys: [{{key: {KEY}, channel: MAK, version: "2022", edition: Datacenter}}]\n'
+    (folder / "estate.yaml").write_text(f"{keys}hosts: [{{{host}, password: {PASSWORD}, {more}}}]\n")
+    with running(load_estate(folder / "estate.yaml")) as server:
+        yield server.address("hv01")[1]
+
+
+def test_a_name_is_quoted_for_powershell(tmp_path: Path) -> None:
+    vm = """{name: "it's", version: "2022", edition: Standard, dataExchange: false}"""
+    with hosting(tmp_path, f"vms: [{vm}]") as port:
+        document = diagnosed("127.0.0.1", PLAIN, "--port", port)
+    assert "Get-VMIntegrationService 'it''s' | " in document["next"]
+
+
+def test_remedies_name_the_options_of_the_command(shared: EstateServer) -> None:
+    document = diagnosed(HEALTHY)
+    assert "set `--ca-cert` to the authority's PEM file (or, in a lab only, `--insecure`)" in str(document)
+    assert "switch it on there" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
+    assert "set `--auth` to `ntlm`" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
+
+
+def test_quiet_prints_the_cause_and_the_next_command_alone(shared: EstateServer) -> None:
+    lines = doctor(address(10), PLAIN, "--quiet").stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines if line] == ["Cause", "Next"]
+
+
+def test_a_recording_is_never_overwritten(shared: EstateServer, tmp_path: Path) -> None:
+    (tmp_path / "old.jsonl").write_text("worth keeping")
+    result = doctor(HEALTHY, PLAIN, "--record", tmp_path / "old.jsonl")
+    assert result.exit_code == 2
+    assert "old.jsonl is there already" in result.stderr
+    assert (tmp_path / "old.jsonl").read_text() == "worth keeping"
+
+
 def test_a_peer_that_is_down(shared: EstateServer) -> None:
     shared.power("node5", "off")
     document = diagnosed(address(19), PLAIN)
@@ -120,7 +254,7 @@ def test_a_peer_that_is_down(shared: EstateServer) -> None:
     (cause,) = causes(document)
     assert (cause["rung"], cause["subject"]) == ("peer", "node5")
     assert cause["error"]["answer"] == "the cluster says that the node is Down"
-    assert document["next"] == f"on {address(19)}: Start-ClusterNode node5"
+    assert document["next"] == f"on {address(19)}: Start-ClusterNode 'node5'"
 
 
 def test_a_wrong_password(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +283,11 @@ def test_without_powershell_direct_nobody_needs_shells(shared: EstateServer) -> 
         document = diagnosed(address(number), PLAIN, "--guest-transport", "winrm")
         assert document["passed"]
         assert ("shell", "skip") in statuses(document)
+
+
+def test_the_environment_says_how_guests_are_reached(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVMA_GUEST_TRANSPORT", "winrm")
+    assert ("shell", "skip") in statuses(diagnosed(address(6), PLAIN))
 
 
 def test_an_unlicensed_standard_host_is_told_of_its_edition_alone(shared: EstateServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
     file.write_text(ESTATE, encoding="utf-8")
     with running(load_estate(file)) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let Ctrl+C reach the commands also where a shell has started the tests in its background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
 from avma.windows.licensing import LicenseChannel, LicenseStatus
-from avma_cli.inventory import data
+from avma_cli.report import data
 
 LICENSED = {"answer": Answer.ANSWERED, "license_status": LicenseStatus.LICENSED}
 VM = SeenVm(**LICENSED, license_channel=LicenseChannel.AVMA, vm_id="id-1", vm_name="Web 01", running=True)

@@ -93,7 +93,7 @@ class Host:
             return Finding("the host's Windows is not known", Status.SKIPPED)
         system = self.system
         guests.require_direct("the host", system.build, self._server.where)
-        return Finding(f"Windows Server {system.version} has it")
+        return Finding(f"{system} has it")
 
 
 def license_text(state: HostState) -> str:

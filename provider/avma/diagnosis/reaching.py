@@ -13,9 +13,9 @@ from avma.connection import HTTP_PORT, HTTPS_PORT
 from avma.deadline import Deadline
 from avma.diagnosis.asking import Finding, outcome, required
 from avma.diagnosis.step import Status
-from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, Unreachable
+from avma.errors import AvmaError, CertificateNotTrusted, LogonRefused, Unreachable
 from avma.windows.machine import Server
-from avma.wsman import endpoint
+from avma.wsman import endpoint, tls
 from avma.wsman.identify import Identity, identify
 
 
@@ -94,7 +94,10 @@ class Reaching:
             required(self._attempt)
             return Finding("its certificate cannot be read here", Status.WARNING)
         text = f"issued by {shown.issuer} for {', '.join(shown.names)}, until {shown.ends:%Y-%m-%d}"
-        if isinstance(self._attempt, (CertificateNotTrusted, InvalidInput)):
+        unreadable = outcome(lambda: tls.require_authorities(self._connection))
+        if unreadable is not None:
+            return Finding(text, Status.FAILED, unreadable)
+        if isinstance(self._attempt, CertificateNotTrusted):
             return Finding(text, Status.FAILED, self._attempt)
         if self._connection.insecure:
             return Finding(f"{text}; not verified, as `insecure` is set", Status.WARNING)

@@ -76,7 +76,7 @@ def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
     try:
         yield
     except errors.LogonRefused as error:
-        if vm.on_for >= _SETUP:
+        if vm.on_for >= _SETUP or error.refusal is not errors.Refusal.ACCOUNT:
             raise
         remedy = f"{error.remedy}; in a VM that is being set up, wait for its end and run again"
         raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error

@@ -27,11 +27,29 @@ class AnswerTooLarge(requests.exceptions.RequestException):
     """An answer is longer than any of WinRM's."""
 
 
+class TimeIsOver(OSError):
+    """What was called has not ended in time."""
+
+
 class NothingAwaited(requests.exceptions.RequestException):
     """The time is over, and what was waited for is no answer to a request."""
 
 
 _T = TypeVar("_T")
+
+
+def within(seconds: float, call: Callable[[], _T]) -> _T:
+    """Return what a call returns that has an end in so many seconds; one that is late goes on in a thread of its own.
+
+    Raises:
+        TimeIsOver: it is late.
+    """
+    outcome: Future[_T] = Future()
+    threading.Thread(target=_settle, args=(outcome, call), daemon=True).start()
+    wait([outcome], seconds)
+    if not outcome.done():
+        raise TimeIsOver(f"no end within {seconds:.0f} s")
+    return outcome.result()
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -49,22 +67,19 @@ class BoundedAdapter(HTTPAdapter):
     def run(self, call: Callable[[], _T], seconds: float) -> _T:
         """Return what a call returns that sends by this adapter, and let it take so many seconds.
 
-        The call runs in a thread, as not all that it waits for can be given an end. One that is late is left behind:
-        its connections are ended, and it can send nothing any more.
+        One that is late can send nothing any more, and its connections are ended.
 
         Raises:
             ConnectTimeout: the time is over, and no connection was made.
             ReadTimeout: the time is over, and not all of an answer was there.
             NothingAwaited: the time is over, and the call was waiting for something else.
         """
-        outcome: Future[_T] = Future()
-        threading.Thread(target=_settle, args=(outcome, call), daemon=True).start()
-        wait([outcome], seconds)
-        if outcome.done():
-            return outcome.result()
-        late = self._late()
-        self._end()
-        raise late
+        try:
+            return within(seconds, call)
+        except TimeIsOver:
+            late = self._late()
+            self._end()
+            raise late from None
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         """Make the pools, whose connections are known here; called by requests."""

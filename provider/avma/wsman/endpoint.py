@@ -1,7 +1,7 @@
 """What anyone can see of a WinRM endpoint without logging on: addresses, port, certificate, ways to log on.
 
 These are facts for a person who looks for a fault. Whether a connection may be used is for the pipe alone to decide,
-so nothing here is verified, and no credential is sent.
+so nothing here is verified, and no credential is sent. Whatever a service does, each question has an end.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from avma.connection import Connection
+from avma.wsman.bounded import within
 from avma.wsman.challenges import schemes
 
+_T = TypeVar("_T")
+
 _PATH = "/wsman"
+_TIMES = 2
+"""How many times as long as a connection may take to be made a question may take."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,9 @@ def addresses(connection: Connection) -> tuple[str, ...]:
     Raises:
         OSError: the name cannot be resolved.
     """
-    found = socket.getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
+    found = _in_time(
+        connection, lambda: socket.getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
+    )
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -56,11 +65,7 @@ def certificate(connection: Connection) -> Certificate:
         OSError: the service does not speak TLS.
         ValueError: the certificate cannot be read.
     """
-    with (
-        socket.create_connection((connection.address, connection.port), connection.connect_timeout) as plain,
-        _unverified().wrap_socket(plain, server_hostname=connection.address) as secured,
-    ):
-        shown = secured.getpeercert(binary_form=True) or b""
+    shown = _in_time(connection, lambda: _shown(connection))
     try:
         read = x509.load_der_x509_certificate(shown)
         return Certificate(_names(read), _common_name(read.issuer), read.not_valid_after_utc)
@@ -75,6 +80,22 @@ def offered_logons(connection: Connection) -> tuple[str, ...]:
         OSError: there was no conversation.
         HTTPException: the service does not speak HTTP.
     """
+    return schemes(_in_time(connection, lambda: _offers(connection)))
+
+
+def _in_time(connection: Connection, question: Callable[[], _T]) -> _T:
+    return within(connection.connect_timeout * _TIMES, question)
+
+
+def _shown(connection: Connection) -> bytes:
+    with (
+        socket.create_connection((connection.address, connection.port), connection.connect_timeout) as plain,
+        _unverified().wrap_socket(plain, server_hostname=connection.address) as secured,
+    ):
+        return secured.getpeercert(binary_form=True) or b""
+
+
+def _offers(connection: Connection) -> list[str]:
     arguments = (connection.address, connection.port)
     timeout = connection.connect_timeout
     door = (
@@ -84,10 +105,9 @@ def offered_logons(connection: Connection) -> tuple[str, ...]:
     )
     try:
         door.request("POST", _PATH, body=b"", headers={"Content-Type": "application/soap+xml;charset=UTF-8"})
-        offers = door.getresponse().headers.get_all("WWW-Authenticate") or []
+        return door.getresponse().headers.get_all("WWW-Authenticate") or []
     finally:
         door.close()
-    return schemes(offers)
 
 
 def _unverified() -> ssl.SSLContext:

@@ -15,6 +15,7 @@ import requests
 
 from avma import errors
 from avma.connection import SEALING, Auth, Connection
+from avma.errors import Distrust
 from avma.wsman import kerberos
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
@@ -39,11 +40,17 @@ _SWITCHES = {
 }
 """The names under winrm/config/service/auth that switch each way to log on."""
 _CERTIFICATE_PROBLEMS = (
-    ("mismatch", "its certificate is for another name", "connect by a name in the certificate"),
-    ("has expired", "its certificate has expired", "renew the certificate of the WinRM listener"),
-    ("not yet valid", "its certificate is not valid yet", "check the clocks of this computer and of the machine"),
+    ("mismatch", Distrust.NAME, "its certificate is for another name", "connect by a name in the certificate"),
+    ("has expired", Distrust.EXPIRED, "its certificate has expired", "renew the certificate of the WinRM listener"),
+    (
+        "not yet valid",
+        Distrust.NOT_YET_VALID,
+        "its certificate is not valid yet",
+        "check the clocks of this computer and of the machine",
+    ),
     (
         "CERTIFICATE_VERIFY_FAILED",
+        Distrust.ISSUER,
         "its certificate is from an authority that is not trusted here",
         "set `{prefix}caCert` to the authority's PEM file (or, in a lab only, `{prefix}insecure: true`)",
     ),
@@ -67,9 +74,9 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
     if isinstance(error, HttpStatus):
         return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", CHECK_PORT)
     if isinstance(error, NothingAwaited):
-        return errors.LogonRefused(tried, where, *kerberos.silent(connection))
+        return errors.LogonRefused(tried, where, *kerberos.silent(connection), errors.Refusal.TICKET)
     if isinstance(error, kerberos.Failure):
-        return errors.LogonRefused(tried, where, error.answer, error.remedy)
+        return errors.LogonRefused(tried, where, error.answer, error.remedy, errors.Refusal.TICKET)
     if isinstance(error, requests.exceptions.SSLError):
         return _tls(error, connection, tried)
     if isinstance(error, requests.exceptions.RequestException):
@@ -121,11 +128,12 @@ def _not_offered(connection: Connection, offered: str, tried: str) -> errors.Log
     if not offered:
         answer = f"the service refused (401) and offers no way to log on as `{auth.value}` (no WWW-Authenticate)"
         remedy = f"{CHECK_PORT}, and switch the logon on there: {_switch(auth)}"
-        return errors.LogonRefused(tried, connection.where, answer, remedy)
+        return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
     others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
     remedy = f"set `{prefix}auth` to {others}" if others else f"set `{prefix}auth` to a way to log on that it offers"
-    return errors.LogonRefused(tried, connection.where, answer, f"{remedy}, or switch it on there: {_switch(auth)}")
+    remedy += f", or switch it on there: {_switch(auth)}"
+    return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
 
 
 def _offered_by(offered: str, https: bool) -> Iterator[str]:
@@ -167,9 +175,9 @@ def _thumbprint(connection: Connection) -> str | None:
 
 def _tls(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
     text, prefix, where = str(error), connection.prefix, connection.where
-    for mark, answer, remedy in _CERTIFICATE_PROBLEMS:
+    for mark, distrust, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
-            return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix))
+            return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix), distrust)
     if any(mark in text for mark in _NO_TLS):
         remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
         return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)

@@ -52,8 +52,10 @@ class WinrmPipe:
         transport, adapter = self._open = self._open or _connect(self._connection)
         connects = adapter.connects
         try:
-            timeout = self._timeout(deadline)
-            answer = adapter.run(lambda: transport.send(message, timeout), deadline.remaining() + _LAST_CHANCE)
+            connect, read = self._timeout(deadline)
+            # between bytes `read` begins anew, and a logon takes several requests
+            longest = min(deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
+            answer = adapter.run(lambda: transport.send(message, (connect, read)), longest)
         except Exception as error:
             self.close()
             if fresh or adapter.connects == connects or not self._was_not_read(adapter):

@@ -35,6 +35,15 @@ def context(connection: Connection) -> ssl.SSLContext:
     return made
 
 
+def require_authorities(connection: Connection) -> None:
+    """Check that the authorities that are declared can be read.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    _trusting(connection)
+
+
 def _trusting(connection: Connection) -> ssl.SSLContext:
     given, prefix = connection.ca_cert, connection.prefix
     # ssl.create_default_context would write the keys of all connections to the file that SSLKEYLOGFILE names

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
+from avma.connection import AddressedSettings
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
 from avma.errors import AvmaError
+from avma.properties import properties
 from avma.redaction import Redactor
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _OF_ITS_OWN = (Rung.VM, Rung.PEER)
 """Rungs that are about something else than the host."""
+
+
+_SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
+"""How a remedy names a setting of a Pulumi program, and what it proposes for it."""
+_BY_ENVIRONMENT = ("password", "connect_timeout", "operation_timeout")
+"""The settings that have no option."""
+_OPTIONS = {
+    prop.name: prop.rule.environment[0]
+    if prop.attribute in _BY_ENVIRONMENT
+    else f"--{prop.attribute.replace('_', '-')}"
+    for prop in properties(AddressedSettings)
+} | {"guest.transport": "--guest-transport"}
+
+
+class Form(Enum):
+    """How a diagnosis is shown."""
+
+    TEXT = auto()
+    QUIET = auto()
+    JSON = auto()
 
 
 class Report(Protocol):
@@ -88,12 +112,21 @@ class JsonReport:
         self._console.out(json.dumps(_redacted(document, self._redact), indent=2, ensure_ascii=False), highlight=False)
 
 
+class QuietReport(TextReport):
+    """The cause and the next command alone."""
+
+    def step(self, step: Step) -> None:
+        """See `Report.step`."""
+
+
 @contextmanager
-def reporting(as_json: bool, redact: Redactor) -> Iterator[Report]:
-    """Give the report that suits the output: JSON where it is wanted, live on a terminal, plain lines elsewhere."""
+def reporting(form: Form, redact: Redactor) -> Iterator[Report]:
+    """Give the report that suits the output: of text, live on a terminal and in plain lines elsewhere."""
     console = Console(highlight=False)
-    if as_json:
+    if form is Form.JSON:
         yield JsonReport(console, redact)
+    elif form is Form.QUIET:
+        yield QuietReport(console, redact, None)
     elif console.is_terminal and not console.is_dumb_terminal:
         with console.status("") as spinner:
             yield TextReport(console, redact, spinner)
@@ -109,12 +142,27 @@ def conclusion(diagnosis: Diagnosis) -> str:
     return f"Cause: {cause.subject}: {cause.error.answer if cause.error else cause.found}."
 
 
+def as_options(remedy: str) -> str:
+    """Return a remedy in which the command's options stand for the settings of a Pulumi program."""
+    return _SETTING.sub(_as_option, remedy)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    guest, name, value = found.groups()
+    option = _OPTIONS.get(f"{guest or ''}{name}")
+    if option is None:
+        return found[0]
+    if value == "false":
+        return f"`--no-{option.removeprefix('--')}`"
+    return f"`{option} {value}`" if value and value != "true" else f"`{option}`"
+
+
 def _said(step: Step) -> Iterator[str]:
     if step.found:
         yield step.found
     if step.error is not None:
         yield step.error.answer
-        yield step.error.remedy
+        yield as_options(step.error.remedy)
 
 
 def _redacted(value: Any, redact: Redactor) -> Any:
@@ -142,5 +190,5 @@ def _error(error: AvmaError) -> dict[str, str]:
         "tried": error.tried,
         "where": error.where,
         "answer": error.answer,
-        "remedy": error.remedy,
+        "remedy": as_options(error.remedy),
     }

@@ -17,7 +17,7 @@ import yaml
 from avma.configuration import Configuration
 from avma.inventory.request import ClusterRequest, HostRequest
 from avma.properties import Failure, build, validate
-from avma_cli.inventory import stack
+from avma_cli.report import stack
 
 STDIN = Path("-")
 _PARTS = ("settings", "hosts", "clusters")

@@ -1,7 +1,7 @@
 """`avma doctor`: find out why a Hyper-V host does not activate its guests.
 
 The module knows the command's options and exit codes. What is asked is in `avma.diagnosis`, and how it is shown in
-`report`.
+`output`.
 """
 
 from __future__ import annotations
@@ -14,35 +14,44 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from avma.properties import camel_case, properties
+from avma.properties import properties
+from avma_cli import options
 
 if TYPE_CHECKING:
     from avma.configuration import Transport
     from avma.connection import AddressedSettings
     from avma.diagnosis.step import Diagnosis, Step
     from avma.recording.recorder import Recorder
-    from avma_cli.next_command import Command
+    from avma_cli.doctor.next_command import Command
+    from avma_cli.doctor.output import Form
 
 _WRONG, _USAGE = 1, 2
+_OF_THIS_RUN = ("host", "as_json", "quiet", "record")
+"""What a next command does not repeat."""
 _NO_ACCOUNT = "no account is given: use --username or AVMA_USERNAME, and AVMA_PASSWORD for its password"
 
 
 def doctor(
+    ctx: typer.Context,
     host: Annotated[str, typer.Argument(metavar="HOST", help="The Hyper-V host: a DNS name or an IP address.")],
-    username: Annotated[str | None, typer.Option(help="The account, such as Administrator or 'LAB\\svc-avma'.")] = None,
-    https: Annotated[bool | None, typer.Option("--https/--no-https", help="Use TLS; yes unless said.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port of WinRM; 5986 with TLS, 5985 without.")] = None,
-    ca_cert: Annotated[Path | None, typer.Option(help="PEM file of the authority that signed the certificate.")] = None,
-    insecure: Annotated[bool | None, typer.Option("--insecure", help="Accept any certificate.")] = None,
-    auth: Annotated[str | None, typer.Option(help="How to log on; ntlm unless said.")] = None,
-    address: Annotated[str | None, typer.Option(help="Connect to this name or address instead.")] = None,
-    guest_transport: Annotated[
-        str | None, typer.Option(help="How guests will be reached: powershellDirect (unless said) or winrm.")
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the cause and the next command alone.")] = False,
     record: Annotated[
-        Path | None, typer.Option(help="Write what was said, without names and secrets, to this file.")
+        Path | None, typer.Option(help="Write what was said, without names and secrets, to this new file.")
     ] = None,
+    address: Annotated[str | None, typer.Option(help="Connect to this name or address instead.")] = None,
+    username: options.Username = None,
+    https: options.Https = None,
+    port: options.Port = None,
+    ca_cert: options.CaCert = None,
+    insecure: options.Insecure = None,
+    auth: options.Auth = None,
+    client_cert: options.ClientCert = None,
+    client_key: options.ClientKey = None,
+    kerberos_keytab: options.KerberosKeytab = None,
+    kerberos_hostname: options.KerberosHostname = None,
+    message_encryption: options.MessageEncryption = None,
+    guest_transport: options.GuestTransport = None,
 ) -> None:
     """Find out why a Hyper-V host does not activate its guests.
 
@@ -53,25 +62,20 @@ def doctor(
       AVMA_PASSWORD=... avma doctor hv01.example.com --username Administrator
 
     The exit code is 0 when all is well, 1 when something is wrong, 2 when
-    the command cannot be run as it was given.
+    the command cannot be run as it was given. NO_COLOR switches colours off.
     """
-    from avma_cli.next_command import Command
+    from avma.connection import AddressedSettings, resolve
+    from avma_cli.doctor.next_command import Command
+    from avma_cli.doctor.output import Form
 
-    options = {
-        "username": username,
-        "https": https,
-        "port": port,
-        "ca_cert": None if ca_cert is None else str(ca_cert),
-        "insecure": insecure,
-        "auth": auth,
-        "address": address,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    settings = _settings(host, {camel_case(name): value for name, value in given.items()})
-    command = Command(host, {**given, **({"guest_transport": guest_transport} if guest_transport else {})})
-    transport = _transport(guest_transport)
+    if as_json and quiet:
+        _fail("--json and --quiet exclude each other")
+    settings = _settings(host, options.given(ctx.params, AddressedSettings))
+    repeated = {name: value for name, value in ctx.params.items() if name not in _OF_THIS_RUN and value is not None}
+    command = Command(resolve(host, settings), repeated)
+    form = Form.JSON if as_json else Form.QUIET if quiet else Form.TEXT
     try:
-        diagnosis = _diagnose(host, settings, transport, as_json, record, command)
+        diagnosis = _diagnose(host, settings, _transport(guest_transport), form, record, command)
     except typer.Exit:
         raise
     except Exception as error:  # nobody is helped by a traceback that a report would have to hold
@@ -83,7 +87,7 @@ def _diagnose(
     host: str,
     settings: AddressedSettings,
     transport: Transport,
-    as_json: bool,
+    form: Form,
     record: Path | None,
     given: Command,
 ) -> Diagnosis:
@@ -93,8 +97,8 @@ def _diagnose(
     from avma.redaction import Redactor
     from avma.windows.machine import Machines
     from avma.wsman.pipe import WinrmPipe
-    from avma_cli.next_command import next_command
-    from avma_cli.report import reporting
+    from avma_cli.doctor.next_command import next_command
+    from avma_cli.doctor.output import reporting
 
     redact = Redactor()
     redact.learn(_secrets(settings))
@@ -102,14 +106,14 @@ def _diagnose(
     steps: list[Step] = []
     diagnosis = Diagnosis(host, steps)
     with _recorded(recorder, record), closing(Machines(1, recorder.pipe if record else WinrmPipe)) as machines:
-        with reporting(as_json, redact) as report:
+        with reporting(form, redact) as report:
             ladder = Ladder(host, settings, transport, machines, report.begin)
             for step in ladder.climb():
                 report.step(step)
                 steps.append(step)
             if record is not None:
                 ladder.ask_open_questions()
-        report.end(diagnosis, next_command(diagnosis, given, settings.username or ""))
+        report.end(diagnosis, next_command(diagnosis, given))
     return diagnosis
 
 
@@ -120,7 +124,9 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        file = path.open("w", encoding="utf-8")
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        _fail(f"--record: {path} is there already; name a new file")
     except OSError as error:
         _fail(f"--record: {path} cannot be written: {error.strerror}")
     with file:
@@ -179,7 +185,7 @@ def _secrets(settings: AddressedSettings) -> Iterator[str]:
 def _transport(text: str | None) -> Transport:
     from avma.configuration import Transport
 
-    wanted = text or Transport.POWERSHELL_DIRECT.value
+    wanted = text or options.guest_environment().get("transport") or Transport.POWERSHELL_DIRECT.value
     found = next((way for way in Transport if way.value == wanted), None)
     if found is None:
         _fail(f"--guest-transport: must be one of {', '.join(way.value for way in Transport)}")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from avma.inventory import collect
 from avma.inventory.inventory import Inventory, Seen
-from avma_cli.inventory import rows
+from avma_cli.report import rows
 
 _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "idle": "dim"}
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from avma.inventory.inventory import Inventory
     from avma.inventory.request import ClusterRequest, HostRequest, InventoryRequest
     from avma.redaction import Redactor
-    from avma_cli.inventory.source import Source
+    from avma_cli.report.source import Source
 
 _FAILED, _USAGE, _INCOMPLETE, _INTERRUPTED = 1, 2, 3, 130
 
 
 def report(
+    ctx: typer.Context,
     estate: Annotated[
         Path, typer.Argument(metavar="ESTATE", help="An estate list, stack outputs or a stack export; - for stdin.")
     ],
@@ -43,6 +44,10 @@ def report(
     ca_cert: options.CaCert = None,
     insecure: options.Insecure = None,
     auth: options.Auth = None,
+    client_cert: options.ClientCert = None,
+    client_key: options.ClientKey = None,
+    kerberos_keytab: options.KerberosKeytab = None,
+    message_encryption: options.MessageEncryption = None,
     guest_username: options.GuestUsername = None,
     guest_transport: options.GuestTransport = None,
     parallel: Annotated[int, typer.Option(min=1, max=256, help="How many hosts are asked at a time.")] = 16,
@@ -70,13 +75,9 @@ def report(
     """
     if sum((as_json, as_csv, quiet)) > 1:
         _fail("--json, --csv and --quiet exclude each other")
-    connection = {
-        "username": username, "https": https, "port": port, "ca_cert": ca_cert, "insecure": insecure, "auth": auth,
-    }  # fmt: skip
-    guest = {"username": guest_username, "transport": guest_transport}
     seconds = _seconds(timeout)
     source = _source(estate)
-    request = _request(source, connection, guest)
+    request = _request(source, ctx.params)
     try:
         inventory = _collect(request, seconds, parallel, quiet)
         _write(inventory, Path(source.name).name, html, import_file)
@@ -100,7 +101,7 @@ def _seconds(timeout: str) -> float:
 
 
 def _source(path: Path) -> Source:
-    from avma_cli.inventory.source import SourceError, read
+    from avma_cli.report.source import SourceError, read
 
     try:
         return read(path)
@@ -108,13 +109,13 @@ def _source(path: Path) -> Source:
         _fail(str(error))
 
 
-def _request(source: Source, connection: dict[str, Any], guest: dict[str, Any]) -> InventoryRequest:
+def _request(source: Source, given: dict[str, Any]) -> InventoryRequest:
     """Complete the settings from options, file and environment."""
     from avma.configuration import Configuration
     from avma.inventory.request import InventoryRequest
     from avma.properties import build, validate
 
-    values = options.settings(connection, guest, source.settings)
+    values = options.settings(given, source.settings)
     failures = validate(Configuration, values)
     if failures:
         _fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
@@ -126,7 +127,7 @@ def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bo
 
     from avma.inventory.collect import Collector
     from avma.windows.machine import Machines
-    from avma_cli.inventory.table import progress
+    from avma_cli.report.table import progress
 
     console = Console(stderr=True, quiet=quiet, highlight=False)
     redact = _redactor(request)
@@ -179,7 +180,7 @@ def _redactor(request: InventoryRequest) -> Redactor:
 def _print(inventory: Inventory, as_json: bool, as_csv: bool, quiet: bool) -> None:
     from rich.console import Console
 
-    from avma_cli.inventory import data, table
+    from avma_cli.report import data, table
 
     if as_json:
         typer.echo(data.json_document(inventory))
@@ -190,7 +191,7 @@ def _print(inventory: Inventory, as_json: bool, as_csv: bool, quiet: bool) -> No
 
 
 def _write(inventory: Inventory, source: str, html: Path | None, import_file: Path | None) -> None:
-    from avma_cli.inventory import data, page
+    from avma_cli.report import data, page
 
     if html is not None:
         _write_file("--html", html, page.page(inventory, source))

@@ -16,7 +16,7 @@ from string import Template
 
 from avma import compatibility
 from avma.inventory.inventory import Answer, Inventory, Seen, SeenCluster, SeenHost, SeenVm
-from avma_cli.inventory import rows
+from avma_cli.report import rows
 
 _HOST_HEADS = ("Host", "Cluster", "System", "Licence", "Key", "Managed since")
 _VM_HEADS = ("VM", "Host", "System", "Licence", "Key", "Activated by", "Last activated (UTC)")

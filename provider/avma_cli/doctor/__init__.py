@@ -1,0 +1,1 @@
+"""`avma doctor`: the command, how a diagnosis is shown, and what to type next."""

@@ -1,0 +1,174 @@
+"""What to type next after a diagnosis: one command for the first step that failed.
+
+A command for Windows is one of PowerShell, said with the machine to run it on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from avma import compatibility
+from avma.connection import HTTP_PORT, HTTPS_PORT, Auth, Connection
+from avma.diagnosis.step import Diagnosis, Rung, Step
+from avma.errors import (
+    AccessDenied,
+    AvmaError,
+    CertificateNotTrusted,
+    Distrust,
+    InvalidInput,
+    LogonRefused,
+    NotReady,
+    Refusal,
+    Refused,
+    Unreachable,
+    WsmanFault,
+)
+from avma.wsman.faults import CANNOT_PROCESS_FILTER
+
+_TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
+_NEW_CERTIFICATE = (
+    "Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} "
+    "-ValueSet @{CertificateThumbprint='THUMBPRINT-OF-A-NEW-ONE'}"
+)
+_DATA_EXCHANGE = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
+_LOGONS = {Auth.NTLM: "Negotiate", Auth.KERBEROS: "Kerberos", Auth.CREDSSP: "CredSSP", Auth.BASIC: "Basic"}
+"""The scheme that a service offers for each kind of logon."""
+_BUILT_IN = "administrator"
+_RECORDING = "recording.jsonl"
+
+_Kinds = type[AvmaError] | tuple[()]
+
+
+class Command:
+    """The command that was given, with the connection that it made; a next one repeats it but for what changes."""
+
+    def __init__(self, connection: Connection, options: Mapping[str, Any]) -> None:
+        self.connection = connection
+        self._options = options
+
+    def but(self, **changes: Any) -> str:
+        """Return the command with some options changed, and without those that are None."""
+        return self._said(self.connection.name, {**self._options, **changes})
+
+    def at(self, host: str) -> str:
+        """Return the command for another host."""
+        return self._said(host, {**self._options, "address": None})
+
+    def other_listener(self) -> str:
+        """Return the command for WinRM's other listener, whatever the environment says of port and TLS."""
+        https = not self.connection.https
+        return self.but(https=https, port=HTTPS_PORT if https else HTTP_PORT)
+
+    @staticmethod
+    def _said(host: str, options: Mapping[str, Any]) -> str:
+        words = ["avma", "doctor", host]
+        for name, value in options.items():
+            option = name.replace("_", "-")
+            if value is None:
+                continue
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                words += [f"--{option}", str(value)]
+        return shlex.join(words)
+
+
+def next_command(diagnosis: Diagnosis, given: Command) -> str:
+    """Return what to type next."""
+    step = diagnosis.cause
+    if step is None:
+        return "pulumi preview"
+    there = f"on {diagnosis.host}: "
+    commands: dict[Rung, tuple[_Kinds, Callable[[], str]]] = {
+        Rung.NAME: (Unreachable, lambda: given.but(address="ADDRESS")),
+        Rung.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}winrm quickconfig"),
+        Rung.TLS: (AvmaError, lambda: _tls(step, given, there)),
+        Rung.LOGON: (AvmaError, lambda: _logon(step, given, there)),
+        Rung.CIM: (AccessDenied, lambda: _membership("Administrators", given, there)),
+        Rung.VIRTUALIZATION: (AccessDenied, lambda: _membership("Hyper-V Administrators", given, there)),
+        Rung.SHELL: (AccessDenied, lambda: f"{there}winrm get winrm/config/winrs"),
+        Rung.SYSTEM: (Refused, lambda: _system(step, given, there)),
+        Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
+        Rung.HYPER_V: (WsmanFault, lambda: _hyper_v(step, given, there)),
+        Rung.DIRECT: (Refused, lambda: given.but(guest_transport="winrm")),
+        Rung.VM: (Refused, lambda: _vm(step, there)),
+        Rung.PEER: (AvmaError, lambda: _peer(step, given, there)),
+    }
+    kinds, command = commands.get(step.rung, ((), str))
+    # What is not expected on a rung is worth a recording.
+    return command() if isinstance(step.error, kinds) else given.but(record=_RECORDING)
+
+
+def _tls(step: Step, given: Command, there: str) -> str:
+    if isinstance(step.error, InvalidInput):
+        return given.but(ca_cert="AUTHORITY.pem")
+    if not isinstance(step.error, CertificateNotTrusted):
+        return given.but(https=not given.connection.https)
+    return {
+        Distrust.EXPIRED: f"{there}{_NEW_CERTIFICATE}",
+        Distrust.NOT_YET_VALID: f"{there}w32tm /resync",
+        Distrust.NAME: given.but(address="NAME-IN-THE-CERTIFICATE"),
+        Distrust.ISSUER: given.but(ca_cert="AUTHORITY.pem"),
+    }[step.error.distrust]
+
+
+def _logon(step: Step, given: Command, there: str) -> str:
+    if isinstance(step.error, InvalidInput):
+        return step.error.remedy
+    if not isinstance(step.error, LogonRefused):
+        return given.but(port="PORT")
+    if step.error.refusal is Refusal.TICKET:
+        negotiate = given.connection.auth is Auth.NEGOTIATE
+        return given.but(auth="ntlm") if negotiate else f"kinit {given.connection.username or 'NAME@REALM'}"
+    if step.error.refusal is Refusal.ACCOUNT:
+        return given.but(username="USERNAME")
+    ways = (way for way, scheme in _LOGONS.items() if scheme in step.found)
+    safe = (way.value for way in ways if given.connection.https or way is not Auth.BASIC)
+    way = next(safe, None)
+    return given.but(auth=way) if way else f"{there}winrm get winrm/config/service/auth"
+
+
+def _membership(group: str, given: Command, there: str) -> str:
+    username = given.connection.username
+    if username.rpartition("\\")[2].lower() == _BUILT_IN:  # it is a member, so this is something else
+        return given.but(record=_RECORDING)
+    return f"{there}net localgroup {_quoted(group)} {_quoted(username)} /add"
+
+
+def _system(step: Step, given: Command, there: str) -> str:
+    if not step.found:
+        return given.at("HYPER-V-HOST")
+    return (
+        f"{there}Get-VMAutomaticActivation" if compatibility.AZURE_LOCAL in step.found else f"{there}{_TO_DATACENTER}"
+    )
+
+
+def _hyper_v(step: Step, given: Command, there: str) -> str:
+    if not isinstance(step.error, WsmanFault) or step.error.code != CANNOT_PROCESS_FILTER:
+        return given.but(record=_RECORDING)
+    return f"{there}Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
+
+
+def _vm(step: Step, there: str) -> str:
+    if "Data Exchange off" in step.found:
+        service = f"Get-VMIntegrationService {_quoted(step.subject)} | Where-Object Id -like '*{_DATA_EXCHANGE}'"
+        return f"{there}{service} | Enable-VMIntegrationService"
+    if step.error is not None and "evaluation" in step.error.answer:
+        return f"in {step.subject}: DISM /Online /Get-TargetEditions"
+    return f"{there}Move-VM {_quoted(step.subject)} -DestinationHost NEWER-HOST"
+
+
+def _peer(step: Step, given: Command, there: str) -> str:
+    return (
+        f"{there}Start-ClusterNode {_quoted(step.subject)}"
+        if isinstance(step.error, NotReady)
+        else given.at(step.subject)
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a literal string of PowerShell."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
