@@ -8,7 +8,7 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check browser lint pythons schema sdk pins clean
+.PHONY: demo test fuzz check browser lint pythons schema sdk dist pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
@@ -41,6 +41,10 @@ pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3
 schema: $(READY) ## generate schema.json, and docs/reference.md from it
 	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py > docs/reference.md
+
+dist: $(READY) ## build what is distributed, into dist/: wheels, the npm package, the plugin's archive
+	tools/typescript
+	PYTHONPATH=tools python tools/dist.py dist
 
 sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
 	tools/sdk sdk

@@ -12,10 +12,17 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-__all__ = ["engine_pb2", "engine_pb2_grpc", "plugin_pb2", "provider_pb2", "provider_pb2_grpc"]
+__all__ = ["engine_pb2", "engine_pb2_grpc", "plugin_pb2", "provider_pb2", "provider_pb2_grpc", "status_pb2"]
 
 if TYPE_CHECKING:
-    from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
+    from pulumi.runtime.proto import (
+        engine_pb2,
+        engine_pb2_grpc,
+        plugin_pb2,
+        provider_pb2,
+        provider_pb2_grpc,
+        status_pb2,
+    )
 else:
     _SDK = importlib.util.find_spec("pulumi")
     __path__ = [str(Path(_SDK.origin).parent / "runtime" / "proto")]

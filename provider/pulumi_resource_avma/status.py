@@ -12,12 +12,12 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
-from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from avma import errors
 from avma.properties import Failure
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.protocol import status_pb2
 
 CODES: Mapping[type[BaseException], StatusCode] = {
     errors.InvalidInput: StatusCode.INVALID_ARGUMENT,
@@ -57,9 +57,9 @@ class InitFailed(Exception):
         self.cause = cause
 
 
-def status_of(error: Exception, redact: Callable[[str], str]) -> Status:
+def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Status:
     """Return what the engine is told about an error."""
-    status = Status(code=_number(_code(error)), message=redact(_message(error)))
+    status = status_pb2.Status(code=_number(_code(error)), message=redact(_message(error)))
     detail = _detail(error, redact)
     if detail is not None:
         status.details.add().Pack(detail)
@@ -76,7 +76,7 @@ def is_bug(error: Exception) -> bool:
     return _code(error) is StatusCode.INTERNAL
 
 
-def code_of(status: Status) -> StatusCode:
+def code_of(status: status_pb2.Status) -> StatusCode:
     """Return the code of a status as gRPC for Python names it."""
     return next(code for code in StatusCode if _number(code) == status.code)
 

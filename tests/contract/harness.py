@@ -10,12 +10,11 @@ from typing import Any
 
 import grpc
 from google.protobuf.struct_pb2 import Struct
-from google.rpc.status_pb2 import Status
 
 from avma.configuration import Configuration
 from avma.redaction import Redactor
 from avma.resources.resource import Resource
-from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc, provider_pb2_grpc, status_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.server import Server
 from pulumi_resource_avma.servicer import Servicer
@@ -112,7 +111,7 @@ def failure(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
 def detail(error: grpc.RpcError, message: Any) -> Any:
     """The status detail of a failed call, unpacked into the message."""
     data = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
-    status = Status.FromString(data)
+    status = status_pb2.Status.FromString(data)
     assert (status.code, status.message) == (error.code().value[0], error.details())
     assert status.details[0].Unpack(message)
     return message

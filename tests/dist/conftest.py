@@ -1,0 +1,69 @@
+"""What `make dist` builds, and an environment that has nothing but that: what the tests share."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_PIN = re.compile(r"^[\w.-]+==[^\s;\\]+(?:\s*;[^\\]+)?", re.MULTILINE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs what only `make test` sets up."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with everything that is distributed, built from the checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, ROOT / "tools" / "dist.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the programs of a new environment with our packages, which can come from the folder alone.
+
+    The packages of others have the versions that are pinned for the checkout.
+    """
+    home = tmp_path_factory.mktemp("venv")
+    venv.create(home, with_pip=True)
+    pins = home / "pins.txt"
+    pins.write_text("\n".join(_PIN.findall((ROOT / "tools" / "requirements.txt").read_text())))
+    provider, sdk = one(built, "pulumi_resource_avma-*.whl"), one(built, "pulumi_avma-*.whl")
+    run(home / "bin" / "python", "-m", "pip", "install", "-q", "-c", pins, f"{provider}[simulator]", sdk)
+    return home / "bin"
+
+
+def one(folder: Path, pattern: str) -> Path:
+    """Return the only file of that pattern."""
+    (found,) = folder.glob(pattern)
+    return found
+
+
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
+    """Run a program, as someone who has nothing of the checkout on any path, and return what it printed."""
+    plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=plain | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
