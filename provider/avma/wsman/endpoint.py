@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from avma.connection import Connection
+from avma.wsman.challenges import schemes
 
 _PATH = "/wsman"
 
@@ -86,7 +87,7 @@ def offered_logons(connection: Connection) -> tuple[str, ...]:
         offers = door.getresponse().headers.get_all("WWW-Authenticate") or []
     finally:
         door.close()
-    return tuple(dict.fromkeys(offer.split()[0] for offer in offers if offer.split()))
+    return schemes(offers)
 
 
 def _unverified() -> ssl.SSLContext:

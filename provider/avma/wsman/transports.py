@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import requests
 
 from avma.wsman.bounded import BoundedAdapter
+from avma.wsman.challenges import schemes
 
 _SEALED_TYPES = ("multipart/encrypted", "multipart/x-multi-encrypted")
 _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
@@ -93,8 +94,7 @@ class Adapter(BoundedAdapter):
         self.sealed = media_type in _SEALED_TYPES
         self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
         if response.status_code == requests.codes.unauthorized:
-            values = response.headers.get("WWW-Authenticate", "").split(",")
-            self.offered = ", ".join(value.split()[0] for value in values if value.split())
+            self.offered = ", ".join(schemes(response.raw.headers.getlist("WWW-Authenticate")))
         return response
 
     def close(self) -> None:
