@@ -65,6 +65,13 @@ def mistakes(directory: Path, text: str) -> list[str]:
             HOST + "  channelBinding: maybe\n",
             ["7: hosts[0].channelBinding: must be 'none', 'relaxed' or 'strict'"],
         ),
+        (
+            HOST + "  logons: [ntlm, kerberos]\n",
+            [
+                "7: hosts[0].logons: kerberos needs `keytab`, the file with the machine's key, "
+                "or the environment variable KRB5_KTNAME"
+            ],
+        ),
         (HOST + "  address: nowhere\n", ["7: hosts[0].address: must be an IP address"]),
         (
             "control: {address: 0.0.0.0}\n" + HOST,
