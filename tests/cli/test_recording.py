@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
+from defusedxml.ElementTree import fromstring
 from typer.testing import CliRunner
 
 from avma import errors
@@ -208,6 +210,12 @@ def test_the_command_serves_a_recording(
     ("content", "message"),
     [
         ("", "is no recording"),
+        (" \n", "is no recording"),
+        ("[" * 9999, ":1: is not the first line of an `avma recording 1`"),
+        (
+            '{"format": "avma recording 1", "machines": [{"name": 5, "address": "127.77.0.1", "username": "u"}]}\n',
+            ":1: is not the first line of an `avma recording 1`",
+        ),
         ("hosts: []\n", ":1: is not the first line of an `avma recording 1`"),
         ('{"format": "avma recording 1", "machines": []}\n', "no machine was asked anything"),
         (
@@ -227,6 +235,20 @@ def test_a_file_that_is_no_recording(tmp_path: Path, content: str, message: str)
     result = CliRunner().invoke(app, ["simulate", "--replay", str(file)])
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_message_id_stands_in_its_answer_as_it_was_sent(shared: EstateServer, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    request = next(e["request"] for e in recorded(file)[1:] if "FROM Win32_OperatingSystem<" in e["request"])
+    wanted = 'uuid:1</a:RelatesTo><b c="\\1">&'
+    sent = re.sub("(MessageID>)[^<]+", lambda found: found[1] + escape(wanted), request).encode()
+    settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
+    with running_recording(file, "Hippolyta", "Replayed-9", 5985):
+        pipe = WinrmPipe(resolve(REPLAYED, settings))
+        answer = fromstring(pipe.send(sent, Deadline(20), "ask"))
+        pipe.close()
+    assert answer.findtext(".//{*}RelatesTo") == wanted
 
 
 @pytest.mark.parametrize("arguments", [[], ["estate.yaml", "--replay", "recording.jsonl"]])

@@ -253,13 +253,13 @@ def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
         time.sleep(0.5)
         return look_up(*arguments, **keywords)
 
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
     with (
-        serving(tmp_path, lambda connection: heard.append(connection)) as port,
+        serving(tmp_path, heard.append) as port,
         closing(cim(port)) as opened,
         pytest.raises(errors.AnswerLost, match="no answer came in time"),
     ):
-        monkeypatch.setattr(socket, "getaddrinfo", slowly)
-        monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
         opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(0.2), "call")
     assert heard == []
 

@@ -11,7 +11,7 @@ _SCHEME = re.compile(r"([\w!#$%&'*+.^`|~-]+)(?:\s+(?!=)|\Z)", re.ASCII)
 
 
 def schemes(headers: Iterable[str]) -> tuple[str, ...]:
-    """Return the scheme of each challenge once, in their order; a header may hold several, and a realm may hold commas."""
+    """Return the scheme of each challenge once, in their order: a header may hold several, and a realm commas."""
     parts = (part for header in headers for part in parse_http_list(header))
     found = (_SCHEME.match(part) for part in parts)
     return tuple(dict.fromkeys(match[1] for match in found if match))
