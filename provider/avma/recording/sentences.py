@@ -1,0 +1,193 @@
+"""Sentences for people, in any language: faults, events, errors. What is no plain word or number becomes a stand-in.
+
+A plain word stays unless it is a name that is known from elsewhere, for nobody can tell from its look that it is one.
+Capitals, digits within words, dots, dashes, backslashes, equals signs and quotation marks do tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from avma.recording import shapes
+from avma.recording.standins import STANDIN, Standins
+
+_ABBREVIATIONS = """a i os sp wmi kms mak avma dns tls ssl http https wsman wql cim spn ntlm credssp xml soap uri url
+spp sku oem epr dcom com rpc tcp udp ip id sid uuid guid vm vms hresult cpu bios uefi utc ad oob oot sl eval volume
+retail timebased select from where and or not like null is true false ok"""
+_PARTS = """ws management addressing man hyper v v2 root cimv2 virtualization mscluster standardcimv2 winrm winrs config
+service auth client listener powershell exe dll windows system32 systemroot microsoft server error code hkey hklm
+software currentversion www authenticate x64 r2"""
+_KEPT = frozenset(f"{_ABBREVIATIONS} {_PARTS}".split())
+"""Words in lower case that stay in whatever company."""
+_PLAIN = re.compile(
+    rf"[+-]?\d{{1,10}}(?:[.,]\d+)?%?|0x[0-9A-Fa-f]{{1,16}}|\d{{1,2}}\.\d{{1,2}}(?:\.\d{{1,5}}){{0,2}}|{shapes.TIME}"
+    r"|\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
+    rf"|…[A-Z0-9]{{5}}|{shapes.CIM_CLASS}|(?:Microsoft|System)(?:\.[A-Za-z]+)+|{shapes.WELL_KNOWN_SID}|{STANDIN}"
+    r"|(?:SL|ERROR|E|WBEM|MI|RPC|MAX)_[A-Z0-9_]+|\*+(?:-\*+)*"
+)
+_DISTINGUISHED = r"(?:CN|OU|DC|O|L|ST|C|UID|E|T|STREET|SERIALNUMBER)"
+_VALUE = r'\s*=\s*(?:"[^"]*"|(?:\\.|[^,;+="\n\\])+)'
+_FIRST, _LAST = '"`\u201c\u201e\u201e\u00ab\u2039\u300c', '"`\u201d\u201c\u201d\u00bb\u203a\u300d'
+_QUOTED = "|".join(rf"{first}[^{last}\n]*{last}" for first, last in zip(_FIRST, _LAST, strict=True))
+_MARKS = _FIRST + _LAST
+_SPACELESS = r"\u2e80-\ua4cf\uac00-\ud7af\uff00-\uffef"
+"""Scripts that put no space between words."""
+_PIECES = re.compile(
+    r"(?P<secret>\[(?:secret|installation ID)\])"
+    rf"|(?P<distinguished>(?<!\w){_DISTINGUISHED}{_VALUE}(?:\s*[,;+]\s*{_DISTINGUISHED}{_VALUE})*)"
+    rf"|(?P<quoted>{_QUOTED}|(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\u2018[^\u2019\n]*\u2019(?!\w))"
+    rf"|(?P<chunk>(?:(?!(?<!\w){_DISTINGUISHED}\s*=)(?:[^\s{_MARKS}'\u2018\u2019{_SPACELESS}]|(?<=\w)['\u2019](?=\w)))+)",
+    re.IGNORECASE,
+)
+_CORE = re.compile(r"([(\[{<*]*)(.*?)([)\]}>.,;:!?]*)", re.DOTALL)
+_WORD = re.compile(r"([^\W\d_]+)((?:['\u2019][^\W\d_]{1,2})?)")
+_LISTED = re.compile(r"([,;|]+)")
+_PART = re.compile(r"[^\W_]+")
+_WITH_PORT = re.compile(r"([0-9A-Fa-f:.]+(?:%[\w.]+)?)(\]?(?:[:/]\d{1,5})?)")
+_URL = re.compile(r"([a-z][a-z0-9+]*)://.+", re.IGNORECASE)
+_SCHEMA = re.compile(shapes.SCHEMA_URI, re.IGNORECASE)
+_IDENTIFIER = re.compile(rf"{shapes.SID}|{shapes.MAC}")
+_DNS_NAME = re.compile(rf"{shapes.DNS_NAME}(?!\w)")
+_ACCOUNT = re.compile(r"[^\\@/:=]+\\[^\\@/:=]+|[^\\@/:=]+@[^\\@/:=]+")
+_TELLS_NOTHING = 2
+"""Digits that a part of something longer may have."""
+_PATHS = ("", "/", "/wsman")
+
+
+class Sentences:
+    """Clears sentences of what tells who or where."""
+
+    def __init__(self, standins: Standins) -> None:
+        self._standins = standins
+
+    def clear(self, sentence: str) -> str:
+        """Return a sentence as it may be handed on."""
+        pattern = "|".join(map(_bounded, self._standins.phrases()))
+        if not pattern:
+            return _PIECES.sub(self._piece, sentence)
+        # Known names of several words, and those in scripts that put no space between words, come before all else.
+        parts = re.split(f"({pattern})", sentence, flags=re.IGNORECASE)
+        return "".join(
+            (self._standins.known(part) or "name0") if at % 2 else _PIECES.sub(self._piece, part)
+            for at, part in enumerate(parts)
+        )
+
+    def url(self, url: str) -> str:
+        """Return a URL with a stand-in for its host, and no path but that of WinRM."""
+        if _SCHEMA.fullmatch(url):
+            return url
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return self._standins.name(url, told=False)
+        given = self._standins.of(host) if host else ""
+        path = parts.path if parts.path in _PATHS else "/path"
+        return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"
+
+    def _piece(self, found: re.Match[str]) -> str:
+        piece = found[0]
+        if found["secret"]:
+            return piece
+        if found["distinguished"]:
+            return f"CN={self._standins.name(piece, told=False)}"
+        if found["quoted"]:
+            return f"{piece[0]}{self._quoted(piece[1:-1])}{piece[-1]}"
+        before, core, after = _split(piece)
+        return self._standins.known(piece) or f"{before}{self._token(core)}{after}"
+
+    def _quoted(self, text: str) -> str:
+        """Return what stands in quotation marks: a stand-in unless all of it would stay in any company."""
+        parts = [_split(part) for part in text.split()]
+        if not parts or all(_stays(core) for _, core, _ in parts):
+            return text
+        before, core, after = parts[0]
+        if len(parts) == 1 and not _WORD.fullmatch(core):
+            return self._standins.known(text) or f"{before}{self._token(core)}{after}"
+        return self._standins.name(text, told=False)
+
+    def _token(self, core: str) -> str:
+        """Return a word, or what stands between spaces like one."""
+        known = self._standins.known(core)
+        if known:
+            return known
+        word = _WORD.fullmatch(core)
+        if word:
+            return self._word(*word.groups())
+        if _PLAIN.fullmatch(core) and not shapes.address_in(core):
+            return core
+        rewrite = next((rewrite for form, rewrite in self._forms if form.fullmatch(core)), self._compound)
+        return rewrite(core)
+
+    def _word(self, word: str, ending: str) -> str:
+        shouts = len(word) > 1 and word.isupper() and word.isascii() and word.lower() not in _KEPT
+        if shouts or _IDENTIFIER.fullmatch(word):
+            return self._standins.name(word, told=False) + ending
+        return (self._standins.known(word) or word) + ending
+
+    @property
+    def _forms(self) -> tuple[tuple[re.Pattern[str], Callable[[str], str]], ...]:
+        return (
+            (_URL, self.url),
+            (_WITH_PORT, self._address),
+            (_IDENTIFIER, self._standins.identifier),
+            (_ACCOUNT, self._account),
+            (_DNS_NAME, self._dns_name),
+        )
+
+    def _address(self, text: str) -> str:
+        found = _WITH_PORT.fullmatch(text)
+        if found and shapes.address_in(found[1]):
+            return self._standins.address(found[1]) + found[2]
+        address, colon, port = text.rpartition(":")
+        if colon and shapes.address_in(address):
+            return f"{self._standins.address(address)}:{port}"
+        return self._standins.identifier(text) if _IDENTIFIER.fullmatch(text) else self._compound(text)
+
+    def _account(self, text: str) -> str:
+        if all(map(_stays, _PART.findall(text))):
+            return text
+        return self._standins.account(text, told=False)
+
+    def _dns_name(self, text: str) -> str:
+        if all(map(_stays, _PART.findall(text))):
+            return text
+        return self._standins.name(text, told=False)
+
+    def _compound(self, text: str) -> str:
+        """Return what is put together of several words, such as a path: each one that may be a name is replaced."""
+        listed = _LISTED.split(text)
+        if len(listed) > 1:
+            return "".join(part if at % 2 or not part else self._token(part) for at, part in enumerate(listed))
+        parts = re.split(f"({shapes.GUID})", text)
+        return "".join(
+            self._standins.guid(part) if at % 2 else _PART.sub(self._part, part) for at, part in enumerate(parts)
+        )
+
+    def _part(self, found: re.Match[str]) -> str:
+        part = found[0]
+        is_key = part.isalpha() and found.string[found.end() :].startswith("=")
+        if is_key or _stays(part) or (part.isdecimal() and len(part) <= _TELLS_NOTHING):
+            return part
+        return self._standins.known(part) or self._standins.name(part, told=False)
+
+
+def _bounded(name: str) -> str:
+    """Return the pattern of a name that is no part of a longer word of Latin letters."""
+    before = r"(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
+    return f"{before}{re.escape(name)}{after}"
+
+
+def _stays(word: str) -> bool:
+    """Say whether a word tells nothing in any company."""
+    plain = _PLAIN.fullmatch(word) is not None and not word.isdecimal()
+    return plain or word.lower() in _KEPT or _SCHEMA.fullmatch(word) is not None
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Part a word from the punctuation around it."""
+    found = _CORE.fullmatch(text)
+    return (found[1], found[2], found[3]) if found else ("", text, "")
