@@ -22,7 +22,7 @@ from defusedxml import DefusedXmlException
 from defusedxml import sax as defusedsax
 from defusedxml.ElementTree import fromstring
 
-from avma.recording import properties, shapes
+from avma.recording import properties
 from avma.recording.queries import with_literals
 from avma.recording.sentences import Sentences
 from avma.recording.standins import Standins
@@ -34,7 +34,6 @@ NOT_JSON = "[not JSON]"
 """What stands for the input or output of a program that is none of this project's scripts."""
 
 _INSTALLATION_ID = re.compile(r"(?<!\d)(?:\d{48,}|\d{5,9}(?:[- ]\d{5,9}){6,})(?!\d)")
-_SCHEMA = re.compile(shapes.SCHEMA_URI)
 _NO_XML = (SAXException, ParseError, DefusedXmlException, ValueError, LookupError)
 
 
@@ -81,7 +80,7 @@ class Rewriter:
             return self._standins.account(value)
         if cleared != value:
             return self._sentences.clear(cleared)
-        return value if _SCHEMA.fullmatch(value) else self._standins.of(value)
+        return self._standins.of(value)
 
     def stream(self, value: str) -> str:
         """Rewrite what a script was given or has written: lines of JSON, in Base64."""
@@ -174,10 +173,8 @@ class _Rewriting(ContentHandler):
         self._xml.characters(self._rewriter.text(text) if text.strip() else text)
 
     def _attribute(self, name: str, value: str, named: bool) -> str:
-        local = _local(name).lower()
-        if local == "name" and named:
-            return value
-        return value if name.startswith("xmlns") and not value else self._rewriter.value(local, value)
+        local = "xmlns" if name.startswith("xmlns") else _local(name).lower()
+        return value if local == "name" and named else self._rewriter.value(local, value)
 
 
 def _local(name: str) -> str:

@@ -30,7 +30,10 @@ _FORMS = (
         "PerceivedSeverity ProbableCause error_Category error_Code HRESULT NTSTATUS ProcessId ChildProcesses "
         "MemoryUsed SequenceId nil mustUnderstand End IsCIM_Error PROPAGATED",
     ),
-    (rf"{shapes.SCHEMA_URI}|{shapes.NUMBER}", "Action ResourceURI FaultDetail State Code Dialect ProtocolVersion"),
+    (
+        rf"{shapes.SCHEMA_URI}|{shapes.NUMBER}",
+        "xmlns Address Action ResourceURI FaultDetail State Code Dialect ProtocolVersion",
+    ),
     (r"\w+:\w+", "Value type"),
     (r"[\w-]{2,11}", "lang"),
     (rf"-\w+|Text|{re.escape(_OWN_SCRIPT)}[A-Za-z0-9+/=]*", "Arguments"),
