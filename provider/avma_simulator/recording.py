@@ -5,6 +5,7 @@ The form of the file is described in docs/doctor.md. The module knows requests a
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 import xml.etree.ElementTree as ET
@@ -152,7 +153,9 @@ def _question(request: soap.Request) -> str:
     query = request.text("w:Filter")
     if query is not None:
         return f"{request.text('w:EnumerationMode') or ''} {' '.join(query.split())}"
+    alone = copy.copy(request.body)
+    alone.tail = None
     try:
-        return ET.canonicalize(ET.tostring(request.body), rewrite_prefixes=True, strip_text=True)
+        return ET.canonicalize(ET.tostring(alone), rewrite_prefixes=True, strip_text=True)
     except RecursionError:
         raise faults.schema_validation() from None

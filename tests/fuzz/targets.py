@@ -29,6 +29,7 @@ from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service
 from avma_simulator.world import World
+from fuzz import recordings
 
 ORIGIN = Origin("ask", "hv01")
 KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
@@ -229,7 +230,8 @@ def targets() -> Iterator[dict[str, Target]]:
             queries.run(server.repository, namespace, query)
 
     fault_seeds = [answer for answer in server.answers if b":Fault>" in answer]
-    try:
+    lines = recordings.recorded(_connection(), dict(zip(server.requests, server.answers, strict=True)))
+    with recordings.replayed(lines) as replayed:
         yield {
             "envelope": Target(server.answers, queried),
             "fault": Target(fault_seeds, queried),
@@ -237,6 +239,8 @@ def targets() -> Iterator[dict[str, Target]]:
             "CLIXML": Target(OUTPUTS, written),
             "WQL": Target([query.encode() for query in QUERIES], select),
             "server": Target(server.requests, server.reply),
+            "recorder": Target((*server.requests, *server.answers, *EMBEDDED), recordings.written),
+            "recording": Target((replayed.seed,), replayed.load),
+            "replay": Target(server.requests, replayed.reply),
         }
-    finally:
-        server.close()
+    server.close()

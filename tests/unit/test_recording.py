@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+from html import unescape
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -165,3 +167,49 @@ def test_what_a_script_writes_is_kept_without_names_and_keys(rewriter: Rewriter)
 def test_what_another_program_writes_is_left_out(rewriter: Rewriter) -> None:
     kept = rewriter.message(streamed("Oberon was here"))
     assert base64.b64encode(NOT_JSON.encode()).decode() in kept
+
+
+@pytest.mark.parametrize(
+    ("query", "after"),
+    [
+        ("SELECT * FROM X WHERE Name = 'hv01'", "SELECT * FROM X WHERE Name = 'name1'"),
+        ('SELECT * FROM X WHERE Name="hv01" OR "HV01" = Name', 'SELECT * FROM X WHERE Name="name1" OR "name1" = Name'),
+        (r"SELECT * FROM X WHERE Name = 'O\'Brien' AND A = 1", "SELECT * FROM X WHERE Name = 'name3' AND A = 1"),
+        (r'SELECT * FROM X WHERE Name = "a\"b\\" AND Node LIKE "hv0%"',
+         'SELECT * FROM X WHERE Name = "name3" AND Node LIKE "name4"'),
+        ("SELECT * FROM X WHERE Name = 'no end", "SELECT * FROM X WHERE Name = 'name3'"),
+        ("SELECT * FROM X WHERE Version = '2019' AND Name = '2019'",
+         "SELECT * FROM X WHERE Version = '2019' AND Name = '1001'"),
+        ("SELECT A FROM B WHERE ApplicationID = '55c92734-d682-4d71-983e-d6ec3f16059f' AND A IS NOT NULL", None),
+        ("SELECT Message FROM Win32_NTLogEvent WHERE Logfile = 'Application' AND EventCode = 12309 "
+         "AND TimeGenerated >= '20260101000000.000000+000'", None),
+        ("SELECT BIOSGUID FROM Y WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'", None),
+        (r"ASSOCIATORS OF {\\HV01\root\virtualization\v2:Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',"
+         "Name='8A1F0C52-6A0E-4B3C-9F61-0C2D4C1F0A11'}",
+         r"ASSOCIATORS OF {\\name1\root\virtualization\v2:Msvm_ComputerSystem.CreationClassName='Msvm_ComputerSystem',"
+         "Name='00000000-0000-4000-8000-000000000001'}"),
+        ("SELECT * FROM X WHERE User = 'LAB\\\\Oberon'", "SELECT * FROM X WHERE User = 'name2\\\\user1'"),
+    ],
+)  # fmt: skip
+def test_literals_of_queries(rewriter: Rewriter, query: str, after: str | None) -> None:
+    assert (
+        unescape(rewriter.message(row(f"<Filter>{escape(query)}</Filter>")))
+        == row(f"<Filter>{after or query}</Filter>").decode()
+    )
+
+
+def test_what_a_program_is_told_is_kept_where_it_is_a_script_of_this_project(rewriter: Rewriter) -> None:
+    own = base64.b64encode("# avma-script: cim-in-guest 1\n".encode("utf-16-le")).decode()
+    kept = row(f"<Command>powershell.exe</Command><Arguments>-NoProfile</Arguments><Arguments>{own}</Arguments>")
+    assert rewriter.message(kept) == kept.decode()
+    other = base64.b64encode("net use titania".encode("utf-16-le")).decode()
+    assert other not in rewriter.message(row(f"<Command>titania.exe</Command><Arguments>{other}</Arguments>"))
+
+
+def test_names_in_what_a_script_writes(rewriter: Rewriter) -> None:
+    shown = {"PSComputerName": "titania", "Source": "None", "Type": "Inherited", "Owner": "vera", "id": f"{1:032}"}
+    kept = rewriter.message(streamed(json.dumps({"result": [shown]})))
+    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
+    (row_kept,) = json.loads(base64.b64decode(data))["result"]
+    assert (row_kept["Source"], row_kept["Type"]) == ("None", "Inherited")
+    assert (row_kept["PSComputerName"], row_kept["Owner"]) == ("name4", "user2")

@@ -54,6 +54,7 @@ class Rewriter:
         """Return a message as it may be handed on."""
         written = StringIO()
         try:
+            fromstring(message, forbid_dtd=True)  # which minds namespaces, where the other keeps prefixes
             defusedsax.parseString(message, _Rewriting(self, written), forbid_dtd=True)
         except _NO_XML:
             return NOT_XML

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 _LITERAL = re.compile(r"""'((?:[^'\\]|\\.)*)(?:'|\Z)|"((?:[^"\\]|\\.)*)(?:"|\Z)""", re.DOTALL)
 _COMPARED = re.compile(r"(\w+)\s*(?:=|<>|!=|<=|>=|<|>|\bLIKE\b)\s*\Z", re.IGNORECASE)
-_SERVER = re.compile(r"\\\\([^\\/{}\s]+)")
+_SERVER = re.compile(r"(?<=\{)\\\\([^\\/{}\s]+)")
 
 
 def with_literals(query: str, rewrite: Callable[[str, str], str]) -> str:

@@ -83,6 +83,8 @@ class Sentences:
             host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
         except ValueError:
             return self._standins.name(url, told=False)
+        if parts.scheme not in ("http", "https"):
+            return self._standins.name(url, told=False)
         given = self._standins.of(host) if host else ""
         path = parts.path if parts.path in _PATHS else "/path"
         return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"

@@ -26,7 +26,7 @@ _IDENTIFIERS = re.compile(
 )
 _GUID, _SID, _MAC = re.compile(shapes.GUID), re.compile(shapes.SID), re.compile(shapes.MAC)
 _NUMBER, _VERSION, _DNS_NAME = re.compile(shapes.NUMBER), re.compile(shapes.VERSION), re.compile(shapes.DNS_NAME)
-_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.$\\@-]+")
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.$\\@-]*[A-Za-z0-9_])?")
 _FORMS: dict[str, Callable[[int], str]] = {
     "name": "name{}".format,
     "user": "user{}".format,
@@ -145,6 +145,6 @@ def _folded(text: str) -> str:
 def _spellings(text: str) -> Iterator[str]:
     """Yield the forms in which a name may stand in a sentence; some change their length with their case."""
     for cased in (text, text.lower(), text.upper(), text.casefold()):
-        yield from (unicodedata.normalize(form, cased) for form in ("NFC", "NFD"))
+        yield from (cased, unicodedata.normalize("NFC", cased), unicodedata.normalize("NFD", cased))
     if len(text) > _NETBIOS:
         yield from _spellings(text[:_NETBIOS])
