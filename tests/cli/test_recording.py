@@ -24,7 +24,7 @@ from avma.wsman.cim import Cim
 from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe
 from avma_cli.__main__ import app
-from avma_simulator import EstateServer, load_estate, running, running_recording
+from avma_simulator import EstateServer, load_estate, recording, running, running_recording, soap
 from cli.conftest import causes, diagnosed, recorded, statuses
 from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, address
 
@@ -163,6 +163,17 @@ def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, t
         with pytest.raises(errors.WsmanFault) as caught:
             cim.query("root/cimv2", "SELECT Name FROM Win32_Service", Deadline(20), "list the services")
     assert "The recording has no answer to this request: Enumerate SELECT Name FROM Win32_Service" in str(caught.value)
+
+
+def test_a_line_of_a_recording_ends_where_it_ends(shared: EstateServer, tmp_path: Path) -> None:
+    """Names may hold what Unicode takes for the end of a line, and JSON does not."""
+    file = tmp_path / "recording.jsonl"
+    diagnosed(address(1), PLAIN, "--record", file)
+    asked = soap.parse(recorded(file)[2]["request"].encode())
+    text = file.read_text(encoding="utf-8")
+    assert "Windows(R)" in text
+    file.write_text(text.replace("Windows(R)", "Windows\u2028\u0085(R)"), encoding="utf-8")
+    assert recording.load(file).answer(REPLAYED, asked) is not None
 
 
 def test_a_failed_logon_is_recorded_as_one(

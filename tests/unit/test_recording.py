@@ -207,9 +207,16 @@ def test_what_a_program_is_told_is_kept_where_it_is_a_script_of_this_project(rew
 
 
 def test_names_in_what_a_script_writes(rewriter: Rewriter) -> None:
-    shown = {"PSComputerName": "titania", "Source": "None", "Type": "Inherited", "Owner": "vera", "id": f"{1:032}"}
+    shown = {
+        "HV01": "Active",
+        "PSComputerName": "titania",
+        "Source": "None",
+        "Type": "Inherited",
+        "Owner": "vera",
+        "id": f"{1:032}",
+    }
     kept = rewriter.message(streamed(json.dumps({"result": [shown]})))
     (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
     (row_kept,) = json.loads(base64.b64decode(data))["result"]
-    assert (row_kept["Source"], row_kept["Type"]) == ("None", "Inherited")
+    assert (row_kept["Source"], row_kept["Type"], row_kept["name1"]) == ("None", "Inherited", "Active")
     assert (row_kept["PSComputerName"], row_kept["Owner"]) == ("name4", "user2")

@@ -96,7 +96,7 @@ class Rewriter:
     def _spoken(self, name: str, value: Any) -> Any:
         """Rewrite each text in a value of JSON, whose names of properties are what one wants to see."""
         if isinstance(value, Mapping):
-            return {each: self._spoken(each, of_it) for each, of_it in value.items()}
+            return {self._sentences.clear(each): self._spoken(each, of_it) for each, of_it in value.items()}
         if isinstance(value, list):
             return [self._spoken(name, each) for each in value]
         if not isinstance(value, str):
