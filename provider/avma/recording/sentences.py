@@ -30,7 +30,7 @@ _PLAIN = re.compile(
 _DISTINGUISHED = r"(?:CN|OU|DC|O|L|ST|C|UID|E|T|STREET|SERIALNUMBER)"
 _VALUE = r'\s*=\s*(?:"[^"]*"|(?:\\.|[^,;+="\n\\])+)'
 _FIRST, _LAST = '"`\u201c\u201e\u201e\u00ab\u2039\u300c', '"`\u201d\u201c\u201d\u00bb\u203a\u300d'
-_QUOTED = "|".join(rf"{first}[^{last}\n]*{last}" for first, last in zip(_FIRST, _LAST, strict=True))
+_QUOTED = "|".join(rf"{first}[^{last}\n]{{0,500}}{last}" for first, last in zip(_FIRST, _LAST, strict=True))
 _MARKS = _FIRST + _LAST
 _SPACELESS = r"\u2e80-\ua4cf\uac00-\ud7af\uff00-\uffef"
 """Scripts that put no space between words."""
@@ -41,7 +41,6 @@ _PIECES = re.compile(
     rf"|(?P<chunk>(?:(?!(?<!\w){_DISTINGUISHED}\s*=)(?:[^\s{_MARKS}'\u2018\u2019{_SPACELESS}]|(?<=\w)['\u2019](?=\w)))+)",
     re.IGNORECASE,
 )
-_CORE = re.compile(r"([(\[{<*]*)(.*?)([)\]}>.,;:!?]*)", re.DOTALL)
 _WORD = re.compile(r"([^\W\d_]+)((?:['\u2019][^\W\d_]{1,2})?)")
 _LISTED = re.compile(r"([,;|]+)")
 _PART = re.compile(r"[^\W_]+")
@@ -64,7 +63,7 @@ class Sentences:
 
     def clear(self, sentence: str) -> str:
         """Return a sentence as it may be handed on."""
-        pattern = "|".join(map(_bounded, self._standins.phrases()))
+        pattern = "|".join(map(_bounded, self._standins.phrases(sentence)))
         if not pattern:
             return _PIECES.sub(self._piece, sentence)
         # Known names of several words, and those in scripts that put no space between words, come before all else.
@@ -191,5 +190,6 @@ def _stays(word: str) -> bool:
 
 def _split(text: str) -> tuple[str, str, str]:
     """Part a word from the punctuation around it."""
-    found = _CORE.fullmatch(text)
-    return (found[1], found[2], found[3]) if found else ("", text, "")
+    rest = text.lstrip("([{<*")
+    core = rest.rstrip(")]}>.,;:!?*")
+    return text[: len(text) - len(rest)], core, rest[len(core) :]

@@ -49,6 +49,7 @@ class Standins:
         self._given: dict[tuple[str, str], str] = {}
         self._counts: Counter[str] = Counter()
         self._spoken: dict[str, str] = {}
+        self._phrases: dict[str, str] = {}
 
     def of(self, value: str) -> str:
         """Return the stand-in of a value, in the shape of the value."""
@@ -115,9 +116,10 @@ class Standins:
         """Return the stand-in that a word of a sentence has, None when it is no name that is known by now."""
         return self._spoken.get(word) or self._spoken.get(_folded(word))
 
-    def phrases(self) -> list[str]:
-        """Return all spellings of the known names that are not one plain word, the longest first."""
-        return sorted((name for name in self._spoken if not _PLAIN_WORD.fullmatch(name)), key=len, reverse=True)
+    def phrases(self, sentence: str) -> list[str]:
+        """Return the known names that are not one plain word and may be in a sentence, the longest first."""
+        folded = sentence.casefold()
+        return sorted((name for name, key in self._phrases.items() if key in folded), key=len, reverse=True)
 
     def _number(self, number: str) -> str:
         sign = number[:1] if number[:1] in "+-" else ""
@@ -135,6 +137,8 @@ class Standins:
         if told and len(text) >= _SHORTEST:
             for spelling in _spellings(text):
                 self._spoken.setdefault(spelling, self._given[key])
+                if not _PLAIN_WORD.fullmatch(spelling):
+                    self._phrases[spelling] = spelling.casefold()
         return self._given[key]
 
 
