@@ -118,8 +118,8 @@ def _logons(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield place, "certificate needs `clientCertificate`, a PEM file of the certificate or its issuer"
     if "kerberos" in logons and find_spec("gssapi") is None:
         yield place, "kerberos needs more packages: pip install 'pulumi-resource-avma[kerberos]'"
-    elif "kerberos" in logons and not (machine.keytab or os.environ.get("KRB5_KTNAME")):
-        yield place, "kerberos needs the machine's key: `keytab`, or KRB5_KTNAME in the environment"
+    elif "kerberos" in logons and machine.keytab is None and not os.environ.get("KRB5_KTNAME"):
+        yield place, "kerberos needs `keytab`, the file with the machine's key, or the environment variable KRB5_KTNAME"
 
 
 def _clusters(estate: Estate) -> Iterator[Finding]:

@@ -5,19 +5,22 @@ The form of the file is described in docs/doctor.md. The module knows requests a
 
 from __future__ import annotations
 
+import copy
 import itertools
-import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 from xml.sax.saxutils import escape
+
+from pydantic import BaseModel, ConfigDict
 
 from avma_simulator import faults, soap
 from avma_simulator.source import FileError, Mistake
 
-FORMAT = "avma recording 1"
+Format = Literal["avma recording 1"]
+FORMAT: Format = "avma recording 1"
 _RELATES_TO = re.compile(r"(<(?:[\w.-]+:)?RelatesTo(?:\s[^<>]*)?>)[^<]*(</)")
 _FAULT = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?Fault[\s>]")
 
@@ -25,13 +28,33 @@ Key = tuple[str, str, tuple[tuple[str, str], ...], str]
 """What tells one question from another: action, resource, selectors, and the query or the body."""
 
 
-@dataclass(frozen=True)
-class RecordedMachine:
+class _Record(BaseModel):
+    """A part of the file; what later versions add to one is left alone."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class RecordedMachine(_Record):
     """A machine of a recording: the stand-ins for its name, its address, and the account that was used."""
 
     name: str
     address: str
     username: str
+
+
+class _First(_Record):
+    """The first line: what the file is."""
+
+    format: Format
+    machines: list[RecordedMachine]
+
+
+class _Exchange(_Record):
+    """Any other line; one without an answer has an error, which is not replayed."""
+
+    machine: str
+    request: str
+    answer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,13 +87,20 @@ class Recording:
         """Return the next answer that was recorded for such a request, None when none was.
 
         A question that was asked several times gets its answers in their order, again and again.
+
+        Raises:
+            Fault: the request's body is nested too deeply.
         """
         given = self._answers.get(address, {}).get(key_of(request))
         return next(given) if given is not None else None
 
 
 def key_of(request: soap.Request) -> Key:
-    """Return what tells the question of a request from others."""
+    """Return what tells the question of a request from others.
+
+    Raises:
+        Fault: its body is nested too deeply.
+    """
     selectors = tuple(sorted((name.lower(), value) for name, value in request.selectors.items()))
     return request.action, request.resource.lower(), selectors, _question(request)
 
@@ -82,38 +112,38 @@ def load(path: Path) -> Recording:
         FileError: the file cannot be read, or is no recording; each mistake with its line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(path, [], f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     machines: list[RecordedMachine] = []
     answers: dict[str, dict[Key, list[Answer]]] = {}
-    for number, line in enumerate(lines, 1):
+    # Only a line feed ends a line: an answer may hold what else `splitlines` takes for an end.
+    for number, line in enumerate(text.split("\n") if text else (), 1):
         try:
             if number == 1:
-                machines = _machines(json.loads(line))
+                machines = _machines(line)
             else:
-                _take(json.loads(line), answers, {machine.address for machine in machines})
-        except (ValueError, KeyError, TypeError, AttributeError, faults.Fault):
-            text = "is not an exchange of a recording" if machines else f"is not the first line of an `{FORMAT}`"
-            raise FileError(path, [Mistake(number, "", text)]) from None
+                _take(line, answers, {machine.address for machine in machines})
+        except (ValueError, faults.Fault):
+            wrong = "is not an exchange of a recording" if machines else f"is not the first line of an `{FORMAT}`"
+            raise FileError(path, [Mistake(number, "", wrong)]) from None
     if not machines:
         raise FileError(path, [], "is no recording, or one in which no machine was asked anything")
     return Recording(machines, answers)
 
 
-def _machines(first: Any) -> list[RecordedMachine]:
-    if first["format"] != FORMAT:
-        raise ValueError(first["format"])
-    machines = (RecordedMachine(each["name"], each["address"], each["username"]) for each in first["machines"])
+def _machines(line: str) -> list[RecordedMachine]:
+    machines = _First.model_validate_json(line).machines
     return list({machine.address: machine for machine in machines}.values())
 
 
-def _take(line: Any, answers: dict[str, dict[Key, list[Answer]]], known: set[str]) -> None:
-    if line["machine"] not in known:
-        raise ValueError(line["machine"])
-    if "answer" in line:
-        key = key_of(soap.parse(line["request"].encode()))
-        answers.setdefault(line["machine"], {}).setdefault(key, []).append(Answer(line["answer"]))
+def _take(line: str, answers: dict[str, dict[Key, list[Answer]]], known: set[str]) -> None:
+    exchange = _Exchange.model_validate_json(line)
+    if exchange.machine not in known:
+        raise ValueError(exchange.machine)
+    if exchange.answer is not None:
+        key = key_of(soap.parse(exchange.request.encode()))
+        answers.setdefault(exchange.machine, {}).setdefault(key, []).append(Answer(exchange.answer))
 
 
 def _question(request: soap.Request) -> str:
@@ -123,4 +153,9 @@ def _question(request: soap.Request) -> str:
     query = request.text("w:Filter")
     if query is not None:
         return f"{request.text('w:EnumerationMode') or ''} {' '.join(query.split())}"
-    return ET.canonicalize(ET.tostring(request.body), rewrite_prefixes=True, strip_text=True)
+    alone = copy.copy(request.body)
+    alone.tail = None
+    try:
+        return ET.canonicalize(ET.tostring(alone), rewrite_prefixes=True, strip_text=True)
+    except RecursionError:
+        raise faults.schema_validation() from None

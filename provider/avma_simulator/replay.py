@@ -34,9 +34,9 @@ class ReplayService(Service):
         """Answer as the recorded machine did; a request that was not recorded gets a fault that says so."""
         try:
             request = soap.parse(message)
+            answer = self._recording.answer(self._address, request)
         except faults.Fault as fault:
             return self._fault(fault, "")
-        answer = self._recording.answer(self._address, request)
         if answer is None:
             return self._fault(not_recorded(request), request.message_id)
         return Reply(500 if answer.is_fault else 200, answer.to(request.message_id))

@@ -52,9 +52,16 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, answers: tuple[byte
 def _read_request(connection: socket.socket) -> None:
     heard = b""
     while b"\r\n\r\n" not in heard:
-        heard += connection.recv(65536)
+        heard += _more(connection)
     head, _, body = heard.partition(b"\r\n\r\n")
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
     missing = int(fields[b"content-length"]) - len(body)
     while missing > 0:
-        missing -= len(connection.recv(65536))
+        missing -= len(_more(connection))
+
+
+def _more(connection: socket.socket) -> bytes:
+    more = connection.recv(65536)
+    if not more:
+        raise ConnectionError("no request came")
+    return more

@@ -220,7 +220,16 @@ def test_an_answer_that_breaks_off_is_lost(invoked, answer):
         invoked(answer)
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: ", b""])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"",
+    ],
+)
 def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
     sent = []
 
@@ -234,6 +243,26 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
     with pytest.raises(errors.AnswerLost, match="no answer came in time"):
         invoked(drip, seconds=0.5)
     assert len(sent) < 3000
+
+
+def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
+    """There is no socket to end while a name is looked up, which no timeout ends."""
+    look_up, heard = socket.getaddrinfo, []
+
+    def slowly(*arguments, **keywords):
+        time.sleep(0.5)
+        return look_up(*arguments, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
+    with (
+        serving(tmp_path, heard.append) as port,
+        closing(cim(port)) as opened,
+        pytest.raises(errors.Unreachable, match="no connection within"),
+    ):
+        opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(0.2), "call")
+    time.sleep(0.6)
+    assert heard == []
 
 
 def test_a_listing_without_end_is_given_up(asked, monkeypatch):

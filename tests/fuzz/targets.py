@@ -19,8 +19,6 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import Connection, resolve
 from avma.deadline import Deadline
-from avma.recording.envelope import NOT_XML, Rewriter
-from avma.recording.standins import Standins
 from avma.redaction import Redactor
 from avma.windows import hyperv, powershell
 from avma.wsman import envelope, shell_messages
@@ -31,6 +29,7 @@ from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service
 from avma_simulator.world import World
+from fuzz import recordings
 
 ORIGIN = Origin("ask", "hv01")
 KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
@@ -59,11 +58,6 @@ OUTPUTS = (
     b'#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
     b'<Obj S="progress" RefId="0"><MS><PR N="Record"><AV>Preparing modules</AV></PR></MS></Obj>'
     b'<S S="Error">At line:1 char:1_x000D__x000A_</S><S S="warning">&lt;_xD83D__xDE00_&gt;</S></Objs>',
-)
-SENTENCES = (
-    b"Access is denied to LAB\\Oberon on HV01.lab.example from 10.1.2.3 or [fe80::1%12]:5985 (S-1-5-21-1-2-3-500).",
-    b"cannot read \\\\FS7\\Secret$\\plans.docx as puck@athens.example, C:\\Users\\Robin Good\\x.ps1, 00-15-5D-01-02-0A",
-    b"bind to CN=Robin Goodfellow,OU=Staff,DC=athens,DC=example failed at server 'FS7' of http://hv01:5985/wsman",
 )
 
 
@@ -216,20 +210,6 @@ def written(output: bytes) -> None:
         answers.complaint.encode()
 
 
-def recorded(message: bytes) -> None:
-    """Write a message as a recording has it: what was XML stays XML."""
-    written = Rewriter(Standins(), ["Correct-Horse-7"]).message(message)
-    if written != NOT_XML:
-        fromstring(written)
-
-
-def told(sentence: bytes) -> None:
-    """Write a sentence as a recording has it."""
-    standins = Standins()
-    standins.name("hv01.lab.example")
-    Rewriter(standins, []).text(sentence.decode(errors="replace"))
-
-
 def _used(row: Instance) -> None:
     for name in ("ID", "Version", "PartialProductKey", "LicenseStatus", "ReturnValue", "Data", "Name", "B"):
         row.text(name)
@@ -250,7 +230,8 @@ def targets() -> Iterator[dict[str, Target]]:
             queries.run(server.repository, namespace, query)
 
     fault_seeds = [answer for answer in server.answers if b":Fault>" in answer]
-    try:
+    lines = recordings.recorded(_connection(), dict(zip(server.requests, server.answers, strict=True)))
+    with recordings.replayed(lines) as replayed:
         yield {
             "envelope": Target(server.answers, queried),
             "fault": Target(fault_seeds, queried),
@@ -258,8 +239,8 @@ def targets() -> Iterator[dict[str, Target]]:
             "CLIXML": Target(OUTPUTS, written),
             "WQL": Target([query.encode() for query in QUERIES], select),
             "server": Target(server.requests, server.reply),
-            "recording": Target((*server.requests, *server.answers), recorded),
-            "sentence": Target(SENTENCES, told),
+            "recorder": Target((*server.requests, *server.answers, *EMBEDDED), recordings.written),
+            "recording": Target((replayed.seed,), replayed.load),
+            "replay": Target(server.requests, replayed.reply),
         }
-    finally:
-        server.close()
+    server.close()

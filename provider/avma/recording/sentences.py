@@ -1,111 +1,197 @@
-"""Sentences for a recording: whatever in them can say whose machine it is becomes a stand-in.
+"""Sentences for people, in any language: faults, events, errors. What is no plain word or number becomes a stand-in.
 
-Windows and PowerShell write names into texts for people in forms of their own. Each form is looked for, and so is every
-name that was met elsewhere; what is neither cannot be told from the words around it.
+A plain word stays unless it is a name that is known from elsewhere, for nobody can tell from its look that it is one.
+Capitals, digits within words, dots, dashes, backslashes, equals signs and quotation marks do tell.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from avma.recording.standins import Standins, is_address
+from avma.recording import shapes
+from avma.recording.standins import STANDIN, Standins
 
-_SHORTEST = 3
-"""A shorter name is looked for in quotes alone: it would be found in the middle of what a sentence says."""
-_LABEL = r"[\w$-]+"
-_DNS = rf"{_LABEL}(?:\.{_LABEL})*"
-_QUOTED = r"(?:'[^'\r\n]+'|\"[^\"\r\n]+\")"
-_PATH_PART = r"[^\\/:*?\"'<>|\s]+"
-_COMMON_NAME = r"(?:CN|OU|DC|UID)=(?:\\.|[^,;\"'<>\r\n\\])+"
-_THING = r"(?:machine|server|host|computer(?: ?name)?|node|cluster|domain|user(?: ?name)?|account|vm)"
-_KEPT = re.compile(
-    r"(?:System|Microsoft|Windows)\..*|.*\.(?:exe|dll|ps1|psm1|psd1|cmd|bat|vbs|mof|xml|sys|msc)"
-    r"|(?:.*\.)?(?:microsoft\.com|w3\.org|xmlsoap\.org|dmtf\.org)",
+_ABBREVIATIONS = """a i os sp wmi kms mak avma dns tls ssl http https wsman wql cim spn ntlm credssp xml soap uri url
+spp sku oem epr dcom com rpc tcp udp ip id sid uuid guid vm vms hresult cpu bios uefi utc ad oob oot sl eval volume
+retail timebased select from where and or not like null is true false ok"""
+_PARTS = """ws management addressing man hyper v v2 root cimv2 virtualization mscluster standardcimv2 winrm winrs config
+service auth client listener powershell exe dll windows system32 systemroot microsoft server error code hkey hklm
+software currentversion www authenticate x64 r2"""
+_KEPT = frozenset(f"{_ABBREVIATIONS} {_PARTS}".split())
+"""Words in lower case that stay in whatever company."""
+_PLAIN = re.compile(
+    rf"[+-]?\d{{1,10}}(?:[.,]\d+)?%?|0x[0-9A-Fa-f]{{1,16}}|\d{{1,2}}\.\d{{1,2}}(?:\.\d{{1,5}}){{0,2}}|{shapes.TIME}"
+    r"|\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
+    rf"|…[A-Z0-9]{{5}}|{shapes.CIM_CLASS}|(?:Microsoft|System)(?:\.[A-Za-z]+)+|{shapes.WELL_KNOWN_SID}|{STANDIN}"
+    r"|(?:SL|ERROR|E|WBEM|MI|RPC|MAX)_[A-Z0-9_]+|\*+(?:-\*+)*"
+)
+_DISTINGUISHED = r"(?:CN|OU|DC|O|L|ST|C|UID|E|T|STREET|SERIALNUMBER)"
+_VALUE = r'\s*=\s*(?:"[^"]*"|(?:\\.|[^,;+="\n\\])+)'
+_FIRST, _LAST = '"`\u201c\u201e\u201e\u00ab\u2039\u300c', '"`\u201d\u201c\u201d\u00bb\u203a\u300d'
+_QUOTED = "|".join(rf"{first}[^{last}\n]{{0,500}}{last}" for first, last in zip(_FIRST, _LAST, strict=True))
+_MARKS = _FIRST + _LAST
+_SPACELESS = r"\u2e80-\ua4cf\uac00-\ud7af\uff00-\uffef"
+"""Scripts that put no space between words."""
+_PIECES = re.compile(
+    r"(?P<secret>\[(?:secret|installation ID)\])"
+    rf"|(?P<distinguished>(?<!\w){_DISTINGUISHED}{_VALUE}(?:\s*[,;+]\s*{_DISTINGUISHED}{_VALUE})*)"
+    rf"|(?P<quoted>{_QUOTED}|(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\u2018[^\u2019\n]*\u2019(?!\w))"
+    rf"|(?P<chunk>(?:(?!(?<!\w){_DISTINGUISHED}\s*=)(?:[^\s{_MARKS}'\u2018\u2019{_SPACELESS}]|(?<=\w)['\u2019](?=\w)))+)",
     re.IGNORECASE,
 )
-"""Types of .NET, programs, and the hosts of namespaces and of public help."""
-_FORMS = {
-    "url": rf"(?<=://)(?:\[[0-9A-F:.]+\]|{_DNS})",
-    "unc": rf"(?<![\w\\])\\\\(?!\.\\){_DNS}(?:\\[^\s\\'\"<>|:]+)*",
-    "profile": rf"(?<=:\\Users\\)(?:{_PATH_PART}(?: {_PATH_PART})*(?=\\)|{_PATH_PART})",
-    "distinguished": rf"\b{_COMMON_NAME}(?:,\s*(?:{_COMMON_NAME}|(?:O|L|ST|C)=[^,;\"'<>\r\n]+))*",
-    "sid": r"\bS-1-\d+(?:-\d+){3,}\b",
-    "principal": rf"[\w.+-]+@{_DNS}",
-    "mac": r"(?<![\w-])(?:[0-9A-F]{2}(?P<between>[:-])(?:[0-9A-F]{2}(?P=between)){4}[0-9A-F]{2}"
-    r"|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4}|[0-9A-F]{12})(?![\w-])",
-    "ip": r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"
-    r"|(?<![\w:.])(?:[0-9A-F]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-F]{0,4})(?:%\w+)?(?![\w:])",
-    "account": rf"(?<![\w:\\.-])(?!root\\){_DNS}\\[\w.$-]+(?![\w\\])",
-    "quoted": rf"\b{_THING}(?:\s*[=:]\s*|\s+){_QUOTED}",
-    "dns": rf"(?<![\w.\\/-])(?:{_LABEL}\.)+[A-Z]{{2,}}(?![\w-])",
-}
-"""The forms in which a sentence identifies something, the first that fits."""
-_KNOWN = "known"
+_WORD = re.compile(r"([^\W\d_]+)((?:['\u2019][^\W\d_]{1,2})?)")
+_LISTED = re.compile(r"([,;|]+)")
+_PART = re.compile(r"[^\W_]+")
+_WITH_PORT = re.compile(r"([0-9A-Fa-f:.]+(?:%[\w.]+)?)(\]?(?:[:/]\d{1,5})?)")
+_URL = re.compile(r"([a-z][a-z0-9+]*)://.+", re.IGNORECASE)
+_SCHEMA = re.compile(shapes.SCHEMA_URI, re.IGNORECASE)
+_IDENTIFIER = re.compile(rf"{shapes.SID}|{shapes.MAC}")
+_DNS_NAME = re.compile(rf"{shapes.DNS_NAME}(?!\w)")
+_ACCOUNT = re.compile(r"[^\\@/:=]+\\[^\\@/:=]+|[^\\@/:=]+@[^\\@/:=]+")
+_TELLS_NOTHING = 2
+"""Digits that a part of something longer may have."""
+_PATHS = ("", "/", "/wsman")
 
 
 class Sentences:
-    """Clears the sentences of one recording."""
+    """Clears sentences of what tells who or where."""
 
     def __init__(self, standins: Standins) -> None:
         self._standins = standins
-        self._replace: dict[str, Callable[[str], str]] = {
-            "url": self._host,
-            "unc": self._unc,
-            "profile": standins.account,
-            "distinguished": lambda _: "[distinguished name]",
-            "sid": lambda _: "[SID]",
-            "principal": standins.account,
-            "mac": lambda _: "[MAC address]",
-            "ip": self._address,
-            "account": standins.account,
-            "quoted": self._quoted,
-            "dns": self._dns,
-            _KNOWN: standins.known,
-        }
 
-    def cleared(self, sentence: str) -> str:
-        """Return a sentence with stand-ins."""
-        forms = {**_FORMS, _KNOWN: self._known_names()}
-        pattern = re.compile("|".join(f"(?P<{kind}>{form})" for kind, form in forms.items()), re.IGNORECASE)
-        return pattern.sub(self._standin, sentence)
+    def clear(self, sentence: str) -> str:
+        """Return a sentence as it may be handed on."""
+        pattern = "|".join(map(_bounded, self._standins.phrases(sentence)))
+        if not pattern:
+            return _PIECES.sub(self._piece, sentence)
+        # Known names of several words, and those in scripts that put no space between words, come before all else.
+        parts = re.split(f"({pattern})", sentence, flags=re.IGNORECASE)
+        return "".join(
+            (self._standins.known(part) or "name0") if at % 2 else _PIECES.sub(self._piece, part)
+            for at, part in enumerate(parts)
+        )
 
-    def _standin(self, found: re.Match[str]) -> str:
-        kind = next(kind for kind in self._replace if found[kind] is not None)
-        return self._replace[kind](found[0])
+    def url(self, url: str) -> str:
+        """Return a URL with a stand-in for its host, and no path but that of WinRM."""
+        if _SCHEMA.fullmatch(url):
+            return url
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return self._standins.name(url, told=False)
+        if parts.scheme not in ("http", "https"):
+            return self._standins.name(url, told=False)
+        given = self._standins.of(host) if host else ""
+        path = parts.path if parts.path in _PATHS else "/path"
+        return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"
 
-    def _known_names(self) -> str:
-        """Return the form of all names that are known by now; one that stands in a longer word is that word's."""
-        names = sorted(self._standins.names(), key=len, reverse=True)
-        long = [re.escape(name) for name in names if len(name) >= _SHORTEST]
-        short = [re.escape(name) for name in names if 0 < len(name) < _SHORTEST]
-        forms = [
-            rf"(?<![^\W_])(?:{'|'.join(long)})(?![^\W_])" if long else "",
-            rf"(?<=['\"])(?:{'|'.join(short)})(?=['\"])" if short else "",
-        ]
-        return "|".join(filter(None, forms)) or r"(?!)"
+    def _piece(self, found: re.Match[str]) -> str:
+        piece = found[0]
+        if found["secret"]:
+            return piece
+        if found["distinguished"]:
+            return f"CN={self._standins.name(piece, told=False)}"
+        if found["quoted"]:
+            return f"{piece[0]}{self._quoted(piece[1:-1])}{piece[-1]}"
+        before, core, after = _split(piece)
+        return self._standins.known(piece) or f"{before}{self._token(core)}{after}"
 
-    def _host(self, name: str) -> str:
-        if name.startswith("["):
-            return f"[{self._address(name[1:-1])}]"
-        return name if _KEPT.fullmatch(name) else self._standins.name(name)
+    def _quoted(self, text: str) -> str:
+        """Return what stands in quotation marks: a stand-in unless all of it would stay in any company."""
+        parts = [_split(part) for part in text.split()]
+        known = self._standins.known(text)
+        if known or not parts or all(_stays(core) for _, core, _ in parts):
+            return known or text
+        before, core, after = parts[0]
+        if len(parts) == 1 and not _WORD.fullmatch(core):
+            return f"{before}{self._token(core)}{after}"
+        return self._standins.name(text, told=False)
 
-    def _dns(self, name: str) -> str:
-        if _KEPT.fullmatch(name):
-            return re.sub(self._known_names(), lambda found: self._standins.known(found[0]), name, flags=re.IGNORECASE)
-        return self._standins.name(name)
+    def _token(self, core: str) -> str:
+        """Return a word, or what stands between spaces like one."""
+        known = self._standins.known(core)
+        if known:
+            return known
+        word = _WORD.fullmatch(core)
+        if word:
+            return self._word(*word.groups())
+        if _PLAIN.fullmatch(core) and not shapes.address_in(core):
+            return core
+        rewrite = next((rewrite for form, rewrite in self._forms if form.fullmatch(core)), self._compound)
+        return rewrite(core)
 
-    def _unc(self, path: str) -> str:
-        """Keep of a path what names a namespace of WMI."""
-        server, _, share = path[2:].partition("\\")
-        kept = share if share.lower().startswith("root\\") else "[path]" if share else ""
-        return rf"\\{self._standins.name(server)}" + (rf"\{kept}" if kept else "")
+    def _word(self, word: str, ending: str) -> str:
+        shouts = len(word) > 1 and word.isupper() and word.isascii() and word.lower() not in _KEPT
+        if shouts or _IDENTIFIER.fullmatch(word):
+            return self._standins.name(word, told=False) + ending
+        return (self._standins.known(word) or word) + ending
 
-    def _quoted(self, phrase: str) -> str:
-        quote = phrase[-1]
-        before, _, value = phrase[:-1].partition(quote)
-        given = self._standins.account if "\\" in value or "@" in value else self._standins.name
-        return f"{before}{quote}{given(value)}{quote}"
+    @property
+    def _forms(self) -> tuple[tuple[re.Pattern[str], Callable[[str], str]], ...]:
+        return (
+            (_URL, self.url),
+            (_WITH_PORT, self._address),
+            (_IDENTIFIER, self._standins.identifier),
+            (_ACCOUNT, self._account),
+            (_DNS_NAME, self._dns_name),
+        )
 
     def _address(self, text: str) -> str:
-        return self._standins.address(text) if is_address(text) else text
+        found = _WITH_PORT.fullmatch(text)
+        if found and shapes.address_in(found[1]):
+            return self._standins.address(found[1]) + found[2]
+        address, colon, port = text.rpartition(":")
+        if colon and shapes.address_in(address):
+            return f"{self._standins.address(address)}:{port}"
+        return self._standins.identifier(text) if _IDENTIFIER.fullmatch(text) else self._compound(text)
+
+    def _account(self, text: str) -> str:
+        if all(map(_stays, _PART.findall(text))):
+            return text
+        return self._standins.account(text, told=False)
+
+    def _dns_name(self, text: str) -> str:
+        if all(map(_stays, _PART.findall(text))):
+            return text
+        return self._standins.name(text, told=False)
+
+    def _compound(self, text: str) -> str:
+        """Return what is put together of several words, such as a path: each one that may be a name is replaced."""
+        listed = _LISTED.split(text)
+        if len(listed) > 1:
+            return "".join(part if at % 2 or not part else self._token(part) for at, part in enumerate(listed))
+        parts = re.split(f"({shapes.GUID})", text)
+        return "".join(
+            self._standins.guid(part) if at % 2 else _PART.sub(self._part, part) for at, part in enumerate(parts)
+        )
+
+    def _part(self, found: re.Match[str]) -> str:
+        part = found[0]
+        is_key = part.isalpha() and found.string[found.end() :].startswith("=")
+        if is_key or (part.isdecimal() and len(part) <= _TELLS_NOTHING):
+            return part
+        known = self._standins.known(part)
+        return known or (part if _stays(part) else self._standins.name(part, told=False))
+
+
+def _bounded(name: str) -> str:
+    """Return the pattern of a name that is no part of a longer word of Latin letters."""
+    before = r"(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
+    return f"{before}{re.escape(name)}{after}"
+
+
+def _stays(word: str) -> bool:
+    """Say whether a word tells nothing in any company."""
+    plain = _PLAIN.fullmatch(word) is not None and not word.isdecimal()
+    return plain or word.lower() in _KEPT or _SCHEMA.fullmatch(word) is not None
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Part a word from the punctuation around it."""
+    rest = text.lstrip("([{<*")
+    core = rest.rstrip(")]}>.,;:!?*")
+    return text[: len(text) - len(rest)], core, rest[len(core) :]

@@ -1,4 +1,4 @@
-"""Stand-ins for names, accounts and addresses: the same one for the same thing, whatever its spelling.
+"""Stand-ins for whatever tells who or where: the same one for the same thing, whatever its spelling, and in its shape.
 
 An address becomes one of the loopback network, so that a recording can be served on the computer that replays it.
 """
@@ -7,16 +7,39 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from avma.recording import shapes
 
 _NETWORK = ipaddress.ip_address("127.77.0.0")
 _NETWORK_6 = ipaddress.ip_address("2001:db8::")
 """Of RFC 3849, for documentation."""
-_ADDRESS = "address"
-_DNS_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
-_OTHER = "name0"
-"""For a spelling that is found by ignoring case and is not the lower case of any name, as some letters make it."""
-_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+_NETBIOS = 15
+"""Characters of a computer's name that its NetBIOS name has."""
+_SHORTEST, _SHORTEST_NUMBER = 2, 4
+"""Shorter names and numbers are not looked for in sentences, which are full of them, and where they tell nothing."""
+_IDENTIFIERS = re.compile(
+    rf"(?:uuid:|Microsoft:(?:Definition\\)?)?\{{?{shapes.GUID}\}}?(?:\\(?:{shapes.GUID}|Default|[DL]|\d{{1,3}}))*",
+    re.IGNORECASE,
+)
+_GUID, _SID, _MAC = re.compile(shapes.GUID), re.compile(shapes.SID), re.compile(shapes.MAC)
+_NUMBER, _VERSION, _DNS_NAME = re.compile(shapes.NUMBER), re.compile(shapes.VERSION), re.compile(shapes.DNS_NAME)
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.$\\@-]*[A-Za-z0-9_])?")
+_FORMS: dict[str, Callable[[int], str]] = {
+    "name": "name{}".format,
+    "user": "user{}".format,
+    "domain": "domain{}".format,
+    "guid": "00000000-0000-4000-8000-{:012}".format,
+    "sid": "S-1-5-21-0-0-0-{}".format,
+    # of RFC 7042, for documentation
+    "mac": "00-00-5E-00-53-{:02X}".format,
+    "version": "0.0.{}".format,
+    "IPv4": lambda number: str(_NETWORK + number),
+    "IPv6": lambda number: str(_NETWORK_6 + number),
+}
+STANDIN = r"(?:name|user)\d+|(?:name\d+\.)?domain\d+(?:\.invalid)?"
 
 
 class Standins:
@@ -24,65 +47,108 @@ class Standins:
 
     def __init__(self) -> None:
         self._given: dict[tuple[str, str], str] = {}
-        self._spelled: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._spoken: dict[str, str] = {}
+        self._phrases: dict[str, str] = {}
 
-    def name(self, name: str) -> str:
-        """Return the stand-in of a machine's, a VM's, a cluster's or a network's name, or of an address."""
-        if is_address(name):
+    def of(self, value: str) -> str:
+        """Return the stand-in of a value, in the shape of the value."""
+        if not value.strip() or _folded(value) in ("true", "false"):
+            return value
+        if ("name", _folded(value)) in self._given:
+            return self.name(value)
+        if _IDENTIFIERS.fullmatch(value):
+            return _GUID.sub(lambda found: self.guid(found[0]), value)
+        if shapes.address_in(value):
+            return self.address(value)
+        if _NUMBER.fullmatch(value):
+            return self._number(value)
+        for shape, kind in ((_SID, "sid"), (_MAC, "mac"), (_VERSION, "version")):
+            if shape.fullmatch(value):
+                return self._one(kind, value)
+        if "\\" in value.strip("\\") or re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+            return self.account(value)
+        return self.name(value)
+
+    def name(self, name: str, told: bool = True) -> str:
+        """Return the stand-in of a machine's, a VM's, a cluster's or a network's name, or of an address.
+
+        One that is not `told` by itself, but stood in a sentence, is not looked for in others.
+        """
+        if shapes.address_in(name):
             return self.address(name)
+        if ("domain", _folded(name)) in self._given:
+            return self._one("domain", name)
         if _DNS_NAME.fullmatch(name):
-            label, _, domain = name.partition(".")
-            return f"{self._one('name', label)}.{self._one('domain', domain)}.invalid"
-        return self._one("name", name)
+            label, _, domain = name.rstrip(".").partition(".")
+            given = f"{self._one('name', label, told)}.{self._one('domain', domain, told)}.invalid"
+            for part in domain.split(".")[:-1] if told else ():
+                self._one("name", part)
+            return given
+        return self._one("name", name, told)
 
-    def account(self, account: str) -> str:
+    def account(self, account: str, told: bool = True) -> str:
         """Return the stand-in of a user name, its domain apart: `LAB\\svc` and `svc@lab.example` have one."""
         domain, separator, user = account.rpartition("\\")
         if separator:
-            return f"{self.name(domain) if domain not in ('', '.') else domain}\\{self._one('user', user)}"
-        user, separator, domain = account.partition("@")
-        return f"{self._one('user', user)}@{self.name(domain)}" if separator else self._one("user", user)
+            known = self.name(domain, told) if domain.strip(".\\") else domain
+            return f"{known}\\{self._one('user', user, told)}"
+        user, separator, domain = account.rpartition("@")
+        if separator:
+            return f"{self._one('user', user, told)}@{self.name(domain, told)}"
+        return self._one("user", account, told)
 
     def address(self, address: str, reached: bool = False) -> str:
         """Return the stand-in of an IP address; `reached` says that a machine was reached there, and will be again."""
-        address = _canonical(address)
-        key = (_ADDRESS, address)
+        canonical = shapes.address_in(address) or address
+        taken = self._given.get(("IPv4", canonical))
+        return taken or self._one("IPv6" if ":" in canonical and not reached else "IPv4", canonical, False)
+
+    def guid(self, guid: str) -> str:
+        """Return the stand-in of a GUID; that of zeros alone stays."""
+        return guid if guid == shapes.NIL_GUID else self._one("guid", guid, False)
+
+    def identifier(self, text: str) -> str:
+        """Return the stand-in of a SID or of the address of a network adapter."""
+        return self._one("sid" if _SID.fullmatch(text) else "mac", text, False)
+
+    def known(self, word: str) -> str | None:
+        """Return the stand-in that a word of a sentence has, None when it is no name that is known by now."""
+        return self._spoken.get(word) or self._spoken.get(_folded(word))
+
+    def phrases(self, sentence: str) -> list[str]:
+        """Return the known names that are not one plain word and may be in a sentence, the longest first."""
+        folded = sentence.casefold()
+        return sorted((name for name, key in self._phrases.items() if key in folded), key=len, reverse=True)
+
+    def _number(self, number: str) -> str:
+        sign = number[:1] if number[:1] in "+-" else ""
+        digits = number[len(sign) :]
+        if len(digits) == 1:
+            return number
+        first = 10 ** (len(digits) - 1)
+        return sign + self._one(f"number of {len(digits)}", digits, len(digits) >= _SHORTEST_NUMBER, first)
+
+    def _one(self, kind: str, text: str, told: bool = True, first: int = 0) -> str:
+        key = (kind, _folded(text))
         if key not in self._given:
-            network = _NETWORK_6 if ":" in address and not reached else _NETWORK
-            given = (ipaddress.ip_address(standin) for (kind, _), standin in self._given.items() if kind == _ADDRESS)
-            self._given[key] = str(network + 1 + sum(other.version == network.version for other in given))
+            self._counts[kind] += 1
+            self._given[key] = _FORMS.get(kind, str)(first + self._counts[kind])
+        if told and len(text) >= _SHORTEST:
+            for spelling in _spellings(text):
+                self._spoken.setdefault(spelling, self._given[key])
+                if not _PLAIN_WORD.fullmatch(spelling):
+                    self._phrases[spelling] = spelling.casefold()
         return self._given[key]
 
-    def names(self) -> Iterable[str]:
-        """Return every name that has a stand-in, no addresses, in each spelling that was met."""
-        return self._spelled.keys()
 
-    def known(self, name: str) -> str:
-        """Return the stand-in of a name that was met, in whatever case."""
-        return self._spelled.get(name) or self._spelled.get(name.lower(), _OTHER)
-
-    def _one(self, kind: str, name: str) -> str:
-        key = (kind, name.lower())
-        if key not in self._given:
-            number = 1 + sum(other == kind for other, _ in self._given)
-            self._given[key] = f"{kind}{number}"
-        self._spelled.update(dict.fromkeys((name, name.lower()), self._given[key]))
-        return self._given[key]
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())
 
 
-def is_address(text: str) -> bool:
-    """Say whether the text is an IP address, also with zeros before its numbers or with a zone behind it."""
-    try:
-        ipaddress.ip_address(_canonical(text))
-    except ValueError:
-        return False
-    return True
-
-
-def _canonical(address: str) -> str:
-    """Return an address in its one form, as far as it is one."""
-    text = address.partition("%")[0]
-    try:
-        return str(ipaddress.ip_address(text if ":" in text else _LEADING_ZEROS.sub("", text)))
-    except ValueError:
-        return text.lower()
+def _spellings(text: str) -> Iterator[str]:
+    """Yield the forms in which a name may stand in a sentence; some change their length with their case."""
+    for cased in (text, text.lower(), text.upper(), text.casefold()):
+        yield from (cased, unicodedata.normalize("NFC", cased), unicodedata.normalize("NFD", cased))
+    if len(text) > _NETBIOS:
+        yield from _spellings(text[:_NETBIOS])

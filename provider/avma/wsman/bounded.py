@@ -56,7 +56,8 @@ class BoundedAdapter(HTTPAdapter):
     """Sends requests, one at a time, and reads no more of an answer and no longer than allowed."""
 
     def __init__(self) -> None:
-        self._connections: WeakSet[HTTPConnection] = WeakSet()
+        self._lock = threading.Lock()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self.connects = 0
         """How many connections were begun."""
         self._connecting = False
@@ -135,23 +136,27 @@ class BoundedAdapter(HTTPAdapter):
         plain = pool.ConnectionCls
 
         def connect(connection: HTTPConnection) -> None:
-            self._connections.add(connection)
             self.connects += 1
             self._connecting = True
             plain.connect(connection)
             self._connecting = False
+            # Not the connection, which http.client parts from its socket when an answer is to be the last.
+            with self._lock:
+                self._sockets.add(cast(socket.socket, connection.sock))
+            # The time may have ended before there was a socket, while a name was looked up, say.
             self._check()
 
         watched = type(plain.__name__, (plain,), {"connect": connect})
         return type(pool.__name__, (pool,), {"ConnectionCls": watched})
 
     def _end(self) -> None:
-        self._expired = True
-        for connection in list(self._connections):
-            if isinstance(connection.sock, socket.socket):
-                with contextlib.suppress(OSError):
-                    # Not the method of an SSLSocket, which would take its TLS away from under the reading thread.
-                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+        with self._lock:
+            self._expired = True
+            opened = list(self._sockets)
+        for each in opened:
+            with contextlib.suppress(OSError):
+                # Not the method of an SSLSocket, which would take its TLS away from under the reading thread.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:

@@ -1,16 +1,17 @@
-"""The ways to log on that an answer with 401 offers (RFC 9110, 11.6.1)."""
+"""The ways to log on that `WWW-Authenticate` names (RFC 9110, sections 11.3 and 11.6.1)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.request import parse_http_list
 
+_SCHEME = re.compile(r"([\w!#$%&'*+.^`|~-]+)(?:\s+(?!=)|\Z)", re.ASCII)
+"""A word that does not begin a parameter, such as `realm="x"`, of the scheme before it."""
 
-def schemes(fields: Iterable[str]) -> tuple[str, ...]:
-    """Return the schemes in the values of WWW-Authenticate, each once, such as "Negotiate" and "Basic".
 
-    A value can hold several challenges, and commas stand between these, between their parameters, and in quotes.
-    """
-    words = (part.split() for field in fields for part in parse_http_list(field))
-    # A further parameter of the challenge before it is one word, and has a value.
-    return tuple(dict.fromkeys(word[0] for word in words if word and "=" not in word[0]))
+def schemes(headers: Iterable[str]) -> tuple[str, ...]:
+    """Return the scheme of each challenge once, in their order: a header may hold several, and a realm commas."""
+    parts = (part for header in headers for part in parse_http_list(header))
+    found = (_SCHEME.match(part) for part in parts)
+    return tuple(dict.fromkeys(match[1] for match in found if match))

@@ -94,7 +94,7 @@ class Adapter(BoundedAdapter):
         self.sealed = media_type in _SEALED_TYPES
         self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
         if response.status_code == requests.codes.unauthorized:
-            self.offered = ", ".join(schemes([response.headers.get("WWW-Authenticate", "")]))
+            self.offered = ", ".join(schemes(response.raw.headers.getlist("WWW-Authenticate")))
         return response
 
     def close(self) -> None:

@@ -1,0 +1,133 @@
+"""What is known of properties, elements and attributes: which of their values tell neither who nor where.
+
+A value stays where its name is listed here and the value has the form that is given for it. Any other becomes a
+stand-in. The classes are those that this project asks; their properties are Microsoft's (learn.microsoft.com).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from avma.recording import shapes
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.lower().split())
+
+
+_PLAIN = rf"\s*|true|false|{shapes.NUMBER}|{shapes.VERSION}|{shapes.TIME}"
+_WORDS = r"[A-Za-z][A-Za-z0-9]*(?:[ :_][A-Za-z0-9]+){0,3}"
+_OWN_SCRIPT = b64encode("# avma-scrip".encode("utf-16-le")).decode()
+"""How the scripts of this project begin on a command line."""
+
+_FORMS = (
+    # The protocol, and its faults (MS-WSMV, DSP0226).
+    (
+        _PLAIN,
+        "MaxEnvelopeSize OperationTimeout MaxElements MaxCharacters MaxTime Total Expires IdleTimeOut ExitCode Delay "
+        "ReturnValue Datetime Interval ShellRunTime ShellInactivity CIMStatusCode ErrorSourceFormat ErrorType "
+        "PerceivedSeverity ProbableCause error_Category error_Code HRESULT NTSTATUS ProcessId ChildProcesses "
+        "MemoryUsed SequenceId nil mustUnderstand End IsCIM_Error PROPAGATED",
+    ),
+    (
+        rf"{shapes.SCHEMA_URI}|{shapes.NUMBER}",
+        "xmlns Address Action ResourceURI FaultDetail State Code Dialect ProtocolVersion",
+    ),
+    (r"\w+:\w+", "Value type"),
+    (r"[\w-]{2,11}", "lang"),
+    (rf"-\w+|Text|{re.escape(_OWN_SCRIPT)}[A-Za-z0-9+/=]*", "Arguments"),
+    (r"powershell\.exe|hostname", "Command"),
+    (r"root/\w+(?:/\w+)?", "__cimnamespace"),
+    (r"(?:%systemroot%|C:\\Windows)\\system32\\(?:wbem\\)?\w+\.(?:dll|mui)", "path"),
+    (
+        _WORDS,
+        "EnumerationMode InputStreams OutputStreams DesiredStream error_Type ErrorSource Operation ProviderName "
+        "WINRS_NOPROFILE WINRS_CONSOLEMODE_STDIN WINRS_SKIP_CMD_SHELL",
+    ),
+    (shapes.NUMBER, "WINRS_CODEPAGE"),
+    (shapes.CIM_CLASS, "CreationClassName SystemCreationClassName __CLASS CLASSNAME"),
+    # SoftwareLicensingService and SoftwareLicensingProduct.
+    (
+        _PLAIN,
+        "RemainingWindowsReArmCount RequiredClientCount VLActivationInterval VLRenewalInterval "
+        "PolicyCacheRefreshRequired IsKeyManagementServiceMachine KeyManagementServicePort "
+        "KeyManagementServiceListeningPort KeyManagementServiceDnsPublishing KeyManagementServiceHostCaching "
+        "KeyManagementServiceLowPriority KeyManagementServiceCurrentCount KeyManagementServiceActivationDisabled "
+        "KeyManagementServiceUnlicensedRequests KeyManagementServiceLicensedRequests "
+        "KeyManagementServiceOOBGraceRequests KeyManagementServiceOOTGraceRequests "
+        "KeyManagementServiceNonGenuineGraceRequests KeyManagementServiceNotificationRequests "
+        "KeyManagementServiceTotalRequests KeyManagementServiceFailedRequests "
+        "DiscoveredKeyManagementServiceMachinePort TokenActivationGrantNumber TokenActivationILVID "
+        "SubscriptionStatus SubscriptionType SubscriptionExpiry AzureMetadataResponse EmitWindowsMeter "
+        "LicenseStatus LicenseStatusReason GracePeriodRemaining EvaluationEndDate TrustedTime LicenseIsAddon "
+        "GenuineStatus ExtendedGrace RemainingAppReArmCount RemainingSkuReArmCount VLActivationType "
+        "VLActivationTypeEnabled AutomaticVMActivationLastActivationTime Version",
+    ),
+    (_WORDS, "LicenseFamily SubscriptionEdition ProductKeyChannel"),
+    (r"[A-Z0-9]{5}", "PartialProductKey"),
+    (shapes.GUID, "ID ApplicationID"),
+    (r"Windows(?:\(R\))? Operating System(?: - Windows\(R\))?, [\w() -]+ channel", "Description"),
+    (r"(?:Windows\(R\)|Office \d+), [\w() -]+ edition", "Name"),
+    # The operating system, Hyper-V, clusters, the event log.
+    (
+        _PLAIN,
+        "OperatingSystemSKU BuildNumber OSLanguage InstallDate LastBootUpTime LocalDateTime EnabledState "
+        "OnTimeInMilliseconds EnabledDefault HealthState RequestedState TimeOfLastConfigurationChange Role EventCode "
+        "EventIdentifier EventType TimeGenerated TimeWritten RecordNumber OperationalStatus NodeWeight",
+    ),
+    (r"Microsoft:Hyper-V:[\w:]+", "VirtualSystemType"),
+    (r"Application|System", "Logfile"),
+    (r"Azure Stack HCI|Windows Server Subscription", "subscriptionName"),
+)
+_STAYS = {name.lower(): re.compile(form, re.IGNORECASE) for form, names in _FORMS for name in names.split()}
+
+SENTENCES = _names(
+    "Text Message MessageID error_Message error_WindowsErrorMessage Description CIMStatusCodeDescription "
+    "ProbableCauseDescription ProductVendor ProductVersion provider"
+)
+"""What is written for people, by names in lower case."""
+URLS = _names("To")
+QUERIES = _names("Filter ParameterInfo")
+"""What may hold WQL."""
+ACCOUNTS = _names("Owner UserName")
+NAMED = _names("Selector Option Stream")
+"""Elements whose attribute `Name` says which property they are."""
+
+_GUEST_TELLS = _names(
+    "OSName OSVersion OSMajorVersion OSMinorVersion OSBuildNumber OSEditionId OSPlatformId OSVendor OSSignature "
+    "CSDVersion ProcessorArchitecture ProductType ServicePackMajor ServicePackMinor SuiteMask OSKernelVersion "
+    "IntegrationServicesVersion OSDistributionName OSDistributionData"
+)
+_GUEST_NAMES = _names("FullyQualifiedDomainName NetworkAddressIPv4 NetworkAddressIPv6 RDPAddressIPv4 RDPAddressIPv6")
+_SCRIPT_TELLS = re.compile(
+    r"\w*(?:action|activated|activation|channel|code|count|date|edition|enabled|error|errorid|hresult|key|license"
+    r"|message|mode|release|result|state|status|time|type|version|value)",
+    re.IGNORECASE,
+)
+_STATES = _names(
+    "none null true false yes no on off ok enabled disabled active inactive activated notactivated licensed unlicensed "
+    "notlicensed unknown default succeeded failed pending productkey key subscription windowsserversubscription oem"
+)
+
+
+def stays(name: str, value: str) -> bool:
+    """Say whether a value tells nothing, under its property's, element's or attribute's name."""
+    form = _STAYS.get(name.lower())
+    plain = form is not None and form.fullmatch(value) is not None
+    return plain and shapes.address_in(value) is None
+
+
+def guest_tells(item: str) -> bool:
+    """Say whether an item of Data Exchange says neither who nor where the guest is."""
+    return item.lower() in _GUEST_TELLS
+
+
+def is_guest_item(item: str) -> bool:
+    """Say whether Windows names an item of Data Exchange so; guests may add others."""
+    return item.lower() in _GUEST_TELLS | _GUEST_NAMES
+
+
+def script_tells(name: str, value: str) -> bool:
+    """Say whether a property in a script's output speaks of a state, a key or an error, by name or value."""
+    return _SCRIPT_TELLS.fullmatch(name) is not None or value.replace(" ", "").lower() in _STATES

@@ -1,0 +1,42 @@
+"""What values look like: addresses, identifiers, numbers. The module knows forms, and not what is done with them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+NIL_GUID = "00000000-0000-0000-0000-000000000000"
+SID = r"[Ss]-1-\d+(?:-\d+)+"
+WELL_KNOWN_SID = r"[Ss]-1-\d{1,2}(?:-\d{1,3}){1,2}"
+"""Of every Windows, such as S-1-5-18 and S-1-5-32-544; that of a machine or a domain holds longer numbers."""
+_HEX = "[0-9A-Fa-f]"
+MAC = rf"(?:{_HEX}{{2}}[-:. ]){{5}}{_HEX}{{2}}|(?:{_HEX}{{4}}[-:.]){{2}}{_HEX}{{4}}|{_HEX}{{12}}"
+NUMBER = r"[+-]?\d+"
+VERSION = r"\d+(?:\.\d+){1,3}"
+_INTERVAL = r"P(?=\d|T\d)(?:\d+D)?(?:T(?:\d+(?:\.\d+)?[HMS])+)?"
+TIME = rf"\d{{4}}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?|\d{{14}}\.\d{{6}}[+-]\d{{3}}|{_INTERVAL}"
+"""A datetime as WS-Management (MS-WSMV 2.2.4) or WMI writes it, or an interval."""
+SCHEMA_URI = (
+    r"(?:https?://(?:schemas\.(?:microsoft\.com|xmlsoap\.org|dmtf\.org)|www\.w3\.org)(?:/[\w./*#-]*)?"
+    r"|https?://go\.microsoft\.com/fwlink/\?LinkI[dD]=\d+)"
+)
+CIM_CLASS = r"_*(?:Win32|CIM|Msvm|MSFT|MSCluster|SoftwareLicensing|ExtendedStatus|AvmaHasNo)_?[A-Za-z0-9_]*"
+DNS_NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?"
+
+_BYTES = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_LARGEST_BYTE = 255
+
+
+def address_in(text: str) -> str | None:
+    """Return the IP address that a text is, in its one canonical form, None when it is none.
+
+    Zeros in front of a number and the zone of an IPv6 address (`%eth0`) are left out.
+    """
+    if _BYTES.fullmatch(text):
+        parts = [int(part) for part in text.split(".")]
+        return ".".join(map(str, parts)) if max(parts) <= _LARGEST_BYTE else None
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return None

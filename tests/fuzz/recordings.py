@@ -1,0 +1,100 @@
+"""What makes and reads recordings: any answer of a machine is written so that it can be read again, any file is refused
+or served, and any request to what it recorded is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from defusedxml.ElementTree import fromstring
+from pydantic import ValidationError
+
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.recording.envelope import NOT_XML, Rewriter
+from avma.recording.recorder import Recorder
+from avma.recording.standins import Standins
+from avma_simulator import recording, soap
+from avma_simulator.recording import Recording
+from avma_simulator.replay import ReplayService, estate_of
+from avma_simulator.source import FileError
+from avma_simulator.world import World
+
+_OF_A_FILE = 4
+"""Exchanges of a file that is changed; one with more would be cut off before them."""
+
+
+class _Saying:
+    """A pipe that knows the answer to each message."""
+
+    def __init__(self, answers: Mapping[bytes, bytes]) -> None:
+        self._answers = answers
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        return self._answers[message]
+
+    def close(self) -> None:
+        pass
+
+
+def recorded(connection: Connection, exchanges: Mapping[bytes, bytes]) -> list[bytes]:
+    """Return the lines of a recording in which a machine was asked and answered so."""
+    recorder = Recorder(lambda _: _Saying(exchanges))
+    pipe = recorder.pipe(connection)
+    for message in exchanges:
+        pipe.send(message, Deadline(60), "ask")
+    return [line.encode() for line in recorder.lines()]
+
+
+def written(message: bytes) -> None:
+    """Write a message for a recording, and as a sentence too."""
+    rewriter = Rewriter(Standins(), ["Pa55w.rd"])
+    rewriter.learn(message)
+    text = rewriter.message(message)
+    if text != NOT_XML:
+        fromstring(text, forbid_dtd=True)
+    rewriter.text(message.decode(errors="replace")).encode()
+
+
+class Replayed:
+    """A recording that is served, and files that may be one."""
+
+    def __init__(self, lines: list[bytes], folder: Path) -> None:
+        self._file = folder / "recording.jsonl"
+        self.seed = b"\n".join(lines[: 1 + _OF_A_FILE])
+        whole = self._loaded(b"\n".join(lines))
+        world = World(estate_of(whole, "", "replay", 5985))
+        self._service = ReplayService(whole, world.machines[0], world)
+        self._loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        """End the loop that answers run on."""
+        self._loop.close()
+
+    def load(self, content: bytes) -> None:
+        """Read a file, and make the estate that serves it."""
+        with suppress(FileError, ValidationError):
+            World(estate_of(self._loaded(content), "", "replay", 5985))
+
+    def reply(self, message: bytes) -> None:
+        """Answer any bytes out of the recording, or with a fault."""
+        reply = self._loop.run_until_complete(self._service.reply(message))
+        assert reply.status in (200, 500)
+        fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
+        assert (reply.status == 500) == (fault is not None)
+
+    def _loaded(self, content: bytes) -> Recording:
+        self._file.write_bytes(content)
+        return recording.load(self._file)
+
+
+@contextmanager
+def replayed(lines: list[bytes]) -> Iterator[Replayed]:
+    """Give a recording that is served, until the block ends."""
+    with TemporaryDirectory() as folder:
+        made = Replayed(lines, Path(folder))
+        yield made
+        made.close()
