@@ -21,7 +21,10 @@ SCHEMA_URI = (
     r"(?:https?://(?:schemas\.(?:microsoft\.com|xmlsoap\.org|dmtf\.org)|www\.w3\.org)(?:/[\w./*#-]*)?"
     r"|https?://go\.microsoft\.com/fwlink/\?LinkI[dD]=\d+)"
 )
-CIM_CLASS = r"_*(?:Win32|CIM|Msvm|MSFT|MSCluster|SoftwareLicensing|ExtendedStatus|AvmaHasNo)_?[A-Za-z0-9_]*"
+CIM_CLASS = (
+    r"(?:Win32|CIM|Msvm|MSFT|MSCluster)_[A-Za-z0-9]+|SoftwareLicensing(?:Service|Product)|__ExtendedStatus"
+    r"|AvmaHasNoSuchClass"
+)
 DNS_NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?"
 
 _BYTES = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
