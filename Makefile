@@ -8,11 +8,15 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check browser lint pythons schema sdk dist pins clean
+.PHONY: demo test fuzz check browser lint pythons schema sdk examples dist pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
+
+examples: $(READY) ## play each example by the commands of its README
+	tools/pulumi-cli >/dev/null
+	python tools/examples.py
 
 test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
 	tools/pulumi-cli >/dev/null

@@ -15,7 +15,7 @@ from avma.resources import RESOURCES
 from avma_simulator import load_estate
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 
 
 def blocks(page: str, language: str) -> list[str]:
