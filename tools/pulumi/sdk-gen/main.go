@@ -1,4 +1,4 @@
-// Sdk-gen writes the SDKs of a package in Python, Node.js and Go, by Pulumi's own generators:
+// Sdk-gen writes the SDKs of a package in Python, Node.js, Go and .NET, by Pulumi's own generators:
 //
 //	sdk-gen SCHEMA VERSION FOLDER
 package main
@@ -7,9 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 
+	dotnet "github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3/codegen"
 	golang "github.com/pulumi/pulumi/pkg/v3/codegen/go"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/nodejs"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/python"
@@ -28,6 +33,19 @@ var generators = map[string]func(*schema.Package) (files, error){
 		return nodejs.GeneratePackage(tool, pkg, nil, nil, false, nil)
 	},
 	"go": func(pkg *schema.Package) (files, error) { return golang.GeneratePackage(tool, pkg, nil) },
+	"dotnet": func(pkg *schema.Package) (files, error) {
+		logo := serveLogo()
+		defer logo.Close()
+		pkg.LogoURL = logo.URL
+		return dotnet.GeneratePackage(tool, pkg, nil, nil)
+	},
+}
+
+// The generator for .NET downloads the package's icon, and Pulumi's own where there is none. Ours is plain.
+func serveLogo() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		check(png.Encode(answer, image.NewGray(image.Rect(0, 0, 64, 64))))
+	}))
 }
 
 func main() {
