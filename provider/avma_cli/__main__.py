@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from avma_cli.doctor.command import doctor
@@ -10,9 +12,7 @@ from avma_cli.simulate import simulate
 
 app = typer.Typer(
     name="avma",
-    help="Tools around Windows Automatic Virtual Machine Activation (AVMA).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(doctor)
@@ -20,9 +20,38 @@ app.command()(report)
 app.command()(simulate)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from pulumi_resource_avma import __version__
+
+        typer.echo(f"avma {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
-    """Tools around Windows Automatic Virtual Machine Activation (AVMA)."""
+def _commands(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Tools around Windows Automatic Virtual Machine Activation (AVMA).
+
+    Why does a host not activate its guests, and what to do about it:
+
+      avma doctor hv01.example.com --username 'LAB\\svc-avma'
+
+    What is licensed by which key, on all hosts and in all VMs:
+
+      avma report estate.yaml --html report.html
+
+    A Windows estate to try programs against, without Windows:
+
+      avma simulate estate.yaml
+
+    Passwords come from AVMA_PASSWORD and AVMA_GUEST_PASSWORD, never from an
+    option. Exit codes: 0 all is well, 1 something is wrong, 2 the command
+    cannot be run as it was given. Completion: avma --install-completion.
+    """
 
 
 def main() -> None:
