@@ -42,9 +42,10 @@ lint: $(READY)
 pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
 
-schema: $(READY) ## generate schema.json, and docs/reference.md from it
+schema: $(READY) ## generate schema.json, and pages of docs from it and from the errors
 	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py > docs/reference.md
+	python tools/troubleshooting.py > docs/troubleshooting.md
 
 dist: $(READY) ## build what is distributed, into dist/: wheels, the npm package, the plugin's archive
 	tools/typescript

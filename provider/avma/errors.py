@@ -28,14 +28,25 @@ No front end is known here: they map these classes to their own codes.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Generic, TypeVar
+
+from avma import hresult
 
 S = TypeVar("S")
 
 
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def topic_of(kind: type[AvmaError]) -> str:
+    """Return the name of the section of docs/troubleshooting.md about a kind of error."""
+    return _CAPITAL.sub("-", kind.__name__).lower()
+
+
 class AvmaError(Exception):
-    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`.
+    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`, and where more is said of it.
 
     Args:
         tried: a verb phrase, such as "install a product key".
@@ -51,8 +62,14 @@ class AvmaError(Exception):
         self.answer = answer
         self.remedy = remedy
 
+    @property
+    def topic(self) -> str:
+        """The section of docs/troubleshooting.md that says more; empty where none does."""
+        return topic_of(type(self))
+
     def __str__(self) -> str:
-        return f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}"
+        more = f" (docs/troubleshooting.md#{self.topic})" if self.topic else ""
+        return f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}{more}"
 
 
 class InvalidInput(AvmaError):
@@ -127,6 +144,11 @@ class WsmanFault(AvmaError):
 class LicensingFault(WsmanFault):
     """The Software Protection Platform refused; `code` is its HRESULT."""
 
+    @property
+    def topic(self) -> str:
+        """See `AvmaError.topic`."""
+        return f"0x{self.code:08x}" if hresult.known(self.code) else topic_of(WsmanFault)
+
 
 class Refused(AvmaError):
     """What was found on the machine forbids to act; nothing was changed."""
@@ -151,9 +173,13 @@ class TimedOut(AvmaError):
 class Cancelled(AvmaError):
     """The user stopped the run."""
 
+    topic = ""
+
 
 class NodesFailed(AvmaError):
     """Some nodes of a cluster failed, each for its own reason."""
+
+    topic = ""
 
 
 class PartlyDone(AvmaError, Generic[S]):
@@ -164,3 +190,8 @@ class PartlyDone(AvmaError, Generic[S]):
         self.identifier = identifier
         self.state = state
         self.cause = cause
+
+    @property
+    def topic(self) -> str:
+        """See `AvmaError.topic`."""
+        return self.cause.topic

@@ -195,7 +195,9 @@ def test_from_creation_to_destruction(stack: Stack, host: Host) -> None:
 def test_what_was_partly_done_is_kept_and_finished(stack: Stack, host: Host) -> None:
     host.scripts = {"create": half_way}
     assert "it took too long" in stack.fails(*UP)
-    assert stack.host()["initErrors"] == ["could not activate on hv01: it took too long; wait"]
+    assert stack.host()["initErrors"] == [
+        "could not activate on hv01: it took too long; wait (docs/troubleshooting.md#timed-out)"
+    ]
     host.scripts = {"update": half_way}
     stack.fails(*UP)
     host.scripts = {}

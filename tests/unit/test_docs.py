@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 import reference
+import troubleshooting
+from avma import errors, hresult
 from avma.properties import properties
 from avma.resources import RESOURCES
 from avma_simulator import load_estate
@@ -25,6 +27,21 @@ def blocks(page: str, language: str) -> list[str]:
 def test_the_reference_page_is_what_the_schema_says():
     schema = json.loads((ROOT / "schema.json").read_text())
     assert reference.PAGE.read_text() == reference.page(schema)
+
+
+def test_the_troubleshooting_page_is_what_the_errors_say():
+    assert troubleshooting.PAGE.read_text() == troubleshooting.page()
+
+
+def test_every_error_that_names_a_section_has_one():
+    anchors = set(re.findall(r"^### (.*)$", troubleshooting.page().lower(), re.M))
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AvmaError)]
+    faults = [errors.LicensingFault("t", "w", "a", "r", code.value) for code in hresult.codes()]
+    plain = {errors.topic_of(kind) for kind in kinds if isinstance(kind.topic, property)}
+    composed = {"avma-error", "licensing-fault", "partly-done"}
+    assert {fault.topic for fault in faults} | (plain - composed) == anchors
+    assert str(faults[0]).endswith(f"(docs/troubleshooting.md#0x{faults[0].code:08x})")
+    assert str(errors.Cancelled("t", "w", "a", "r")) == "could not t on w: a; r"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
