@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -45,9 +45,10 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
         TimeIsOver: it is late.
     """
     outcome: Future[_T] = Future()
-    threading.Thread(target=_settle, args=(outcome, call), daemon=True).start()
-    wait([outcome], seconds)
-    if not outcome.done():
+    thread = threading.Thread(target=_settle, args=(outcome, call), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
         raise TimeIsOver(f"no end within {seconds:.0f} s")
     return outcome.result()
 
