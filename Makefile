@@ -8,7 +8,7 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check browser lint pythons schema sdk examples dist pins clean
+.PHONY: demo test fuzz check browser lint pythons docs sdk examples dist pins clean
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
@@ -42,9 +42,12 @@ lint: $(READY)
 pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
 
-schema: $(READY) ## generate schema.json, and pages of docs from it and from the errors
-	python -m pulumi_resource_avma.schema > schema.json.new && mv schema.json.new schema.json
-	python tools/reference.py > docs/reference.md
+docs: $(READY) ## generate schema.json, the examples in it in each language (needs Go), and pages of docs/
+	tools/pulumi-cli >/dev/null
+	python tools/package_schema.py > schema.json.new && mv schema.json.new schema.json
+	python tools/programs.py
+	python tools/package_schema.py > schema.json.new && mv schema.json.new schema.json
+	python tools/reference.py
 	python tools/troubleshooting.py > docs/troubleshooting.md
 
 dist: $(READY) ## build what is distributed, into dist/: wheels, the npm package, the plugin's archive
@@ -52,7 +55,7 @@ dist: $(READY) ## build what is distributed, into dist/: wheels, the npm package
 	PYTHONPATH=tools python tools/dist.py dist
 
 sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
-	tools/sdk sdk
+	tools/codegen sdks sdk
 
 pins: ## resolve the pinned dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \

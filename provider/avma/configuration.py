@@ -26,27 +26,40 @@ class Transport(Choice):
 
 READY_TIMEOUT = "15m"
 _READY_TIMEOUT = (
-    "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; "
-    f"`{READY_TIMEOUT}` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, "
-    "a refresh and a preview do not wait."
+    "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource "
+    "option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait."
 )
-_TRANSPORT = "How the guest is reached; `powershellDirect` unless set."
+_TRANSPORT = "How the guest is reached."
 
 
 @dataclass(frozen=True)
 class GuestDefaults(Settings):
     """How guests are reached, where a resource does not say otherwise."""
 
-    transport: Transport | None = declare(_TRANSPORT, default=None)
-    ready_timeout: str | None = declare(_READY_TIMEOUT, default=None, check=deadline.duration_error)
+    transport: Transport | None = declare(_TRANSPORT, default=None, unset="`powershellDirect`", example="winrm")
+    ready_timeout: str | None = declare(
+        _READY_TIMEOUT,
+        default=None,
+        unit=deadline.UNIT,
+        unset=f"`{READY_TIMEOUT}`",
+        example="1h30m",
+        check=deadline.duration_error,
+    )
 
 
 @dataclass(frozen=True)
 class Guest(AddressedSettings):
     """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
 
-    transport: Transport | None = declare(_TRANSPORT, default=None)
-    ready_timeout: str | None = declare(_READY_TIMEOUT, default=None, check=deadline.duration_error)
+    transport: Transport | None = declare(_TRANSPORT, default=None, unset="`powershellDirect`", example="winrm")
+    ready_timeout: str | None = declare(
+        _READY_TIMEOUT,
+        default=None,
+        unit=deadline.UNIT,
+        unset=f"`{READY_TIMEOUT}`",
+        example="1h30m",
+        check=deadline.duration_error,
+    )
 
 
 def _concurrency_error(count: float) -> str | None:
@@ -58,11 +71,16 @@ class Configuration(Settings):
     """The provider's configuration."""
 
     guest: GuestDefaults | None = declare(
-        "Default connection settings and credentials for the Windows inside the VMs.", default=None
+        "Default connection settings and credentials for the Windows inside the VMs.",
+        default=None,
+        unset="`caCert` and the timeouts as for hosts, and no account",
+        example={"username": "Administrator", "password": "${guestPassword}"},
     )
     max_concurrency: int = declare(
         "How many requests may be under way on one machine at a time.",
         default=4,
+        unit="requests",
+        example=8,
         check=_concurrency_error,
         environment=("AVMA_MAX_CONCURRENCY",),
     )

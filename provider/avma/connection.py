@@ -18,6 +18,8 @@ from avma.properties import Choice, Property, declare, properties
 
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
+CONNECT_TIMEOUT = "10s"
+OPERATION_TIMEOUT = "60s"
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
 
@@ -73,58 +75,79 @@ class Settings:
     """How a machine is reached by WinRM. What is left out is taken from the provider's configuration."""
 
     port: int | None = declare(
-        "The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.",
+        "The TCP port of the WinRM listener.",
         default=None,
+        unit="a port's number",
+        unset="`5986` with https, `5985` without",
+        example=5985,
         check=port_error,
         environment=("AVMA_PORT", "HYPERV_PORT"),
     )
     https: bool | None = declare(
-        "Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.",
+        "Whether to use TLS. Without it messages are sealed with the key of the logon.",
         default=None,
+        unset="`true`",
+        example=False,
         environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
     )
     username: str | None = declare(
-        "The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.",
+        "The account to log on with. It must be an administrator there.",
         default=None,
+        unset="none; needed but with certificates and Kerberos tickets",
+        example="LAB\\svc-avma",
         environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
     )
     password: str | None = declare(
         "The account's password.",
         default=None,
+        unset="none",
+        example="${password}",
         secret=True,
         environment=("AVMA_PASSWORD", "HYPERV_PASSWORD"),
     )
-    auth: Auth | None = declare("How to log on; `ntlm` unless set.", default=None, environment=("AVMA_AUTH",))
+    auth: Auth | None = declare(
+        "How to log on.", default=None, unset="`ntlm`", example="kerberos", environment=("AVMA_AUTH",)
+    )
     insecure: bool | None = declare(
-        "Whether to accept any TLS certificate; false unless set. Each use gives a warning.",
+        "Whether to accept any TLS certificate. Each use gives a warning.",
         default=None,
+        unset="`false`",
         environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
     )
     ca_cert: str | None = declare(
-        "The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the "
-        "text of one.",
+        "The certificate authorities to trust: the path of a PEM file, or the text of one.",
         default=None,
+        unset="those of Python's certifi",
+        example="/etc/ssl/certs/lab-ca.pem",
         environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
     )
     client_cert: str | None = declare(
         "The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.",
         default=None,
+        unset="none",
+        example="svc-avma.pem",
         environment=("AVMA_CLIENT_CERT",),
     )
     client_key: str | None = declare(
         "The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.",
         default=None,
+        unset="none",
+        example="svc-avma.key",
         secret=True,
         environment=("AVMA_CLIENT_KEY",),
     )
     message_encryption: MessageEncryption | None = declare(
-        "Whether messages are sealed with the key of the logon; `auto` unless set.",
+        "Whether messages are sealed with the key of the logon.",
         default=None,
+        unset="`auto`",
+        example="always",
         environment=("AVMA_MESSAGE_ENCRYPTION",),
     )
     kerberos_hostname: str | None = declare(
-        "The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.",
+        "The name in the machine's service principal `host/NAME`.",
         default=None,
+        unset="the name that is connected to",
+        example="hv01.lab.example.com",
         check=host_name_error,
         environment=("AVMA_KERBEROS_HOSTNAME",),
     )
@@ -132,17 +155,25 @@ class Settings:
         "The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its "
         "first entry counts unless `username` is set.",
         default=None,
+        unset="none",
+        example="/etc/avma/svc-avma.keytab",
         environment=("AVMA_KERBEROS_KEYTAB",),
     )
     connect_timeout: str | None = declare(
-        "How long one connection may take to be made, such as `10s`, which is what it is unless set.",
+        "How long one connection may take to be made.",
         default=None,
+        unit=deadline.UNIT,
+        unset=f"`{CONNECT_TIMEOUT}`",
+        example="30s",
         check=deadline.duration_error,
         environment=("AVMA_CONNECT_TIMEOUT",),
     )
     operation_timeout: str | None = declare(
-        "How long one WS-Management request may take, such as `60s`, which is what it is unless set.",
+        "How long one WS-Management request may take.",
         default=None,
+        unit=deadline.UNIT,
+        unset=f"`{OPERATION_TIMEOUT}`",
+        example="2m",
         check=deadline.duration_error,
         environment=("AVMA_OPERATION_TIMEOUT",),
     )
@@ -153,8 +184,10 @@ class AddressedSettings(Settings):
     """The settings of one machine, with its address."""
 
     address: str | None = declare(
-        "The DNS name or IP address to connect to; the machine's name unless set.",
+        "The DNS name or IP address to connect to.",
         default=None,
+        unset="the machine's name",
+        example="192.0.2.11",
         check=host_name_error,
     )
 
@@ -226,8 +259,8 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         message_encryption=given.get("message_encryption", MessageEncryption.AUTO),
         kerberos_hostname=given.get("kerberos_hostname"),
         kerberos_keytab=given.get("kerberos_keytab"),
-        connect_timeout=deadline.seconds(given.get("connect_timeout", "10s")),
-        operation_timeout=deadline.seconds(given.get("operation_timeout", "60s")),
+        connect_timeout=deadline.seconds(given.get("connect_timeout", CONNECT_TIMEOUT)),
+        operation_timeout=deadline.seconds(given.get("operation_timeout", OPERATION_TIMEOUT)),
         prefix=prefix,
     )
     _require_safe_logon(connection)

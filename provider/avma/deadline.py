@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from avma import errors
 
+UNIT = "a number followed by `ms`, `s`, `m` or `h`; several add up"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")

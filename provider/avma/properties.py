@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -55,9 +56,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is declared about a property beside its name, type and default."""
+    """What is declared about a property beside its name, type and default.
+
+    `unset` says in words what holds where there is no default and the property is left out.
+    """
 
     description: str
+    unit: str = ""
+    unset: str = ""
+    example: Any = None
     secret: bool = False
     replaces: bool = False
     check: Callable[[Any], str | None] | None = None
@@ -76,6 +83,24 @@ class Property:
     rule: Rule
 
     @property
+    def documentation(self) -> str:
+        """The description, followed by unit, default, environment variables and an example, as far as there are."""
+        default = f"`{_written(self.default)}`" if self.default is not None else self.rule.unset
+        facts = {
+            "Unit": self.rule.unit,
+            "Default": default,
+            "Environment": ", ".join(f"`{name}`" for name in self.rule.environment),
+            "Example": f"`{_written(self.example)}`" if self.example is not None else "",
+        }
+        return " ".join([self.rule.description, *(f"{name}: {fact}." for name, fact in facts.items() if fact)])
+
+    @property
+    def example(self) -> Any:
+        """A value that can be given: the declared one, or of a boolean that which is not its default."""
+        opposite = not self.default if self.type is bool else None
+        return opposite if self.rule.example is None else self.rule.example
+
+    @property
     def record(self) -> type | None:
         """The dataclass of a nested property, None for a plain one."""
         return self.type if isinstance(self.type, type) and dataclasses.is_dataclass(self.type) else None
@@ -85,6 +110,9 @@ def declare(
     description: str,
     *,
     default: Any = dataclasses.MISSING,
+    unit: str = "",
+    unset: str = "",
+    example: Any = None,
     secret: bool = False,
     replaces: bool = False,
     check: Callable[[Any], str | None] | None = None,
@@ -95,7 +123,7 @@ def declare(
     `check` looks at a known value and returns what is wrong with it. `environment` names the variables that give the
     value where nothing else does.
     """
-    rule = Rule(description, secret, replaces, check, environment)
+    rule = Rule(description, unit, unset, example, secret, replaces, check, environment)
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 
@@ -221,6 +249,11 @@ def _type_mismatch(wanted: Any, value: Any) -> str | None:
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
         return None if whole else f"must be a whole number, not {_kind(value)}"
     return None if isinstance(value, str) else f"must be text, not {_kind(value)}; put it in quotes"
+
+
+def _written(value: Any) -> str:
+    plain = _plain(value)
+    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The package's schema, generated from the declarations of the core: `python -m pulumi_resource_avma.schema` prints it.
+"""The package's schema, generated from the declarations of the core.
 
 Its committed form, `schema.json`, is the public contract, from which the SDKs are generated. It knows Pulumi's schema
 format. It must not know any property by name.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from avma.configuration import Configuration
@@ -47,15 +47,18 @@ _PACKAGE_FACTS: Schema = {
 }
 
 
-def generate(resources: Iterable[Resource], functions: Iterable[Function]) -> Schema:
-    """Return the schema of a package with these resources and functions, without version."""
+def generate(resources: Iterable[Resource], functions: Iterable[Function], examples: Mapping[str, str]) -> Schema:
+    """Return the schema of a package with these resources and functions, without version.
+
+    `examples` has, by the name of a resource or function, the section of its description with programs.
+    """
     types: dict[str, Schema] = {}
     return {
         **_PACKAGE_FACTS,
         "config": _configuration(types),
         "provider": _provider(types),
-        "resources": {_token(resource.name): _resource(resource, types) for resource in resources},
-        "functions": {_token(function.name): _function(function, types) for function in functions},
+        "resources": {_token(resource.name): _resource(resource, examples, types) for resource in resources},
+        "functions": {_token(function.name): _function(function, examples, types) for function in functions},
         "types": dict(sorted(types.items())),
     }
 
@@ -82,27 +85,14 @@ def _provider_properties(types: dict[str, Schema]) -> Schema:
 
     Defaults and environment variables are described only: were they in the SDKs, they would become inputs in the state.
     """
-    described = {}
-    for prop in properties(Configuration):
-        entry = _property(prop, types)
-        entry.pop("default", None)
-        described[prop.name] = {**entry, "description": _with_sources(prop)}
-    return described
+    described = {prop.name: _property(prop, types) for prop in properties(Configuration)}
+    return {name: _without("default", entry) for name, entry in described.items()}
 
 
-def _with_sources(prop: Property) -> str:
-    text = prop.rule.description
-    if prop.default is not None:
-        text += f" Default: `{json.dumps(prop.default)}`."
-    if prop.rule.environment:
-        text += f" Environment: {', '.join(f'`{name}`' for name in prop.rule.environment)}."
-    return text
-
-
-def _resource(resource: Resource, types: dict[str, Schema]) -> Schema:
+def _resource(resource: Resource, examples: Mapping[str, str], types: dict[str, Schema]) -> Schema:
     inputs = _properties(resource.inputs, types)
     return {
-        "description": resource.description,
+        "description": "\n\n".join([resource.description, examples[resource.name], *_imports(resource)]),
         "properties": {
             **{name: _as_output(entry) for name, entry in inputs.items()},
             **_properties(resource.outputs, types),
@@ -113,9 +103,16 @@ def _resource(resource: Resource, types: dict[str, Schema]) -> Schema:
     }
 
 
-def _function(function: Function, types: dict[str, Schema]) -> Schema:
+def _imports(resource: Resource) -> Iterator[str]:
+    yield "## Import"
+    for way in resource.imports:
+        yield f"By {way.by}:"
+        yield f"```sh\npulumi import {_token(resource.name)} {way.name} {way.identifier}\n```"
+
+
+def _function(function: Function, examples: Mapping[str, str], types: dict[str, Schema]) -> Schema:
     return {
-        "description": function.description,
+        "description": f"{function.description}\n\n{examples[function.name]}",
         "inputs": {"properties": _properties(function.inputs, types), **_required("required", function.inputs)},
         "outputs": {"properties": _properties(function.outputs, types), **_required("required", function.outputs)},
     }
@@ -123,7 +120,11 @@ def _function(function: Function, types: dict[str, Schema]) -> Schema:
 
 def _as_output(entry: Schema) -> Schema:
     """Keep of an input what makes sense of an output."""
-    return {name: value for name, value in entry.items() if name not in ("default", "willReplaceOnChanges")}
+    return _without("default", _without("willReplaceOnChanges", entry))
+
+
+def _without(name: str, entry: Schema) -> Schema:
+    return {other: value for other, value in entry.items() if other != name}
 
 
 def _properties(record: type, types: dict[str, Schema]) -> Schema:
@@ -137,7 +138,7 @@ def _required(key: str, *records: type) -> Schema:
 
 
 def _property(prop: Property, types: dict[str, Schema]) -> Schema:
-    entry = {**_type(prop.type, types), "description": prop.rule.description}
+    entry = {**_type(prop.type, types), "description": prop.documentation}
     if prop.default is not None:
         entry["default"] = prop.default.value if isinstance(prop.default, Choice) else prop.default
     if prop.rule.secret:
@@ -176,15 +177,3 @@ def _enum(choice: type[Choice]) -> Schema:
 
 def _token(name: str) -> str:
     return f"{PACKAGE}:index:{name}"
-
-
-def main() -> None:
-    """Print the schema."""
-    from avma.functions import FUNCTIONS
-    from avma.resources import RESOURCES
-
-    print(text(generate(RESOURCES, FUNCTIONS)), end="")
-
-
-if __name__ == "__main__":
-    main()

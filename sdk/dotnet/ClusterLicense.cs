@@ -11,37 +11,108 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`.
+    /// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+    /// 
+    /// ## Example Usage
+    /// ### A key for each node
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var config = new Config();
+    ///     var firstKey = config.RequireSecret("firstKey");
+    ///     var secondKey = config.RequireSecret("secondKey");
+    ///     var cl01 = new Avma.ClusterLicense("cl01", new()
+    ///     {
+    ///         Nodes = new[]
+    ///         {
+    ///             "hv01.example.com",
+    ///             "hv02.example.com",
+    ///         },
+    ///         ProductKeys = 
+    ///         {
+    ///             { "hv01.example.com", firstKey },
+    ///             { "hv02.example.com", secondKey },
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["licensedNodes"] = cl01.LicensedNodes,
+    ///     };
+    /// });
+    /// ```
+    /// ### One key for all nodes
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var config = new Config();
+    ///     var productKey = config.RequireSecret("productKey");
+    ///     var cl01 = new Avma.ClusterLicense("cl01", new()
+    ///     {
+    ///         Cluster = "cl01.example.com",
+    ///         ProductKey = productKey,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["licensedNodes"] = cl01.LicensedNodes,
+    ///     };
+    /// });
+    /// ```
+    /// 
+    /// ## Import
+    /// 
+    /// By the cluster's name, or any of its nodes:
+    /// 
+    /// ```sh
+    /// pulumi import avma:index:ClusterLicense cl01 cl01.example.com
+    /// ```
+    /// 
+    /// By the nodes, where the cluster is not to be asked for them:
+    /// 
+    /// ```sh
+    /// pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
+    /// ```
     /// </summary>
     [AvmaResourceType("avma:index:ClusterLicense")]
     public partial class ClusterLicense : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// Whether to activate Windows once the keys are installed.
+        /// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
         /// </summary>
         [Output("activate")]
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
         /// </summary>
         [Output("cluster")]
         public Output<string?> Cluster { get; private set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration.
+        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// The newest Windows Server release that the keys of all nodes activate, on Azure Local.
+        /// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
         /// </summary>
         [Output("keyVersion")]
         public Output<string?> KeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// How many nodes are licensed; on Azure Local, for their guests.
+        /// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
         /// </summary>
         [Output("licensedNodes")]
         public Output<int> LicensedNodes { get; private set; } = null!;
@@ -53,25 +124,25 @@ namespace PulumiAvma.Avma
         public Output<ImmutableArray<Outputs.NodeLicense>> NodeLicenses { get; private set; } = null!;
 
         /// <summary>
-        /// The nodes, where the cluster is not to be asked for them.
+        /// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         [Output("nodes")]
         public Output<ImmutableArray<string>> Nodes { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
         /// </summary>
         [Output("productKeyVersion")]
         public Output<PulumiAvma.Avma.Version?> ProductKeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        /// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         [Output("productKeys")]
         public Output<ImmutableDictionary<string, string>?> ProductKeys { get; private set; } = null!;
@@ -127,19 +198,19 @@ namespace PulumiAvma.Avma
     public sealed class ClusterLicenseArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether to activate Windows once the keys are installed.
+        /// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
         /// </summary>
         [Input("activate")]
         public Input<bool>? Activate { get; set; }
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster")]
         public Input<string>? Cluster { get; set; }
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration.
+        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
@@ -148,7 +219,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _nodes;
 
         /// <summary>
-        /// The nodes, where the cluster is not to be asked for them.
+        /// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Nodes
         {
@@ -160,7 +231,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -173,7 +244,7 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
         /// </summary>
         [Input("productKeyVersion")]
         public Input<PulumiAvma.Avma.Version>? ProductKeyVersion { get; set; }
@@ -182,7 +253,7 @@ namespace PulumiAvma.Avma
         private InputMap<string>? _productKeys;
 
         /// <summary>
-        /// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        /// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         public InputMap<string> ProductKeys
         {

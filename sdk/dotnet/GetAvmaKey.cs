@@ -14,18 +14,267 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### A key for an answer file
+        /// 
+        /// ```yaml
+        /// name: getAvmaKey
+        /// runtime: yaml
+        /// variables:
+        ///   standard2022:
+        ///     fn::invoke:
+        ///       function: avma:getAvmaKey
+        ///       arguments:
+        ///         version: '2022'
+        ///         edition: Standard
+        /// outputs:
+        ///   productKey: ${standard2022.productKey}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const standard2022 = avma.getAvmaKey({
+        ///     version: avma.Version.Version_2022,
+        ///     edition: avma.Edition.Standard,
+        /// });
+        /// export const productKey = standard2022.then(standard2022 =&gt; standard2022.productKey);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// standard2022 = avma.get_avma_key(version=avma.Version.VERSION_2022,
+        ///     edition=avma.Edition.STANDARD)
+        /// pulumi.export("productKey", standard2022.product_key)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		standard2022, err := avma.GetAvmaKey(ctx, &amp;avma.GetAvmaKeyArgs{
+        /// 			Version: avma.Version_2022,
+        /// 			Edition: avma.EditionStandard,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("productKey", pulumi.String(standard2022.ProductKey))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var standard2022 = Avma.GetAvmaKey.Invoke(new()
+        ///     {
+        ///         Version = Avma.Version.Version_2022,
+        ///         Edition = Avma.Edition.Standard,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["productKey"] = standard2022.Apply(getAvmaKeyResult =&gt; getAvmaKeyResult.ProductKey),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetAvmaKeyResult> InvokeAsync(GetAvmaKeyArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetAvmaKeyResult>("avma:index:getAvmaKey", args ?? new GetAvmaKeyArgs(), options.WithDefaults());
 
         /// <summary>
         /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### A key for an answer file
+        /// 
+        /// ```yaml
+        /// name: getAvmaKey
+        /// runtime: yaml
+        /// variables:
+        ///   standard2022:
+        ///     fn::invoke:
+        ///       function: avma:getAvmaKey
+        ///       arguments:
+        ///         version: '2022'
+        ///         edition: Standard
+        /// outputs:
+        ///   productKey: ${standard2022.productKey}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const standard2022 = avma.getAvmaKey({
+        ///     version: avma.Version.Version_2022,
+        ///     edition: avma.Edition.Standard,
+        /// });
+        /// export const productKey = standard2022.then(standard2022 =&gt; standard2022.productKey);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// standard2022 = avma.get_avma_key(version=avma.Version.VERSION_2022,
+        ///     edition=avma.Edition.STANDARD)
+        /// pulumi.export("productKey", standard2022.product_key)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		standard2022, err := avma.GetAvmaKey(ctx, &amp;avma.GetAvmaKeyArgs{
+        /// 			Version: avma.Version_2022,
+        /// 			Edition: avma.EditionStandard,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("productKey", pulumi.String(standard2022.ProductKey))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var standard2022 = Avma.GetAvmaKey.Invoke(new()
+        ///     {
+        ///         Version = Avma.Version.Version_2022,
+        ///         Edition = Avma.Edition.Standard,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["productKey"] = standard2022.Apply(getAvmaKeyResult =&gt; getAvmaKeyResult.ProductKey),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetAvmaKeyResult> Invoke(GetAvmaKeyInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetAvmaKeyResult>("avma:index:getAvmaKey", args ?? new GetAvmaKeyInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### A key for an answer file
+        /// 
+        /// ```yaml
+        /// name: getAvmaKey
+        /// runtime: yaml
+        /// variables:
+        ///   standard2022:
+        ///     fn::invoke:
+        ///       function: avma:getAvmaKey
+        ///       arguments:
+        ///         version: '2022'
+        ///         edition: Standard
+        /// outputs:
+        ///   productKey: ${standard2022.productKey}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const standard2022 = avma.getAvmaKey({
+        ///     version: avma.Version.Version_2022,
+        ///     edition: avma.Edition.Standard,
+        /// });
+        /// export const productKey = standard2022.then(standard2022 =&gt; standard2022.productKey);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// standard2022 = avma.get_avma_key(version=avma.Version.VERSION_2022,
+        ///     edition=avma.Edition.STANDARD)
+        /// pulumi.export("productKey", standard2022.product_key)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		standard2022, err := avma.GetAvmaKey(ctx, &amp;avma.GetAvmaKeyArgs{
+        /// 			Version: avma.Version_2022,
+        /// 			Edition: avma.EditionStandard,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("productKey", pulumi.String(standard2022.ProductKey))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var standard2022 = Avma.GetAvmaKey.Invoke(new()
+        ///     {
+        ///         Version = Avma.Version.Version_2022,
+        ///         Edition = Avma.Edition.Standard,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["productKey"] = standard2022.Apply(getAvmaKeyResult =&gt; getAvmaKeyResult.ProductKey),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetAvmaKeyResult> Invoke(GetAvmaKeyInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetAvmaKeyResult>("avma:index:getAvmaKey", args ?? new GetAvmaKeyInvokeArgs(), options.WithDefaults());
@@ -35,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition.
+        /// The guest's edition. Example: `Standard`.
         /// </summary>
         [Input("edition", required: true)]
         public PulumiAvma.Avma.Edition Edition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         [Input("version", required: true)]
         public PulumiAvma.Avma.Version Version { get; set; }
@@ -55,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition.
+        /// The guest's edition. Example: `Standard`.
         /// </summary>
         [Input("edition", required: true)]
         public Input<PulumiAvma.Avma.Edition> Edition { get; set; } = null!;
 
         /// <summary>
-        /// The guest's Windows Server release.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         [Input("version", required: true)]
         public Input<PulumiAvma.Avma.Version> Version { get; set; } = null!;
@@ -77,11 +326,11 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyResult
     {
         /// <summary>
-        /// Its last five characters.
+        /// Its last five characters. Example: `78VHK`.
         /// </summary>
         public readonly string PartialProductKey;
         /// <summary>
-        /// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.
+        /// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         public readonly string ProductKey;
 

@@ -14,18 +14,267 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The state of a node
+        /// 
+        /// ```yaml
+        /// name: getClusterNodes
+        /// runtime: yaml
+        /// variables:
+        ///   cl01:
+        ///     fn::invoke:
+        ///       function: avma:getClusterNodes
+        ///       arguments:
+        ///         cluster: cl01.example.com
+        /// outputs:
+        ///   firstNode: ${cl01.nodes[0].node}
+        ///   state: ${cl01.nodes[0].state}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const cl01 = avma.getClusterNodes({
+        ///     cluster: "cl01.example.com",
+        /// });
+        /// export const firstNode = cl01.then(cl01 =&gt; cl01.nodes[0].node);
+        /// export const state = cl01.then(cl01 =&gt; cl01.nodes[0].state);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// cl01 = avma.get_cluster_nodes(cluster="cl01.example.com")
+        /// pulumi.export("firstNode", cl01.nodes[0].node)
+        /// pulumi.export("state", cl01.nodes[0].state)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		cl01, err := avma.GetClusterNodes(ctx, &amp;avma.GetClusterNodesArgs{
+        /// 			Cluster: "cl01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstNode", pulumi.String(cl01.Nodes[0].Node))
+        /// 		ctx.Export("state", pulumi.String(cl01.Nodes[0].State))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var cl01 = Avma.GetClusterNodes.Invoke(new()
+        ///     {
+        ///         Cluster = "cl01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstNode"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].Node),
+        ///         ["state"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].State),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetClusterNodesResult> InvokeAsync(GetClusterNodesArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetClusterNodesResult>("avma:index:getClusterNodes", args ?? new GetClusterNodesArgs(), options.WithDefaults());
 
         /// <summary>
         /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The state of a node
+        /// 
+        /// ```yaml
+        /// name: getClusterNodes
+        /// runtime: yaml
+        /// variables:
+        ///   cl01:
+        ///     fn::invoke:
+        ///       function: avma:getClusterNodes
+        ///       arguments:
+        ///         cluster: cl01.example.com
+        /// outputs:
+        ///   firstNode: ${cl01.nodes[0].node}
+        ///   state: ${cl01.nodes[0].state}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const cl01 = avma.getClusterNodes({
+        ///     cluster: "cl01.example.com",
+        /// });
+        /// export const firstNode = cl01.then(cl01 =&gt; cl01.nodes[0].node);
+        /// export const state = cl01.then(cl01 =&gt; cl01.nodes[0].state);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// cl01 = avma.get_cluster_nodes(cluster="cl01.example.com")
+        /// pulumi.export("firstNode", cl01.nodes[0].node)
+        /// pulumi.export("state", cl01.nodes[0].state)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		cl01, err := avma.GetClusterNodes(ctx, &amp;avma.GetClusterNodesArgs{
+        /// 			Cluster: "cl01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstNode", pulumi.String(cl01.Nodes[0].Node))
+        /// 		ctx.Export("state", pulumi.String(cl01.Nodes[0].State))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var cl01 = Avma.GetClusterNodes.Invoke(new()
+        ///     {
+        ///         Cluster = "cl01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstNode"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].Node),
+        ///         ["state"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].State),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetClusterNodesResult> Invoke(GetClusterNodesInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetClusterNodesResult>("avma:index:getClusterNodes", args ?? new GetClusterNodesInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The state of a node
+        /// 
+        /// ```yaml
+        /// name: getClusterNodes
+        /// runtime: yaml
+        /// variables:
+        ///   cl01:
+        ///     fn::invoke:
+        ///       function: avma:getClusterNodes
+        ///       arguments:
+        ///         cluster: cl01.example.com
+        /// outputs:
+        ///   firstNode: ${cl01.nodes[0].node}
+        ///   state: ${cl01.nodes[0].state}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const cl01 = avma.getClusterNodes({
+        ///     cluster: "cl01.example.com",
+        /// });
+        /// export const firstNode = cl01.then(cl01 =&gt; cl01.nodes[0].node);
+        /// export const state = cl01.then(cl01 =&gt; cl01.nodes[0].state);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// cl01 = avma.get_cluster_nodes(cluster="cl01.example.com")
+        /// pulumi.export("firstNode", cl01.nodes[0].node)
+        /// pulumi.export("state", cl01.nodes[0].state)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		cl01, err := avma.GetClusterNodes(ctx, &amp;avma.GetClusterNodesArgs{
+        /// 			Cluster: "cl01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstNode", pulumi.String(cl01.Nodes[0].Node))
+        /// 		ctx.Export("state", pulumi.String(cl01.Nodes[0].State))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var cl01 = Avma.GetClusterNodes.Invoke(new()
+        ///     {
+        ///         Cluster = "cl01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstNode"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].Node),
+        ///         ["state"] = cl01.Apply(getClusterNodesResult =&gt; getClusterNodesResult.Nodes[0].State),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetClusterNodesResult> Invoke(GetClusterNodesInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetClusterNodesResult>("avma:index:getClusterNodes", args ?? new GetClusterNodesInvokeArgs(), options.WithDefaults());
@@ -35,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetClusterNodesArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster", required: true)]
         public string Cluster { get; set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration.
+        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
@@ -55,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetClusterNodesInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster", required: true)]
         public Input<string> Cluster { get; set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration.
+        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }

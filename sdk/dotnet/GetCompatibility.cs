@@ -14,18 +14,282 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Before a guest is upgraded
+        /// 
+        /// ```yaml
+        /// name: getCompatibility
+        /// runtime: yaml
+        /// variables:
+        ///   upgraded:
+        ///     fn::invoke:
+        ///       function: avma:getCompatibility
+        ///       arguments:
+        ///         hostVersion: '2022'
+        ///         guestVersion: '2025'
+        /// outputs:
+        ///   activates: ${upgraded.activates}
+        ///   reason: ${upgraded.reason}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const upgraded = avma.getCompatibility({
+        ///     hostVersion: avma.Version.Version_2022,
+        ///     guestVersion: avma.Version.Version_2025,
+        /// });
+        /// export const activates = upgraded.then(upgraded =&gt; upgraded.activates);
+        /// export const reason = upgraded.then(upgraded =&gt; upgraded.reason);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// upgraded = avma.get_compatibility(host_version=avma.Version.VERSION_2022,
+        ///     guest_version=avma.Version.VERSION_2025)
+        /// pulumi.export("activates", upgraded.activates)
+        /// pulumi.export("reason", upgraded.reason)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		upgraded, err := avma.GetCompatibility(ctx, &amp;avma.GetCompatibilityArgs{
+        /// 			HostVersion:  avma.Version_2022,
+        /// 			GuestVersion: avma.Version_2025,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("activates", pulumi.Bool(upgraded.Activates))
+        /// 		ctx.Export("reason", pulumi.String(upgraded.Reason))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var upgraded = Avma.GetCompatibility.Invoke(new()
+        ///     {
+        ///         HostVersion = Avma.Version.Version_2022,
+        ///         GuestVersion = Avma.Version.Version_2025,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["activates"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Activates),
+        ///         ["reason"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Reason),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetCompatibilityResult> InvokeAsync(GetCompatibilityArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetCompatibilityResult>("avma:index:getCompatibility", args ?? new GetCompatibilityArgs(), options.WithDefaults());
 
         /// <summary>
         /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Before a guest is upgraded
+        /// 
+        /// ```yaml
+        /// name: getCompatibility
+        /// runtime: yaml
+        /// variables:
+        ///   upgraded:
+        ///     fn::invoke:
+        ///       function: avma:getCompatibility
+        ///       arguments:
+        ///         hostVersion: '2022'
+        ///         guestVersion: '2025'
+        /// outputs:
+        ///   activates: ${upgraded.activates}
+        ///   reason: ${upgraded.reason}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const upgraded = avma.getCompatibility({
+        ///     hostVersion: avma.Version.Version_2022,
+        ///     guestVersion: avma.Version.Version_2025,
+        /// });
+        /// export const activates = upgraded.then(upgraded =&gt; upgraded.activates);
+        /// export const reason = upgraded.then(upgraded =&gt; upgraded.reason);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// upgraded = avma.get_compatibility(host_version=avma.Version.VERSION_2022,
+        ///     guest_version=avma.Version.VERSION_2025)
+        /// pulumi.export("activates", upgraded.activates)
+        /// pulumi.export("reason", upgraded.reason)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		upgraded, err := avma.GetCompatibility(ctx, &amp;avma.GetCompatibilityArgs{
+        /// 			HostVersion:  avma.Version_2022,
+        /// 			GuestVersion: avma.Version_2025,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("activates", pulumi.Bool(upgraded.Activates))
+        /// 		ctx.Export("reason", pulumi.String(upgraded.Reason))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var upgraded = Avma.GetCompatibility.Invoke(new()
+        ///     {
+        ///         HostVersion = Avma.Version.Version_2022,
+        ///         GuestVersion = Avma.Version.Version_2025,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["activates"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Activates),
+        ///         ["reason"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Reason),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetCompatibilityResult> Invoke(GetCompatibilityInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetCompatibilityResult>("avma:index:getCompatibility", args ?? new GetCompatibilityInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Before a guest is upgraded
+        /// 
+        /// ```yaml
+        /// name: getCompatibility
+        /// runtime: yaml
+        /// variables:
+        ///   upgraded:
+        ///     fn::invoke:
+        ///       function: avma:getCompatibility
+        ///       arguments:
+        ///         hostVersion: '2022'
+        ///         guestVersion: '2025'
+        /// outputs:
+        ///   activates: ${upgraded.activates}
+        ///   reason: ${upgraded.reason}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const upgraded = avma.getCompatibility({
+        ///     hostVersion: avma.Version.Version_2022,
+        ///     guestVersion: avma.Version.Version_2025,
+        /// });
+        /// export const activates = upgraded.then(upgraded =&gt; upgraded.activates);
+        /// export const reason = upgraded.then(upgraded =&gt; upgraded.reason);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// upgraded = avma.get_compatibility(host_version=avma.Version.VERSION_2022,
+        ///     guest_version=avma.Version.VERSION_2025)
+        /// pulumi.export("activates", upgraded.activates)
+        /// pulumi.export("reason", upgraded.reason)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		upgraded, err := avma.GetCompatibility(ctx, &amp;avma.GetCompatibilityArgs{
+        /// 			HostVersion:  avma.Version_2022,
+        /// 			GuestVersion: avma.Version_2025,
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("activates", pulumi.Bool(upgraded.Activates))
+        /// 		ctx.Export("reason", pulumi.String(upgraded.Reason))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var upgraded = Avma.GetCompatibility.Invoke(new()
+        ///     {
+        ///         HostVersion = Avma.Version.Version_2022,
+        ///         GuestVersion = Avma.Version.Version_2025,
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["activates"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Activates),
+        ///         ["reason"] = upgraded.Apply(getCompatibilityResult =&gt; getCompatibilityResult.Reason),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetCompatibilityResult> Invoke(GetCompatibilityInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetCompatibilityResult>("avma:index:getCompatibility", args ?? new GetCompatibilityInvokeArgs(), options.WithDefaults());
@@ -35,19 +299,19 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition.
+        /// The guest's edition. Default: `Datacenter`. Example: `Standard`.
         /// </summary>
         [Input("guestEdition")]
         public PulumiAvma.Avma.Edition? GuestEdition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         [Input("guestVersion", required: true)]
         public PulumiAvma.Avma.Version GuestVersion { get; set; }
 
         /// <summary>
-        /// The Windows Server release of the host, which must be Datacenter.
+        /// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
         /// </summary>
         [Input("hostVersion", required: true)]
         public PulumiAvma.Avma.Version HostVersion { get; set; }
@@ -62,19 +326,19 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition.
+        /// The guest's edition. Default: `Datacenter`. Example: `Standard`.
         /// </summary>
         [Input("guestEdition")]
         public Input<PulumiAvma.Avma.Edition>? GuestEdition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         [Input("guestVersion", required: true)]
         public Input<PulumiAvma.Avma.Version> GuestVersion { get; set; } = null!;
 
         /// <summary>
-        /// The Windows Server release of the host, which must be Datacenter.
+        /// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
         /// </summary>
         [Input("hostVersion", required: true)]
         public Input<PulumiAvma.Avma.Version> HostVersion { get; set; } = null!;
@@ -91,11 +355,11 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityResult
     {
         /// <summary>
-        /// Whether a licensed Datacenter host of that release activates such guests.
+        /// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
         /// </summary>
         public readonly bool Activates;
         /// <summary>
-        /// Why, in a sentence.
+        /// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
         /// </summary>
         public readonly string Reason;
 

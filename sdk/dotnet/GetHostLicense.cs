@@ -14,18 +14,267 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// What Windows says of a host's licence.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### What a host has
+        /// 
+        /// ```yaml
+        /// name: getHostLicense
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostLicense
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   edition: ${hv01.edition}
+        ///   osVersion: ${hv01.osVersion}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostLicense({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const edition = hv01.then(hv01 =&gt; hv01.edition);
+        /// export const osVersion = hv01.then(hv01 =&gt; hv01.osVersion);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_license(host="hv01.example.com")
+        /// pulumi.export("edition", hv01.edition)
+        /// pulumi.export("osVersion", hv01.os_version)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.LookupHostLicense(ctx, &amp;avma.LookupHostLicenseArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("edition", pulumi.String(hv01.Edition))
+        /// 		ctx.Export("osVersion", pulumi.String(hv01.OsVersion))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostLicense.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["edition"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.Edition),
+        ///         ["osVersion"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.OsVersion),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetHostLicenseResult> InvokeAsync(GetHostLicenseArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetHostLicenseResult>("avma:index:getHostLicense", args ?? new GetHostLicenseArgs(), options.WithDefaults());
 
         /// <summary>
         /// What Windows says of a host's licence.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### What a host has
+        /// 
+        /// ```yaml
+        /// name: getHostLicense
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostLicense
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   edition: ${hv01.edition}
+        ///   osVersion: ${hv01.osVersion}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostLicense({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const edition = hv01.then(hv01 =&gt; hv01.edition);
+        /// export const osVersion = hv01.then(hv01 =&gt; hv01.osVersion);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_license(host="hv01.example.com")
+        /// pulumi.export("edition", hv01.edition)
+        /// pulumi.export("osVersion", hv01.os_version)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.LookupHostLicense(ctx, &amp;avma.LookupHostLicenseArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("edition", pulumi.String(hv01.Edition))
+        /// 		ctx.Export("osVersion", pulumi.String(hv01.OsVersion))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostLicense.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["edition"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.Edition),
+        ///         ["osVersion"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.OsVersion),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetHostLicenseResult> Invoke(GetHostLicenseInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetHostLicenseResult>("avma:index:getHostLicense", args ?? new GetHostLicenseInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// What Windows says of a host's licence.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### What a host has
+        /// 
+        /// ```yaml
+        /// name: getHostLicense
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostLicense
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   edition: ${hv01.edition}
+        ///   osVersion: ${hv01.osVersion}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostLicense({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const edition = hv01.then(hv01 =&gt; hv01.edition);
+        /// export const osVersion = hv01.then(hv01 =&gt; hv01.osVersion);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_license(host="hv01.example.com")
+        /// pulumi.export("edition", hv01.edition)
+        /// pulumi.export("osVersion", hv01.os_version)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.LookupHostLicense(ctx, &amp;avma.LookupHostLicenseArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("edition", pulumi.String(hv01.Edition))
+        /// 		ctx.Export("osVersion", pulumi.String(hv01.OsVersion))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostLicense.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["edition"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.Edition),
+        ///         ["osVersion"] = hv01.Apply(getHostLicenseResult =&gt; getHostLicenseResult.OsVersion),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetHostLicenseResult> Invoke(GetHostLicenseInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetHostLicenseResult>("avma:index:getHostLicense", args ?? new GetHostLicenseInvokeArgs(), options.WithDefaults());
@@ -35,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public string Host { get; set; } = null!;
@@ -55,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;
@@ -77,51 +326,51 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseResult
     {
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it.
+        /// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
         /// </summary>
         public readonly ImmutableDictionary<string, string>? AutomaticActivation;
         /// <summary>
-        /// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+        /// The edition. Example: `Datacenter`.
         /// </summary>
         public readonly string Edition;
         /// <summary>
-        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         /// </summary>
         public readonly string? InstallationId;
         /// <summary>
-        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
         /// </summary>
         public readonly string? KeyVersion;
         /// <summary>
-        /// How the installed key was issued; absent without a key.
+        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words.
+        /// The licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus LicenseStatus;
         /// <summary>
-        /// The build number, such as 26100.
+        /// The build number. Unit: a build's number. Example: `26100`.
         /// </summary>
         public readonly int OsBuild;
         /// <summary>
-        /// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+        /// The release, of Windows Server or of Azure Local. Example: `2025`.
         /// </summary>
         public readonly string OsVersion;
         /// <summary>
-        /// The last five characters of the installed key; absent without a key.
+        /// The last five characters of the installed key; absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// The host's operating system.
+        /// The host's operating system. Example: `windowsServer`.
         /// </summary>
         public readonly PulumiAvma.Avma.Platform Platform;
         /// <summary>
-        /// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+        /// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
         /// </summary>
         public readonly string? SubscriptionStatus;
 

@@ -14,18 +14,267 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The VMs of a host
+        /// 
+        /// ```yaml
+        /// name: getHostVms
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostVms
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   firstVm: ${hv01.vms[0].vmName}
+        ///   running: ${hv01.vms[0].running}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostVms({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const firstVm = hv01.then(hv01 =&gt; hv01.vms[0].vmName);
+        /// export const running = hv01.then(hv01 =&gt; hv01.vms[0].running);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_vms(host="hv01.example.com")
+        /// pulumi.export("firstVm", hv01.vms[0].vm_name)
+        /// pulumi.export("running", hv01.vms[0].running)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.GetHostVms(ctx, &amp;avma.GetHostVmsArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstVm", pulumi.String(hv01.Vms[0].VmName))
+        /// 		ctx.Export("running", pulumi.Bool(hv01.Vms[0].Running))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostVms.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstVm"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].VmName),
+        ///         ["running"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].Running),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetHostVmsResult> InvokeAsync(GetHostVmsArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetHostVmsResult>("avma:index:getHostVms", args ?? new GetHostVmsArgs(), options.WithDefaults());
 
         /// <summary>
         /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The VMs of a host
+        /// 
+        /// ```yaml
+        /// name: getHostVms
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostVms
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   firstVm: ${hv01.vms[0].vmName}
+        ///   running: ${hv01.vms[0].running}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostVms({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const firstVm = hv01.then(hv01 =&gt; hv01.vms[0].vmName);
+        /// export const running = hv01.then(hv01 =&gt; hv01.vms[0].running);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_vms(host="hv01.example.com")
+        /// pulumi.export("firstVm", hv01.vms[0].vm_name)
+        /// pulumi.export("running", hv01.vms[0].running)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.GetHostVms(ctx, &amp;avma.GetHostVmsArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstVm", pulumi.String(hv01.Vms[0].VmName))
+        /// 		ctx.Export("running", pulumi.Bool(hv01.Vms[0].Running))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostVms.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstVm"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].VmName),
+        ///         ["running"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].Running),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetHostVmsResult> Invoke(GetHostVmsInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetHostVmsResult>("avma:index:getHostVms", args ?? new GetHostVmsInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### The VMs of a host
+        /// 
+        /// ```yaml
+        /// name: getHostVms
+        /// runtime: yaml
+        /// variables:
+        ///   hv01:
+        ///     fn::invoke:
+        ///       function: avma:getHostVms
+        ///       arguments:
+        ///         host: hv01.example.com
+        /// outputs:
+        ///   firstVm: ${hv01.vms[0].vmName}
+        ///   running: ${hv01.vms[0].running}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const hv01 = avma.getHostVms({
+        ///     host: "hv01.example.com",
+        /// });
+        /// export const firstVm = hv01.then(hv01 =&gt; hv01.vms[0].vmName);
+        /// export const running = hv01.then(hv01 =&gt; hv01.vms[0].running);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// hv01 = avma.get_host_vms(host="hv01.example.com")
+        /// pulumi.export("firstVm", hv01.vms[0].vm_name)
+        /// pulumi.export("running", hv01.vms[0].running)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		hv01, err := avma.GetHostVms(ctx, &amp;avma.GetHostVmsArgs{
+        /// 			Host: "hv01.example.com",
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("firstVm", pulumi.String(hv01.Vms[0].VmName))
+        /// 		ctx.Export("running", pulumi.Bool(hv01.Vms[0].Running))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var hv01 = Avma.GetHostVms.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["firstVm"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].VmName),
+        ///         ["running"] = hv01.Apply(getHostVmsResult =&gt; getHostVmsResult.Vms[0].Running),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetHostVmsResult> Invoke(GetHostVmsInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetHostVmsResult>("avma:index:getHostVms", args ?? new GetHostVmsInvokeArgs(), options.WithDefaults());
@@ -35,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostVmsArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public string Host { get; set; } = null!;
@@ -55,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostVmsInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;

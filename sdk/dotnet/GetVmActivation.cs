@@ -14,18 +14,282 @@ namespace PulumiAvma.Avma
     {
         /// <summary>
         /// What Windows says of a guest's activation now, with what changes by itself.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Until when a VM is activated
+        /// 
+        /// ```yaml
+        /// name: getVmActivation
+        /// runtime: yaml
+        /// variables:
+        ///   web01:
+        ///     fn::invoke:
+        ///       function: avma:getVmActivation
+        ///       arguments:
+        ///         host: hv01.example.com
+        ///         vmName: web01
+        /// outputs:
+        ///   guestVersion: ${web01.guestVersion}
+        ///   minutesRemaining: ${web01.minutesRemaining}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const web01 = avma.getVmActivation({
+        ///     host: "hv01.example.com",
+        ///     vmName: "web01",
+        /// });
+        /// export const guestVersion = web01.then(web01 =&gt; web01.guestVersion);
+        /// export const minutesRemaining = web01.then(web01 =&gt; web01.minutesRemaining);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// web01 = avma.get_vm_activation(host="hv01.example.com",
+        ///     vm_name="web01")
+        /// pulumi.export("guestVersion", web01.guest_version)
+        /// pulumi.export("minutesRemaining", web01.minutes_remaining)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		web01, err := avma.LookupVmActivation(ctx, &amp;avma.LookupVmActivationArgs{
+        /// 			Host:   pulumi.StringRef("hv01.example.com"),
+        /// 			VmName: pulumi.StringRef("web01"),
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("guestVersion", pulumi.String(web01.GuestVersion))
+        /// 		ctx.Export("minutesRemaining", pulumi.Int(web01.MinutesRemaining))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var web01 = Avma.GetVmActivation.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///         VmName = "web01",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["guestVersion"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.GuestVersion),
+        ///         ["minutesRemaining"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.MinutesRemaining),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Task<GetVmActivationResult> InvokeAsync(GetVmActivationArgs? args = null, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetVmActivationResult>("avma:index:getVmActivation", args ?? new GetVmActivationArgs(), options.WithDefaults());
 
         /// <summary>
         /// What Windows says of a guest's activation now, with what changes by itself.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Until when a VM is activated
+        /// 
+        /// ```yaml
+        /// name: getVmActivation
+        /// runtime: yaml
+        /// variables:
+        ///   web01:
+        ///     fn::invoke:
+        ///       function: avma:getVmActivation
+        ///       arguments:
+        ///         host: hv01.example.com
+        ///         vmName: web01
+        /// outputs:
+        ///   guestVersion: ${web01.guestVersion}
+        ///   minutesRemaining: ${web01.minutesRemaining}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const web01 = avma.getVmActivation({
+        ///     host: "hv01.example.com",
+        ///     vmName: "web01",
+        /// });
+        /// export const guestVersion = web01.then(web01 =&gt; web01.guestVersion);
+        /// export const minutesRemaining = web01.then(web01 =&gt; web01.minutesRemaining);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// web01 = avma.get_vm_activation(host="hv01.example.com",
+        ///     vm_name="web01")
+        /// pulumi.export("guestVersion", web01.guest_version)
+        /// pulumi.export("minutesRemaining", web01.minutes_remaining)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		web01, err := avma.LookupVmActivation(ctx, &amp;avma.LookupVmActivationArgs{
+        /// 			Host:   pulumi.StringRef("hv01.example.com"),
+        /// 			VmName: pulumi.StringRef("web01"),
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("guestVersion", pulumi.String(web01.GuestVersion))
+        /// 		ctx.Export("minutesRemaining", pulumi.Int(web01.MinutesRemaining))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var web01 = Avma.GetVmActivation.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///         VmName = "web01",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["guestVersion"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.GuestVersion),
+        ///         ["minutesRemaining"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.MinutesRemaining),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetVmActivationResult> Invoke(GetVmActivationInvokeArgs? args = null, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetVmActivationResult>("avma:index:getVmActivation", args ?? new GetVmActivationInvokeArgs(), options.WithDefaults());
 
         /// <summary>
         /// What Windows says of a guest's activation now, with what changes by itself.
+        /// 
+        /// {{% examples %}}
+        /// ## Example Usage
+        /// 
+        /// {{% example %}}
+        /// ### Until when a VM is activated
+        /// 
+        /// ```yaml
+        /// name: getVmActivation
+        /// runtime: yaml
+        /// variables:
+        ///   web01:
+        ///     fn::invoke:
+        ///       function: avma:getVmActivation
+        ///       arguments:
+        ///         host: hv01.example.com
+        ///         vmName: web01
+        /// outputs:
+        ///   guestVersion: ${web01.guestVersion}
+        ///   minutesRemaining: ${web01.minutesRemaining}
+        /// ```
+        /// ```typescript
+        /// import * as pulumi from "@pulumi/pulumi";
+        /// import * as avma from "@pulumi-avma/avma";
+        /// 
+        /// const web01 = avma.getVmActivation({
+        ///     host: "hv01.example.com",
+        ///     vmName: "web01",
+        /// });
+        /// export const guestVersion = web01.then(web01 =&gt; web01.guestVersion);
+        /// export const minutesRemaining = web01.then(web01 =&gt; web01.minutesRemaining);
+        /// ```
+        /// ```python
+        /// import pulumi
+        /// import pulumi_avma as avma
+        /// 
+        /// web01 = avma.get_vm_activation(host="hv01.example.com",
+        ///     vm_name="web01")
+        /// pulumi.export("guestVersion", web01.guest_version)
+        /// pulumi.export("minutesRemaining", web01.minutes_remaining)
+        /// ```
+        /// ```go
+        /// package main
+        /// 
+        /// import (
+        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+        /// )
+        /// 
+        /// func main() {
+        /// 	pulumi.Run(func(ctx *pulumi.Context) error {
+        /// 		web01, err := avma.LookupVmActivation(ctx, &amp;avma.LookupVmActivationArgs{
+        /// 			Host:   pulumi.StringRef("hv01.example.com"),
+        /// 			VmName: pulumi.StringRef("web01"),
+        /// 		}, nil)
+        /// 		if err != nil {
+        /// 			return err
+        /// 		}
+        /// 		ctx.Export("guestVersion", pulumi.String(web01.GuestVersion))
+        /// 		ctx.Export("minutesRemaining", pulumi.Int(web01.MinutesRemaining))
+        /// 		return nil
+        /// 	})
+        /// }
+        /// ```
+        /// ```csharp
+        /// using System.Collections.Generic;
+        /// using System.Linq;
+        /// using Pulumi;
+        /// using Avma = PulumiAvma.Avma;
+        /// 
+        /// return await Deployment.RunAsync(() =&gt; 
+        /// {
+        ///     var web01 = Avma.GetVmActivation.Invoke(new()
+        ///     {
+        ///         Host = "hv01.example.com",
+        ///         VmName = "web01",
+        ///     });
+        /// 
+        ///     return new Dictionary&lt;string, object?&gt;
+        ///     {
+        ///         ["guestVersion"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.GuestVersion),
+        ///         ["minutesRemaining"] = web01.Apply(getVmActivationResult =&gt; getVmActivationResult.MinutesRemaining),
+        ///     };
+        /// });
+        /// ```
+        /// {{% /example %}}
+        /// 
+        /// {{% /examples %}}
         /// </summary>
         public static Output<GetVmActivationResult> Invoke(GetVmActivationInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetVmActivationResult>("avma:index:getVmActivation", args ?? new GetVmActivationInvokeArgs(), options.WithDefaults());
@@ -35,19 +299,19 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Inputs.Guest? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs. Give this or `hosts`.
+        /// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public string? Host { get; set; }
@@ -56,7 +320,7 @@ namespace PulumiAvma.Avma
         private List<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run.
+        /// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public List<string> Hosts
         {
@@ -65,13 +329,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`.
+        /// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public string? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`.
+        /// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public string? VmName { get; set; }
@@ -85,19 +349,19 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Input<Inputs.GuestArgs>? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs. Give this or `hosts`.
+        /// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public Input<string>? Host { get; set; }
@@ -106,7 +370,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run.
+        /// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -115,13 +379,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`.
+        /// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public Input<string>? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`.
+        /// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public Input<string>? VmName { get; set; }
@@ -137,43 +401,43 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationResult
     {
         /// <summary>
-        /// The host that activated the guest, by its own name; absent when none did.
+        /// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
         /// </summary>
         public readonly string? ActivatedByHost;
         /// <summary>
-        /// The guest's edition, such as `Standard`.
+        /// The guest's edition. Example: `Standard`.
         /// </summary>
         public readonly string GuestEdition;
         /// <summary>
-        /// The guest's Windows Server release, such as `2022`.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         public readonly string GuestVersion;
         /// <summary>
-        /// When the host last activated the guest, as Windows writes it; absent when it never did.
+        /// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
         /// </summary>
         public readonly string? LastActivationTime;
         /// <summary>
-        /// How the installed key was issued; absent without a key.
+        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words.
+        /// The licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus LicenseStatus;
         /// <summary>
-        /// Minutes until the activation has to be renewed; 0 when it does not end.
+        /// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
         /// </summary>
         public readonly int MinutesRemaining;
         /// <summary>
-        /// The last five characters of the installed key; absent without a key.
+        /// The last five characters of the installed key; absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// The VM's GUID, in lower case.
+        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         public readonly string VmId;
         /// <summary>
-        /// The VM's name.
+        /// The VM's name. Example: `web01`.
         /// </summary>
         public readonly string VmName;
 

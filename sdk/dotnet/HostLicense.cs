@@ -11,127 +11,202 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`). Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`.
+    /// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+    /// 
+    /// ## Example Usage
+    /// ### A key from the configuration
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var config = new Config();
+    ///     var productKey = config.RequireSecret("productKey");
+    ///     var hv01 = new Avma.HostLicense("hv01", new()
+    ///     {
+    ///         Host = "hv01.example.com",
+    ///         ProductKey = productKey,
+    ///         ProductKeyVersion = Avma.Version.Version_2025,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["activatesGuests"] = hv01.ActivatesGuests,
+    ///     };
+    /// });
+    /// ```
+    /// ### An existing licence
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var hv01 = new Avma.HostLicense("hv01", new()
+    ///     {
+    ///         Host = "hv01.example.com",
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["licenseChannel"] = hv01.LicenseChannel,
+    ///     };
+    /// });
+    /// ```
+    /// ### Azure Local with a subscription
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var node01 = new Avma.HostLicense("node01", new()
+    ///     {
+    ///         Host = "node01.example.com",
+    ///         LicenseSource = Avma.LicenseSource.Subscription,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["subscriptionStatus"] = node01.SubscriptionStatus,
+    ///     };
+    /// });
+    /// ```
+    /// 
+    /// ## Import
+    /// 
+    /// By the host's DNS name or IP address:
+    /// 
+    /// ```sh
+    /// pulumi import avma:index:HostLicense hv01 hv01.example.com
+    /// ```
     /// </summary>
     [AvmaResourceType("avma:index:HostLicense")]
     public partial class HostLicense : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// Whether to activate Windows once the key is installed.
+        /// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
         /// </summary>
         [Output("activate")]
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         /// </summary>
         [Output("activatesGuests")]
         public Output<bool?> ActivatesGuests { get; private set; } = null!;
 
         /// <summary>
-        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         /// </summary>
         [Output("confirmationId")]
         public Output<string?> ConfirmationId { get; private set; } = null!;
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+        /// The edition. Example: `Datacenter`.
         /// </summary>
         [Output("edition")]
         public Output<string> Edition { get; private set; } = null!;
 
         /// <summary>
-        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
         /// </summary>
         [Output("forceDestroy")]
         public Output<bool?> ForceDestroy { get; private set; } = null!;
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Output("host")]
         public Output<string> Host { get; private set; } = null!;
 
         /// <summary>
-        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         /// </summary>
         [Output("installationId")]
         public Output<string?> InstallationId { get; private set; } = null!;
 
         /// <summary>
-        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
         /// </summary>
         [Output("keyVersion")]
         public Output<string?> KeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// How the installed key was issued; absent without a key.
+        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         [Output("licenseChannel")]
         public Output<PulumiAvma.Avma.LicenseChannel?> LicenseChannel { get; private set; } = null!;
 
         /// <summary>
-        /// Where the licence comes from; `productKey` when a key is given, else `existing`.
+        /// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
         /// </summary>
         [Output("licenseSource")]
         public Output<PulumiAvma.Avma.LicenseSource?> LicenseSource { get; private set; } = null!;
 
         /// <summary>
-        /// The licence status, in WMI's words.
+        /// The licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         [Output("licenseStatus")]
         public Output<PulumiAvma.Avma.LicenseStatus> LicenseStatus { get; private set; } = null!;
 
         /// <summary>
-        /// What deleting the resource does to the host. An activation that was used is never given back.
+        /// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
         /// </summary>
         [Output("onDelete")]
         public Output<PulumiAvma.Avma.HostOnDelete?> OnDelete { get; private set; } = null!;
 
         /// <summary>
-        /// The build number, such as 26100.
+        /// The build number. Unit: a build's number. Example: `26100`.
         /// </summary>
         [Output("osBuild")]
         public Output<int> OsBuild { get; private set; } = null!;
 
         /// <summary>
-        /// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+        /// The release, of Windows Server or of Azure Local. Example: `2025`.
         /// </summary>
         [Output("osVersion")]
         public Output<string> OsVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The last five characters of the installed key; absent without a key.
+        /// The last five characters of the installed key; absent without a key. Example: `46789`.
         /// </summary>
         [Output("partialProductKey")]
         public Output<string?> PartialProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The host's operating system.
+        /// The host's operating system. Example: `windowsServer`.
         /// </summary>
         [Output("platform")]
         public Output<PulumiAvma.Avma.Platform> Platform { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+        /// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         /// </summary>
         [Output("productKeyVersion")]
         public Output<PulumiAvma.Avma.Version?> ProductKeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+        /// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
         /// </summary>
         [Output("subscriptionStatus")]
         public Output<string?> SubscriptionStatus { get; private set; } = null!;
@@ -186,43 +261,43 @@ namespace PulumiAvma.Avma
     public sealed class HostLicenseArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether to activate Windows once the key is installed.
+        /// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
         /// </summary>
         [Input("activate")]
         public Input<bool>? Activate { get; set; }
 
         /// <summary>
-        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         /// </summary>
         [Input("confirmationId")]
         public Input<string>? ConfirmationId { get; set; }
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
         /// </summary>
         [Input("forceDestroy")]
         public Input<bool>? ForceDestroy { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address.
+        /// The host's DNS name or IP address. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;
 
         /// <summary>
-        /// Where the licence comes from; `productKey` when a key is given, else `existing`.
+        /// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
         /// </summary>
         [Input("licenseSource")]
         public Input<PulumiAvma.Avma.LicenseSource>? LicenseSource { get; set; }
 
         /// <summary>
-        /// What deleting the resource does to the host. An activation that was used is never given back.
+        /// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
         /// </summary>
         [Input("onDelete")]
         public Input<PulumiAvma.Avma.HostOnDelete>? OnDelete { get; set; }
@@ -231,7 +306,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+        /// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -244,7 +319,7 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         /// </summary>
         [Input("productKeyVersion")]
         public Input<PulumiAvma.Avma.Version>? ProductKeyVersion { get; set; }

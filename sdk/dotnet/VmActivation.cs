@@ -11,97 +11,187 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it. Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with `hv01,hv02/web01` for a VM that moves between hosts.
+    /// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+    /// 
+    /// ## Example Usage
+    /// ### A VM on its host
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var config = new Config();
+    ///     var guestPassword = config.RequireSecret("guestPassword");
+    ///     var hv01 = new Avma.HostLicense("hv01", new()
+    ///     {
+    ///         Host = "hv01.example.com",
+    ///     });
+    /// 
+    ///     var web01 = new Avma.VmActivation("web01", new()
+    ///     {
+    ///         Host = hv01.Host,
+    ///         VmName = "web01",
+    ///         Guest = new Avma.Inputs.GuestArgs
+    ///         {
+    ///             Username = "Administrator",
+    ///             Password = guestPassword,
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["activatedByHost"] = web01.ActivatedByHost,
+    ///     };
+    /// });
+    /// ```
+    /// ### A VM that moves in a cluster
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using System.Linq;
+    /// using Pulumi;
+    /// using Avma = PulumiAvma.Avma;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt; 
+    /// {
+    ///     var config = new Config();
+    ///     var guestPassword = config.RequireSecret("guestPassword");
+    ///     var cl01 = new Avma.ClusterLicense("cl01", new()
+    ///     {
+    ///         Cluster = "cl01.example.com",
+    ///     });
+    /// 
+    ///     var web01 = new Avma.VmActivation("web01", new()
+    ///     {
+    ///         Hosts = new[]
+    ///         {
+    ///             "hv01.example.com",
+    ///             "hv02.example.com",
+    ///         },
+    ///         VmName = "web01",
+    ///         Guest = new Avma.Inputs.GuestArgs
+    ///         {
+    ///             Transport = Avma.Transport.Winrm,
+    ///             Username = "Administrator",
+    ///             Password = guestPassword,
+    ///         },
+    ///         OnDelete = Avma.GuestOnDelete.RestoreKmsClientKey,
+    ///     }, new CustomResourceOptions
+    ///     {
+    ///         DependsOn =
+    ///         {
+    ///             cl01,
+    ///         },
+    ///     });
+    /// 
+    /// });
+    /// ```
+    /// 
+    /// ## Import
+    /// 
+    /// By the host, and the VM's name or GUID:
+    /// 
+    /// ```sh
+    /// pulumi import avma:index:VmActivation web01 hv01.example.com/web01
+    /// ```
+    /// 
+    /// By all hosts, for a VM that moves between them:
+    /// 
+    /// ```sh
+    /// pulumi import avma:index:VmActivation web01 hv01.example.com,hv02.example.com/web01
+    /// ```
     /// </summary>
     [AvmaResourceType("avma:index:VmActivation")]
     public partial class VmActivation : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// The host that activated the guest, by its own name; absent when none did.
+        /// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
         /// </summary>
         [Output("activatedByHost")]
         public Output<string?> ActivatedByHost { get; private set; } = null!;
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Output("guest")]
         public Output<Outputs.Guest?> Guest { get; private set; } = null!;
 
         /// <summary>
-        /// The guest's edition, such as `Standard`.
+        /// The guest's edition. Example: `Standard`.
         /// </summary>
         [Output("guestEdition")]
         public Output<string> GuestEdition { get; private set; } = null!;
 
         /// <summary>
-        /// The guest's Windows Server release, such as `2022`.
+        /// The guest's Windows Server release. Example: `2022`.
         /// </summary>
         [Output("guestVersion")]
         public Output<string> GuestVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         /// </summary>
         [Output("host")]
         public Output<string?> Host { get; private set; } = null!;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         [Output("hosts")]
         public Output<ImmutableArray<string>> Hosts { get; private set; } = null!;
 
         /// <summary>
-        /// How the installed key was issued; absent without a key.
+        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         [Output("licenseChannel")]
         public Output<PulumiAvma.Avma.LicenseChannel?> LicenseChannel { get; private set; } = null!;
 
         /// <summary>
-        /// The licence status, in WMI's words.
+        /// The licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         [Output("licenseStatus")]
         public Output<PulumiAvma.Avma.LicenseStatus> LicenseStatus { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         /// </summary>
         [Output("manageDataExchange")]
         public Output<bool?> ManageDataExchange { get; private set; } = null!;
 
         /// <summary>
-        /// What deleting the resource does to the guest.
+        /// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         /// </summary>
         [Output("onDelete")]
         public Output<PulumiAvma.Avma.GuestOnDelete?> OnDelete { get; private set; } = null!;
 
         /// <summary>
-        /// The last five characters of the installed key; absent without a key.
+        /// The last five characters of the installed key; absent without a key. Example: `46789`.
         /// </summary>
         [Output("partialProductKey")]
         public Output<string?> PartialProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The AVMA key; the published one of the guest's own version and edition unless set.
+        /// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The VM's GUID, in lower case.
+        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Output("vmId")]
         public Output<string> VmId { get; private set; } = null!;
 
         /// <summary>
-        /// The VM's name.
+        /// The VM's name. Example: `web01`.
         /// </summary>
         [Output("vmName")]
         public Output<string> VmName { get; private set; } = null!;
@@ -156,19 +246,19 @@ namespace PulumiAvma.Avma
     public sealed class VmActivationArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration.
+        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Input<Inputs.GuestArgs>? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public Input<string>? Host { get; set; }
@@ -177,7 +267,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -186,13 +276,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         /// </summary>
         [Input("manageDataExchange")]
         public Input<bool>? ManageDataExchange { get; set; }
 
         /// <summary>
-        /// What deleting the resource does to the guest.
+        /// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         /// </summary>
         [Input("onDelete")]
         public Input<PulumiAvma.Avma.GuestOnDelete>? OnDelete { get; set; }
@@ -201,7 +291,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The AVMA key; the published one of the guest's own version and edition unless set.
+        /// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -214,13 +304,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`.
+        /// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public Input<string>? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`.
+        /// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public Input<string>? VmName { get; set; }

@@ -8,7 +8,56 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`.
+ * An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+ *
+ * ## Example Usage
+ * ### A key for each node
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const config = new pulumi.Config();
+ * const firstKey = config.requireSecret("firstKey");
+ * const secondKey = config.requireSecret("secondKey");
+ * const cl01 = new avma.ClusterLicense("cl01", {
+ *     nodes: [
+ *         "hv01.example.com",
+ *         "hv02.example.com",
+ *     ],
+ *     productKeys: {
+ *         "hv01.example.com": firstKey,
+ *         "hv02.example.com": secondKey,
+ *     },
+ * });
+ * export const licensedNodes = cl01.licensedNodes;
+ * ```
+ * ### One key for all nodes
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const config = new pulumi.Config();
+ * const productKey = config.requireSecret("productKey");
+ * const cl01 = new avma.ClusterLicense("cl01", {
+ *     cluster: "cl01.example.com",
+ *     productKey: productKey,
+ * });
+ * export const licensedNodes = cl01.licensedNodes;
+ * ```
+ *
+ * ## Import
+ *
+ * By the cluster's name, or any of its nodes:
+ *
+ * ```sh
+ * pulumi import avma:index:ClusterLicense cl01 cl01.example.com
+ * ```
+ *
+ * By the nodes, where the cluster is not to be asked for them:
+ *
+ * ```sh
+ * pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
+ * ```
  */
 export class ClusterLicense extends pulumi.CustomResource {
     /**
@@ -48,23 +97,23 @@ export class ClusterLicense extends pulumi.CustomResource {
     }
 
     /**
-     * Whether to activate Windows once the keys are installed.
+     * Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
      */
     declare public readonly cluster: pulumi.Output<string | undefined>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration.
+     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * The newest Windows Server release that the keys of all nodes activate, on Azure Local.
+     * The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
      */
     declare public /*out*/ readonly keyVersion: pulumi.Output<string | undefined>;
     /**
-     * How many nodes are licensed; on Azure Local, for their guests.
+     * How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
      */
     declare public /*out*/ readonly licensedNodes: pulumi.Output<number>;
     /**
@@ -72,19 +121,19 @@ export class ClusterLicense extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly nodeLicenses: pulumi.Output<outputs.NodeLicense[]>;
     /**
-     * The nodes, where the cluster is not to be asked for them.
+     * The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     declare public readonly nodes: pulumi.Output<string[] | undefined>;
     /**
-     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
      */
     declare public readonly productKeyVersion: pulumi.Output<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+     * The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     declare public readonly productKeys: pulumi.Output<{[key: string]: string} | undefined>;
 
@@ -133,31 +182,31 @@ export class ClusterLicense extends pulumi.CustomResource {
  */
 export interface ClusterLicenseArgs {
     /**
-     * Whether to activate Windows once the keys are installed.
+     * Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
      */
     activate?: pulumi.Input<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
      */
     cluster?: pulumi.Input<string | undefined>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration.
+     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * The nodes, where the cluster is not to be asked for them.
+     * The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     nodes?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
      */
     productKeyVersion?: pulumi.Input<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+     * The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     productKeys?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
 }

@@ -9,6 +9,19 @@ import * as utilities from "./utilities";
 
 /**
  * The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+ *
+ * ## Example Usage
+ * ### A key for an answer file
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const standard2022 = avma.getAvmaKey({
+ *     version: avma.Version.Version_2022,
+ *     edition: avma.Edition.Standard,
+ * });
+ * export const productKey = standard2022.then(standard2022 => standard2022.productKey);
+ * ```
  */
 export function getAvmaKey(args: GetAvmaKeyArgs, opts?: pulumi.InvokeOptions): Promise<GetAvmaKeyResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -20,27 +33,40 @@ export function getAvmaKey(args: GetAvmaKeyArgs, opts?: pulumi.InvokeOptions): P
 
 export interface GetAvmaKeyArgs {
     /**
-     * The guest's edition.
+     * The guest's edition. Example: `Standard`.
      */
     edition: enums.Edition;
     /**
-     * The guest's Windows Server release.
+     * The guest's Windows Server release. Example: `2022`.
      */
     version: enums.Version;
 }
 
 export interface GetAvmaKeyResult {
     /**
-     * Its last five characters.
+     * Its last five characters. Example: `78VHK`.
      */
     readonly partialProductKey: string;
     /**
-     * The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.
+     * The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     readonly productKey: string;
 }
 /**
  * The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+ *
+ * ## Example Usage
+ * ### A key for an answer file
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const standard2022 = avma.getAvmaKey({
+ *     version: avma.Version.Version_2022,
+ *     edition: avma.Edition.Standard,
+ * });
+ * export const productKey = standard2022.then(standard2022 => standard2022.productKey);
+ * ```
  */
 export function getAvmaKeyOutput(args: GetAvmaKeyOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetAvmaKeyResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -52,11 +78,11 @@ export function getAvmaKeyOutput(args: GetAvmaKeyOutputArgs, opts?: pulumi.Invok
 
 export interface GetAvmaKeyOutputArgs {
     /**
-     * The guest's edition.
+     * The guest's edition. Example: `Standard`.
      */
     edition: pulumi.Input<enums.Edition>;
     /**
-     * The guest's Windows Server release.
+     * The guest's Windows Server release. Example: `2022`.
      */
     version: pulumi.Input<enums.Version>;
 }

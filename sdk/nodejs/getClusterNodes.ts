@@ -9,6 +9,19 @@ import * as utilities from "./utilities";
 
 /**
  * The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+ *
+ * ## Example Usage
+ * ### The state of a node
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const cl01 = avma.getClusterNodes({
+ *     cluster: "cl01.example.com",
+ * });
+ * export const firstNode = cl01.then(cl01 => cl01.nodes[0].node);
+ * export const state = cl01.then(cl01 => cl01.nodes[0].state);
+ * ```
  */
 export function getClusterNodes(args: GetClusterNodesArgs, opts?: pulumi.InvokeOptions): Promise<GetClusterNodesResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -20,11 +33,11 @@ export function getClusterNodes(args: GetClusterNodesArgs, opts?: pulumi.InvokeO
 
 export interface GetClusterNodesArgs {
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address.
+     * The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
      */
     cluster: string;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration.
+     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: inputs.Connection;
 }
@@ -37,6 +50,19 @@ export interface GetClusterNodesResult {
 }
 /**
  * The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+ *
+ * ## Example Usage
+ * ### The state of a node
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const cl01 = avma.getClusterNodes({
+ *     cluster: "cl01.example.com",
+ * });
+ * export const firstNode = cl01.then(cl01 => cl01.nodes[0].node);
+ * export const state = cl01.then(cl01 => cl01.nodes[0].state);
+ * ```
  */
 export function getClusterNodesOutput(args: GetClusterNodesOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetClusterNodesResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -48,11 +74,11 @@ export function getClusterNodesOutput(args: GetClusterNodesOutputArgs, opts?: pu
 
 export interface GetClusterNodesOutputArgs {
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address.
+     * The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
      */
     cluster: pulumi.Input<string>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration.
+     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
 }

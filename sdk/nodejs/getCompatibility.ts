@@ -9,6 +9,20 @@ import * as utilities from "./utilities";
 
 /**
  * Whether a Datacenter host of one release activates guests of another. Asks no machine.
+ *
+ * ## Example Usage
+ * ### Before a guest is upgraded
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const upgraded = avma.getCompatibility({
+ *     hostVersion: avma.Version.Version_2022,
+ *     guestVersion: avma.Version.Version_2025,
+ * });
+ * export const activates = upgraded.then(upgraded => upgraded.activates);
+ * export const reason = upgraded.then(upgraded => upgraded.reason);
+ * ```
  */
 export function getCompatibility(args: GetCompatibilityArgs, opts?: pulumi.InvokeOptions): Promise<GetCompatibilityResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -21,31 +35,45 @@ export function getCompatibility(args: GetCompatibilityArgs, opts?: pulumi.Invok
 
 export interface GetCompatibilityArgs {
     /**
-     * The guest's edition.
+     * The guest's edition. Default: `Datacenter`. Example: `Standard`.
      */
     guestEdition?: enums.Edition;
     /**
-     * The guest's Windows Server release.
+     * The guest's Windows Server release. Example: `2022`.
      */
     guestVersion: enums.Version;
     /**
-     * The Windows Server release of the host, which must be Datacenter.
+     * The Windows Server release of the host, which must be Datacenter. Example: `2025`.
      */
     hostVersion: enums.Version;
 }
 
 export interface GetCompatibilityResult {
     /**
-     * Whether a licensed Datacenter host of that release activates such guests.
+     * Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
      */
     readonly activates: boolean;
     /**
-     * Why, in a sentence.
+     * Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
      */
     readonly reason: string;
 }
 /**
  * Whether a Datacenter host of one release activates guests of another. Asks no machine.
+ *
+ * ## Example Usage
+ * ### Before a guest is upgraded
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const upgraded = avma.getCompatibility({
+ *     hostVersion: avma.Version.Version_2022,
+ *     guestVersion: avma.Version.Version_2025,
+ * });
+ * export const activates = upgraded.then(upgraded => upgraded.activates);
+ * export const reason = upgraded.then(upgraded => upgraded.reason);
+ * ```
  */
 export function getCompatibilityOutput(args: GetCompatibilityOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetCompatibilityResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -58,15 +86,15 @@ export function getCompatibilityOutput(args: GetCompatibilityOutputArgs, opts?: 
 
 export interface GetCompatibilityOutputArgs {
     /**
-     * The guest's edition.
+     * The guest's edition. Default: `Datacenter`. Example: `Standard`.
      */
     guestEdition?: pulumi.Input<enums.Edition | undefined>;
     /**
-     * The guest's Windows Server release.
+     * The guest's Windows Server release. Example: `2022`.
      */
     guestVersion: pulumi.Input<enums.Version>;
     /**
-     * The Windows Server release of the host, which must be Datacenter.
+     * The Windows Server release of the host, which must be Datacenter. Example: `2025`.
      */
     hostVersion: pulumi.Input<enums.Version>;
 }

@@ -9,6 +9,19 @@ import * as utilities from "./utilities";
 
 /**
  * What Windows says of a host's licence.
+ *
+ * ## Example Usage
+ * ### What a host has
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const hv01 = avma.getHostLicense({
+ *     host: "hv01.example.com",
+ * });
+ * export const edition = hv01.then(hv01 => hv01.edition);
+ * export const osVersion = hv01.then(hv01 => hv01.osVersion);
+ * ```
  */
 export function getHostLicense(args: GetHostLicenseArgs, opts?: pulumi.InvokeOptions): Promise<GetHostLicenseResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -20,67 +33,80 @@ export function getHostLicense(args: GetHostLicenseArgs, opts?: pulumi.InvokeOpt
 
 export interface GetHostLicenseArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: inputs.Connection;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     host: string;
 }
 
 export interface GetHostLicenseResult {
     /**
-     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
      */
     readonly activatesGuests?: boolean;
     /**
-     * All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it.
+     * All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
      */
     readonly automaticActivation?: {[key: string]: string};
     /**
-     * The edition, such as `Datacenter`, or `Azure Stack HCI`.
+     * The edition. Example: `Datacenter`.
      */
     readonly edition: string;
     /**
-     * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+     * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
      */
     readonly installationId?: string;
     /**
-     * The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+     * The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
      */
     readonly keyVersion?: string;
     /**
-     * How the installed key was issued; absent without a key.
+     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
      */
     readonly licenseChannel?: enums.LicenseChannel;
     /**
-     * The licence status, in WMI's words.
+     * The licence status, in WMI's words. Example: `Licensed`.
      */
     readonly licenseStatus: enums.LicenseStatus;
     /**
-     * The build number, such as 26100.
+     * The build number. Unit: a build's number. Example: `26100`.
      */
     readonly osBuild: number;
     /**
-     * The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+     * The release, of Windows Server or of Azure Local. Example: `2025`.
      */
     readonly osVersion: string;
     /**
-     * The last five characters of the installed key; absent without a key.
+     * The last five characters of the installed key; absent without a key. Example: `46789`.
      */
     readonly partialProductKey?: string;
     /**
-     * The host's operating system.
+     * The host's operating system. Example: `windowsServer`.
      */
     readonly platform: enums.Platform;
     /**
-     * The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+     * The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
      */
     readonly subscriptionStatus?: string;
 }
 /**
  * What Windows says of a host's licence.
+ *
+ * ## Example Usage
+ * ### What a host has
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const hv01 = avma.getHostLicense({
+ *     host: "hv01.example.com",
+ * });
+ * export const edition = hv01.then(hv01 => hv01.edition);
+ * export const osVersion = hv01.then(hv01 => hv01.osVersion);
+ * ```
  */
 export function getHostLicenseOutput(args: GetHostLicenseOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetHostLicenseResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -92,11 +118,11 @@ export function getHostLicenseOutput(args: GetHostLicenseOutputArgs, opts?: pulu
 
 export interface GetHostLicenseOutputArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     host: pulumi.Input<string>;
 }

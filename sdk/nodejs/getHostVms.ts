@@ -9,6 +9,19 @@ import * as utilities from "./utilities";
 
 /**
  * The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+ *
+ * ## Example Usage
+ * ### The VMs of a host
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const hv01 = avma.getHostVms({
+ *     host: "hv01.example.com",
+ * });
+ * export const firstVm = hv01.then(hv01 => hv01.vms[0].vmName);
+ * export const running = hv01.then(hv01 => hv01.vms[0].running);
+ * ```
  */
 export function getHostVms(args: GetHostVmsArgs, opts?: pulumi.InvokeOptions): Promise<GetHostVmsResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -20,11 +33,11 @@ export function getHostVms(args: GetHostVmsArgs, opts?: pulumi.InvokeOptions): P
 
 export interface GetHostVmsArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: inputs.Connection;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     host: string;
 }
@@ -37,6 +50,19 @@ export interface GetHostVmsResult {
 }
 /**
  * The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+ *
+ * ## Example Usage
+ * ### The VMs of a host
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const hv01 = avma.getHostVms({
+ *     host: "hv01.example.com",
+ * });
+ * export const firstVm = hv01.then(hv01 => hv01.vms[0].vmName);
+ * export const running = hv01.then(hv01 => hv01.vms[0].running);
+ * ```
  */
 export function getHostVmsOutput(args: GetHostVmsOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetHostVmsResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts || {});
@@ -48,11 +74,11 @@ export function getHostVmsOutput(args: GetHostVmsOutputArgs, opts?: pulumi.Invok
 
 export interface GetHostVmsOutputArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     host: pulumi.Input<string>;
 }

@@ -9,6 +9,20 @@ import * as utilities from "./utilities";
 
 /**
  * What Windows says of a guest's activation now, with what changes by itself.
+ *
+ * ## Example Usage
+ * ### Until when a VM is activated
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const web01 = avma.getVmActivation({
+ *     host: "hv01.example.com",
+ *     vmName: "web01",
+ * });
+ * export const guestVersion = web01.then(web01 => web01.guestVersion);
+ * export const minutesRemaining = web01.then(web01 => web01.minutesRemaining);
+ * ```
  */
 export function getVmActivation(args?: GetVmActivationArgs, opts?: pulumi.InvokeOptions): Promise<GetVmActivationResult> {
     args = args || {};
@@ -25,75 +39,89 @@ export function getVmActivation(args?: GetVmActivationArgs, opts?: pulumi.Invoke
 
 export interface GetVmActivationArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: inputs.Connection;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: inputs.Guest;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`.
+     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
      */
     host?: string;
     /**
-     * All hosts on which the VM may run.
+     * All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: string[];
     /**
-     * The VM's GUID. Give this or `vmName`.
+     * The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: string;
     /**
-     * The VM's name. Give this or `vmId`.
+     * The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
      */
     vmName?: string;
 }
 
 export interface GetVmActivationResult {
     /**
-     * The host that activated the guest, by its own name; absent when none did.
+     * The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
      */
     readonly activatedByHost?: string;
     /**
-     * The guest's edition, such as `Standard`.
+     * The guest's edition. Example: `Standard`.
      */
     readonly guestEdition: string;
     /**
-     * The guest's Windows Server release, such as `2022`.
+     * The guest's Windows Server release. Example: `2022`.
      */
     readonly guestVersion: string;
     /**
-     * When the host last activated the guest, as Windows writes it; absent when it never did.
+     * When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
      */
     readonly lastActivationTime?: string;
     /**
-     * How the installed key was issued; absent without a key.
+     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
      */
     readonly licenseChannel?: enums.LicenseChannel;
     /**
-     * The licence status, in WMI's words.
+     * The licence status, in WMI's words. Example: `Licensed`.
      */
     readonly licenseStatus: enums.LicenseStatus;
     /**
-     * Minutes until the activation has to be renewed; 0 when it does not end.
+     * The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
      */
     readonly minutesRemaining: number;
     /**
-     * The last five characters of the installed key; absent without a key.
+     * The last five characters of the installed key; absent without a key. Example: `46789`.
      */
     readonly partialProductKey?: string;
     /**
-     * The VM's GUID, in lower case.
+     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     readonly vmId: string;
     /**
-     * The VM's name.
+     * The VM's name. Example: `web01`.
      */
     readonly vmName: string;
 }
 /**
  * What Windows says of a guest's activation now, with what changes by itself.
+ *
+ * ## Example Usage
+ * ### Until when a VM is activated
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const web01 = avma.getVmActivation({
+ *     host: "hv01.example.com",
+ *     vmName: "web01",
+ * });
+ * export const guestVersion = web01.then(web01 => web01.guestVersion);
+ * export const minutesRemaining = web01.then(web01 => web01.minutesRemaining);
+ * ```
  */
 export function getVmActivationOutput(args?: GetVmActivationOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetVmActivationResult> {
     args = args || {};
@@ -110,27 +138,27 @@ export function getVmActivationOutput(args?: GetVmActivationOutputArgs, opts?: p
 
 export interface GetVmActivationOutputArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: pulumi.Input<inputs.GuestArgs | undefined>;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`.
+     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
      */
     host?: pulumi.Input<string | undefined>;
     /**
-     * All hosts on which the VM may run.
+     * All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * The VM's GUID. Give this or `vmName`.
+     * The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: pulumi.Input<string | undefined>;
     /**
-     * The VM's name. Give this or `vmId`.
+     * The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
      */
     vmName?: pulumi.Input<string | undefined>;
 }

@@ -8,7 +8,50 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`). Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`.
+ * An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+ *
+ * ## Example Usage
+ * ### A key from the configuration
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const config = new pulumi.Config();
+ * const productKey = config.requireSecret("productKey");
+ * const hv01 = new avma.HostLicense("hv01", {
+ *     host: "hv01.example.com",
+ *     productKey: productKey,
+ *     productKeyVersion: avma.Version.Version_2025,
+ * });
+ * export const activatesGuests = hv01.activatesGuests;
+ * ```
+ * ### An existing licence
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const hv01 = new avma.HostLicense("hv01", {host: "hv01.example.com"});
+ * export const licenseChannel = hv01.licenseChannel;
+ * ```
+ * ### Azure Local with a subscription
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const node01 = new avma.HostLicense("node01", {
+ *     host: "node01.example.com",
+ *     licenseSource: avma.LicenseSource.Subscription,
+ * });
+ * export const subscriptionStatus = node01.subscriptionStatus;
+ * ```
+ *
+ * ## Import
+ *
+ * By the host's DNS name or IP address:
+ *
+ * ```sh
+ * pulumi import avma:index:HostLicense hv01 hv01.example.com
+ * ```
  */
 export class HostLicense extends pulumi.CustomResource {
     /**
@@ -48,83 +91,83 @@ export class HostLicense extends pulumi.CustomResource {
     }
 
     /**
-     * Whether to activate Windows once the key is installed.
+     * Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
      */
     declare public /*out*/ readonly activatesGuests: pulumi.Output<boolean | undefined>;
     /**
-     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
      */
     declare public readonly confirmationId: pulumi.Output<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * The edition, such as `Datacenter`, or `Azure Stack HCI`.
+     * The edition. Example: `Datacenter`.
      */
     declare public /*out*/ readonly edition: pulumi.Output<string>;
     /**
-     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
      */
     declare public readonly forceDestroy: pulumi.Output<boolean | undefined>;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     declare public readonly host: pulumi.Output<string>;
     /**
-     * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+     * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
      */
     declare public /*out*/ readonly installationId: pulumi.Output<string | undefined>;
     /**
-     * The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+     * The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
      */
     declare public /*out*/ readonly keyVersion: pulumi.Output<string | undefined>;
     /**
-     * How the installed key was issued; absent without a key.
+     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
      */
     declare public /*out*/ readonly licenseChannel: pulumi.Output<enums.LicenseChannel | undefined>;
     /**
-     * Where the licence comes from; `productKey` when a key is given, else `existing`.
+     * Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
      */
     declare public readonly licenseSource: pulumi.Output<enums.LicenseSource | undefined>;
     /**
-     * The licence status, in WMI's words.
+     * The licence status, in WMI's words. Example: `Licensed`.
      */
     declare public /*out*/ readonly licenseStatus: pulumi.Output<enums.LicenseStatus>;
     /**
-     * What deleting the resource does to the host. An activation that was used is never given back.
+     * What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
      */
     declare public readonly onDelete: pulumi.Output<enums.HostOnDelete | undefined>;
     /**
-     * The build number, such as 26100.
+     * The build number. Unit: a build's number. Example: `26100`.
      */
     declare public /*out*/ readonly osBuild: pulumi.Output<number>;
     /**
-     * The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+     * The release, of Windows Server or of Azure Local. Example: `2025`.
      */
     declare public /*out*/ readonly osVersion: pulumi.Output<string>;
     /**
-     * The last five characters of the installed key; absent without a key.
+     * The last five characters of the installed key; absent without a key. Example: `46789`.
      */
     declare public /*out*/ readonly partialProductKey: pulumi.Output<string | undefined>;
     /**
-     * The host's operating system.
+     * The host's operating system. Example: `windowsServer`.
      */
     declare public /*out*/ readonly platform: pulumi.Output<enums.Platform>;
     /**
-     * The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+     * The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
      */
     declare public readonly productKeyVersion: pulumi.Output<enums.Version | undefined>;
     /**
-     * The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+     * The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
      */
     declare public /*out*/ readonly subscriptionStatus: pulumi.Output<string | undefined>;
 
@@ -196,39 +239,39 @@ export class HostLicense extends pulumi.CustomResource {
  */
 export interface HostLicenseArgs {
     /**
-     * Whether to activate Windows once the key is installed.
+     * Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
      */
     activate?: pulumi.Input<boolean | undefined>;
     /**
-     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
      */
     confirmationId?: pulumi.Input<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
      */
     forceDestroy?: pulumi.Input<boolean | undefined>;
     /**
-     * The host's DNS name or IP address.
+     * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     host: pulumi.Input<string>;
     /**
-     * Where the licence comes from; `productKey` when a key is given, else `existing`.
+     * Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
      */
     licenseSource?: pulumi.Input<enums.LicenseSource | undefined>;
     /**
-     * What deleting the resource does to the host. An activation that was used is never given back.
+     * What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
      */
     onDelete?: pulumi.Input<enums.HostOnDelete | undefined>;
     /**
-     * The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+     * The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
      */
     productKeyVersion?: pulumi.Input<enums.Version | undefined>;
 }

@@ -8,7 +8,65 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it. Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with `hv01,hv02/web01` for a VM that moves between hosts.
+ * The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+ *
+ * ## Example Usage
+ * ### A VM on its host
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const config = new pulumi.Config();
+ * const guestPassword = config.requireSecret("guestPassword");
+ * const hv01 = new avma.HostLicense("hv01", {host: "hv01.example.com"});
+ * const web01 = new avma.VmActivation("web01", {
+ *     host: hv01.host,
+ *     vmName: "web01",
+ *     guest: {
+ *         username: "Administrator",
+ *         password: guestPassword,
+ *     },
+ * });
+ * export const activatedByHost = web01.activatedByHost;
+ * ```
+ * ### A VM that moves in a cluster
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as avma from "@pulumi-avma/avma";
+ *
+ * const config = new pulumi.Config();
+ * const guestPassword = config.requireSecret("guestPassword");
+ * const cl01 = new avma.ClusterLicense("cl01", {cluster: "cl01.example.com"});
+ * const web01 = new avma.VmActivation("web01", {
+ *     hosts: [
+ *         "hv01.example.com",
+ *         "hv02.example.com",
+ *     ],
+ *     vmName: "web01",
+ *     guest: {
+ *         transport: avma.Transport.Winrm,
+ *         username: "Administrator",
+ *         password: guestPassword,
+ *     },
+ *     onDelete: avma.GuestOnDelete.RestoreKmsClientKey,
+ * }, {
+ *     dependsOn: [cl01],
+ * });
+ * ```
+ *
+ * ## Import
+ *
+ * By the host, and the VM's name or GUID:
+ *
+ * ```sh
+ * pulumi import avma:index:VmActivation web01 hv01.example.com/web01
+ * ```
+ *
+ * By all hosts, for a VM that moves between them:
+ *
+ * ```sh
+ * pulumi import avma:index:VmActivation web01 hv01.example.com,hv02.example.com/web01
+ * ```
  */
 export class VmActivation extends pulumi.CustomResource {
     /**
@@ -48,63 +106,63 @@ export class VmActivation extends pulumi.CustomResource {
     }
 
     /**
-     * The host that activated the guest, by its own name; absent when none did.
+     * The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
      */
     declare public /*out*/ readonly activatedByHost: pulumi.Output<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     declare public readonly guest: pulumi.Output<outputs.Guest | undefined>;
     /**
-     * The guest's edition, such as `Standard`.
+     * The guest's edition. Example: `Standard`.
      */
     declare public /*out*/ readonly guestEdition: pulumi.Output<string>;
     /**
-     * The guest's Windows Server release, such as `2022`.
+     * The guest's Windows Server release. Example: `2022`.
      */
     declare public /*out*/ readonly guestVersion: pulumi.Output<string>;
     /**
-     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
      */
     declare public readonly host: pulumi.Output<string | undefined>;
     /**
-     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     declare public readonly hosts: pulumi.Output<string[] | undefined>;
     /**
-     * How the installed key was issued; absent without a key.
+     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
      */
     declare public /*out*/ readonly licenseChannel: pulumi.Output<enums.LicenseChannel | undefined>;
     /**
-     * The licence status, in WMI's words.
+     * The licence status, in WMI's words. Example: `Licensed`.
      */
     declare public /*out*/ readonly licenseStatus: pulumi.Output<enums.LicenseStatus>;
     /**
-     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
      */
     declare public readonly manageDataExchange: pulumi.Output<boolean | undefined>;
     /**
-     * What deleting the resource does to the guest.
+     * What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
      */
     declare public readonly onDelete: pulumi.Output<enums.GuestOnDelete | undefined>;
     /**
-     * The last five characters of the installed key; absent without a key.
+     * The last five characters of the installed key; absent without a key. Example: `46789`.
      */
     declare public /*out*/ readonly partialProductKey: pulumi.Output<string | undefined>;
     /**
-     * The AVMA key; the published one of the guest's own version and edition unless set.
+     * The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The VM's GUID, in lower case.
+     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     declare public readonly vmId: pulumi.Output<string>;
     /**
-     * The VM's name.
+     * The VM's name. Example: `web01`.
      */
     declare public readonly vmName: pulumi.Output<string>;
 
@@ -163,39 +221,39 @@ export class VmActivation extends pulumi.CustomResource {
  */
 export interface VmActivationArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration.
+     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: pulumi.Input<inputs.GuestArgs | undefined>;
     /**
-     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
      */
     host?: pulumi.Input<string | undefined>;
     /**
-     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
      */
     manageDataExchange?: pulumi.Input<boolean | undefined>;
     /**
-     * What deleting the resource does to the guest.
+     * What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
      */
     onDelete?: pulumi.Input<enums.GuestOnDelete | undefined>;
     /**
-     * The AVMA key; the published one of the guest's own version and edition unless set.
+     * The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The VM's GUID. Give this or `vmName`.
+     * The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: pulumi.Input<string | undefined>;
     /**
-     * The VM's name. Give this or `vmId`.
+     * The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
      */
     vmName?: pulumi.Input<string | undefined>;
 }

@@ -25,9 +25,10 @@ def prepare(folder: Path) -> None:
     assert replaced.returncode == 0, replaced.stdout
 
 
-def vet(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check the program and the SDK."""
-    return _go(folder, "vet", "-trimpath", f"-tags={_TAGS}", ".", "example.com/pulumi-avma/sdk/go/...")
+def vet(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
+    """Check the program and the SDK, or other packages of the module there."""
+    checked = packages or (".", "example.com/pulumi-avma/sdk/go/...")
+    return _go(folder, "vet", "-trimpath", f"-tags={_TAGS}", *checked)
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.skipif(not go_program.GO, reason="no go here")
 def test_committed_is_what_is_generated(tmp_path: Path) -> None:
-    generated = run(ROOT / "tools" / "sdk", tmp_path, cwd=ROOT)
+    generated = run(ROOT / "tools" / "codegen", "sdks", tmp_path, cwd=ROOT)
     assert generated.returncode == 0, generated.stdout
     written = contents(tmp_path)
     # An icon, which the generator for .NET wants; no image is committed.

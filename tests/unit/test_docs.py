@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+import programs
 import reference
 import troubleshooting
 from avma import errors, hresult
+from avma.functions import FUNCTIONS
 from avma.properties import properties
 from avma.resources import RESOURCES
 from avma_simulator import load_estate
@@ -24,9 +26,20 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_the_reference_page_is_what_the_schema_says():
-    schema = json.loads((ROOT / "schema.json").read_text())
-    assert reference.PAGE.read_text() == reference.page(schema)
+def test_the_reference_is_what_the_schema_says():
+    generated = reference.pages(json.loads((ROOT / "schema.json").read_text()))
+    committed = [reference.DOCS / "reference.md", *(reference.DOCS / "reference").iterdir()]
+    assert {str(page.relative_to(reference.DOCS)): page.read_text() for page in committed} == generated
+
+
+def test_every_resource_and_function_has_a_page_with_programs_in_all_languages_and_its_import():
+    pages = reference.pages(json.loads((ROOT / "schema.json").read_text()))
+    for kind in (*RESOURCES, *FUNCTIONS):
+        page = pages[f"reference/{kind.name}.md"]
+        examples = page.count("\n### ")
+        assert examples
+        assert [page.count(f"\n```{language}\n") for language in programs.LANGUAGES.values()] == [examples] * 5
+        assert page.count(f"pulumi import avma:index:{kind.name} ") == len(getattr(kind, "imports", ()))
 
 
 def test_the_troubleshooting_page_is_what_the_errors_say():
@@ -47,14 +60,19 @@ def test_every_error_that_names_a_section_has_one():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = page.read_text()
-    anchors = {
-        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)
-    }
     for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors
-        elif not target.startswith("https://"):
-            assert (page.parent / target.partition("#")[0]).exists(), target
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text()), target
+
+
+def anchors(text):
+    """The names of a page's sections, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_readmes_program_is_valid_and_short():

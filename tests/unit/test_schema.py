@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import package_schema
 from avma.configuration import Configuration
+from avma.deadline import duration_error
 from avma.functions import FUNCTIONS
-from avma.properties import Choice, properties
+from avma.functions.machines import ClusterNode, HostVm
+from avma.properties import Choice, Property, properties, validate
 from avma.resources import RESOURCES
+from avma.resources.cluster_license import NodeLicense
 from avma.resources.resource import Resource
-from pulumi_resource_avma import __version__, schema, schema_file
+from pulumi_resource_avma import __version__, schema_file
 
 ROOT = Path(__file__).parents[2]
 COMMITTED: dict[str, Any] = json.loads((ROOT / "schema.json").read_text("utf-8"))
@@ -45,9 +51,7 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_committed_is_what_is_generated() -> None:
-    assert (ROOT / "schema.json").read_text("utf-8") == schema.text(schema.generate(RESOURCES, FUNCTIONS)), (
-        "run `python -m pulumi_resource_avma.schema > schema.json`"
-    )
+    assert (ROOT / "schema.json").read_text("utf-8") == package_schema.text(), "run `make docs`"
 
 
 def test_committed_has_no_version_and_served_has() -> None:
@@ -83,6 +87,49 @@ def test_inputs_are_outputs_as_well(resource: Resource) -> None:
     described_resource = COMMITTED["resources"][f"avma:index:{resource.name}"]
     assert set(described_resource["inputProperties"]) <= set(described_resource["properties"])
     assert set(described_resource.get("requiredInputs", [])) <= set(described_resource["required"])
+
+
+def records() -> Iterator[type]:
+    """The records whose properties users see, those inside others too."""
+    waiting = [Configuration, *(part for kind in (*RESOURCES, *FUNCTIONS) for part in (kind.inputs, kind.outputs))]
+    while waiting:
+        record = waiting.pop()
+        yield record
+        inner = (
+            typing.get_args(prop.type)[-1] if typing.get_args(prop.type) else prop.type for prop in properties(record)
+        )
+        waiting += [each for each in inner if dataclasses.is_dataclass(each) and isinstance(each, type)]
+
+
+def declared() -> list[Any]:
+    """All properties that users see, each with its record."""
+    found = {(record.__name__, prop.name): (record, prop) for record in records() for prop in properties(record)}
+    return [pytest.param(record, prop, id=f"{owner}.{name}") for (owner, name), (record, prop) in found.items()]
+
+
+@pytest.mark.parametrize(("record", "prop"), declared())
+def test_every_property_has_an_example_that_its_own_rule_accepts(record: type, prop: Property) -> None:
+    inner = typing.get_args(prop.type)[-1] if typing.get_args(prop.type) else prop.type
+    if typing.get_origin(prop.type) is list and dataclasses.is_dataclass(inner):
+        return  # A list of records: each of their properties has an example.
+    assert prop.example is not None
+    assert [
+        failure for failure in validate(record, {prop.name: prop.example}) if failure.path.startswith(prop.name)
+    ] == []
+    assert "Example: `" in prop.documentation
+
+
+@pytest.mark.parametrize(("record", "prop"), declared())
+def test_every_property_has_its_default_and_unit_where_it_can_have_one(record: type, prop: Property) -> None:
+    if not prop.required and record not in {kind.outputs for kind in (*RESOURCES, *FUNCTIONS)} | {
+        NodeLicense,
+        ClusterNode,
+        HostVm,
+    }:
+        assert "Default: " in prop.documentation
+    if prop.type in (int, float) or prop.rule.check is duration_error:
+        assert prop.rule.unit
+        assert "Unit: " in prop.documentation
 
 
 def test_everything_is_described() -> None:

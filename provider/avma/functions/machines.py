@@ -20,14 +20,19 @@ from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import LicenseStatus
 
+_VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
+
 
 @dataclass(frozen=True)
 class HostInputs:
     """The host to ask."""
 
-    host: str = declare("The host's DNS name or IP address.", check=host_name_error)
+    host: str = declare("The host's DNS name or IP address.", example="hv01.example.com", check=host_name_error)
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
+        "How the host is reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"address": "192.0.2.11"},
     )
 
 
@@ -39,6 +44,7 @@ class GetHostLicenseOutputs(HostLicenseOutputs):
         "All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not "
         "document it.",
         default=None,
+        example={"ActivationType": "DatacenterKey"},
     )
 
 
@@ -63,16 +69,40 @@ class GetVmActivationInputs:
     """The VM to ask."""
 
     host: str | None = declare(
-        "The Hyper-V host on which the VM runs. Give this or `hosts`.", default=None, check=host_name_error
+        "The Hyper-V host on which the VM runs. Give this or `hosts`.",
+        default=None,
+        unset="`hosts` is used",
+        example="hv01.example.com",
+        check=host_name_error,
     )
-    hosts: list[str] | None = declare("All hosts on which the VM may run.", default=None, check=host_name_error)
-    vm_name: str | None = declare("The VM's name. Give this or `vmId`.", default=None)
-    vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, check=vm_id_error)
+    hosts: list[str] | None = declare(
+        "All hosts on which the VM may run.",
+        default=None,
+        unset="`host` is used",
+        example=["hv01.example.com", "hv02.example.com"],
+        check=host_name_error,
+    )
+    vm_name: str | None = declare(
+        "The VM's name. Give this or `vmId`.", default=None, unset="`vmId` is used", example="web01"
+    )
+    vm_id: str | None = declare(
+        "The VM's GUID. Give this or `vmName`.",
+        default=None,
+        unset="`vmName` is used",
+        example=_VM_ID,
+        check=vm_id_error,
+    )
     guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.", default=None
+        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
+        default=None,
+        unset="as the provider's `guest` says",
+        example={"transport": "winrm", "address": "192.0.2.21"},
     )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
+        "How the host is reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"address": "192.0.2.11"},
     )
 
 
@@ -80,9 +110,13 @@ class GetVmActivationInputs:
 class GetVmActivationOutputs(VmActivationOutputs):
     """What Windows says of a guest's activation now, with what changes by itself."""
 
-    minutes_remaining: int = declare("Minutes until the activation has to be renewed; 0 when it does not end.")
+    minutes_remaining: int = declare(
+        "The time until the activation has to be renewed; 0 when it does not end.", unit="minutes", example=10080
+    )
     last_activation_time: str | None = declare(
-        "When the host last activated the guest, as Windows writes it; absent when it never did.", default=None
+        "When the host last activated the guest, as Windows writes it; absent when it never did.",
+        default=None,
+        example="2026-02-03T10:15:00Z",
     )
 
 
@@ -113,13 +147,15 @@ class GetVmActivation(Function):
 class HostVm:
     """A VM on a host, with what its guest tells through Data Exchange."""
 
-    vm_id: str = declare("The VM's GUID, in lower case.")
-    vm_name: str = declare("The VM's name.")
+    vm_id: str = declare("The VM's GUID, in lower case.", example=_VM_ID)
+    vm_name: str = declare("The VM's name.", example="web01")
     running: bool = declare("Whether the VM is running.")
-    guest_name: str | None = declare("The guest's DNS name.", default=None)
-    guest_os: str | None = declare("The guest's operating system, in its own words.", default=None)
-    guest_build: str | None = declare("The guest's build number.", default=None)
-    ip_addresses: list[str] = declare("The guest's IPv4 addresses.")
+    guest_name: str | None = declare("The guest's DNS name.", default=None, example="web01.lab.example.com")
+    guest_os: str | None = declare(
+        "The guest's operating system, in its own words.", default=None, example="Windows Server 2022 Standard"
+    )
+    guest_build: str | None = declare("The guest's build number.", default=None, example="20348")
+    ip_addresses: list[str] = declare("The guest's IPv4 addresses.", example=["192.0.2.21"])
 
 
 @dataclass(frozen=True)
@@ -162,26 +198,35 @@ def _host_vm(vm: VirtualMachine, facts: GuestFacts) -> HostVm:
 class ClusterNode:
     """A node of a failover cluster; what could not be asked is absent."""
 
-    node: str = declare("The node's name, in lower case.")
-    state: str = declare("Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.")
-    address: str = declare("The name or address by which it is reached.")
-    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None)
-    edition: str | None = declare("Its edition.", default=None)
-    license_status: LicenseStatus | None = declare("Its licence status, in WMI's words.", default=None)
+    node: str = declare("The node's name, in lower case.", example="hv01")
+    state: str = declare("Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.", example="Up")
+    address: str = declare("The name or address by which it is reached.", example="hv01.example.com")
+    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None, example="2025")
+    edition: str | None = declare("Its edition.", default=None, example="Datacenter")
+    license_status: LicenseStatus | None = declare(
+        "Its licence status, in WMI's words.", default=None, example="Licensed"
+    )
     partial_product_key: str | None = declare(
-        "The last five characters of its key; on Azure Local, of its key for guests.", default=None
+        "The last five characters of its key; on Azure Local, of its key for guests.", default=None, example="46789"
     )
     activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
-    error: str | None = declare("Why it could not be asked.", default=None)
+    error: str | None = declare("Why it could not be asked.", default=None, example="nothing answers at hv02:5986")
 
 
 @dataclass(frozen=True)
 class GetClusterNodesInputs:
     """The cluster to ask."""
 
-    cluster: str = declare("The cluster's name, or any of its nodes; DNS name or IP address.", check=host_name_error)
+    cluster: str = declare(
+        "The cluster's name, or any of its nodes; DNS name or IP address.",
+        example="cl01.example.com",
+        check=host_name_error,
+    )
     connection: AddressedSettings | None = declare(
-        "How cluster and nodes are reached, where it differs from the provider's configuration.", default=None
+        "How cluster and nodes are reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"username": "LAB\\svc-avma", "password": "${password}"},
     )
 
 

@@ -17,8 +17,8 @@ from avma.resources.resource import Operation
 class GetAvmaKeyInputs:
     """Which AVMA key is wanted."""
 
-    version: Version = declare("The guest's Windows Server release.")
-    edition: Edition = declare("The guest's edition.")
+    version: Version = declare("The guest's Windows Server release.", example="2022")
+    edition: Edition = declare("The guest's edition.", example="Standard")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,11 @@ class GetAvmaKeyOutputs:
     """A published AVMA key."""
 
     product_key: str = declare(
-        "The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.", secret=True
+        "The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.",
+        example="YDFWN-MJ9JR-3DYRK-FXXRW-78VHK",
+        secret=True,
     )
-    partial_product_key: str = declare("Its last five characters.")
+    partial_product_key: str = declare("Its last five characters.", example="78VHK")
 
 
 class GetAvmaKey(Function):
@@ -57,9 +59,9 @@ class GetAvmaKey(Function):
 class GetCompatibilityInputs:
     """A host and a guest to compare."""
 
-    host_version: Version = declare("The Windows Server release of the host, which must be Datacenter.")
-    guest_version: Version = declare("The guest's Windows Server release.")
-    guest_edition: Edition = declare("The guest's edition.", default=Edition.DATACENTER)
+    host_version: Version = declare("The Windows Server release of the host, which must be Datacenter.", example="2025")
+    guest_version: Version = declare("The guest's Windows Server release.", example="2022")
+    guest_edition: Edition = declare("The guest's edition.", default=Edition.DATACENTER, example="Standard")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class GetCompatibilityOutputs:
     """Whether the host can activate the guest."""
 
     activates: bool = declare("Whether a licensed Datacenter host of that release activates such guests.")
-    reason: str = declare("Why, in a sentence.")
+    reason: str = declare("Why, in a sentence.", example="a 2025 Datacenter host activates 2022 guests")
 
 
 class GetCompatibility(Function):

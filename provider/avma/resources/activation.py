@@ -28,12 +28,12 @@ _PATIENCE = 90.0
 class LicenseOutputs:
     """What Windows says of the licence of one machine."""
 
-    license_status: LicenseStatus = declare("The licence status, in WMI's words.")
+    license_status: LicenseStatus = declare("The licence status, in WMI's words.", example="Licensed")
     license_channel: LicenseChannel | None = declare(
-        "How the installed key was issued; absent without a key.", default=None
+        "How the installed key was issued; absent without a key.", default=None, example="VOLUME_MAK"
     )
     partial_product_key: str | None = declare(
-        "The last five characters of the installed key; absent without a key.", default=None
+        "The last five characters of the installed key; absent without a key.", default=None, example="46789"
     )
 
 

@@ -27,7 +27,7 @@ from avma.resources.cluster_nodes import (
     require_one_key_version,
     require_one_version,
 )
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, only_said
+from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, input_changes, only_said
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 _KEYS = ("productKey", "productKeys")
@@ -41,21 +41,31 @@ class ClusterLicenseInputs:
         "The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their "
         "names, in the same domain; with an address by theirs. Give this or `nodes`.",
         default=None,
+        unset="`nodes` is used",
+        example="cl01.example.com",
         replaces=True,
         check=host_name_error,
     )
     nodes: list[str] | None = declare(
-        "The nodes, where the cluster is not to be asked for them.", default=None, check=host_name_error
+        "The nodes, where the cluster is not to be asked for them.",
+        default=None,
+        unset="those that `cluster` tells",
+        example=["hv01.example.com", "hv02.example.com"],
+        check=host_name_error,
     )
     product_key: str | None = declare(
         "The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.",
         default=None,
+        unset="they keep the licence that they have",
+        example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
         check=rules.host_key_error,
     )
     product_keys: dict[str, str] | None = declare(
-        "The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.",
+        "The keys of single nodes, by the node's name.",
         default=None,
+        unset="`productKey` is for all nodes",
+        example={"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"},
         secret=True,
         check=rules.host_key_error,
     )
@@ -63,10 +73,15 @@ class ClusterLicenseInputs:
         "The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are "
         "found in the preview.",
         default=None,
+        unset="not known",
+        example="2025",
     )
     activate: bool = declare("Whether to activate Windows once the keys are installed.", default=True)
     connection: AddressedSettings | None = declare(
-        "How cluster and nodes are reached, where it differs from the provider's configuration.", default=None
+        "How cluster and nodes are reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"username": "LAB\\svc-avma", "password": "${password}"},
     )
 
 
@@ -74,17 +89,25 @@ class ClusterLicenseInputs:
 class NodeLicense:
     """What Windows says of the licence of one node; what could not be asked is absent."""
 
-    node: str = declare("The node's name, in lower case.")
-    license_status: LicenseStatus | None = declare("The licence status, in WMI's words.", default=None)
-    license_channel: LicenseChannel | None = declare("How the installed key was issued.", default=None)
-    partial_product_key: str | None = declare("The last five characters of the installed key.", default=None)
-    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None)
-    edition: str | None = declare("Its edition.", default=None)
+    node: str = declare("The node's name, in lower case.", example="hv01")
+    license_status: LicenseStatus | None = declare(
+        "The licence status, in WMI's words.", default=None, example="Licensed"
+    )
+    license_channel: LicenseChannel | None = declare(
+        "How the installed key was issued.", default=None, example="VOLUME_MAK"
+    )
+    partial_product_key: str | None = declare(
+        "The last five characters of the installed key.", default=None, example="46789"
+    )
+    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None, example="2025")
+    edition: str | None = declare("Its edition.", default=None, example="Datacenter")
     activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
     key_version: str | None = declare(
-        "The newest Windows Server release that its key activates, on Azure Local.", default=None
+        "The newest Windows Server release that its key activates, on Azure Local.", default=None, example="2022"
     )
-    error: str | None = declare("Why it could not be asked, or not be licensed.", default=None)
+    error: str | None = declare(
+        "Why it could not be asked, or not be licensed.", default=None, example="nothing answers at hv02:5986"
+    )
 
 
 @dataclass(frozen=True)
@@ -92,9 +115,13 @@ class ClusterLicenseOutputs:
     """What Windows says of the licences of a cluster."""
 
     node_licenses: list[NodeLicense] = declare("Each node's licence, by name.")
-    licensed_nodes: int = declare("How many nodes are licensed; on Azure Local, for their guests.")
+    licensed_nodes: int = declare(
+        "How many nodes are licensed; on Azure Local, for their guests.", unit="nodes", example=4
+    )
     key_version: str | None = declare(
-        "The newest Windows Server release that the keys of all nodes activate, on Azure Local.", default=None
+        "The newest Windows Server release that the keys of all nodes activate, on Azure Local.",
+        default=None,
+        example="2022",
     )
 
 
@@ -106,8 +133,11 @@ class ClusterLicense(Resource):
         "An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay "
         "activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next "
         "`pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next "
-        "`pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. "
-        "Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`."
+        "`pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed."
+    )
+    imports = (
+        Import("the cluster's name, or any of its nodes", "cl01", "cl01.example.com"),
+        Import("the nodes, where the cluster is not to be asked for them", "cl01", "hv01.example.com,hv02.example.com"),
     )
     inputs = ClusterLicenseInputs
     outputs = ClusterLicenseOutputs

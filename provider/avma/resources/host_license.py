@@ -24,7 +24,17 @@ from avma.resources.host_properties import (
     digits,
 )
 from avma.resources.hosts import HostState, Platform
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes, keeping, only_said
+from avma.resources.resource import (
+    Change,
+    Import,
+    Operation,
+    Resource,
+    Result,
+    Stored,
+    input_changes,
+    keeping,
+    only_said,
+)
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
@@ -43,9 +53,9 @@ class HostLicense(Resource):
         "An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests "
         "(Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted "
         "without any change; the key of a host that is licensed is never activated again. On Azure Local the key is "
-        "the Windows Server key for guests (`Set-VMAutomaticActivation`). "
-        "Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`."
+        "the Windows Server key for guests (`Set-VMAutomaticActivation`)."
     )
+    imports = (Import("the host's DNS name or IP address", "hv01", "hv01.example.com"),)
     inputs = HostLicenseInputs
     outputs = HostLicenseOutputs
     timeout = 600.0

@@ -49,10 +49,14 @@ def digits(text: str) -> str:
 class HostLicenseInputs:
     """What a user declares of a host's licence."""
 
-    host: str = declare("The host's DNS name or IP address.", replaces=True, check=host_name_error)
+    host: str = declare(
+        "The host's DNS name or IP address.", example="hv01.example.com", replaces=True, check=host_name_error
+    )
     product_key: str | None = declare(
-        "The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.",
+        "The Windows Server Datacenter product key for the host.",
         default=None,
+        unset="the licence that is there is adopted",
+        example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
         check=rules.host_key_error,
     )
@@ -60,21 +64,28 @@ class HostLicenseInputs:
         "The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit "
         "the host, or on Azure Local the key that is there, is found in the preview.",
         default=None,
+        unset="not known",
+        example="2025",
     )
     license_source: LicenseSource | None = declare(
-        "Where the licence comes from; `productKey` when a key is given, else `existing`.",
+        "Where the licence comes from.",
         default=None,
+        unset="`productKey` when a key is given, else `existing`",
+        example="subscription",
     )
     confirmation_id: str | None = declare(
         "The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then "
         "activated by telephone, without internet.",
         default=None,
+        unset="the host is activated over the internet",
+        example="-".join(["012345"] * 8),
         check=_confirmation_id_error,
     )
     activate: bool = declare("Whether to activate Windows once the key is installed.", default=True)
     on_delete: HostOnDelete = declare(
         "What deleting the resource does to the host. An activation that was used is never given back.",
         default=HostOnDelete.RETAIN,
+        example="uninstallKey",
     )
     force_destroy: bool = declare(
         "Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose "
@@ -82,7 +93,10 @@ class HostLicenseInputs:
         default=False,
     )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
+        "How the host is reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"address": "192.0.2.11"},
     )
 
 
@@ -90,10 +104,10 @@ class HostLicenseInputs:
 class HostLicenseOutputs(LicenseOutputs):
     """What Windows says of a host's licence."""
 
-    platform: Platform = declare("The host's operating system.")
-    os_version: str = declare("The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.")
-    os_build: int = declare("The build number, such as 26100.")
-    edition: str = declare("The edition, such as `Datacenter`, or `Azure Stack HCI`.")
+    platform: Platform = declare("The host's operating system.", example="windowsServer")
+    os_version: str = declare("The release, of Windows Server or of Azure Local.", example="2025")
+    os_build: int = declare("The build number.", unit="a build's number", example=26100)
+    edition: str = declare("The edition.", example="Datacenter")
     activates_guests: bool | None = declare(
         "Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it "
         "goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.",
@@ -102,12 +116,15 @@ class HostLicenseOutputs(LicenseOutputs):
     key_version: str | None = declare(
         "The newest Windows Server release that the host's key activates, on Azure Local, where that is told.",
         default=None,
+        example="2022",
     )
     subscription_status: str | None = declare(
-        "The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.",
+        "The status of the Windows Server subscription in Windows' word, on Azure Local.",
         default=None,
+        example="Active",
     )
     installation_id: str | None = declare(
         "The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.",
         default=None,
+        example="0123456" * 9,
     )

@@ -75,11 +75,21 @@ class Change:
     drift: bool = False
 
 
+@dataclass(frozen=True)
+class Import:
+    """A way to adopt what exists: what its identifier is made of, and an example of a name and an identifier."""
+
+    by: str
+    name: str
+    identifier: str
+
+
 class Resource(ABC):
     """One kind of resource. `inputs` and `outputs` are the dataclasses that declare its properties."""
 
     name: ClassVar[str]
     description: ClassVar[str]
+    imports: ClassVar[tuple[Import, ...]]
     inputs: ClassVar[type]
     outputs: ClassVar[type]
     timeout: ClassVar[float]

@@ -17,7 +17,7 @@ from avma.properties import Failure, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
 from avma.resources.readiness import Patience, may_be_in_setup, may_pass
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, keeping, only_said
+from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
 from avma.windows import events, hyperv
@@ -36,9 +36,11 @@ class VmActivation(Resource):
     description = (
         "The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The "
         "AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when "
-        "Windows says that it is licensed through it. "
-        "Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with "
-        "`hv01,hv02/web01` for a VM that moves between hosts."
+        "Windows says that it is licensed through it."
+    )
+    imports = (
+        Import("the host, and the VM's name or GUID", "web01", "hv01.example.com/web01"),
+        Import("all hosts, for a VM that moves between them", "web01", "hv01.example.com,hv02.example.com/web01"),
     )
     inputs = VmActivationInputs
     outputs = VmActivationOutputs

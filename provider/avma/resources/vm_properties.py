@@ -11,6 +11,8 @@ from avma.resources import rules
 from avma.resources.activation import LicenseOutputs
 from avma.windows import hyperv
 
+_VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
+
 
 class GuestOnDelete(Choice):
     """What deleting the resource does to the guest."""
@@ -43,25 +45,45 @@ class VmActivationInputs:
     host: str | None = declare(
         "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
         default=None,
+        unset="`hosts` is used",
+        example="hv01.example.com",
         replaces=True,
         check=host_name_error,
     )
     hosts: list[str] | None = declare(
         "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
         default=None,
+        unset="`host` is used",
+        example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.", default=None, replaces=True, check=vm_name_error
+        "The VM's name. Give this or `vmId`.",
+        default=None,
+        unset="`vmId` is used",
+        example="web01",
+        replaces=True,
+        check=vm_name_error,
     )
-    vm_id: str | None = declare("The VM's GUID. Give this or `vmName`.", default=None, replaces=True, check=vm_id_error)
+    vm_id: str | None = declare(
+        "The VM's GUID. Give this or `vmName`.",
+        default=None,
+        unset="`vmName` is used",
+        example=_VM_ID,
+        replaces=True,
+        check=vm_id_error,
+    )
     guest: Guest | None = declare(
         "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
         default=None,
+        unset="as the provider's `guest` says",
+        example={"transport": "winrm", "address": "192.0.2.21"},
     )
     product_key: str | None = declare(
-        "The AVMA key; the published one of the guest's own version and edition unless set.",
+        "The AVMA key.",
         default=None,
+        unset="the published one of the guest's own version and edition",
+        example="YDFWN-MJ9JR-3DYRK-FXXRW-78VHK",
         secret=True,
         check=rules.avma_key_error,
     )
@@ -69,9 +91,14 @@ class VmActivationInputs:
         "Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.",
         default=False,
     )
-    on_delete: GuestOnDelete = declare("What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN)
+    on_delete: GuestOnDelete = declare(
+        "What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN, example="restoreKmsClientKey"
+    )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.", default=None
+        "How the host is reached, where it differs from the provider's configuration.",
+        default=None,
+        unset="as the provider's configuration says",
+        example={"address": "192.0.2.11"},
     )
 
 
@@ -79,10 +106,10 @@ class VmActivationInputs:
 class VmActivationOutputs(LicenseOutputs):
     """What Windows says of a guest's activation."""
 
-    vm_id: str = declare("The VM's GUID, in lower case.")
-    vm_name: str = declare("The VM's name.")
-    guest_version: str = declare("The guest's Windows Server release, such as `2022`.")
-    guest_edition: str = declare("The guest's edition, such as `Standard`.")
+    vm_id: str = declare("The VM's GUID, in lower case.", example=_VM_ID)
+    vm_name: str = declare("The VM's name.", example="web01")
+    guest_version: str = declare("The guest's Windows Server release.", example="2022")
+    guest_edition: str = declare("The guest's edition.", example="Standard")
     activated_by_host: str | None = declare(
-        "The host that activated the guest, by its own name; absent when none did.", default=None
+        "The host that activated the guest, by its own name; absent when none did.", default=None, example="HV01"
     )

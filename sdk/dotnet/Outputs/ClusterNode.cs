@@ -18,39 +18,39 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class ClusterNode
     {
         /// <summary>
-        /// Whether it can activate guests now.
+        /// Whether it can activate guests now. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// The name or address by which it is reached.
+        /// The name or address by which it is reached. Example: `hv01.example.com`.
         /// </summary>
         public readonly string Address;
         /// <summary>
-        /// Its edition.
+        /// Its edition. Example: `Datacenter`.
         /// </summary>
         public readonly string? Edition;
         /// <summary>
-        /// Why it could not be asked.
+        /// Why it could not be asked. Example: `nothing answers at hv02:5986`.
         /// </summary>
         public readonly string? Error;
         /// <summary>
-        /// Its licence status, in WMI's words.
+        /// Its licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus? LicenseStatus;
         /// <summary>
-        /// The node's name, in lower case.
+        /// The node's name, in lower case. Example: `hv01`.
         /// </summary>
         public readonly string Node;
         /// <summary>
-        /// Its release, of Windows Server or of Azure Local.
+        /// Its release, of Windows Server or of Azure Local. Example: `2025`.
         /// </summary>
         public readonly string? OsVersion;
         /// <summary>
-        /// The last five characters of its key; on Azure Local, of its key for guests.
+        /// The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.
+        /// Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
         /// </summary>
         public readonly string State;
 

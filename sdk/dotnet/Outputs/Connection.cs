@@ -18,63 +18,63 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class Connection
     {
         /// <summary>
-        /// The DNS name or IP address to connect to; the machine's name unless set.
+        /// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
         /// </summary>
         public readonly string? Address;
         /// <summary>
-        /// How to log on; `ntlm` unless set.
+        /// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         /// </summary>
         public readonly PulumiAvma.Avma.Auth? Auth;
         /// <summary>
-        /// The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+        /// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         /// </summary>
         public readonly string? CaCert;
         /// <summary>
-        /// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+        /// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         /// </summary>
         public readonly string? ClientCert;
         /// <summary>
-        /// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+        /// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         /// </summary>
         public readonly string? ClientKey;
         /// <summary>
-        /// How long one connection may take to be made, such as `10s`, which is what it is unless set.
+        /// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         /// </summary>
         public readonly string? ConnectTimeout;
         /// <summary>
-        /// Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+        /// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         /// </summary>
         public readonly bool? Https;
         /// <summary>
-        /// Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+        /// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         /// </summary>
         public readonly bool? Insecure;
         /// <summary>
-        /// The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+        /// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         /// </summary>
         public readonly string? KerberosHostname;
         /// <summary>
-        /// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+        /// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         /// </summary>
         public readonly string? KerberosKeytab;
         /// <summary>
-        /// Whether messages are sealed with the key of the logon; `auto` unless set.
+        /// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         /// </summary>
         public readonly PulumiAvma.Avma.MessageEncryption? MessageEncryption;
         /// <summary>
-        /// How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+        /// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         /// </summary>
         public readonly string? OperationTimeout;
         /// <summary>
-        /// The account's password.
+        /// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         /// </summary>
         public readonly string? Password;
         /// <summary>
-        /// The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+        /// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         /// </summary>
         public readonly int? Port;
         /// <summary>
-        /// The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+        /// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
         /// </summary>
         public readonly string? Username;
 

@@ -18,31 +18,31 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class HostVm
     {
         /// <summary>
-        /// The guest's build number.
+        /// The guest's build number. Example: `20348`.
         /// </summary>
         public readonly string? GuestBuild;
         /// <summary>
-        /// The guest's DNS name.
+        /// The guest's DNS name. Example: `web01.lab.example.com`.
         /// </summary>
         public readonly string? GuestName;
         /// <summary>
-        /// The guest's operating system, in its own words.
+        /// The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
         /// </summary>
         public readonly string? GuestOs;
         /// <summary>
-        /// The guest's IPv4 addresses.
+        /// The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
         /// </summary>
         public readonly ImmutableArray<string> IpAddresses;
         /// <summary>
-        /// Whether the VM is running.
+        /// Whether the VM is running. Example: `true`.
         /// </summary>
         public readonly bool Running;
         /// <summary>
-        /// The VM's GUID, in lower case.
+        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         public readonly string VmId;
         /// <summary>
-        /// The VM's name.
+        /// The VM's name. Example: `web01`.
         /// </summary>
         public readonly string VmName;
 

@@ -18,39 +18,39 @@ namespace PulumiAvma.Avma.Outputs
     public sealed class NodeLicense
     {
         /// <summary>
-        /// Whether it can activate guests now.
+        /// Whether it can activate guests now. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// Its edition.
+        /// Its edition. Example: `Datacenter`.
         /// </summary>
         public readonly string? Edition;
         /// <summary>
-        /// Why it could not be asked, or not be licensed.
+        /// Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
         /// </summary>
         public readonly string? Error;
         /// <summary>
-        /// The newest Windows Server release that its key activates, on Azure Local.
+        /// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
         /// </summary>
         public readonly string? KeyVersion;
         /// <summary>
-        /// How the installed key was issued.
+        /// How the installed key was issued. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words.
+        /// The licence status, in WMI's words. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus? LicenseStatus;
         /// <summary>
-        /// The node's name, in lower case.
+        /// The node's name, in lower case. Example: `hv01`.
         /// </summary>
         public readonly string Node;
         /// <summary>
-        /// Its release, of Windows Server or of Azure Local.
+        /// Its release, of Windows Server or of Azure Local. Example: `2025`.
         /// </summary>
         public readonly string? OsVersion;
         /// <summary>
-        /// The last five characters of the installed key.
+        /// The last five characters of the installed key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
 

@@ -11,29 +11,110 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`.
+// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+//
+// ## Example Usage
+// ### A key for each node
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			firstKey := cfg.RequireSecret("firstKey")
+//			secondKey := cfg.RequireSecret("secondKey")
+//			cl01, err := avma.NewClusterLicense(ctx, "cl01", &avma.ClusterLicenseArgs{
+//				Nodes: pulumi.StringArray{
+//					pulumi.String("hv01.example.com"),
+//					pulumi.String("hv02.example.com"),
+//				},
+//				ProductKeys: pulumi.StringMap{
+//					"hv01.example.com": firstKey,
+//					"hv02.example.com": secondKey,
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("licensedNodes", cl01.LicensedNodes)
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### One key for all nodes
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			productKey := cfg.RequireSecret("productKey")
+//			cl01, err := avma.NewClusterLicense(ctx, "cl01", &avma.ClusterLicenseArgs{
+//				Cluster:    pulumi.String("cl01.example.com"),
+//				ProductKey: productKey,
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("licensedNodes", cl01.LicensedNodes)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
+// ## Import
+//
+// By the cluster's name, or any of its nodes:
+//
+// ```sh
+// pulumi import avma:index:ClusterLicense cl01 cl01.example.com
+// ```
+//
+// By the nodes, where the cluster is not to be asked for them:
+//
+// ```sh
+// pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
+// ```
 type ClusterLicense struct {
 	pulumi.CustomResourceState
 
-	// Whether to activate Windows once the keys are installed.
+	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrOutput `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration.
+	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// The newest Windows Server release that the keys of all nodes activate, on Azure Local.
+	// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
 	KeyVersion pulumi.StringPtrOutput `pulumi:"keyVersion"`
-	// How many nodes are licensed; on Azure Local, for their guests.
+	// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
 	LicensedNodes pulumi.IntOutput `pulumi:"licensedNodes"`
 	// Each node's licence, by name.
 	NodeLicenses NodeLicenseArrayOutput `pulumi:"nodeLicenses"`
-	// The nodes, where the cluster is not to be asked for them.
+	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes pulumi.StringArrayOutput `pulumi:"nodes"`
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapOutput `pulumi:"productKeys"`
 }
 
@@ -97,37 +178,37 @@ func ClusterLicenseExists(ctx *pulumi.Context,
 }
 
 type clusterLicenseArgs struct {
-	// Whether to activate Windows once the keys are installed.
+	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate *bool `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
 	Cluster *string `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration.
+	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The nodes, where the cluster is not to be asked for them.
+	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes []string `pulumi:"nodes"`
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey *string `pulumi:"productKey"`
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys map[string]string `pulumi:"productKeys"`
 }
 
 // The set of arguments for constructing a ClusterLicense resource.
 type ClusterLicenseArgs struct {
-	// Whether to activate Windows once the keys are installed.
+	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrInput
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrInput
-	// How cluster and nodes are reached, where it differs from the provider's configuration.
+	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrInput
-	// The nodes, where the cluster is not to be asked for them.
+	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes pulumi.StringArrayInput
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrInput
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrInput
-	// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapInput
 }
 
@@ -218,27 +299,27 @@ func (o ClusterLicenseOutput) ToClusterLicenseOutputWithContext(ctx context.Cont
 	return o
 }
 
-// Whether to activate Windows once the keys are installed.
+// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 func (o ClusterLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
 func (o ClusterLicenseOutput) Cluster() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.Cluster }).(pulumi.StringPtrOutput)
 }
 
-// How cluster and nodes are reached, where it differs from the provider's configuration.
+// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 func (o ClusterLicenseOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// The newest Windows Server release that the keys of all nodes activate, on Azure Local.
+// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
 func (o ClusterLicenseOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How many nodes are licensed; on Azure Local, for their guests.
+// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
 func (o ClusterLicenseOutput) LicensedNodes() pulumi.IntOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.IntOutput { return v.LicensedNodes }).(pulumi.IntOutput)
 }
@@ -248,22 +329,22 @@ func (o ClusterLicenseOutput) NodeLicenses() NodeLicenseArrayOutput {
 	return o.ApplyT(func(v *ClusterLicense) NodeLicenseArrayOutput { return v.NodeLicenses }).(NodeLicenseArrayOutput)
 }
 
-// The nodes, where the cluster is not to be asked for them.
+// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
 func (o ClusterLicenseOutput) Nodes() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringArrayOutput { return v.Nodes }).(pulumi.StringArrayOutput)
 }
 
-// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 func (o ClusterLicenseOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 func (o ClusterLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) VersionPtrOutput { return v.ProductKeyVersion }).(VersionPtrOutput)
 }
 
-// The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 func (o ClusterLicenseOutput) ProductKeys() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringMapOutput { return v.ProductKeys }).(pulumi.StringMapOutput)
 }

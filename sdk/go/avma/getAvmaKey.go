@@ -12,6 +12,34 @@ import (
 )
 
 // The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+//
+// ## Example Usage
+// ### A key for an answer file
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			standard2022, err := avma.GetAvmaKey(ctx, &avma.GetAvmaKeyArgs{
+//				Version: avma.Version_2022,
+//				Edition: avma.EditionStandard,
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("productKey", pulumi.String(standard2022.ProductKey))
+//			return nil
+//		})
+//	}
+//
+// ```
 func GetAvmaKey(ctx *pulumi.Context, args *GetAvmaKeyArgs, opts ...pulumi.InvokeOption) (*GetAvmaKeyResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetAvmaKeyResult
@@ -23,16 +51,16 @@ func GetAvmaKey(ctx *pulumi.Context, args *GetAvmaKeyArgs, opts ...pulumi.Invoke
 }
 
 type GetAvmaKeyArgs struct {
-	// The guest's edition.
+	// The guest's edition. Example: `Standard`.
 	Edition Edition `pulumi:"edition"`
-	// The guest's Windows Server release.
+	// The guest's Windows Server release. Example: `2022`.
 	Version Version `pulumi:"version"`
 }
 
 type GetAvmaKeyResult struct {
-	// Its last five characters.
+	// Its last five characters. Example: `78VHK`.
 	PartialProductKey string `pulumi:"partialProductKey"`
-	// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.
+	// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey string `pulumi:"productKey"`
 }
 
@@ -42,9 +70,9 @@ func GetAvmaKeyOutput(ctx *pulumi.Context, args GetAvmaKeyOutputArgs, opts ...pu
 }
 
 type GetAvmaKeyOutputArgs struct {
-	// The guest's edition.
+	// The guest's edition. Example: `Standard`.
 	Edition EditionInput `pulumi:"edition"`
-	// The guest's Windows Server release.
+	// The guest's Windows Server release. Example: `2022`.
 	Version VersionInput `pulumi:"version"`
 }
 
@@ -66,12 +94,12 @@ func (o GetAvmaKeyResultOutput) ToGetAvmaKeyResultOutputWithContext(ctx context.
 	return o
 }
 
-// Its last five characters.
+// Its last five characters. Example: `78VHK`.
 func (o GetAvmaKeyResultOutput) PartialProductKey() pulumi.StringOutput {
 	return o.ApplyT(func(v GetAvmaKeyResult) string { return v.PartialProductKey }).(pulumi.StringOutput)
 }
 
-// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.
+// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 func (o GetAvmaKeyResultOutput) ProductKey() pulumi.StringOutput {
 	return o.ApplyT(func(v GetAvmaKeyResult) string { return v.ProductKey }).(pulumi.StringOutput)
 }

@@ -12,6 +12,34 @@ import (
 )
 
 // The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+//
+// ## Example Usage
+// ### The state of a node
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cl01, err := avma.GetClusterNodes(ctx, &avma.GetClusterNodesArgs{
+//				Cluster: "cl01.example.com",
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("firstNode", pulumi.String(cl01.Nodes[0].Node))
+//			ctx.Export("state", pulumi.String(cl01.Nodes[0].State))
+//			return nil
+//		})
+//	}
+//
+// ```
 func GetClusterNodes(ctx *pulumi.Context, args *GetClusterNodesArgs, opts ...pulumi.InvokeOption) (*GetClusterNodesResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetClusterNodesResult
@@ -23,9 +51,9 @@ func GetClusterNodes(ctx *pulumi.Context, args *GetClusterNodesArgs, opts ...pul
 }
 
 type GetClusterNodesArgs struct {
-	// The cluster's name, or any of its nodes; DNS name or IP address.
+	// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
 	Cluster string `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration.
+	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection *Connection `pulumi:"connection"`
 }
 
@@ -40,9 +68,9 @@ func GetClusterNodesOutput(ctx *pulumi.Context, args GetClusterNodesOutputArgs, 
 }
 
 type GetClusterNodesOutputArgs struct {
-	// The cluster's name, or any of its nodes; DNS name or IP address.
+	// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
 	Cluster pulumi.StringInput `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration.
+	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
 }
 

@@ -12,6 +12,35 @@ import (
 )
 
 // Whether a Datacenter host of one release activates guests of another. Asks no machine.
+//
+// ## Example Usage
+// ### Before a guest is upgraded
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			upgraded, err := avma.GetCompatibility(ctx, &avma.GetCompatibilityArgs{
+//				HostVersion:  avma.Version_2022,
+//				GuestVersion: avma.Version_2025,
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("activates", pulumi.Bool(upgraded.Activates))
+//			ctx.Export("reason", pulumi.String(upgraded.Reason))
+//			return nil
+//		})
+//	}
+//
+// ```
 func GetCompatibility(ctx *pulumi.Context, args *GetCompatibilityArgs, opts ...pulumi.InvokeOption) (*GetCompatibilityResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetCompatibilityResult
@@ -23,11 +52,11 @@ func GetCompatibility(ctx *pulumi.Context, args *GetCompatibilityArgs, opts ...p
 }
 
 type GetCompatibilityArgs struct {
-	// The guest's edition.
+	// The guest's edition. Default: `Datacenter`. Example: `Standard`.
 	GuestEdition *Edition `pulumi:"guestEdition"`
-	// The guest's Windows Server release.
+	// The guest's Windows Server release. Example: `2022`.
 	GuestVersion Version `pulumi:"guestVersion"`
-	// The Windows Server release of the host, which must be Datacenter.
+	// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
 	HostVersion Version `pulumi:"hostVersion"`
 }
 
@@ -45,9 +74,9 @@ func (val *GetCompatibilityArgs) Defaults() *GetCompatibilityArgs {
 }
 
 type GetCompatibilityResult struct {
-	// Whether a licensed Datacenter host of that release activates such guests.
+	// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
 	Activates bool `pulumi:"activates"`
-	// Why, in a sentence.
+	// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
 	Reason string `pulumi:"reason"`
 }
 
@@ -62,11 +91,11 @@ func GetCompatibilityOutput(ctx *pulumi.Context, args GetCompatibilityOutputArgs
 }
 
 type GetCompatibilityOutputArgs struct {
-	// The guest's edition.
+	// The guest's edition. Default: `Datacenter`. Example: `Standard`.
 	GuestEdition EditionPtrInput `pulumi:"guestEdition"`
-	// The guest's Windows Server release.
+	// The guest's Windows Server release. Example: `2022`.
 	GuestVersion VersionInput `pulumi:"guestVersion"`
-	// The Windows Server release of the host, which must be Datacenter.
+	// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
 	HostVersion VersionInput `pulumi:"hostVersion"`
 }
 
@@ -88,12 +117,12 @@ func (o GetCompatibilityResultOutput) ToGetCompatibilityResultOutputWithContext(
 	return o
 }
 
-// Whether a licensed Datacenter host of that release activates such guests.
+// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
 func (o GetCompatibilityResultOutput) Activates() pulumi.BoolOutput {
 	return o.ApplyT(func(v GetCompatibilityResult) bool { return v.Activates }).(pulumi.BoolOutput)
 }
 
-// Why, in a sentence.
+// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
 func (o GetCompatibilityResultOutput) Reason() pulumi.StringOutput {
 	return o.ApplyT(func(v GetCompatibilityResult) string { return v.Reason }).(pulumi.StringOutput)
 }

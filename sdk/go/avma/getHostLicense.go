@@ -12,6 +12,34 @@ import (
 )
 
 // What Windows says of a host's licence.
+//
+// ## Example Usage
+// ### What a host has
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			hv01, err := avma.LookupHostLicense(ctx, &avma.LookupHostLicenseArgs{
+//				Host: "hv01.example.com",
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("edition", pulumi.String(hv01.Edition))
+//			ctx.Export("osVersion", pulumi.String(hv01.OsVersion))
+//			return nil
+//		})
+//	}
+//
+// ```
 func LookupHostLicense(ctx *pulumi.Context, args *LookupHostLicenseArgs, opts ...pulumi.InvokeOption) (*LookupHostLicenseResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupHostLicenseResult
@@ -23,36 +51,36 @@ func LookupHostLicense(ctx *pulumi.Context, args *LookupHostLicenseArgs, opts ..
 }
 
 type LookupHostLicenseArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
 }
 
 type LookupHostLicenseResult struct {
-	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 	ActivatesGuests *bool `pulumi:"activatesGuests"`
-	// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it.
+	// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
 	AutomaticActivation map[string]string `pulumi:"automaticActivation"`
-	// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+	// The edition. Example: `Datacenter`.
 	Edition string `pulumi:"edition"`
-	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId *string `pulumi:"installationId"`
-	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
 	KeyVersion *string `pulumi:"keyVersion"`
-	// How the installed key was issued; absent without a key.
+	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words.
+	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
-	// The build number, such as 26100.
+	// The build number. Unit: a build's number. Example: `26100`.
 	OsBuild int `pulumi:"osBuild"`
-	// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+	// The release, of Windows Server or of Azure Local. Example: `2025`.
 	OsVersion string `pulumi:"osVersion"`
-	// The last five characters of the installed key; absent without a key.
+	// The last five characters of the installed key; absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
-	// The host's operating system.
+	// The host's operating system. Example: `windowsServer`.
 	Platform Platform `pulumi:"platform"`
-	// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+	// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
 	SubscriptionStatus *string `pulumi:"subscriptionStatus"`
 }
 
@@ -62,9 +90,9 @@ func LookupHostLicenseOutput(ctx *pulumi.Context, args LookupHostLicenseOutputAr
 }
 
 type LookupHostLicenseOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host pulumi.StringInput `pulumi:"host"`
 }
 
@@ -86,62 +114,62 @@ func (o LookupHostLicenseResultOutput) ToLookupHostLicenseResultOutputWithContex
 	return o
 }
 
-// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 func (o LookupHostLicenseResultOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *bool { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it.
+// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
 func (o LookupHostLicenseResultOutput) AutomaticActivation() pulumi.StringMapOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) map[string]string { return v.AutomaticActivation }).(pulumi.StringMapOutput)
 }
 
-// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+// The edition. Example: `Datacenter`.
 func (o LookupHostLicenseResultOutput) Edition() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) string { return v.Edition }).(pulumi.StringOutput)
 }
 
-// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 func (o LookupHostLicenseResultOutput) InstallationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.InstallationId }).(pulumi.StringPtrOutput)
 }
 
-// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
 func (o LookupHostLicenseResultOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key.
+// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 func (o LookupHostLicenseResultOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words.
+// The licence status, in WMI's words. Example: `Licensed`.
 func (o LookupHostLicenseResultOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) LicenseStatus { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// The build number, such as 26100.
+// The build number. Unit: a build's number. Example: `26100`.
 func (o LookupHostLicenseResultOutput) OsBuild() pulumi.IntOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) int { return v.OsBuild }).(pulumi.IntOutput)
 }
 
-// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+// The release, of Windows Server or of Azure Local. Example: `2025`.
 func (o LookupHostLicenseResultOutput) OsVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) string { return v.OsVersion }).(pulumi.StringOutput)
 }
 
-// The last five characters of the installed key; absent without a key.
+// The last five characters of the installed key; absent without a key. Example: `46789`.
 func (o LookupHostLicenseResultOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The host's operating system.
+// The host's operating system. Example: `windowsServer`.
 func (o LookupHostLicenseResultOutput) Platform() PlatformOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) Platform { return v.Platform }).(PlatformOutput)
 }
 
-// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
 func (o LookupHostLicenseResultOutput) SubscriptionStatus() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.SubscriptionStatus }).(pulumi.StringPtrOutput)
 }

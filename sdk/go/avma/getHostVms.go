@@ -12,6 +12,34 @@ import (
 )
 
 // The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+//
+// ## Example Usage
+// ### The VMs of a host
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			hv01, err := avma.GetHostVms(ctx, &avma.GetHostVmsArgs{
+//				Host: "hv01.example.com",
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("firstVm", pulumi.String(hv01.Vms[0].VmName))
+//			ctx.Export("running", pulumi.Bool(hv01.Vms[0].Running))
+//			return nil
+//		})
+//	}
+//
+// ```
 func GetHostVms(ctx *pulumi.Context, args *GetHostVmsArgs, opts ...pulumi.InvokeOption) (*GetHostVmsResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv GetHostVmsResult
@@ -23,9 +51,9 @@ func GetHostVms(ctx *pulumi.Context, args *GetHostVmsArgs, opts ...pulumi.Invoke
 }
 
 type GetHostVmsArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
 }
 
@@ -40,9 +68,9 @@ func GetHostVmsOutput(ctx *pulumi.Context, args GetHostVmsOutputArgs, opts ...pu
 }
 
 type GetHostVmsOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host pulumi.StringInput `pulumi:"host"`
 }
 

@@ -12,6 +12,35 @@ import (
 )
 
 // What Windows says of a guest's activation now, with what changes by itself.
+//
+// ## Example Usage
+// ### Until when a VM is activated
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			web01, err := avma.LookupVmActivation(ctx, &avma.LookupVmActivationArgs{
+//				Host:   pulumi.StringRef("hv01.example.com"),
+//				VmName: pulumi.StringRef("web01"),
+//			}, nil)
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("guestVersion", pulumi.String(web01.GuestVersion))
+//			ctx.Export("minutesRemaining", pulumi.Int(web01.MinutesRemaining))
+//			return nil
+//		})
+//	}
+//
+// ```
 func LookupVmActivation(ctx *pulumi.Context, args *LookupVmActivationArgs, opts ...pulumi.InvokeOption) (*LookupVmActivationResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupVmActivationResult
@@ -23,40 +52,40 @@ func LookupVmActivation(ctx *pulumi.Context, args *LookupVmActivationArgs, opts 
 }
 
 type LookupVmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`.
+	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run.
+	// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`.
+	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`.
+	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
 type LookupVmActivationResult struct {
-	// The host that activated the guest, by its own name; absent when none did.
+	// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
 	ActivatedByHost *string `pulumi:"activatedByHost"`
-	// The guest's edition, such as `Standard`.
+	// The guest's edition. Example: `Standard`.
 	GuestEdition string `pulumi:"guestEdition"`
-	// The guest's Windows Server release, such as `2022`.
+	// The guest's Windows Server release. Example: `2022`.
 	GuestVersion string `pulumi:"guestVersion"`
-	// When the host last activated the guest, as Windows writes it; absent when it never did.
+	// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
 	LastActivationTime *string `pulumi:"lastActivationTime"`
-	// How the installed key was issued; absent without a key.
+	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words.
+	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
-	// Minutes until the activation has to be renewed; 0 when it does not end.
+	// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
 	MinutesRemaining int `pulumi:"minutesRemaining"`
-	// The last five characters of the installed key; absent without a key.
+	// The last five characters of the installed key; absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
-	// The VM's GUID, in lower case.
+	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId string `pulumi:"vmId"`
-	// The VM's name.
+	// The VM's name. Example: `web01`.
 	VmName string `pulumi:"vmName"`
 }
 
@@ -66,17 +95,17 @@ func LookupVmActivationOutput(ctx *pulumi.Context, args LookupVmActivationOutput
 }
 
 type LookupVmActivationOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`.
+	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput `pulumi:"host"`
-	// All hosts on which the VM may run.
+	// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`.
+	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`.
+	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
 	VmName pulumi.StringPtrInput `pulumi:"vmName"`
 }
 
@@ -98,52 +127,52 @@ func (o LookupVmActivationResultOutput) ToLookupVmActivationResultOutputWithCont
 	return o
 }
 
-// The host that activated the guest, by its own name; absent when none did.
+// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
 func (o LookupVmActivationResultOutput) ActivatedByHost() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
 }
 
-// The guest's edition, such as `Standard`.
+// The guest's edition. Example: `Standard`.
 func (o LookupVmActivationResultOutput) GuestEdition() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.GuestEdition }).(pulumi.StringOutput)
 }
 
-// The guest's Windows Server release, such as `2022`.
+// The guest's Windows Server release. Example: `2022`.
 func (o LookupVmActivationResultOutput) GuestVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.GuestVersion }).(pulumi.StringOutput)
 }
 
-// When the host last activated the guest, as Windows writes it; absent when it never did.
+// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
 func (o LookupVmActivationResultOutput) LastActivationTime() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.LastActivationTime }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key.
+// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 func (o LookupVmActivationResultOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words.
+// The licence status, in WMI's words. Example: `Licensed`.
 func (o LookupVmActivationResultOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) LicenseStatus { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// Minutes until the activation has to be renewed; 0 when it does not end.
+// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
 func (o LookupVmActivationResultOutput) MinutesRemaining() pulumi.IntOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) int { return v.MinutesRemaining }).(pulumi.IntOutput)
 }
 
-// The last five characters of the installed key; absent without a key.
+// The last five characters of the installed key; absent without a key. Example: `46789`.
 func (o LookupVmActivationResultOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The VM's GUID, in lower case.
+// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 func (o LookupVmActivationResultOutput) VmId() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.VmId }).(pulumi.StringOutput)
 }
 
-// The VM's name.
+// The VM's name. Example: `web01`.
 func (o LookupVmActivationResultOutput) VmName() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.VmName }).(pulumi.StringOutput)
 }

@@ -12,49 +12,140 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`). Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`.
+// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+//
+// ## Example Usage
+// ### A key from the configuration
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			productKey := cfg.RequireSecret("productKey")
+//			hv01, err := avma.NewHostLicense(ctx, "hv01", &avma.HostLicenseArgs{
+//				Host:              pulumi.String("hv01.example.com"),
+//				ProductKey:        productKey,
+//				ProductKeyVersion: avma.Version_2025,
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("activatesGuests", hv01.ActivatesGuests)
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### An existing licence
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			hv01, err := avma.NewHostLicense(ctx, "hv01", &avma.HostLicenseArgs{
+//				Host: pulumi.String("hv01.example.com"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("licenseChannel", hv01.LicenseChannel)
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### Azure Local with a subscription
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			node01, err := avma.NewHostLicense(ctx, "node01", &avma.HostLicenseArgs{
+//				Host:          pulumi.String("node01.example.com"),
+//				LicenseSource: avma.LicenseSourceSubscription,
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("subscriptionStatus", node01.SubscriptionStatus)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
+// ## Import
+//
+// By the host's DNS name or IP address:
+//
+// ```sh
+// pulumi import avma:index:HostLicense hv01 hv01.example.com
+// ```
 type HostLicense struct {
 	pulumi.CustomResourceState
 
-	// Whether to activate Windows once the key is installed.
+	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 	ActivatesGuests pulumi.BoolPtrOutput `pulumi:"activatesGuests"`
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId pulumi.StringPtrOutput `pulumi:"confirmationId"`
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+	// The edition. Example: `Datacenter`.
 	Edition pulumi.StringOutput `pulumi:"edition"`
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy pulumi.BoolPtrOutput `pulumi:"forceDestroy"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host pulumi.StringOutput `pulumi:"host"`
-	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId pulumi.StringPtrOutput `pulumi:"installationId"`
-	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
 	KeyVersion pulumi.StringPtrOutput `pulumi:"keyVersion"`
-	// How the installed key was issued; absent without a key.
+	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel LicenseChannelPtrOutput `pulumi:"licenseChannel"`
-	// Where the licence comes from; `productKey` when a key is given, else `existing`.
+	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
 	LicenseSource LicenseSourcePtrOutput `pulumi:"licenseSource"`
-	// The licence status, in WMI's words.
+	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
-	// What deleting the resource does to the host. An activation that was used is never given back.
+	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
 	OnDelete HostOnDeletePtrOutput `pulumi:"onDelete"`
-	// The build number, such as 26100.
+	// The build number. Unit: a build's number. Example: `26100`.
 	OsBuild pulumi.IntOutput `pulumi:"osBuild"`
-	// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+	// The release, of Windows Server or of Azure Local. Example: `2025`.
 	OsVersion pulumi.StringOutput `pulumi:"osVersion"`
-	// The last five characters of the installed key; absent without a key.
+	// The last five characters of the installed key; absent without a key. Example: `46789`.
 	PartialProductKey pulumi.StringPtrOutput `pulumi:"partialProductKey"`
-	// The host's operating system.
+	// The host's operating system. Example: `windowsServer`.
 	Platform PlatformOutput `pulumi:"platform"`
-	// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
-	// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+	// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
 	SubscriptionStatus pulumi.StringPtrOutput `pulumi:"subscriptionStatus"`
 }
 
@@ -123,45 +214,45 @@ func HostLicenseExists(ctx *pulumi.Context,
 }
 
 type hostLicenseArgs struct {
-	// Whether to activate Windows once the key is installed.
+	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
 	Activate *bool `pulumi:"activate"`
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId *string `pulumi:"confirmationId"`
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy *bool `pulumi:"forceDestroy"`
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
-	// Where the licence comes from; `productKey` when a key is given, else `existing`.
+	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
 	LicenseSource *LicenseSource `pulumi:"licenseSource"`
-	// What deleting the resource does to the host. An activation that was used is never given back.
+	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
 	OnDelete *HostOnDelete `pulumi:"onDelete"`
-	// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey *string `pulumi:"productKey"`
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
 }
 
 // The set of arguments for constructing a HostLicense resource.
 type HostLicenseArgs struct {
-	// Whether to activate Windows once the key is installed.
+	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrInput
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId pulumi.StringPtrInput
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy pulumi.BoolPtrInput
-	// The host's DNS name or IP address.
+	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host pulumi.StringInput
-	// Where the licence comes from; `productKey` when a key is given, else `existing`.
+	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
 	LicenseSource LicenseSourcePtrInput
-	// What deleting the resource does to the host. An activation that was used is never given back.
+	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
 	OnDelete HostOnDeletePtrInput
-	// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrInput
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrInput
 }
 
@@ -252,102 +343,102 @@ func (o HostLicenseOutput) ToHostLicenseOutputWithContext(ctx context.Context) H
 	return o
 }
 
-// Whether to activate Windows once the key is installed.
+// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
 func (o HostLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 func (o HostLicenseOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 func (o HostLicenseOutput) ConfirmationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.ConfirmationId }).(pulumi.StringPtrOutput)
 }
 
-// How the host is reached, where it differs from the provider's configuration.
+// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 func (o HostLicenseOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *HostLicense) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// The edition, such as `Datacenter`, or `Azure Stack HCI`.
+// The edition. Example: `Datacenter`.
 func (o HostLicenseOutput) Edition() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.Edition }).(pulumi.StringOutput)
 }
 
-// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
 func (o HostLicenseOutput) ForceDestroy() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.ForceDestroy }).(pulumi.BoolPtrOutput)
 }
 
-// The host's DNS name or IP address.
+// The host's DNS name or IP address. Example: `hv01.example.com`.
 func (o HostLicenseOutput) Host() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.Host }).(pulumi.StringOutput)
 }
 
-// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 func (o HostLicenseOutput) InstallationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.InstallationId }).(pulumi.StringPtrOutput)
 }
 
-// The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
 func (o HostLicenseOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key.
+// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 func (o HostLicenseOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseChannelPtrOutput { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// Where the licence comes from; `productKey` when a key is given, else `existing`.
+// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
 func (o HostLicenseOutput) LicenseSource() LicenseSourcePtrOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseSourcePtrOutput { return v.LicenseSource }).(LicenseSourcePtrOutput)
 }
 
-// The licence status, in WMI's words.
+// The licence status, in WMI's words. Example: `Licensed`.
 func (o HostLicenseOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseStatusOutput { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// What deleting the resource does to the host. An activation that was used is never given back.
+// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
 func (o HostLicenseOutput) OnDelete() HostOnDeletePtrOutput {
 	return o.ApplyT(func(v *HostLicense) HostOnDeletePtrOutput { return v.OnDelete }).(HostOnDeletePtrOutput)
 }
 
-// The build number, such as 26100.
+// The build number. Unit: a build's number. Example: `26100`.
 func (o HostLicenseOutput) OsBuild() pulumi.IntOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.IntOutput { return v.OsBuild }).(pulumi.IntOutput)
 }
 
-// The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+// The release, of Windows Server or of Azure Local. Example: `2025`.
 func (o HostLicenseOutput) OsVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.OsVersion }).(pulumi.StringOutput)
 }
 
-// The last five characters of the installed key; absent without a key.
+// The last five characters of the installed key; absent without a key. Example: `46789`.
 func (o HostLicenseOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The host's operating system.
+// The host's operating system. Example: `windowsServer`.
 func (o HostLicenseOutput) Platform() PlatformOutput {
 	return o.ApplyT(func(v *HostLicense) PlatformOutput { return v.Platform }).(PlatformOutput)
 }
 
-// The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 func (o HostLicenseOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
 func (o HostLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 	return o.ApplyT(func(v *HostLicense) VersionPtrOutput { return v.ProductKeyVersion }).(VersionPtrOutput)
 }
 
-// The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
 func (o HostLicenseOutput) SubscriptionStatus() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.SubscriptionStatus }).(pulumi.StringPtrOutput)
 }

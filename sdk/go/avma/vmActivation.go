@@ -11,39 +11,139 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it. Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with `hv01,hv02/web01` for a VM that moves between hosts.
+// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+//
+// ## Example Usage
+// ### A VM on its host
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			guestPassword := cfg.RequireSecret("guestPassword")
+//			hv01, err := avma.NewHostLicense(ctx, "hv01", &avma.HostLicenseArgs{
+//				Host: pulumi.String("hv01.example.com"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			web01, err := avma.NewVmActivation(ctx, "web01", &avma.VmActivationArgs{
+//				Host:   hv01.Host,
+//				VmName: pulumi.String("web01"),
+//				Guest: &avma.GuestArgs{
+//					Username: pulumi.String("Administrator"),
+//					Password: guestPassword,
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("activatedByHost", web01.ActivatedByHost)
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### A VM that moves in a cluster
+// ```go
+// package main
+//
+// import (
+//
+//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			guestPassword := cfg.RequireSecret("guestPassword")
+//			cl01, err := avma.NewClusterLicense(ctx, "cl01", &avma.ClusterLicenseArgs{
+//				Cluster: pulumi.String("cl01.example.com"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			_, err = avma.NewVmActivation(ctx, "web01", &avma.VmActivationArgs{
+//				Hosts: pulumi.StringArray{
+//					pulumi.String("hv01.example.com"),
+//					pulumi.String("hv02.example.com"),
+//				},
+//				VmName: pulumi.String("web01"),
+//				Guest: &avma.GuestArgs{
+//					Transport: avma.TransportWinrm,
+//					Username:  pulumi.String("Administrator"),
+//					Password:  guestPassword,
+//				},
+//				OnDelete: avma.GuestOnDeleteRestoreKmsClientKey,
+//			}, pulumi.DependsOn([]pulumi.Resource{
+//				cl01,
+//			}))
+//			if err != nil {
+//				return err
+//			}
+//			return nil
+//		})
+//	}
+//
+// ```
+//
+// ## Import
+//
+// By the host, and the VM's name or GUID:
+//
+// ```sh
+// pulumi import avma:index:VmActivation web01 hv01.example.com/web01
+// ```
+//
+// By all hosts, for a VM that moves between them:
+//
+// ```sh
+// pulumi import avma:index:VmActivation web01 hv01.example.com,hv02.example.com/web01
+// ```
 type VmActivation struct {
 	pulumi.CustomResourceState
 
-	// The host that activated the guest, by its own name; absent when none did.
+	// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
 	ActivatedByHost pulumi.StringPtrOutput `pulumi:"activatedByHost"`
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrOutput `pulumi:"guest"`
-	// The guest's edition, such as `Standard`.
+	// The guest's edition. Example: `Standard`.
 	GuestEdition pulumi.StringOutput `pulumi:"guestEdition"`
-	// The guest's Windows Server release, such as `2022`.
+	// The guest's Windows Server release. Example: `2022`.
 	GuestVersion pulumi.StringOutput `pulumi:"guestVersion"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 	Host pulumi.StringPtrOutput `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayOutput `pulumi:"hosts"`
-	// How the installed key was issued; absent without a key.
+	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel LicenseChannelPtrOutput `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words.
+	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrOutput `pulumi:"manageDataExchange"`
-	// What deleting the resource does to the guest.
+	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete GuestOnDeletePtrOutput `pulumi:"onDelete"`
-	// The last five characters of the installed key; absent without a key.
+	// The last five characters of the installed key; absent without a key. Example: `46789`.
 	PartialProductKey pulumi.StringPtrOutput `pulumi:"partialProductKey"`
-	// The AVMA key; the published one of the guest's own version and edition unless set.
+	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The VM's GUID, in lower case.
+	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringOutput `pulumi:"vmId"`
-	// The VM's name.
+	// The VM's name. Example: `web01`.
 	VmName pulumi.StringOutput `pulumi:"vmName"`
 }
 
@@ -106,45 +206,45 @@ func VmActivationExists(ctx *pulumi.Context,
 }
 
 type vmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange *bool `pulumi:"manageDataExchange"`
-	// What deleting the resource does to the guest.
+	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete *GuestOnDelete `pulumi:"onDelete"`
-	// The AVMA key; the published one of the guest's own version and edition unless set.
+	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey *string `pulumi:"productKey"`
-	// The VM's GUID. Give this or `vmName`.
+	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`.
+	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
 // The set of arguments for constructing a VmActivation resource.
 type VmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration.
+	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrInput
-	// What deleting the resource does to the guest.
+	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete GuestOnDeletePtrInput
-	// The AVMA key; the published one of the guest's own version and edition unless set.
+	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey pulumi.StringPtrInput
-	// The VM's GUID. Give this or `vmName`.
+	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput
-	// The VM's name. Give this or `vmId`.
+	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
 	VmName pulumi.StringPtrInput
 }
 
@@ -235,77 +335,77 @@ func (o VmActivationOutput) ToVmActivationOutputWithContext(ctx context.Context)
 	return o
 }
 
-// The host that activated the guest, by its own name; absent when none did.
+// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
 func (o VmActivationOutput) ActivatedByHost() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
 }
 
-// How the host is reached, where it differs from the provider's configuration.
+// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
 func (o VmActivationOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *VmActivation) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 func (o VmActivationOutput) Guest() GuestPtrOutput {
 	return o.ApplyT(func(v *VmActivation) GuestPtrOutput { return v.Guest }).(GuestPtrOutput)
 }
 
-// The guest's edition, such as `Standard`.
+// The guest's edition. Example: `Standard`.
 func (o VmActivationOutput) GuestEdition() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.GuestEdition }).(pulumi.StringOutput)
 }
 
-// The guest's Windows Server release, such as `2022`.
+// The guest's Windows Server release. Example: `2022`.
 func (o VmActivationOutput) GuestVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.GuestVersion }).(pulumi.StringOutput)
 }
 
-// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
 func (o VmActivationOutput) Host() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.Host }).(pulumi.StringPtrOutput)
 }
 
-// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
 func (o VmActivationOutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringArrayOutput { return v.Hosts }).(pulumi.StringArrayOutput)
 }
 
-// How the installed key was issued; absent without a key.
+// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 func (o VmActivationOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v *VmActivation) LicenseChannelPtrOutput { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words.
+// The licence status, in WMI's words. Example: `Licensed`.
 func (o VmActivationOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v *VmActivation) LicenseStatusOutput { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 func (o VmActivationOutput) ManageDataExchange() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.BoolPtrOutput { return v.ManageDataExchange }).(pulumi.BoolPtrOutput)
 }
 
-// What deleting the resource does to the guest.
+// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 func (o VmActivationOutput) OnDelete() GuestOnDeletePtrOutput {
 	return o.ApplyT(func(v *VmActivation) GuestOnDeletePtrOutput { return v.OnDelete }).(GuestOnDeletePtrOutput)
 }
 
-// The last five characters of the installed key; absent without a key.
+// The last five characters of the installed key; absent without a key. Example: `46789`.
 func (o VmActivationOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The AVMA key; the published one of the guest's own version and edition unless set.
+// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 func (o VmActivationOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The VM's GUID, in lower case.
+// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 func (o VmActivationOutput) VmId() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.VmId }).(pulumi.StringOutput)
 }
 
-// The VM's name.
+// The VM's name. Example: `web01`.
 func (o VmActivationOutput) VmName() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.VmName }).(pulumi.StringOutput)
 }

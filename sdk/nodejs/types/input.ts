@@ -11,63 +11,63 @@ import * as enums from "../types/enums";
  */
 export interface Connection {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -77,63 +77,63 @@ export interface Connection {
  */
 export interface ConnectionArgs {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: pulumi.Input<string | undefined>;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: pulumi.Input<enums.Auth | undefined>;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: pulumi.Input<string | undefined>;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: pulumi.Input<string | undefined>;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: pulumi.Input<string | undefined>;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: pulumi.Input<string | undefined>;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: pulumi.Input<boolean | undefined>;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: pulumi.Input<boolean | undefined>;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: pulumi.Input<string | undefined>;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: pulumi.Input<string | undefined>;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: pulumi.Input<enums.MessageEncryption | undefined>;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: pulumi.Input<string | undefined>;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: pulumi.Input<string | undefined>;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: pulumi.Input<number | undefined>;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }
@@ -143,71 +143,71 @@ export interface ConnectionArgs {
  */
 export interface Guest {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
      */
     readyTimeout?: string;
     /**
-     * How the guest is reached; `powershellDirect` unless set.
+     * How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -217,71 +217,71 @@ export interface Guest {
  */
 export interface GuestArgs {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: pulumi.Input<string | undefined>;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: pulumi.Input<enums.Auth | undefined>;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: pulumi.Input<string | undefined>;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: pulumi.Input<string | undefined>;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: pulumi.Input<string | undefined>;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: pulumi.Input<string | undefined>;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: pulumi.Input<boolean | undefined>;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: pulumi.Input<boolean | undefined>;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: pulumi.Input<string | undefined>;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: pulumi.Input<string | undefined>;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: pulumi.Input<enums.MessageEncryption | undefined>;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: pulumi.Input<string | undefined>;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: pulumi.Input<string | undefined>;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: pulumi.Input<number | undefined>;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
      */
     readyTimeout?: pulumi.Input<string | undefined>;
     /**
-     * How the guest is reached; `powershellDirect` unless set.
+     * How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
      */
     transport?: pulumi.Input<enums.Transport | undefined>;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }
@@ -291,67 +291,67 @@ export interface GuestArgs {
  */
 export interface GuestDefaultsArgs {
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: pulumi.Input<enums.Auth | undefined>;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: pulumi.Input<string | undefined>;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: pulumi.Input<string | undefined>;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: pulumi.Input<string | undefined>;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: pulumi.Input<string | undefined>;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: pulumi.Input<boolean | undefined>;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: pulumi.Input<boolean | undefined>;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: pulumi.Input<string | undefined>;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: pulumi.Input<string | undefined>;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: pulumi.Input<enums.MessageEncryption | undefined>;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: pulumi.Input<string | undefined>;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: pulumi.Input<string | undefined>;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: pulumi.Input<number | undefined>;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
      */
     readyTimeout?: pulumi.Input<string | undefined>;
     /**
-     * How the guest is reached; `powershellDirect` unless set.
+     * How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
      */
     transport?: pulumi.Input<enums.Transport | undefined>;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }

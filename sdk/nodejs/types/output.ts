@@ -11,39 +11,39 @@ import * as enums from "../types/enums";
  */
 export interface ClusterNode {
     /**
-     * Whether it can activate guests now.
+     * Whether it can activate guests now. Example: `true`.
      */
     activatesGuests?: boolean;
     /**
-     * The name or address by which it is reached.
+     * The name or address by which it is reached. Example: `hv01.example.com`.
      */
     address: string;
     /**
-     * Its edition.
+     * Its edition. Example: `Datacenter`.
      */
     edition?: string;
     /**
-     * Why it could not be asked.
+     * Why it could not be asked. Example: `nothing answers at hv02:5986`.
      */
     error?: string;
     /**
-     * Its licence status, in WMI's words.
+     * Its licence status, in WMI's words. Example: `Licensed`.
      */
     licenseStatus?: enums.LicenseStatus;
     /**
-     * The node's name, in lower case.
+     * The node's name, in lower case. Example: `hv01`.
      */
     node: string;
     /**
-     * Its release, of Windows Server or of Azure Local.
+     * Its release, of Windows Server or of Azure Local. Example: `2025`.
      */
     osVersion?: string;
     /**
-     * The last five characters of its key; on Azure Local, of its key for guests.
+     * The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
      */
     partialProductKey?: string;
     /**
-     * Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.
+     * Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
      */
     state: string;
 }
@@ -53,63 +53,63 @@ export interface ClusterNode {
  */
 export interface Connection {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -119,71 +119,71 @@ export interface Connection {
  */
 export interface Guest {
     /**
-     * The DNS name or IP address to connect to; the machine's name unless set.
+     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
      */
     readyTimeout?: string;
     /**
-     * How the guest is reached; `powershellDirect` unless set.
+     * How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -193,67 +193,67 @@ export interface Guest {
  */
 export interface GuestDefaults {
     /**
-     * How to log on; `ntlm` unless set.
+     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made, such as `10s`, which is what it is unless set.
+     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon; `auto` unless set.
+     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password.
+     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
      */
     readyTimeout?: string;
     /**
-     * How the guest is reached; `powershellDirect` unless set.
+     * How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there.
+     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -263,31 +263,31 @@ export interface GuestDefaults {
  */
 export interface HostVm {
     /**
-     * The guest's build number.
+     * The guest's build number. Example: `20348`.
      */
     guestBuild?: string;
     /**
-     * The guest's DNS name.
+     * The guest's DNS name. Example: `web01.lab.example.com`.
      */
     guestName?: string;
     /**
-     * The guest's operating system, in its own words.
+     * The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
      */
     guestOs?: string;
     /**
-     * The guest's IPv4 addresses.
+     * The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
      */
     ipAddresses: string[];
     /**
-     * Whether the VM is running.
+     * Whether the VM is running. Example: `true`.
      */
     running: boolean;
     /**
-     * The VM's GUID, in lower case.
+     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId: string;
     /**
-     * The VM's name.
+     * The VM's name. Example: `web01`.
      */
     vmName: string;
 }
@@ -297,39 +297,39 @@ export interface HostVm {
  */
 export interface NodeLicense {
     /**
-     * Whether it can activate guests now.
+     * Whether it can activate guests now. Example: `true`.
      */
     activatesGuests?: boolean;
     /**
-     * Its edition.
+     * Its edition. Example: `Datacenter`.
      */
     edition?: string;
     /**
-     * Why it could not be asked, or not be licensed.
+     * Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
      */
     error?: string;
     /**
-     * The newest Windows Server release that its key activates, on Azure Local.
+     * The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
      */
     keyVersion?: string;
     /**
-     * How the installed key was issued.
+     * How the installed key was issued. Example: `VOLUME_MAK`.
      */
     licenseChannel?: enums.LicenseChannel;
     /**
-     * The licence status, in WMI's words.
+     * The licence status, in WMI's words. Example: `Licensed`.
      */
     licenseStatus?: enums.LicenseStatus;
     /**
-     * The node's name, in lower case.
+     * The node's name, in lower case. Example: `hv01`.
      */
     node: string;
     /**
-     * Its release, of Windows Server or of Azure Local.
+     * Its release, of Windows Server or of Azure Local. Example: `2025`.
      */
     osVersion?: string;
     /**
-     * The last five characters of the installed key.
+     * The last five characters of the installed key. Example: `46789`.
      */
     partialProductKey?: string;
 }

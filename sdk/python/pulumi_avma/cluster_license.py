@@ -32,13 +32,13 @@ class ClusterLicenseArgs:
         """
         The set of arguments for constructing a ClusterLicense resource.
 
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
-        :param pulumi.Input['ConnectionArgs'] connection: How cluster and nodes are reached, where it differs from the provider's configuration.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        :param pulumi.Input['ConnectionArgs'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         if activate is None:
             activate = True
@@ -61,7 +61,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def activate(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the keys are installed.
+        Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -73,7 +73,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def cluster(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -85,7 +85,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How cluster and nodes are reached, where it differs from the provider's configuration.
+        How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -97,7 +97,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def nodes(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        The nodes, where the cluster is not to be asked for them.
+        The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "nodes")
 
@@ -109,7 +109,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -121,7 +121,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Input[Optional['Version']]:
         """
-        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -133,7 +133,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 
@@ -157,17 +157,64 @@ class ClusterLicense(pulumi.CustomResource):
                  product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         """
-        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`.
+        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+
+        ## Example Usage
+        ### A key for each node
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        first_key = config.require_secret("firstKey")
+        second_key = config.require_secret("secondKey")
+        cl01 = avma.ClusterLicense("cl01",
+            nodes=[
+                "hv01.example.com",
+                "hv02.example.com",
+            ],
+            product_keys={
+                "hv01.example.com": first_key,
+                "hv02.example.com": second_key,
+            })
+        pulumi.export("licensedNodes", cl01.licensed_nodes)
+        ```
+        ### One key for all nodes
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        product_key = config.require_secret("productKey")
+        cl01 = avma.ClusterLicense("cl01",
+            cluster="cl01.example.com",
+            product_key=product_key)
+        pulumi.export("licensedNodes", cl01.licensed_nodes)
+        ```
+
+        ## Import
+
+        By the cluster's name, or any of its nodes:
+
+        ```sh
+        pulumi import avma:index:ClusterLicense cl01 cl01.example.com
+        ```
+
+        By the nodes, where the cluster is not to be asked for them:
+
+        ```sh
+        pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
+        ```
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How cluster and nodes are reached, where it differs from the provider's configuration.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         ...
     @overload
@@ -176,7 +223,54 @@ class ClusterLicense(pulumi.CustomResource):
                  args: Optional[ClusterLicenseArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed. Import by the cluster: `pulumi import avma:index:ClusterLicense cl01 cl01.example.com`.
+        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+
+        ## Example Usage
+        ### A key for each node
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        first_key = config.require_secret("firstKey")
+        second_key = config.require_secret("secondKey")
+        cl01 = avma.ClusterLicense("cl01",
+            nodes=[
+                "hv01.example.com",
+                "hv02.example.com",
+            ],
+            product_keys={
+                "hv01.example.com": first_key,
+                "hv02.example.com": second_key,
+            })
+        pulumi.export("licensedNodes", cl01.licensed_nodes)
+        ```
+        ### One key for all nodes
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        product_key = config.require_secret("productKey")
+        cl01 = avma.ClusterLicense("cl01",
+            cluster="cl01.example.com",
+            product_key=product_key)
+        pulumi.export("licensedNodes", cl01.licensed_nodes)
+        ```
+
+        ## Import
+
+        By the cluster's name, or any of its nodes:
+
+        ```sh
+        pulumi import avma:index:ClusterLicense cl01 cl01.example.com
+        ```
+
+        By the nodes, where the cluster is not to be asked for them:
+
+        ```sh
+        pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
+        ```
 
         :param str resource_name: The name of the resource.
         :param ClusterLicenseArgs args: The arguments to use to populate this resource's properties.
@@ -267,7 +361,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def activate(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the keys are installed.
+        Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -275,7 +369,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def cluster(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`.
+        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -283,7 +377,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How cluster and nodes are reached, where it differs from the provider's configuration.
+        How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -291,7 +385,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The newest Windows Server release that the keys of all nodes activate, on Azure Local.
+        The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -299,7 +393,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="licensedNodes")
     def licensed_nodes(self) -> pulumi.Output[_builtins.int]:
         """
-        How many nodes are licensed; on Azure Local, for their guests.
+        How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
         """
         return pulumi.get(self, "licensed_nodes")
 
@@ -315,7 +409,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def nodes(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        The nodes, where the cluster is not to be asked for them.
+        The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "nodes")
 
@@ -323,7 +417,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.
+        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -331,7 +425,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Output[Optional['Version']]:
         """
-        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview.
+        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -339,7 +433,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        The keys of single nodes, by the node's name. A node without a key keeps the licence that it has.
+        The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 

@@ -36,7 +36,7 @@ class GetAvmaKeyResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> _builtins.str:
         """
-        Its last five characters.
+        Its last five characters. Example: `78VHK`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -44,7 +44,7 @@ class GetAvmaKeyResult:
     @pulumi.getter(name="productKey")
     def product_key(self) -> _builtins.str:
         """
-        The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.
+        The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -65,8 +65,19 @@ def get_avma_key(edition: Optional['Edition'] = None,
     """
     The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
 
-    :param 'Edition' edition: The guest's edition.
-    :param 'Version' version: The guest's Windows Server release.
+    ## Example Usage
+    ### A key for an answer file
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    standard2022 = avma.get_avma_key(version=avma.Version.VERSION_2022,
+        edition=avma.Edition.STANDARD)
+    pulumi.export("productKey", standard2022.product_key)
+    ```
+
+    :param 'Edition' edition: The guest's edition. Example: `Standard`.
+    :param 'Version' version: The guest's Windows Server release. Example: `2022`.
     """
     __args__ = dict()
     __args__['edition'] = edition
@@ -83,8 +94,19 @@ def get_avma_key_output(edition: pulumi.Input[Optional['Edition']] = None,
     """
     The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
 
-    :param 'Edition' edition: The guest's edition.
-    :param 'Version' version: The guest's Windows Server release.
+    ## Example Usage
+    ### A key for an answer file
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    standard2022 = avma.get_avma_key(version=avma.Version.VERSION_2022,
+        edition=avma.Edition.STANDARD)
+    pulumi.export("productKey", standard2022.product_key)
+    ```
+
+    :param 'Edition' edition: The guest's edition. Example: `Standard`.
+    :param 'Version' version: The guest's Windows Server release. Example: `2022`.
     """
     __args__ = dict()
     __args__['edition'] = edition

@@ -55,8 +55,19 @@ def get_cluster_nodes(cluster: Optional[_builtins.str] = None,
     """
     The nodes of a failover cluster, with the licence of each; a node that is down has its error.
 
-    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address.
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration.
+    ## Example Usage
+    ### The state of a node
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    cl01 = avma.get_cluster_nodes(cluster="cl01.example.com")
+    pulumi.export("firstNode", cl01.nodes[0].node)
+    pulumi.export("state", cl01.nodes[0].state)
+    ```
+
+    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
     """
     __args__ = dict()
     __args__['cluster'] = cluster
@@ -72,8 +83,19 @@ def get_cluster_nodes_output(cluster: pulumi.Input[Optional[_builtins.str]] = No
     """
     The nodes of a failover cluster, with the licence of each; a node that is down has its error.
 
-    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address.
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration.
+    ## Example Usage
+    ### The state of a node
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    cl01 = avma.get_cluster_nodes(cluster="cl01.example.com")
+    pulumi.export("firstNode", cl01.nodes[0].node)
+    pulumi.export("state", cl01.nodes[0].state)
+    ```
+
+    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
     """
     __args__ = dict()
     __args__['cluster'] = cluster

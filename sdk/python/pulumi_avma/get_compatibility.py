@@ -36,7 +36,7 @@ class GetCompatibilityResult:
     @pulumi.getter
     def activates(self) -> _builtins.bool:
         """
-        Whether a licensed Datacenter host of that release activates such guests.
+        Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
         """
         return pulumi.get(self, "activates")
 
@@ -44,7 +44,7 @@ class GetCompatibilityResult:
     @pulumi.getter
     def reason(self) -> _builtins.str:
         """
-        Why, in a sentence.
+        Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
         """
         return pulumi.get(self, "reason")
 
@@ -66,9 +66,21 @@ def get_compatibility(guest_edition: Optional['Edition'] = None,
     """
     Whether a Datacenter host of one release activates guests of another. Asks no machine.
 
-    :param 'Edition' guest_edition: The guest's edition.
-    :param 'Version' guest_version: The guest's Windows Server release.
-    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter.
+    ## Example Usage
+    ### Before a guest is upgraded
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    upgraded = avma.get_compatibility(host_version=avma.Version.VERSION_2022,
+        guest_version=avma.Version.VERSION_2025)
+    pulumi.export("activates", upgraded.activates)
+    pulumi.export("reason", upgraded.reason)
+    ```
+
+    :param 'Edition' guest_edition: The guest's edition. Default: `Datacenter`. Example: `Standard`.
+    :param 'Version' guest_version: The guest's Windows Server release. Example: `2022`.
+    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter. Example: `2025`.
     """
     if guest_edition is None:
         guest_edition = 'Datacenter'
@@ -89,9 +101,21 @@ def get_compatibility_output(guest_edition: pulumi.Input[Optional[Optional['Edit
     """
     Whether a Datacenter host of one release activates guests of another. Asks no machine.
 
-    :param 'Edition' guest_edition: The guest's edition.
-    :param 'Version' guest_version: The guest's Windows Server release.
-    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter.
+    ## Example Usage
+    ### Before a guest is upgraded
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    upgraded = avma.get_compatibility(host_version=avma.Version.VERSION_2022,
+        guest_version=avma.Version.VERSION_2025)
+    pulumi.export("activates", upgraded.activates)
+    pulumi.export("reason", upgraded.reason)
+    ```
+
+    :param 'Edition' guest_edition: The guest's edition. Default: `Datacenter`. Example: `Standard`.
+    :param 'Version' guest_version: The guest's Windows Server release. Example: `2022`.
+    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter. Example: `2025`.
     """
     if guest_edition is None:
         guest_edition = 'Datacenter'

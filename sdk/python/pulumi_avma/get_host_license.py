@@ -68,7 +68,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -76,7 +76,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="automaticActivation")
     def automatic_activation(self) -> Optional[Mapping[str, _builtins.str]]:
         """
-        All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it.
+        All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
         """
         return pulumi.get(self, "automatic_activation")
 
@@ -84,7 +84,7 @@ class GetHostLicenseResult:
     @pulumi.getter
     def edition(self) -> _builtins.str:
         """
-        The edition, such as `Datacenter`, or `Azure Stack HCI`.
+        The edition. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -92,7 +92,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="installationId")
     def installation_id(self) -> Optional[_builtins.str]:
         """
-        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         """
         return pulumi.get(self, "installation_id")
 
@@ -100,7 +100,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> Optional[_builtins.str]:
         """
-        The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+        The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -108,7 +108,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued; absent without a key.
+        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -116,7 +116,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> 'LicenseStatus':
         """
-        The licence status, in WMI's words.
+        The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -124,7 +124,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="osBuild")
     def os_build(self) -> _builtins.int:
         """
-        The build number, such as 26100.
+        The build number. Unit: a build's number. Example: `26100`.
         """
         return pulumi.get(self, "os_build")
 
@@ -132,7 +132,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="osVersion")
     def os_version(self) -> _builtins.str:
         """
-        The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+        The release, of Windows Server or of Azure Local. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -140,7 +140,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key; absent without a key.
+        The last five characters of the installed key; absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -148,7 +148,7 @@ class GetHostLicenseResult:
     @pulumi.getter
     def platform(self) -> 'Platform':
         """
-        The host's operating system.
+        The host's operating system. Example: `windowsServer`.
         """
         return pulumi.get(self, "platform")
 
@@ -156,7 +156,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="subscriptionStatus")
     def subscription_status(self) -> Optional[_builtins.str]:
         """
-        The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+        The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
         """
         return pulumi.get(self, "subscription_status")
 
@@ -187,8 +187,19 @@ def get_host_license(connection: Optional[Union['Connection', 'ConnectionDict', 
     """
     What Windows says of a host's licence.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param _builtins.str host: The host's DNS name or IP address.
+    ## Example Usage
+    ### What a host has
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    hv01 = avma.get_host_license(host="hv01.example.com")
+    pulumi.export("edition", hv01.edition)
+    pulumi.export("osVersion", hv01.os_version)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -215,8 +226,19 @@ def get_host_license_output(connection: pulumi.Input[Optional[Optional[Union['Co
     """
     What Windows says of a host's licence.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param _builtins.str host: The host's DNS name or IP address.
+    ## Example Usage
+    ### What a host has
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    hv01 = avma.get_host_license(host="hv01.example.com")
+    pulumi.export("edition", hv01.edition)
+    pulumi.export("osVersion", hv01.os_version)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection

@@ -55,8 +55,19 @@ def get_host_vms(connection: Optional[Union['Connection', 'ConnectionDict', 'out
     """
     The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param _builtins.str host: The host's DNS name or IP address.
+    ## Example Usage
+    ### The VMs of a host
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    hv01 = avma.get_host_vms(host="hv01.example.com")
+    pulumi.export("firstVm", hv01.vms[0].vm_name)
+    pulumi.export("running", hv01.vms[0].running)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -72,8 +83,19 @@ def get_host_vms_output(connection: pulumi.Input[Optional[Optional[Union['Connec
     """
     The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param _builtins.str host: The host's DNS name or IP address.
+    ## Example Usage
+    ### The VMs of a host
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    hv01 = avma.get_host_vms(host="hv01.example.com")
+    pulumi.export("firstVm", hv01.vms[0].vm_name)
+    pulumi.export("running", hv01.vms[0].running)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection

@@ -62,7 +62,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="activatedByHost")
     def activated_by_host(self) -> Optional[_builtins.str]:
         """
-        The host that activated the guest, by its own name; absent when none did.
+        The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
         """
         return pulumi.get(self, "activated_by_host")
 
@@ -70,7 +70,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="guestEdition")
     def guest_edition(self) -> _builtins.str:
         """
-        The guest's edition, such as `Standard`.
+        The guest's edition. Example: `Standard`.
         """
         return pulumi.get(self, "guest_edition")
 
@@ -78,7 +78,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="guestVersion")
     def guest_version(self) -> _builtins.str:
         """
-        The guest's Windows Server release, such as `2022`.
+        The guest's Windows Server release. Example: `2022`.
         """
         return pulumi.get(self, "guest_version")
 
@@ -86,7 +86,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="lastActivationTime")
     def last_activation_time(self) -> Optional[_builtins.str]:
         """
-        When the host last activated the guest, as Windows writes it; absent when it never did.
+        When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
         """
         return pulumi.get(self, "last_activation_time")
 
@@ -94,7 +94,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued; absent without a key.
+        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -102,7 +102,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> 'LicenseStatus':
         """
-        The licence status, in WMI's words.
+        The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -110,7 +110,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="minutesRemaining")
     def minutes_remaining(self) -> _builtins.int:
         """
-        Minutes until the activation has to be renewed; 0 when it does not end.
+        The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
         """
         return pulumi.get(self, "minutes_remaining")
 
@@ -118,7 +118,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key; absent without a key.
+        The last five characters of the installed key; absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -126,7 +126,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="vmId")
     def vm_id(self) -> _builtins.str:
         """
-        The VM's GUID, in lower case.
+        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -134,7 +134,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="vmName")
     def vm_name(self) -> _builtins.str:
         """
-        The VM's name.
+        The VM's name. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -167,12 +167,24 @@ def get_vm_activation(connection: Optional[Union['Connection', 'ConnectionDict',
     """
     What Windows says of a guest's activation now, with what changes by itself.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`.
+    ## Example Usage
+    ### Until when a VM is activated
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    web01 = avma.get_vm_activation(host="hv01.example.com",
+        vm_name="web01")
+    pulumi.export("guestVersion", web01.guest_version)
+    pulumi.export("minutesRemaining", web01.minutes_remaining)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -205,12 +217,24 @@ def get_vm_activation_output(connection: pulumi.Input[Optional[Optional[Union['C
     """
     What Windows says of a guest's activation now, with what changes by itself.
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration.
-    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`.
+    ## Example Usage
+    ### Until when a VM is activated
+    ```python
+    import pulumi
+    import pulumi_avma as avma
+
+    web01 = avma.get_vm_activation(host="hv01.example.com",
+        vm_name="web01")
+    pulumi.export("guestVersion", web01.guest_version)
+    pulumi.export("minutesRemaining", web01.minutes_remaining)
+    ```
+
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection

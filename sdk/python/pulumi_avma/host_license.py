@@ -34,15 +34,15 @@ class HostLicenseArgs:
         """
         The set of arguments for constructing a HostLicense resource.
 
-        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed.
-        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
-        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration.
-        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
-        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from; `productKey` when a key is given, else `existing`.
-        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address. Example: `hv01.example.com`.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         """
         pulumi.set(__self__, "host", host)
         if activate is None:
@@ -72,7 +72,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[_builtins.str]:
         """
-        The host's DNS name or IP address.
+        The host's DNS name or IP address. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -84,7 +84,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def activate(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the key is installed.
+        Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -96,7 +96,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="confirmationId")
     def confirmation_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         """
         return pulumi.get(self, "confirmation_id")
 
@@ -108,7 +108,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How the host is reached, where it differs from the provider's configuration.
+        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -120,7 +120,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="forceDestroy")
     def force_destroy(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "force_destroy")
 
@@ -132,7 +132,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="licenseSource")
     def license_source(self) -> pulumi.Input[Optional['LicenseSource']]:
         """
-        Where the licence comes from; `productKey` when a key is given, else `existing`.
+        Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
         """
         return pulumi.get(self, "license_source")
 
@@ -144,7 +144,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Input[Optional['HostOnDelete']]:
         """
-        What deleting the resource does to the host. An activation that was used is never given back.
+        What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -156,7 +156,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+        The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -168,7 +168,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Input[Optional['Version']]:
         """
-        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -194,19 +194,60 @@ class HostLicense(pulumi.CustomResource):
                  product_key_version: pulumi.Input[Optional['Version']] = None,
                  __props__=None):
         """
-        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`). Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`.
+        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+
+        ## Example Usage
+        ### A key from the configuration
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        product_key = config.require_secret("productKey")
+        hv01 = avma.HostLicense("hv01",
+            host="hv01.example.com",
+            product_key=product_key,
+            product_key_version=avma.Version.VERSION_2025)
+        pulumi.export("activatesGuests", hv01.activates_guests)
+        ```
+        ### An existing licence
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        hv01 = avma.HostLicense("hv01", host="hv01.example.com")
+        pulumi.export("licenseChannel", hv01.license_channel)
+        ```
+        ### Azure Local with a subscription
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        node01 = avma.HostLicense("node01",
+            host="node01.example.com",
+            license_source=avma.LicenseSource.SUBSCRIPTION)
+        pulumi.export("subscriptionStatus", node01.subscription_status)
+        ```
+
+        ## Import
+
+        By the host's DNS name or IP address:
+
+        ```sh
+        pulumi import avma:index:HostLicense hv01 hv01.example.com
+        ```
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed.
-        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration.
-        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
-        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address.
-        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from; `productKey` when a key is given, else `existing`.
-        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address. Example: `hv01.example.com`.
+        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         """
         ...
     @overload
@@ -215,7 +256,48 @@ class HostLicense(pulumi.CustomResource):
                  args: HostLicenseArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`). Import by the host's name: `pulumi import avma:index:HostLicense hv01 hv01.example.com`.
+        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+
+        ## Example Usage
+        ### A key from the configuration
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        product_key = config.require_secret("productKey")
+        hv01 = avma.HostLicense("hv01",
+            host="hv01.example.com",
+            product_key=product_key,
+            product_key_version=avma.Version.VERSION_2025)
+        pulumi.export("activatesGuests", hv01.activates_guests)
+        ```
+        ### An existing licence
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        hv01 = avma.HostLicense("hv01", host="hv01.example.com")
+        pulumi.export("licenseChannel", hv01.license_channel)
+        ```
+        ### Azure Local with a subscription
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        node01 = avma.HostLicense("node01",
+            host="node01.example.com",
+            license_source=avma.LicenseSource.SUBSCRIPTION)
+        pulumi.export("subscriptionStatus", node01.subscription_status)
+        ```
+
+        ## Import
+
+        By the host's DNS name or IP address:
+
+        ```sh
+        pulumi import avma:index:HostLicense hv01 hv01.example.com
+        ```
 
         :param str resource_name: The name of the resource.
         :param HostLicenseArgs args: The arguments to use to populate this resource's properties.
@@ -334,7 +416,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def activate(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the key is installed.
+        Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -342,7 +424,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.
+        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -350,7 +432,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="confirmationId")
     def confirmation_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet.
+        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         """
         return pulumi.get(self, "confirmation_id")
 
@@ -358,7 +440,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How the host is reached, where it differs from the provider's configuration.
+        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -366,7 +448,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def edition(self) -> pulumi.Output[_builtins.str]:
         """
-        The edition, such as `Datacenter`, or `Azure Stack HCI`.
+        The edition. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -374,7 +456,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="forceDestroy")
     def force_destroy(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation.
+        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "force_destroy")
 
@@ -382,7 +464,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[_builtins.str]:
         """
-        The host's DNS name or IP address.
+        The host's DNS name or IP address. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -390,7 +472,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="installationId")
     def installation_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.
+        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         """
         return pulumi.get(self, "installation_id")
 
@@ -398,7 +480,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The newest Windows Server release that the host's key activates, on Azure Local, where that is told.
+        The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -406,7 +488,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> pulumi.Output[Optional['LicenseChannel']]:
         """
-        How the installed key was issued; absent without a key.
+        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -414,7 +496,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseSource")
     def license_source(self) -> pulumi.Output[Optional['LicenseSource']]:
         """
-        Where the licence comes from; `productKey` when a key is given, else `existing`.
+        Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
         """
         return pulumi.get(self, "license_source")
 
@@ -422,7 +504,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> pulumi.Output['LicenseStatus']:
         """
-        The licence status, in WMI's words.
+        The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -430,7 +512,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Output[Optional['HostOnDelete']]:
         """
-        What deleting the resource does to the host. An activation that was used is never given back.
+        What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -438,7 +520,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="osBuild")
     def os_build(self) -> pulumi.Output[_builtins.int]:
         """
-        The build number, such as 26100.
+        The build number. Unit: a build's number. Example: `26100`.
         """
         return pulumi.get(self, "os_build")
 
@@ -446,7 +528,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> pulumi.Output[_builtins.str]:
         """
-        The release: of Windows Server, such as `2025`, or of Azure Local, such as `23H2`.
+        The release, of Windows Server or of Azure Local. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -454,7 +536,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The last five characters of the installed key; absent without a key.
+        The last five characters of the installed key; absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -462,7 +544,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def platform(self) -> pulumi.Output['Platform']:
         """
-        The host's operating system.
+        The host's operating system. Example: `windowsServer`.
         """
         return pulumi.get(self, "platform")
 
@@ -470,7 +552,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter product key for the host. Without it the licence that is there is adopted.
+        The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -478,7 +560,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Output[Optional['Version']]:
         """
-        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview.
+        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -486,7 +568,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="subscriptionStatus")
     def subscription_status(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The status of the Windows Server subscription in Windows' word, such as `Active`, on Azure Local.
+        The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
         """
         return pulumi.get(self, "subscription_status")
 

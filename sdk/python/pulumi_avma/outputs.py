@@ -42,15 +42,15 @@ class ClusterNode(dict):
         """
         A node of a failover cluster; what could not be asked is absent.
 
-        :param _builtins.str address: The name or address by which it is reached.
-        :param _builtins.str node: The node's name, in lower case.
-        :param _builtins.str state: Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.
-        :param _builtins.bool activates_guests: Whether it can activate guests now.
-        :param _builtins.str edition: Its edition.
-        :param _builtins.str error: Why it could not be asked.
-        :param 'LicenseStatus' license_status: Its licence status, in WMI's words.
-        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local.
-        :param _builtins.str partial_product_key: The last five characters of its key; on Azure Local, of its key for guests.
+        :param _builtins.str address: The name or address by which it is reached. Example: `hv01.example.com`.
+        :param _builtins.str node: The node's name, in lower case. Example: `hv01`.
+        :param _builtins.str state: Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+        :param _builtins.bool activates_guests: Whether it can activate guests now. Example: `true`.
+        :param _builtins.str edition: Its edition. Example: `Datacenter`.
+        :param _builtins.str error: Why it could not be asked. Example: `nothing answers at hv02:5986`.
+        :param 'LicenseStatus' license_status: Its licence status, in WMI's words. Example: `Licensed`.
+        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local. Example: `2025`.
+        :param _builtins.str partial_product_key: The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "node", node)
@@ -72,7 +72,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def address(self) -> _builtins.str:
         """
-        The name or address by which it is reached.
+        The name or address by which it is reached. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "address")
 
@@ -80,7 +80,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def node(self) -> _builtins.str:
         """
-        The node's name, in lower case.
+        The node's name, in lower case. Example: `hv01`.
         """
         return pulumi.get(self, "node")
 
@@ -88,7 +88,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def state(self) -> _builtins.str:
         """
-        Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.
+        Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
         """
         return pulumi.get(self, "state")
 
@@ -96,7 +96,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether it can activate guests now.
+        Whether it can activate guests now. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -104,7 +104,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def edition(self) -> Optional[_builtins.str]:
         """
-        Its edition.
+        Its edition. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -112,7 +112,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def error(self) -> Optional[_builtins.str]:
         """
-        Why it could not be asked.
+        Why it could not be asked. Example: `nothing answers at hv02:5986`.
         """
         return pulumi.get(self, "error")
 
@@ -120,7 +120,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> Optional['LicenseStatus']:
         """
-        Its licence status, in WMI's words.
+        Its licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -128,7 +128,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> Optional[_builtins.str]:
         """
-        Its release, of Windows Server or of Azure Local.
+        Its release, of Windows Server or of Azure Local. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -136,7 +136,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of its key; on Azure Local, of its key for guests.
+        The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -196,21 +196,21 @@ class Connection(dict):
         """
         The settings of one machine, with its address.
 
-        :param _builtins.str address: The DNS name or IP address to connect to; the machine's name unless set.
-        :param 'Auth' auth: How to log on; `ntlm` unless set.
-        :param _builtins.str ca_cert: The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
-        :param _builtins.str connect_timeout: How long one connection may take to be made, such as `10s`, which is what it is unless set.
-        :param _builtins.bool https: Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate; false unless set. Each use gives a warning.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon; `auto` unless set.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take, such as `60s`, which is what it is unless set.
-        :param _builtins.str password: The account's password.
-        :param _builtins.int port: The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
-        :param _builtins.str username: The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -247,7 +247,7 @@ class Connection(dict):
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to; the machine's name unless set.
+        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -255,7 +255,7 @@ class Connection(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on; `ntlm` unless set.
+        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -263,7 +263,7 @@ class Connection(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -271,7 +271,7 @@ class Connection(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -279,7 +279,7 @@ class Connection(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -287,7 +287,7 @@ class Connection(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made, such as `10s`, which is what it is unless set.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -295,7 +295,7 @@ class Connection(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -303,7 +303,7 @@ class Connection(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -311,7 +311,7 @@ class Connection(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -319,7 +319,7 @@ class Connection(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -327,7 +327,7 @@ class Connection(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon; `auto` unless set.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -335,7 +335,7 @@ class Connection(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -343,7 +343,7 @@ class Connection(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password.
+        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -351,7 +351,7 @@ class Connection(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -359,7 +359,7 @@ class Connection(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -423,23 +423,23 @@ class Guest(dict):
         """
         How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
 
-        :param _builtins.str address: The DNS name or IP address to connect to; the machine's name unless set.
-        :param 'Auth' auth: How to log on; `ntlm` unless set.
-        :param _builtins.str ca_cert: The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
-        :param _builtins.str connect_timeout: How long one connection may take to be made, such as `10s`, which is what it is unless set.
-        :param _builtins.bool https: Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate; false unless set. Each use gives a warning.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon; `auto` unless set.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take, such as `60s`, which is what it is unless set.
-        :param _builtins.str password: The account's password.
-        :param _builtins.int port: The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
-        :param 'Transport' transport: How the guest is reached; `powershellDirect` unless set.
-        :param _builtins.str username: The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -480,7 +480,7 @@ class Guest(dict):
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to; the machine's name unless set.
+        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -488,7 +488,7 @@ class Guest(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on; `ntlm` unless set.
+        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -496,7 +496,7 @@ class Guest(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -504,7 +504,7 @@ class Guest(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -512,7 +512,7 @@ class Guest(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -520,7 +520,7 @@ class Guest(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made, such as `10s`, which is what it is unless set.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -528,7 +528,7 @@ class Guest(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -536,7 +536,7 @@ class Guest(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -544,7 +544,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -552,7 +552,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -560,7 +560,7 @@ class Guest(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon; `auto` unless set.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -568,7 +568,7 @@ class Guest(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -576,7 +576,7 @@ class Guest(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password.
+        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -584,7 +584,7 @@ class Guest(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -592,7 +592,7 @@ class Guest(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -600,7 +600,7 @@ class Guest(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached; `powershellDirect` unless set.
+        How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -608,7 +608,7 @@ class Guest(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -638,22 +638,22 @@ class GuestDefaults(dict):
         """
         How guests are reached, where a resource does not say otherwise.
 
-        :param 'Auth' auth: How to log on; `ntlm` unless set.
-        :param _builtins.str ca_cert: The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
-        :param _builtins.str connect_timeout: How long one connection may take to be made, such as `10s`, which is what it is unless set.
-        :param _builtins.bool https: Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate; false unless set. Each use gives a warning.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon; `auto` unless set.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take, such as `60s`, which is what it is unless set.
-        :param _builtins.str password: The account's password.
-        :param _builtins.int port: The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
-        :param 'Transport' transport: How the guest is reached; `powershellDirect` unless set.
-        :param _builtins.str username: The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -692,7 +692,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on; `ntlm` unless set.
+        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -700,7 +700,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -708,7 +708,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -716,7 +716,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -724,7 +724,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made, such as `10s`, which is what it is unless set.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -732,7 +732,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -740,7 +740,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate; false unless set. Each use gives a warning.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -748,7 +748,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`, where it is not the name that is connected to.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -756,7 +756,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -764,7 +764,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon; `auto` unless set.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -772,7 +772,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take, such as `60s`, which is what it is unless set.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -780,7 +780,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password.
+        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -788,7 +788,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -796,7 +796,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers; `15m` unless set. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.
+        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -804,7 +804,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached; `powershellDirect` unless set.
+        How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -812,7 +812,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there.
+        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -833,13 +833,13 @@ class HostVm(dict):
         """
         A VM on a host, with what its guest tells through Data Exchange.
 
-        :param Sequence[_builtins.str] ip_addresses: The guest's IPv4 addresses.
-        :param _builtins.bool running: Whether the VM is running.
-        :param _builtins.str vm_id: The VM's GUID, in lower case.
-        :param _builtins.str vm_name: The VM's name.
-        :param _builtins.str guest_build: The guest's build number.
-        :param _builtins.str guest_name: The guest's DNS name.
-        :param _builtins.str guest_os: The guest's operating system, in its own words.
+        :param Sequence[_builtins.str] ip_addresses: The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+        :param _builtins.bool running: Whether the VM is running. Example: `true`.
+        :param _builtins.str vm_id: The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param _builtins.str vm_name: The VM's name. Example: `web01`.
+        :param _builtins.str guest_build: The guest's build number. Example: `20348`.
+        :param _builtins.str guest_name: The guest's DNS name. Example: `web01.lab.example.com`.
+        :param _builtins.str guest_os: The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
         """
         pulumi.set(__self__, "ip_addresses", ip_addresses)
         pulumi.set(__self__, "running", running)
@@ -856,7 +856,7 @@ class HostVm(dict):
     @pulumi.getter(name="ipAddresses")
     def ip_addresses(self) -> Sequence[_builtins.str]:
         """
-        The guest's IPv4 addresses.
+        The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
         """
         return pulumi.get(self, "ip_addresses")
 
@@ -864,7 +864,7 @@ class HostVm(dict):
     @pulumi.getter
     def running(self) -> _builtins.bool:
         """
-        Whether the VM is running.
+        Whether the VM is running. Example: `true`.
         """
         return pulumi.get(self, "running")
 
@@ -872,7 +872,7 @@ class HostVm(dict):
     @pulumi.getter(name="vmId")
     def vm_id(self) -> _builtins.str:
         """
-        The VM's GUID, in lower case.
+        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -880,7 +880,7 @@ class HostVm(dict):
     @pulumi.getter(name="vmName")
     def vm_name(self) -> _builtins.str:
         """
-        The VM's name.
+        The VM's name. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -888,7 +888,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestBuild")
     def guest_build(self) -> Optional[_builtins.str]:
         """
-        The guest's build number.
+        The guest's build number. Example: `20348`.
         """
         return pulumi.get(self, "guest_build")
 
@@ -896,7 +896,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestName")
     def guest_name(self) -> Optional[_builtins.str]:
         """
-        The guest's DNS name.
+        The guest's DNS name. Example: `web01.lab.example.com`.
         """
         return pulumi.get(self, "guest_name")
 
@@ -904,7 +904,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestOs")
     def guest_os(self) -> Optional[_builtins.str]:
         """
-        The guest's operating system, in its own words.
+        The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
         """
         return pulumi.get(self, "guest_os")
 
@@ -954,15 +954,15 @@ class NodeLicense(dict):
         """
         What Windows says of the licence of one node; what could not be asked is absent.
 
-        :param _builtins.str node: The node's name, in lower case.
-        :param _builtins.bool activates_guests: Whether it can activate guests now.
-        :param _builtins.str edition: Its edition.
-        :param _builtins.str error: Why it could not be asked, or not be licensed.
-        :param _builtins.str key_version: The newest Windows Server release that its key activates, on Azure Local.
-        :param 'LicenseChannel' license_channel: How the installed key was issued.
-        :param 'LicenseStatus' license_status: The licence status, in WMI's words.
-        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local.
-        :param _builtins.str partial_product_key: The last five characters of the installed key.
+        :param _builtins.str node: The node's name, in lower case. Example: `hv01`.
+        :param _builtins.bool activates_guests: Whether it can activate guests now. Example: `true`.
+        :param _builtins.str edition: Its edition. Example: `Datacenter`.
+        :param _builtins.str error: Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+        :param _builtins.str key_version: The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+        :param 'LicenseChannel' license_channel: How the installed key was issued. Example: `VOLUME_MAK`.
+        :param 'LicenseStatus' license_status: The licence status, in WMI's words. Example: `Licensed`.
+        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local. Example: `2025`.
+        :param _builtins.str partial_product_key: The last five characters of the installed key. Example: `46789`.
         """
         pulumi.set(__self__, "node", node)
         if activates_guests is not None:
@@ -986,7 +986,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def node(self) -> _builtins.str:
         """
-        The node's name, in lower case.
+        The node's name, in lower case. Example: `hv01`.
         """
         return pulumi.get(self, "node")
 
@@ -994,7 +994,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether it can activate guests now.
+        Whether it can activate guests now. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -1002,7 +1002,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def edition(self) -> Optional[_builtins.str]:
         """
-        Its edition.
+        Its edition. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -1010,7 +1010,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def error(self) -> Optional[_builtins.str]:
         """
-        Why it could not be asked, or not be licensed.
+        Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
         """
         return pulumi.get(self, "error")
 
@@ -1018,7 +1018,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> Optional[_builtins.str]:
         """
-        The newest Windows Server release that its key activates, on Azure Local.
+        The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -1026,7 +1026,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued.
+        How the installed key was issued. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -1034,7 +1034,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> Optional['LicenseStatus']:
         """
-        The licence status, in WMI's words.
+        The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -1042,7 +1042,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> Optional[_builtins.str]:
         """
-        Its release, of Windows Server or of Azure Local.
+        Its release, of Windows Server or of Azure Local. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -1050,7 +1050,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key.
+        The last five characters of the installed key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 

@@ -34,15 +34,15 @@ class VmActivationArgs:
         """
         The set of arguments for constructing a VmActivation resource.
 
-        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration.
-        :param pulumi.Input['GuestArgs'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
-        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
-        :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest.
-        :param pulumi.Input[_builtins.str] product_key: The AVMA key; the published one of the guest's own version and edition unless set.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`.
+        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input['GuestArgs'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
+        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         """
         if connection is not None:
             pulumi.set(__self__, "connection", connection)
@@ -71,7 +71,7 @@ class VmActivationArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How the host is reached, where it differs from the provider's configuration.
+        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -83,7 +83,7 @@ class VmActivationArgs:
     @pulumi.getter
     def guest(self) -> pulumi.Input[Optional['GuestArgs']]:
         """
-        How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         """
         return pulumi.get(self, "guest")
 
@@ -95,7 +95,7 @@ class VmActivationArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -107,7 +107,7 @@ class VmActivationArgs:
     @pulumi.getter
     def hosts(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
@@ -119,7 +119,7 @@ class VmActivationArgs:
     @pulumi.getter(name="manageDataExchange")
     def manage_data_exchange(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
 
@@ -131,7 +131,7 @@ class VmActivationArgs:
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Input[Optional['GuestOnDelete']]:
         """
-        What deleting the resource does to the guest.
+        What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -143,7 +143,7 @@ class VmActivationArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The AVMA key; the published one of the guest's own version and edition unless set.
+        The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -155,7 +155,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmId")
     def vm_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's GUID. Give this or `vmName`.
+        The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -167,7 +167,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmName")
     def vm_name(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's name. Give this or `vmId`.
+        The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -193,19 +193,74 @@ class VmActivation(pulumi.CustomResource):
                  vm_name: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it. Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with `hv01,hv02/web01` for a VM that moves between hosts.
+        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+
+        ## Example Usage
+        ### A VM on its host
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        guest_password = config.require_secret("guestPassword")
+        hv01 = avma.HostLicense("hv01", host="hv01.example.com")
+        web01 = avma.VmActivation("web01",
+            host=hv01.host,
+            vm_name="web01",
+            guest={
+                "username": "Administrator",
+                "password": guest_password,
+            })
+        pulumi.export("activatedByHost", web01.activated_by_host)
+        ```
+        ### A VM that moves in a cluster
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        guest_password = config.require_secret("guestPassword")
+        cl01 = avma.ClusterLicense("cl01", cluster="cl01.example.com")
+        web01 = avma.VmActivation("web01",
+            hosts=[
+                "hv01.example.com",
+                "hv02.example.com",
+            ],
+            vm_name="web01",
+            guest={
+                "transport": avma.Transport.WINRM,
+                "username": "Administrator",
+                "password": guest_password,
+            },
+            on_delete=avma.GuestOnDelete.RESTORE_KMS_CLIENT_KEY,
+            opts = pulumi.ResourceOptions(depends_on=[cl01]))
+        ```
+
+        ## Import
+
+        By the host, and the VM's name or GUID:
+
+        ```sh
+        pulumi import avma:index:VmActivation web01 hv01.example.com/web01
+        ```
+
+        By all hosts, for a VM that moves between them:
+
+        ```sh
+        pulumi import avma:index:VmActivation web01 hv01.example.com,hv02.example.com/web01
+        ```
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration.
-        :param pulumi.Input[Union['GuestArgs', 'GuestArgsDict', 'outputs.Guest']] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
-        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
-        :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest.
-        :param pulumi.Input[_builtins.str] product_key: The AVMA key; the published one of the guest's own version and edition unless set.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[Union['GuestArgs', 'GuestArgsDict', 'outputs.Guest']] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
+        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
         """
         ...
     @overload
@@ -214,7 +269,62 @@ class VmActivation(pulumi.CustomResource):
                  args: Optional[VmActivationArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it. Import by host and VM: `pulumi import avma:index:VmActivation web01 hv01.example.com/web01`, and with `hv01,hv02/web01` for a VM that moves between hosts.
+        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+
+        ## Example Usage
+        ### A VM on its host
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        guest_password = config.require_secret("guestPassword")
+        hv01 = avma.HostLicense("hv01", host="hv01.example.com")
+        web01 = avma.VmActivation("web01",
+            host=hv01.host,
+            vm_name="web01",
+            guest={
+                "username": "Administrator",
+                "password": guest_password,
+            })
+        pulumi.export("activatedByHost", web01.activated_by_host)
+        ```
+        ### A VM that moves in a cluster
+        ```python
+        import pulumi
+        import pulumi_avma as avma
+
+        config = pulumi.Config()
+        guest_password = config.require_secret("guestPassword")
+        cl01 = avma.ClusterLicense("cl01", cluster="cl01.example.com")
+        web01 = avma.VmActivation("web01",
+            hosts=[
+                "hv01.example.com",
+                "hv02.example.com",
+            ],
+            vm_name="web01",
+            guest={
+                "transport": avma.Transport.WINRM,
+                "username": "Administrator",
+                "password": guest_password,
+            },
+            on_delete=avma.GuestOnDelete.RESTORE_KMS_CLIENT_KEY,
+            opts = pulumi.ResourceOptions(depends_on=[cl01]))
+        ```
+
+        ## Import
+
+        By the host, and the VM's name or GUID:
+
+        ```sh
+        pulumi import avma:index:VmActivation web01 hv01.example.com/web01
+        ```
+
+        By all hosts, for a VM that moves between them:
+
+        ```sh
+        pulumi import avma:index:VmActivation web01 hv01.example.com,hv02.example.com/web01
+        ```
 
         :param str resource_name: The name of the resource.
         :param VmActivationArgs args: The arguments to use to populate this resource's properties.
@@ -319,7 +429,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="activatedByHost")
     def activated_by_host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The host that activated the guest, by its own name; absent when none did.
+        The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
         """
         return pulumi.get(self, "activated_by_host")
 
@@ -327,7 +437,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How the host is reached, where it differs from the provider's configuration.
+        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -335,7 +445,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def guest(self) -> pulumi.Output[Optional['outputs.Guest']]:
         """
-        How the Windows inside the VM is reached, where it differs from the provider's `guest`.
+        How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         """
         return pulumi.get(self, "guest")
 
@@ -343,7 +453,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="guestEdition")
     def guest_edition(self) -> pulumi.Output[_builtins.str]:
         """
-        The guest's edition, such as `Standard`.
+        The guest's edition. Example: `Standard`.
         """
         return pulumi.get(self, "guest_edition")
 
@@ -351,7 +461,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="guestVersion")
     def guest_version(self) -> pulumi.Output[_builtins.str]:
         """
-        The guest's Windows Server release, such as `2022`.
+        The guest's Windows Server release. Example: `2022`.
         """
         return pulumi.get(self, "guest_version")
 
@@ -359,7 +469,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.
+        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -367,7 +477,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def hosts(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.
+        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
@@ -375,7 +485,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> pulumi.Output[Optional['LicenseChannel']]:
         """
-        How the installed key was issued; absent without a key.
+        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -383,7 +493,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> pulumi.Output['LicenseStatus']:
         """
-        The licence status, in WMI's words.
+        The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -391,7 +501,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="manageDataExchange")
     def manage_data_exchange(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.
+        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
 
@@ -399,7 +509,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Output[Optional['GuestOnDelete']]:
         """
-        What deleting the resource does to the guest.
+        What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -407,7 +517,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The last five characters of the installed key; absent without a key.
+        The last five characters of the installed key; absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -415,7 +525,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The AVMA key; the published one of the guest's own version and edition unless set.
+        The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -423,7 +533,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="vmId")
     def vm_id(self) -> pulumi.Output[_builtins.str]:
         """
-        The VM's GUID, in lower case.
+        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -431,7 +541,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="vmName")
     def vm_name(self) -> pulumi.Output[_builtins.str]:
         """
-        The VM's name.
+        The VM's name. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 

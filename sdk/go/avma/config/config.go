@@ -11,92 +11,92 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
-// How to log on; `ntlm` unless set. Environment: `AVMA_AUTH`.
+// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 func GetAuth(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:auth")
 }
 
-// The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`.
+// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func GetCaCert(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:caCert")
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Environment: `AVMA_CLIENT_CERT`.
+// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 func GetClientCert(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:clientCert")
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Environment: `AVMA_CLIENT_KEY`.
+// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 func GetClientKey(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:clientKey")
 }
 
-// How long one connection may take to be made, such as `10s`, which is what it is unless set. Environment: `AVMA_CONNECT_TIMEOUT`.
+// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 func GetConnectTimeout(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:connectTimeout")
 }
 
-// Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`.
+// Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 func GetDeleteUnreachable(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:deleteUnreachable")
 }
 
-// Default connection settings and credentials for the Windows inside the VMs.
+// Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
 func GetGuest(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:guest")
 }
 
-// Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`.
+// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 func GetHttps(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:https")
 }
 
-// Whether to accept any TLS certificate; false unless set. Each use gives a warning. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`.
+// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 func GetInsecure(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:insecure")
 }
 
-// The name in the machine's service principal `host/NAME`, where it is not the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`.
+// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func GetKerberosHostname(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:kerberosHostname")
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Environment: `AVMA_KERBEROS_KEYTAB`.
+// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func GetKerberosKeytab(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:kerberosKeytab")
 }
 
-// How many requests may be under way on one machine at a time. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`.
+// How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
 func GetMaxConcurrency(ctx *pulumi.Context) int {
 	return config.GetInt(ctx, "avma:maxConcurrency")
 }
 
-// Whether messages are sealed with the key of the logon; `auto` unless set. Environment: `AVMA_MESSAGE_ENCRYPTION`.
+// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 func GetMessageEncryption(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:messageEncryption")
 }
 
-// How long one WS-Management request may take, such as `60s`, which is what it is unless set. Environment: `AVMA_OPERATION_TIMEOUT`.
+// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 func GetOperationTimeout(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:operationTimeout")
 }
 
-// The account's password. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`.
+// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 func GetPassword(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:password")
 }
 
-// The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set. Environment: `AVMA_PORT`, `HYPERV_PORT`.
+// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 func GetPort(ctx *pulumi.Context) int {
 	return config.GetInt(ctx, "avma:port")
 }
 
-// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`.
+// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
 func GetPreviewProbe(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:previewProbe")
 }
 
-// The account to log on with, such as `Administrator` or `LAB\svc-avma`. It must be an administrator there. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`.
+// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func GetUsername(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:username")
 }

@@ -25,126 +25,126 @@ class _ExportableConfig(types.ModuleType):
     @_builtins.property
     def auth(self) -> Optional[str]:
         """
-        How to log on; `ntlm` unless set. Environment: `AVMA_AUTH`.
+        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return __config__.get('auth')
 
     @_builtins.property
     def ca_cert(self) -> Optional[str]:
         """
-        The certificate authorities to trust, instead of those of Python's certifi: the path of a PEM file, or the text of one. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return __config__.get('caCert')
 
     @_builtins.property
     def client_cert(self) -> Optional[str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Environment: `AVMA_CLIENT_CERT`.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return __config__.get('clientCert')
 
     @_builtins.property
     def client_key(self) -> Optional[str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Environment: `AVMA_CLIENT_KEY`.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return __config__.get('clientKey')
 
     @_builtins.property
     def connect_timeout(self) -> Optional[str]:
         """
-        How long one connection may take to be made, such as `10s`, which is what it is unless set. Environment: `AVMA_CONNECT_TIMEOUT`.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return __config__.get('connectTimeout')
 
     @_builtins.property
     def delete_unreachable(self) -> Optional[bool]:
         """
-        Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`.
+        Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         """
         return __config__.get_bool('deleteUnreachable')
 
     @_builtins.property
     def guest(self) -> Optional[str]:
         """
-        Default connection settings and credentials for the Windows inside the VMs.
+        Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
         """
         return __config__.get('guest')
 
     @_builtins.property
     def https(self) -> Optional[bool]:
         """
-        Whether to use TLS; true unless set. Without it messages are sealed with the key of the logon. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return __config__.get_bool('https')
 
     @_builtins.property
     def insecure(self) -> Optional[bool]:
         """
-        Whether to accept any TLS certificate; false unless set. Each use gives a warning. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return __config__.get_bool('insecure')
 
     @_builtins.property
     def kerberos_hostname(self) -> Optional[str]:
         """
-        The name in the machine's service principal `host/NAME`, where it is not the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return __config__.get('kerberosHostname')
 
     @_builtins.property
     def kerberos_keytab(self) -> Optional[str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Environment: `AVMA_KERBEROS_KEYTAB`.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return __config__.get('kerberosKeytab')
 
     @_builtins.property
     def max_concurrency(self) -> Optional[int]:
         """
-        How many requests may be under way on one machine at a time. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`.
+        How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
         """
         return __config__.get_int('maxConcurrency')
 
     @_builtins.property
     def message_encryption(self) -> Optional[str]:
         """
-        Whether messages are sealed with the key of the logon; `auto` unless set. Environment: `AVMA_MESSAGE_ENCRYPTION`.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return __config__.get('messageEncryption')
 
     @_builtins.property
     def operation_timeout(self) -> Optional[str]:
         """
-        How long one WS-Management request may take, such as `60s`, which is what it is unless set. Environment: `AVMA_OPERATION_TIMEOUT`.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return __config__.get('operationTimeout')
 
     @_builtins.property
     def password(self) -> Optional[str]:
         """
-        The account's password. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`.
+        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return __config__.get('password')
 
     @_builtins.property
     def port(self) -> Optional[int]:
         """
-        The TCP port of the WinRM listener; 5986 with https and 5985 without, unless set. Environment: `AVMA_PORT`, `HYPERV_PORT`.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return __config__.get_int('port')
 
     @_builtins.property
     def preview_probe(self) -> Optional[bool]:
         """
-        Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`.
+        Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
         """
         return __config__.get_bool('previewProbe')
 
     @_builtins.property
     def username(self) -> Optional[str]:
         """
-        The account to log on with, such as `Administrator` or `LAB\\svc-avma`. It must be an administrator there. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`.
+        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return __config__.get('username')
 
