@@ -1,0 +1,169 @@
+"""The guides in docs/how-to, played: their programs and commands, as they stand there, on machines of their names.
+
+What a person is asked for is given on standard input, and names of machines become addresses: there is no DNS here.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, machine
+from workspace import ROOT, Workspace
+
+GUIDES = ROOT / "docs" / "how-to"
+ADDRESSES = {
+    "hv01.example.com": "127.44.0.11",
+    "hv02.example.com": "127.44.0.12",
+    "node01.example.com": "127.44.0.13",
+    "cl01.example.com": "127.44.0.50",
+    r"'LAB\svc-avma'": ADMINISTRATOR,
+}
+PROMPTED = {"avma:password": PASSWORD, "avma:guest.password": PASSWORD, "productKey": HOST_KEY}
+LICENSED = {"license": {"key": HOST_KEY}}
+WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+UNREACHABLE = {name: value for name, value in WEB.items() if name not in ("http", "address")}
+UNREACHABLE |= {"network": False, "dataExchange": False}
+ACTIVATED = {**WEB, "license": {"key": "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK", "status": "Licensed"}}
+
+ESTATES: dict[str, dict[str, Any]] = {
+    "first-host": {"vms": [WEB]},
+    "cluster": {"vms": [WEB]},
+    "adopt": {"vms": [ACTIVATED], **LICENSED},
+    "no-network": {"vms": [UNREACHABLE], **LICENSED},
+    "azure-local": {},
+}
+"""What is special about hv01 in each."""
+
+
+def estate(hv01: Mapping[str, Any]) -> dict[str, Any]:
+    hosts = [
+        {**machine("hv01", "2025", "Datacenter", ADDRESSES["hv01.example.com"]), **hv01},
+        machine("hv02", "2025", "Datacenter", ADDRESSES["hv02.example.com"]),
+        {**machine("node01", "23H2", "Azure Stack HCI", ADDRESSES["node01.example.com"])},
+    ]
+    version = "2025"
+    if not hv01:
+        hosts[2]["vms"] = [WEB]
+        version = "2022"
+    key = {"key": HOST_KEY, "channel": "MAK", "version": version, "edition": "Datacenter", "activations": 2}
+    address = ADDRESSES["cl01.example.com"]
+    cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], "address": address, "http": {"port": 5985}}
+    return {"keys": [key], "hosts": hosts, "clusters": [cluster]}
+
+
+def blocks(guide: str, language: str) -> list[str]:
+    tokens = MarkdownIt().parse((GUIDES / f"{guide}.md").read_text("utf-8"))
+    found = [token.content for token in tokens if token.type == "fence" and token.info == language]
+    return [re.sub("|".join(map(re.escape, ADDRESSES)), lambda name: ADDRESSES[name[0]], text) for text in found]
+
+
+def play(line: str, stack: Workspace) -> subprocess.CompletedProcess[str]:
+    """Run a line of a guide as its reader would, who types what is asked for."""
+    named = re.search(r"config set --secret (?:--path )?(\S+)$", line)
+    typed = PROMPTED[named[1]] if named else None
+    path = f"{Path(sys.executable).parent}:{stack.environment['PATH']}"
+    more = {"PATH": path, "AVMA_HTTPS": "false", "AVMA_PASSWORD": PASSWORD, "PULUMI_SKIP_CONFIRMATIONS": "true"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        cwd=stack.project,
+        env={**stack.environment, **more},
+        input=typed,
+        stdin=subprocess.DEVNULL if typed is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    stack.printed += done.stdout
+    return done
+
+
+def started(guide: str, folder: Path) -> Workspace:
+    (program,) = blocks(guide, "yaml")
+    return Workspace(folder, program)
+
+
+def pulumi(guide: str) -> list[str]:
+    """The lines of a guide up to the one that looks for drift, without the first of another tool."""
+    lines = [line for block in blocks(guide, "console") for line in block.splitlines() if line.startswith("pulumi")]
+    return lines[: next(index for index, line in enumerate(lines) if "--expect-no-changes" in line) + 1]
+
+
+def test_every_guide_is_played_or_known_to_be_no_play() -> None:
+    assert {page.stem for page in GUIDES.glob("*.md")} - set(ESTATES) == {"hardening"}
+
+
+@pytest.mark.parametrize("guide", ESTATES)
+def test_a_guide_leads_to_where_it_says(guide: str, serve, tmp_path: Path) -> None:
+    server = serve(estate(ESTATES[guide]))
+    stack = started(guide, tmp_path / "pulumi")
+    for line in pulumi(guide):
+        done = play(line, stack)
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+    web = server.machine("web01")
+    assert (web["status"], web["activatedByHost"]) == ("Licensed", "NODE01" if guide == "azure-local" else "HV01")
+    assert HOST_KEY not in stack.printed + stack.stored()
+    assert PASSWORD not in stack.printed + stack.stored()
+
+
+def test_the_doctor_of_the_first_guide_finds_nothing_but_the_missing_licence(serve, tmp_path: Path) -> None:
+    serve(estate(ESTATES["first-host"]))
+    stack = started("first-host", tmp_path / "pulumi")
+    (line,) = (block for block in blocks("first-host", "console") if block.startswith("avma doctor"))
+    done = play(line, stack)
+    assert done.returncode == 1
+    assert "pulumi" in done.stdout.splitlines()[-1]
+
+
+def test_a_host_without_internet_is_activated_by_telephone(serve, tmp_path: Path) -> None:
+    server = serve(estate({"online": False}))
+    program = {
+        "resources": {"hv01": {"type": "avma:HostLicense", "properties": {"host": ADDRESSES["hv01.example.com"]}}}
+    }
+    properties = program["resources"]["hv01"]["properties"]
+    properties["productKey"] = "${productKey}"
+    header = {"name": "local", "runtime": "yaml", "config": {"productKey": {"type": "string", "secret": True}}}
+    stack = Workspace(tmp_path / "pulumi", yaml.safe_dump({**header, **program}))
+    for line in [*(each for each in pulumi("first-host") if "config" in each or "init" in each)]:
+        assert play(line, stack).returncode == 0, line
+    refused = play("pulumi up --skip-preview", stack).stdout
+    assert "telephone" in refused
+    (asked,) = (block for block in blocks("no-network", "console") if "installationId" in block)
+    shown = play(asked, stack)
+    assert shown.returncode == 0, shown.stdout
+    told = re.findall(r"\d{50,}", shown.stdout)
+    assert told
+    properties["confirmationId"] = server.confirmation_id("hv01")["confirmationId"]
+    stack.write_resources(program["resources"])
+    done = play("pulumi up --skip-preview", stack)
+    assert done.returncode == 0, done.stdout
+    assert server.machine("hv01")["status"] == "Licensed"
+
+
+def test_the_list_of_the_guide_on_adopting_is_reported_and_imported(serve, tmp_path: Path) -> None:
+    serve(estate(ESTATES["adopt"]))
+    stack = Workspace(tmp_path / "pulumi", yaml.safe_dump({"name": "adopted", "runtime": "yaml"}))
+    (stack.project / "hosts.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "settings": {"username": ADMINISTRATOR, "guest": {"username": ADMINISTRATOR, "password": PASSWORD}},
+                "hosts": [ADDRESSES["hv01.example.com"]],
+            }
+        )
+    )
+    lines = [*(line for line in pulumi("adopt") if "config" in line or "init" in line)]
+    lines += next(block for block in blocks("adopt", "console") if block.startswith("avma report")).splitlines()
+    for line in lines:
+        done = play(line, stack)
+        assert done.returncode == 0, f"{line}\n{done.stdout}"
+    assert len(yaml.safe_load((stack.project / "adopted.yaml").read_text())["resources"]) == 2
