@@ -244,11 +244,16 @@ def _type_mismatch(wanted: Any, value: Any) -> str | None:
         fits = isinstance(value, str) and value in {member.value for member in wanted}
         return None if fits else f"must be one of {words}, not {_shown(value)}"
     if wanted is bool:
-        return None if isinstance(value, bool) else f"must be true or false, not {_kind(value)}"
+        return None if isinstance(value, bool) else f"must be true or false, not {_kind(value)}{_unquoted(value)}"
     if wanted is int:
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
-        return None if whole else f"must be a whole number, not {_kind(value)}"
+        return None if whole else f"must be a whole number, not {_kind(value)}{_unquoted(value)}"
     return None if isinstance(value, str) else f"must be text, not {_kind(value)}; put it in quotes"
+
+
+def _unquoted(value: Any) -> str:
+    quoted = isinstance(value, str) and (value.isdecimal() or value in ("true", "false"))
+    return "; write it without quotes" if quoted else ""
 
 
 def _written(value: Any) -> str:

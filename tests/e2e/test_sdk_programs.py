@@ -23,6 +23,7 @@ class Python:
         self.command = [sys.executable, folder / "inline.py"]
         self.environment = {"PYTHONPATH": python_package.prepare(folder / "sdk")}
         self.both = ('vm_name="web01"', 'vm_name="web01", vm_id="9b1c"')
+        self.unchecked = ('vm_name="web01"', 'vm_name="web01", guest={"transprt": "winrm", "port": "5985"}')
 
     def compile(self):
         """Nothing to do."""
@@ -37,6 +38,10 @@ class TypeScript:
         self.command = ["node", folder / "bin" / "inline.js"]
         self.environment = {}
         self.both = ('vmName: "web01"', 'vmName: "web01", vmId: "9b1c"')
+        self.unchecked = (
+            'vmName: "web01" }',
+            'vmName: "web01", guest: { transprt: "winrm", port: "5985" }, vmNam: "web01" } as any',
+        )
 
     def compile(self):
         assert nodejs_package.tsc(self.program.parent).stdout == ""
@@ -51,6 +56,7 @@ class Go:
         self.command = [folder / "program"]
         self.environment = {}
         self.both = ('pulumi.String("web01"),', 'pulumi.String("web01"), VmId: pulumi.String("9b1c"),')
+        self.unchecked = None
 
     def compile(self):
         assert go_program.build(self.program.parent).stdout == ""
@@ -112,4 +118,19 @@ def test_what_is_wrong_in_a_program_is_named(server, stack, language):
     assert refused.returncode != 0
     assert "vmId" in refused.stdout
     assert "stands beside `vmName`; give one of the two" in refused.stdout
+    assert server.machine("web01")["status"] != "Licensed"
+
+
+def test_what_no_compiler_has_looked_at_is_named_by_the_provider(stack, server, language):
+    """In Go there is no such thing; tests/sdk has what the compilers say."""
+    if language.unchecked is None:
+        return
+    language.program.write_text(language.program.read_text().replace(*language.unchecked))
+    language.compile()
+    refused = run(stack, language, "up")
+    assert refused.returncode != 0
+    assert "guest.transprt" in refused.stdout
+    assert "is not a property here; did you mean `transport`?" in refused.stdout
+    assert "guest.port" in refused.stdout
+    assert "must be a whole number, not text; write it without quotes" in refused.stdout
     assert server.machine("web01")["status"] != "Licensed"

@@ -117,6 +117,8 @@ def test_a_typescript_program_is_compiled(tmp_path: Path) -> None:
     program.write_text(program.read_text("utf-8").replace("vmName:", "vmNam:"), "utf-8")
     failed = nodejs_package.tsc(tmp_path)
     assert "'vmNam' does not exist in type 'VmActivationArgs'. Did you mean to write 'vmName'?" in failed.stdout
+    program.write_text(program.read_text("utf-8").replace("vmNam:", 'guest: { port: "5985" }, vmName:'), "utf-8")
+    assert "Type 'string' is not assignable to type 'Input<number" in nodejs_package.tsc(tmp_path).stdout
 
 
 def test_a_go_program_is_compiled(tmp_path: Path) -> None:
@@ -126,3 +128,8 @@ def test_a_go_program_is_compiled(tmp_path: Path) -> None:
     program = tmp_path / "program.go"
     program.write_text(program.read_text("utf-8").replace("VmName:", "VmNam:"), "utf-8")
     assert "unknown field VmNam in struct literal of type avma.VmActivationArgs" in go_program.vet(tmp_path).stdout
+    mistyped = program.read_text("utf-8").replace(
+        "VmNam:", 'Guest: &avma.GuestArgs{Port: pulumi.String("5985")}, VmName:'
+    )
+    program.write_text(mistyped, "utf-8")
+    assert 'cannot use pulumi.String("5985")' in go_program.vet(tmp_path).stdout

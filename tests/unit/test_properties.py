@@ -32,7 +32,7 @@ class Outer:
         ({"name": UNKNOWN, "flag": UNKNOWN, "inner": UNKNOWN}, []),
         ({"name": "a"}, [Failure("name", "is too short")]),
         ({"name": 5}, [Failure("name", "must be text, not a number; put it in quotes")]),
-        ({"name": "ab", "flag": "true"}, [Failure("flag", "must be true or false, not text")]),
+        ({"name": "ab", "flag": "true"}, [Failure("flag", "must be true or false, not text; write it without quotes")]),
         ({"name": "ab", "colour": "green"}, [Failure("colour", "must be one of `red`, `blue`, not `green`")]),
         ({"name": "ab", "inner": "x"}, [Failure("inner", "must be an object, not text")]),
         ({"name": "ab", "inner": {"deepName": UNKNOWN, "count": 1.0}}, []),
