@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, machine, vm_activation
 from examples import EXAMPLES, play
 from pulumi_resource_avma import __version__
 
@@ -59,4 +61,14 @@ def test_the_operators_stack_is_of_its_kind() -> None:
     assert (stack["apiVersion"], stack["kind"]) == ("pulumi.com/v1", "Stack")
     program = yaml.safe_load((GITOPS / "Pulumi.yaml").read_text())
     secret = {name for name, value in program["config"].items() if value.get("secret")}
-    assert secret <= set(stack["spec"]["secretsRef"])
+    assert secret | {"avma:guest"} == set(stack["spec"]["secretsRef"])
+
+
+def test_the_account_of_guests_can_be_one_secret_as_in_the_operators_stack(serve, workspace) -> None:
+    serve(estate(machine("web01", "2022", "Standard", "127.44.0.21"), license={"key": HOST_KEY}))
+    stack = workspace({"web01": vm_activation("web01", host=HOST)})
+    account = {"username": ADMINISTRATOR, "password": PASSWORD, "transport": "winrm", "https": False}
+    stack.run("config", "rm", "avma:guest")
+    stack.run("config", "set", "--secret", "avma:guest", text=json.dumps(account))
+    stack.run("up", "--yes")
+    stack.run("preview", "--refresh", "--expect-no-changes")
