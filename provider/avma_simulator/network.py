@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from weakref import WeakSet
 
 from aiohttp import web
 from spnego.channel_bindings import GssChannelBindings
@@ -37,6 +38,27 @@ class CannotListen(Exception):
     """A listener cannot be opened; the text names its owner and its port."""
 
 
+class _Server(web.Server):
+    """Knows the transport of each connection to its end.
+
+    aiohttp forgets it when it closes an idle connection, and TLS then waits for the other side to close as well.
+    """
+
+    def __init__(self, handler: Handler, idle_timeout: float) -> None:
+        super().__init__(handler, access_log=None, logger=_SILENT, keepalive_timeout=idle_timeout)
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """See `web.Server`."""
+        super().connection_made(handler, transport)
+        self._transports.add(transport)
+
+    def abort(self) -> None:
+        """Drop every connection."""
+        for transport in tuple(self._transports):
+            transport.abort()
+
+
 class Listener:
     """A TCP listener that can be closed and opened again on the same port."""
 
@@ -56,7 +78,7 @@ class Listener:
         self._handler = handler
         self._tls = tls
         self._idle_timeout = idle_timeout
-        self._server: web.Server | None = None
+        self._server: _Server | None = None
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -73,7 +95,7 @@ class Listener:
         """
         if self._runner is not None:
             return
-        self._server = web.Server(self._handler, access_log=None, logger=_SILENT, keepalive_timeout=self._idle_timeout)
+        self._server = _Server(self._handler, self._idle_timeout)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=_LONGEST_SHUTDOWN)
         await self._runner.setup()
         try:
@@ -92,9 +114,8 @@ class Listener:
 
     def drop_connections(self) -> None:
         """Drop every connection and go on listening."""
-        for connection in self._server.connections if self._server is not None else []:
-            if connection.transport is not None:
-                connection.transport.abort()
+        if self._server is not None:
+            self._server.abort()
 
     def _why(self, error: OSError) -> str:
         place = f"port {self.port} at {self.address}"

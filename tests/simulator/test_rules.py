@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gc
 import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from html import escape
+from pathlib import Path
 
 import pytest
 from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
 
-from avma_simulator import EstateServer
+from avma_simulator import EstateServer, load_estate, running
 from simulator.client import (
     CIMV2,
     ENUMERATION,
@@ -265,6 +267,23 @@ def test_a_silent_connection_is_dropped(serve: Callable[[str], EstateServer]) ->
         # pywinrm logs on again and sends the body that it sealed for the connection that is gone.
         with pytest.raises((WinRMTransportError, OSError)):
             client.query(VERSION)
+
+
+def test_nothing_of_a_silent_tls_connection_is_left_when_the_estate_ends(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    file = tmp_path / "estate.yaml"
+    file.write_text(HOST.format(", idleTimeout: 0.1, https: {}"), "utf-8")
+    with running(load_estate(file)) as estate:
+        trusting = ssl.create_default_context(cafile=estate.ca_certificate)
+        trusting.check_hostname = False
+        silent = trusting.wrap_socket(socket.create_connection(estate.address("h", "https"), 20))
+        silent.sendall(b"POST /wsman HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        while silent.recv(65536):
+            """The estate closes at last, and TLS waits for the same of this side."""
+    gc.collect()
+    silent.close()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_a_client_that_goes_away_is_no_error(shared: EstateServer, caplog: pytest.LogCaptureFixture) -> None:
