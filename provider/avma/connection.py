@@ -91,9 +91,10 @@ class Settings:
         environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
     )
     username: str | None = declare(
-        "The account to log on with. It must be an administrator there.",
+        "The account to log on with; not needed with a certificate or a Kerberos ticket. "
+        "It must be an administrator there.",
         default=None,
-        unset="none; needed but with certificates and Kerberos tickets",
+        unset="none",
         example="LAB\\svc-avma",
         environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
     )

@@ -1,70 +1,99 @@
 """The options that tell how to log on, the same for every command that asks machines, and the settings they make.
 
-What an option does not say, the file that was read does, and then the environment: the AVMA_* variables of the
-provider's configuration, and AVMA_GUEST_* for its `guest`.
+They are the settings that `avma.configuration` declares. What an option does not say, the file that was read does, and
+then the environment: the AVMA_* variables of the settings, and AVMA_GUEST_* for those of guests.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-Username = Annotated[str | None, typer.Option(help="The account, such as Administrator or 'LAB\\svc-avma'.")]
-Https = Annotated[bool | None, typer.Option("--https/--no-https", help="Use TLS; yes unless said.")]
-Port = Annotated[int | None, typer.Option(help="The port of WinRM; 5986 with TLS, 5985 without.")]
-CaCert = Annotated[Path | None, typer.Option(help="PEM file of the authority that signed the certificates.")]
-Insecure = Annotated[bool | None, typer.Option("--insecure", help="Accept any certificate.")]
-Auth = Annotated[
-    str | None,
-    typer.Option(help="How to log on: ntlm (unless said), negotiate, kerberos, credssp, certificate or basic."),
-]
-ClientCert = Annotated[Path | None, typer.Option(help="PEM file of the certificate to log on with.")]
-ClientKey = Annotated[Path | None, typer.Option(help="PEM file of that certificate's key.")]
-KerberosKeytab = Annotated[Path | None, typer.Option(help="A keytab with the account's key, for --auth kerberos.")]
-KerberosHostname = Annotated[
-    str | None, typer.Option(help="The name in the machine's service principal, where it is another.")
-]
-MessageEncryption = Annotated[str | None, typer.Option(help="Seal messages: auto (unless said), always or never.")]
-GuestUsername = Annotated[str | None, typer.Option(help="The account inside the VMs.")]
-GuestTransport = Annotated[
-    str | None, typer.Option(help="How guests are reached: powershellDirect (unless said) or winrm.")
-]
+from avma.configuration import Configuration, GuestDefaults
+from avma.connection import Settings, from_environment, text_value
+from avma.properties import Property, properties, validate
+from avma_cli.exits import fail
+
+Given = Mapping[str, Any]
+"""The options that were given, by their settings' names in Python; those of guests begin with `guest_`."""
+
+_IN_ENVIRONMENT_ALONE = "password"
+"""Others could read it on a command line."""
+_GUEST = "guest_"
 
 
-def settings(options: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provider's configuration from a command's options by their names, what a file says, and environment.
+def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command the options of a connection, and those named here for guests.
+
+    The command gets them as one argument, `given`.
+    """
+    offered = [_option(prop, "") for prop in properties(Settings) if prop.attribute != _IN_ENVIRONMENT_ALONE]
+    offered += [_option(prop, _GUEST) for prop in properties(GuestDefaults) if prop.attribute in of_guests]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            said = {option.name: _plain(values.pop(option.name)) for option in offered}
+            command(**values, given={name: value for name, value in said.items() if value is not None})
+
+        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "given"]
+        # Typer makes the options from these two.
+        vars(run)["__signature__"] = inspect.Signature([*own, *offered])
+        run.__annotations__ = {each.name: each.annotation for each in (*own, *offered)}
+        return run
+
+    return decorate
+
+
+def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provider's configuration from options, from what a file says, and from the environment.
 
     `written` is the validated configuration of the file.
     """
-    from avma.configuration import Configuration, GuestDefaults
-    from avma.connection import from_environment
+    of_guest = {**_guest_environment(), **written.get("guest", {}), **_named(given, GuestDefaults, _GUEST)}
+    merged = {**from_environment(Configuration), **written, **_named(given, Configuration)}
+    values = {**merged, "guest": of_guest} if of_guest else merged
+    failures = validate(Configuration, values)
+    if failures:
+        fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
+    return values
 
-    of_guest = {**guest_environment(), **written.get("guest", {}), **given(options, GuestDefaults, "guest_")}
-    merged = {**from_environment(Configuration), **written, **given(options, Configuration)}
-    return {**merged, "guest": of_guest} if of_guest else merged
+
+def variable(prop: Property, prefix: str = "") -> str:
+    """Return the environment variable that stands for an option."""
+    return f"AVMA_{prefix}{prop.attribute}".upper()
 
 
-def guest_environment() -> dict[str, Any]:
-    """Return what the variables AVMA_GUEST_* say: the settings of guests."""
-    from avma.configuration import GuestDefaults
-    from avma.connection import text_value
-    from avma.properties import properties
+def _option(prop: Property, prefix: str) -> inspect.Parameter:
+    name = f"{prefix}{prop.attribute}"
+    option = name.replace("_", "-")
+    words = [f"--{option}", f"--no-{option}"] if prop.type is bool else [f"--{option}"]
+    hint: Any = Annotated[prop.type | None, typer.Option("/".join(words), help=_help(prop, prefix))]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
 
-    found = ((prop, os.environ.get(f"AVMA_GUEST_{prop.attribute.upper()}")) for prop in properties(GuestDefaults))
+
+def _help(prop: Property, prefix: str) -> str:
+    sentence = prop.rule.description.partition(". ")[0].rstrip(".")
+    whose = "For guests: " if prefix else ""
+    return f"{whose}{sentence} ({variable(prop, prefix)}; default: {prop.rule.unset}).".replace("`", "")
+
+
+def _guest_environment() -> dict[str, Any]:
+    found = ((prop, os.environ.get(variable(prop, _GUEST))) for prop in properties(GuestDefaults))
     return {prop.name: text_value(prop, text) for prop, text in found if text}
 
 
-def given(options: Mapping[str, Any], record: type, prefix: str = "") -> dict[str, Any]:
-    """Return the properties of a record that a command's options say, the option named by `prefix` and attribute."""
-    from avma.properties import properties
-
-    values = {prop.name: options.get(f"{prefix}{prop.attribute}") for prop in properties(record)}
-    return {name: _plain(value) for name, value in values.items() if value is not None}
+def _named(given: Given, record: type, prefix: str = "") -> dict[str, Any]:
+    """Return the properties of a record that the options say, by the names that they have outside."""
+    names = {f"{prefix}{prop.attribute}": prop.name for prop in properties(record)}
+    return {name: given[option] for option, name in names.items() if option in given}
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
+    return value.value if isinstance(value, Enum) else value

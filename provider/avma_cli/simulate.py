@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from avma_cli.exits import Exit, fail
 
 if TYPE_CHECKING:
     from avma_simulator import Ready
 
 _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource-avma[simulator]'"
-_CANNOT_SERVE, _BAD_FILE = 1, 2
 
 
 def simulate(
@@ -69,9 +70,9 @@ def simulate(
     try:
         from avma_simulator import CannotListen, FileError, load_estate, serve, serve_recording
     except ImportError as error:
-        _fail(_MISSING.format(error.name), _CANNOT_SERVE)
+        fail(_MISSING.format(error.name), Exit.WRONG)
     if (file is None) == (replay is None):
-        _fail("give an estate's file, or a recording by --replay", _BAD_FILE)
+        fail("give an estate's file, or a recording by --replay")
 
     def announce(ready: Ready, machines: list[dict[str, Any]]) -> None:
         _announce(ready, machines, ready_file, as_json)
@@ -83,9 +84,9 @@ def simulate(
         elif file is not None:
             serve(load_estate(file), announce)
     except FileError as error:
-        _fail(str(error), _BAD_FILE)
+        fail(str(error))
     except CannotListen as error:
-        _fail(str(error), _CANNOT_SERVE)
+        fail(str(error), Exit.WRONG)
 
 
 def _announce(ready: Ready, machines: list[dict[str, Any]], ready_file: Path | None, as_json: bool) -> None:
@@ -127,8 +128,3 @@ def _write_at_once(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(f"{text}\n", encoding="utf-8")
     os.replace(partial, path)
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(code)

@@ -159,12 +159,12 @@ def test_a_file_that_cannot_be_written(shared: EstateServer, estate: Path, tmp_p
         (["--json", "--csv"], "exclude each other"),
         (["--json", "--quiet"], "exclude each other"),
         (["--timeout", "soon"], "--timeout: must be a duration"),
-        (["--auth", "magic"], "auth: must be one of"),
-        (["--guest-transport", "pigeon"], "guest.transport: must be one of"),
+        (["--auth", "magic"], "'magic' is not one of 'ntlm', 'negotiate'"),
+        (["--guest-transport", "pigeon"], "'pigeon' is not one of 'powershellDirect', 'winrm'"),
     ],
 )
 def test_options_that_cannot_be(estate: Path, arguments: list[str], said: str) -> None:
-    assert said in report(estate, *arguments, code=2)
+    assert said in " ".join(report(estate, *arguments, code=2).replace("│", " ").split())
 
 
 def on_a_terminal(estate: Path, **environment: str) -> str:

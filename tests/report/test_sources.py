@@ -83,7 +83,7 @@ def test_outputs_of_a_stack(shared: EstateServer, tmp_path: Path) -> None:
 def test_options_come_before_the_file_and_that_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"USERNAME": "environment", "PORT": "1", "GUEST_USERNAME": "environment"}.items():
         monkeypatch.setenv(f"AVMA_{name}", value)
-    made = options.settings({"username": "option", "port": None}, {"port": 2, "guest": {"username": "file"}})
+    made = options.settings({"username": "option"}, {"port": 2, "guest": {"username": "file"}})
     assert (made["username"], made["port"]) == ("option", 2)
     assert made["guest"]["username"] == "file"
     assert options.settings({}, {})["guest"]["username"] == "environment"

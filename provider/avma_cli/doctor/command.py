@@ -7,15 +7,16 @@ The module knows the command's options and exit codes. What is asked is in `avma
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from avma.properties import properties
 from avma_cli import options
+from avma_cli.exits import Exit, fail, guarded
 
 if TYPE_CHECKING:
     from avma.configuration import Transport
@@ -25,14 +26,11 @@ if TYPE_CHECKING:
     from avma_cli.doctor.next_command import Command
     from avma_cli.doctor.output import Form
 
-_WRONG, _USAGE = 1, 2
-_OF_THIS_RUN = ("host", "as_json", "quiet", "record")
-"""What a next command does not repeat."""
 _NO_ACCOUNT = "no account is given: use --username or AVMA_USERNAME, and AVMA_PASSWORD for its password"
 
 
+@options.connecting("transport")
 def doctor(
-    ctx: typer.Context,
     host: Annotated[str, typer.Argument(metavar="HOST", help="The Hyper-V host: a DNS name or an IP address.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the cause and the next command alone.")] = False,
@@ -40,18 +38,8 @@ def doctor(
         Path | None, typer.Option(help="Write what was said, without names and secrets, to this new file.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Connect to this name or address instead.")] = None,
-    username: options.Username = None,
-    https: options.Https = None,
-    port: options.Port = None,
-    ca_cert: options.CaCert = None,
-    insecure: options.Insecure = None,
-    auth: options.Auth = None,
-    client_cert: options.ClientCert = None,
-    client_key: options.ClientKey = None,
-    kerberos_keytab: options.KerberosKeytab = None,
-    kerberos_hostname: options.KerberosHostname = None,
-    message_encryption: options.MessageEncryption = None,
-    guest_transport: options.GuestTransport = None,
+    *,
+    given: options.Given,
 ) -> None:
     """Find out why a Hyper-V host does not activate its guests.
 
@@ -64,23 +52,19 @@ def doctor(
     The exit code is 0 when all is well, 1 when something is wrong, 2 when
     the command cannot be run as it was given. NO_COLOR switches colours off.
     """
-    from avma.connection import AddressedSettings, resolve
+    from avma.connection import resolve
     from avma_cli.doctor.next_command import Command
     from avma_cli.doctor.output import Form
 
     if as_json and quiet:
-        _fail("--json and --quiet exclude each other")
-    settings = _settings(host, options.given(ctx.params, AddressedSettings))
-    repeated = {name: value for name, value in ctx.params.items() if name not in _OF_THIS_RUN and value is not None}
-    command = Command(resolve(host, settings), repeated)
+        fail("--json and --quiet exclude each other")
     form = Form.JSON if as_json else Form.QUIET if quiet else Form.TEXT
-    try:
-        diagnosis = _diagnose(host, settings, _transport(guest_transport), form, record, command)
-    except typer.Exit:
-        raise
-    except Exception as error:  # nobody is helped by a traceback that a report would have to hold
-        _fail(f"avma doctor failed by itself ({type(error).__name__}): please report it", _WRONG)
-    raise typer.Exit(0 if diagnosis.passed else _WRONG)
+    configuration = options.settings(given, {})
+    settings = _settings(host, configuration, address)
+    command = Command(resolve(host, settings), {"address": address, **given})
+    with guarded("doctor"):
+        diagnosis = _diagnose(host, settings, _transport(configuration), form, record, command)
+    raise typer.Exit(Exit.WELL if diagnosis.passed else Exit.WRONG)
 
 
 def _diagnose(
@@ -126,9 +110,9 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
     try:
         file = path.open("x", encoding="utf-8")
     except FileExistsError:
-        _fail(f"--record: {path} is there already; name a new file")
+        fail(f"--record: {path} is there already; name a new file")
     except OSError as error:
-        _fail(f"--record: {path} cannot be written: {error.strerror}")
+        fail(f"--record: {path} cannot be written: {error.strerror}")
     with file:
         try:
             yield
@@ -136,27 +120,26 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
             file.writelines(f"{line}\n" for line in recorder.lines())
 
 
-def _settings(host: str, values: dict[str, Any]) -> AddressedSettings:
-    """Return complete settings from values and environment; a password that is missing is asked for on a terminal."""
-    from avma.connection import AddressedSettings, from_environment, host_name_error
-    from avma.properties import build, validate
+def _settings(host: str, configuration: Mapping[str, Any], address: str | None) -> AddressedSettings:
+    """Return complete settings; a password that is missing is asked for on a terminal."""
+    from avma.connection import AddressedSettings, host_name_error
+    from avma.properties import build
 
-    reason = host_name_error(host)
-    if reason:
-        _fail(f"HOST: {reason}")
-    values = {**from_environment(AddressedSettings), **values}
-    failures = validate(AddressedSettings, values)
-    if failures:
-        _fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
+    for name, value in (("HOST", host), ("--address", address)):
+        reason = host_name_error(value) if value is not None else None
+        if reason:
+            fail(f"{name}: {reason}")
+    names = {prop.name for prop in properties(AddressedSettings)}
+    values = {name: value for name, value in configuration.items() if name in names} | {"address": address}
     error = _connection_error(host, values)
     if error is None:
         return build(AddressedSettings, values)
     if _connection_error(host, {"username": "-", "password": "-", **_filled(values)}) is not None:
-        _fail(error)
+        fail(error)
     if not values.get("username") or values.get("password") or not sys.stdin.isatty():
-        _fail(_NO_ACCOUNT)
+        fail(_NO_ACCOUNT)
     password = typer.prompt(f"Password of {values['username']}", hide_input=True, err=True)
-    return _settings(host, {**values, "password": password})
+    return _settings(host, {**configuration, "password": password}, address)
 
 
 def _connection_error(host: str, values: dict[str, Any]) -> str | None:
@@ -182,16 +165,8 @@ def _secrets(settings: AddressedSettings) -> Iterator[str]:
             yield getattr(settings, prop.attribute) or ""
 
 
-def _transport(text: str | None) -> Transport:
-    from avma.configuration import Transport
+def _transport(configuration: Mapping[str, Any]) -> Transport:
+    from avma.configuration import GuestDefaults, Transport
+    from avma.properties import build
 
-    wanted = text or options.guest_environment().get("transport") or Transport.POWERSHELL_DIRECT.value
-    found = next((way for way in Transport if way.value == wanted), None)
-    if found is None:
-        _fail(f"--guest-transport: must be one of {', '.join(way.value for way in Transport)}")
-    return found
-
-
-def _fail(text: str, code: int = _USAGE) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(code)
+    return build(GuestDefaults, configuration.get("guest", {})).transport or Transport.POWERSHELL_DIRECT

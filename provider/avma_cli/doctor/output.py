@@ -26,14 +26,11 @@ _OF_ITS_OWN = (Rung.VM, Rung.PEER)
 
 _SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
 """How a remedy names a setting of a Pulumi program, and what it proposes for it."""
-_BY_ENVIRONMENT = ("password", "connect_timeout", "operation_timeout")
-"""The settings that have no option."""
-_OPTIONS = {
-    prop.name: prop.rule.environment[0]
-    if prop.attribute in _BY_ENVIRONMENT
-    else f"--{prop.attribute.replace('_', '-')}"
-    for prop in properties(AddressedSettings)
-} | {"guest.transport": "--guest-transport"}
+_OPTIONS = {prop.name: f"--{prop.attribute.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
+    "password": "AVMA_PASSWORD",
+    "guest.transport": "--guest-transport",
+}
+"""What stands for a setting on a command line: its option, or the variable of what has none."""
 
 
 class Form(Enum):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avma_cli import options
+from avma_cli.exits import Exit, fail, guarded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     from avma.redaction import Redactor
     from avma_cli.report.source import Source
 
-_FAILED, _USAGE, _INCOMPLETE, _INTERRUPTED = 1, 2, 3, 130
 
-
+@options.connecting("username", "transport")
 def report(
-    ctx: typer.Context,
     estate: Annotated[
         Path, typer.Argument(metavar="ESTATE", help="An estate list, stack outputs or a stack export; - for stdin.")
     ],
@@ -38,20 +37,10 @@ def report(
         Path | None, typer.Option(help="Write what `pulumi import --file` takes to this file.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    username: options.Username = None,
-    https: options.Https = None,
-    port: options.Port = None,
-    ca_cert: options.CaCert = None,
-    insecure: options.Insecure = None,
-    auth: options.Auth = None,
-    client_cert: options.ClientCert = None,
-    client_key: options.ClientKey = None,
-    kerberos_keytab: options.KerberosKeytab = None,
-    message_encryption: options.MessageEncryption = None,
-    guest_username: options.GuestUsername = None,
-    guest_transport: options.GuestTransport = None,
     parallel: Annotated[int, typer.Option(min=1, max=256, help="How many hosts are asked at a time.")] = 16,
     timeout: Annotated[str, typer.Option(help="How long one host and its guests may take.")] = "5m",
+    *,
+    given: options.Given,
 ) -> None:
     """Show what is licensed by which key on all hosts and in all VMs.
 
@@ -74,21 +63,15 @@ def report(
     and 1 when a file could not be written. NO_COLOR switches colours off.
     """
     if sum((as_json, as_csv, quiet)) > 1:
-        _fail("--json, --csv and --quiet exclude each other")
+        fail("--json, --csv and --quiet exclude each other")
     seconds = _seconds(timeout)
     source = _source(estate)
-    request = _request(source, ctx.params)
-    try:
+    request = _request(source, given)
+    with guarded("report"):
         inventory = _collect(request, seconds, parallel, quiet)
         _write(inventory, Path(source.name).name, html, import_file)
         _print(inventory, as_json, as_csv, quiet)
-    except KeyboardInterrupt:
-        _fail("stopped", _INTERRUPTED)
-    except typer.Exit:
-        raise
-    except Exception as error:  # nobody is helped by a traceback that could hold a name or a secret
-        _fail(f"avma report failed by itself ({type(error).__name__}): please report it", _FAILED)
-    raise typer.Exit(0 if inventory.complete else _INCOMPLETE)
+    raise typer.Exit(Exit.WELL if inventory.complete else Exit.INCOMPLETE)
 
 
 def _seconds(timeout: str) -> float:
@@ -96,7 +79,7 @@ def _seconds(timeout: str) -> float:
 
     reason = duration_error(timeout)
     if reason:
-        _fail(f"--timeout: {reason}")
+        fail(f"--timeout: {reason}")
     return seconds(timeout)
 
 
@@ -106,20 +89,17 @@ def _source(path: Path) -> Source:
     try:
         return read(path)
     except SourceError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
-def _request(source: Source, given: dict[str, Any]) -> InventoryRequest:
+def _request(source: Source, given: options.Given) -> InventoryRequest:
     """Complete the settings from options, file and environment."""
     from avma.configuration import Configuration
     from avma.inventory.request import InventoryRequest
-    from avma.properties import build, validate
+    from avma.properties import build
 
-    values = options.settings(given, source.settings)
-    failures = validate(Configuration, values)
-    if failures:
-        _fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
-    return InventoryRequest(build(Configuration, values), source.hosts, source.clusters)
+    settings = build(Configuration, options.settings(given, source.settings))
+    return InventoryRequest(settings, source.hosts, source.clusters)
 
 
 def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bool) -> Inventory:
@@ -203,9 +183,4 @@ def _write_file(option: str, path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        _fail(f"{option}: {path} cannot be written: {error.strerror}", _FAILED)
-
-
-def _fail(text: str, code: int = _USAGE) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(code)
+        fail(f"{option}: {path} cannot be written: {error.strerror}", Exit.WRONG)
