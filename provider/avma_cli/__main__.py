@@ -14,6 +14,7 @@ app = typer.Typer(
     name="avma",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.command()(doctor)
 app.command()(report)

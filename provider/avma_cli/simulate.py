@@ -22,7 +22,7 @@ _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource
 
 
 def simulate(
-    file: Annotated[Path | None, typer.Argument(help="The estate: a YAML file of hosts, VMs and product keys.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The estate: a YAML file of hosts, VMs and product keys.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write the addresses, as JSON, to this file once every listener is open.")
     ] = None,
@@ -42,6 +42,7 @@ def simulate(
     Every host and VM of the file that has an account gets its own address,
     with real NTLM or Basic logon, and answers WMI as Windows does. An estate:
 
+    \b
       hosts:
       - name: hv01
         version: "2025"
@@ -54,6 +55,7 @@ def simulate(
 
     Change the world behind a client's back through the control URL:
 
+    \b
       curl CONTROL/machines/hv01
       curl -d '{"status": "Notification"}' CONTROL/machines/hv01/set-license
       curl -d '{"state": "off"}' CONTROL/machines/web01/power

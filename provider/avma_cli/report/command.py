@@ -46,12 +46,14 @@ def report(
 
     Changes nothing. An estate list is a YAML file:
 
+    \b
       settings: {username: 'LAB\\svc-avma', guest: {username: Administrator}}
       hosts:
       - hv01.example.com
       clusters:
       - cl01.example.com
 
+    \b
       AVMA_PASSWORD=... AVMA_GUEST_PASSWORD=... avma report estate.yaml
       pulumi stack export | avma report - --html report.html
 

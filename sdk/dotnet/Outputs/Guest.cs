@@ -82,7 +82,7 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly PulumiAvma.Avma.Transport? Transport;
         /// <summary>
-        /// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+        /// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
         /// </summary>
         public readonly string? Username;
 

@@ -73,7 +73,7 @@ type providerArgs struct {
 	Port *int `pulumi:"port"`
 	// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
 	PreviewProbe *bool `pulumi:"previewProbe"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -113,7 +113,7 @@ type ProviderArgs struct {
 	Port pulumi.IntPtrInput
 	// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
 	PreviewProbe pulumi.BoolPtrInput
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput
 }
 

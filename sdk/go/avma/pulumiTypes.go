@@ -145,7 +145,7 @@ type Connection struct {
 	Password *string `pulumi:"password"`
 	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -190,7 +190,7 @@ type ConnectionArgs struct {
 	Password pulumi.StringPtrInput `pulumi:"password"`
 	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -342,7 +342,7 @@ func (o ConnectionOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Connection) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o ConnectionOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -511,7 +511,7 @@ func (o ConnectionPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o ConnectionPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -555,7 +555,7 @@ type Guest struct {
 	ReadyTimeout *string `pulumi:"readyTimeout"`
 	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -604,7 +604,7 @@ type GuestArgs struct {
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
 	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -766,7 +766,7 @@ func (o GuestOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v Guest) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -955,7 +955,7 @@ func (o GuestPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -997,7 +997,7 @@ type GuestDefaults struct {
 	ReadyTimeout *string `pulumi:"readyTimeout"`
 	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -1044,7 +1044,7 @@ type GuestDefaultsArgs struct {
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
 	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -1201,7 +1201,7 @@ func (o GuestDefaultsOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -1380,7 +1380,7 @@ func (o GuestDefaultsPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {

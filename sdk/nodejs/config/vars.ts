@@ -198,7 +198,7 @@ Object.defineProperty(exports, "previewProbe", {
 });
 
 /**
- * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+ * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
  */
 export declare const username: string | undefined;
 Object.defineProperty(exports, "username", {

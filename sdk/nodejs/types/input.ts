@@ -67,7 +67,7 @@ export interface Connection {
      */
     port?: number;
     /**
-     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -133,7 +133,7 @@ export interface ConnectionArgs {
      */
     port?: pulumi.Input<number | undefined>;
     /**
-     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }
@@ -207,7 +207,7 @@ export interface Guest {
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
@@ -281,7 +281,7 @@ export interface GuestArgs {
      */
     transport?: pulumi.Input<enums.Transport | undefined>;
     /**
-     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }
@@ -351,7 +351,7 @@ export interface GuestDefaultsArgs {
      */
     transport?: pulumi.Input<enums.Transport | undefined>;
     /**
-     * The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: pulumi.Input<string | undefined>;
 }

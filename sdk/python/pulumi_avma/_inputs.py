@@ -90,7 +90,7 @@ class ConnectionDict(TypedDict):
     """
     username: NotRequired[_builtins.str]
     """
-    The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -128,7 +128,7 @@ class Connection:
         :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -333,7 +333,7 @@ class Connection:
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -404,7 +404,7 @@ class ConnectionArgsDict(TypedDict):
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -442,7 +442,7 @@ class ConnectionArgs:
         :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -647,7 +647,7 @@ class ConnectionArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -726,7 +726,7 @@ class GuestDict(TypedDict):
     """
     username: NotRequired[_builtins.str]
     """
-    The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -768,7 +768,7 @@ class Guest:
         :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -1001,7 +1001,7 @@ class Guest:
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -1080,7 +1080,7 @@ class GuestArgsDict(TypedDict):
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -1122,7 +1122,7 @@ class GuestArgs:
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         :param pulumi.Input['Transport'] transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -1355,7 +1355,7 @@ class GuestArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -1430,7 +1430,7 @@ class GuestDefaultsArgsDict(TypedDict):
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -1470,7 +1470,7 @@ class GuestDefaultsArgs:
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         :param pulumi.Input['Transport'] transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -1689,7 +1689,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 

@@ -210,7 +210,7 @@ class Connection(dict):
         :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -359,7 +359,7 @@ class Connection(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -439,7 +439,7 @@ class Guest(dict):
         :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -608,7 +608,7 @@ class Guest(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -653,7 +653,7 @@ class GuestDefaults(dict):
         :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
         :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -812,7 +812,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 

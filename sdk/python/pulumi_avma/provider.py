@@ -60,7 +60,7 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -307,7 +307,7 @@ class ProviderArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -363,7 +363,7 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         ...
     @overload

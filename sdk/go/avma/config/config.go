@@ -96,7 +96,7 @@ func GetPreviewProbe(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:previewProbe")
 }
 
-// The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func GetUsername(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:username")
 }

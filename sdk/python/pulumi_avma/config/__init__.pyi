@@ -103,6 +103,6 @@ Whether a preview asks the machines, without changing anything, what would stand
 
 username: Optional[str]
 """
-The account to log on with. It must be an administrator there. Default: none; needed but with certificates and Kerberos tickets. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
 """
 
