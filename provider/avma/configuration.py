@@ -25,41 +25,34 @@ class Transport(Choice):
 
 
 READY_TIMEOUT = "15m"
-_READY_TIMEOUT = (
-    "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource "
-    "option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait."
-)
-_TRANSPORT = "How the guest is reached."
 
 
 @dataclass(frozen=True)
-class GuestDefaults(Settings):
+class _OfGuests:
+    """What is said of guests alone."""
+
+    transport: Transport | None = declare(
+        "How the guest is reached.", default=None, unset=f"`{Transport.POWERSHELL_DIRECT.value}`", example="winrm"
+    )
+    ready_timeout: str | None = declare(
+        "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource "
+        "option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.",
+        default=None,
+        unit=deadline.UNIT,
+        unset=f"`{READY_TIMEOUT}`",
+        example="1h30m",
+        check=deadline.duration_error,
+    )
+
+
+@dataclass(frozen=True)
+class GuestDefaults(_OfGuests, Settings):
     """How guests are reached, where a resource does not say otherwise."""
 
-    transport: Transport | None = declare(_TRANSPORT, default=None, unset="`powershellDirect`", example="winrm")
-    ready_timeout: str | None = declare(
-        _READY_TIMEOUT,
-        default=None,
-        unit=deadline.UNIT,
-        unset=f"`{READY_TIMEOUT}`",
-        example="1h30m",
-        check=deadline.duration_error,
-    )
-
 
 @dataclass(frozen=True)
-class Guest(AddressedSettings):
+class Guest(_OfGuests, AddressedSettings):
     """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
-
-    transport: Transport | None = declare(_TRANSPORT, default=None, unset="`powershellDirect`", example="winrm")
-    ready_timeout: str | None = declare(
-        _READY_TIMEOUT,
-        default=None,
-        unit=deadline.UNIT,
-        unset=f"`{READY_TIMEOUT}`",
-        example="1h30m",
-        check=deadline.duration_error,
-    )
 
 
 def _concurrency_error(count: float) -> str | None:

@@ -22,7 +22,9 @@ _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource
 
 
 def simulate(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The estate: a YAML file of hosts, VMs and product keys.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The estate: a YAML file of hosts, VMs and product keys.")
+    ] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Write the addresses, as JSON, to this file once every listener is open.")
     ] = None,
