@@ -16,6 +16,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from avma_simulator import load_estate, running
 from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, machine
 from workspace import ROOT, Workspace
 
@@ -148,6 +149,19 @@ def test_a_host_without_internet_is_activated_by_telephone(serve, tmp_path: Path
     done = play("pulumi up --skip-preview", stack)
     assert done.returncode == 0, done.stdout
     assert server.machine("hv01")["status"] == "Licensed"
+
+
+def test_the_readme_leads_from_an_estate_and_a_program_to_an_activated_guest(tmp_path: Path) -> None:
+    tokens = [token for token in MarkdownIt().parse((ROOT / "README.md").read_text("utf-8")) if token.type == "fence"]
+    program, declared = (token.content for token in tokens if token.info == "yaml")
+    (commands,) = (token.content for token in tokens if token.content.startswith("export AVMA_HTTPS=false"))
+    file = tmp_path / "estate.yaml"
+    file.write_text(declared, "utf-8")
+    with running(load_estate(file)) as server:
+        stack = Workspace(tmp_path / "pulumi", program.replace("hv01.example.com", "127.42.0.11"))
+        done = play(commands.replace("\n", " &&\n").rstrip("&\n "), stack)
+        assert done.returncode == 0, done.stdout
+        assert server.machine("web01")["activatedByHost"] == "HV01"
 
 
 def test_the_list_of_the_guide_on_adopting_is_reported_and_imported(serve, tmp_path: Path) -> None:
