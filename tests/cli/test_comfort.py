@@ -59,13 +59,22 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         }
         completed avma do
         completed avma doctor --kerb
+        completed avma report --guest-transport ""
     """
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     command = [str(shutil.which("bash")), "-c", script]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    commands, options = done.stdout.splitlines()
+    commands, options, values = done.stdout.splitlines()
     assert commands == "doctor"
     assert set(options.split()) == {"--kerberos-keytab", "--kerberos-hostname"}
+    assert set(values.split()) == {"powershellDirect", "winrm"}
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])
+def test_a_shell_that_may_not_be_here_gets_its_answer(shell: str) -> None:
+    asked = {"_TYPER_COMPLETE_ARGS": "avma doctor --kerberos-", "_TYPER_COMPLETE_WORD_TO_COMPLETE": "--kerberos-"}
+    answer = printed(_AVMA_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args", **asked)
+    assert set(re.findall(r"--kerberos-[a-z]+", answer)) == {"--kerberos-keytab", "--kerberos-hostname"}
 
 
 def test_the_page_names_each_option_that_all_share_and_each_exit_code() -> None:
