@@ -15,6 +15,9 @@
     ├── WsmanFault                the machine refused the request
     │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
     ├── Refused                   what was found on the machine forbids to act
+    │   ├── Evaluation                ... it runs an evaluation
+    │   ├── NewerThanHost             ... the guest is of a later release than its host's
+    │   ├── DataExchangeOff           ... the VM's integration service Data Exchange is off
     │   └── NotReady                  ... now, but not for good: it is off, or still starting
     │       └── LogonUncertain            ... or the credentials are wrong, which Windows does not tell apart
     ├── NotFound                  the machine answered, and what was asked for is not there
@@ -152,6 +155,24 @@ class LicensingFault(WsmanFault):
 
 class Refused(AvmaError):
     """What was found on the machine forbids to act; nothing was changed."""
+
+
+class Evaluation(Refused):
+    """The machine runs an evaluation, which neither hosts automatic activation nor takes a key."""
+
+    topic = topic_of(Refused)
+
+
+class NewerThanHost(Refused):
+    """The guest is of a later release than its host's, and a host activates guests up to its own."""
+
+    topic = topic_of(Refused)
+
+
+class DataExchangeOff(Refused):
+    """The VM's integration service Data Exchange is off, without which no guest is activated."""
+
+    topic = topic_of(Refused)
 
 
 class NotReady(Refused):

@@ -92,7 +92,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "the logon of Puck was refused", "--username USERNAME"),
         ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth ntlm"),
         ([address(5), PLAIN], "cim", "access is denied",
-         f"net localgroup 'Administrators' '{ADMINISTRATOR}' /add"),
+         f"Add-LocalGroupMember -SID S-1-5-32-544 -Member '{ADMINISTRATOR}'"),
         ([address(6), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(7), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(8), PLAIN], "system", "it runs Windows Server 2022 Standard", "DISM /Online"),

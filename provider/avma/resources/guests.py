@@ -16,6 +16,7 @@ from avma.windows import hyperv, operating_system
 from avma.windows.guest_runs import Account
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.machine import Machine, Server
+from avma.windows.powershell import literal
 
 _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
@@ -121,11 +122,17 @@ def require_direct(what: str, build: int | None, where: str) -> None:
         raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
 
 
+def switch_data_exchange_on(vm_name: str) -> str:
+    """Return the command of PowerShell that does it by hand, in every language of Windows."""
+    service = f"Get-VMIntegrationService {literal(vm_name)} | Where-Object Id -like '*{_KVP}'"
+    return f"{service} | Enable-VMIntegrationService"
+
+
 def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
     """Return once the VM's Data Exchange is on, on the host's side; with `manage` it is switched on, but in a preview.
 
     Raises:
-        Refused: it is off.
+        DataExchangeOff: it is off.
     """
     vm, host = placement.vm, placement.host
     setting = host.data_exchange(operation.deadline).get(vm.id)
@@ -133,9 +140,8 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
         return
     if not manage:
         answer = f"the Data Exchange integration service of {vm.name} is off, and no guest is activated without it"
-        by_hand = f"Get-VMIntegrationService {vm.name} | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService"
-        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {by_hand}"
-        raise errors.Refused("activate the guest", host.where, answer, remedy)
+        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {switch_data_exchange_on(vm.name)}"
+        raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
     if preview:
         operation.status(f"{vm.name}: Data Exchange will be switched on")
         return

@@ -65,7 +65,7 @@ def require_host(state: HostState, tried: str) -> None:
         return
     if system.evaluation:
         remedy = "convert it with DISM /Set-Edition:ServerDatacenter and a Datacenter key, restart it, and run again"
-        raise errors.Refused(tried, where, f"it runs an evaluation ({system})", remedy)
+        raise errors.Evaluation(tried, where, f"it runs an evaluation ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = "only Datacenter hosts activate their guests: upgrade the host, or give its guests keys of their own"
         raise errors.Refused(tried, where, f"it runs {system}", remedy)
@@ -183,7 +183,7 @@ def avma_key(guest: System, host: HostState, product_key: str | None, where: str
     tried = "activate the guest"
     if guest.evaluation:
         remedy = "convert it to a full edition first (DISM /Set-Edition), and restart it"
-        raise errors.Refused(tried, where, f"it runs an evaluation ({guest})", remedy)
+        raise errors.Evaluation(tried, where, f"it runs an evaluation ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
     if published is None and not (product_key and _unknown(guest)):
         answer = f"no AVMA key for {guest} is known"
@@ -211,7 +211,7 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
         return
     if host.activation is None:
         answer = f"it runs {guest} and its host {host.system}, and a host activates guests up to its own version only"
-        raise errors.Refused(tried, where, answer, "move the VM to a newer host, or upgrade the host")
+        raise errors.NewerThanHost(tried, where, answer, "move the VM to a newer host, or upgrade the host")
     answer = f"it runs {guest}, and the key of its host activates guests up to Windows Server {covered} only"
     remedy = f"give the host a Datacenter key for {guest.version} (HostLicense)"
     if guest.edition == compatibility.AZURE_EDITION:

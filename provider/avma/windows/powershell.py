@@ -82,6 +82,12 @@ def encoded(script: str) -> str:
     return base64.b64encode(script.encode("utf-16-le")).decode()
 
 
+def literal(text: str) -> str:
+    """Return a text as a literal string of PowerShell, for a command that people are told to type."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
 def failure(complaint: str, tried: str, where: str) -> errors.ScriptFailed:
     """Return the error for a script that gave no answer."""
     remedy = (

@@ -16,15 +16,20 @@ from avma.errors import (
     AccessDenied,
     AvmaError,
     CertificateNotTrusted,
+    DataExchangeOff,
     Distrust,
+    Evaluation,
     InvalidInput,
     LogonRefused,
+    NewerThanHost,
     NotReady,
     Refusal,
     Refused,
     Unreachable,
     WsmanFault,
 )
+from avma.resources.guests import switch_data_exchange_on
+from avma.windows.powershell import literal
 from avma.wsman.faults import CANNOT_PROCESS_FILTER
 
 _TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
@@ -32,10 +37,11 @@ _NEW_CERTIFICATE = (
     "Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} "
     "-ValueSet @{CertificateThumbprint='THUMBPRINT-OF-A-NEW-ONE'}"
 )
-_DATA_EXCHANGE = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 _LOGONS = {Auth.NTLM: "Negotiate", Auth.KERBEROS: "Kerberos", Auth.CREDSSP: "CredSSP", Auth.BASIC: "Basic"}
 """The scheme that a service offers for each kind of logon."""
 _BUILT_IN = "administrator"
+_ADMINISTRATORS, _HYPER_V_ADMINISTRATORS = "S-1-5-32-544", "S-1-5-32-578"
+"""Groups by their well-known SIDs (MS-DTYP 2.4.2.4), as their names are those of the language of Windows."""
 _RECORDING = "recording.jsonl"
 
 _Kinds = type[AvmaError] | tuple[()]
@@ -86,8 +92,8 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
         Rung.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}winrm quickconfig"),
         Rung.TLS: (AvmaError, lambda: _tls(step, given, there)),
         Rung.LOGON: (AvmaError, lambda: _logon(step, given, there)),
-        Rung.CIM: (AccessDenied, lambda: _membership("Administrators", given, there)),
-        Rung.VIRTUALIZATION: (AccessDenied, lambda: _membership("Hyper-V Administrators", given, there)),
+        Rung.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
+        Rung.VIRTUALIZATION: (AccessDenied, lambda: _membership(_HYPER_V_ADMINISTRATORS, given, there)),
         Rung.SHELL: (AccessDenied, lambda: f"{there}winrm get winrm/config/winrs"),
         Rung.SYSTEM: (Refused, lambda: _system(step, given, there)),
         Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
@@ -134,7 +140,7 @@ def _membership(group: str, given: Command, there: str) -> str:
     username = given.connection.username
     if username.rpartition("\\")[2].lower() == _BUILT_IN:  # it is a member, so this is something else
         return given.but(record=_RECORDING)
-    return f"{there}net localgroup {_quoted(group)} {_quoted(username)} /add"
+    return f"{there}Add-LocalGroupMember -SID {group} -Member {literal(username)}"
 
 
 def _system(step: Step, given: Command, there: str) -> str:
@@ -152,23 +158,19 @@ def _hyper_v(step: Step, given: Command, there: str) -> str:
 
 
 def _vm(step: Step, there: str) -> str:
-    if "Data Exchange off" in step.found:
-        service = f"Get-VMIntegrationService {_quoted(step.subject)} | Where-Object Id -like '*{_DATA_EXCHANGE}'"
-        return f"{there}{service} | Enable-VMIntegrationService"
-    if step.error is not None and "evaluation" in step.error.answer:
+    name = literal(step.subject)
+    if isinstance(step.error, DataExchangeOff):
+        return f"{there}{switch_data_exchange_on(step.subject)}"
+    if isinstance(step.error, Evaluation):
         return f"in {step.subject}: DISM /Online /Get-TargetEditions"
-    return f"{there}Move-VM {_quoted(step.subject)} -DestinationHost NEWER-HOST"
+    if isinstance(step.error, NewerThanHost):
+        return f"{there}Move-VM {name} -DestinationHost NEWER-HOST"
+    return f"{there}Get-VM {name} | Format-List *"
 
 
 def _peer(step: Step, given: Command, there: str) -> str:
     return (
-        f"{there}Start-ClusterNode {_quoted(step.subject)}"
+        f"{there}Start-ClusterNode {literal(step.subject)}"
         if isinstance(step.error, NotReady)
         else given.at(step.subject)
     )
-
-
-def _quoted(text: str) -> str:
-    """Return a text as a literal string of PowerShell."""
-    doubled = text.replace("'", "''")
-    return f"'{doubled}'"
