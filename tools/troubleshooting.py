@@ -73,26 +73,40 @@ The machine answered, and the VM, cluster or key that was asked for is not there
 The time that the resource may take is over. The resource option `customTimeouts` allows more.""",
 }
 
-_WINDOWS_ADMIN_CENTER = """\
-## What Windows Admin Center says on Azure Local
-
-| there | here |
-|---|---|
-| the key did not work | [0xC004F050](#0xc004f050) and its neighbours: the key is mistyped or for another edition |
-| keys for an older version | [refused](#refused): the machines of a cluster use keys of different versions |
-| a server is down | [not-ready](#not-ready): the cluster says that the node is down |
-| install the latest update | [refused](#refused): the cmdlet that sets the key is not on that machine yet |
-| not synced yet | [refused](#refused): the machine has not heard of it, and asks Azure twice a day |"""
+WINDOWS_ADMIN_CENTER = {
+    "The key you entered didn't work": """\
+The key is mistyped, for another edition, or used up: [0xC004F050](#0xc004f050), [0xC004C020](#0xc004c020) and their
+neighbours tell which. The machine keeps the key that it had.""",
+    "Some servers use keys for an older version of Windows Server": """\
+The provider says [refused](#refused), before anything is applied: a guest would lose its activation by moving. Give all
+machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
+    "Server is down": """\
+The cluster says that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the others and names it;
+start it and run `pulumi up` again.""",
+    "Couldn't check the status on this server": """\
+The cmdlet that sets the key is not on that machine yet: [refused](#refused). Update the machine, which is what
+Windows Admin Center asks for as well.""",
+    "One or more servers in the cluster does not have the latest changes to this setting": """\
+The subscription was bought or cancelled, and the machine has not heard of it: [refused](#refused) with `licenseSource:
+subscription`. It asks Azure twice a day, or at once by `Sync-AzureStackHCI`, but not right after a restart.""",
+}
 
 
 def page() -> str:
     """Return the whole page."""
-    return "\n\n".join([_HEAD, "## Kinds of errors", *_kinds(), _WINDOWS_ADMIN_CENTER, "## HRESULTs", *_codes()]) + "\n"
+    admin_center = ["## What Windows Admin Center says on Azure Local", *_admin_center()]
+    return "\n\n".join([_HEAD, "## Kinds of errors", *_kinds(), *admin_center, "## HRESULTs", *_codes()]) + "\n"
 
 
 def _kinds() -> Iterator[str]:
     for kind, text in _KINDS.items():
         yield f"### {errors.topic_of(kind)}\n\n{text}"
+
+
+def _admin_center() -> Iterator[str]:
+    yield "The same situations as its page Activate Windows Server VMs names them."
+    for text, remedy in WINDOWS_ADMIN_CENTER.items():
+        yield f"### {text}\n\n{remedy}"
 
 
 def _codes() -> Iterator[str]:
