@@ -36,25 +36,22 @@ UNREACHABLE |= {"network": False, "dataExchange": False}
 ACTIVATED = {**WEB, "license": {"key": "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK", "status": "Licensed"}}
 
 ESTATES: dict[str, dict[str, Any]] = {
-    "first-host": {"vms": [WEB]},
-    "cluster": {"vms": [WEB]},
-    "adopt": {"vms": [ACTIVATED], **LICENSED},
-    "no-network": {"vms": [UNREACHABLE], **LICENSED},
-    "azure-local": {},
+    "first-host": {"hv01": {"vms": [WEB]}},
+    "cluster": {"hv01": {"vms": [WEB]}},
+    "adopt": {"hv01": {"vms": [ACTIVATED], **LICENSED}},
+    "no-network": {"hv01": {"vms": [UNREACHABLE], **LICENSED}},
+    "azure-local": {"node01": {"vms": [WEB]}},
 }
-"""What is special about hv01 in each."""
+"""What is special about machines in each guide."""
 
 
-def estate(hv01: Mapping[str, Any]) -> dict[str, Any]:
+def estate(special: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    releases = {"hv01": ("2025", "Datacenter"), "hv02": ("2025", "Datacenter"), "node01": ("23H2", "Azure Stack HCI")}
     hosts = [
-        {**machine("hv01", "2025", "Datacenter", ADDRESSES["hv01.example.com"]), **hv01},
-        machine("hv02", "2025", "Datacenter", ADDRESSES["hv02.example.com"]),
-        {**machine("node01", "23H2", "Azure Stack HCI", ADDRESSES["node01.example.com"])},
+        {**machine(name, *release, ADDRESSES[f"{name}.example.com"]), **special.get(name, {})}
+        for name, release in releases.items()
     ]
-    version = "2025"
-    if not hv01:
-        hosts[2]["vms"] = [WEB]
-        version = "2022"
+    version = "2022" if "node01" in special else "2025"
     key = {"key": HOST_KEY, "channel": "MAK", "version": version, "edition": "Datacenter", "activations": 2}
     address = ADDRESSES["cl01.example.com"]
     cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], "address": address, "http": {"port": 5985}}
@@ -89,15 +86,25 @@ def play(line: str, stack: Workspace) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def started(guide: str, folder: Path) -> Workspace:
-    (program,) = blocks(guide, "yaml")
-    return Workspace(folder, program)
+def done(line: str, stack: Workspace) -> str:
+    ended = play(line, stack)
+    assert ended.returncode == 0, f"{line}\n{ended.stdout}"
+    return ended.stdout
 
 
 def pulumi(guide: str) -> list[str]:
-    """The lines of a guide up to the one that looks for drift, without the first of another tool."""
+    """The lines of a guide that begin with pulumi, up to the one that looks for drift."""
     lines = [line for block in blocks(guide, "console") for line in block.splitlines() if line.startswith("pulumi")]
     return lines[: next(index for index, line in enumerate(lines) if "--expect-no-changes" in line) + 1]
+
+
+def configured(guide: str, folder: Path, program: str) -> Workspace:
+    """A stack of that program, with what the guide sets."""
+    stack = Workspace(folder, program)
+    for line in pulumi(guide):
+        if "stack init" in line or "config set" in line:
+            done(line, stack)
+    return stack
 
 
 def test_every_guide_is_played_or_known_to_be_no_play() -> None:
@@ -107,10 +114,10 @@ def test_every_guide_is_played_or_known_to_be_no_play() -> None:
 @pytest.mark.parametrize("guide", ESTATES)
 def test_a_guide_leads_to_where_it_says(guide: str, serve, tmp_path: Path) -> None:
     server = serve(estate(ESTATES[guide]))
-    stack = started(guide, tmp_path / "pulumi")
+    (program,) = blocks(guide, "yaml")
+    stack = Workspace(tmp_path / "pulumi", program)
     for line in pulumi(guide):
-        done = play(line, stack)
-        assert done.returncode == 0, f"{line}\n{done.stdout}"
+        done(line, stack)
     web = server.machine("web01")
     assert (web["status"], web["activatedByHost"]) == ("Licensed", "NODE01" if guide == "azure-local" else "HV01")
     assert HOST_KEY not in stack.printed + stack.stored()
@@ -119,36 +126,37 @@ def test_a_guide_leads_to_where_it_says(guide: str, serve, tmp_path: Path) -> No
 
 def test_the_doctor_of_the_first_guide_finds_nothing_but_the_missing_licence(serve, tmp_path: Path) -> None:
     serve(estate(ESTATES["first-host"]))
-    stack = started("first-host", tmp_path / "pulumi")
     (line,) = (block for block in blocks("first-host", "console") if block.startswith("avma doctor"))
-    done = play(line, stack)
-    assert done.returncode == 1
-    assert "pulumi" in done.stdout.splitlines()[-1]
+    ended = play(line, Workspace(tmp_path / "pulumi", *blocks("first-host", "yaml")))
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1].startswith("Next: pulumi up, with a HostLicense for ")
 
 
 def test_a_host_without_internet_is_activated_by_telephone(serve, tmp_path: Path) -> None:
-    server = serve(estate({"online": False}))
-    program = {
-        "resources": {"hv01": {"type": "avma:HostLicense", "properties": {"host": ADDRESSES["hv01.example.com"]}}}
-    }
-    properties = program["resources"]["hv01"]["properties"]
-    properties["productKey"] = "${productKey}"
-    header = {"name": "local", "runtime": "yaml", "config": {"productKey": {"type": "string", "secret": True}}}
-    stack = Workspace(tmp_path / "pulumi", yaml.safe_dump({**header, **program}))
-    for line in [*(each for each in pulumi("first-host") if "config" in each or "init" in each)]:
-        assert play(line, stack).returncode == 0, line
-    refused = play("pulumi up --skip-preview", stack).stdout
-    assert "telephone" in refused
-    (asked,) = (block for block in blocks("no-network", "console") if "installationId" in block)
-    shown = play(asked, stack)
-    assert shown.returncode == 0, shown.stdout
-    told = re.findall(r"\d{50,}", shown.stdout)
-    assert told
-    properties["confirmationId"] = server.confirmation_id("hv01")["confirmationId"]
-    stack.write_resources(program["resources"])
-    done = play("pulumi up --skip-preview", stack)
-    assert done.returncode == 0, done.stdout
-    assert server.machine("hv01")["status"] == "Licensed"
+    server = serve(estate({"hv01": {"online": False, "vms": [WEB]}}))
+    (program,) = blocks("first-host", "yaml")
+    stack = configured("first-host", tmp_path / "pulumi", program)
+    assert "activate by telephone (`confirmationId`)" in play("pulumi up --skip-preview", stack).stdout
+    (asking,) = (block for block in blocks("no-network", "console") if "installationId" in block)
+    answer = server.confirmation_id("hv01")
+    assert answer["installationId"] in done(asking, stack)
+    resources = yaml.safe_load(program)["resources"]
+    resources["hv01"]["properties"]["confirmationId"] = answer["confirmationId"]
+    stack.write_resources(resources)
+    done("pulumi up --skip-preview", stack)
+    assert server.machine("hv01")["status"] == server.machine("web01")["status"] == "Licensed"
+
+
+def test_the_list_of_the_guide_on_adopting_is_reported_and_imported(serve, tmp_path: Path) -> None:
+    serve(estate(ESTATES["adopt"]))
+    stack = configured("adopt", tmp_path / "pulumi", yaml.safe_dump({"name": "adopted", "runtime": "yaml"}))
+    settings = {"username": ADMINISTRATOR, "guest": {"username": ADMINISTRATOR, "password": PASSWORD}}
+    listed = {"settings": settings, "hosts": [ADDRESSES["hv01.example.com"]]}
+    (stack.project / "hosts.yaml").write_text(yaml.safe_dump(listed), "utf-8")
+    (commands,) = (block for block in blocks("adopt", "console") if block.startswith("avma report"))
+    for line in commands.splitlines():
+        done(line, stack)
+    assert len(yaml.safe_load((stack.project / "adopted.yaml").read_text("utf-8"))["resources"]) == 2
 
 
 def test_the_readme_leads_from_an_estate_and_a_program_to_an_activated_guest(tmp_path: Path) -> None:
@@ -159,25 +167,5 @@ def test_the_readme_leads_from_an_estate_and_a_program_to_an_activated_guest(tmp
     file.write_text(declared, "utf-8")
     with running(load_estate(file)) as server:
         stack = Workspace(tmp_path / "pulumi", program.replace("hv01.example.com", "127.42.0.11"))
-        done = play(commands.replace("\n", " &&\n").rstrip("&\n "), stack)
-        assert done.returncode == 0, done.stdout
+        done(f"set -e\n{commands}", stack)
         assert server.machine("web01")["activatedByHost"] == "HV01"
-
-
-def test_the_list_of_the_guide_on_adopting_is_reported_and_imported(serve, tmp_path: Path) -> None:
-    serve(estate(ESTATES["adopt"]))
-    stack = Workspace(tmp_path / "pulumi", yaml.safe_dump({"name": "adopted", "runtime": "yaml"}))
-    (stack.project / "hosts.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "settings": {"username": ADMINISTRATOR, "guest": {"username": ADMINISTRATOR, "password": PASSWORD}},
-                "hosts": [ADDRESSES["hv01.example.com"]],
-            }
-        )
-    )
-    lines = [*(line for line in pulumi("adopt") if "config" in line or "init" in line)]
-    lines += next(block for block in blocks("adopt", "console") if block.startswith("avma report")).splitlines()
-    for line in lines:
-        done = play(line, stack)
-        assert done.returncode == 0, f"{line}\n{done.stdout}"
-    assert len(yaml.safe_load((stack.project / "adopted.yaml").read_text())["resources"]) == 2
