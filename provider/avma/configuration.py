@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma import deadline
-from avma.connection import AddressedSettings, Settings
 from avma.properties import Choice, declare
+from avma.settings import AddressedSettings, Settings
 
 
 class Transport(Choice):

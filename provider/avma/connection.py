@@ -1,196 +1,22 @@
-"""How a machine is reached: what a user may declare, and the complete record that a connection is made from.
-
-The same settings stand on the provider and, overriding it, on a resource. The module opens no connection.
-"""
+"""The complete way to one machine, made from layers of settings. The module opens no connection."""
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from avma import deadline, errors
-from avma.properties import Choice, Property, declare, properties
-
-HTTP_PORT = 5985
-HTTPS_PORT = 5986
-CONNECT_TIMEOUT = "10s"
-OPERATION_TIMEOUT = "60s"
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
-
-
-class Auth(Choice):
-    """The ways to log on."""
-
-    NTLM = "ntlm", "NTLM, sealed over http and bound to the TLS channel over https; works without a domain."
-    NEGOTIATE = (
-        "negotiate",
-        "SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.",
-    )
-    KERBEROS = (
-        "kerberos",
-        "Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the "
-        "extra `kerberos` of the Python package, and the machine's name instead of its address.",
-    )
-    CREDSSP = (
-        "credssp",
-        "CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.",
-    )
-    CERTIFICATE = "certificate", "A client certificate (`clientCert`, `clientKey`), over https only."
-    BASIC = "basic", "Basic, over https only; Windows has it switched off unless it was switched on."
-
-
-SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
-"""The ways to log on that agree on a key, with which messages can be sealed (MS-WSMV 2.2.9.1)."""
-
-
-class MessageEncryption(Choice):
-    """Whether messages are sealed with the key of the logon."""
-
-    AUTO = "auto", "Sealed over http, and left to TLS over https."
-    ALWAYS = "always", "Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with."
-    NEVER = "never", "Never sealed, which is refused without https."
-
-
-def host_name_error(name: str) -> str | None:
-    """Say what is wrong with a host name or address, None when it can be one."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return None if _HOST_NAME.fullmatch(name) else f"`{name}` is not a host name or an IP address"
-    return "must be without a zone index, such as `%eth0`" if "%" in name else None
-
-
-def port_error(port: float) -> str | None:
-    """Say what is wrong with a TCP port."""
-    return None if 1 <= port <= 65535 else "must be from 1 to 65535"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a machine is reached by WinRM. What is left out is taken from the provider's configuration."""
-
-    port: int | None = declare(
-        "The TCP port of the WinRM listener.",
-        default=None,
-        unit="a port's number",
-        unset="`5986` with https, `5985` without",
-        example=5985,
-        check=port_error,
-        environment=("AVMA_PORT", "HYPERV_PORT"),
-    )
-    https: bool | None = declare(
-        "Whether to use TLS. Without it messages are sealed with the key of the logon.",
-        default=None,
-        unset="`true`",
-        example=False,
-        environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
-    )
-    username: str | None = declare(
-        "The account to log on with; not needed with a certificate or a Kerberos ticket. "
-        "It must be an administrator there.",
-        default=None,
-        unset="none",
-        example="LAB\\svc-avma",
-        environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
-    )
-    password: str | None = declare(
-        "The account's password.",
-        default=None,
-        unset="none",
-        example="${password}",
-        secret=True,
-        environment=("AVMA_PASSWORD", "HYPERV_PASSWORD"),
-    )
-    auth: Auth | None = declare(
-        "How to log on.", default=None, unset="`ntlm`", example="kerberos", environment=("AVMA_AUTH",)
-    )
-    insecure: bool | None = declare(
-        "Whether to accept any TLS certificate. Each use gives a warning.",
-        default=None,
-        unset="`false`",
-        environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
-    )
-    ca_cert: str | None = declare(
-        "The certificate authorities to trust: the path of a PEM file, or the text of one.",
-        default=None,
-        unset="those of Python's certifi",
-        example="/etc/ssl/certs/lab-ca.pem",
-        environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
-    )
-    client_cert: str | None = declare(
-        "The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.",
-        default=None,
-        unset="none",
-        example="svc-avma.pem",
-        environment=("AVMA_CLIENT_CERT",),
-    )
-    client_key: str | None = declare(
-        "The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.",
-        default=None,
-        unset="none",
-        example="svc-avma.key",
-        secret=True,
-        environment=("AVMA_CLIENT_KEY",),
-    )
-    message_encryption: MessageEncryption | None = declare(
-        "Whether messages are sealed with the key of the logon.",
-        default=None,
-        unset="`auto`",
-        example="always",
-        environment=("AVMA_MESSAGE_ENCRYPTION",),
-    )
-    kerberos_hostname: str | None = declare(
-        "The name in the machine's service principal `host/NAME`.",
-        default=None,
-        unset="the name that is connected to",
-        example="hv01.lab.example.com",
-        check=host_name_error,
-        environment=("AVMA_KERBEROS_HOSTNAME",),
-    )
-    kerberos_keytab: str | None = declare(
-        "The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its "
-        "first entry counts unless `username` is set.",
-        default=None,
-        unset="none",
-        example="/etc/avma/svc-avma.keytab",
-        environment=("AVMA_KERBEROS_KEYTAB",),
-    )
-    connect_timeout: str | None = declare(
-        "How long one connection may take to be made.",
-        default=None,
-        unit=deadline.UNIT,
-        unset=f"`{CONNECT_TIMEOUT}`",
-        example="30s",
-        check=deadline.duration_error,
-        environment=("AVMA_CONNECT_TIMEOUT",),
-    )
-    operation_timeout: str | None = declare(
-        "How long one WS-Management request may take.",
-        default=None,
-        unit=deadline.UNIT,
-        unset=f"`{OPERATION_TIMEOUT}`",
-        example="2m",
-        check=deadline.duration_error,
-        environment=("AVMA_OPERATION_TIMEOUT",),
-    )
-
-
-@dataclass(frozen=True)
-class AddressedSettings(Settings):
-    """The settings of one machine, with its address."""
-
-    address: str | None = declare(
-        "The DNS name or IP address to connect to.",
-        default=None,
-        unset="the machine's name",
-        example="192.0.2.11",
-        check=host_name_error,
-    )
+from avma.settings import (
+    CONNECT_TIMEOUT,
+    HTTP_PORT,
+    HTTPS_PORT,
+    OPERATION_TIMEOUT,
+    SEALING,
+    Auth,
+    MessageEncryption,
+    Settings,
+)
 
 
 @dataclass(frozen=True)
@@ -268,35 +94,12 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
     return connection
 
 
-def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return the values that environment variables give for a record's properties, as a front end would pass them.
-
-    Numbers and booleans are JSON; what is not is passed on as text, for the check to name.
-    """
-    found = ((prop, _first(environment, prop.rule.environment)) for prop in properties(record))
-    return {prop.name: text_value(prop, text) for prop, text in found if text is not None}
-
-
-def text_value(prop: Property, text: str) -> Any:
-    """Return the value that a text stands for, where configuration can hold nothing but text."""
-    if prop.type is str or (isinstance(prop.type, type) and issubclass(prop.type, Choice)):
-        return text
-    try:
-        return json.loads(text.lower() if prop.type is bool else text)
-    except ValueError:
-        return text
-
-
 def _merge(layers: tuple[Settings | None, ...]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for layer in reversed([layer for layer in layers if layer is not None]):
         pairs = ((field.name, getattr(layer, field.name)) for field in fields(layer))
         merged.update({name: value for name, value in pairs if value is not None})
     return merged
-
-
-def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((environment[name] for name in names if environment.get(name)), None)
 
 
 def _require_safe_logon(connection: Connection) -> None:

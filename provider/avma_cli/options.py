@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from avma.configuration import Configuration, GuestDefaults
-from avma.connection import Settings, from_environment, text_value
+from avma.environment import from_environment, text_value
 from avma.properties import Property, properties, validate
+from avma.settings import Settings
 from avma_cli.exits import fail
 
 Given = Mapping[str, Any]

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from avma.configuration import Configuration
-from avma.connection import AddressedSettings
 from avma.functions import Function
 from avma.properties import Choice, Property, properties
 from avma.resources.resource import Resource
+from avma.settings import AddressedSettings
 from pulumi_resource_avma import PACKAGE
 
 Schema = dict[str, Any]

@@ -13,7 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma.configuration import Configuration
-from avma.connection import from_environment, text_value
+from avma.environment import from_environment, text_value
 from avma.properties import Failure, Property, build, known, properties, validate
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.protocol import provider_pb2 as pb

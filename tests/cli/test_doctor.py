@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from avma import errors
-from avma.connection import AddressedSettings, resolve
+from avma.connection import resolve
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
+from avma.settings import AddressedSettings
 from avma_cli.doctor.next_command import Command, next_command
 from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import causes, diagnosed, doctor, statuses

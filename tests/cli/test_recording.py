@@ -18,8 +18,9 @@ from defusedxml.ElementTree import fromstring
 from typer.testing import CliRunner
 
 from avma import errors
-from avma.connection import AddressedSettings, resolve
+from avma.connection import resolve
 from avma.deadline import Deadline
+from avma.settings import AddressedSettings
 from avma.wsman.cim import Cim
 from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe

@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from avma.configuration import Configuration
-from avma.connection import Auth
 from avma.properties import declare
+from avma.settings import Auth
 from contract.harness import PROVIDER_URN, UNKNOWN, Calls, FakeEngine, Provider, detail, failure, plain, secret, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma.protocol import provider_pb2 as pb

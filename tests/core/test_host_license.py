@@ -6,13 +6,13 @@ from contextlib import closing
 import pytest
 
 from avma import errors, keys
-from avma.connection import AddressedSettings
 from avma.properties import UNKNOWN
 from avma.resources import hosts
 from avma.resources.activation import Attempt
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
 from avma.resources.resource import Stored
+from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running

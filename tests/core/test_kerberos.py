@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from avma import errors
-from avma.connection import Auth
+from avma.settings import Auth
 from core import kdc
 from core.runner import ADMINISTRATOR, PASSWORD
 from core.test_logons import logged_on, read, serving

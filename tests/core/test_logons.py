@@ -17,8 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from avma import errors
 from avma.configuration import Configuration
-from avma.connection import Auth, MessageEncryption, resolve
+from avma.connection import resolve
 from avma.deadline import Deadline
+from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv, licensing
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import WinrmPipe

@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from avma import errors
-from avma.connection import AddressedSettings, Auth, resolve
+from avma.connection import resolve
 from avma.deadline import Deadline
+from avma.settings import AddressedSettings, Auth
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import WinrmPipe
 from core.middlebox import between

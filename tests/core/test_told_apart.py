@@ -12,8 +12,9 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration
-from avma.connection import Auth, resolve
+from avma.connection import resolve
 from avma.deadline import Deadline
+from avma.settings import Auth
 from avma.windows import licensing
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import WinrmPipe

@@ -17,10 +17,10 @@ import yaml
 from markdown_it import MarkdownIt
 
 from avma.configuration import Configuration, Guest, GuestDefaults
-from avma.connection import AddressedSettings
 from avma.functions import FUNCTIONS
 from avma.properties import UNKNOWN, properties
 from avma.resources import RESOURCES
+from avma.settings import AddressedSettings
 from avma_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]

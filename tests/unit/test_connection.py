@@ -2,7 +2,9 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration, Guest, GuestDefaults
-from avma.connection import AddressedSettings, Auth, Settings, from_environment, resolve
+from avma.connection import resolve
+from avma.environment import from_environment
+from avma.settings import AddressedSettings, Auth, Settings
 
 
 def test_the_first_layer_that_gives_a_value_wins():

@@ -22,7 +22,7 @@ from avma.functions import FUNCTIONS
 from avma.functions.machines import ClusterNode, HostVm
 from avma.properties import Choice, Property, properties, validate
 from avma.resources import RESOURCES
-from avma.resources.cluster_license import NodeLicense
+from avma.resources.cluster_properties import NodeLicense
 from avma.resources.resource import Resource
 from pulumi_resource_avma import __version__, schema_file
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from avma.configuration import Configuration, GuestDefaults, Transport
-from avma.connection import AddressedSettings
 from avma.deadline import Deadline
 from avma.diagnosis import host as middle
 from avma.diagnosis.asking import Finding, ask, outcome
@@ -17,6 +16,7 @@ from avma.diagnosis.step import Rung, Status, Step
 from avma.errors import AvmaError, Refused, WsmanFault
 from avma.resources.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
+from avma.settings import AddressedSettings
 from avma.windows.machine import Machines
 from avma.wsman.faults import CANNOT_PROCESS_FILTER
 

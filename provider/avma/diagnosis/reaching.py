@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPException
 
-from avma.connection import HTTP_PORT, HTTPS_PORT
 from avma.deadline import Deadline
 from avma.diagnosis.asking import Finding, outcome, required
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError, CertificateNotTrusted, LogonRefused, Unreachable
+from avma.settings import HTTP_PORT, HTTPS_PORT
 from avma.windows.machine import Server
 from avma.wsman import endpoint, tls
 from avma.wsman.identify import Identity, identify

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from avma.configuration import Configuration, GuestDefaults
-from avma.connection import AddressedSettings, host_name_error
 from avma.properties import declare
+from avma.settings import AddressedSettings, host_name_error
 
 _CONNECTION = "How it is reached, where it differs from `settings`."
 _GUEST = "How the Windows inside its VMs is reached, where it differs from `settings.guest`."

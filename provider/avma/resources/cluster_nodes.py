@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from avma import errors, keys
-from avma.connection import AddressedSettings
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt
 from avma.resources.azure_local import Application
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
+from avma.settings import AddressedSettings
 from avma.windows.machine import Server
 
 TRIED = "license the nodes"

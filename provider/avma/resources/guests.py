@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.configuration import Configuration, Guest, GuestDefaults, Transport
-from avma.connection import AddressedSettings, Settings
 from avma.resources.resource import Operation
+from avma.settings import AddressedSettings, Settings
 from avma.windows import hyperv, operating_system
 from avma.windows.guest_runs import Account
 from avma.windows.hyperv import VirtualMachine

@@ -11,7 +11,6 @@ from typing import Any
 
 from avma import errors, keys
 from avma.compatibility import Version
-from avma.connection import host_name_error
 from avma.properties import UNKNOWN, Failure, Values, build, dump, known, validate
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt, holds, license_outputs, uninstall
@@ -35,6 +34,7 @@ from avma.resources.resource import (
     keeping,
     only_said,
 )
+from avma.settings import host_name_error
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server

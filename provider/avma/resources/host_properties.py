@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma.compatibility import Version
-from avma.connection import AddressedSettings, host_name_error
 from avma.properties import Choice, declare
 from avma.resources import rules
 from avma.resources.activation import LicenseOutputs
 from avma.resources.hosts import Platform
+from avma.settings import AddressedSettings, host_name_error
 
 _CONFIRMATION_DIGITS = 48
 

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Protocol
 
 from avma import errors
 from avma.configuration import Configuration
-from avma.connection import Settings, resolve
+from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.properties import Failure, Property, Values, known, properties, validate
+from avma.settings import Settings
 from avma.windows.machine import Machines, Server
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from avma import compatibility, errors, keys
 from avma.configuration import READY_TIMEOUT
-from avma.connection import host_name_error
 from avma.deadline import seconds
 from avma.keys import KeyKind
 from avma.properties import Failure, Values, build, dump, known, validate
@@ -20,6 +19,7 @@ from avma.resources.readiness import Patience, may_be_in_setup, may_pass
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
+from avma.settings import host_name_error
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product

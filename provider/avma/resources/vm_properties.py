@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma.configuration import Guest
-from avma.connection import AddressedSettings, host_name_error
 from avma.properties import Choice, declare
 from avma.resources import rules
 from avma.resources.activation import LicenseOutputs
+from avma.settings import AddressedSettings, host_name_error
 from avma.windows import hyperv
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"

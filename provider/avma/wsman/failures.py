@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import requests
 
 from avma import errors
-from avma.connection import SEALING, Auth, Connection
+from avma.connection import Connection
 from avma.errors import Distrust
+from avma.settings import SEALING, Auth
 from avma.wsman import kerberos
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT

@@ -14,7 +14,8 @@ from importlib.util import find_spec
 import spnego
 
 from avma import errors
-from avma.connection import Auth, Connection
+from avma.connection import Connection
+from avma.settings import Auth
 
 _PACKAGES = ("gssapi", "krb5")
 _SERVER_UNKNOWN = -1765328377

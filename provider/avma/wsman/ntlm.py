@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from avma import errors
-from avma.connection import Auth, Connection
+from avma.connection import Connection
+from avma.settings import Auth
 
 _LEVEL = "LM_COMPAT_LEVEL"
 """The variable by which pyspnego, like gss-ntlmssp, is told Windows' LmCompatibilityLevel; 3 unless set."""

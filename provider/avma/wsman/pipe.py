@@ -12,8 +12,9 @@ from typing import Protocol
 
 import requests
 
-from avma.connection import SEALING, Auth, Connection, MessageEncryption
+from avma.connection import Connection
 from avma.deadline import Deadline
+from avma.settings import SEALING, Auth, MessageEncryption
 from avma.wsman import failures, ntlm, tls
 from avma.wsman.transports import Adapter, Transport
 

@@ -14,7 +14,8 @@ import spnego
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 from pypsrp.wsman import _TransportHTTP
 
-from avma.connection import Auth, Connection
+from avma.connection import Connection
+from avma.settings import Auth
 from avma.wsman import kerberos
 from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 

@@ -10,7 +10,8 @@ from winrm import transport
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 from avma import errors
-from avma.connection import Auth, Connection
+from avma.connection import Connection
+from avma.settings import Auth
 from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 
 _REFUSALS: tuple[type[Exception], ...] = (InvalidCredentialsError,)

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import certifi
 
 from avma import errors
-from avma.connection import Auth, Connection
+from avma.connection import Connection
+from avma.settings import Auth
 
 _PEM = "-----BEGIN "
 

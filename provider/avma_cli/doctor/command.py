@@ -20,9 +20,9 @@ from avma_cli.exits import Exit, fail, guarded
 
 if TYPE_CHECKING:
     from avma.configuration import Transport
-    from avma.connection import AddressedSettings
     from avma.diagnosis.step import Diagnosis, Step
     from avma.recording.recorder import Recorder
+    from avma.settings import AddressedSettings
     from avma_cli.doctor.next_command import Command
     from avma_cli.doctor.output import Form
 
@@ -122,8 +122,8 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
 
 def _settings(host: str, configuration: Mapping[str, Any], address: str | None) -> AddressedSettings:
     """Return complete settings; a password that is missing is asked for on a terminal."""
-    from avma.connection import AddressedSettings, host_name_error
     from avma.properties import build
+    from avma.settings import AddressedSettings, host_name_error
 
     for name, value in (("HOST", host), ("--address", address)):
         reason = host_name_error(value) if value is not None else None
@@ -145,8 +145,9 @@ def _settings(host: str, configuration: Mapping[str, Any], address: str | None) 
 def _connection_error(host: str, values: dict[str, Any]) -> str | None:
     """Say why no connection can be made with these values, None when one can."""
     from avma import errors
-    from avma.connection import AddressedSettings, resolve
+    from avma.connection import resolve
     from avma.properties import build
+    from avma.settings import AddressedSettings
 
     try:
         resolve(host, build(AddressedSettings, values))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from avma import compatibility
-from avma.connection import HTTP_PORT, HTTPS_PORT, Auth, Connection
+from avma.connection import Connection
 from avma.diagnosis.step import Diagnosis, Rung, Step
 from avma.errors import (
     AccessDenied,
@@ -29,6 +29,7 @@ from avma.errors import (
     WsmanFault,
 )
 from avma.resources.guests import switch_data_exchange_on
+from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
 from avma.wsman.faults import CANNOT_PROCESS_FILTER
 

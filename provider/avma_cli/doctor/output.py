@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
-from avma.connection import AddressedSettings
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
 from avma.errors import AvmaError
 from avma.properties import properties
 from avma.redaction import Redactor
+from avma.settings import AddressedSettings
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _OF_ITS_OWN = (Rung.VM, Rung.PEER)

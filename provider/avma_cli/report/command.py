@@ -18,10 +18,10 @@ from avma_cli.exits import Exit, fail, guarded
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from avma.connection import Settings
     from avma.inventory.inventory import Inventory
     from avma.inventory.request import ClusterRequest, HostRequest, InventoryRequest
     from avma.redaction import Redactor
+    from avma.settings import Settings
     from avma_cli.report.source import Source
 
 

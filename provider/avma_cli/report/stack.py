@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from avma.configuration import Configuration, GuestDefaults
-from avma.connection import AddressedSettings, text_value
+from avma.environment import text_value
 from avma.properties import properties
+from avma.settings import AddressedSettings
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key that marks what is no plain value: secrets, assets, references."""

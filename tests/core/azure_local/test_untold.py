@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from avma import errors
-from avma.connection import AddressedSettings
 from avma.resources import hosts
 from avma.resources.azure_local import Application
+from avma.settings import AddressedSettings
 from avma.windows import azure_local
 from avma.windows.powershell import Answers
 from core.azure_local.lab import KEY_2022, KEY_2025, MUTE, PLAIN, left, update

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 
 from avma import errors
-from avma.connection import Connection, Settings, resolve
+from avma.connection import Connection, resolve
+from avma.settings import Settings
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD
 
 GUEST_PASSWORD = "Battery-Staple-8"
