@@ -94,7 +94,7 @@ namespace PulumiAvma.Avma
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         /// </summary>
         [Output("cluster")]
         public Output<string?> Cluster { get; private set; } = null!;
@@ -142,7 +142,7 @@ namespace PulumiAvma.Avma
         public Output<PulumiAvma.Avma.Version?> ProductKeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        /// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         [Output("productKeys")]
         public Output<ImmutableDictionary<string, string>?> ProductKeys { get; private set; } = null!;
@@ -204,7 +204,7 @@ namespace PulumiAvma.Avma
         public Input<bool>? Activate { get; set; }
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster")]
         public Input<string>? Cluster { get; set; }
@@ -253,7 +253,7 @@ namespace PulumiAvma.Avma
         private InputMap<string>? _productKeys;
 
         /// <summary>
-        /// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        /// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         public InputMap<string> ProductKeys
         {

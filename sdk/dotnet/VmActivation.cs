@@ -137,13 +137,13 @@ namespace PulumiAvma.Avma
         public Output<string> GuestVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
         /// </summary>
         [Output("host")]
         public Output<string?> Host { get; private set; } = null!;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         [Output("hosts")]
         public Output<ImmutableArray<string>> Hosts { get; private set; } = null!;
@@ -258,7 +258,7 @@ namespace PulumiAvma.Avma
         public Input<Inputs.GuestArgs>? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public Input<string>? Host { get; set; }
@@ -267,7 +267,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -304,13 +304,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public Input<string>? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+        /// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public Input<string>? VmName { get; set; }

@@ -101,7 +101,7 @@ export class ClusterLicense extends pulumi.CustomResource {
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
      */
     declare public readonly cluster: pulumi.Output<string | undefined>;
     /**
@@ -133,7 +133,7 @@ export class ClusterLicense extends pulumi.CustomResource {
      */
     declare public readonly productKeyVersion: pulumi.Output<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+     * The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     declare public readonly productKeys: pulumi.Output<{[key: string]: string} | undefined>;
 
@@ -186,7 +186,7 @@ export interface ClusterLicenseArgs {
      */
     activate?: pulumi.Input<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
      */
     cluster?: pulumi.Input<string | undefined>;
     /**
@@ -206,7 +206,7 @@ export interface ClusterLicenseArgs {
      */
     productKeyVersion?: pulumi.Input<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+     * The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     productKeys?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
 }

@@ -47,19 +47,19 @@ export interface GetVmActivationArgs {
      */
     guest?: inputs.Guest;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
      */
     host?: string;
     /**
-     * All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: string[];
     /**
-     * The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: string;
     /**
-     * The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+     * The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
      */
     vmName?: string;
 }
@@ -146,19 +146,19 @@ export interface GetVmActivationOutputArgs {
      */
     guest?: pulumi.Input<inputs.GuestArgs | undefined>;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
      */
     host?: pulumi.Input<string | undefined>;
     /**
-     * All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: pulumi.Input<string | undefined>;
     /**
-     * The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+     * The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
      */
     vmName?: pulumi.Input<string | undefined>;
 }

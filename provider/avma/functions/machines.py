@@ -71,24 +71,24 @@ class GetVmActivationInputs:
     host: str | None = declare(
         "The Hyper-V host on which the VM runs. Give this or `hosts`.",
         default=None,
-        unset="`hosts` is used",
+        unset="none, where `hosts` is given",
         example="hv01.example.com",
         check=host_name_error,
     )
     hosts: list[str] | None = declare(
         "All hosts on which the VM may run.",
         default=None,
-        unset="`host` is used",
+        unset="none, where `host` is given",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.", default=None, unset="`vmId` is used", example="web01"
+        "The VM's name. Give this or `vmId`.", default=None, unset="none, where `vmId` is given", example="web01"
     )
     vm_id: str | None = declare(
         "The VM's GUID. Give this or `vmName`.",
         default=None,
-        unset="`vmName` is used",
+        unset="none, where `vmName` is given",
         example=_VM_ID,
         check=vm_id_error,
     )

@@ -19,7 +19,7 @@ class ClusterLicenseInputs:
         "The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their "
         "names, in the same domain; with an address by theirs. Give this or `nodes`.",
         default=None,
-        unset="`nodes` is used",
+        unset="none, where `nodes` is given",
         example="cl01.example.com",
         replaces=True,
         check=host_name_error,
@@ -40,7 +40,8 @@ class ClusterLicenseInputs:
         check=rules.host_key_error,
     )
     product_keys: dict[str, str] | None = declare(
-        "The keys of single nodes, by the node's name.",
+        "The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. "
+        "A name that is no node's is refused.",
         default=None,
         unset="`productKey` is for all nodes",
         example={"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"},

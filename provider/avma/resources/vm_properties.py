@@ -45,7 +45,7 @@ class VmActivationInputs:
     host: str | None = declare(
         "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
         default=None,
-        unset="`hosts` is used",
+        unset="none, where `hosts` is given",
         example="hv01.example.com",
         replaces=True,
         check=host_name_error,
@@ -53,14 +53,14 @@ class VmActivationInputs:
     hosts: list[str] | None = declare(
         "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
         default=None,
-        unset="`host` is used",
+        unset="none, where `host` is given",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     vm_name: str | None = declare(
         "The VM's name. Give this or `vmId`.",
         default=None,
-        unset="`vmId` is used",
+        unset="none, where `vmId` is given",
         example="web01",
         replaces=True,
         check=vm_name_error,
@@ -68,7 +68,7 @@ class VmActivationInputs:
     vm_id: str | None = declare(
         "The VM's GUID. Give this or `vmName`.",
         default=None,
-        unset="`vmName` is used",
+        unset="none, where `vmName` is given",
         example=_VM_ID,
         replaces=True,
         check=vm_id_error,

@@ -98,7 +98,7 @@ type ClusterLicense struct {
 
 	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrOutput `pulumi:"cluster"`
 	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
@@ -114,7 +114,7 @@ type ClusterLicense struct {
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
 	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapOutput `pulumi:"productKeys"`
 }
 
@@ -180,7 +180,7 @@ func ClusterLicenseExists(ctx *pulumi.Context,
 type clusterLicenseArgs struct {
 	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate *bool `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
 	Cluster *string `pulumi:"cluster"`
 	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection *Connection `pulumi:"connection"`
@@ -190,7 +190,7 @@ type clusterLicenseArgs struct {
 	ProductKey *string `pulumi:"productKey"`
 	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys map[string]string `pulumi:"productKeys"`
 }
 
@@ -198,7 +198,7 @@ type clusterLicenseArgs struct {
 type ClusterLicenseArgs struct {
 	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrInput
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrInput
 	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrInput
@@ -208,7 +208,7 @@ type ClusterLicenseArgs struct {
 	ProductKey pulumi.StringPtrInput
 	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
 	ProductKeyVersion VersionPtrInput
-	// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapInput
 }
 
@@ -304,7 +304,7 @@ func (o ClusterLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
 func (o ClusterLicenseOutput) Cluster() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.Cluster }).(pulumi.StringPtrOutput)
 }
@@ -344,7 +344,7 @@ func (o ClusterLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) VersionPtrOutput { return v.ProductKeyVersion }).(VersionPtrOutput)
 }
 
-// The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 func (o ClusterLicenseOutput) ProductKeys() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringMapOutput { return v.ProductKeys }).(pulumi.StringMapOutput)
 }

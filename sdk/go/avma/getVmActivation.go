@@ -56,13 +56,13 @@ type LookupVmActivationArgs struct {
 	Connection *Connection `pulumi:"connection"`
 	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
@@ -99,13 +99,13 @@ type LookupVmActivationOutputArgs struct {
 	Connection ConnectionPtrInput `pulumi:"connection"`
 	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput `pulumi:"host"`
-	// All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
 	VmName pulumi.StringPtrInput `pulumi:"vmName"`
 }
 

@@ -125,9 +125,9 @@ type VmActivation struct {
 	GuestEdition pulumi.StringOutput `pulumi:"guestEdition"`
 	// The guest's Windows Server release. Example: `2022`.
 	GuestVersion pulumi.StringOutput `pulumi:"guestVersion"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 	Host pulumi.StringPtrOutput `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayOutput `pulumi:"hosts"`
 	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel LicenseChannelPtrOutput `pulumi:"licenseChannel"`
@@ -210,9 +210,9 @@ type vmActivationArgs struct {
 	Connection *Connection `pulumi:"connection"`
 	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
 	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange *bool `pulumi:"manageDataExchange"`
@@ -220,9 +220,9 @@ type vmActivationArgs struct {
 	OnDelete *GuestOnDelete `pulumi:"onDelete"`
 	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey *string `pulumi:"productKey"`
-	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
@@ -232,9 +232,9 @@ type VmActivationArgs struct {
 	Connection ConnectionPtrInput
 	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput
 	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrInput
@@ -242,9 +242,9 @@ type VmActivationArgs struct {
 	OnDelete GuestOnDeletePtrInput
 	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey pulumi.StringPtrInput
-	// The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput
-	// The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
 	VmName pulumi.StringPtrInput
 }
 
@@ -360,12 +360,12 @@ func (o VmActivationOutput) GuestVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.GuestVersion }).(pulumi.StringOutput)
 }
 
-// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
 func (o VmActivationOutput) Host() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.Host }).(pulumi.StringPtrOutput)
 }
 
-// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
 func (o VmActivationOutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringArrayOutput { return v.Hosts }).(pulumi.StringArrayOutput)
 }

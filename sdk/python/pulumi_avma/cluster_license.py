@@ -33,12 +33,12 @@ class ClusterLicenseArgs:
         The set of arguments for constructing a ClusterLicense resource.
 
         :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         :param pulumi.Input['ConnectionArgs'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         if activate is None:
             activate = True
@@ -73,7 +73,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def cluster(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -133,7 +133,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 
@@ -209,12 +209,12 @@ class ClusterLicense(pulumi.CustomResource):
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
         :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         ...
     @overload
@@ -369,7 +369,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def cluster(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: `nodes` is used. Example: `cl01.example.com`.
+        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -433,7 +433,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        The keys of single nodes, by the node's name. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 

@@ -181,10 +181,10 @@ def get_vm_activation(connection: Optional[Union['Connection', 'ConnectionDict',
 
     :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
     :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -231,10 +231,10 @@ def get_vm_activation_output(connection: pulumi.Input[Optional[Optional[Union['C
 
     :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
     :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection

@@ -36,13 +36,13 @@ class VmActivationArgs:
 
         :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         :param pulumi.Input['GuestArgs'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
         """
         if connection is not None:
             pulumi.set(__self__, "connection", connection)
@@ -95,7 +95,7 @@ class VmActivationArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -107,7 +107,7 @@ class VmActivationArgs:
     @pulumi.getter
     def hosts(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
@@ -155,7 +155,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmId")
     def vm_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -167,7 +167,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmName")
     def vm_name(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+        The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -254,13 +254,13 @@ class VmActivation(pulumi.CustomResource):
         :param pulumi.ResourceOptions opts: Options for the resource.
         :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
         :param pulumi.Input[Union['GuestArgs', 'GuestArgsDict', 'outputs.Guest']] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: `vmName` is used. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: `vmId` is used. Example: `web01`.
+        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
         """
         ...
     @overload
@@ -469,7 +469,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: `hosts` is used. Example: `hv01.example.com`.
+        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -477,7 +477,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def hosts(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: `host` is used. Example: `["hv01.example.com", "hv02.example.com"]`.
+        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
