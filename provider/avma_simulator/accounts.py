@@ -1,4 +1,6 @@
-"""The account of one machine, and how pyspnego is told of it.
+"""The accounts that a machine accepts, and how pyspnego finds them.
+
+A machine has a local account, and as a member of a domain it also accepts the accounts of that domain.
 
 pyspnego's NTLM acceptor reads accounts from the file that the environment variable NTLM_USER_FILE names, and Kerberos
 reads the machine's key from the keytab that KRB5_KTNAME names. Each machine has its own files, and the variables point
@@ -10,52 +12,111 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from spnego._ntlm_raw.crypto import ntowfv1  # pyspnego has no public name for the hash that its account file holds
 
 _ACCOUNTS = "NTLM_USER_FILE"
 _KEYTAB = "KRB5_KTNAME"
 _ENVIRONMENT = threading.Lock()
+_NO_LM_HASH = "0" * 32
 
 
+@dataclass(frozen=True)
+class Domain:
+    """A domain: its NetBIOS name, and its DNS name, which is the suffix of user principal names and the realm."""
+
+    name: str
+    dns_name: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of the domain in lower case."""
+        return self.name.lower(), self.dns_name.lower()
+
+
+@dataclass(frozen=True)
 class Account:
-    """A local account of a machine: known as `user`, `.\\user` and `MACHINE\\user`.
+    """An account of a domain, or of one machine where `domain` is None."""
 
-    To Kerberos it is the principal `user` of the realm that the machine's `keytab` is for; without one, that keytab is
-    what the environment names.
+    username: str
+    password: str = field(repr=False)
+    domain: Domain | None = None
+
+
+class Accounts:
+    """The accounts of one machine, by every way to write their names.
+
+    The local account is `user`, `.\\user` and `MACHINE\\user`. An account of the domain is `DOMAIN\\user`,
+    `user@dns.name` and `user@DOMAIN`. Inferred: `user` alone means the local account if there is one of that name, and
+    otherwise that of the domain.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        machine: str,
-        identifier: str,
-        username: str,
-        password: str,
-        keytab: str | None = None,
-    ) -> None:
-        self._keytab = keytab
-        self._no_keytab = directory / "no.keytab"
-        self._domains = ("", ".", machine)
-        self._username = username
-        self._password = password
-        self._store = directory / f"{identifier}.accounts"
-        self._store.touch(mode=0o600)
-        lines = (f"{domain}:{username}:{password}\n" for domain in self._domains)
-        self._store.write_text("".join(lines), encoding="utf-8")
+    def __init__(self, machine: str, accounts: Sequence[Account]) -> None:
+        self._accounts = accounts
+        self.named: dict[tuple[str, str], Account] = {}
+        for account in sorted(accounts, key=lambda account: account.domain is not None):
+            for name in _names(machine.lower(), account):
+                self.named.setdefault(name, account)
+
+    def find(self, username: str, password: str) -> Account | None:
+        """Return the account with that name and password, None when there is none."""
+        domain, _, name = username.rpartition("\\")
+        account = self.named.get((domain.lower(), name.lower()))
+        right = hmac.compare_digest(password.encode(), account.password.encode() if account else b"")
+        return account if right else None
 
     def accepts(self, username: str, password: str) -> bool:
-        """Say whether these are the account's name and password."""
-        return is_account(self._domains[-1], (self._username, self._password), (username, password))
+        """Return True if these are the name and the password of an account."""
+        return self.find(username, password) is not None
+
+    def accepts_local(self, username: str, password: str) -> bool:
+        """Return True if these are the name and the password of the local account.
+
+        Basic accepts no account of a domain: "Windows Remote Management" in Ansible's documentation lists which
+        authentication methods do.
+        """
+        account = self.find(username, password)
+        return account is not None and account.domain is None
 
     def is_principal(self, principal: str) -> bool:
-        """Say whether a Kerberos principal, such as `user@REALM`, is the account."""
-        return principal.partition("@")[0].lower() == self._username.lower()
+        """Return True if a Kerberos principal, such as `user@REALM`, is one of the accounts.
+
+        A local account stands for the principal of that name in any realm, so that an estate needs no domain.
+        """
+        username, _, realm = principal.lower().partition("@")
+        return any(
+            account.username.lower() == username and (account.domain is None or realm in account.domain.names)
+            for account in self._accounts
+        )
+
+
+def _names(machine: str, account: Account) -> list[tuple[str, str]]:
+    """Return the names of an account as pairs of domain and user."""
+    username = account.username.lower()
+    if account.domain is None:
+        return [("", username), (".", username), (machine, username)]
+    names = account.domain.names
+    return [("", username), *((name, username) for name in names), *(("", f"{username}@{name}") for name in names)]
+
+
+class CredentialFiles:
+    """The files through which pyspnego finds the accounts and the Kerberos key of a machine."""
+
+    def __init__(self, directory: Path, identifier: str, accounts: Accounts, keytab: str | None = None) -> None:
+        self._keytab = keytab
+        self._no_keytab = directory / "no.keytab"
+        self._store = directory / f"{identifier}.accounts"
+        self._store.touch(mode=0o600)
+        lines = (_line(domain, name, account) for (domain, name), account in accounts.named.items())
+        self._store.write_text("".join(lines), encoding="utf-8")
 
     @contextmanager
     def offered(self, kerberos: bool) -> Iterator[None]:
-        """Let pyspnego find the account, and the machine's Kerberos key if that is wanted, and nothing but them."""
+        """Let pyspnego find the accounts, and the machine's Kerberos key if that is wanted, and nothing but them."""
         with _ENVIRONMENT:
             keytab = (self._keytab or os.environ.get(_KEYTAB)) if kerberos else str(self._no_keytab)
             before = {name: os.environ.get(name) for name in (_ACCOUNTS, _KEYTAB)}
@@ -66,15 +127,10 @@ class Account:
                 _set(before)
 
 
-def is_account(machine: str, own: tuple[str | None, str | None], given: tuple[str, str]) -> bool:
-    """Say whether the given name and password are those of the machine's account."""
-    username, password = own
-    if username is None or password is None:
-        return False
-    domain, _, name = given[0].rpartition("\\")
-    known = domain.lower() in ("", ".", machine.lower())
-    named = known and name.lower() == username.lower()
-    return hmac.compare_digest(given[1].encode(), password.encode()) and named
+def _line(domain: str, name: str, account: Account) -> str:
+    """Return an account in the form of smbpasswd, whose hash leaves every character to the password."""
+    qualified = f"{domain}\\{name}" if domain else name
+    return f"{qualified}:0:{_NO_LM_HASH}:{ntowfv1(account.password).hex()}:[U]:LCT-00000000\n"
 
 
 def _set(variables: dict[str, str | None]) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma_simulator import language
-from avma_simulator.accounts import is_account
 from avma_simulator.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.machine import Guest, Machine
 from avma_simulator.powershell import ScriptFailed
@@ -105,7 +104,6 @@ def _enter(guest: Guest, vm: Mapping[str, Any]) -> None:
     """Log on to the guest."""
     if not guest.windows.speaks_directly:
         raise _NotReached(_BROKEN, _ENDED)
-    spec = guest.spec
     given = str(vm.get("username", "")), str(vm.get("password", ""))
-    if not guest.ready or not is_account(guest.computer_name, (spec.username, spec.password), given):
+    if not guest.ready or not guest.accounts.accepts(*given):
         raise _NotReached(_BROKEN, _CREDENTIAL)

@@ -36,7 +36,7 @@ def unknown(line: str) -> Program:
 
 
 async def _hostname(machine: Machine, console: Console) -> int:
-    console.write(f"{machine.computer_name}\r\n")
+    console.write(f"{machine.spec.dns_host_name}\r\n")
     return _OK
 
 

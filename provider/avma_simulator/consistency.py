@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from avma import keys
 from avma_simulator import azure_local
+from avma_simulator.domains import Domains, split
 from avma_simulator.source import Location, dotted
 from avma_simulator.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS
 
@@ -36,11 +37,13 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += _logons(location, machine)
     for index, key in enumerate(estate.keys):
         found += _edition((*("keys", index), "edition"), key.version, key.edition)
+    found += Domains(estate).mistakes(estate)
     found += _clusters(estate)
     found += _repeated(_key_places(estate), "is declared twice")
     found += _repeated(_host_names(estate), "is the name of another host")
     found += _repeated(_cluster_names(estate), "is the name of a host or of another cluster")
     found += _repeated(_nodes(estate), "is a node already")
+    found += _repeated(_domain_names(estate), "is the name of another domain")
     found += _repeated(_vm_ids(estate), "is the id of another VM")
     found += _repeated(_ports(estate), "is also the port of another listener on that address")
     return found
@@ -114,6 +117,9 @@ def _logons(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     place, logons = (*location, "logons"), set(machine.logons)
     if machine.listeners and not logons - {"basic", "certificate"} and machine.https is None:
         yield place, f"{machine.logons[0]} needs https: add an https listener, or another logon, such as ntlm"
+    if machine.username is not None and split(machine.username, machine.computer_name).domain:
+        for logon in sorted(logons & {"basic", "certificate"}):
+            yield place, f"{logon} accepts local accounts only, and the account of the machine is one of a domain"
     if "certificate" in logons and machine.client_certificate is None:
         yield place, "certificate needs `clientCertificate`, a PEM file of the certificate or its issuer"
     if "kerberos" in logons and find_spec("gssapi") is None:
@@ -145,6 +151,11 @@ def _cluster_names(estate: Estate) -> Iterator[tuple[Location, object]]:
     yield from {name: (location, name) for location, name in _host_names(estate)}.values()
     for index, cluster in enumerate(estate.clusters):
         yield ("clusters", index, "name"), cluster.name.lower()
+
+
+def _domain_names(estate: Estate) -> Iterator[tuple[Location, object]]:
+    for index, domain in enumerate(estate.domains):
+        yield ("domains", index, "name"), domain.name.lower()
 
 
 def _nodes(estate: Estate) -> Iterator[tuple[Location, object]]:

@@ -19,6 +19,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -30,7 +32,14 @@ _Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
 _OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
 _LOST = ("drop", "timeout", "garbage")
-_MACHINE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_MACHINE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+"""The underscore is no character of host names in DNS, but Windows accepts it in computer names."""
+_NETBIOS_LENGTH = 15
+_SWITCH = {"on": True, "yes": True, "off": False, "no": False}
+_USER_NAME = re.compile(r"""(?:[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]+\\)?[^"/\\\[\]:;|=,+*?<>\x00-\x1f]+""")
+"""Windows refuses the excluded characters in account names."""
+_ONE_LINE = re.compile(r"[^\r\n\0]*")
+_DOMAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
 
 
 def _year(value: Any) -> Any:
@@ -60,7 +69,7 @@ def _product_key(value: str) -> str:
 
 def _machine_name(value: str) -> str:
     if not _MACHINE_NAME.fullmatch(value):
-        raise ValueError("must be a computer name: letters, digits and inner hyphens, 63 at most")
+        raise ValueError("must be a computer name: letters, digits, underscores and inner hyphens, 63 at most")
     return value
 
 
@@ -111,9 +120,33 @@ def _certificate_file(value: str) -> str:
     return value
 
 
-def _account_text(value: str) -> str:
-    if not value or any(character in value for character in ":\r\n"):
-        raise ValueError("must not be empty and must hold no colon and no line break")
+def _user_name(value: str) -> str:
+    if not _USER_NAME.fullmatch(value):
+        raise ValueError(r'must be a user name: user, DOMAIN\user or user@domain, without any of "/[]:;|=,+*?<>')
+    return value
+
+
+def _password(value: str) -> str:
+    if not value or not _ONE_LINE.fullmatch(value):
+        raise ValueError("must not be empty and must hold no line break")
+    return value
+
+
+def _domain_user(value: str) -> str:
+    if "\\" in value or "@" in value:
+        raise ValueError("must be a user name alone: the domain is around it")
+    return _user_name(value)
+
+
+def _netbios_name(value: str) -> str:
+    if "." in value or len(value) > _NETBIOS_LENGTH:
+        raise ValueError("must be the NetBIOS name of a domain: 15 characters at most, and no dot")
+    return _domain_name(value)
+
+
+def _domain_name(value: str) -> str:
+    if not _DOMAIN_NAME.fullmatch(value):
+        raise ValueError("must be the name of a domain, such as LAB or lab.example")
     return value
 
 
@@ -130,11 +163,21 @@ Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
-Account = Annotated[str, AfterValidator(_account_text)]
+UserName = Annotated[str, AfterValidator(_user_name)]
+Password = Annotated[str, AfterValidator(_password)]
+DomainName = Annotated[str, AfterValidator(_domain_name)]
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read `on`, `off`, `yes` and `no` where true or false is meant; anywhere else they are text."""
+        if cls.model_fields[str(info.field_name)].annotation is bool and isinstance(value, str):
+            return _SWITCH.get(value.lower(), value)
+        return value
 
 
 class Control(_Record):
@@ -241,6 +284,8 @@ class Fault(_Record):
 class Machine(Listening):
     """What hosts and VMs have in common."""
 
+    name: str
+
     version: AnyVersion
     edition: AnyEdition
     evaluation: bool = False
@@ -252,14 +297,25 @@ class Machine(Listening):
     channel_binding: Literal["none", "relaxed", "strict"] = "relaxed"
     keytab: Annotated[str, AfterValidator(_file)] | None = None
     client_certificate: Annotated[str, AfterValidator(_certificate_file)] | None = None
-    username: Account | None = None
-    password: Annotated[Account | None, Field(repr=False)] = None
+    domain: DomainName | None = None
+    username: UserName | None = None
+    password: Annotated[Password | None, Field(repr=False)] = None
     rights: Literal["administrator", "wmi", "shell", "none"] = "administrator"
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
+
+    @property
+    def dns_host_name(self) -> str:
+        """The name that Windows gives itself, in full."""
+        return re.sub(r"[^A-Z0-9_-]+", "-", self.name.upper())
+
+    @property
+    def computer_name(self) -> str:
+        """The NetBIOS name, which ends after 15 characters: WMI and clusters show this one."""
+        return self.dns_host_name[:_NETBIOS_LENGTH]
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
@@ -289,8 +345,8 @@ class Host(Machine):
     """A Hyper-V host and its VMs; what Azure Stack HCI alone has is `server_key` to `module`."""
 
     name: Annotated[str, AfterValidator(_machine_name)]
-    username: Account
-    password: Annotated[Account, Field(repr=False)]
+    username: UserName
+    password: Annotated[Password, Field(repr=False)]
     pay_as_you_go: bool = False
     server_key: Annotated[Key | None, Field(repr=False)] = None
     subscription: bool = False
@@ -315,11 +371,27 @@ class Cluster(Listening):
     nodes: Annotated[tuple[str, ...], AfterValidator(_not_empty)] = Field(strict=False)
 
 
+class DomainAccount(_Record):
+    """An account of a domain."""
+
+    username: Annotated[str, AfterValidator(_domain_user)]
+    password: Annotated[Password, Field(repr=False)]
+
+
+class Domain(_Record):
+    """A domain that machines are members of: its NetBIOS name, its DNS name, and its accounts."""
+
+    name: Annotated[str, AfterValidator(_netbios_name)]
+    dns_name: DomainName | None = None
+    accounts: tuple[DomainAccount, ...] = Field((), strict=False)
+
+
 class Estate(_Record):
     """A whole estate."""
 
     control: Control = Control()
     kms: bool = False
+    domains: tuple[Domain, ...] = Field((), strict=False)
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
     clusters: tuple[Cluster, ...] = Field((), strict=False)

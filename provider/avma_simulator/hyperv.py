@@ -137,7 +137,7 @@ def _switch(guest: Guest) -> int:
 def _items(guest: Guest) -> tuple[str, ...]:
     major, minor, build = guest.windows.release.split(".")
     told = {
-        "FullyQualifiedDomainName": guest.computer_name,
+        "FullyQualifiedDomainName": guest.full_name,
         "OSName": guest.windows.product_name,
         "OSVersion": guest.windows.release,
         "OSMajorVersion": major,

@@ -15,7 +15,7 @@ from typing import Literal
 import spnego
 from spnego.channel_bindings import GssChannelBindings
 
-from avma_simulator.accounts import Account
+from avma_simulator.accounts import Accounts, CredentialFiles
 
 _NTLM_SIGNATURE = b"NTLMSSP\0"
 _SPNEGO = bytes.fromhex("06062b0601050502")
@@ -72,7 +72,8 @@ _REFUSED = Outcome(False)
 class Door:
     """One listener's way to log on; `hardening` is Windows' CbtHardeningLevel."""
 
-    account: Account
+    accounts: Accounts
+    files: CredentialFiles
     logons: tuple[str, ...]
     bindings: GssChannelBindings | None
     hardening: Hardening = "relaxed"
@@ -106,7 +107,7 @@ class Door:
             username, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             return False
-        return self.account.accepts(username, password)
+        return self.accounts.accepts_local(username, password)
 
     def _step(self, connection: Connection, scheme: str, credentials: str) -> Outcome:
         try:
@@ -122,7 +123,7 @@ class Door:
         return Outcome(connection.complete, token_back, _kind(connection.context) if connection.complete else "")
 
     def _answer(self, connection: Connection, scheme: str, token: bytes) -> bytes | None:
-        with self.account.offered(kerberos="kerberos" in self._mechanisms):
+        with self.files.offered(kerberos="kerberos" in self._mechanisms):
             if connection.context is None or connection.complete:
                 connection.context = spnego.server(protocol=_protocol(scheme, token))
                 connection.scheme = scheme
@@ -142,12 +143,12 @@ class Door:
         context = connection.context
         if context is None:
             return False
-        if context.negotiated_protocol == "kerberos" and not self.account.is_principal(context.client_principal or ""):
+        if context.negotiated_protocol == "kerberos" and not self.accounts.is_principal(context.client_principal or ""):
             return False
         if connection.scheme == "credssp":
             handed = context.get_extra_info("client_credential")
             domain = f"{handed.domain_name}\\" if handed.domain_name else ""
-            return self.account.accepts(f"{domain}{handed.username}", handed.password)
+            return self.accounts.accepts(f"{domain}{handed.username}", handed.password)
         if context.negotiated_protocol not in self._mechanisms:
             return False
         bound = connection.bound or _kerberos_is_bound(context)

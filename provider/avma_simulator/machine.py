@@ -6,14 +6,15 @@ network.
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from avma_simulator import estate, events, hosting
+from avma_simulator.accounts import Account, Accounts, Domain
 from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
@@ -58,6 +59,7 @@ class Machine:
         self.name = name
         self.identifier = identifier
         self.spec = spec
+        self.join(None, ())
         self.windows = Windows(spec.version, spec.edition, spec.evaluation)
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
@@ -72,10 +74,21 @@ class Machine:
         self.trouble = Trouble(spec.faults)
         self.log = events.EventLog()
 
+    def join(self, domain: Domain | None, accounts: Sequence[Account]) -> None:
+        """Make the machine a member of a domain, or of a workgroup, that accepts these accounts."""
+        self.domain = domain
+        self.accounts = Accounts(self.computer_name, accounts)
+
     @property
     def computer_name(self) -> str:
-        """The name that Windows gives itself."""
-        return re.sub(r"[^A-Z0-9-]+", "-", self.name.upper())
+        """The NetBIOS name of the machine."""
+        return self.spec.computer_name
+
+    @property
+    def full_name(self) -> str:
+        """The name in DNS: with the domain of a member, and not cut to the length of NetBIOS names."""
+        name = self.spec.dns_host_name
+        return name if self.domain is None else f"{name}.{self.domain.dns_name}"
 
     @property
     def running(self) -> bool:

@@ -17,7 +17,7 @@ from aiohttp import web
 from spnego.channel_bindings import GssChannelBindings
 
 from avma_simulator import estate
-from avma_simulator.accounts import Account
+from avma_simulator.accounts import CredentialFiles
 from avma_simulator.certificates import Authority
 from avma_simulator.cluster import Cluster
 from avma_simulator.endpoint import Endpoint
@@ -135,7 +135,7 @@ class Network:
         self._directory = directory
         self._authority = Authority(directory)
         self._services: dict[Machine, Service] = {}
-        self._accounts: dict[Machine, Account] = {}
+        self._credentials: dict[Machine, CredentialFiles] = {}
         self._listeners: dict[Machine | Cluster, list[Listener]] = {}
         self._owners: dict[Cluster, Machine | None] = {}
         self._following = asyncio.Lock()
@@ -215,9 +215,8 @@ class Network:
         spec = machine.spec
         if spec.username is None or spec.password is None:
             return []
-        name, identifier = machine.computer_name, machine.identifier
-        account = Account(self._directory, name, identifier, spec.username, spec.password, spec.keytab)
-        self._accounts[machine] = account
+        files = CredentialFiles(self._directory, machine.identifier, machine.accounts, spec.keytab)
+        self._credentials[machine] = files
         self._services[machine] = self._new_service(machine, self._world)
         return [
             self._listener(machine, declared, lambda bindings: self._endpoint(machine, bindings).handle)
@@ -245,7 +244,8 @@ class Network:
         return Listener(owner.name, handler(bindings), spec.address, declared.port, tls, spec.idle_timeout)
 
     def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
-        door = Door(self._accounts[machine], machine.spec.logons, bindings, machine.spec.channel_binding)
+        spec, files = machine.spec, self._credentials[machine]
+        door = Door(machine.accounts, files, spec.logons, bindings, spec.channel_binding)
         return Endpoint(machine, self._services[machine], door)
 
     def _owners_endpoint(self, cluster: Cluster, bindings: GssChannelBindings | None) -> Handler:

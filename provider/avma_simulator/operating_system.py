@@ -35,7 +35,10 @@ COMPUTER_SYSTEM = declare(
     uint16="DomainRole",
     boolean="HypervisorPresent PartOfDomain",
 )
-_SERVER, _STANDALONE_SERVER = 3, 2
+_SERVER = 3
+# Win32_ComputerSystem.DomainRole
+_STANDALONE_SERVER, _MEMBER_SERVER = 2, 3
+_WORKGROUP = "WORKGROUP"
 
 
 def operating_system(machine: Machine) -> Instance:
@@ -70,14 +73,14 @@ def computer_system(machine: Machine) -> Instance:
         COMPUTER_SYSTEM,
         {
             "CreationClassName": "Win32_ComputerSystem",
-            "DNSHostName": machine.computer_name.lower(),
-            "Domain": "WORKGROUP",
+            "DNSHostName": machine.spec.dns_host_name,
+            "Domain": machine.domain.dns_name if machine.domain else _WORKGROUP,
             "Manufacturer": "Microsoft Corporation" if virtual else "Simulated",
             "Model": "Virtual Machine" if virtual else "Simulated Server",
             "Name": machine.computer_name,
-            "Workgroup": "WORKGROUP",
-            "DomainRole": _STANDALONE_SERVER,
+            "Workgroup": None if machine.domain else _WORKGROUP,
+            "DomainRole": _MEMBER_SERVER if machine.domain else _STANDALONE_SERVER,
             "HypervisorPresent": True,
-            "PartOfDomain": False,
+            "PartOfDomain": machine.domain is not None,
         },
     )

@@ -5,6 +5,7 @@ The module knows YAML and nothing of estates.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,21 @@ from typing import Any
 import yaml
 
 Location = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `on`, `off`, `yes`, `no`, dates and `12:30` as text, as YAML 1.2 does and PyYAML does not."""
+
+
+_LIKE_1_1 = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _LIKE_1_1]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_BOOLEAN = re.compile("(?:true|True|TRUE|false|False|FALSE)$")
+_WHOLE_NUMBER = re.compile("(?:[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOLEAN, list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE_NUMBER, list("-+0123456789"))
 
 
 @dataclass(frozen=True)
@@ -61,7 +77,7 @@ def read(path: Path) -> Source:
         raise FileError(path, [], f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise FileError(path, [], "is not UTF-8 text") from None
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         return _source(path, loader)
     except yaml.MarkedYAMLError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from avma_simulator import estate
 from avma_simulator.cluster import Cluster
+from avma_simulator.domains import Domains
 from avma_simulator.keys import Channel, KeyStore, ProductKey
 from avma_simulator.licensing import LicenseStatus
 from avma_simulator.machine import Guest, Machine
@@ -34,7 +35,9 @@ class World:
         for host in declared.hosts:
             self._add(host)
         self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
+        domains = Domains(declared)
         for machine in self.machines:
+            machine.join(domains.domain_of(machine.spec), domains.accounts_of(machine.spec))
             self._restore(machine)
 
     @property

@@ -32,7 +32,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
         (HOST + "  ports: 1\n", ["7: hosts[0].ports: is not a field that is known here"]),
         (HOST + "  http: {port: '1'}\n", ["7: hosts[0].http.port: must be a whole number"]),
         (HOST + "  http: {port: 70000}\n", ["7: hosts[0].http.port: must be less than or equal to 65535"]),
-        (HOST + "  evaluation: 'no'\n", ["7: hosts[0].evaluation: must be true or false"]),
+        (HOST + "  evaluation: perhaps\n", ["7: hosts[0].evaluation: must be true or false"]),
         (HOST + "  delays:\n    activation: soon\n", ["8: hosts[0].delays.activation: must be a number"]),
         (HOST + "  logons: []\n", ["7: hosts[0].logons: must not be empty"]),
         (
@@ -94,11 +94,18 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST.replace("hv01", "hv 01"),
-            ["2: hosts[0].name: must be a computer name: letters, digits and inner hyphens, 63 at most"],
+            ["2: hosts[0].name: must be a computer name: letters, digits, underscores and inner hyphens, 63 at most"],
         ),
         (
-            HOST.replace("b\n", "'b:c'\n"),
-            ["6: hosts[0].password: must not be empty and must hold no colon and no line break"],
+            HOST.replace("b\n", '"b\\nc"\n'),
+            ["6: hosts[0].password: must not be empty and must hold no line break"],
+        ),
+        (
+            HOST.replace(": a\n", ": 'a:b'\n"),
+            [
+                r"5: hosts[0].username: must be a user name: user, DOMAIN\user or user@domain, "
+                'without any of "/[]:;|=,+*?<>'
+            ],
         ),
         (
             HOST + HOST.replace("hosts:\n", "").replace("hv01", "HV01"),
@@ -146,8 +153,8 @@ def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
     assert mistakes(tmp_path, text) == [
         "2: hosts[0].username: is required",
         "6: hosts[0].rights: must be 'administrator', 'wmi', 'shell' or 'none'",
-        "8: hosts[0].vms[0].edition: is required",
         "8: hosts[0].vms[0].name: must be 1 to 100 printable characters",
+        "8: hosts[0].vms[0].edition: is required",
     ]
 
 
@@ -196,6 +203,25 @@ def test_listeners(tmp_path: Path, lines: str, schemes: list[str]) -> None:
 def test_fields_can_be_shared_by_a_merge_key(tmp_path: Path) -> None:
     vms = "  vms:\n  - &vm {name: a, version: 2022, edition: Standard}\n  - {<<: *vm, name: b}\n"
     assert [vm.name for vm in load_estate(write(tmp_path, HOST + vms)).hosts[0].vms] == ["a", "b"]
+
+
+@pytest.mark.parametrize("word", ["off", "'off'", '"off"'])
+def test_a_state_needs_no_quotes(tmp_path: Path, word: str) -> None:
+    vms = f"  vms:\n  - {{name: a, version: 2022, edition: Standard, state: {word}}}\n"
+    assert load_estate(write(tmp_path, HOST + vms)).hosts[0].vms[0].state == "off"
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("on", True), ("'Yes'", True), ("TRUE", True), ("off", False), ("no", False), ("False", False)],
+)
+def test_switches_are_on_and_off_in_any_words(tmp_path: Path, word: str, value: bool) -> None:
+    assert load_estate(write(tmp_path, HOST + f"  online: {word}\n")).hosts[0].online is value
+
+
+@pytest.mark.parametrize("text", ["no", "On", "2025-01-01", "12:30:45", "0123", "pass:word", "~x"])
+def test_text_that_looks_like_something_else_is_text(tmp_path: Path, text: str) -> None:
+    assert load_estate(write(tmp_path, HOST.replace("password: b", f"password: {text}"))).hosts[0].password == text
 
 
 def test_kerberos_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
