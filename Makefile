@@ -22,6 +22,8 @@ test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, forei
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
 	tools/typescript
+	tools/go-modules
+	tools/wheels
 	python -m pytest
 
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each

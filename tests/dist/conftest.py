@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import venv
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_PIN = re.compile(r"^[\w.-]+==[^\s;\\]+(?:\s*;[^\\]+)?", re.MULTILINE)
+WHEELS = ROOT / ".cache" / "wheels"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,14 +33,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the programs of a new environment with our packages, which can come from the folder alone.
 
-    The packages of others have the versions that are pinned for the checkout.
+    The packages of others are the pinned ones, from the folder that tools/wheels fills.
     """
     home = tmp_path_factory.mktemp("venv")
     venv.create(home, with_pip=True)
-    pins = home / "pins.txt"
-    pins.write_text("\n".join(_PIN.findall((ROOT / "tools" / "requirements.txt").read_text())))
-    provider, sdk = one(built, "pulumi_resource_avma-*.whl"), one(built, "pulumi_avma-*.whl")
-    run(home / "bin" / "python", "-m", "pip", "install", "-q", "-c", pins, f"{provider}[simulator]", sdk)
+    packages = (f"{one(built, 'pulumi_resource_avma-*.whl')}[simulator]", one(built, "pulumi_avma-*.whl"))
+    run(home / "bin" / "python", "-m", "pip", "install", "-q", "--no-index", "--find-links", WHEELS, *packages)
     return home / "bin"
 
 

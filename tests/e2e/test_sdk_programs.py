@@ -44,7 +44,7 @@ class TypeScript:
         )
 
     def compile(self):
-        assert nodejs_package.tsc(self.program.parent).stdout == ""
+        nodejs_package.build(self.program.parent)
 
 
 class Go:
@@ -59,7 +59,7 @@ class Go:
         self.unchecked = None
 
     def compile(self):
-        assert go_program.build(self.program.parent).stdout == ""
+        go_program.build(self.program.parent)
 
 
 @pytest.fixture(params=[Python, TypeScript, Go], ids=lambda language: language.__name__)

@@ -11,8 +11,9 @@ import pytest
 
 GO = shutil.which("go") or ""
 _SDK = Path(__file__).parents[2] / "sdk" / "go"
+_MODULE = "example.com/pulumi-avma/sdk/go"
 _PROGRAM = Path(__file__).parent / "programs" / "go"
-# Those of tools/pulumi-cli, which has compiled most of what the program needs.
+# The same flags as in tools/go-modules, which has downloaded and compiled what the program needs.
 _TAGS = "osusergo,grpcnotrace"
 
 
@@ -21,19 +22,24 @@ def prepare(folder: Path) -> None:
     if not GO:
         pytest.skip("no go here")
     shutil.copytree(_PROGRAM, folder, dirs_exist_ok=True)
-    replaced = _go(folder, "mod", "edit", f"-replace=example.com/pulumi-avma/sdk/go={_SDK}")
+    replaced = _go(folder, "mod", "edit", f"-replace={_MODULE}={_SDK}")
     assert replaced.returncode == 0, replaced.stdout
 
 
 def vet(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
     """Check the program and the SDK, or other packages of the module there."""
-    checked = packages or (".", "example.com/pulumi-avma/sdk/go/...")
+    checked = packages or (".", f"{_MODULE}/avma", f"{_MODULE}/avma/config")
     return _go(folder, "vet", "-trimpath", f"-tags={_TAGS}", *checked)
 
 
-def build(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Compile the program for the Automation API, into the file `program`."""
-    return _go(folder, "build", "-trimpath", f"-tags=inline,{_TAGS}", "-o", "program", ".")
+def build(folder: Path) -> None:
+    """Compile the program for the Automation API, into the file `program`.
+
+    Raises:
+        AssertionError: the program does not compile.
+    """
+    built = _go(folder, "build", "-trimpath", f"-tags=inline,{_TAGS}", "-o", "program", ".")
+    assert built.returncode == 0, built.stdout
 
 
 def _go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -30,13 +30,22 @@ def prepare(folder: Path) -> None:
     for package in _PACKAGES.iterdir():
         (modules / package.name).symlink_to(package)
     (modules / "@pulumi-avma" / "avma").symlink_to(folder / "sdk" / "bin")
-    compiled = tsc(folder / "sdk")
-    assert (compiled.returncode, compiled.stdout) == (0, "")
+    build(folder / "sdk")
     shutil.copy(folder / "sdk" / "package.json", folder / "sdk" / "bin")
 
 
+def build(folder: Path) -> None:
+    """Compile the project in that folder.
+
+    Raises:
+        AssertionError: the project does not compile.
+    """
+    compiled = tsc(folder)
+    assert compiled.returncode == 0, compiled.stdout
+
+
 def tsc(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Compile the project in that folder."""
+    """Run the compiler in that folder and return its result."""
     return subprocess.run(
         [_PACKAGES / ".bin" / "tsc", "--pretty", "false"], cwd=folder, capture_output=True, text=True, check=False
     )

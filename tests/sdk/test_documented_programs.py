@@ -45,7 +45,7 @@ def test_python_is_type_checked(tmp_path: Path) -> None:
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--cache-dir=cache"]
     command = (shutil.which("mypy") or "mypy", *options, *(f"{name}.py" for name in files))
     checked = run(*command, cwd=tmp_path, MYPYPATH=package)
-    assert checked.stdout == f"Success: no issues found in {len(files)} source files\n"
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_typescript_is_compiled(tmp_path: Path) -> None:
@@ -57,8 +57,7 @@ def test_typescript_is_compiled(tmp_path: Path) -> None:
     (tmp_path / "tsconfig.json").write_text(
         json.dumps({**settings, "files": [f"{name}.ts" for name in files]}), "utf-8"
     )
-    compiled = nodejs_package.tsc(tmp_path)
-    assert (compiled.returncode, compiled.stdout) == (0, "")
+    nodejs_package.build(tmp_path)
     assert len(list((tmp_path / "bin").glob("*.js"))) == len(files)
 
 
