@@ -1,5 +1,7 @@
 """ClusterLicense against a simulated failover cluster."""
 
+import socket
+
 import pytest
 
 from avma import errors, keys
@@ -199,3 +201,60 @@ def test_a_preview_with_keys_that_are_not_known_yet_looks_at_the_nodes(cluster, 
     RESOURCE.probe(wanted, run.operation())
     (failure,) = RESOURCE.check({"cluster": CLUSTER, "productKeyVersion": "2022"})
     assert failure.path == "productKeyVersion"
+
+
+LONG = "hyperv-host-rack12"
+CUT = "hyperv-host-rac"
+LONG_NAMES = f"""
+keys:
+  - {{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 4}}
+  - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter, activations: 4}}
+hosts:
+  - {{name: {LONG}, version: "2022", edition: Datacenter, address: 127.43.2.1, {ACCOUNT}}}
+  - {{name: n2, version: "2022", edition: Datacenter, address: 127.43.2.2, {ACCOUNT}}}
+clusters:
+  - {{name: cl01, nodes: [{LONG}, n2], address: {CLUSTER}, http: {{port: 5985}}}}
+"""
+
+
+@pytest.fixture
+def long_names(tmp_path):
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG_NAMES)
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def test_a_key_for_a_node_whose_name_the_cluster_reports_cut(long_names, run):
+    result = create(run, productKeys={LONG.upper(): OTHER_KEY})
+    assert {n.node: n.partial_product_key for n in result.outputs.node_licenses} == {
+        CUT: keys.partial(OTHER_KEY),
+        "n2": keys.partial(HOST_KEY),
+    }
+    wanted = {**WANTED, "productKeys": {LONG: OTHER_KEY}}
+    assert RESOURCE.diff(stored(result), wanted) == []
+
+
+def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
+    with pytest.raises(errors.InvalidInput, match="`productKeys` names hyperv-host-xyz12"):
+        create(run, productKeys={"hyperv-host-xyz12": OTHER_KEY})
+    with pytest.raises(errors.InvalidInput, match=f"names the node {CUT} more than once"):
+        create(run, productKeys={LONG: OTHER_KEY, "hyperv-host-rack13": OTHER_KEY})
+
+
+def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_names, run, monkeypatch):
+    # The cluster answers at its name, and a node at `NAME.DOMAIN`: only the full name is in DNS.
+    known = {"cl01.lab.test": CLUSTER, "n2.lab.test": "127.43.2.2", f"{LONG}.lab.test": "127.43.2.1"}
+    look_up = socket.getaddrinfo
+
+    def in_dns(name, *arguments, **keywords):
+        if name.endswith(".lab.test") and name not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(known.get(name, name), *arguments, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", in_dns)
+    with pytest.raises(errors.PartlyDone) as caught:
+        create(run, cluster="cl01.lab.test")
+    assert f"longer than {CUT}, list the full names of all nodes in `nodes`" in str(caught.value)
+    result = create(run, cluster=None, nodes=[f"{LONG}.lab.test", "n2.lab.test"])
+    assert result.outputs.licensed_nodes == 2

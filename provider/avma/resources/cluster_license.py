@@ -19,6 +19,8 @@ from avma.resources.cluster_nodes import (
     NodeState,
     each,
     find_nodes,
+    is_name_of,
+    key_of,
     license_node,
     look,
     require_common_key_version,
@@ -152,9 +154,8 @@ class ClusterLicense(Resource):
 def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]) -> list[NodeState]:
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
     nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
-    own = {name.lower(): key for name, key in (inputs.product_keys or {}).items()}
     for node in nodes:
-        node.product_key = own.get(node.name, inputs.product_key)
+        node.product_key = key_of(node.name, inputs.product_keys or {}) or inputs.product_key
         node.known_partial = known_partials.get(node.name)
     return nodes
 
@@ -163,9 +164,15 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
     """Return if each key that is declared for a node is for one that there is.
 
     Raises:
-        InvalidInput: a name is another.
+        InvalidInput: a name is another, or two of them name one node.
     """
-    unknown = sorted({name.lower() for name in inputs.product_keys or {}} - {node.name for node in nodes})
+    declared = sorted({name.lower() for name in inputs.product_keys or {}})
+    for node in nodes:
+        same = [name for name in declared if is_name_of(name, node.name)]
+        if len(same) > 1:
+            answer = f"`productKeys` names the node {node.name} more than once: {', '.join(same)}"
+            raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "keep one of the names")
+    unknown = [name for name in declared if not any(is_name_of(name, node.name) for node in nodes)]
     if unknown:
         answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
         raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
@@ -190,9 +197,8 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     """Yield the licences when one of them is not as wanted, or not known."""
     active = wanted.get("activate") in (None, True)
-    own = {name.lower(): key for name, key in (wanted.get("productKeys") or {}).items()}
     for node in outputs.get("nodeLicenses") or []:
-        key = own.get(node.get("node"), wanted.get("productKey"))
+        key = key_of(str(node.get("node")), wanted.get("productKeys") or {}) or wanted.get("productKey")
         off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
         if node.get("edition") == compatibility.AZURE_LOCAL:
             off = False

@@ -19,6 +19,8 @@ from avma.windows.machine import Server
 TRIED = "license the nodes"
 
 _AT_ONCE = 16
+_NETBIOS_LENGTH = 15
+"""Clusters and WMI report NetBIOS names, which end here: `hyperv-host-rack12` is `hyperv-host-rac`."""
 
 
 @dataclass
@@ -75,12 +77,39 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def is_name_of(declared: str, node: str) -> bool:
+    """Return True if a declared name, in lower case, is that of a node as the cluster reports it."""
+    return declared == node or (len(node) == _NETBIOS_LENGTH and declared.partition(".")[0][:_NETBIOS_LENGTH] == node)
+
+
+def key_of(node: str, product_keys: Mapping[str, str]) -> str | None:
+    """Return the key that is declared for a node, None without one; an exact name comes first."""
+    declared = {name.lower(): key for name, key in product_keys.items()}
+    if node in declared:
+        return declared[node]
+    return next((key for name, key in declared.items() if is_name_of(name, node)), None)
+
+
 def look(node: NodeState, operation: Operation) -> None:
     """Read what is licensed on a node that is up."""
     if node.error is None:
-        state = hosts.look(node.machine, operation)
+        try:
+            state = hosts.look(node.machine, operation)
+        except errors.Unreachable as error:
+            error.remedy += _longer_name(node)
+            raise
         wanted = keys.partial(node.product_key) if node.product_key else None
         node.state = replace(state, found=state.found.preferring(wanted), known_partial=node.known_partial)
+
+
+def _longer_name(node: NodeState) -> str:
+    """Return what to do about a node that may not have been reached because its name is longer than reported."""
+    if node.cluster_state is None or len(node.name) != _NETBIOS_LENGTH:
+        return ""
+    return (
+        f"; the cluster reports at most {_NETBIOS_LENGTH} characters of a name: if the node's name is longer than "
+        f"{node.name}, list the full names of all nodes in `nodes` instead of `cluster`"
+    )
 
 
 def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
