@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from avma import deadline, errors
+from avma import characters, deadline, errors
+from avma.addresses import canonical, host_name_error, parse_ip
 from avma.settings import (
     CONNECT_TIMEOUT,
     HTTP_PORT,
@@ -42,23 +43,30 @@ class Connection:
     prefix: str = ""
     """What stands before the names of the properties, where errors tell to set one: "guest.", say."""
 
+    def __post_init__(self) -> None:
+        """Raise InvalidInput unless the address is one that `ipaddress` and the system's resolver read alike.
+
+        Each connection is opened with this address, so none reaches a machine that nobody named. Checked here beside
+        the check of the inputs, because stored inputs and what machines report are not checked there.
+        """
+        reason = host_name_error(canonical(self.address))
+        if reason is not None:
+            remedy = "correct the name or address, or set `address` in the connection settings"
+            raise errors.InvalidInput("open a connection", characters.shown(self.name), reason, remedy)
+
     def __repr__(self) -> str:
         return f"Connection({self.where}, {self.username}, {self.auth.value})"
 
     @property
     def where(self) -> str:
         """The machine as errors name it."""
-        endpoint = f"{self._host}:{self.port}"
+        endpoint = f"{_in_url(self.address)}:{self.port}"
         return endpoint if self.name == self.address else f"{self.name} ({endpoint})"
 
     @property
     def endpoint(self) -> str:
-        """The URL of the WinRM service."""
-        return f"{'https' if self.https else 'http'}://{self._host}:{self.port}/wsman"
-
-    @property
-    def _host(self) -> str:
-        return f"[{self.address}]" if ":" in self.address else self.address
+        """The URL of the WinRM service, the same for each spelling of the address."""
+        return f"{'https' if self.https else 'http'}://{_in_url(canonical(self.address))}:{self.port}/wsman"
 
 
 def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection:
@@ -73,7 +81,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
     https = bool(given.get("https", True))
     connection = Connection(
         name=name,
-        address=given.get("address") or name,
+        address=_to_connect(given.get("address") or name),
         port=given.get("port") or (HTTPS_PORT if https else HTTP_PORT),
         https=https,
         username=given.get("username", ""),
@@ -92,6 +100,15 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
     )
     _require_safe_logon(connection)
     return connection
+
+
+def _in_url(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _to_connect(address: str) -> str:
+    """Return an IP address in its canonical form, and a name as it is written, since Kerberos compares its case."""
+    return address.removesuffix(".") if parse_ip(address) is None else canonical(address)
 
 
 def _merge(layers: tuple[Settings | None, ...]) -> dict[str, Any]:

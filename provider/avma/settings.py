@@ -5,18 +5,16 @@ What is left out takes the value of the next layer; `avma.connection` makes the 
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass
 
 from avma import deadline
+from avma.addresses import host_name_error
 from avma.properties import Choice, declare
 
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
 CONNECT_TIMEOUT = "10s"
 OPERATION_TIMEOUT = "60s"
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
 
 class Auth(Choice):
@@ -50,15 +48,6 @@ class MessageEncryption(Choice):
     AUTO = "auto", "Sealed over http, and left to TLS over https."
     ALWAYS = "always", "Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with."
     NEVER = "never", "Never sealed, which is refused without https."
-
-
-def host_name_error(name: str) -> str | None:
-    """Say what is wrong with a host name or address, None when it can be one."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return None if _HOST_NAME.fullmatch(name) else f"`{name}` is not a host name or an IP address"
-    return "must be without a zone index, such as `%eth0`" if "%" in name else None
 
 
 def port_error(port: float) -> str | None:

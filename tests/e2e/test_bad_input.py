@@ -55,6 +55,23 @@ def test_a_host_that_cannot_be_licensed(server, workspace, properties, texts):
     rejected(server, workspace(program, {"key": secret} if secret else None), *texts)
 
 
+@pytest.mark.parametrize(
+    ("where", "texts"),
+    [
+        ({"host": "127.0.0.011"}, ["you probably mean `127.0.0.11`", "reach `127.0.0.9`"]),
+        ({"host": "127.44.0.013"}, ["you probably mean `127.44.0.13`", f"reach `{HOST}`"]),  # octal: hv01
+        ({"host": "hv01", "connection": {"address": "0x7f.44.0.11"}}, ["connection.address", f"reach `{HOST}`"]),
+        ({"host": f"\uff11{HOST[1:]}"}, ["U+FF11 FULLWIDTH DIGIT ONE, looks like 1", f"Write `{HOST}`"]),
+        ({"host": f"{HOST}\u200b"}, ["invisible character at position 12 (U+200B ZERO WIDTH SPACE)"]),
+    ],
+    ids=["padded", "padded to another host", "hexadecimal address", "full width", "invisible"],
+)
+def test_an_address_that_a_resolver_reads_in_another_way_reaches_no_machine(server, workspace, where, texts):
+    program = {"hv01": {"type": "avma:HostLicense", "properties": {**where, "productKey": "${key}"}}}
+    rejected(server, workspace(program, {"key": HOST_KEY}), *texts)
+    assert sum(counts["requests"] for counts in server.counts().values()) == 0
+
+
 def test_a_wrong_password(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "set", "--secret", "avma:password", text="Not-The-Password-1")

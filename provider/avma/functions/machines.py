@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.functions.function import Function
 from avma.properties import Failure, Values, build, declare
@@ -16,7 +17,7 @@ from avma.resources.resource import Operation
 from avma.resources.vm_activation import VmActivation, outputs_of
 from avma.resources.vm_plan import locate
 from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error
-from avma.settings import AddressedSettings, host_name_error
+from avma.settings import AddressedSettings
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import LicenseStatus
 

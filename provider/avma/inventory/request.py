@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from avma.addresses import host_name_error
 from avma.configuration import Configuration, GuestDefaults
 from avma.properties import declare
-from avma.settings import AddressedSettings, host_name_error
+from avma.settings import AddressedSettings
 
 _CONNECTION = "How it is reached, where it differs from `settings`."
 _GUEST = "How the Windows inside its VMs is reached, where it differs from `settings.guest`."

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from avma import compatibility, errors, keys
+from avma.addresses import canonical, host_name_error
 from avma.properties import Failure, Values, build, known, validate
 from avma.resources import rules
 from avma.resources.activation import license_outputs
@@ -29,7 +30,6 @@ from avma.resources.cluster_nodes import (
 )
 from avma.resources.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs, NodeLicense
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, input_changes, only_said
-from avma.settings import host_name_error
 from avma.windows.licensing import LicenseStatus
 
 _KEYS = ("productKey", "productKeys")
@@ -166,7 +166,7 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
     Raises:
         InvalidInput: a name is another, or two of them name one node.
     """
-    declared = sorted({name.lower() for name in inputs.product_keys or {}})
+    declared = sorted(canonical(name) for name in inputs.product_keys or {})
     for node in nodes:
         same = [name for name in declared if is_name_of(name, node.name)]
         if len(same) > 1:
@@ -219,15 +219,15 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
 
 
 def _lower_set(names: list[str]) -> list[str]:
-    return sorted({name.lower() for name in names})
+    return sorted({canonical(name) for name in names})
 
 
 def _by_node(product_keys: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): keys.normalize(key) for name, key in product_keys.items()}
+    return {canonical(name): keys.normalize(key) for name, key in product_keys.items()}
 
 
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
-    "cluster": str.lower,
+    "cluster": canonical,
     "nodes": _lower_set,
     "productKey": keys.normalize,
     "productKeys": _by_node,
@@ -238,13 +238,14 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
 def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
     licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
     versions = {each.key_version for each in licenses}
-    identifier = wanted.get("cluster") or ",".join(dict.fromkeys(name.lower() for name in wanted["nodes"]))
+    named = [wanted["cluster"]] if wanted.get("cluster") else wanted["nodes"]
+    identifier = ",".join(dict.fromkeys(map(canonical, named)))
     outputs = ClusterLicenseOutputs(
         node_licenses=licenses,
         licensed_nodes=sum(_is_licensed(each) for each in licenses),
         key_version=next(iter(versions)) if len(versions) == 1 else None,
     )
-    return Result(identifier.lower(), wanted, outputs)
+    return Result(identifier, wanted, outputs)
 
 
 def _is_licensed(node: NodeLicense) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from avma import errors, keys
+from avma import characters, errors, keys
+from avma.addresses import canonical, host_name_error, parse_ip
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt
 from avma.resources.azure_local import Application
@@ -52,14 +52,15 @@ def find_nodes(
     """
     layers = (connection, operation.configuration)
     if cluster is None:
-        unique = dict.fromkeys(name.lower() for name in names)
+        unique = dict.fromkeys(map(canonical, names))
         return [NodeState(name, operation.machine(name, *layers)) for name in unique]
     asked = operation.machine(cluster, *layers)
-    by_address = _is_address(asked.connection.address)
+    by_address = parse_ip(asked.connection.address) is not None
     domain = "" if by_address else cluster.partition(".")[2]
     nodes = []
     for found in asked.cluster(operation.deadline).nodes:
         address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
+        _require_usable(found.name, address or found.name, asked)
         machine = operation.machine(found.name, AddressedSettings(address=address or None), *layers)
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
@@ -69,12 +70,13 @@ def find_nodes(
     return nodes
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _require_usable(node: str, address: str, cluster: Server) -> None:
+    """Raise UnexpectedAnswer unless a node that the cluster reports can be reached at the address, and no other."""
+    reason = host_name_error(address)
+    if reason is not None:
+        answer = f"the cluster reports the node {characters.shown(node)!r} at an address that cannot be used: {reason}"
+        remedy = "declare the nodes by name or IP address in `nodes`"
+        raise errors.UnexpectedAnswer("read the nodes of the cluster", cluster.where, answer, remedy)
 
 
 def is_name_of(declared: str, node: str) -> bool:
@@ -84,7 +86,7 @@ def is_name_of(declared: str, node: str) -> bool:
 
 def key_of(node: str, product_keys: Mapping[str, str]) -> str | None:
     """Return the key that is declared for a node, None without one; an exact name comes first."""
-    declared = {name.lower(): key for name, key in product_keys.items()}
+    declared = {canonical(name): key for name, key in product_keys.items()}
     if node in declared:
         return declared[node]
     return next((key for name, key in declared.items() if is_name_of(name, node)), None)

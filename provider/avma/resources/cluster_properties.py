@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma.addresses import host_name_error
 from avma.compatibility import Version
 from avma.properties import declare
 from avma.resources import rules
-from avma.settings import AddressedSettings, host_name_error
+from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 

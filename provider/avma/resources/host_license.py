@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from avma import errors, keys
+from avma.addresses import canonical, host_name_error
 from avma.compatibility import Version
 from avma.properties import UNKNOWN, Failure, Values, build, dump, known, validate
 from avma.resources import hosts, rules
@@ -34,7 +35,6 @@ from avma.resources.resource import (
     keeping,
     only_said,
 )
-from avma.settings import host_name_error
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
@@ -67,7 +67,7 @@ class HostLicense(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": str.lower, "productKey": keys.normalize, "confirmationId": digits}
+        normal = {"host": canonical, "productKey": keys.normalize, "confirmationId": digits}
         changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
         if _adopts(stored, wanted):
             changes = [change for change in changes if change.path != "productKey"]
@@ -260,7 +260,7 @@ def _require_no_running_vm(machine: Server, operation: Operation) -> None:
 
 
 def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
-    return Result(str(wanted["host"]).lower(), wanted, host_outputs(state, operation))
+    return Result(canonical(str(wanted["host"])), wanted, host_outputs(state, operation))
 
 
 def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:

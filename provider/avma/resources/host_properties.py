@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma.addresses import host_name_error
 from avma.compatibility import Version
 from avma.properties import Choice, declare
 from avma.resources import rules
 from avma.resources.activation import LicenseOutputs
 from avma.resources.hosts import Platform
-from avma.settings import AddressedSettings, host_name_error
+from avma.settings import AddressedSettings
 
 _CONFIRMATION_DIGITS = 48
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma import compatibility, errors, keys
+from avma.addresses import canonical, host_name_error
 from avma.configuration import READY_TIMEOUT
 from avma.deadline import seconds
 from avma.keys import KeyKind
@@ -19,7 +20,6 @@ from avma.resources.readiness import Patience, may_be_in_setup, may_pass
 from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
-from avma.settings import host_name_error
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
@@ -223,4 +223,4 @@ def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> V
 
 def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
     hosts = wanted.get("hosts") or [wanted["host"]]
-    return Result(f"{','.join(hosts).lower()}/{vm.id}", wanted, outputs_of(vm, system, product))
+    return Result(f"{','.join(dict.fromkeys(map(canonical, hosts)))}/{vm.id}", wanted, outputs_of(vm, system, product))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from avma import keys
+from avma.addresses import canonical
 from avma.keys import KeyKind
 from avma.properties import Values
 from avma.resources.resource import Change, Stored, input_changes
@@ -26,17 +27,17 @@ def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
 
 
 def _host_set(hosts: list[str]) -> list[str]:
-    return sorted({host.lower() for host in hosts})
+    return sorted({canonical(host) for host in hosts})
 
 
 def _host_names(values: Values) -> set[str]:
     """Return the known hosts of `host` or `hosts`."""
     names = [values.get("host"), *(values.get("hosts") or [])]
-    return {name.lower() for name in names if isinstance(name, str)}
+    return {canonical(name) for name in names if isinstance(name, str)}
 
 
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
-    "host": str.lower,
+    "host": canonical,
     "hosts": _host_set,
     "vmName": str.lower,
     "vmId": str.lower,

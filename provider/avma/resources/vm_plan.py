@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from avma.addresses import canonical
 from avma.resources import guests, hosts, rules
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
@@ -100,5 +101,5 @@ def make_plan(
 
 def servers_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
     """Return the hosts on which the VM may be."""
-    names = inputs.hosts or [inputs.host or ""]
-    return [operation.machine(name, inputs.connection, operation.configuration) for name in names]
+    names = {canonical(name): name for name in inputs.hosts or [inputs.host or ""]}
+    return [operation.machine(name, inputs.connection, operation.configuration) for name in names.values()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.properties import Choice, declare
 from avma.resources import rules
 from avma.resources.activation import LicenseOutputs
-from avma.settings import AddressedSettings, host_name_error
+from avma.settings import AddressedSettings
 from avma.windows import hyperv
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"

@@ -122,8 +122,9 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
 
 def _settings(host: str, configuration: Mapping[str, Any], address: str | None) -> AddressedSettings:
     """Return complete settings; a password that is missing is asked for on a terminal."""
+    from avma.addresses import host_name_error
     from avma.properties import build
-    from avma.settings import AddressedSettings, host_name_error
+    from avma.settings import AddressedSettings
 
     for name, value in (("HOST", host), ("--address", address)):
         reason = host_name_error(value) if value is not None else None

@@ -1,0 +1,172 @@
+"""Host names and IP addresses: which spellings are accepted, and the one spelling in which they are compared.
+
+System resolvers read far more than `ipaddress` does: `getaddrinfo` takes a leading zero for octal and `0x` for
+hexadecimal, and fills up what is missing, so `10.0.0.011` reaches 10.0.0.9 and `127.1` reaches 127.0.0.1. A text whose
+last label is a number is therefore an address as `ipaddress` reads it, or nothing (the URL Standard decides alike).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from avma import characters
+
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_FOREIGN = re.compile(r"[^A-Za-z0-9._-]")
+_LONGEST_NAME = 253
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+_BYTES = 4
+
+
+def host_name_error(text: str) -> str | None:
+    """Return why a text cannot be a host name or an IP address, None if it can."""
+    if not text:
+        return "must not be empty"
+    hidden = characters.hidden_error(text)
+    if hidden:
+        return hidden
+    address = parse_ip(text)
+    if address is not None:
+        return _unusable(address, text)
+    if not text.isascii():
+        return _not_ascii(text)
+    return _form_error(text) or _number_error(text) or _name_error(text)
+
+
+def canonical(text: str) -> str:
+    """Return the one spelling of a host: a name in lower case without a final dot, an address in its shortest form.
+
+    An IPv4-mapped IPv6 address is the IPv4 address: both reach the same machine.
+    """
+    address = parse_ip(text)
+    return text.removesuffix(".").lower() if address is None else str(address)
+
+
+def parse_ip(text: str) -> _Ip | None:
+    """Return the IP address that a text is, IPv4 if it is IPv4-mapped; None if it is none in the strict spelling."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_local(text: str) -> bool:
+    """Return True if an address or name means the machine that uses it: loopback, or `localhost`."""
+    address = parse_ip(text)
+    return canonical(text) == "localhost" if address is None else address.is_loopback
+
+
+def _unusable(address: _Ip, text: str) -> str | None:
+    """Return why an address is no machine's."""
+    if "%" in text:
+        return f"`{text}` must be without a zone index, such as `%eth0`"
+    if address == _BROADCAST or address.is_multicast:
+        return f"`{text}` is the address of a group, not of one machine"
+    if address.is_unspecified or (address.version == _BYTES and address in _THIS_NETWORK):
+        return f"`{text}` is the address of no machine: a connection to it would reach this computer"
+    return None
+
+
+def _not_ascii(text: str) -> str:
+    position, foreign = next((place, each) for place, each in enumerate(text, 1) if not each.isascii())
+    problem = f"contains {characters.describe(foreign)}, at position {position}"
+    meant = characters.to_ascii(text)
+    if meant.isascii() and host_name_error(meant) is None:
+        return f"{problem}. Write `{meant}` if you mean that"
+    return f"{problem}. Write an international name in its ASCII form, which begins with `xn--`"
+
+
+def _form_error(text: str) -> str | None:
+    """Return what is written around a host that would be one without it: a scheme, a port, brackets, a path."""
+    shown = characters.shown(text)
+    bare = text.removeprefix("[").removesuffix("]")
+    if bare != text and parse_ip(bare) is not None:
+        return f"`{shown}` has brackets around the address. Write `{bare}`"
+    if "://" in text or "/" in text or "@" in text:
+        return f"`{shown}` is not a host name or an IP address. Write the host alone, without a scheme, account or path"
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdigit() and (_NAME.fullmatch(host) or parse_ip(host.removeprefix("[").removesuffix("]"))):
+        return f"`{shown}` has a port. Write the host alone, and set `port: {port}`"
+    return None
+
+
+def _number_error(text: str) -> str | None:
+    """Return why a text that ends in a number, which `ipaddress` does not accept, is no address; None if it does not.
+
+    The error names the address that is probably meant and the one that a resolver would make of it.
+    """
+    name = text.removesuffix(".")
+    if not _NUMBER.fullmatch(name.rpartition(".")[2]):
+        return None
+    shown, meant, reached = characters.shown(text), _meant(name), _reached(name)
+    if meant is not None and reached is not None and meant != reached:
+        reason = f"you probably mean `{meant}`, but system resolvers read a leading zero as octal and reach `{reached}`"
+        return f"`{shown}` is not a valid IP address: {reason}. Write `{meant}`"
+    if meant is not None:
+        return f"`{shown}` is not a valid IP address: you probably mean `{meant}`. Write `{meant}`"
+    if reached is not None:
+        reason = f"a host name does not end in a number, and system resolvers would reach `{reached}`"
+        return f"`{shown}` is not a valid IP address: {reason}. Write the address as four decimal numbers"
+    reason = "an IP address has four numbers from 0 to 255, and a host name does not end in a number"
+    return f"`{shown}` is not a host name or an IP address: {reason}"
+
+
+def _name_error(text: str) -> str | None:
+    shown = characters.shown(text)
+    bare = text.removesuffix(".")
+    if len(bare) > _LONGEST_NAME:
+        return f"`{shown}` is longer than a host name can be ({_LONGEST_NAME} characters)"
+    if not _NAME.fullmatch(bare):
+        foreign = _FOREIGN.search(text)
+        reason = f" ({foreign[0]!r} at position {foreign.start() + 1} does not belong)" if foreign else ""
+        return f"`{shown}` is not a host name or an IP address{reason}"
+    return f"`{shown}` ends with a dot. Write `{bare}`" if bare != text else None
+
+
+def _meant(text: str) -> ipaddress.IPv4Address | None:
+    """Return the address that a person means by four decimal numbers with zeros in front."""
+    parts = text.split(".")
+    if len(parts) != _BYTES or not all(part.isdigit() for part in parts):
+        return None
+    try:
+        return ipaddress.IPv4Address(".".join(part.lstrip("0") or "0" for part in parts))
+    except ValueError:
+        return None
+
+
+def _reached(text: str) -> ipaddress.IPv4Address | None:
+    """Return the address that `inet_aton` makes of a text: octal, hexadecimal, and a last number for several bytes."""
+    parts = text.split(".")
+    if len(parts) > _BYTES:
+        return None
+    try:
+        *first, last = (_number(part) for part in parts)
+    except ValueError:
+        return None
+    places = _BYTES - len(first)
+    if any(part > 0xFF for part in first) or last >= 1 << (8 * places):
+        return None
+    value = last
+    for place, part in enumerate(first):
+        value |= part << (8 * (_BYTES - 1 - place))
+    return ipaddress.IPv4Address(value)
+
+
+def _number(part: str) -> int:
+    """Return a number as `strtoul` reads it.
+
+    Raises:
+        ValueError: it is not a number.
+    """
+    if not _NUMBER.fullmatch(part):
+        raise ValueError(part)
+    if part[:2].lower() == "0x":
+        return int(part[2:] or "0", 16)
+    return int(part, 8 if part.startswith("0") else 10)
