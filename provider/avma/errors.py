@@ -143,14 +143,14 @@ class WsmanFault(AvmaError):
         super().__init__(tried, where, answer, remedy)
         self.code = code
 
-
-class LicensingFault(WsmanFault):
-    """The Software Protection Platform refused; `code` is its HRESULT."""
-
     @property
     def topic(self) -> str:
         """See `AvmaError.topic`."""
         return f"0x{self.code:08x}" if hresult.known(self.code) else topic_of(WsmanFault)
+
+
+class LicensingFault(WsmanFault):
+    """The Software Protection Platform refused; `code` is its HRESULT."""
 
 
 class Refused(AvmaError):

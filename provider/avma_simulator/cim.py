@@ -5,7 +5,7 @@ The module knows the form of the data and neither what the classes mean nor how 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +40,10 @@ class CimClass:
     def property_name(self, name: str) -> str | None:
         """Return a property's name as declared, for a name in any case."""
         return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
+
+    def has_keys(self, names: Iterable[str]) -> bool:
+        """Return True if all names are of keys of the class."""
+        return {name.lower() for name in names} <= {key.lower() for key in self.keys}
 
 
 def declare(namespace: str, name: str, keys: str, base: CimClass | None = None, **properties: str) -> CimClass:

@@ -16,11 +16,17 @@ from avma_simulator.xmltree import element
 _WSMAN_FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
 _DETAIL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail"
 _WMI_ERROR = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
+_EXTENDED_STATUS = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/__ExtendedStatus"
+_CIM_COMMON = "http://schemas.dmtf.org/wbem/wscim/1/common"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_SHORT = ("ErrorSourceFormat", "ErrorType", "PerceivedSeverity", "ProbableCause")
 _WSMAN_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 _ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
 _SOAP_ACTION = "http://www.w3.org/2003/05/soap-envelope/fault"
-_CIM_FAILED, _CIM_ACCESS_DENIED, _CIM_INVALID_CLASS = 1, 2, 5
+_CIM_FAILED, _CIM_ACCESS_DENIED, _CIM_INVALID_CLASS, _CIM_LIMITS = 1, 2, 5, 27
+_PERMISSION_DENIED, _QUOTA_EXCEEDED = 18, 30
+"""Values of `error_Category`, which are those of PowerShell's ErrorCategory (mi.h, MI_ErrorCategory)."""
 
 RESOURCE_NOT_FOUND = 0x80338000
 MUST_UNDERSTAND = 0x80338010
@@ -33,7 +39,7 @@ OPERATION_TIMED_OUT = 0x80338029
 INVALID_RESOURCE_URI = 0x8033803B
 ANSWER_TOO_LARGE = 0x80338048
 ENUMERATION_MODE = 0x80338086
-NAMESPACE_DENIED = 0x80041003
+NAMESPACE_DENIED = 0x80338104
 SCHEMA_VALIDATION = 0x80338041
 UNEXPECTED_SELECTORS = 0x8033805B
 SMALL_ENVELOPE = 0x8033807E
@@ -52,6 +58,7 @@ class Provider:
     nests: bool = False
 
 
+# recorded: both paths, of Windows Server 2012 R2
 WMI_PROVIDER = Provider("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll", nests=True)
 
 
@@ -68,6 +75,8 @@ class Fault(Exception):
     cim_status: int | None = None
     misunderstood: str = ""
     provider: Provider | None = None
+    category: int = 0
+    extended: ET.Element | None = None
 
     def element(self, machine: str, spoken: str) -> ET.Element:
         """Return the `s:Fault` as the machine of that name writes it, in the language that it speaks."""
@@ -97,10 +106,13 @@ class Fault(Exception):
         if self.provider is not None:
             nested = element("f:WSManFault", message, Code=code, Machine=machine) if self.provider.nests else text
             plugin = element("f:ProviderFault", nested, provider=self.provider.name, path=self.provider.path)
+            if self.extended is not None:
+                plugin.append(element("f:ExtendedError", self.extended))
             message = element("f:Message", plugin)
         return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=code, Machine=machine)
 
     def _wmi_error(self, text: str) -> ET.Element:
+        """Return the instance. Recorded: its properties, their types, and that a null one keeps its type."""
         values = {
             "CIMStatusCode": self.cim_status,
             "CIMStatusCodeDescription": None,
@@ -115,7 +127,7 @@ class Fault(Exception):
             "PerceivedSeverity": 0,
             "ProbableCause": 0,
             "ProbableCauseDescription": None,
-            "error_Category": 0,
+            "error_Category": self.category,
             "error_Code": self.number,
             "error_Type": "HRESULT",
             "error_WindowsErrorMessage": text,
@@ -125,9 +137,9 @@ class Fault(Exception):
             *(_wmi_property(name, value) for name, value in values.items()),
             b__IsCIM_Error="true",
             xmlns__b="http://schemas.dmtf.org/wbem/wsman/1/cimbinding.xsd",
-            xmlns__cim="http://schemas.dmtf.org/wbem/wscim/1/common",
+            xmlns__cim=_CIM_COMMON,
             xmlns__p=_WMI_ERROR,
-            xmlns__xsi="http://www.w3.org/2001/XMLSchema-instance",
+            xmlns__xsi=_XSI,
             xsi__type="p:MSFT_WmiError_Type",
         )
 
@@ -208,6 +220,39 @@ def invalid_selectors() -> Fault:
     return Fault("s:Sender", "w:InvalidSelectors", UNEXPECTED_SELECTORS, text, fault_detail=detail)
 
 
+def instance_not_found(operation: str, path: str, provider: str) -> Fault:
+    """Return the fault of an instance that does not exist.
+
+    Recorded: the whole shape, of a Get of a `Win32_Process` on Windows Server 2012 R2.
+    """
+    text = (
+        "The WS-Management service cannot process the request. The service cannot find the resource identified by the "
+        "resource URI and selectors. "
+    )
+    status = element(
+        "p:__ExtendedStatus",
+        element("p:Description", xsi__nil="true", xsi__type="cim:cimString"),
+        element("p:Operation", operation, xsi__type="cim:cimString"),
+        element("p:ParameterInfo", path, xsi__type="cim:cimString"),
+        element("p:ProviderName", provider, xsi__type="cim:cimString"),
+        element("p:StatusCode", xsi__nil="true", xsi__type="cim:cimUnsignedInt"),
+        xmlns__xsi=_XSI,
+        xmlns__p=_EXTENDED_STATUS,
+        xmlns__cim=_CIM_COMMON,
+        xsi__type="p:__ExtendedStatus_Type",
+    )
+    return Fault(
+        "s:Sender",
+        "a:DestinationUnreachable",
+        RESOURCE_NOT_FOUND,
+        text,
+        _ADDRESSING_ACTION,
+        fault_detail="InvalidResourceURI",
+        provider=WMI_PROVIDER,
+        extended=status,
+    )
+
+
 def cannot_process_filter() -> Fault:
     """Return the fault of a query that cannot be run: its text, its class or its namespace is wrong."""
     text = "The data source could not process the filter. The filter might be missing or it might be invalid."
@@ -247,14 +292,32 @@ def access_denied() -> Fault:
 
 
 def namespace_denied() -> Fault:
-    """Return the fault of an account that WinRM lets in and a WMI namespace does not."""
-    return Fault("s:Sender", "w:AccessDenied", NAMESPACE_DENIED, "Access denied ", cim_status=_CIM_ACCESS_DENIED)
+    """Return the fault of an account that WinRM lets in and a WMI namespace does not.
+
+    Recorded: number, text and category. Inferred: the form, the CIM status and the subcode, which no log shows.
+    """
+    text = "The WS-Management service cannot process the request. The WMI service returned an 'access denied' error. "
+    return Fault(
+        "s:Receiver",
+        "w:InternalError",
+        NAMESPACE_DENIED,
+        text,
+        cim_status=_CIM_ACCESS_DENIED,
+        category=_PERMISSION_DENIED,
+    )
 
 
 def too_many_operations() -> Fault:
-    """Return the fault of a user who has too many operations under way."""
+    """Return the fault of a user who has too many operations under way. Recorded: status and category."""
     text = "The maximum number of concurrent operations for this user has been exceeded."
-    return Fault("s:Receiver", "w:InternalError", TOO_MANY_OPERATIONS, text)
+    return Fault(
+        "s:Receiver",
+        "w:InternalError",
+        TOO_MANY_OPERATIONS,
+        text,
+        cim_status=_CIM_LIMITS,
+        category=_QUOTA_EXCEEDED,
+    )
 
 
 def provider_failed(hresult: int, text: str, form: str = "MSFT_WmiError") -> Fault:
@@ -273,7 +336,8 @@ def internal_error() -> Fault:
 
 
 def _wmi_property(name: str, value: str | int | None) -> ET.Element:
+    unsigned = "cim:cimUnsignedShort" if name in _SHORT else "cim:cimUnsignedInt"
+    cim_type = unsigned if isinstance(value, int) else "cim:cimString"
     if value is None:
-        return element(f"p:{name}", xsi__nil="true")
-    cim_type = "cim:cimUnsignedInt" if isinstance(value, int) else "cim:cimString"
+        return element(f"p:{name}", xsi__type=cim_type, xsi__nil="true")
     return element(f"p:{name}", str(value), xsi__type=cim_type)

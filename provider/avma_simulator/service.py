@@ -197,9 +197,12 @@ class Service:
 
     def _instance(self, cim_class: CimClass, request: soap.Request) -> Instance:
         selectors = {k: v for k, v in request.selectors.items() if k.lower() != encoding.NAMESPACE_SELECTOR}
+        if not cim_class.has_keys(selectors):
+            raise faults.invalid_selectors()
         found = [row for row in self._repository.instances(cim_class) if row.matches(selectors)]
         if not found:
-            raise faults.invalid_selectors()
+            keys = ",".join(f'{name}="{value}"' for name, value in selectors.items())
+            raise faults.instance_not_found("GetObject", f"{cim_class.name}.{keys}", "CIMWin32")
         return found[0]
 
     def identify_to_anyone(self, message: bytes) -> Reply:

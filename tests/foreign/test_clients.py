@@ -78,7 +78,7 @@ def use_pypsrp(estate: EstateServer, folder: Path, python: Path, scheme: str, au
         "products": 6,
         "got": True,
         "invoked": "0",
-        "fault": 0x8033805B,
+        "fault": 0x80338000,
         "hostname": ["HV01\r\n", "", 0],
         "runspace": 0x8033803B,
         "wrongPasswordRefused": True,

@@ -68,7 +68,7 @@ def test_answers_that_are_none(estate: EstateServer) -> None:
         estate.faults("hv02", [{"operation": "Enumerate", "answer": "accessDenied"}])
         assert fault(lambda: client.query(QUERY)).wsman_fault_code == 5
         estate.faults("hv02", [{"operation": "Enumerate", "answer": "quota"}])
-        assert fault(lambda: client.query(QUERY)).wsman_fault_code == 0x803381A6
+        assert fault(lambda: client.query(QUERY)).wmierror_code == 0x803381A6
         estate.faults("hv02", [{"operation": "Enumerate", "answer": "garbage"}])
         with pytest.raises(SyntaxError):
             client.query(QUERY)

@@ -13,12 +13,12 @@ from avma.diagnosis.guest import Guests
 from avma.diagnosis.open_questions import ask_open_questions
 from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Rung, Status, Step
-from avma.errors import AvmaError, Refused, WsmanFault
+from avma.errors import AvmaError, Refused
 from avma.resources.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Machines
-from avma.wsman.faults import CANNOT_PROCESS_FILTER
+from avma.wsman.faults import is_missing_class
 
 _TIMEOUT = 600.0
 """Seconds that a diagnosis may take; each request ends by the timeouts of the connection."""
@@ -125,7 +125,7 @@ class Ladder:
 
     def _nodes(self) -> Finding:
         found = outcome(lambda: self._server.cluster(self._operation.deadline))
-        if isinstance(found, Refused) or (isinstance(found, WsmanFault) and found.code == CANNOT_PROCESS_FILTER):
+        if isinstance(found, Refused) or (isinstance(found, AvmaError) and is_missing_class(found)):
             return Finding("no node of a failover cluster", Status.SKIPPED)
         if isinstance(found, AvmaError):
             raise found

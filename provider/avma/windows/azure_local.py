@@ -151,10 +151,12 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
     code = _number(trouble.get("hresult"), error_id, said)
     if hresult.known(code):
         meaning = hresult.lookup(code)
-        remedy = _NETWORK if meaning.remedy == hresult.ONLINE else meaning.remedy
-        return errors.LicensingFault(tried, where, str(meaning), remedy, code)
+        online = meaning.remedy == hresult.ONLINE
+        kind = errors.LicensingFault if online or hresult.is_licensing(code) else errors.WsmanFault
+        return kind(tried, where, str(meaning), _NETWORK if online else meaning.remedy, code)
     remedy = "run Get-VMAutomaticActivation there by hand; see that the machine is registered and online"
-    return errors.WsmanFault(tried, where, f"the cmdlet failed: {said[:_LONGEST]} ({error_id})", remedy, code)
+    answer = f"the cmdlet failed: {said[:_LONGEST] or 'PowerShell gave no text'}"
+    return errors.WsmanFault(tried, where, f"{answer} ({error_id})" if error_id else answer, remedy, code)
 
 
 def _number(value: Any, *texts: str) -> int:

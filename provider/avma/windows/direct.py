@@ -68,7 +68,7 @@ class GuestWmi:
         output = Instance.from_values({"ReturnValue": result.get("returnValue")}, Origin(tried, self.where))
         code = output.integer("ReturnValue") or 0
         if code != 0:
-            raise faults.hresult_error(code & 0xFFFFFFFF, tried, self.where)
+            raise faults.returned_error(code, tried, self.where)
         return output
 
     def close(self) -> None:

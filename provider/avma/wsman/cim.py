@@ -94,7 +94,7 @@ class Cim:
         output = self._instance(body, tried)
         code = output.integer("ReturnValue") or 0
         if code not in (0, _JOB_STARTED):
-            raise faults.hresult_error(code, tried, self.where)
+            raise faults.returned_error(code, tried, self.where)
         return output
 
     def ask(self, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:

@@ -1,12 +1,14 @@
 """SOAP faults: the number in them, in both of the forms in which Windows sends it.
 
-Older services and the WS-Man layer itself send a `WSManFault` element with a `Code` attribute (MS-WSMV 2.2.4.44); WMI
-operations on Windows Server 2012 and later send an `MSFT_WmiError` instance with `error_Code`. Texts are localised, so
-only numbers and subcodes are looked at.
+Older services and the WS-Man layer itself send a `WSManFault` element with a `Code` attribute (MS-WSMV 2.2.4.44). WMI
+operations on Windows Server 2012 and later send an `MSFT_WmiError` instance with `error_Code`. Texts are localized, so
+numbers and subcodes decide, and a text is only quoted.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -14,30 +16,46 @@ from avma import errors, hresult
 from avma.wsman.envelope import local_name
 
 OPERATION_TIMEOUT = 0x80338029
-INVALID_SELECTORS = 0x8033805B
 CANNOT_PROCESS_FILTER = 0x8033801A
 
-_DENIED = frozenset({5, 0x80070005, 0x80041003})
-_LICENSING_FACILITY = 0x0004
-
-_MEANINGS = {
-    INVALID_SELECTORS: ("there is no such instance", "run again; if it stays, repair WMI on the machine"),
-    CANNOT_PROCESS_FILTER: (
-        "the WMI class or namespace does not exist there",
-        "check that this is the machine you mean; a Hyper-V host needs the Hyper-V role",
-    ),
-    0x803381A6: ("the account has too many requests under way there", "wait, or lower maxConcurrency"),
-    0x803381A5: ("the account has too many shells open there", "wait, or close them"),
+_DENIED = frozenset({0x80070005, 0x80041003, 0x80041062, 0x80338104, 0x80338105, 0x80338106, 0x80070522})
+# Windows writes most of them as a missing filter; other WS-Man services name the class or the namespace.
+_MISSING_CLASS = frozenset({CANNOT_PROCESS_FILTER, 0x80041010, 0x8004100E})
+_MI_DENIED = 2
+# MI_Result and CIM status share their numbers (mi.h, DSP0200 CIMStatusCode); each as the HRESULT of the same meaning.
+_OF_MI = {
+    1: 0x80041001,
+    _MI_DENIED: 0x80041003,
+    3: 0x8004100E,
+    4: 0x80041008,
+    5: 0x80041010,
+    6: 0x80041002,
+    7: 0x8004100C,
+    15: 0x80041017,
+    27: 0x8004106C,
+    28: 0x80041033,
 }
+_WITHOUT_NUMBER = "look into the event logs of the machine (Windows Remote Management, WMI-Activity), and run again"
+_LONGEST_TEXT = 256
+_NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
+_IN_MESSAGE_ID = re.compile(r"HRESULT (0x[0-9A-Fa-f]{1,8})")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a SOAP fault says: the number (0 when it gives none), the subcode, and the text as it came."""
+    """What a SOAP fault says.
+
+    Attributes:
+        code: the number, 0 if there is none; an MI result is there as the HRESULT of the same meaning.
+        subcode: the SOAP subcode without its prefix.
+        text: Windows' own text.
+        status: `CIMStatusCode`, 0 if there is none.
+    """
 
     code: int
     subcode: str
     text: str
+    status: int = 0
 
 
 def find_fault(body: Element) -> Fault | None:
@@ -47,45 +65,102 @@ def find_fault(body: Element) -> Fault | None:
         return None
     subcode = next((child for child in fault.iter() if local_name(child) == "Subcode"), None)
     value = _text(fault if subcode is None else subcode, "Value").strip().rpartition(":")[2]
-    return Fault(_number(fault), value, " ".join(_text(fault, "Text").split()))
+    said = next(filter(None, _texts(fault)), "")
+    status = _integer(_text(fault, "CIMStatusCode"))
+    return Fault(_number(fault), value, said[:_LONGEST_TEXT], status)
 
 
 def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
     """Return the error to raise for a fault."""
-    if fault.code in _DENIED or fault.subcode == "AccessDenied":
-        answer = f"access is denied (0x{fault.code & 0xFFFFFFFF:08X}), although the logon succeeded"
-        remedy = (
-            "use an administrator of that machine; local accounts other than the built-in Administrator also need "
-            "LocalAccountTokenFilterPolicy = 1"
-        )
-        return errors.AccessDenied(tried, where, answer, remedy)
-    if fault.code == OPERATION_TIMEOUT or (fault.code == 0 and fault.subcode == "TimedOut"):
+    code = hresult.canonical(fault.code)
+    if code == OPERATION_TIMEOUT or (code == 0 and fault.subcode == "TimedOut"):
         answer = "the machine did not finish within the time that one request may take"
-        return errors.OperationTimedOut(tried, where, answer, "run again; what was reached by then is found")
-    if fault.code in _MEANINGS:
-        answer, remedy = _MEANINGS[fault.code]
-        return errors.WsmanFault(tried, where, f"{answer} (0x{fault.code:08X})", remedy, fault.code)
-    return hresult_error(fault.code, tried, where, fault)
+        return errors.OperationTimedOut(
+            tried, where, answer, "run again: the provider continues from the current state"
+        )
+    if _denied(code, fault):
+        return _access_denied(code, fault, tried, where)
+    if code == 0:
+        return _unnumbered(fault, tried, where)
+    return hresult_error(code, tried, where, fault)
 
 
 def hresult_error(code: int, tried: str, where: str, fault: Fault | None = None) -> errors.WsmanFault:
     """Return the error for a number that WMI or a provider behind it gave."""
-    known = hresult.lookup(code)
-    kind = errors.LicensingFault if _is_licensing(code) else errors.WsmanFault
-    answer = str(known)
-    if known.name == "HRESULT" and fault and fault.text:
-        answer = f"0x{known.value:08X} {fault.subcode}: {fault.text[:256]}"
-    return kind(tried, where, answer, known.remedy, known.value)
+    entry = hresult.lookup(code)
+    kind = errors.LicensingFault if hresult.is_licensing(entry.value) else errors.WsmanFault
+    said = f"{_named(fault.subcode)}{fault.text}" if fault and fault.text else ""
+    return kind(tried, where, hresult.describe(entry.value, said), entry.remedy, entry.value)
 
 
-def _is_licensing(code: int) -> bool:
-    return bool(code & 0x80000000) and (code >> 16) & 0x1FFF == _LICENSING_FACILITY
+def returned_error(code: int, tried: str, where: str) -> errors.WsmanFault:
+    """Return the error for the `ReturnValue` of a method, which is an HRESULT or a number of the method's own."""
+    if code & 0xFFFFFFFF > 0xFFFF:
+        return hresult_error(code, tried, where)
+    remedy = "look up the return values of the method in the documentation of its WMI class"
+    return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, code)
+
+
+def is_missing_class(error: errors.AvmaError) -> bool:
+    """Return True if the machine does not have the WMI class or namespace that was asked for."""
+    return isinstance(error, errors.WsmanFault) and error.code in _MISSING_CLASS
+
+
+def _denied(code: int, fault: Fault) -> bool:
+    """Return True if the account may not do it: by number, else by status or subcode, which say less than a number."""
+    if code in _DENIED:
+        return True
+    return not hresult.known(code) and (fault.status == _MI_DENIED or fault.subcode == "AccessDenied")
+
+
+def _access_denied(code: int, fault: Fault, tried: str, where: str) -> errors.AccessDenied:
+    number = f" (0x{code:08X})" if code else ""
+    said = f": {fault.text}" if fault.text and not hresult.known(code) else ""
+    remedy = (
+        "use an administrator of that machine; local accounts other than the built-in Administrator also need "
+        "LocalAccountTokenFilterPolicy = 1"
+    )
+    answer = f"access is denied{number}, although the logon succeeded{said}"
+    return errors.AccessDenied(tried, where, answer, remedy)
+
+
+def _unnumbered(fault: Fault, tried: str, where: str) -> errors.WsmanFault:
+    if fault.subcode == "DestinationUnreachable":
+        entry = hresult.by_name("ERROR_WSMAN_RESOURCE_NOT_FOUND")
+        said = f" ({fault.text})" if fault.text else ""
+        return errors.WsmanFault(tried, where, f"{entry.meaning}{said}", entry.remedy, entry.value)
+    said = f"{_named(fault.subcode)}{fault.text or 'no text'}"
+    return errors.WsmanFault(tried, where, f"a fault without a number: {said}", _WITHOUT_NUMBER, 0)
+
+
+def _named(subcode: str) -> str:
+    return f"{subcode}: " if subcode else ""
 
 
 def _number(fault: Element) -> int:
     """Return the innermost number: a provider's own error stands inside the protocol's."""
-    codes = [_integer(e.get("Code", "0")) for e in fault.iter() if local_name(e) == "WSManFault"]
-    return _integer(_text(fault, "error_Code")) or next((code for code in reversed(codes) if code), 0)
+    number = _integer(_text(fault, "error_Code"))
+    if number and _text(fault, "error_Type").strip().upper() == "MI":
+        # mi.h, MI_RESULT_TYPE_MI; the same element holds HRESULTs and Win32 errors, by its type
+        return _OF_MI.get(number, 0)
+    codes = [_integer(e.get("Code", "")) for e in fault.iter() if local_name(e) == "WSManFault"]
+    said = _IN_MESSAGE_ID.fullmatch(_text(fault, "MessageID").strip())
+    found = (
+        number,
+        *reversed(codes),
+        _integer(said[1]) if said else 0,
+        _OF_MI.get(_integer(_text(fault, "CIMStatusCode")), 0),
+    )
+    return next((code for code in found if code), 0)
+
+
+def _texts(fault: Element) -> Iterator[str]:
+    """Yield the texts of a fault: its reason, then those of its details, from the inside out."""
+    names = (("Text",), ("error_WindowsErrorMessage", "Message"))
+    for wanted in names:
+        parts = [part for part in fault.iter() if local_name(part) in wanted]
+        for part in parts if wanted == names[0] else reversed(parts):
+            yield " ".join("".join(part.itertext()).split())
 
 
 def _text(element: Element, name: str) -> str:
@@ -94,7 +169,8 @@ def _text(element: Element, name: str) -> str:
 
 
 def _integer(text: str) -> int:
-    try:
-        return int(text) & 0xFFFFFFFF
-    except ValueError:
+    """Return a number as Windows writes it, unsigned; 0 for a text that is none."""
+    found = _NUMBER.fullmatch(text)
+    if not found:
         return 0
+    return int(found[1], 16 if "x" in found[1].lower() else 10) & 0xFFFFFFFF

@@ -31,7 +31,7 @@ from avma.errors import (
 from avma.resources.guests import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
-from avma.wsman.faults import CANNOT_PROCESS_FILTER
+from avma.wsman.faults import is_missing_class
 
 _TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
 _NEW_CERTIFICATE = (
@@ -153,7 +153,7 @@ def _system(step: Step, given: Command, there: str) -> str:
 
 
 def _hyper_v(step: Step, given: Command, there: str) -> str:
-    if not isinstance(step.error, WsmanFault) or step.error.code != CANNOT_PROCESS_FILTER:
+    if step.error is None or not is_missing_class(step.error):
         return given.but(record=_RECORDING)
     return f"{there}Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
 

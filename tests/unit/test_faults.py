@@ -1,0 +1,171 @@
+"""What each number, subcode and status of a fault is taken for. The shapes are those that Windows and OMI send."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+import pytest
+from defusedxml.ElementTree import fromstring
+
+from avma import errors, hresult
+from avma.wsman import faults
+
+S = "http://www.w3.org/2003/05/soap-envelope"
+WMI = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
+WSMAN = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
+
+
+def wmi_error(**properties: object) -> str:
+    values = "".join(f"<p:{name}>{escape(str(value))}</p:{name}>" for name, value in properties.items())
+    return f'<p:MSFT_WmiError xmlns:p="{WMI}">{values}</p:MSFT_WmiError>'
+
+
+def wsman_fault(code: object, message: str = "") -> str:
+    return f'<f:WSManFault xmlns:f="{WSMAN}" Code="{code}"><f:Message>{message}</f:Message></f:WSManFault>'
+
+
+def provider_fault(outer: int, inner: int) -> str:
+    return wsman_fault(
+        outer, f'<f:ProviderFault provider="WMI Provider">{wsman_fault(inner, "Inner.")}</f:ProviderFault>'
+    )
+
+
+def error_of(detail: str, subcode: str = "w:InternalError", text: str = "Windows' own text.") -> errors.AvmaError:
+    named = f"<s:Subcode><s:Value>{subcode}</s:Value></s:Subcode>" if subcode else ""
+    reason = f"<s:Reason><s:Text>{escape(text)}</s:Text></s:Reason>"
+    fault = f"<s:Code><s:Value>s:Receiver</s:Value>{named}</s:Code>{reason}<s:Detail>{detail}</s:Detail>"
+    body = f'<s:Body xmlns:s="{S}"><s:Fault>{fault}</s:Fault></s:Body>'
+    found = faults.find_fault(fromstring(body))
+    assert found is not None
+    return faults.to_error(found, "read the license", "hv01")
+
+
+@pytest.mark.parametrize(
+    ("detail", "subcode"),
+    [
+        *((wsman_fault(code), "w:InternalError") for code in (0x80338104, 0x80338105, 0x80338106, 5, 0x80070005)),
+        *((wmi_error(error_Code=code), "w:InternalError") for code in (0x80338104, 0x80041003, 0x80041062)),
+        (wmi_error(error_Code=0x80338104 - (1 << 32)), "w:InternalError"),
+        (wmi_error(error_Code=2, error_Type="MI"), "w:InternalError"),
+        (wmi_error(error_Code=0x80041099, CIMStatusCode=2), "w:InternalError"),
+        (wmi_error(CIMStatusCode=2), "w:InternalError"),
+        (wmi_error(MessageID="HRESULT 0x80338104"), "w:InternalError"),
+        ("", "w:AccessDenied"),
+        (wsman_fault(0x8033FFFF), "w:AccessDenied"),
+    ],
+)
+def test_denied_access_is_recognized_by_number_status_and_subcode(detail, subcode):
+    error = error_of(detail, subcode)
+    assert isinstance(error, errors.AccessDenied)
+    assert "0x00000000" not in str(error)
+
+
+def test_a_number_decides_before_the_subcode():
+    assert type(error_of(wmi_error(error_Code=0xC004F050), "w:AccessDenied")) is errors.LicensingFault
+
+
+@pytest.mark.parametrize(
+    ("detail", "name"),
+    [
+        (wmi_error(error_Code=5, error_Type="MI"), "WBEM_E_INVALID_CLASS"),
+        (wmi_error(error_Code=3, error_Type="MI"), "WBEM_E_INVALID_NAMESPACE"),
+        (wmi_error(error_Code=6, error_Type="MI", CIMStatusCode=6), "WBEM_E_NOT_FOUND"),
+        (wmi_error(error_Code=28, error_Type="MI"), "WBEM_E_SHUTTING_DOWN"),
+        (wmi_error(error_Code=0x80041010, error_Type="HRESULT", CIMStatusCode=2), "WBEM_E_INVALID_CLASS"),
+        (wmi_error(error_Code=1062, error_Type="WIN32"), "ERROR_SERVICE_NOT_ACTIVE"),
+        (wmi_error(CIMStatusCode=5), "WBEM_E_INVALID_CLASS"),
+    ],
+)
+def test_the_type_of_a_wmi_error_says_what_its_number_is(detail, name):
+    error = error_of(detail)
+    assert type(error) is errors.WsmanFault
+    assert name in error.answer
+
+
+@pytest.mark.parametrize("code", [0x80041010, 0x8004100E, 0x8033801A])
+def test_a_missing_class_is_recognized(code):
+    assert faults.is_missing_class(error_of(wmi_error(error_Code=code)))
+
+
+@pytest.mark.parametrize(
+    ("detail", "subcode"),
+    [
+        (provider_fault(2150858752, 2150858752), "a:DestinationUnreachable"),
+        (wsman_fault(0x8033805B), "w:InvalidSelectors"),
+        ("", "a:DestinationUnreachable"),
+    ],
+)
+def test_a_missing_instance_is_named(detail, subcode):
+    error = error_of(detail, subcode)
+    assert type(error) is errors.WsmanFault
+    assert "there is no such" in error.answer
+
+
+@pytest.mark.parametrize("code", [0x80041033, 0x8004106C, 0x800706BE, 0x800706BA, 0x800706BF])
+def test_a_transient_error_of_wmi_is_no_licensing_fault(code):
+    error = error_of(wmi_error(error_Code=code))
+    assert type(error) is errors.WsmanFault
+    assert hresult.lookup(code).transient
+    assert not hresult.lookup(code).retryable
+
+
+BROKEN = (
+    "0xC0000022 0x80041002 0x80041013 0x8004100E 0x80070426 0x800706BA 0xC004D301 0xC004D401 0xC004F027 0xC004E002 "
+    "0xC004E003 0x80041032 0xC0020036 577 0x80070241 0xC004F056 0xC004F034 0xC004C032"
+)
+
+
+@pytest.mark.parametrize("number", BROKEN.split())
+def test_numbers_of_broken_services_have_a_name_and_a_remedy(number):
+    code = int(number, 0)
+    error = error_of(wmi_error(error_Code=code))
+    entry = hresult.lookup(code)
+    assert entry.name
+    assert str(entry) in str(error)
+    assert entry.remedy in str(error)
+
+
+def test_an_unknown_number_is_shown_with_subcode_and_the_text_of_windows():
+    error = error_of(wmi_error(error_Code=0xC004FFF0), "w:InternalError", "Das sagt Windows.")
+    assert error.answer == "0xC004FFF0: InternalError: Das sagt Windows."
+    assert type(error) is errors.LicensingFault
+
+
+def test_an_unknown_number_without_a_text_names_its_part_of_windows():
+    assert error_of(wmi_error(error_Code=0x8004FFF0), text="").answer == "0x8004FFF0, an error of WMI or COM"
+
+
+def test_an_empty_reason_gives_way_to_the_text_of_the_detail():
+    error = error_of(wmi_error(error_Code=0x8004FFF0, error_WindowsErrorMessage="From the detail."), text="")
+    assert error.answer == "0x8004FFF0: InternalError: From the detail."
+    assert "Inner." in error_of(provider_fault(0x8033FFF0, 0x8004FFF0), text="").answer
+
+
+@pytest.mark.parametrize(
+    ("subcode", "text", "answer"),
+    [
+        ("w:InternalError", "Out of order.", "a fault without a number: InternalError: Out of order."),
+        ("w:InternalError", "", "a fault without a number: InternalError: no text"),
+        ("", "", "a fault without a number: Receiver: no text"),
+    ],
+)
+@pytest.mark.parametrize("detail", ["", wsman_fault(0), wsman_fault("9" * 5000), wsman_fault("0x"), wsman_fault("-")])
+def test_a_fault_without_a_number_shows_subcode_and_text(detail, subcode, text, answer):
+    error = error_of(detail, subcode, text)
+    assert error.answer == answer
+    assert error.topic == "wsman-fault"
+
+
+@pytest.mark.parametrize("code", [0x80041033, 0x80041033 - (1 << 32)])
+def test_the_return_value_of_a_method_may_be_an_hresult(code):
+    assert "WBEM_E_SHUTTING_DOWN" in faults.returned_error(code, "t", "w").answer
+
+
+def test_the_return_value_of_a_method_may_be_a_number_of_its_own():
+    error = faults.returned_error(5, "t", "w")
+    assert error.answer == "the method returned 5"
+
+
+def test_no_entry_of_the_table_stands_twice():
+    assert len({entry.value for entry in hresult.codes()}) == len(hresult.codes())
+    assert len({entry.name for entry in hresult.codes()}) == len(hresult.codes())
