@@ -49,6 +49,13 @@ The account can log on and may not do this. Licensing needs an administrator of 
 other than the built-in Administrator is filtered by UAC over the network, unless the registry value
 `LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control and remote restrictions"); a
 domain account in the group Administrators is not.""",
+    errors.EmptyAnswer: """\
+Windows returns no error and no rows to an account without rights, and for a service that is not running. The
+provider asks only for listings in which one row is always present: a Hyper-V host lists itself, and the licensing
+service, the operating system and the cluster have one row each. If that row is missing, the answer says nothing:
+the VMs are not gone, and the machine is not unlicensed. Nothing was changed, and the state stays as it is. Hyper-V
+lists its VMs to administrators and to members of the local group Hyper-V Administrators (SID S-1-5-32-578). The
+services are `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover cluster).""",
     errors.UnexpectedAnswer: """\
 The answer is not WS-Management, or not what WMI documents: often another web service or the login page of a
 proxy is on that port. If it is WinRM, `avma doctor HOST --record FILE` writes down what it said, without

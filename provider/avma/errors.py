@@ -10,6 +10,7 @@
     │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
     ├── LogonRefused              401: user, password or kind of logon
     ├── AccessDenied              logged on, but the account may not
+    ├── EmptyAnswer               a listing lacks the row that Windows always returns: no rights, or a stopped service
     ├── UnexpectedAnswer          an answer that is not WS-Management, or not what WMI documents
     │   └── ScriptFailed              a script gave no answer, or one that is not its own
     ├── WsmanFault                the machine refused the request
@@ -126,6 +127,18 @@ class LogonRefused(AvmaError):
 
 class AccessDenied(AvmaError):
     """The account logged on, but is not allowed to do this."""
+
+
+class EmptyAnswer(AvmaError):
+    """The listing lacks the row that Windows always returns, so it says nothing about the other rows.
+
+    Args:
+        service: the service of Windows that hides the row while it is not running.
+    """
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, service: str = "") -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.service = service
 
 
 class UnexpectedAnswer(AvmaError):

@@ -5,7 +5,7 @@ The module knows the world and its listeners. It returns nothing secret: no full
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +19,7 @@ from avma_simulator.source import dotted
 from avma_simulator.trouble import Trouble
 from avma_simulator.world import World
 
+_SERVICES = get_args(estate.WindowsService)
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
 _LONGEST_SETUP = 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
@@ -122,6 +123,23 @@ class Control:
     async def data_exchange(self, name: str, enabled: bool) -> None:
         """Switch a VM's Data Exchange service."""
         self._world.guest(name).data_exchange = enabled
+
+    async def data_exchange_items(self, name: str, items: list[str] | None) -> None:
+        """Let a guest send these texts to its host as its Data Exchange items; None for its own again."""
+        self._world.guest(name).data_exchange_items = None if items is None else tuple(items)
+
+    async def rights(self, name: str, rights: str) -> None:
+        """Give the account of a machine other rights."""
+        if rights not in get_args(estate.Rights):
+            raise BadCommand(f"rights must be one of {', '.join(get_args(estate.Rights))}")
+        self._world.machine(name).rights = rights
+
+    async def service(self, name: str, service: str, running: bool) -> None:
+        """Start or stop a service of Windows on a machine."""
+        if service not in _SERVICES:
+            raise BadCommand(f"service must be one of {', '.join(_SERVICES)}")
+        stopped = self._world.machine(name).stopped_services
+        (stopped.discard if running else stopped.add)(service)
 
     async def move(self, name: str, host: str) -> None:
         """Move a VM to another host: a live migration while it runs, and it starts there if only its host was off."""

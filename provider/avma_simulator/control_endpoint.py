@@ -27,6 +27,11 @@ _COMMANDS: dict[str, Command] = {
     "subscription": lambda control, name, body: control.subscription(name, _field(body, "enabled", bool)),
     "setup": lambda control, name, body: control.setup(name, _number(body, "seconds")),
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
+    "data-exchange-items": lambda control, name, body: control.data_exchange_items(name, _texts(body, "items")),
+    "rights": lambda control, name, body: control.rights(name, _field(body, "rights", str)),
+    "service": lambda control, name, body: control.service(
+        name, _field(body, "service", str), _field(body, "running", bool)
+    ),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
@@ -104,6 +109,15 @@ def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     value = body.get(name)
     if not isinstance(value, kind):
         raise BadCommand(f"`{name}` must be given as {_KINDS[kind]}")
+    return value
+
+
+def _texts(body: Mapping[str, Any], name: str) -> list[str] | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise BadCommand(f"`{name}` must be given as a list of texts")
     return value
 
 

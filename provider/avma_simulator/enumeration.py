@@ -27,8 +27,9 @@ _MAX_BATCH_ITEMS = 32000
 
 @dataclass(frozen=True)
 class _Remainder:
-    """The rows of an enumeration that were not sent yet, as XML, and when it was last used."""
+    """The rows of an enumeration that were not sent yet, as XML, of which class, and when it was last used."""
 
+    cim_class: str
     rows: list[ET.Element]
     used: float
 
@@ -54,13 +55,13 @@ class Enumerations:
         """
         if request.body is None or request.body.tag != qualified("n:Enumerate"):
             raise faults.schema_validation()
-        rows = self._rows(request)
+        rows, name = self._rows(request), self.class_of(request)
         optimised = request.text("w:OptimizeEnumeration") is not None
         if not optimised:
-            return element("n:EnumerateResponse", self._context(rows))
+            return element("n:EnumerateResponse", self._context(name, rows))
         items = element("w:Items", *rows[:1])
         if len(rows) > 1:
-            return element("n:EnumerateResponse", self._context(rows[1:]), items)
+            return element("n:EnumerateResponse", self._context(name, rows[1:]), items)
         context = element("n:EnumerationContext")
         return element("n:EnumerateResponse", context, items, element("w:EndOfSequence"))
 
@@ -70,12 +71,38 @@ class Enumerations:
         Raises:
             Fault: the context is not open.
         """
-        rows = self._take(request)
+        rest = self._take(request)
+        rows = rest.rows
         count = _page(rows, request.envelope_size, _max_elements(request))
         items = element("n:Items", *rows[:count])
         if count < len(rows):
-            return element("n:PullResponse", self._context(rows[count:]), items)
+            return element("n:PullResponse", self._context(rest.cim_class, rows[count:]), items)
         return element("n:PullResponse", items, element("n:EndOfSequence"))
+
+    def without_rows(self, request: Request) -> ET.Element:
+        """Answer an Enumerate or a Pull as if there were no more rows.
+
+        Raises:
+            Fault: the context is not open.
+        """
+        if request.operation == "Pull":
+            self._take(request)
+            return element("n:PullResponse", element("n:Items"), element("n:EndOfSequence"))
+        if request.text("w:OptimizeEnumeration") is None:
+            return element("n:EnumerateResponse", self._context(self.class_of(request), []))
+        parts = (element("n:EnumerationContext"), element("w:Items"), element("w:EndOfSequence"))
+        return element("n:EnumerateResponse", *parts)
+
+    def class_of(self, request: Request) -> str:
+        """Return the WMI class that an Enumerate, or the context of a Pull, is about; empty if none can be told."""
+        if request.operation != "Enumerate":
+            rest = self._open.get(request.text("n:EnumerationContext") or "")
+            return rest.cim_class if rest else ""
+        try:
+            text = _filter(request)
+            return encoding.class_path(request)[1] if text is None else wql.parse(text).class_name
+        except (wql.WqlError, faults.Fault):
+            return ""
 
     def release(self, request: Request) -> None:
         """End an enumeration.
@@ -85,17 +112,17 @@ class Enumerations:
         """
         self._take(request)
 
-    def _context(self, rows: list[ET.Element]) -> ET.Element:
+    def _context(self, cim_class: str, rows: list[ET.Element]) -> ET.Element:
         name = f"uuid:{str(uuid.uuid4()).upper()}"
-        self._open[name] = _Remainder(rows, time.monotonic())
+        self._open[name] = _Remainder(cim_class, rows, time.monotonic())
         return element("n:EnumerationContext", name)
 
-    def _take(self, request: Request) -> list[ET.Element]:
+    def _take(self, request: Request) -> _Remainder:
         self._forget_old()
         found = self._open.pop(request.text("n:EnumerationContext") or "", None)
         if found is None:
             raise faults.invalid_enumeration_context()
-        return found.rows
+        return found
 
     def _forget_old(self) -> None:
         now = time.monotonic()

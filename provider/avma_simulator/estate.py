@@ -162,6 +162,10 @@ Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basi
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Namespace = Literal["root/cimv2", "root/virtualization/v2", "root/mscluster"]
+Access = Literal["full", "read", "empty", "denied"]
+Rights = Literal["administrator", "wmi", "shell", "user", "none"]
+WindowsService = Literal["vmms", "sppsvc", "ClusSvc"]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 UserName = Annotated[str, AfterValidator(_user_name)]
 Password = Annotated[str, AfterValidator(_password)]
@@ -262,13 +266,16 @@ class Fault(_Record):
     """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
 
     `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like;
-    `detail` is the form of the fault in which the HRESULT is told.
+    `class` limits the rule to one WMI class, and `skip` lets so many operations succeed first. `detail` is the form of
+    the fault in which the HRESULT is told.
     """
 
     operation: Annotated[str, AfterValidator(_operation)]
     hresult: Annotated[int, Field(ge=-(1 << 31), lt=1 << 32), AfterValidator(_unsigned)] | None = None
-    answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage"] | None = None
+    answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage", "emptyBody", "noRows"] | None = None
+    cim_class: str | None = Field(None, alias="class")
     detail: Literal["MSFT_WmiError", "WSManFault"] = "MSFT_WmiError"
+    skip: Annotated[int, Field(ge=0)] = 0
     times: Annotated[int, Field(ge=1)] | None = None
     after: bool = False
 
@@ -278,6 +285,8 @@ class Fault(_Record):
             raise ValueError("needs either hresult or answer")
         if self.after and self.answer not in _LOST:
             raise ValueError("`after` goes with an answer that is lost: drop, timeout or garbage")
+        if self.answer == "noRows" and self.operation.lower() not in ("enumerate", "pull"):
+            raise ValueError("`noRows` is an answer to Enumerate or Pull")
         return self
 
 
@@ -300,7 +309,9 @@ class Machine(Listening):
     domain: DomainName | None = None
     username: UserName | None = None
     password: Annotated[Password | None, Field(repr=False)] = None
-    rights: Literal["administrator", "wmi", "shell", "none"] = "administrator"
+    rights: Rights = "administrator"
+    namespaces: dict[Namespace, Access] = {}
+    stopped_services: tuple[WindowsService, ...] = Field((), strict=False)
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
@@ -332,6 +343,7 @@ class Vm(Machine):
     id: Annotated[str, AfterValidator(_guid)] | None = None
     state: Literal["running", "off"] = "running"
     data_exchange: bool = True
+    data_exchange_items: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     network: bool = True
     ready_after: Seconds = 0.0
 

@@ -135,6 +135,8 @@ def _switch(guest: Guest) -> int:
 
 
 def _items(guest: Guest) -> tuple[str, ...]:
+    if guest.data_exchange_items is not None:
+        return guest.data_exchange_items
     major, minor, build = guest.windows.release.split(".")
     told = {
         "FullyQualifiedDomainName": guest.full_name,

@@ -11,14 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator import language, queries, wql
+from avma_simulator import language, queries, rights, wql
 from avma_simulator.cim import Instance, Value
+from avma_simulator.estate import Fault
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
 from avma_simulator.world import World
 
+WBEM_E_ACCESS_DENIED = 0x80041003
 WBEM_E_NOT_FOUND = 0x80041002
 WBEM_E_INVALID_CLASS = 0x80041010
 WBEM_E_INVALID_QUERY = 0x80041017
@@ -64,15 +66,20 @@ class LocalCim:
             SessionLost: the machine is to lose the session.
         """
         self._machine.counts.operations["Enumerate"] += 1
-        lost = self._trouble("Enumerate", _QUERY)
         try:
-            rows, columns = queries.run(self._repository, _slashes(namespace), wql.parse(text))
+            query = wql.parse(text)
+            rule = self._machine.trouble.take("Enumerate", query.class_name)
+            lost = self._lost(rule, _QUERY)
+            self._require_access(namespace, query.class_name, ("full", "read", "empty"), _QUERY)
+            rows, columns = queries.run(self._repository, _slashes(namespace), query)
         except wql.WqlError:
             raise CimFailed(WBEM_E_INVALID_QUERY, _QUERY, "Invalid query") from None
         except ClassNotFound:
             raise CimFailed(WBEM_E_INVALID_CLASS, _QUERY, "Invalid class") from None
         if lost:
             raise SessionLost
+        if rule is not None and rule.answer in _WITHOUT_ROWS:
+            return []
         return [{column: _json(row.get(column)) for column in columns or row.cim_class.properties} for row in rows]
 
     async def invoke(
@@ -85,7 +92,8 @@ class LocalCim:
             SessionLost: the machine is to lose the session.
         """
         self._machine.counts.operations[f"Invoke {class_name}/{name}"] += 1
-        lost = self._trouble(f"{class_name}/{name}", _INVOKE)
+        lost = self._lost(self._machine.trouble.take(f"{class_name}/{name}", class_name), _INVOKE)
+        self._require_access(namespace, class_name, ("full",), _INVOKE)
         try:
             cim_class = self._repository.find_class(_slashes(namespace), class_name)
             _, method = self._repository.method(cim_class, name)
@@ -104,10 +112,16 @@ class LocalCim:
         except Refusal as refusal:
             raise CimFailed(refusal.hresult.value, _INVOKE) from None
 
-    def _trouble(self, operation: str, cmdlet: str) -> bool:
+    def _require_access(self, namespace: str, class_name: str, allowed: tuple[str, ...], cmdlet: str) -> None:
+        """Raise CimFailed unless the account may do this, and the service behind the class runs."""
+        if rights.access(self._machine, _slashes(namespace)) not in allowed:
+            raise CimFailed(WBEM_E_ACCESS_DENIED, cmdlet, "Access denied ")
+        if rights.is_stopped(self._machine, class_name):
+            raise CimFailed(rights.SERVICE_NOT_ACTIVE, cmdlet, rights.SERVICE_NOT_ACTIVE_TEXT)
+
+    def _lost(self, rule: Fault | None, cmdlet: str) -> bool:
         """Let the operation fail if it is to; return whether it is to run and then lose its session."""
-        rule = self._machine.trouble.take(operation)
-        if rule is None:
+        if rule is None or rule.answer in _WITHOUT_ROWS:
             return False
         number = rule.hresult if rule.hresult is not None else _ANSWERS.get(rule.answer or "")
         if number is not None:
@@ -117,6 +131,7 @@ class LocalCim:
         return True
 
 
+_WITHOUT_ROWS = ("noRows", "emptyBody")
 _QUERY, _INVOKE = "GetCimInstanceCommand", "InvokeCimMethodCommand"
 
 

@@ -72,6 +72,8 @@ class Machine:
         self.under_way = 0
         self._on = True
         self.trouble = Trouble(spec.faults)
+        self.rights: str = spec.rights
+        self.stopped_services: set[str] = set(spec.stopped_services)
         self.log = events.EventLog()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account]) -> None:
@@ -152,6 +154,7 @@ class Guest(Machine):
     def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
         self.host = host
         self.data_exchange = spec.data_exchange
+        self.data_exchange_items = spec.data_exchange_items
         self._ready_after = spec.ready_after
         self.has_network = spec.network
         super().__init__(spec.name, vm_id, spec, store)

@@ -29,6 +29,8 @@ def run(
 
 def _associated(repository: Repository, cim_class: CimClass, query: Associators) -> list[Instance]:
     """Return what an instance is associated with. Inferred: one that is not there makes the query a wrong one."""
+    if repository.hides(cim_class):
+        return []
     source = next((row for row in repository.instances(cim_class) if row.matches(query.keys)), None)
     if source is None:
         raise WqlError("there is no such instance")

@@ -16,6 +16,7 @@ from avma_simulator import (
     identity,
     mscluster,
     operating_system,
+    rights,
     software_licensing,
 )
 from avma_simulator.cim import CimClass, Instance
@@ -75,9 +76,15 @@ class Repository:
         raise ClassNotFound(f"{namespace}:{name}")
 
     def instances(self, cim_class: CimClass) -> list[Instance]:
-        """Return the instances of a class and of those derived from it, as they are now."""
+        """Return the instances of a class and of those derived from it, as the account sees them now."""
+        if self.hides(cim_class):
+            return []
         kinds = [one for one in self._sources if cim_class in (one, one.base)]
         return [row for kind in kinds for row in self._sources[kind]()]
+
+    def hides(self, cim_class: CimClass) -> bool:
+        """Return True if the account sees no instance of the class, whatever is there."""
+        return rights.access(self._machine, cim_class.namespace) == "empty"
 
     def method(self, cim_class: CimClass, name: str) -> tuple[str, Method]:
         """Return a method with its declared name; names ignore case.

@@ -222,6 +222,18 @@ class EstateServer:
         """Switch a VM's Data Exchange service."""
         self._call(self._control.data_exchange(name, enabled))
 
+    def data_exchange_items(self, name: str, items: list[str] | None) -> None:
+        """See `Control.data_exchange_items`."""
+        self._call(self._control.data_exchange_items(name, items))
+
+    def rights(self, name: str, rights: str) -> None:
+        """See `Control.rights`."""
+        self._call(self._control.rights(name, rights))
+
+    def service(self, name: str, service: str, running: bool) -> None:
+        """See `Control.service`."""
+        self._call(self._control.service(name, service, running))
+
     def move(self, name: str, host: str) -> None:
         """Move a VM to another host."""
         self._call(self._control.move(name, host))

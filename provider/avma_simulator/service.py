@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator import commands, encoding, estate, faults, shell_faults, soap, winrs
+from avma_simulator import commands, encoding, estate, faults, rights, shell_faults, soap, winrs
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
@@ -120,9 +120,13 @@ class Service:
 
     async def _troubled(self, request: soap.Request) -> Answer:
         """Answer, unless something is to go wrong with this operation."""
-        rule = self._machine.trouble.take(_operation_name(request))
+        rule = self._machine.trouble.take(_operation_name(request), self._class_name(request))
         if rule is None:
             return await self._answer(request)
+        if rule.answer == "emptyBody":
+            return f"{request.action}Response", []
+        if rule.answer == "noRows":
+            return f"{request.action}Response", [self._enumerations.without_rows(request)]
         if rule.after:
             await self._answer(request)
         if rule.answer == "quota" and _operation_name(request) == "Shell/Create":
@@ -132,12 +136,13 @@ class Service:
     async def _answer(self, request: soap.Request) -> Answer:
         if request.action == f"{soap.IDENTITY}/Identify":
             return f"{soap.IDENTITY}/IdentifyResponse", [self._identity(self._machine.windows.release)]
-        if self._machine.spec.rights == "none":
+        if self._machine.rights == "none":
             raise faults.access_denied()
         if _is_shell(request):
             return await self._shell(request)
-        if self._machine.spec.rights == "shell":
+        if self._machine.rights == "shell":
             raise faults.namespace_denied()
+        self._require_access(request)
         if request.action.startswith(f"{_ENUMERATION}/"):
             return f"{request.action}Response", self._enumerate(request)
         cim_class = self._class(request)
@@ -145,10 +150,31 @@ class Service:
             return f"{request.action}Response", [encoding.instance(self._instance(cim_class, request))]
         return await self._invoke(cim_class, request)
 
+    def _require_access(self, request: soap.Request) -> None:
+        """Raise a fault unless the account may do this in the namespace, and the service behind the class runs."""
+        if request.operation in ("Pull", "Release"):
+            return
+        namespace, _ = encoding.class_path(request)
+        allowed = rights.access(self._machine, namespace)
+        method = not request.action.startswith((f"{_ENUMERATION}/", f"{_TRANSFER}/"))
+        if allowed == "denied" or (method and allowed != "full"):
+            raise faults.namespace_denied()
+        if rights.is_stopped(self._machine, self._class_name(request)):
+            raise faults.provider_failed(rights.SERVICE_NOT_ACTIVE, rights.SERVICE_NOT_ACTIVE_TEXT)
+
+    def _class_name(self, request: soap.Request) -> str:
+        """Return the WMI class that a request is about, empty if it is about none."""
+        if request.action.startswith(f"{_ENUMERATION}/"):
+            return self._enumerations.class_of(request)
+        try:
+            return encoding.class_path(request)[1]
+        except faults.Fault:
+            return ""
+
     async def _shell(self, request: soap.Request) -> Answer:
         if not self._machine.spec.remote_power_shell:
             raise shell_faults.not_allowed()
-        if self._machine.spec.rights not in ("administrator", "shell"):
+        if self._machine.rights not in ("administrator", "shell"):
             raise faults.access_denied()
         return await self.shells.answer(request)
 

@@ -33,6 +33,7 @@ CODES = {
     errors.CertificateNotTrusted: StatusCode.UNAVAILABLE,
     errors.LogonRefused: StatusCode.UNAUTHENTICATED,
     errors.AccessDenied: StatusCode.PERMISSION_DENIED,
+    errors.EmptyAnswer: StatusCode.FAILED_PRECONDITION,
     errors.UnexpectedAnswer: StatusCode.FAILED_PRECONDITION,
     errors.ScriptFailed: StatusCode.FAILED_PRECONDITION,
     errors.WsmanFault: StatusCode.FAILED_PRECONDITION,

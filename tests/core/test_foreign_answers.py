@@ -132,16 +132,53 @@ def test_datetimes_and_intervals_come_as_they_are(asked, kind, text):
     assert row.text("A") == text
 
 
-def test_pages_may_be_empty_and_their_parts_in_any_order(asked):
-    context = "<n:EnumerationContext>uuid:{}</n:EnumerationContext>"
-    pull = f'<n:PullResponse xmlns:n="{N}" xmlns:w="{W}">{{}}</n:PullResponse>'
-    pages = (
-        rows("", context.format(1)),
-        envelope(pull.format(f"<n:Items>{ROW}{ROW}</n:Items>{context.format(2)}")),
-        envelope(pull.format(f"{context.format(3)}<n:Items/>")),
-        envelope(pull.format(f"<n:EndOfSequence/><n:Items>{ROW}</n:Items>")),
-    )
-    assert len(asked(*map(http, pages))) == 3
+def pulled(parts: str) -> bytes:
+    return envelope(f'<n:PullResponse xmlns:n="{N}" xmlns:w="{W}">{parts}</n:PullResponse>')
+
+
+def context(number: int) -> str:
+    return f"<n:EnumerationContext>uuid:{number}</n:EnumerationContext>"
+
+
+WITH_AN_EMPTY_PAGE = (
+    rows("", context(1)),
+    pulled(f"<n:Items>{ROW}{ROW}</n:Items>{context(2)}"),
+    pulled(f"{context(3)}<n:Items/>"),
+    pulled(f"<n:EndOfSequence/><n:Items>{ROW}</n:Items>"),
+)
+CUT_SHORT = (rows(ROW, context(1)), pulled("<n:EndOfSequence/>"))
+
+
+def test_pages_may_be_empty_and_their_parts_in_any_order_if_asking_again_finds_the_same(asked):
+    assert len(asked(*map(http, WITH_AN_EMPTY_PAGE * 2))) == 3
+
+
+def test_a_listing_that_lost_a_page_is_read_again(asked):
+    whole = (envelope(f'<n:EnumerateResponse xmlns:n="{N}">{context(1)}</n:EnumerateResponse>'),)
+    whole += (pulled(f"<n:Items>{ROW}{ROW}</n:Items><n:EndOfSequence/>"),)
+    assert len(asked(*map(http, CUT_SHORT + whole))) == 2
+
+
+def test_a_listing_that_loses_its_rows_both_times_is_an_error(asked):
+    nothing = (envelope(f'<n:EnumerateResponse xmlns:n="{N}">{context(1)}</n:EnumerateResponse>'),)
+    with pytest.raises(errors.UnexpectedAnswer, match="a page has no rows"):
+        asked(*map(http, CUT_SHORT + nothing + (pulled("<n:EndOfSequence/>"),)))
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"),
+    [
+        ((envelope(""),), "an empty body"),
+        ((rows(ROW, context(1)), envelope("")), "an empty body"),
+        ((rows(ROW, ""),), "neither a next page nor the end"),
+        ((rows(ROW, "<n:EnumerationContext/>"),), "neither a next page nor the end"),
+        ((rows(ROW, context(1)), pulled(f"<n:Items>{ROW}</n:Items>")), "neither a next page nor the end"),
+        ((RETURNED,), "no page of a listing"),
+    ],
+)
+def test_an_answer_without_context_and_without_end_is_no_listing(asked, pages, told):
+    with pytest.raises(errors.UnexpectedAnswer, match=told):
+        asked(*map(http, pages))
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_several_mistakes_are_named_at_once(tmp_path: Path) -> None:
     text = HOST.replace("  username: a\n", "") + "  rights: some\n  vms:\n  - {name: '', version: 2022}\n"
     assert mistakes(tmp_path, text) == [
         "2: hosts[0].username: is required",
-        "6: hosts[0].rights: must be 'administrator', 'wmi', 'shell' or 'none'",
+        "6: hosts[0].rights: must be 'administrator', 'wmi', 'shell', 'user' or 'none'",
         "8: hosts[0].vms[0].name: must be 1 to 100 printable characters",
         "8: hosts[0].vms[0].edition: is required",
     ]

@@ -7,7 +7,7 @@ from functools import cached_property
 from avma.configuration import Transport
 from avma.diagnosis.asking import Finding, judged, outcome, required
 from avma.diagnosis.step import Status
-from avma.errors import AccessDenied, AvmaError, Refused
+from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
 from avma.resources import guests, hosts, rules
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
@@ -53,7 +53,7 @@ class Host:
 
     def virtualization(self) -> Finding:
         """Whether the account may ask Hyper-V; that there is none is another matter."""
-        if isinstance(self.virtual_machines, AccessDenied):
+        if isinstance(self.virtual_machines, (AccessDenied, EmptyAnswer)):
             raise self.virtual_machines
         if isinstance(self.virtual_machines, AvmaError):
             return Finding("root/virtualization/v2 does not answer", Status.SKIPPED)

@@ -13,7 +13,7 @@ from avma.diagnosis.guest import Guests
 from avma.diagnosis.open_questions import ask_open_questions
 from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Rung, Status, Step
-from avma.errors import AvmaError, Refused
+from avma.errors import AvmaError, EmptyAnswer
 from avma.resources.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
@@ -125,8 +125,10 @@ class Ladder:
 
     def _nodes(self) -> Finding:
         found = outcome(lambda: self._server.cluster(self._operation.deadline))
-        if isinstance(found, Refused) or (isinstance(found, AvmaError) and is_missing_class(found)):
+        if isinstance(found, AvmaError) and is_missing_class(found):
             return Finding("no node of a failover cluster", Status.SKIPPED)
+        if isinstance(found, EmptyAnswer):  # also a host with the feature Failover Clustering that is in no cluster
+            return Finding("root/mscluster lists no cluster", Status.WARNING, found)
         if isinstance(found, AvmaError):
             raise found
         return Finding(f"{found.name}: {', '.join(f'{node.name} {node.state}' for node in found.nodes)}")

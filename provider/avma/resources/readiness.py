@@ -27,6 +27,8 @@ _FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
 """Seconds between two logons with credentials that were refused; twice as long each time."""
 _SETUP = 1800.0
 """Seconds after which a VM that has been on all the time is not in its setup any more."""
+_SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
+"""The services of a guest that start after its remote access, and list nothing until then."""
 _LOGONS = 3
 """How often refused credentials are tried on a guest that has been on for longer and tells nothing."""
 
@@ -72,9 +74,15 @@ def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
 
     Raises:
         LogonUncertain: the guest refused the account, and time may mend that.
+        NotReady: the guest's licensing service does not list itself yet.
     """
     try:
         yield
+    except errors.EmptyAnswer as error:
+        if vm.on_for >= _SETUP or error.service not in _SERVICES_OF_GUESTS:
+            raise
+        remedy = f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished"
+        raise errors.NotReady(error.tried, error.where, error.answer, remedy) from error
     except errors.LogonRefused as error:
         if vm.on_for >= _SETUP or error.refusal is not errors.Refusal.ACCOUNT:
             raise

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avma import errors
 from avma.deadline import Deadline
+from avma.windows import required_rows
 from avma.windows.wmi import Wmi
 
 NAMESPACE = "root/mscluster"
@@ -46,15 +46,15 @@ def read(wmi: Wmi, deadline: Deadline) -> FailoverCluster:
     """Ask a node for its cluster.
 
     Raises:
-        Refused: the machine is no node of a cluster.
+        EmptyAnswer: the machine lists no cluster, or the cluster no node.
         AvmaError: the machine could not be asked.
     """
     tried = "read the nodes of the cluster"
     names = wmi.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
-    if not names:
-        raise errors.Refused(tried, wmi.where, "it is no node of a failover cluster", "name a node, or list `nodes`")
+    required_rows.require(names, required_rows.CLUSTER, tried, wmi.where)
     addresses = _addresses(wmi, deadline, tried)
     rows = wmi.query(NAMESPACE, "SELECT Name,State FROM MSCluster_Node", deadline, tried)
+    required_rows.require(rows, required_rows.CLUSTER_NODES, tried, wmi.where)
     nodes = [_node((row.text("Name") or "").lower(), row.integer("State"), addresses) for row in rows]
     return FailoverCluster(names[0].text("Name") or "", tuple(sorted(nodes, key=lambda node: node.name)))
 

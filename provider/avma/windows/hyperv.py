@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from avma import compatibility, errors
+from avma import compatibility
 from avma.deadline import Deadline
+from avma.windows import required_rows
 from avma.windows.operating_system import System
 from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
@@ -22,6 +23,7 @@ NAMESPACE = "root/virtualization/v2"
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RUNNING = 2
+_SERVICE = "Msvm_VirtualSystemManagementService"
 # Names of products are the same in every language; the longer one comes first.
 _EDITIONS = (
     ("Azure Edition", compatibility.AZURE_EDITION),
@@ -82,22 +84,41 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
     """Return all VMs of the host.
 
     Raises:
+        EmptyAnswer: the host does not list itself, so the listing says nothing about its VMs.
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT Name,ElementName,EnabledState,OnTimeInMilliseconds FROM Msvm_ComputerSystem"
-    rows = wmi.query(NAMESPACE, query, deadline, "list the virtual machines")
-    # The host's own row is the one whose Name is no GUID; captions are localised.
-    return tuple(_virtual_machine(row) for row in rows if is_vm_id(row.text("Name") or ""))
+    tried = "list the virtual machines"
+    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    # The host's own row is the one whose Name is no GUID. Captions are localized.
+    vms = [row for row in rows if is_vm_id(row.text("Name") or "")]
+    own = [row for row in rows if row.text("Name") and row not in vms]
+    required_rows.require(own, required_rows.HYPER_V_HOST, tried, wmi.where)
+    return tuple(_virtual_machine(row) for row in vms)
+
+
+def _rows_of_vms(wmi: Wmi, query: str, deadline: Deadline, tried: str) -> list[Instance]:
+    """Return the rows of a listing that has no row of the host; if it is empty, ask for one that has.
+
+    Raises:
+        EmptyAnswer: the listing is empty, and the host does not list its own service either.
+    """
+    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    if not rows:
+        own = wmi.query(NAMESPACE, f"SELECT Name FROM {_SERVICE}", deadline, tried)
+        required_rows.require(own, required_rows.HYPER_V_HOST, tried, wmi.where)
+    return rows
 
 
 def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
     """Return what the guests tell, by VM id; guests that are off or have Data Exchange off tell nothing.
 
     Raises:
+        EmptyAnswer: the host lists nothing, not even itself.
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
-    rows = wmi.query(NAMESPACE, query, deadline, "read what the guests tell through Data Exchange")
+    rows = _rows_of_vms(wmi, query, deadline, "read what the guests tell through Data Exchange")
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
 
@@ -115,10 +136,11 @@ def list_data_exchange(wmi: Wmi, deadline: Deadline) -> Mapping[str, DataExchang
     The VM is found by the setting's id; display names are localised.
 
     Raises:
+        EmptyAnswer: the host lists nothing, not even itself.
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = "SELECT InstanceID,EnabledState FROM Msvm_KvpExchangeComponentSettingData"
-    rows = wmi.query(NAMESPACE, query, deadline, "read the Data Exchange settings")
+    rows = _rows_of_vms(wmi, query, deadline, "read the Data Exchange settings")
     ids = [(_GUID.search(row.text("InstanceID") or ""), row) for row in rows]
     return {
         found.group().lower(): DataExchange(row.text("InstanceID") or "", row.integer("EnabledState") == _RUNNING)
@@ -135,12 +157,9 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
         AnswerLost: no answer came; it may be on.
     """
     tried = "switch Data Exchange on"
-    service = "Msvm_VirtualSystemManagementService"
     keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
-    rows = wmi.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {service}", deadline, tried)
-    if not rows:
-        remedy = "check that the Hyper-V Virtual Machine Management service (vmms) runs there"
-        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI shows no Hyper-V management service", remedy)
+    rows = wmi.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {_SERVICE}", deadline, tried)
+    required_rows.require(rows, required_rows.HYPER_V_HOST, tried, wmi.where)
     selectors = {name: rows[0].text(name) or "" for name in keys}
     instance = (
         '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'
@@ -148,20 +167,21 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
         f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
     )
     parameters = {"GuestServiceSettings": instance}
-    wmi.invoke(NAMESPACE, service, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
+    wmi.invoke(NAMESPACE, _SERVICE, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
 
 
 def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
     """Return the UUID of each VM's firmware, by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
 
     Raises:
+        EmptyAnswer: the host lists nothing, not even itself.
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
     query = (
         "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "
         "WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'"
     )
-    rows = wmi.query(NAMESPACE, query, deadline, "read the identities of the virtual machines")
+    rows = _rows_of_vms(wmi, query, deadline, "read the identities of the virtual machines")
     return {
         (row.text("VirtualSystemIdentifier") or "").lower(): (row.text("BIOSGUID") or "").strip("{}") for row in rows
     }

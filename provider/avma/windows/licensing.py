@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from avma import compatibility, errors, hresult
 from avma.deadline import Deadline
 from avma.properties import Choice
-from avma.windows import operating_system
+from avma.windows import operating_system, required_rows
 from avma.windows.operating_system import NAMESPACE, System
 from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
@@ -29,11 +29,15 @@ _SUBSCRIBED, _AZURE_BASED = 1, 2
 _SERVICE_QUERY = "SELECT Version FROM SoftwareLicensingService"
 # Columns are named: some, such as OfflineInstallationId, are computed row by row. Without the second condition a
 # machine answers with one row for each edition and channel that there is.
-_QUERY = (
+_ALL_QUERY = (
     "SELECT ID,Description,LicenseFamily,LicenseStatus,LicenseStatusReason,PartialProductKey,GracePeriodRemaining,"
     "LicenseIsAddon,AutomaticVMActivationHostMachineName,AutomaticVMActivationLastActivationTime "
-    f"FROM SoftwareLicensingProduct WHERE ApplicationID = '{WINDOWS}' AND PartialProductKey IS NOT NULL"
+    f"FROM SoftwareLicensingProduct WHERE ApplicationID = '{WINDOWS}'"
 )
+_QUERY = f"{_ALL_QUERY} AND PartialProductKey IS NOT NULL"
+
+
+_READ_PRODUCTS = "read the installed licenses"
 
 
 class LicenseStatus(Choice):
@@ -124,20 +128,24 @@ class Licensing:
 
 
 def read(wmi: Wmi, deadline: Deadline) -> Licensing:
-    """Return what is installed and licensed on the machine: two requests, a third when no key is installed.
+    """Return what is installed and licensed on the machine: two requests, and two more if no key is installed.
 
-    The first two are asked together, where the way to the machine can do so.
+    The first two are sent together if the connection can do so.
 
     Raises:
+        EmptyAnswer: the licensing service does not list itself or its licenses.
         AvmaError: the machine could not be asked, or is not a Windows Server.
     """
     tried = "read the licensing service"
     services, rows = wmi.query_all(NAMESPACE, (_SERVICE_QUERY, _QUERY), deadline, tried)
-    version = next((service.text("Version") or "" for service in services), "")
+    required_rows.require(services, required_rows.LICENSING_SERVICE, tried, wmi.where)
+    version = services[0].text("Version") or ""
     ranked = _ranked(rows)
     product = ranked[0] if ranked else None
     system = _system(version, product) or operating_system.read(wmi, deadline)
-    return Licensing(version, system, product, tuple(ranked[1:]))
+    if not rows and not system.azure_local:  # the licenses of Azure Local are not documented and decide nothing
+        ranked = _ranked(_with_keys(wmi, deadline))
+    return Licensing(version, system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:
@@ -146,10 +154,21 @@ def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") ->
     Upgraded machines can have several: one with the given partial key comes first, then a licensed one.
 
     Raises:
+        EmptyAnswer: the licensing service does not list its licenses.
         AvmaError: the machine could not be asked.
     """
-    rows = wmi.query(NAMESPACE, _QUERY, deadline, "read the installed licences")
+    rows = wmi.query(NAMESPACE, _QUERY, deadline, _READ_PRODUCTS) or _with_keys(wmi, deadline)
     return next(iter(_ranked(rows, partial_product_key)), None)
+
+
+def _with_keys(wmi: Wmi, deadline: Deadline) -> list[Instance]:
+    """Return the licenses that have a key, out of a listing of all licenses, which is never empty.
+
+    "No key is installed" is a reason to install one, so it must not rest on an answer without rows.
+    """
+    rows = wmi.query(NAMESPACE, _ALL_QUERY, deadline, _READ_PRODUCTS)
+    required_rows.require(rows, required_rows.LICENSING_PRODUCTS, _READ_PRODUCTS, wmi.where)
+    return [row for row in rows if row.text("PartialProductKey")]
 
 
 def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Product]:
@@ -181,7 +200,9 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
     if own or not found.licensed or found.system.build < _FIRST_WITH_SUBSCRIPTION:
         return False
     query = "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService"
-    rows = wmi.query(NAMESPACE, query, deadline, "read the licensing service")
+    tried = "read the licensing service"
+    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    required_rows.require(rows, required_rows.LICENSING_SERVICE, tried, wmi.where)
     return any(
         (row.integer("SubscriptionStatus"), row.integer("SubscriptionType")) == (_SUBSCRIBED, _AZURE_BASED)
         for row in rows
@@ -232,8 +253,10 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
         AvmaError: the machine could not be asked.
     """
     query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
-    rows = wmi.query(NAMESPACE, query, deadline, "read the installation ID")
-    return next((row.text("OfflineInstallationId") or "" for row in rows), "")
+    tried = "read the installation ID"
+    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    required_rows.require(rows, required_rows.LICENSING_PRODUCTS, tried, wmi.where)
+    return rows[0].text("OfflineInstallationId") or ""
 
 
 def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from avma import compatibility, errors
 from avma.deadline import Deadline
+from avma.windows import required_rows
 from avma.windows.wmi import Wmi
 
 NAMESPACE = "root/cimv2"
@@ -44,12 +45,15 @@ def read(wmi: Wmi, deadline: Deadline) -> System:
 
     Raises:
         Refused: it is not a Windows Server of a known edition.
+        EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be asked.
     """
     query = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
-    row = next(iter(wmi.query(NAMESPACE, query, deadline, _TRIED)), None)
-    build = build_of(row.text("Version") or "") if row else None
-    if row is None or build is None:
+    rows = wmi.query(NAMESPACE, query, deadline, _TRIED)
+    required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, wmi.where)
+    row = rows[0]
+    build = build_of(row.text("Version") or "")
+    if build is None:
         remedy = "look at the class Win32_OperatingSystem there"
         raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI tells no version", remedy)
     sku = row.integer("OperatingSystemSKU") or 0
@@ -64,9 +68,12 @@ def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
     """Return the UUID of the machine's firmware: `Win32_ComputerSystemProduct.UUID`.
 
     Raises:
+        EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be asked.
     """
-    rows = wmi.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, "identify the machine")
+    tried = "identify the machine"
+    rows = wmi.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, tried)
+    required_rows.require(rows, required_rows.COMPUTER, tried, wmi.where)
     return next((row.text("UUID") or "" for row in rows), "")
 
 

@@ -17,6 +17,7 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.wsman import envelope, faults, retry
 from avma.wsman.instance import Instance, Origin
+from avma.wsman.pages import NotAPage, Page, page_of
 from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Cim:
         """
 
         def read(pipe: Pipe) -> list[Instance]:
-            return list(self._pages(pipe, namespace, wql, deadline, tried))
+            return self._rows(pipe, namespace, wql, deadline, tried)
 
         return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
 
@@ -114,23 +115,49 @@ class Cim:
         while self._idle:
             self._idle.pop().close()
 
-    def _pages(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> Iterator[Instance]:
+    def _rows(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+        """Return all rows of a query.
+
+        A listing that announced more rows and sent a page without any may have lost them. It is asked for again in the
+        other way that WS-Management offers, whose pages begin elsewhere.
+        """
+        rows, whole = self._listing(pipe, namespace, envelope.enumerate_query(namespace, wql), deadline, tried)
+        if whole:
+            return rows
+        again = envelope.enumerate_query(namespace, wql, optimized=False)
+        same, whole = self._listing(pipe, namespace, again, deadline, tried)
+        if (whole and same) or len(same) == len(rows):
+            return same
+        raise self._unexpected("a listing in which a page has no rows", tried)
+
+    def _listing(
+        self, pipe: Pipe, namespace: str, message: envelope.Message, deadline: Deadline, tried: str
+    ) -> tuple[list[Instance], bool]:
+        """Return the rows of an enumeration, and True unless some of its pages have rows and some have none."""
         origin = Origin(tried, self.where)
-        message = envelope.enumerate_query(namespace, wql)
-        context = ""
+        rows: list[Instance] = []
+        gap, context = False, ""
         try:
             for _ in range(_MOST_PAGES):
-                body = self._ask(pipe, message, deadline, tried)
-                context = _next_context(body)
-                yield from (Instance.from_element(item, origin) for item in _items(body))
+                page = self._page(pipe, message, deadline, tried)
+                rows += [Instance.from_element(item, origin) for item in page.items]
+                gap = gap or (bool(context) and not page.items)
+                context = page.context
                 if not context:
-                    return
+                    return rows, not (gap and rows)
                 message = envelope.pull(namespace, context)
             raise self._unexpected(f"more than {_MOST_PAGES} pages of instances", tried)
         except errors.AvmaError as error:
             if context and (isinstance(error, errors.OperationTimedOut) or not isinstance(error, errors.Unreachable)):
                 self._release(pipe, namespace, context)
             raise
+
+    def _page(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> Page:
+        body = self._ask(pipe, message, deadline, tried)
+        try:
+            return page_of(body)
+        except NotAPage as error:
+            raise self._unexpected(str(error), tried) from error
 
     def _release(self, pipe: Pipe, namespace: str, context: str) -> None:
         """Give an unfinished enumeration back: open ones count against the account's quota."""
@@ -184,16 +211,3 @@ class Cim:
             return self._idle.pop()
         except IndexError:
             return self._new_pipe(self.connection)
-
-
-def _next_context(body: Element) -> str:
-    """Return the context to pull with, empty after the last page. Each page has a new one."""
-    parts = {envelope.local_name(part): part for response in body for part in response}
-    if "EndOfSequence" in parts or "EnumerationContext" not in parts:
-        return ""
-    return (parts["EnumerationContext"].text or "").strip()
-
-
-def _items(body: Element) -> Iterator[Element]:
-    lists = (part for response in body for part in response if envelope.local_name(part) == "Items")
-    return (item for items in lists for item in items)

@@ -90,12 +90,10 @@ def class_uri(namespace: str, cim_class: str) -> str:
     return f"{WMI}/{namespace.replace(chr(92), '/')}/{cim_class}"
 
 
-def enumerate_query(namespace: str, wql: str) -> Message:
-    """Ask for the result of a WQL query; the first answer may carry items."""
-    body = (
-        f"<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>{MAX_ELEMENTS}</w:MaxElements>"
-        f'<w:Filter Dialect="{WQL_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
-    )
+def enumerate_query(namespace: str, wql: str, optimized: bool = True) -> Message:
+    """Ask for the result of a WQL query; if `optimized`, the first answer may carry items."""
+    first = f"<w:OptimizeEnumeration/><w:MaxElements>{MAX_ELEMENTS}</w:MaxElements>" if optimized else ""
+    body = f'<n:Enumerate>{first}<w:Filter Dialect="{WQL_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
     return Message(f"{ENUMERATION}/Enumerate", class_uri(namespace, "*"), body)
 
 

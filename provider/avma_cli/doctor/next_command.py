@@ -18,6 +18,7 @@ from avma.errors import (
     CertificateNotTrusted,
     DataExchangeOff,
     Distrust,
+    EmptyAnswer,
     Evaluation,
     InvalidInput,
     LogonRefused,
@@ -45,7 +46,7 @@ _ADMINISTRATORS, _HYPER_V_ADMINISTRATORS = "S-1-5-32-544", "S-1-5-32-578"
 """Groups by their well-known SIDs (MS-DTYP 2.4.2.4), as their names are those of the language of Windows."""
 _RECORDING = "recording.jsonl"
 
-_Kinds = type[AvmaError] | tuple[()]
+_Kinds = type[AvmaError] | tuple[type[AvmaError], ...]
 
 
 class Command:
@@ -94,7 +95,7 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
         Rung.TLS: (AvmaError, lambda: _tls(step, given, there)),
         Rung.LOGON: (AvmaError, lambda: _logon(step, given, there)),
         Rung.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
-        Rung.VIRTUALIZATION: (AccessDenied, lambda: _membership(_HYPER_V_ADMINISTRATORS, given, there)),
+        Rung.VIRTUALIZATION: ((AccessDenied, EmptyAnswer), lambda: _virtualization(step, given, there)),
         Rung.SHELL: (AccessDenied, lambda: f"{there}winrm get winrm/config/winrs"),
         Rung.SYSTEM: (Refused, lambda: _system(step, given, there)),
         Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
@@ -137,11 +138,21 @@ def _logon(step: Step, given: Command, there: str) -> str:
     return given.but(auth=way) if way else f"{there}winrm get winrm/config/service/auth"
 
 
+def _virtualization(step: Step, given: Command, there: str) -> str:
+    if isinstance(step.error, EmptyAnswer) and _is_built_in(given):
+        return f"{there}Start-Service vmms"
+    return _membership(_HYPER_V_ADMINISTRATORS, given, there)
+
+
+def _is_built_in(given: Command) -> bool:
+    """Return True for the built-in Administrator, who is a member of every group of administrators."""
+    return given.connection.username.rpartition("\\")[2].lower() == _BUILT_IN
+
+
 def _membership(group: str, given: Command, there: str) -> str:
-    username = given.connection.username
-    if username.rpartition("\\")[2].lower() == _BUILT_IN:  # it is a member, so this is something else
+    if _is_built_in(given):  # it is a member, so this is something else
         return given.but(record=_RECORDING)
-    return f"{there}Add-LocalGroupMember -SID {group} -Member {literal(username)}"
+    return f"{there}Add-LocalGroupMember -SID {group} -Member {literal(given.connection.username)}"
 
 
 def _system(step: Step, given: Command, there: str) -> str:

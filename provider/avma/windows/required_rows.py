@@ -1,0 +1,77 @@
+"""The rows that Windows always returns: a listing without its row is an error, never "there is none".
+
+Windows hides instances from accounts without rights and from services that do not run, and says nothing of it. An
+account without rights for Hyper-V gets zero rows from root\\virtualization\\v2 and no error (containers/libhvee#224,
+microsoft/devhome#2476). So each listing has one row that must be in it, named here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from avma import errors
+
+
+@dataclass(frozen=True)
+class RequiredRow:
+    """A row that Windows always returns, what hides it, and what to do about each cause."""
+
+    row: str
+    rights: str
+    grant: str
+    service: str
+
+
+HYPER_V_HOST = RequiredRow(
+    row="the Hyper-V host's own row",
+    rights="is not a member of Hyper-V Administrators",
+    grant="add it with `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT`",
+    service="vmms",
+)
+LICENSING_SERVICE = RequiredRow(
+    row="the row of the licensing service",
+    rights="may not read the classes of the licensing service in root\\cimv2",
+    grant="use an administrator of the machine",
+    service="sppsvc",
+)
+LICENSING_PRODUCTS = replace(LICENSING_SERVICE, row="any of the licenses that each Windows lists")
+OPERATING_SYSTEM = RequiredRow(
+    row="the row of the operating system",
+    rights="may not read the namespace root\\cimv2",
+    grant="give it Enable Account and Remote Enable there (wmimgmt.msc)",
+    service="winmgmt",
+)
+COMPUTER = replace(OPERATING_SYSTEM, row="the row of the computer's firmware")
+CLUSTER = RequiredRow(
+    row="the cluster's own row",
+    rights="has no access to the cluster",
+    grant="grant it with `Grant-ClusterAccess -User ACCOUNT -Full`",
+    service="ClusSvc",
+)
+CLUSTER_NODES = replace(CLUSTER, row="any node, although each cluster has one")
+
+
+def require(found: Iterable[object], required: RequiredRow, tried: str, where: str) -> None:
+    """Raise unless a listing contains the row that it must contain.
+
+    Args:
+        found: the rows of the listing that are the required one.
+        required: the row, which the error names with both causes of its absence.
+        tried: what the listing is for, as a verb phrase.
+        where: the machine.
+
+    Raises:
+        EmptyAnswer: the row is missing.
+    """
+    if any(True for _ in found):
+        return
+    answer = (
+        f"the answer does not contain {required.row}; either the account {required.rights}, or the service "
+        f"{required.service} is not running"
+    )
+    remedy = (
+        f"for the account, {required.grant}; for the service, `Start-Service {required.service}` on the machine; then "
+        "run again"
+    )
+    raise errors.EmptyAnswer(tried, where, answer, remedy, required.service)
