@@ -10,6 +10,7 @@ from winrm.exceptions import WSManFaultError
 from avma_simulator import EstateServer
 from simulator.client import CIMV2, ENUMERATION, HYPERV, OPTIMISED, SERVICE, WQL, Client, envelope
 
+DENIED = "'access denied'"
 Serve = Callable[[str], EstateServer]
 HOST = """\
 hosts:
@@ -57,7 +58,7 @@ def test_methods_of_hyper_v_are_denied_to_a_user(serve: Serve) -> None:
     body = f"<p:ModifyGuestServiceSettings_INPUT xmlns:p='{uri}'/>"
     with Client(estate.url("hv01")) as client, pytest.raises(WSManFaultError) as caught:
         client.send(envelope(f"{uri}/ModifyGuestServiceSettings", uri, body, keys))
-    assert caught.value.fault_subcode == "w:AccessDenied"
+    assert DENIED in str(caught.value)
 
 
 def test_a_user_reads_the_licensing_classes_and_may_not_change_them(serve: Serve) -> None:
@@ -68,7 +69,7 @@ def test_a_user_reads_the_licensing_classes_and_may_not_change_them(serve: Serve
         body = f"<p:RefreshLicenseStatus_INPUT xmlns:p='{SERVICE}'/>"
         with pytest.raises(WSManFaultError) as caught:
             client.send(envelope(f"{SERVICE}/RefreshLicenseStatus", SERVICE, body, {"Version": str(row["Version"][0])}))
-    assert caught.value.fault_subcode == "w:AccessDenied"
+    assert DENIED in str(caught.value)
 
 
 def test_rights_and_services_change_while_it_runs(serve: Serve) -> None:
