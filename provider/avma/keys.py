@@ -8,12 +8,21 @@ KMS host (learn.microsoft.com/windows-server/get-started/kms-client-activation-k
 from __future__ import annotations
 
 import re
+import string
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
+from avma import characters
+
 ALPHABET = "BCDFGHJKMNPQRTVWXY2346789"
 _SYNTAX = re.compile(rf"(?:[{ALPHABET}]{{5}}-){{4}}[{ALPHABET}]{{5}}")
-_DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
+_QUOTES = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+_LABEL = re.compile(r"\A[\w ]{0,60}\bkey\s*[:=]?\s*", re.IGNORECASE)
+"""A label that is copied along with a key, such as "Product Key: ". No key contains the letter E."""
+_MOST_GROUPS = 8
+"""How many groups of a malformed key an error counts."""
+_MINUS_SIGN = "\u2212"
 
 
 class KeyKind(str, Enum):
@@ -34,21 +43,53 @@ class PublishedKey:
 
 
 def normalize(key: str) -> str:
-    """Return the key in upper case, without spaces, and with plain hyphens where dashes were pasted."""
-    return "".join(key.translate(_DASHES).upper().split())
+    """Return the key as Windows takes it, without what is pasted along with it.
+
+    Format characters, white space, surrounding quotes and the label "Product Key:" are dropped. Full-width and other
+    compatibility characters become the ordinary ones, every dash a hyphen, and letters upper case.
+    """
+    return "".join(_pasted(key).upper().split())
 
 
 def syntax_error(key: str) -> str | None:
-    """Say what is wrong with the form of a key, without repeating the key; None when it is well formed.
+    """Return what is wrong with the form of a key, without repeating the key; None if it is well formed.
 
     Keys of the Windows 8 era and later hold the letter N exactly once.
     """
     candidate = normalize(key)
+    if not candidate:
+        return "is empty" if not key.strip() else "is empty, apart from characters that nobody sees"
     if not _SYNTAX.fullmatch(candidate):
-        return "is not five groups of five characters from a product key's alphabet, separated by hyphens"
+        reason = _foreign(candidate) or _sizes(candidate)
+        return f"is not five groups of five characters from a product key's alphabet, separated by hyphens: {reason}"
     if candidate.count("N") != 1:
         return "is not a product key of Windows Server 2012 R2 or later: one holds the letter N exactly once"
     return None
+
+
+def _pasted(key: str) -> str:
+    """Return the key without what surrounds it, in ordinary characters."""
+    visible = "".join(each for each in key if unicodedata.category(each) != "Cf")
+    folded = "".join(_plain_dash(each) for each in unicodedata.normalize("NFKC", visible))
+    surroundings = _QUOTES + string.whitespace
+    return _LABEL.sub("", folded.strip(surroundings), count=1).strip(surroundings)
+
+
+def _plain_dash(character: str) -> str:
+    return "-" if unicodedata.category(character) == "Pd" or character == _MINUS_SIGN else character
+
+
+def _foreign(candidate: str) -> str:
+    """Name the first character that is in no product key, empty if there is none."""
+    allowed = f"{ALPHABET}-"
+    position, foreign = next(((at, each) for at, each in enumerate(candidate, 1) if each not in allowed), (0, ""))
+    return f"character {position} of the key is {characters.describe(foreign)}" if foreign else ""
+
+
+def _sizes(candidate: str) -> str:
+    sizes = [str(len(group)) for group in candidate.split("-")]
+    more = ", …" if len(sizes) > _MOST_GROUPS else ""
+    return f"the groups have {', '.join(sizes[:_MOST_GROUPS])}{more} characters"
 
 
 def partial(key: str) -> str:

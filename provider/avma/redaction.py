@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
+from avma import keys
+
 SHORTEST = 4
 """A shorter secret is left alone: it would be found inside ordinary words."""
 
@@ -47,8 +49,9 @@ class Redactor:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """The value itself, and as `repr`, JSON and XML show it inside a text."""
-    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], escape(secret)
+    """Return the value itself, as `repr`, JSON and XML show it inside a text, and a product key as it is sent."""
+    sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()
+    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], escape(secret), *sent
 
 
 def _tells_something(form: str) -> bool:

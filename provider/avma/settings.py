@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from avma import deadline
 from avma.addresses import host_name_error
+from avma.characters import hidden_error
 from avma.properties import Choice, declare
 
 HTTP_PORT = 5985
@@ -81,6 +82,7 @@ class Settings:
         default=None,
         unset="none",
         example="LAB\\svc-avma",
+        check=hidden_error,
         environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
     )
     password: str | None = declare(

@@ -70,6 +70,15 @@ def test_a_host_that_is_licensed_as_wanted_is_adopted_without_a_call(estate, run
     assert methods(estate, "licensed") == {}
 
 
+def test_a_pasted_key_is_sent_as_windows_takes_it_and_shows_no_difference_afterwards(estate, run):
+    pasted = f"\ufeffProduct Key: \u201c{HOST_KEY.lower()}\u200b\u201d\n"
+    result = run.license(key=pasted)
+    assert (result.outputs.license_status, result.inputs["productKey"]) == (LicenseStatus.LICENSED, pasted)
+    assert run.host.diff(stored(result), {**result.inputs, "productKey": HOST_KEY}) == []
+    run.license()
+    assert methods(estate, "hv01") == {"InstallProductKey": 1, "Activate": 1}
+
+
 def test_another_key_replaces_the_one_that_is_there(estate, run):
     first = run.license(LICENSED, OTHER_KEY)
     result = run.host.update(

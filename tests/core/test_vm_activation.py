@@ -52,7 +52,7 @@ def test_a_second_time_calls_no_method(licensed, run):
 
 
 def test_a_vm_is_found_by_its_id(licensed, run):
-    wanted = {"host": HV01, "vmId": TWIN.upper()}
+    wanted = {"host": HV01, "vmId": f"{{{TWIN.upper()}}}"}
     assert run.vm.create(wanted, run.operation()).outputs.vm_name == "twin"
 
 

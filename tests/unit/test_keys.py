@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from avma import compatibility, keys
 from avma.keys import KeyKind
@@ -25,7 +27,20 @@ def test_a_pasted_key_is_recognised():
 @pytest.mark.parametrize(
     ("key", "complaint"),
     [
-        ("", "five groups"),
+        ("", "is empty"),
+        (" \u200b\n", "is empty, apart from characters that nobody sees"),
+        ('""', "is empty"),
+        ("Product Key: ", "is empty"),
+        (
+            "YQB4H-NKHHJ-Q6K4R-4VMY6-V\u0421H67",
+            "character 26 of the key is U+0421 CYRILLIC CAPITAL LETTER ES, looks like C",
+        ),
+        (
+            "YQB4H-NKHHJ-Q6K4R-4VMY6-V\u0441h67",
+            "character 26 of the key is U+0421 CYRILLIC CAPITAL LETTER ES, looks like C",
+        ),
+        ("YQB4H-NKHHJ-Q6K4R-4VMY6-VCH6O", "character 29 of the key is U+004F LATIN CAPITAL LETTER O"),
+        ("YQB4H-NKHHJ-Q6K4R-4VMY6", "the groups have 5, 5, 5, 5 characters"),
         ("YQB4H-NKHHJ-Q6K4R-4VMY6", "five groups"),
         ("YQB4H-NKHHJ-Q6K4R-4VMY6-VCH6O", "five groups"),
         ("YQB4HNKHHJQ6K4R4VMY6VCH67", "five groups"),
@@ -35,7 +50,56 @@ def test_a_pasted_key_is_recognised():
 def test_a_malformed_key_is_named_without_being_repeated(key, complaint):
     error = keys.syntax_error(key)
     assert complaint in error
-    assert not key or key not in error
+    assert not keys.normalize(key) or keys.normalize(key) not in error
+
+
+KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
+FULL_WIDTH = "".join(chr(ord(each) + 0xFEE0) for each in KEY)
+ONLY_FORMAT = st.text(alphabet="\ufeff\u200b\u00ad\u200e\u200f\u202a\u2060 \t\n\u00a0", max_size=3)
+AROUND = st.text(alphabet="\"'`\u201c\u201d\u00ab\u00bb\ufeff\u200b \t\n", max_size=4)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        f"\ufeff{KEY}",
+        f"{KEY}\u200b",
+        KEY.replace("-", "\u00ad-"),
+        f"\u202a{KEY}\u202c",
+        FULL_WIDTH,
+        f'"{KEY}"',
+        f"\u201c{KEY}\u201d",
+        f"\u00ab {KEY} \u00bb",
+        f"Product Key: {KEY}",
+        f"product key:\n'{KEY}'",
+        f"Windows Server 2025 Datacenter key = {KEY}",
+        KEY.replace("-", "\u2011"),
+        KEY.replace("-", "\ufe58"),
+        KEY.replace("-", "\u2212"),
+        KEY.replace("-", " - "),
+        KEY.replace("K", "\u212a"),
+    ],
+)
+def test_what_is_pasted_along_with_a_key_does_not_count(pasted):
+    assert keys.syntax_error(pasted) is None
+    assert keys.normalize(pasted) == KEY
+
+
+@given(st.lists(ONLY_FORMAT, min_size=len(KEY) + 1, max_size=len(KEY) + 1), AROUND, AROUND)
+def test_no_invisible_character_changes_a_key(between, before, after):
+    pasted = before + "".join(f"{hidden}{each}" for hidden, each in zip(between, KEY, strict=False)) + after
+    assert keys.normalize(pasted) == KEY
+
+
+@given(st.one_of(st.text(max_size=60), st.text(alphabet=f"{KEY}\u0421\u200b\ufeffO0 ", min_size=20, max_size=40)))
+def test_any_text_is_a_key_or_has_a_reason_that_does_not_show_it(text):
+    reason, cleaned = keys.syntax_error(text), keys.normalize(text)
+    assert keys.normalize(cleaned) == cleaned
+    if reason is None:
+        assert set(cleaned) <= {*keys.ALPHABET, "-"}
+    else:
+        assert reason.isprintable()
+        assert len(cleaned) <= 5 or cleaned not in reason
 
 
 def test_a_key_is_shown_by_its_last_five_only():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from avma import keys
 from avma.redaction import Redactor
 
 KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
@@ -36,6 +37,16 @@ def redact() -> Redactor:
 )
 def test_redaction(redact: Redactor, text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "pasted", [f"\ufeff{KEY}\u200b", "Product Key: \uff39QB4H-NKHHJ-Q6K4R-4VMY6-VCH67", f'"{KEY.lower()}"']
+)
+def test_a_pasted_key_is_taken_out_as_it_was_written_and_as_it_is_sent(pasted: str) -> None:
+    redactor = Redactor()
+    redactor.learn([pasted])
+    for text in (pasted, keys.normalize(pasted), repr(pasted)):
+        assert "NKHHJ" not in redactor(f"installing {text}.").upper()
 
 
 def test_nothing_learnt_nothing_lost() -> None:

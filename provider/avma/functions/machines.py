@@ -16,7 +16,7 @@ from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.resource import Operation
 from avma.resources.vm_activation import VmActivation, outputs_of
 from avma.resources.vm_plan import locate
-from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error
+from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error, vm_name_error
 from avma.settings import AddressedSettings
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import LicenseStatus
@@ -84,7 +84,11 @@ class GetVmActivationInputs:
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.", default=None, unset="none, where `vmId` is given", example="web01"
+        "The VM's name. Give this or `vmId`.",
+        default=None,
+        unset="none, where `vmId` is given",
+        example="web01",
+        check=vm_name_error,
     )
     vm_id: str | None = declare(
         "The VM's GUID. Give this or `vmName`.",

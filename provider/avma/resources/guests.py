@@ -40,7 +40,7 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
         Refused: several VMs have the name.
         AvmaError: the VM was not found, and a host could not be asked; it may be there.
     """
-    wanted = name_or_id.lower()
+    wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
     found: list[Placement] = []
     trouble: list[errors.AvmaError] = []
     with ThreadPoolExecutor(len(hosts)) as threads:

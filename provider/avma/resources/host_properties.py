@@ -42,8 +42,8 @@ def _confirmation_id_error(text: str) -> str | None:
 
 
 def digits(text: str) -> str:
-    """Return the digits of a confirmation ID, which people write in groups."""
-    return "".join(character for character in text if character.isdigit())
+    """Return the digits of a confirmation ID, which people write in groups, in ASCII."""
+    return "".join(str(int(character)) for character in text if character.isdecimal())
 
 
 @dataclass(frozen=True)

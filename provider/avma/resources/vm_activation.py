@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avma import compatibility, errors, keys
+from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.configuration import READY_TIMEOUT
 from avma.deadline import seconds
@@ -205,8 +205,12 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
         reason = host_name_error(name)
         if reason:
             raise errors.InvalidInput("import a VM", identifier, reason, "give hosts by DNS name or IP address")
+    hidden = characters.hidden_error(vm)
+    if hidden:
+        answer = f"the VM's name {hidden}"
+        raise errors.InvalidInput("import a VM", identifier, answer, "give the VM's name, or its id")
     where = {"hosts": host.split(",")} if "," in host else {"host": host}
-    return {**where, ("vmId" if hyperv.is_vm_id(vm) else "vmName"): vm}
+    return {**where, ("vmId" if hyperv.canonical_vm_id(vm) else "vmName"): vm}
 
 
 def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:

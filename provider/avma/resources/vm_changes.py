@@ -10,6 +10,7 @@ from avma.addresses import canonical
 from avma.keys import KeyKind
 from avma.properties import Values
 from avma.resources.resource import Change, Stored, input_changes
+from avma.windows import hyperv
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 
@@ -36,11 +37,15 @@ def _host_names(values: Values) -> set[str]:
     return {canonical(name) for name in names if isinstance(name, str)}
 
 
+def _vm_id(text: str) -> str:
+    return hyperv.canonical_vm_id(text) or text
+
+
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "host": canonical,
     "hosts": _host_set,
     "vmName": str.lower,
-    "vmId": str.lower,
+    "vmId": _vm_id,
     "productKey": keys.normalize,
 }
 """The forms in which inputs are compared."""
@@ -50,7 +55,7 @@ def _same_vm(stored: Stored, wanted: Values) -> bool:
     """Say whether the wanted name or id is that of the stored VM, whichever of the two was given before."""
     name, vm_id = wanted.get("vmName"), wanted.get("vmId")
     if isinstance(vm_id, str):
-        return vm_id.lower() == stored.outputs.get("vmId")
+        return _vm_id(vm_id) == stored.outputs.get("vmId")
     return isinstance(name, str) and name.lower() == str(stored.outputs.get("vmName", "")).lower()
 
 

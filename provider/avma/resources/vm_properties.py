@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma import characters
 from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.properties import Choice, declare
@@ -30,13 +31,18 @@ class GuestOnDelete(Choice):
 
 
 def vm_name_error(text: str) -> str | None:
-    """Say why a text cannot be a VM's name."""
-    return None if text.strip() else "must not be empty"
+    """Return why a text cannot be a VM's name, None if it can."""
+    if not text.strip():
+        return "must not be empty"
+    hidden = characters.hidden_error(text)
+    return f"{hidden}, or set `vmId` if the VM really has that name" if hidden else None
 
 
 def vm_id_error(text: str) -> str | None:
-    """Say why a text cannot be a VM id."""
-    return None if hyperv.is_vm_id(text) else "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
+    """Return why a text cannot be a VM id, None if it can."""
+    if hyperv.canonical_vm_id(text) is not None:
+        return None
+    return characters.hidden_error(text) or "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
 
 
 @dataclass(frozen=True)

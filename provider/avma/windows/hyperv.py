@@ -80,6 +80,12 @@ def is_vm_id(text: str) -> bool:
     return _GUID.fullmatch(text) is not None
 
 
+def canonical_vm_id(text: str) -> str | None:
+    """Return the VM id that a text is, in lower case and without braces; None if it is not a GUID."""
+    bare = text[1:-1] if text.startswith("{") and text.endswith("}") else text
+    return bare.lower() if is_vm_id(bare) else None
+
+
 def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine, ...]:
     """Return all VMs of the host.
 
