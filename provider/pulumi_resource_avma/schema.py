@@ -17,7 +17,7 @@ from avma.functions import Function
 from avma.properties import Choice, Property, properties
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
-from pulumi_resource_avma import PACKAGE
+from pulumi_resource_avma import GO_MODULE, PACKAGE
 
 Schema = dict[str, Any]
 
@@ -36,7 +36,12 @@ _PACKAGE_FACTS: Schema = {
             "respectSchemaVersion": True,
             "packageReferences": {"Pulumi": "3.*"},
         },
-        "go": {"respectSchemaVersion": True, "generateResourceContainerTypes": True},
+        "go": {
+            "importBasePath": f"{GO_MODULE}/{PACKAGE}",
+            "modulePath": GO_MODULE,
+            "respectSchemaVersion": True,
+            "generateResourceContainerTypes": True,
+        },
         "nodejs": {"packageName": "@pulumi-avma/avma", "respectSchemaVersion": True},
         "python": {
             "packageName": "pulumi_avma",

@@ -56,7 +56,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 
@@ -145,7 +145,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 
@@ -234,7 +234,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 

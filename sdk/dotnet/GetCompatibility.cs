@@ -59,7 +59,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 
@@ -153,7 +153,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 
@@ -247,7 +247,7 @@ namespace PulumiAvma.Avma
         /// package main
         /// 
         /// import (
-        /// 	"example.com/pulumi-avma/sdk/go/avma"
+        /// 	"github.com/OWNER/pulumi-avma/sdk/go/avma"
         /// 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
         /// )
         /// 

@@ -1,4 +1,4 @@
-module example.com/pulumi-avma/sdk/go
+module github.com/OWNER/pulumi-avma/sdk/go
 
 go 1.25
 

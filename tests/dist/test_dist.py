@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -91,6 +93,40 @@ def test_pulumis_way_to_run_a_folder_runs_the_plugin(installed: Path, tmp_path: 
         assert plugin.communicate(timeout=20)[1] == ""
 
 
+def test_pulumi_does_not_take_the_provider_for_an_sdk(installed: Path) -> None:
+    sdk = {"name": "avma", "resource": True, "version": VERSION}
+    assert required_plugins(installed / "python") == {"pulumi-avma": sdk, "pulumi-resource-avma": {"resource": False}}
+
+
+def test_pulumi_does_not_take_an_editable_install_for_an_sdk(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    build = f"import hatchling.build as builder; builder.build_editable({str(tmp_path)!r})"
+    run(sys.executable, "-c", build, cwd=ROOT)
+    python = tmp_path / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "-q", "--no-deps", one(tmp_path, "*.whl"))
+    assert required_plugins(python) == {"pulumi-resource-avma": {"resource": False}}
+    imported = run(python, "-c", "import pulumi_resource_avma; print(pulumi_resource_avma.__file__)", cwd=tmp_path)
+    assert imported.startswith(str(ROOT))
+
+
+def required_plugins(python: Path) -> dict[str, Any]:
+    """Return the packages that Pulumi's language host for Python takes for SDKs, each with its marker file.
+
+    The host lists the packages with pip, and takes a package for an SDK if it has a marker file or if its name begins
+    with "pulumi-". Without the marker file it derives the name of a plugin from that of the package.
+    """
+    listed = json.loads(run(python, "-m", "pip", "list", "-v", "--format", "json"))
+    found: dict[str, Any] = {}
+    for package in listed:
+        name = package["name"].replace("_", "-")
+        marker = Path(package["location"]) / name.replace("-", "_") / "pulumi-plugin.json"
+        if marker.exists():
+            found[name] = json.loads(marker.read_text())
+        elif name.startswith("pulumi-"):
+            found[name] = None
+    return found
+
+
 def test_the_archive_holds_no_path_of_its_builder_and_no_time(built: Path) -> None:
     with tarfile.open(one(built, ARCHIVE)) as archive:
         entries = archive.getmembers()
@@ -106,6 +142,18 @@ def test_the_source_distribution_makes_the_same_wheel(built: Path, tmp_path: Pat
     (sources,) = tmp_path.iterdir()
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "again", cwd=sources)
     assert contents(one(tmp_path / "again", "*.whl")) == contents(one(built, "pulumi_resource_avma-*.whl"))
+
+
+def test_the_source_distribution_has_the_marker(built: Path) -> None:
+    with tarfile.open(one(built, "pulumi_resource_avma-*.tar.gz")) as archive:
+        names = [entry.partition("/")[2] for entry in archive.getnames()]
+    assert "provider/pulumi_resource_avma/pulumi-plugin.json" in names
+
+
+def test_the_wheel_holds_each_file_once(built: Path) -> None:
+    with zipfile.ZipFile(one(built, "pulumi_resource_avma-*.whl")) as archive:
+        names = archive.namelist()
+    assert sorted(set(names)) == sorted(names)
 
 
 def contents(wheel: Path) -> dict[str, bytes]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_resource_avma import GO_MODULE
+
 GO = shutil.which("go") or ""
 _SDK = Path(__file__).parents[2] / "sdk" / "go"
-_MODULE = "example.com/pulumi-avma/sdk/go"
 _PROGRAM = Path(__file__).parent / "programs" / "go"
 # The same flags as in tools/go-modules, which has downloaded and compiled what the program needs.
 _TAGS = "osusergo,grpcnotrace"
@@ -22,13 +23,13 @@ def prepare(folder: Path) -> None:
     if not GO:
         pytest.skip("no go here")
     shutil.copytree(_PROGRAM, folder, dirs_exist_ok=True)
-    replaced = _go(folder, "mod", "edit", f"-replace={_MODULE}={_SDK}")
+    replaced = _go(folder, "mod", "edit", f"-replace={GO_MODULE}={_SDK}")
     assert replaced.returncode == 0, replaced.stdout
 
 
 def vet(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
     """Check the program and the SDK, or other packages of the module there."""
-    checked = packages or (".", f"{_MODULE}/avma", f"{_MODULE}/avma/config")
+    checked = packages or (".", f"{GO_MODULE}/avma", f"{GO_MODULE}/avma/config")
     return _go(folder, "vet", "-trimpath", f"-tags={_TAGS}", *checked)
 
 

@@ -15,6 +15,7 @@ from avma import errors, hresult
 from avma.functions import FUNCTIONS
 from avma.resources import RESOURCES
 from avma_simulator import load_estate
+from pulumi_resource_avma import GO_MODULE
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
@@ -84,3 +85,11 @@ def test_the_estate_in_the_simulators_page_is_valid(tmp_path):
     file = tmp_path / "estate.yaml"
     file.write_text(estate)
     assert load_estate(file).hosts[0].name == "hv01"
+
+
+def test_every_text_names_the_same_repository():
+    pages = [*PAGES, ROOT / "PulumiPlugin.yaml", *(ROOT / "tests" / "sdk" / "programs" / "go").glob("*.[gm]o*")]
+    named = {page: set(re.findall(r"github\.com/[\w-]+/pulumi-avma", page.read_text())) for page in pages}
+    expected = GO_MODULE.removesuffix("/sdk/go")
+    assert {page: names for page, names in named.items() if names - {expected}} == {}
+    assert not [page for page in pages if "example.com/pulumi-avma" in page.read_text()]

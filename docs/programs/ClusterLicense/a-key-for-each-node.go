@@ -1,7 +1,7 @@
 package main
 
 import (
-	"example.com/pulumi-avma/sdk/go/avma"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 )

@@ -7,7 +7,7 @@ import (
 	"context"
 	"reflect"
 
-	"example.com/pulumi-avma/sdk/go/avma/internal"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma/internal"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -20,7 +20,7 @@ import (
 //
 // import (
 //
-//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 //
@@ -56,7 +56,7 @@ import (
 //
 // import (
 //
-//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 //

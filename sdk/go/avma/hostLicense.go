@@ -8,7 +8,7 @@ import (
 	"reflect"
 
 	"errors"
-	"example.com/pulumi-avma/sdk/go/avma/internal"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma/internal"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -21,7 +21,7 @@ import (
 //
 // import (
 //
-//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 //
@@ -51,7 +51,7 @@ import (
 //
 // import (
 //
-//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 //
 // )
@@ -76,7 +76,7 @@ import (
 //
 // import (
 //
-//	"example.com/pulumi-avma/sdk/go/avma"
+//	"github.com/OWNER/pulumi-avma/sdk/go/avma"
 //	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 //
 // )

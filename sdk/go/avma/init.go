@@ -6,7 +6,7 @@ package avma
 import (
 	"fmt"
 
-	"example.com/pulumi-avma/sdk/go/avma/internal"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma/internal"
 	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )

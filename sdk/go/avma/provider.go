@@ -7,7 +7,7 @@ import (
 	"context"
 	"reflect"
 
-	"example.com/pulumi-avma/sdk/go/avma/internal"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma/internal"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 

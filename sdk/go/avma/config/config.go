@@ -4,7 +4,7 @@
 package config
 
 import (
-	"example.com/pulumi-avma/sdk/go/avma/internal"
+	"github.com/OWNER/pulumi-avma/sdk/go/avma/internal"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 )

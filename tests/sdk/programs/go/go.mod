@@ -3,11 +3,11 @@ module pulumi-avma.example/tests/sdk/programs/go
 go 1.26.6
 
 require (
-	example.com/pulumi-avma/sdk/go v0.0.0
+	github.com/OWNER/pulumi-avma/sdk/go v0.0.0
 	github.com/pulumi/pulumi/sdk/v3 v3.274.1
 )
 
-replace example.com/pulumi-avma/sdk/go => ../../../../sdk/go
+replace github.com/OWNER/pulumi-avma/sdk/go => ../../../../sdk/go
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // indirect
