@@ -35,6 +35,12 @@ def unknown(line: str) -> Program:
     return run
 
 
+async def too_long(console: Console) -> int:
+    """Do what cmd.exe does with a command line of more than 8,191 characters."""
+    console.write("The command line is too long.\r\n", "stderr")
+    return _FAILED
+
+
 async def _hostname(machine: Machine, console: Console) -> int:
     console.write(f"{machine.spec.dns_host_name}\r\n")
     return _OK

@@ -51,6 +51,10 @@ class Control:
             for machine in self._world.machines
         }
 
+    async def script_blocks(self, name: str) -> list[dict[str, Any]]:
+        """Return the PowerShell commands that a machine received, with the names of their parameters alone."""
+        return self._world.machine(name).script_blocks.as_json()
+
     async def reset_counts(self) -> None:
         """Count from zero."""
         for machine in self._world.machines:

@@ -67,6 +67,8 @@ class ControlEndpoint:
                 return await self._control.machine(name)
             case ("GET", "machines", name, "faults"):
                 return await self._control.present_faults(name)
+            case ("GET", "machines", name, "script-blocks"):
+                return await self._control.script_blocks(name)
             case ("GET", "machines", name, "confirmation-id"):
                 return await self._control.confirmation_id(name)
             case ("POST", "kms"):

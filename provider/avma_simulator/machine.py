@@ -19,6 +19,7 @@ from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
 from avma_simulator.refusal import Refusal
+from avma_simulator.script_blocks import ScriptBlockLog
 from avma_simulator.trouble import Trouble
 from avma_simulator.windows import Windows
 
@@ -36,6 +37,8 @@ class Counts:
     handshakes: int = 0
     shells: int = 0
     processes: int = 0
+    pools: int = 0
+    pipelines: int = 0
     operations: Counter[str] = field(default_factory=Counter)
     logons: Counter[str] = field(default_factory=Counter)
 
@@ -75,6 +78,7 @@ class Machine:
         self.rights: str = spec.rights
         self.stopped_services: set[str] = set(spec.stopped_services)
         self.log = events.EventLog()
+        self.script_blocks = ScriptBlockLog()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account]) -> None:
         """Make the machine a member of a domain, or of a workgroup, that accepts these accounts."""

@@ -170,6 +170,10 @@ class EstateServer:
         """Return what each machine was asked."""
         return self._call(self._control.counts())
 
+    def script_blocks(self, name: str) -> list[dict[str, Any]]:
+        """Return the PowerShell commands that a machine received, with the names of their parameters alone."""
+        return self._call(self._control.script_blocks(name))
+
     def reset_counts(self) -> None:
         """Count from zero."""
         self._call(self._control.reset_counts())

@@ -14,13 +14,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator import commands, encoding, estate, faults, rights, shell_faults, soap, winrs
+from avma_simulator import (
+    commands,
+    encoding,
+    estate,
+    faults,
+    interpreter,
+    rights,
+    runspace,
+    shell_faults,
+    shells,
+    soap,
+    winrs,
+)
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
+from avma_simulator.pipeline import Pipeline
+from avma_simulator.process import Program
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
+from avma_simulator.scripts import REMOTE_SCRIPTS
+from avma_simulator.shell_messages import URI
 from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
@@ -56,7 +72,7 @@ class Service:
         self._machine = machine
         self._repository = Repository(machine, world)
         self._enumerations = Enumerations(self._repository)
-        self.shells = winrs.Shells(machine, lambda line: commands.find(world, machine, line))
+        self.shells = shells.Shells(machine, _kinds_of_shells(machine, world))
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
@@ -120,7 +136,8 @@ class Service:
 
     async def _troubled(self, request: soap.Request) -> Answer:
         """Answer, unless something is to go wrong with this operation."""
-        rule = self._machine.trouble.take(_operation_name(request), self._class_name(request))
+        name, also = _operation_name(request), _psrp_name(request)
+        rule = self._machine.trouble.take(name, self._class_name(request), also)
         if rule is None:
             return await self._answer(request)
         if rule.answer == "emptyBody":
@@ -269,7 +286,20 @@ def _enveloped(request: soap.Request, action: str, body: list[ET.Element]) -> by
 
 
 def _is_shell(request: soap.Request) -> bool:
-    return request.resource.lower().startswith(winrs.URI) or request.action.lower().startswith(winrs.URI)
+    return request.resource.lower().startswith((URI, shells.POWERSHELL)) or request.action.lower().startswith(URI)
+
+
+def _kinds_of_shells(machine: Machine, world: World) -> dict[str, shells.NewShell]:
+    def find_program(line: str) -> Program | None:
+        return commands.find(world, machine, line)
+
+    async def run_pipeline(pipeline: Pipeline) -> None:
+        await interpreter.run(world, machine, REMOTE_SCRIPTS, pipeline)
+
+    return {
+        winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
+        runspace.RESOURCE.lower(): lambda request: runspace.RunspaceShell(machine, run_pipeline, request),
+    }
 
 
 def _failure(rule: estate.Fault) -> Exception:
@@ -291,6 +321,15 @@ def _operation_name(request: soap.Request) -> str:
     if not request.action.lower().startswith((encoding.WMI, encoding.DMTF)):
         return request.operation
     return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])
+
+
+def _psrp_name(request: soap.Request) -> str:
+    """Return the name by which faults know a message of PSRP: it is one to the pool or to a pipeline."""
+    if not request.resource.lower().startswith(shells.POWERSHELL):
+        return ""
+    body = () if request.body is None else request.body.iter()
+    to_pipeline = request.operation == "Command" or any(child.get("CommandId") for child in body)
+    return f"{'Pipeline' if to_pipeline else 'RunspacePool'}/{request.operation}"
 
 
 def _arguments(request: soap.Request, method: str) -> Arguments:

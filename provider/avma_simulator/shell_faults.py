@@ -5,16 +5,23 @@ The module knows faults and not what led to them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from avma_simulator import faults
 from avma_simulator.faults import Fault, Provider
 
 _CIM_QUOTA = 27
 _PLUGIN = Provider("Shell cmd plugin", r"%systemroot%\system32\winrscmd.dll")
+_SHELLS = Provider("Shell provider", r"%systemroot%\system32\WsmSvc.dll", nests=True)
+_POWERSHELL = Provider("microsoft.powershell", r"C:\Windows\system32\pwrshplugin.dll")
 
 TOO_MANY_SHELLS = 0x803381A5
 SHELLS_NOT_ALLOWED = 0x803381AC
 NOT_SUPPORTED = 50
-FILE_NOT_FOUND = 0x80070002
-COMMAND_LINE_TOO_LONG = 0x800700CE
+TOO_MANY_COMMANDS = 0x803381E9
+INVALID_PARAMETER = 87
+ALREADY_EXISTS = 0x800700B7
+NO_CREATION_XML = 0x80540FA0
 NOT_ENOUGH_QUOTA = 0x80070718
 
 
@@ -35,20 +42,72 @@ def too_many(most: int) -> Fault:
     return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
 
 
+def too_many_commands() -> Fault:
+    """Return the fault of a shell with too many commands that nobody closed (reported: the text and the subcode)."""
+    text = (
+        "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has "
+        "been exceeded. Retry the request later or raise the Maximum Commands per Shell quota. "
+    )
+    return Fault("s:Receiver", "w:InternalError", TOO_MANY_COMMANDS, text, cim_status=_CIM_QUOTA)
+
+
 def not_enough_quota() -> Fault:
     """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
-    return _refused(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ")
+    text = "Not enough quota is available to process this command. "
+    return Fault("s:Receiver", "w:InternalError", NOT_ENOUGH_QUOTA, text, provider=_PLUGIN)
 
 
-def command_line_too_long() -> Fault:
-    """Return the fault of a command line that Windows cannot start."""
-    return _refused(COMMAND_LINE_TOO_LONG, "The filename or extension is too long. ")
+def not_found() -> Fault:
+    """Return the fault of a shell that does not exist (recorded on Windows Server 2022)."""
+    text = (
+        "The WS-Management service cannot process the request because the request contained invalid selectors for the "
+        "resource. "
+    )
+    return _invalid_selectors(text)
 
 
-def file_not_found() -> Fault:
-    """Return the fault of a program that is not there, where no cmd.exe stands in between to say so."""
-    return _refused(FILE_NOT_FOUND, "The system cannot find the file specified. ")
+def command_not_found() -> Fault:
+    """Return the fault of a command that its shell does not have (recorded: the text)."""
+    text = (
+        "The Windows Remote Shell received a request to perform an operation on a command identifier that does not "
+        "exist. Either the command has completed execution or the client specified an invalid command identifier. "
+    )
+    return _invalid_selectors(text)
 
 
-def _refused(number: int, text: str) -> Fault:
-    return Fault("s:Receiver", "w:InternalError", number, text, provider=_PLUGIN)
+def _invalid_selectors(text: str) -> Fault:
+    return replace(faults.invalid_selectors(), reason=text, provider=_SHELLS)
+
+
+def invalid_parameter() -> Fault:
+    """Return the fault of a Receive or a Signal that names no command (recorded on Windows Server 2016)."""
+    text, detail = "The parameter is incorrect. ", "InvalidValue"
+    return Fault("s:Sender", "w:InvalidParameter", INVALID_PARAMETER, text, fault_detail=detail, provider=_PLUGIN)
+
+
+def unknown_configuration(resource: str) -> Fault:
+    """Return the fault of a session configuration that is not registered (reported: the number and the text)."""
+    text = (
+        f"The WS-Management service cannot process the request. The resource URI ({resource}) was not found in the "
+        "WS-Management catalog. The catalog contains the metadata that describes resources, or logical endpoints. "
+    )
+    fault = faults.invalid_resource()
+    return replace(fault, reason=text)
+
+
+def already_exists() -> Fault:
+    """Return the fault of a shell id that is taken. Inferred: the whole fault."""
+    text = "Cannot create a file when that file already exists. "
+    return Fault("s:Receiver", "w:InternalError", ALREADY_EXISTS, text, provider=_POWERSHELL)
+
+
+def no_creation_xml() -> Fault:
+    """Return the fault of a PowerShell shell without its first messages (recorded)."""
+    text = "Element 'creationXml' was not found. Line 1, position 2.\r\n"
+    return Fault("s:Receiver", "w:InternalError", NO_CREATION_XML, text, provider=_POWERSHELL)
+
+
+def unreadable_fragments() -> Fault:
+    """Return the fault of bytes that are no PSRP messages. Inferred: the number and the text."""
+    text = "The data from the client is not valid. "
+    return Fault("s:Receiver", "w:InternalError", INVALID_PARAMETER, text, provider=_POWERSHELL)

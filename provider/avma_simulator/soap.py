@@ -63,6 +63,7 @@ class Request:
     timeout: float
     body: ET.Element | None
     options: Mapping[str, str] = field(default_factory=dict)
+    to: str = ""
 
     @property
     def operation(self) -> str:
@@ -99,6 +100,7 @@ def parse(message: bytes) -> Request:
         timeout=min(seconds(_text(header, "w:OperationTimeout"), LONGEST_OPERATION), LONGEST_OPERATION),
         body=content,
         options={option.get("Name", ""): (option.text or "").strip() for option in options},
+        to=_text(header, "a:To"),
     )
 
 

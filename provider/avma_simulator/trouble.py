@@ -5,7 +5,7 @@ The module knows rules and counts down. It knows neither how an answer is writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,10 @@ class _Armed:
     skip: int
     left: int | None
 
-    def fits(self, operation: str, cim_class: str) -> bool:
+    def fits(self, names: Set[str], cim_class: str) -> bool:
         wanted = self.rule.operation.lower().removeprefix(_INVOKE)
         of_class = self.rule.cim_class is None or self.rule.cim_class.lower() == cim_class.lower()
-        return wanted == operation and of_class and self.left != 0
+        return wanted in names and of_class and self.left != 0
 
     def strikes(self) -> bool:
         """Count one operation, and return True if it is to fail."""
@@ -42,10 +42,13 @@ class Trouble:
     def __init__(self, rules: Iterable[Fault]) -> None:
         self._rules = [_Armed(rule, rule.skip, rule.times) for rule in rules]
 
-    def take(self, operation: str, cim_class: str = "") -> Fault | None:
-        """Return what is to go wrong with this operation on a WMI class, None when nothing is."""
-        name = operation.lower().removeprefix(_INVOKE)
-        armed = next((armed for armed in self._rules if armed.fits(name, cim_class)), None)
+    def take(self, operation: str, cim_class: str = "", also: str = "") -> Fault | None:
+        """Return what is to go wrong with this operation on a WMI class, None when nothing is.
+
+        `also` is a second name of the operation.
+        """
+        names = {name.lower().removeprefix(_INVOKE) for name in (operation, also) if name}
+        armed = next((armed for armed in self._rules if armed.fits(names, cim_class)), None)
         return armed.rule if armed is not None and armed.strikes() else None
 
     def as_json(self) -> list[dict[str, Any]]:

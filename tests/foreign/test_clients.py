@@ -80,13 +80,13 @@ def use_pypsrp(estate: EstateServer, folder: Path, python: Path, scheme: str, au
         "invoked": "0",
         "fault": 0x80338000,
         "hostname": ["HV01\r\n", "", 0],
-        "runspace": 0x8033803B,
+        "runspace": ["HV01"],
         "wrongPasswordRefused": True,
     }
     invoked = "Invoke SoftwareLicensingService/RefreshLicenseStatus"
     assert asked(estate, "Enumerate", "Pull", "Get", invoked) == [2, 1, 2, 1]
-    assert asked(estate, "shells", "processes", "openShells") == [2, 2, 0]
-    return f"pypsrp        {scheme:5}  {auth:10} queries, get, method, fault, shell, stdin; runspace refused"
+    assert asked(estate, "shells", "processes", "pools", "pipelines", "openShells") == [3, 2, 1, 1, 0]
+    return f"pypsrp        {scheme:5}  {auth:10} queries, get, method, fault, shell, stdin, runspace pool"
 
 
 def test_awinrm(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:

@@ -136,6 +136,8 @@ def test_counts(estate: EstateServer, http: Http) -> None:
             "handshakes": 3,
             "shells": 1,
             "processes": 0,
+            "pools": 0,
+            "pipelines": 0,
             "openShells": 1,
             "logons": {"ntlm": 1},
             "operations": {"Enumerate": 1, "Pull": 1, "Invoke SoftwareLicensingService/RefreshLicenseStatus": 1},

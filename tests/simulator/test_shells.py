@@ -64,15 +64,6 @@ def test_a_program_that_is_there_and_one_that_is_not(shared: EstateServer) -> No
         assert err.startswith(b"'whoami' is not recognized as an internal or external command,")
 
 
-def test_without_cmd_a_program_that_is_not_there_is_a_fault(shared: EstateServer) -> None:
-    with Client(shared.url("hv01")) as client:
-        shell = client.protocol.open_shell()
-        missing = fault(lambda: client.protocol.run_command(shell, "whoami", skip_cmd_shell=True))
-        client.protocol.close_shell(shell)
-    assert (missing.fault_subcode, missing.wsman_fault_code) == ("w:InternalError", 0x80070002)
-    assert 'provider="Shell cmd plugin"' in str(missing.response)
-
-
 def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
     def shells() -> tuple[int, int, int]:
         counts = estate.counts()["hv01"]
@@ -151,7 +142,7 @@ def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: py
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
         started = [client.protocol.run_command(shell, "hostname") for _ in range(2)]
-        assert fault(lambda: client.protocol.run_command(shell, "hostname")).wsman_fault_code == 0x80070718
+        assert fault(lambda: client.protocol.run_command(shell, "hostname")).wmierror_code == 0x803381E9
         client.protocol.send_command_input(shell, started[0], b"12345678")
         refused = fault(lambda: client.protocol.send_command_input(shell, started[0], b"901"))
         assert refused.wsman_fault_code == 0x80070718
@@ -165,7 +156,7 @@ def test_a_shell_that_nobody_asks_ends(
     estate: EstateServer, monkeypatch: pytest.MonkeyPatch, declared: str, idle: int
 ) -> None:
     later = 0.0
-    monkeypatch.setattr("avma_simulator.winrs._now", lambda: time.monotonic() + later)
+    monkeypatch.setattr("avma_simulator.shells._now", lambda: time.monotonic() + later)
     with Client(estate.url("hv01")) as client:
         body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"
         created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body))
@@ -193,16 +184,11 @@ def test_who_may_open_no_shell(serve: Callable[[str], EstateServer], fields: str
     assert estate.counts()["h"]["shells"] == 0
 
 
-def test_a_command_line_has_an_end(shared: EstateServer) -> None:
+def test_cmd_refuses_a_command_line_of_more_than_8191_characters(shared: EstateServer) -> None:
+    longest = "hostname ".ljust(8191, "x")
     with Client(shared.url("hv01")) as client:
-        shell = client.protocol.open_shell()
-        for skips, longest in ((False, 8191), (True, 32767)):
-            longest_line = "hostname".ljust(longest, "x")
-            client.protocol.run_command(shell, longest_line.replace("x", " ", 1), skip_cmd_shell=skips)
-            long = f"{longest_line}x"
-            error = fault(lambda long=long, skips=skips: client.protocol.run_command(shell, long, (), True, skips))
-            assert error.wsman_fault_code == 2147942606
-        client.protocol.close_shell(shell)
+        assert ran(client, longest) == (b"HV01\r\n", b"", 0)
+        assert ran(client, f"{longest}x") == (b"", b"The command line is too long.\r\n", 1)
 
 
 def test_shells_can_go_wrong_on_demand(estate: EstateServer) -> None:

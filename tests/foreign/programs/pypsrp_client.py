@@ -90,14 +90,10 @@ def ran(client: WSMan, program: str, arguments: list[str], stdin: bytes = b"") -
     return process.stdout.decode(), process.stderr.decode(), process.rc
 
 
-def runspace(client: WSMan) -> int | None:
-    """Return the number of the fault with which a runspace pool is refused, None when one was opened."""
-    try:
-        with RunspacePool(client) as pool:
-            PowerShell(pool).add_cmdlet("Get-Date").invoke()
-    except WSManFaultError as fault:
-        return fault.code
-    return None
+def runspace(client: WSMan) -> list[str]:
+    """Run a command in a runspace pool."""
+    with RunspacePool(client) as pool:
+        return PowerShell(pool).add_cmdlet("hostname").invoke()
 
 
 def refused() -> bool:

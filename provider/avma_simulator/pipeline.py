@@ -1,0 +1,176 @@
+"""One pipeline of a PowerShell runspace pool: its commands, its streams and how it ends ([MS-PSRP] 2.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from psrpcore import ServerPipeline
+from psrpcore.types import (
+    ErrorCategory,
+    ErrorCategoryInfo,
+    ErrorRecord,
+    NETException,
+    PipelineState,
+    ProgressRecordType,
+    PSInvocationState,
+)
+
+from avma_simulator import psvalues
+
+RUNTIME_EXCEPTION = "System.Management.Automation.RuntimeException"
+_ROOTS = ("System.Exception", "System.Object")
+_E_EXCEPTION = -2146233087
+"""HResult of an exception of .NET that declares no other (COR_E_EXCEPTION)."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a pipeline: a script's text or a cmdlet's name, and its parameters.
+
+    `named` holds the values of named parameters, `positional` those of the others.
+    """
+
+    text: str
+    is_script: bool
+    named: Mapping[str, Any]
+    positional: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Error:
+    """What an error record contains; `category` is a member of System.Management.Automation.ErrorCategory."""
+
+    text: str
+    error_id: str
+    exception_type: str = RUNTIME_EXCEPTION
+    category: str = "NotSpecified"
+    hresult: int = _E_EXCEPTION
+    activity: str = ""
+    target: str | None = None
+    inner: Error | None = None
+
+
+class ScriptFailed(Exception):
+    """A script ends with a terminating error. The arguments are those of `Error`."""
+
+    def __init__(self, text: str, error_id: str, **details: Any) -> None:
+        self.error = Error(text, error_id, **details)
+        super().__init__(text)
+
+
+class Pipeline:
+    """What a script sees of its pipeline. `changed` is called after each message to the client."""
+
+    def __init__(self, server: ServerPipeline, statements: list[list[Command]], changed: Callable[[], None]) -> None:
+        self.statements = statements
+        self.input: list[Any] = []
+        self._server = server
+        self._changed = changed
+
+    @property
+    def script_block(self) -> str:
+        """The text of all commands, as script-block logging records it."""
+        return "\n".join(command.text for statement in self.statements for command in statement)
+
+    def write(self, value: Any) -> None:
+        """Write an object to the output stream. A dict becomes a PSCustomObject."""
+        self._server.write_output(psvalues.psobject(value))
+        self._changed()
+
+    def error(self, text: str, error_id: str, **details: Any) -> None:
+        """Write an error record, after which the script goes on. The arguments are those of `Error`."""
+        record = _record(Error(text, error_id, **details))
+        self._server.write_error(
+            record.Exception,
+            record.CategoryInfo,
+            record.TargetObject,
+            record.FullyQualifiedErrorId,
+            script_stack_trace=record.ScriptStackTrace,
+        )
+        self._changed()
+
+    def fail(self, text: str, error_id: str, **details: Any) -> NoReturn:
+        """End the pipeline with a terminating error. The arguments are those of `Error`.
+
+        Raises:
+            ScriptFailed: always.
+        """
+        raise ScriptFailed(text, error_id, **details)
+
+    def warning(self, text: str) -> None:
+        """Write a warning."""
+        self._server.write_warning(text)
+        self._changed()
+
+    def verbose(self, text: str) -> None:
+        """Write a verbose message."""
+        self._server.write_verbose(text)
+        self._changed()
+
+    def progress(self, activity: str, status: str, percent: int = -1, completed: bool = False) -> None:
+        """Write a progress record."""
+        kind = ProgressRecordType.Completed if completed else ProgressRecordType.Processing
+        self._server.write_progress(activity, 0, status, percent_complete=percent, record_type=kind)
+        self._changed()
+
+    def begin(self) -> None:
+        """Start to run. Recorded: Windows sends no state for it."""
+        self._server.state = PSInvocationState.Running
+
+    def complete(self) -> None:
+        """End with success."""
+        self._server.complete()
+        self._changed()
+
+    def end_with(self, error: Error) -> None:
+        """End with a terminating error. Recorded: it is in the state alone, and not in the error stream."""
+        self._server.prepare_message(
+            PipelineState(PipelineState=PSInvocationState.Failed.value, ExceptionAsErrorRecord=_record(error))
+        )
+        self._server.state = PSInvocationState.Failed
+        self._changed()
+
+    def stop(self) -> None:
+        """End because the client stopped it."""
+        self._server.state = PSInvocationState.Running
+        self._server.stop()
+        self._changed()
+
+
+class _Category(ErrorCategoryInfo):
+    """The category of an error, shown as Windows shows it: psrpcore leaves out the colon."""
+
+    def __str__(self) -> str:
+        target = f"({self.TargetName or ''}:{self.TargetType or ''})"
+        return f"{self.Category.name}: {target} [{self.Activity or ''}], {self.Reason or ''}"
+
+
+def _record(error: Error) -> ErrorRecord:
+    reason = error.exception_type.rpartition(".")[2]
+    target = error.target or ""
+    category = _Category(
+        Category=ErrorCategory[error.category],
+        Activity=error.activity,
+        Reason=reason,
+        TargetName=target,
+        TargetType="String" if target else "",
+    )
+    record = ErrorRecord(
+        Exception=_exception(error),
+        CategoryInfo=category,
+        TargetObject=error.target,
+        FullyQualifiedErrorId=error.error_id,
+        ScriptStackTrace="at <ScriptBlock>, <No file>: line 1",
+    )
+    record.PSObject.to_string = error.text
+    return record
+
+
+def _exception(error: Error) -> NETException:
+    inner = None if error.inner is None else _exception(error.inner)
+    made = NETException(Message=error.text, HResult=error.hresult, InnerException=inner)
+    made.PSObject.type_names = [error.exception_type, *_ROOTS]
+    made.PSObject.to_string = f"{error.exception_type}: {error.text}"
+    return made

@@ -1,0 +1,86 @@
+"""PowerShell's objects as plain values of Python, and back."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psrpcore.types import (
+    PSCredential,
+    PSCustomObject,
+    PSObject,
+    PSSecureString,
+    PSString,
+)
+
+
+@dataclass(frozen=True)
+class SecureString:
+    """A SecureString that the client encrypted with the session key."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A PSCredential."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+def plain(value: Any) -> Any:
+    """Return an object that was received as str, int, float, bool, bytes, list, dict, None, SecureString or Credential.
+
+    An object of another kind becomes a dict of its properties. Text of other kinds, such as a GUID, becomes a str.
+
+    Raises:
+        ValueError: a SecureString cannot be decrypted.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, PSSecureString):
+        return SecureString(_decrypted(value))
+    if isinstance(value, PSCredential) or (isinstance(value, PSObject) and _is_credential(value)):
+        return Credential(str(value.UserName), _decrypted(value.Password))
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, queue.Queue):
+        return [plain(item) for item in value.queue]
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    properties = [*value.PSObject.adapted_properties, *value.PSObject.extended_properties]
+    return {item.name: plain(item.get_value(value)) for item in properties} if properties else str(value)
+
+
+def psobject(value: Any) -> Any:
+    """Return a plain value as the object that a script would write: a dict is a PSCustomObject."""
+    if isinstance(value, SecureString):
+        return PSSecureString(value.text)
+    if isinstance(value, Credential):
+        return PSCredential(UserName=value.username, Password=PSSecureString(value.password))
+    if isinstance(value, PSObject):
+        return value
+    if isinstance(value, Mapping):
+        return PSCustomObject(**{str(key): psobject(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return [psobject(item) for item in value]
+    return PSString(value) if isinstance(value, str) else value
+
+
+def _is_credential(value: PSObject) -> bool:
+    return "System.Management.Automation.PSCredential" in value.PSTypeNames
+
+
+def _decrypted(value: Any) -> str:
+    return str.__str__(value.decrypt()) if isinstance(value, PSSecureString) else str(value or "")

@@ -1,0 +1,232 @@
+"""The remote shells of one machine: Create, Get and Delete, their quota and their idle timeout (MS-WSMV 3.1.4.1.31).
+
+What a shell does with Command, Send, Receive and Signal depends on its resource: `winrs` for cmd.exe and `runspace` for
+PowerShell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import uuid
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from avma_simulator import faults, shell_faults, shell_messages, soap
+from avma_simulator.machine import Machine
+from avma_simulator.shell_messages import URI
+from avma_simulator.xmltree import element
+
+POWERSHELL = "http://schemas.microsoft.com/powershell/"
+_TRANSFER = soap.NAMESPACES["x"]
+_IDLE_TIMEOUT = 7200.0
+"""Seconds after which Windows ends an unused shell. Its Create can set another time."""
+_LONGEST_IDLE = "PT2147483.647S"
+_FIRST_PROCESS = 1000
+Answer = tuple[str, list[ET.Element]]
+_now = time.monotonic
+
+
+class Shell(Protocol):
+    """What runs in a shell."""
+
+    async def command(self, request: soap.Request) -> ET.Element:
+        """Start a command."""
+
+    async def send(self, request: soap.Request) -> ET.Element:
+        """Take input."""
+
+    async def receive(self, request: soap.Request) -> ET.Element:
+        """Return output."""
+
+    async def signal(self, request: soap.Request) -> ET.Element:
+        """Stop a command."""
+
+    async def close(self) -> None:
+        """End everything that runs."""
+
+
+NewShell = Callable[[soap.Request], Shell]
+"""Makes the shell of a Create request."""
+
+
+@dataclass
+class _Open:
+    name: str
+    resource: str
+    shell: Shell
+    process: int
+    streams: tuple[str, str]
+    idle_timeout: float
+    created: float
+    used: float = field(default=math.inf)
+
+
+class Shells:
+    """The open shells of one machine; `kinds` makes a shell of each resource, by its URI in lower case."""
+
+    def __init__(self, machine: Machine, kinds: dict[str, NewShell]) -> None:
+        self._machine = machine
+        self._kinds = kinds
+        self._open: dict[str, _Open] = {}
+        self._creating = 0
+
+    @property
+    def open(self) -> int:
+        """How many shells are open."""
+        return len(self._open)
+
+    async def close(self) -> None:
+        """End every shell and what runs in it."""
+        while self._open:
+            _, found = self._open.popitem()
+            await found.shell.close()
+
+    async def answer(self, request: soap.Request) -> Answer:
+        """Answer a request to a shell resource.
+
+        Raises:
+            Fault: the request is wrong, or a quota is used up.
+        """
+        await self._end_idle()
+        if request.action == f"{_TRANSFER}/Create":
+            return f"{request.action}Response", await self._create(request)
+        if request.resource.lower() not in (*self._kinds, URI):
+            raise faults.invalid_resource()
+        found = self._find(request)
+        if request.action == f"{_TRANSFER}/Get":
+            return f"{request.action}Response", [_described(found, self._machine)]
+        if request.resource.lower() == URI:
+            raise faults.action_not_supported()
+        if request.action == f"{_TRANSFER}/Delete":
+            del self._open[found.name]
+            await found.shell.close()
+            return f"{request.action}Response", []
+        try:
+            # A shell is not idle while a client waits for its output.
+            found.used = math.inf
+            return f"{request.action}Response", [await _in_shell(found.shell, request)]
+        finally:
+            found.used = _now()
+
+    async def _create(self, request: soap.Request) -> list[ET.Element]:
+        new_shell = self._kinds.get(request.resource.lower())
+        if new_shell is None:
+            raise shell_faults.unknown_configuration(request.resource)
+        body = shell_messages.body(request, "Shell")
+        most = self._machine.spec.quotas.shells
+        if len(self._open) + self._creating >= most:
+            raise shell_faults.too_many(most)
+        name = _name(body, request, self._open)
+        found = _Open(
+            name,
+            request.resource,
+            new_shell(request),
+            _FIRST_PROCESS + 4 * self._machine.counts.shells,
+            (_text(body, "InputStreams"), _text(body, "OutputStreams")),
+            soap.seconds(_text(body, "IdleTimeOut"), _IDLE_TIMEOUT),
+            _now(),
+        )
+        await self._started(request)
+        self._open[name] = found
+        found.used = _now()
+        self._machine.counts.shells += 1
+        if request.resource.lower().startswith(POWERSHELL):
+            self._machine.counts.pools += 1
+        selectors = element("w:SelectorSet", element("w:Selector", name, Name="ShellId"))
+        parameters = element("a:ReferenceParameters", element("w:ResourceURI", request.resource), selectors)
+        # Recorded: the address is the one that the client used.
+        created = element("x:ResourceCreated", element("a:Address", request.to or soap.ANONYMOUS), parameters)
+        return [created, _described(found, self._machine)]
+
+    async def _started(self, request: soap.Request) -> None:
+        """Wait for wsmprovhost.exe, which hosts a pool of runspaces, to start."""
+        if not request.resource.lower().startswith(POWERSHELL):
+            return
+        delay = self._machine.spec.delays.powershell
+        self._creating += 1
+        try:
+            await asyncio.sleep(min(delay, request.timeout))
+        finally:
+            self._creating -= 1
+        if delay > request.timeout:
+            raise faults.timed_out()
+
+    async def _end_idle(self) -> None:
+        for name in [name for name, found in self._open.items() if _now() - found.used > found.idle_timeout]:
+            found = self._open.pop(name, None)
+            if found is not None:  # another request may have ended it meanwhile
+                await found.shell.close()
+
+    def _find(self, request: soap.Request) -> _Open:
+        name = next((value for key, value in request.selectors.items() if key.lower() == "shellid"), "")
+        found = self._open.get(name.upper())
+        if found is None or request.resource.lower() not in (found.resource.lower(), URI):
+            raise shell_faults.not_found()
+        return found
+
+
+async def _in_shell(shell: Shell, request: soap.Request) -> ET.Element:
+    if request.action == f"{URI}/Command":
+        return await shell.command(request)
+    if request.action == f"{URI}/Send":
+        return await shell.send(request)
+    if request.action == f"{URI}/Receive":
+        return await shell.receive(request)
+    if request.action == f"{URI}/Signal":
+        return await shell.signal(request)
+    raise faults.action_not_supported()
+
+
+def _name(body: ET.Element, request: soap.Request, taken: dict[str, _Open]) -> str:
+    """Return the id of a new shell: PowerShell's clients choose it, cmd's do not."""
+    declared = body.get("ShellId")
+    if declared is None or not request.resource.lower().startswith(POWERSHELL):
+        return str(uuid.uuid4()).upper()
+    try:
+        name = str(uuid.UUID(declared)).upper()
+    except ValueError:
+        raise faults.schema_validation() from None
+    if name in taken:
+        raise shell_faults.already_exists()
+    return name
+
+
+def _text(body: ET.Element, name: str) -> str:
+    return (body.findtext(shell_messages.qualified(name)) or "").strip()
+
+
+def _described(found: _Open, machine: Machine) -> ET.Element:
+    """Return `rsp:Shell`, in the order of elements that Windows Server 2016 and 2022 were recorded with."""
+    spoken = machine.spec.language
+    values = {
+        "ShellId": found.name,
+        "ResourceUri": found.resource,
+        "Owner": machine.spec.username or "",
+        "ClientIP": "127.0.0.1",
+        "ProcessId": str(found.process),
+        "IdleTimeOut": f"PT{found.idle_timeout:.3f}S",
+        "InputStreams": found.streams[0],
+        "OutputStreams": found.streams[1],
+        "MaxIdleTimeOut": _LONGEST_IDLE,
+        "Locale": spoken,
+        "DataLocale": spoken,
+        "CompressionMode": "NoCompression",
+        "ProfileLoaded": "Yes",
+        "Encoding": "UTF8",
+        "BufferMode": "Block",
+        "State": "Connected",
+        "ShellRunTime": _duration(_now() - found.created),
+        "ShellInactivity": _duration(max(0.0, _now() - found.used)),
+    }
+    return shell_messages.rsp("Shell", *(element(f"rsp:{name}", value) for name, value in values.items()))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"P{days}DT{hours}H{minutes}M{rest}S"

@@ -1,0 +1,398 @@
+"""Runspace pools and pipelines over PSRP, as pypsrp uses them and as single messages."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from psrpcore import ClientRunspacePool
+from pypsrp.complex_objects import GenericComplexObject, ObjectMeta, PSCredential
+from pypsrp.exceptions import WSManFaultError
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.wsman import WSMan
+
+from avma_simulator import EstateServer
+from avma_simulator.pipeline import Pipeline
+from avma_simulator.psvalues import Credential, SecureString
+from simulator.client import NS, TRANSFER, Client, envelope
+from simulator.test_shells import HOST, SHELL, fault
+
+POWERSHELL = "http://schemas.microsoft.com/powershell"
+RESOURCE = f"{POWERSHELL}/Microsoft.PowerShell"
+OPENED, STOPPED, COMPLETED, FAILED = 2, 3, 4, 5
+DEMO = "# avma-script: demo 1\n'the rest is not looked at'\n"
+
+
+@contextmanager
+def connected(estate: EstateServer, name: str = "hv01", **options: Any) -> Iterator[WSMan]:
+    host, port = estate.address(name)
+    account = {"username": "Administrator", "password": "Pa55w.rd", "auth": "ntlm"}
+    with WSMan(host, port=port, ssl=False, no_proxy=True, **account, **options) as client:
+        yield client
+
+
+@pytest.fixture
+def pool(estate: EstateServer) -> Iterator[RunspacePool]:
+    with connected(estate) as client, RunspacePool(client) as opened:
+        yield opened
+
+
+Serve = Callable[[Callable[[Mapping[str, Any], Pipeline], None]], None]
+
+
+@pytest.fixture
+def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Serve the script `demo 1` by a function of its parameters and its pipeline."""
+
+    def serve(function: Callable[[Mapping[str, Any], Pipeline], None]) -> None:
+        async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+            function(parameters, pipeline)
+
+        monkeypatch.setattr("avma_simulator.service.REMOTE_SCRIPTS", {("demo", "1"): script})
+
+    return serve
+
+
+def invoke(pool: RunspacePool, script: str, **parameters: Any) -> tuple[list[Any], PowerShell]:
+    shell = PowerShell(pool).add_script(script).add_parameters(parameters)
+    output = shell.invoke()
+    shell.close()
+    return output, shell
+
+
+def errors(shell: PowerShell) -> list[tuple[str, str, str, str]]:
+    return [(str(record), record.fq_error, record.reason, record.message) for record in shell.streams.error]
+
+
+def test_parameters_reach_a_script_as_plain_values(pool: RunspacePool, serve_demo: Serve) -> None:
+    given: dict[str, Any] = {}
+    serve_demo(lambda parameters, pipeline: given.update(parameters))
+    pool.exchange_keys()
+    guest = GenericComplexObject()
+    guest.extended_properties = {"id": "1", "tries": [1, 2], "on": True}
+    parameters = {
+        "Key": pool.serialize("BCDFG", ObjectMeta("SS")),
+        "Guest": PSCredential(
+            username=r"WEB\jürgen", password="p\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")
+        ),
+        "Names": ["ä", "日本", "_x0041_", "a\r\n\tb\0"],
+        "Numbers": {"small": 1, "large": 1 << 30, "half": 0.5},
+        "On": True,
+        "Nothing": None,
+        "Object": guest,
+    }
+    invoke(pool, DEMO, **parameters)
+    assert given == {
+        "Key": SecureString("BCDFG"),
+        "Guest": Credential(r"WEB\jürgen", "p😀"),
+        "Names": ["ä", "日本", "_x0041_", "a\r\n\tb\0"],
+        "Numbers": {"small": 1, "large": 1 << 30, "half": 0.5},
+        "On": True,
+        "Nothing": None,
+        "Object": {"id": "1", "tries": [1, 2], "on": True},
+    }
+
+
+def test_no_secret_appears_in_a_record_of_what_ran(estate: EstateServer, pool: RunspacePool, serve_demo: Serve) -> None:
+    serve_demo(lambda parameters, pipeline: None)
+    pool.exchange_keys()
+    invoke(pool, DEMO, Key=pool.serialize("BCDFG", ObjectMeta("SS")), Name="web01")
+    PowerShell(pool).add_cmdlet("Invoke-Expression").add_parameter("Command", "hostname").invoke()
+    assert estate.script_blocks("hv01") == [
+        {"text": DEMO, "parameters": ["Key", "Name"]},
+        {"text": "Invoke-Expression", "parameters": ["Command"]},
+        {"text": "hostname", "parameters": []},
+    ]
+
+
+def test_each_stream_of_a_script(pool: RunspacePool, serve_demo: Serve) -> None:
+    def script(parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+        pipeline.write({"id": 1, "names": ["ä"], "key": SecureString("secret")})
+        pipeline.write(None)
+        pipeline.warning("careful")
+        pipeline.verbose("in detail")
+        pipeline.progress("Working", "half", 50)
+        pipeline.error(
+            "It is off.", "InvalidVMState", exception_type="System.ArgumentException", category="InvalidData"
+        )
+        pipeline.write("last 😀")
+
+    serve_demo(script)
+    pool.exchange_keys()
+    (found, nothing, last), shell = invoke(pool, DEMO)
+    assert found.adapted_properties | found.extended_properties == {"id": 1, "names": ["ä"], "key": "secret"}
+    assert (nothing, last, shell.state) == (None, "last 😀", COMPLETED)
+    assert [record.message for record in shell.streams.warning] == ["careful"]
+    assert [record.message for record in shell.streams.verbose] == ["in detail"]
+    assert [(record.activity, record.percent_complete) for record in shell.streams.progress] == [("Working", 50)]
+    category = "InvalidData: (:) [], ArgumentException"
+    assert errors(shell) == [("It is off.", "InvalidVMState", "ArgumentException", category)]
+    assert shell.streams.error[0].exception.types[0] == "System.ArgumentException"
+
+
+def test_a_script_that_fails_ends_its_pipeline_and_not_its_pool(pool: RunspacePool, serve_demo: Serve) -> None:
+    def script(parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+        pipeline.write("before")
+        pipeline.fail("No.", "Refused,Get-VM", category="PermissionDenied")
+
+    serve_demo(script)
+    output, shell = invoke(pool, DEMO)
+    assert (output, shell.state, [record[:2] for record in errors(shell)]) == (
+        ["before"],
+        FAILED,
+        [("No.", "Refused,Get-VM")],
+    )
+    assert invoke(pool, "hostname")[0] == ["HV01"]
+
+
+def test_a_defect_of_a_script_is_an_error_of_its_pipeline(pool: RunspacePool, serve_demo: Serve) -> None:
+    serve_demo(lambda parameters, pipeline: {}["nothing"])
+    shell = invoke(pool, DEMO)[1]
+    assert (shell.state, errors(shell)[0][1]) == (FAILED, "SimulatorFailed")
+
+
+@pytest.mark.parametrize("script", ["sing 1", "demo 99"])
+def test_a_script_of_this_project_that_is_not_known(pool: RunspacePool, script: str) -> None:
+    shell = invoke(pool, f"# avma-script: {script}\n")[1]
+    assert (shell.state, errors(shell)[0][:2]) == (
+        FAILED,
+        (f"The simulator does not know the script {script}.", "ScriptUnknown"),
+    )
+
+
+def test_an_unknown_command_in_a_script_is_an_error_after_which_it_goes_on(pool: RunspacePool) -> None:
+    output, shell = invoke(pool, "Get-Nothing -Now\n# a comment\nWrite-Output 'it''s'; \"on\"")
+    assert (output, shell.state) == (["it's", "on"], COMPLETED)
+    (text, error_id, reason, category) = errors(shell)[0]
+    assert text.startswith("The term 'Get-Nothing' is not recognized as the name of a cmdlet, function, script file")
+    assert (error_id, reason) == ("CommandNotFoundException", "CommandNotFoundException")
+    assert category == "ObjectNotFound: (Get-Nothing:String) [], CommandNotFoundException"
+
+
+def test_an_unknown_cmdlet_fails_its_pipeline(pool: RunspacePool) -> None:
+    shell = PowerShell(pool).add_cmdlet("Get-Nothing")
+    shell.invoke()
+    assert (shell.state, errors(shell)[0][1]) == (FAILED, "CommandNotFoundException")
+
+
+@pytest.mark.parametrize(
+    ("script", "output", "error_ids", "state"),
+    [
+        ("Write-Error oops", [], ["Microsoft.PowerShell.Commands.WriteErrorException"], COMPLETED),
+        ("Write-Error oops -ErrorAction Stop; 'x'", [], ["Microsoft.PowerShell.Commands.WriteErrorException"], FAILED),
+        ("'a'; throw 'enough'", ["a"], ["enough"], FAILED),
+        ("Write-Verbose -Verbose 'v'; Write-Warning w; Write-Progress p s", [], [], COMPLETED),
+        ("$env:COMPUTERNAME", ["HV01"], [], COMPLETED),
+        ("Start-Sleep -Milliseconds 1; echo 'slept'", ["slept"], [], COMPLETED),
+        (
+            "Read-Host 'Name'",
+            [],
+            ["System.Management.Automation.Host.HostException,Microsoft.PowerShell.Commands.ReadHostCommand"],
+            COMPLETED,
+        ),
+        ("", [], [], COMPLETED),
+    ],
+)
+def test_plain_commands(pool: RunspacePool, script: str, output: list[str], error_ids: list[str], state: int) -> None:
+    found, shell = invoke(pool, script)
+    assert (found, [record[1] for record in errors(shell)], shell.state) == (output, error_ids, state)
+
+
+def test_output_of_a_command_goes_into_the_next(pool: RunspacePool) -> None:
+    shell = PowerShell(pool).add_script("'a'; 'b'").add_cmdlet("Out-String").add_statement().add_script("'c'")
+    assert shell.invoke() == ["a\r\nb\r\n", "c"]
+    streamed = PowerShell(pool).add_cmdlet("Write-Output").add_parameter("InputObject", ["a", "b"])
+    assert streamed.add_cmdlet("Out-String").add_parameter("Stream").invoke() == ["a", "b"]
+    assert PowerShell(pool).add_cmdlet("hostname").add_cmdlet("Out-Null").invoke() == []
+
+
+@pytest.mark.parametrize("envelope_size", [8192, 153_600, 512_000])
+def test_large_messages_travel_in_fragments_both_ways(
+    estate: EstateServer, serve_demo: Serve, envelope_size: int
+) -> None:
+    serve_demo(lambda parameters, pipeline: pipeline.write(parameters["Text"]))
+    text = "0123456789ä😀" * 20_000
+    with connected(estate, max_envelope_size=envelope_size) as client, RunspacePool(client) as pool:
+        client.update_max_payload_size(envelope_size)
+        assert invoke(pool, DEMO, Text=text)[0] == [text]
+
+
+def test_several_pools_and_pipelines_are_counted(estate: EstateServer) -> None:
+    with connected(estate) as first, connected(estate) as second:
+        with RunspacePool(first) as one, RunspacePool(second) as other:
+            for pool in (one, other, one):
+                assert invoke(pool, "hostname")[0] == ["HV01"]
+            counts = estate.counts()["hv01"]
+            assert [counts[name] for name in ("pools", "shells", "openShells", "pipelines")] == [2, 2, 2, 3]
+        assert estate.counts()["hv01"]["openShells"] == 0
+
+
+def test_pipelines_wait_for_a_free_runspace(pool: RunspacePool) -> None:
+    assert pool.get_available_runspaces() == 1
+    first = PowerShell(pool).add_script("Start-Sleep 600")
+    first.begin_invoke()
+    assert pool.get_available_runspaces() == 0
+    second = PowerShell(pool).add_script("hostname")
+    second.begin_invoke()
+    third = PowerShell(pool).add_script("hostname")
+    third.begin_invoke()
+    third.stop()
+    first.stop()
+    assert second.end_invoke() == ["HV01"]
+    assert [shell.state for shell in (first, second, third)] == [STOPPED, COMPLETED, STOPPED]
+
+
+def test_a_pool_can_get_more_runspaces(pool: RunspacePool) -> None:
+    first, second = (PowerShell(pool).add_script(script) for script in ("Start-Sleep 600", "hostname"))
+    first.begin_invoke()
+    second.begin_invoke()
+    pool.max_runspaces = 2
+    assert second.end_invoke() == ["HV01"]
+    assert (pool.max_runspaces, pool.get_available_runspaces()) == (2, 1)
+    pool.reset_runspace_state()
+    first.stop()
+
+
+def test_the_client_is_told_that_a_stopped_pipeline_stopped(pool: RunspacePool) -> None:
+    shell = PowerShell(pool).add_script("'a'; Start-Sleep 600")
+    shell.begin_invoke()
+    pool.shell.signal("powershell/signal/ctrl_c", shell.id)
+    assert (shell.end_invoke(), shell.state) == (["a"], STOPPED)
+    assert errors(shell)[0][:2] == ("The pipeline has been stopped.", "PipelineStopped")
+    shell.close()
+    assert invoke(pool, "hostname")[0] == ["HV01"]
+
+
+def test_deleting_a_pool_ends_its_pipelines(estate: EstateServer) -> None:
+    with connected(estate) as client, RunspacePool(client) as pool:
+        shell = PowerShell(pool).add_script("Start-Sleep 600")
+        shell.begin_invoke()
+        pool.close()
+        with pytest.raises(WSManFaultError) as gone:
+            shell.poll_invoke()
+        assert gone.value.code == 0x8033805B
+        assert not pool.is_alive()
+
+
+def test_whether_a_pool_is_alive(pool: RunspacePool) -> None:
+    assert pool.is_alive()
+
+
+def test_a_session_configuration_that_is_not_registered(shared: EstateServer) -> None:
+    with connected(shared) as client, pytest.raises(WSManFaultError) as refused:
+        RunspacePool(client, configuration_name="Nobody.Registered").open()
+    assert refused.value.code == 0x8033803B
+    assert f"The resource URI ({POWERSHELL}/Nobody.Registered) was not found" in refused.value.reason
+
+
+def test_a_pool_is_a_shell_of_the_quota(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(HOST.format(", quotas: {shells: 1}"))
+    with connected(estate, "h") as client, RunspacePool(client), pytest.raises(WSManFaultError) as refused:
+        RunspacePool(client).open()
+    assert "maximum number of 1 concurrent shells" in refused.value.reason
+
+
+def test_a_shell_has_at_most_so_many_commands_that_were_not_closed(
+    pool: RunspacePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avma_simulator.runspace._MOST_COMMANDS", 2)
+    for _ in range(3):
+        invoke(pool, "hostname")
+    left = [PowerShell(pool).add_script("hostname") for _ in range(2)]
+    for shell in left:
+        shell.invoke()
+    with pytest.raises(WSManFaultError) as refused:
+        PowerShell(pool).add_script("hostname").invoke()
+    assert "The maximum number of concurrent commands per shell has been exceeded" in refused.value.reason
+    left[0].close()
+    assert invoke(pool, "hostname")[0] == ["HV01"]
+
+
+@pytest.mark.parametrize("fields", [", remotePowerShell: false", ", rights: wmi", ", rights: none"])
+def test_who_may_open_no_pool(serve: Callable[[str], EstateServer], fields: str) -> None:
+    estate = serve(HOST.format(fields))
+    with connected(estate, "h") as client, pytest.raises(WSManFaultError) as refused:
+        RunspacePool(client).open()
+    assert refused.value.code in (5, 0x803381AC)
+    assert estate.counts()["h"]["pools"] == 0
+
+
+def test_opening_a_pool_takes_the_time_that_powershell_needs(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(HOST.format(", delays: {powershell: 600}"))
+    with connected(estate, "h", operation_timeout=1) as client, pytest.raises(WSManFaultError) as late:
+        RunspacePool(client).open()
+    assert late.value.code == 0x80338029
+    assert estate.counts()["h"]["openShells"] == 0
+
+
+@pytest.mark.parametrize("operation", ["Shell/Create", "RunspacePool/Create"])
+def test_a_pool_can_go_wrong_on_demand(estate: EstateServer, operation: str) -> None:
+    estate.faults("hv01", [{"operation": operation, "answer": "accessDenied", "times": 1}])
+    with connected(estate) as client, pytest.raises(WSManFaultError) as refused:
+        RunspacePool(client).open()
+    assert refused.value.code == 5
+
+
+@pytest.mark.parametrize("operation", ["Pipeline/Command", "Pipeline/Receive", "Pipeline/Signal", "Pipeline/Send"])
+def test_a_pipeline_can_go_wrong_on_demand(estate: EstateServer, pool: RunspacePool, operation: str) -> None:
+    estate.faults("hv01", [{"operation": operation, "answer": "accessDenied", "times": 1}])
+    with pytest.raises(WSManFaultError) as refused:
+        invoke(pool, "hostname", Large="x" * 600_000)
+    assert refused.value.code == 5
+
+
+def creation(text: str) -> str:
+    return f"<r:Shell xmlns:r='{SHELL}'><creationXml xmlns='{POWERSHELL}'>{text}</creationXml></r:Shell>"
+
+
+def opening() -> str:
+    client = ClientRunspacePool()
+    client.open()
+    payload = client.data_to_send()
+    assert payload is not None
+    return base64.b64encode(payload.data).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (f"<r:Shell xmlns:r='{SHELL}'/>", 0x80540FA0),
+        (creation("no base64!"), 0x80338041),
+        (creation(base64.b64encode(b"no fragment").decode()), 87),
+        (creation(base64.b64encode(bytes(16) + b"\3" + bytes(4)).decode()), 87),
+        (creation(opening()[:-8]), 87),
+    ],
+)
+def test_a_pool_whose_first_messages_are_wrong(estate: EstateServer, body: str, code: int) -> None:
+    with Client(estate.url("hv01")) as client:
+        refused = fault(lambda: client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body)))
+        assert refused.wsman_fault_code == code
+    assert estate.counts()["hv01"]["openShells"] == 0
+
+
+def test_messages_that_a_pool_does_not_take(estate: EstateServer) -> None:
+    with Client(estate.url("hv01")) as client:
+        created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, creation(opening())))
+        shell = str(created.findtext(".//w:Selector[@Name='ShellId']", None, NS))
+
+        def refused(action: str, body: str) -> int | None:
+            message = envelope(f"{SHELL}/{action}", RESOURCE, body, {"ShellId": shell})
+            return fault(lambda: client.send(message)).wsman_fault_code
+
+        declared = f"xmlns:r='{SHELL}'"
+        nobody = str(uuid.uuid4())
+        line = "<r:Command/><r:Arguments>AAAA</r:Arguments>"
+        assert refused("Command", f"<r:CommandLine {declared}>{line}</r:CommandLine>") == 87
+        assert refused("Command", f"<r:CommandLine {declared}><r:Argument/></r:CommandLine>") == 0x80338041
+        assert refused("Send", f"<r:Send {declared}><r:Stream Name='stdout'/></r:Send>") == 0x80338041
+        assert (
+            refused("Send", f"<r:Send {declared}><r:Stream Name='stdin' CommandId='{nobody}'/></r:Send>") == 0x8033805B
+        )
+        wanted = f"<r:DesiredStream CommandId='{nobody}'>stdout</r:DesiredStream>"
+        assert refused("Receive", f"<r:Receive {declared}>{wanted}</r:Receive>") == 0x8033805B
+        assert refused("Signal", f"<r:Signal {declared}><r:Code/></r:Signal>") == 87
+        client.send(envelope(f"{TRANSFER}/Delete", RESOURCE, selectors={"ShellId": shell}))
