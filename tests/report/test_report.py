@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import pty
 import selectors
@@ -114,6 +115,27 @@ def test_guests_over_the_network(tmp_path: Path) -> None:
         )
     assert vms(document)["payroll"]["licenseStatus"] == "Licensed"
     assert vms(document)["web9"]["answer"] != "answered"
+
+
+def test_malformed_data_of_a_guest_hides_no_other_vm(tmp_path: Path) -> None:
+    simulated = ESTATE.replace("{name: web9,", "{name: web9, dataExchangeItems: ['<INSTANCE>'],")
+    only = LIST.partition("clusters:")[0] + f"hosts: [{N1}]"
+    with running(load_estate(written(tmp_path / "simulated.yaml", elsewhere(simulated)))):
+        said = report(written(tmp_path / "list.yaml", elsewhere(only)), "--json")
+    document, _ = json.JSONDecoder().raw_decode(said, said.index("{"))
+    assert "web9: its guest reports malformed data through Data Exchange" in said
+    assert set(vms(document)) == {"payroll", "web10", "web9"}
+    assert vms(document)["payroll"]["licenseStatus"] == "Licensed"
+
+
+def test_a_host_that_lists_nothing_is_shown_as_failed(tmp_path: Path) -> None:
+    simulated = ESTATE.replace("address: 127.48.0.1\n", "address: 127.48.0.1\n    rights: user\n")
+    only = LIST.partition("clusters:")[0] + f"hosts: [{N1}]"
+    with running(load_estate(written(tmp_path / "simulated.yaml", elsewhere(simulated)))):
+        document = reported(written(tmp_path / "list.yaml", elsewhere(only)), code=LEFT_OPEN)
+    (host,) = document["hosts"]
+    assert (host["answer"], host["vms"]) == ("failed", [])
+    assert "Hyper-V Administrators" in host["problem"]
 
 
 def test_the_tables(shared: EstateServer, estate: Path) -> None:

@@ -43,6 +43,8 @@ class Guests:
         guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
 
     def _windows(self, state: str, facts: GuestFacts) -> Finding:
+        if facts.malformed:
+            return Finding(f"{state}, {guests.MALFORMED}", Status.WARNING)
         name = facts.values.get("OSName", "")
         text = f"{state}, {name or 'an operating system that tells nothing'}"
         if not name:

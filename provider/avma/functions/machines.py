@@ -11,6 +11,7 @@ from avma.functions.function import Function
 from avma.properties import Failure, Values, build, declare
 from avma.resources import hosts
 from avma.resources.cluster_nodes import NodeState, each, find_nodes, look
+from avma.resources.guests import facts_in
 from avma.resources.host_license import host_outputs
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.resource import Operation
@@ -184,7 +185,7 @@ class GetHostVms(Function):
         host = now.machine(asked.host, asked.connection, now.configuration)
         vms = sorted(host.virtual_machines(now.deadline), key=lambda vm: (vm.name.lower(), vm.id))
         facts = host.guest_facts(now.deadline)
-        return GetHostVmsOutputs([_host_vm(vm, facts.get(vm.id, GuestFacts({}))) for vm in vms])
+        return GetHostVmsOutputs([_host_vm(vm, facts_in(facts, vm, now)) for vm in vms])
 
 
 def _host_vm(vm: VirtualMachine, facts: GuestFacts) -> HostVm:

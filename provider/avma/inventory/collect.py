@@ -180,7 +180,7 @@ class Collector:
         settings = Guest(**vars(guest)) if guest else None
 
         def look(vm: VirtualMachine) -> SeenVm:
-            return self._vm(Placement(vm, server), facts.get(vm.id, GuestFacts({})), settings, operation)
+            return self._vm(Placement(vm, server), guests.facts_in(facts, vm, operation), settings, operation)
 
         with ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
             return list(threads.map(look, vms))

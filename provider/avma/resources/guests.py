@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from avma.resources.resource import Operation
 from avma.settings import AddressedSettings, Settings
 from avma.windows import hyperv, operating_system
 from avma.windows.guest_runs import Account
-from avma.windows.hyperv import VirtualMachine
+from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.windows.powershell import literal
 
@@ -23,6 +23,9 @@ _FIRST_WITH_DIRECT = 14393
 
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service, the same in every language of Windows."""
+
+
+MALFORMED = "its guest reports malformed data through Data Exchange"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,19 @@ def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -
         answer = f"{len(ids)} VMs are named {name_or_id}: {', '.join(ids)}"
         raise errors.Refused("find the VM", where, answer, "give the one that is meant by `vmId`")
     return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
+
+
+def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
+    """Return what a guest reports through Data Exchange; malformed data is a warning that names the VM."""
+    return facts_in(placement.host.guest_facts(operation.deadline), placement.vm, operation)
+
+
+def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: Operation) -> GuestFacts:
+    """Return the same out of the listing of the VM's host."""
+    facts = listing.get(vm.id, GuestFacts({}))
+    if facts.malformed:
+        operation.warn(f"{vm.name}: {MALFORMED}; its name, version and addresses are unknown")
+    return facts
 
 
 def require_running(placement: Placement) -> None:
@@ -172,10 +188,10 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
         names = ", ".join(f"`guest.{name}`" for name in unused)
         operation.warn(f"{vm.name}: {names} is for `guest.transport: winrm`; PowerShell Direct goes through the host")
     host_build = host.system(operation.deadline).build
-    facts = host.guest_facts(operation.deadline).get(vm.id)
+    facts = facts_of(placement, operation)
     where = f"{vm.name} on {host.where}"
     require_direct(f"its host {host.name}", host_build, where)
-    require_direct("its Windows", facts.build if facts else None, where)
+    require_direct("its Windows", facts.build, where)
     return host.guest(vm.id, vm.name, account)
 
 
@@ -246,9 +262,8 @@ def _inherited(configuration: Configuration) -> Settings:
 def _told_address(placement: Placement, tls: bool, operation: Operation) -> str:
     """Return the address from Data Exchange: with TLS the name, if it can be resolved here, else the first IPv4."""
     vm, host = placement.vm, placement.host
-    facts = host.guest_facts(operation.deadline).get(vm.id)
-    name = facts.fully_qualified_domain_name if facts else ""
-    addresses = facts.ip_addresses if facts else ()
+    facts = facts_of(placement, operation)
+    name, addresses = facts.fully_qualified_domain_name, facts.ip_addresses
     if name and (not addresses or (tls and _resolves(name))):
         return name
     if not addresses:

@@ -89,8 +89,7 @@ class VmActivation(Resource):
         placement, host = find_vm(inputs, None, operation, preview=True)
         vm = placement.vm
         guests.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
-        facts = host.server.guest_facts(operation.deadline).get(vm.id)
-        system = facts.system if facts else None
+        system = guests.facts_of(placement, operation).system
         certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
         if system is None:
             return certain

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from avma import compatibility
+from avma import compatibility, errors
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.operating_system import System
@@ -23,6 +23,8 @@ NAMESPACE = "root/virtualization/v2"
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RUNNING = 2
+_LONGEST_BUILD = 9
+_EXCHANGED = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
 _SERVICE = "Msvm_VirtualSystemManagementService"
 # Names of products are the same in every language; the longer one comes first.
 _EDITIONS = (
@@ -48,6 +50,8 @@ class GuestFacts:
     """What a guest tells its host through Data Exchange (key-value pairs)."""
 
     values: Mapping[str, str]
+    malformed: bool = False
+    """Whether the guest reports something that is not CIM-XML. Then `values` is empty."""
 
     @property
     def fully_qualified_domain_name(self) -> str:
@@ -58,7 +62,7 @@ class GuestFacts:
     def build(self) -> int | None:
         """The guest's build number, None when it tells none."""
         text = self.values.get("OSBuildNumber", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) <= _LONGEST_BUILD else None
 
     @property
     def system(self) -> System | None:
@@ -73,6 +77,10 @@ class GuestFacts:
     def ip_addresses(self) -> tuple[str, ...]:
         """The guest's IPv4 addresses."""
         return tuple(a for a in self.values.get("NetworkAddressIPv4", "").split(";") if a)
+
+
+_READ_FACTS = "read what the guests report through Data Exchange"
+_MALFORMED = GuestFacts({}, malformed=True)
 
 
 def is_vm_id(text: str) -> bool:
@@ -117,15 +125,28 @@ def _rows_of_vms(wmi: Wmi, query: str, deadline: Deadline, tried: str) -> list[I
 
 
 def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
-    """Return what the guests tell, by VM id; guests that are off or have Data Exchange off tell nothing.
+    """Return what the guests report, by VM id. Guests that are off or have Data Exchange off report nothing.
+
+    A guest writes its own data, so it must not spoil those of its neighbors. Malformed data counts for its VM alone. If
+    the answer for all VMs cannot be read, each VM is read by itself.
 
     Raises:
         EmptyAnswer: the host lists nothing, not even itself.
         AvmaError: the host could not be asked, or has no Hyper-V.
     """
-    query = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
-    rows = _rows_of_vms(wmi, query, deadline, "read what the guests tell through Data Exchange")
+    try:
+        rows = _rows_of_vms(wmi, _EXCHANGED, deadline, _READ_FACTS)
+    except errors.UnexpectedAnswer:
+        return {vm.id: _facts_of_one(wmi, vm.id, deadline) for vm in list_virtual_machines(wmi, deadline)}
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
+
+
+def _facts_of_one(wmi: Wmi, vm_id: str, deadline: Deadline) -> GuestFacts:
+    try:
+        rows = wmi.query(NAMESPACE, f"{_EXCHANGED} WHERE SystemName = '{vm_id}'", deadline, _READ_FACTS)
+    except errors.UnexpectedAnswer:
+        return _MALFORMED
+    return _guest_facts(rows[0]) if rows else GuestFacts({})
 
 
 @dataclass(frozen=True)
@@ -200,5 +221,8 @@ def _virtual_machine(row: Instance) -> VirtualMachine:
 
 
 def _guest_facts(row: Instance) -> GuestFacts:
-    items = row.embedded("GuestIntrinsicExchangeItems")
+    try:
+        items = row.embedded("GuestIntrinsicExchangeItems")
+    except errors.UnexpectedAnswer:
+        return _MALFORMED
     return GuestFacts({item.text("Name") or "": item.text("Data") or "" for item in items})

@@ -1,0 +1,115 @@
+"""A guest writes its own Data Exchange data, and must not harm its neighbors with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from avma import errors
+from avma.configuration import GuestDefaults
+from avma.deadline import Deadline
+from avma.functions.machines import GetHostVms
+from avma.windows import hyperv
+from avma.windows.licensing import LicenseStatus
+from avma.wsman.instance import Instance, Origin
+from core.runner import ADMINISTRATOR, HV01, OTHER_KEY, PASSWORD
+
+ITEM = '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Name"><VALUE>OSName</VALUE></PROPERTY>{}'
+MALFORMED = {
+    "a control character": ITEM.format('<PROPERTY NAME="Data"><VALUE>a&#1;b</VALUE></PROPERTY></INSTANCE>'),
+    "a bare ampersand": ITEM.format('<PROPERTY NAME="Data"><VALUE>R & D</VALUE></PROPERTY></INSTANCE>'),
+    "cut off": ITEM.format('<PROPERTY NAME="Da'),
+    "empty": "",
+    "wrong nesting": ITEM.format('<PROPERTY NAME="Data"><VALUE></PROPERTY></VALUE></INSTANCE>'),
+    "no XML": "OSName=Windows",
+    "another element": "<HTML/>",
+    "a bomb": '<!DOCTYPE a [<!ENTITY b "bbbb">]><INSTANCE>&b;</INSTANCE>',
+}
+
+
+@pytest.fixture
+def direct(estate, run):
+    """Return the estate with hv01 licensed, its guests reached through it."""
+    run.license(HV01, OTHER_KEY)
+    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="5s")
+    run.configuration = replace(run.configuration, guest=guest)
+    return estate
+
+
+@pytest.mark.parametrize("items", MALFORMED.values(), ids=MALFORMED)
+def test_the_neighbors_keep_their_facts_and_a_warning_names_the_guest(direct, run, items):
+    direct.data_exchange_items("new01", [items])
+    vms = {vm.vm_name: vm for vm in GetHostVms().call({"host": HV01}, run.operation).vms if vm.vm_name != "twin"}
+    assert vms["new01"].guest_os is None
+    assert vms["web01"].guest_os == "Windows Server 2022 Standard"
+    warnings = [text for text in run.told if "malformed data through Data Exchange" in text]
+    assert [text.partition(":")[0] for text in warnings] == ["new01"]
+
+
+@pytest.mark.parametrize("transport", ["powershellDirect", "winrm"])
+def test_a_neighbor_is_activated(direct, run, transport):
+    direct.data_exchange_items("new01", [MALFORMED["cut off"]])
+    result = run.activate(guest={"transport": transport})
+    assert result.outputs.license_status is LicenseStatus.LICENSED
+
+
+def test_the_guest_itself_is_activated_through_its_host(direct, run):
+    direct.data_exchange_items("web01", [MALFORMED["cut off"]])
+    assert run.activate().outputs.license_status is LicenseStatus.LICENSED
+    assert any(text.startswith("web01: its guest reports malformed data") for text in run.told)
+
+
+def test_over_the_network_the_guest_needs_a_declared_address(direct, run):
+    direct.data_exchange_items("web01", [MALFORMED["cut off"]])
+    with pytest.raises(errors.NotReady, match=r"`guest\.address`"):
+        run.activate(guest={"transport": "winrm"})
+
+
+class Spoiled:
+    """A host whose answer about all VMs cannot be read, and whose answer about one of them cannot either."""
+
+    where = "hv01"
+    vms = ("8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11", "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12")
+
+    def query(self, namespace, wql, deadline, tried):
+        origin = Origin(tried, self.where)
+        if "Msvm_ComputerSystem" in wql:
+            return [Instance.from_values({"Name": name}, origin) for name in ("HV01", *self.vms)]
+        if "WHERE" not in wql or self.vms[0] in wql:
+            raise origin.unexpected("an answer that is not SOAP")
+        item = ITEM.format('<PROPERTY NAME="Data"><VALUE>Windows</VALUE></PROPERTY></INSTANCE>')
+        values = {"SystemName": self.vms[1], "GuestIntrinsicExchangeItems": [item]}
+        return [Instance.from_values(values, origin)]
+
+
+def test_each_vm_is_read_by_itself_if_the_answer_for_all_cannot_be_read():
+    facts = hyperv.list_guest_facts(Spoiled(), Deadline(5))
+    assert facts[Spoiled.vms[0]].malformed
+    assert facts[Spoiled.vms[1]].values == {"OSName": "Windows"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.text(), max_size=3))
+def test_no_text_of_a_guest_breaks_the_listing(items):
+    class Host:
+        where = "hv01"
+
+        def query(self, namespace, wql, deadline, tried):
+            origin = Origin(tried, self.where)
+            rows = {"a": [ITEM.format("</INSTANCE>")], "b": items}
+            return [
+                Instance.from_values({"SystemName": name, "GuestIntrinsicExchangeItems": texts}, origin)
+                for name, texts in rows.items()
+            ]
+
+    facts = hyperv.list_guest_facts(Host(), Deadline(5))
+    assert not facts["a"].malformed
+    assert set(facts) == {"a", "b"}
+
+
+@pytest.mark.parametrize("build", ["9" * 5000, "-1", "two", "1e3", ""])
+def test_a_build_that_is_no_number_of_windows_is_unknown(build):
+    assert hyperv.GuestFacts({"OSBuildNumber": build}).build is None
