@@ -9,16 +9,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-Value = str | bool | int | datetime | tuple[str, ...] | None
+Value = str | bool | int | datetime | tuple[str, ...] | tuple[int, ...] | None
 
 _TYPES: dict[str, type] = {
     "string": str,
     "boolean": bool,
+    "sint16": int,
     "uint16": int,
     "uint32": int,
     "uint64": int,
     "datetime": datetime,
     "strings": tuple,
+    "uint16s": tuple,
 }
 
 
@@ -37,17 +39,14 @@ class CimClass:
         """The class's own name and that of its base."""
         return (self.name,) if self.base is None else (self.name, self.base.name)
 
-    def property_name(self, name: str) -> str | None:
-        """Return a property's name as declared, for a name in any case."""
-        return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
-
     def has_keys(self, names: Iterable[str]) -> bool:
         """Return True if all names are of keys of the class."""
         return {name.lower() for name in names} <= {key.lower() for key in self.keys}
 
 
 def declare(namespace: str, name: str, keys: str, base: CimClass | None = None, **properties: str) -> CimClass:
-    """Declare a class, with the names of all its properties under each CIM type; `strings` is an array of string."""
+    """Declare a class, with the names of all its properties under each CIM type; `strings` and
+    `uint16s` are arrays."""
     typed = {name: _TYPES[cim_type] for cim_type, names in properties.items() for name in names.split()}
     return CimClass(namespace, name, tuple(keys.split()), dict(sorted(typed.items())), base)
 
@@ -63,7 +62,8 @@ class Instance:
         """Return the value of a declared property."""
         return self.values.get(name)
 
-    def matches(self, selectors: Mapping[str, str]) -> bool:
-        """Say whether the instance has the keys that the selectors name."""
+    def matches(self, selectors: Mapping[str, str], all_keys: bool = True) -> bool:
+        """Return True if the instance has the keys that the selectors name, which are all keys or only some."""
         given = {name.lower(): value.lower() for name, value in selectors.items()}
-        return given == {key.lower(): str(self.get(key)).lower() for key in self.cim_class.keys}
+        own = {key.lower(): str(self.get(key)).lower() for key in self.cim_class.keys}
+        return given == own if all_keys else given.items() <= own.items()

@@ -48,7 +48,7 @@ def instance(row: Instance) -> ET.Element:
     children = [
         child
         for prop, kind in row.cim_class.properties.items()
-        for child in _property(f"p:{prop}", row.get(prop), kind)
+        for child in _property(f"p:{prop}", row.get(prop), kind, "cim:Datetime")
     ]
     return element(
         f"p:{name}",
@@ -63,7 +63,8 @@ def instance(row: Instance) -> ET.Element:
 def fragment(row: Instance, columns: tuple[str, ...]) -> ET.Element:
     """Return the columns of a query: no class name, no namespace."""
     kinds = row.cim_class.properties
-    children = [child for column in columns for child in _property(column, row.get(column), kinds[column])]
+    # Recorded by txwinrm: a datetime is in no namespace here, where a whole instance has cim:Datetime.
+    children = [child for name in columns for child in _property(name, row.get(name), kinds[name], "Datetime")]
     return element("w:XmlFragment", *children, xmlns__xsi=XSI, xmlns__cim=CIM_COMMON)
 
 
@@ -90,12 +91,34 @@ def output(cim_class: CimClass, method: str, returned: int) -> ET.Element:
     return element(f"p:{method}_OUTPUT", value, xmlns__p=class_uri(cim_class))
 
 
-def _property(tag: str, value: Value, kind: type) -> list[ET.Element]:
+def xs_datetime(value: datetime) -> str:
+    """Return a datetime as xs:dateTime, with its offset, and as many digits of the fraction as it needs.
+
+    Recorded: `2013-03-09T03:06:25Z`, `2013-04-09T15:42:20.4124Z`, `2014-04-03T14:45:50.46875+08:00`.
+    """
+    whole, _, fraction = value.replace(tzinfo=None).isoformat(timespec="microseconds").partition(".")
+    digits = fraction.rstrip("0")
+    minutes = _offset_minutes(value)
+    zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}" if minutes else "Z"
+    return f"{whole}.{digits}{zone}" if digits else f"{whole}{zone}"
+
+
+def cim_datetime(value: datetime) -> str:
+    """Return a datetime as DSP0004 writes it, such as `20260102030405.000000+060`."""
+    return f"{value.strftime('%Y%m%d%H%M%S.%f')}{_offset_minutes(value):+04}"
+
+
+def _offset_minutes(value: datetime) -> int:
+    offset = value.utcoffset()
+    return 0 if offset is None else int(offset.total_seconds() // 60)
+
+
+def _property(tag: str, value: Value, kind: type, datetime_tag: str) -> list[ET.Element]:
     """Return the elements of one property: none for a null array, one for each item of an array."""
     if isinstance(value, tuple):
-        return [element(tag, item) for item in value]
+        return [element(tag, str(item)) for item in value]
     if value is None:
         return [] if kind is tuple else [element(tag, xsi__nil="true")]
     if isinstance(value, datetime):
-        return [element(tag, element("cim:Datetime", value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))]
+        return [element(tag, element(datetime_tag, xs_datetime(value)))]
     return [element(tag, str(value).lower() if isinstance(value, bool) else str(value))]

@@ -16,10 +16,12 @@ from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
 from avma_simulator.machine import Machine
 from avma_simulator.service import AnswerDropped, Reply, Service
+from avma_simulator.soap import decoded
 
 _PATH = "/wsman"
 _SOAP = "application/soap+xml;charset=UTF-8"
 _LARGEST_MESSAGE = 512000
+_Answer = Callable[[str | bytes], Awaitable[Reply]]
 _LOG = logging.getLogger("avma_simulator")
 
 
@@ -69,7 +71,7 @@ class Endpoint:
             return web.Response(status=405, headers={"Allow": "POST"})
         body = await request.read()
         if request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
-            return self._message(self._service.identify_to_anyone(body))
+            return self._message(self._service.identify_to_anyone(decoded(body, _content_type(request))))
         outcome = self._door.admit(connection, request.headers.get("Authorization", ""))
         if not body or not outcome.accepted:
             counts.handshakes += 1
@@ -87,9 +89,9 @@ class Endpoint:
             return _empty(200)
         chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
         answer = self._service.reply_to_chunks if chunked else self._service.reply
-        if not sealing.is_sealed(request.headers.get("Content-Type", "")):
+        if not sealing.is_sealed(_content_type(request)):
             # What is not sealed passes over TLS only, as AllowUnencrypted is false.
-            return await self._plain(answer, body) if self._tls else _empty(500)
+            return await self._plain(answer, body, _content_type(request)) if self._tls else _empty(500)
         context = connection.context
         if context is None:
             return _empty(400)
@@ -99,14 +101,14 @@ class Endpoint:
             return _empty(400)
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
-        reply = await answer(message)
+        reply = await answer(decoded(message, sealing.original_type(body)))
         sealed_type, sealed = sealing.seal(context, connection.scheme, reply.message)
         return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealed_type})
 
-    async def _plain(self, answer: Callable[[bytes], Awaitable[Reply]], body: bytes) -> web.Response:
+    async def _plain(self, answer: _Answer, body: bytes, content_type: str) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
             return _empty(413)
-        return self._message(await answer(body))
+        return self._message(await answer(decoded(body, content_type)))
 
     def _message(self, reply: Reply) -> web.Response:
         return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})
@@ -125,6 +127,10 @@ class Endpoint:
             self._connections[transport] = Connection(certified=bool(transport.get_extra_info("peercert")))
             self._machine.counts.connections += 1
         return self._connections[transport]
+
+
+def _content_type(request: web.BaseRequest) -> str:
+    return request.headers.get("Content-Type", "")
 
 
 def _empty(status: int) -> web.Response:

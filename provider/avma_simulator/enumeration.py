@@ -19,6 +19,7 @@ from avma_simulator.soap import Request, number, qualified
 from avma_simulator.xmltree import element, serialised
 
 WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
+_ALL_CLASSES = "*"
 _REFERENCES, _BOTH = "EnumerateEPR", "EnumerateObjectAndEPR"
 _LIFETIME = 240.0
 _ENVELOPE_OVERHEAD = 1200
@@ -134,11 +135,18 @@ class Enumerations:
         mode = request.text("w:EnumerationMode")
         if mode not in (None, _REFERENCES, _BOTH):
             raise faults.enumeration_mode()
+        # Reported by go-wsman of a Hyper-V host: WQL is refused at the URI of a class. Pull works at any URI.
+        if text is not None and name != _ALL_CLASSES:
+            raise faults.cannot_process_filter()
         try:
             query = wql.Query(name, None, None) if text is None else wql.parse(text)
             found, columns = queries.run(self._repository, namespace, query)
-        except (wql.WqlError, ClassNotFound):
+        except wql.WqlError:
             raise faults.cannot_process_filter() from None
+        except ClassNotFound:
+            # Inferred: without a filter, a class that is not there is a resource that is not there.
+            missing = text is None and name != _ALL_CLASSES
+            raise (faults.resource_not_found() if missing else faults.cannot_process_filter()) from None
         return [_row(row, columns, mode) for row in found]
 
 

@@ -315,6 +315,7 @@ class Machine(Listening):
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
+    utc_offset: Annotated[int, Field(ge=-720, le=840)] = 0
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
 

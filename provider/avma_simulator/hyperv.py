@@ -7,10 +7,12 @@ Msvm_KvpExchangeComponentSettingData. The module knows guests and CIM; it knows 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from datetime import datetime, timedelta, timezone
+import zlib
+from datetime import datetime, timezone
 
 from avma_simulator import language
 from avma_simulator.cim import Instance, Value, declare
+from avma_simulator.licensing import NEVER
 from avma_simulator.machine import Guest, Machine
 
 NAMESPACE = "root/virtualization/v2"
@@ -30,11 +32,23 @@ COMPUTER_SYSTEM = declare(
         uint16="EnabledDefault EnabledState HealthState RequestedState",
         datetime="InstallDate TimeOfLastConfigurationChange",
     ),
-    string="Caption CreationClassName Description ElementName Name",
-    uint16="EnabledDefault EnabledState HealthState RequestedState",
+    # What learn.microsoft.com lists for Msvm_ComputerSystem.
+    string="Caption CreationClassName Description ElementName InstanceID Name NameFormat OtherEnabledState"
+    " PrimaryOwnerContact PrimaryOwnerName Status",
+    strings="IdentifyingDescriptions OtherDedicatedDescriptions OtherIdentifyingInfo Roles StatusDescriptions",
+    uint16="CommunicationStatus DetailedStatus EnabledDefault EnabledState EnhancedSessionModeState"
+    " FailedOverReplicationType HealthState LastReplicationType NumberOfNumaNodes OperatingStatus PrimaryStatus"
+    " ReplicationHealth ReplicationMode ReplicationState RequestedState ResetCapability TransitioningToState",
+    uint16s="AvailableRequestedStates Dedicated OperationalStatus PowerManagementCapabilities",
+    uint32="HwThreadsPerCoreRealized ProcessID",
     uint64="OnTimeInMilliseconds",
-    datetime="InstallDate TimeOfLastConfigurationChange",
+    datetime="InstallDate LastApplicationConsistentReplicationTime LastReplicationTime LastSuccessfulBackupTime"
+    " TimeOfLastConfigurationChange TimeOfLastStateChange",
 )
+_OK, _RESET_DISABLED_BY_VENDOR = 2, 1
+_HOST_REQUESTS_NOTHING, _VM_REQUESTS_NOTHING = 12, 5
+_GUEST_HAS_ENHANCED_SESSIONS, _NO_ENHANCED_SESSIONS = 6, 3
+_FIRST_PROCESS = 4096
 KVP_COMPONENT = declare(
     NAMESPACE,
     "Msvm_KvpExchangeComponent",
@@ -54,10 +68,75 @@ KVP_SETTING = declare(
 
 def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
     """Return the host's own row, whose Name is no GUID, and one for each VM."""
+    return [_host(host), *(_virtual_machine(guest) for guest in guests)]
+
+
+def _host(host: Machine) -> Instance:
+    """Return the host's row. Recorded by go-wsman: all values, and that everything else is null."""
     caption = language.said("Hosting Computer System", host.spec.language)
-    on_for = datetime.now(timezone.utc) - host.started
-    own = _computer_system(host.computer_name, host.computer_name, caption, _ENABLED, on_for)
-    return [own, *(_virtual_machine(guest) for guest in guests)]
+    values: dict[str, Value] = {
+        "Caption": caption,
+        "Description": f"Microsoft {caption}",
+        "ElementName": host.computer_name,
+        "EnabledDefault": _ENABLED,
+        "EnabledState": _ENABLED,
+        "Name": host.computer_name,
+        "RequestedState": _HOST_REQUESTS_NOTHING,
+        "StatusDescriptions": (language.said("OK", host.spec.language),),
+    }
+    return Instance(COMPUTER_SYSTEM, _COMMON | values)
+
+
+def _virtual_machine(guest: Guest) -> Instance:
+    """Return a VM's row. Recorded by go-wsman: the values of a VM that runs and of one that never ran.
+
+    The Description of a VM is English on a host of any language, its Caption and its status are not.
+    """
+    spoken = guest.host.spec.language
+    state = _ENABLED if guest.running else _DISABLED
+    values: dict[str, Value] = {
+        "Caption": language.said("Virtual Machine", spoken),
+        "Description": "Microsoft Virtual Machine",
+        "ElementName": guest.name,
+        "EnabledDefault": state,
+        "EnabledState": state,
+        "EnhancedSessionModeState": _GUEST_HAS_ENHANCED_SESSIONS if guest.ready else _NO_ENHANCED_SESSIONS,
+        "FailedOverReplicationType": 0,
+        "InstallDate": guest.created,
+        "LastApplicationConsistentReplicationTime": NEVER,
+        "LastReplicationTime": NEVER,
+        "LastReplicationType": 0,
+        "Name": guest.identifier,
+        "OnTimeInMilliseconds": 0,
+        "ReplicationHealth": 0,
+        "ReplicationMode": 0,
+        "ReplicationState": 0,
+        "RequestedState": _VM_REQUESTS_NOTHING,
+        "StatusDescriptions": (language.said("Operating normally", spoken),),
+        "TimeOfLastConfigurationChange": guest.created,
+        "TimeOfLastStateChange": guest.started if guest.running else NEVER,
+    }
+    return Instance(COMPUTER_SYSTEM, _COMMON | values | (_running(guest) if guest.running else {}))
+
+
+def _running(guest: Guest) -> dict[str, Value]:
+    """Return what only a VM that runs has."""
+    on_for = datetime.now(timezone.utc) - guest.started
+    return {
+        "HwThreadsPerCoreRealized": 2,
+        "OnTimeInMilliseconds": int(on_for.total_seconds() * 1000),
+        "ProcessID": _FIRST_PROCESS + 4 * (zlib.crc32(guest.identifier.encode()) % _FIRST_PROCESS),
+    }
+
+
+_COMMON: dict[str, Value] = {
+    "CreationClassName": COMPUTER_SYSTEM.name,
+    "HealthState": 5,
+    "NumberOfNumaNodes": 1,
+    "OperationalStatus": (_OK,),
+    "ResetCapability": _RESET_DISABLED_BY_VENDOR,
+    "Status": "OK",
+}
 
 
 def kvp_components(guests: list[Guest]) -> list[Instance]:
@@ -75,29 +154,6 @@ def kvp_settings(host: Machine, guests: list[Guest]) -> list[Instance]:
 def _service_name(host: Machine) -> str:
     """Return what the host calls Data Exchange, in its own language."""
     return language.said("Key-Value Pair Exchange", host.spec.language)
-
-
-def _virtual_machine(guest: Guest) -> Instance:
-    state = _ENABLED if guest.running else _DISABLED
-    caption = language.said("Virtual Machine", guest.host.spec.language)
-    on_for = datetime.now(timezone.utc) - guest.started if guest.running else timedelta()
-    return _computer_system(guest.identifier, guest.name, caption, state, on_for)
-
-
-def _computer_system(name: str, element_name: str, caption: str, state: int, on_for: timedelta) -> Instance:
-    values: dict[str, Value] = {
-        "Caption": caption,
-        "CreationClassName": COMPUTER_SYSTEM.name,
-        "Description": f"Microsoft {caption}",
-        "ElementName": element_name,
-        "EnabledDefault": _ENABLED,
-        "EnabledState": state,
-        "HealthState": 5,
-        "Name": name,
-        "OnTimeInMilliseconds": int(on_for.total_seconds() * 1000),
-        "RequestedState": 12,
-    }
-    return Instance(COMPUTER_SYSTEM, values)
 
 
 def _kvp_component(guest: Guest) -> Instance:

@@ -11,6 +11,8 @@ LOCALES = {ENGLISH: 1033, "de-DE": 1031, "ja-JP": 1041}
 _WORDS = {
     "de-DE": {
         "Virtual Machine": "Virtueller Computer",
+        "Operating normally": "Normaler Betrieb",
+        "OK": "OK",
         "Hosting Computer System": "Hostcomputersystem",
         "Key-Value Pair Exchange": "Austausch von Schlüsselwertpaaren",
         "Hyper-V Virtual System Management Service": "Hyper-V-Dienst zur Verwaltung virtueller Computer",
@@ -22,6 +24,8 @@ _WORDS = {
     },
     "ja-JP": {
         "Virtual Machine": "仮想マシン",
+        "Operating normally": "正常稼働中",
+        "OK": "OK",
         "Hosting Computer System": "ホスト コンピューター システム",
         "Key-Value Pair Exchange": "キー値ペアの交換",
         "Hyper-V Virtual System Management Service": "Hyper-V 仮想システム管理サービス",

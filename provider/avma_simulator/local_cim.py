@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator import language, queries, rights, wql
+from avma_simulator import encoding, language, queries, rights, wql
 from avma_simulator.cim import Instance, Value
 from avma_simulator.estate import Fault
 from avma_simulator.machine import Machine
@@ -153,5 +153,5 @@ def _slashes(namespace: str) -> str:
 
 def _json(value: Value) -> Any:
     if isinstance(value, datetime):
-        return value.strftime("%Y%m%d%H%M%S.%f+000")
+        return encoding.cim_datetime(value)
     return list(value) if isinstance(value, tuple) else value

@@ -25,6 +25,7 @@ from avma_simulator.windows import Windows
 
 _UP_BEFORE = timedelta(days=1)
 """How long a machine has been running when the estate begins."""
+_CREATED_BEFORE = timedelta(days=30)
 _MOST_OPERATIONS, _LONGEST_OPERATION = 1000, 200
 
 
@@ -70,6 +71,7 @@ class Machine:
         self.automatic_activation: AutomaticActivation | None = None
         if isinstance(spec, estate.Host) and self.windows.azure_local:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
+        self.time_zone = timezone(timedelta(minutes=spec.utc_offset))
         self.started = datetime.now(timezone.utc) - _UP_BEFORE
         self.counts = Counts()
         self.under_way = 0
@@ -157,6 +159,7 @@ class Guest(Machine):
 
     def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
         self.host = host
+        self.created = datetime.now(timezone.utc) - _CREATED_BEFORE
         self.data_exchange = spec.data_exchange
         self.data_exchange_items = spec.data_exchange_items
         self._ready_after = spec.ready_after

@@ -5,6 +5,8 @@ The module knows the machine and CIM; it knows nothing of licensing.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from avma_simulator import language
 from avma_simulator.cim import Instance, declare
 from avma_simulator.machine import Guest, Machine
@@ -23,6 +25,7 @@ OPERATING_SYSTEM = declare(
     string="BuildNumber Caption CSName CreationClassName Name OSArchitecture Version WindowsDirectory",
     uint32="OperatingSystemSKU OSLanguage ProductType",
     uint16="ServicePackMajorVersion ServicePackMinorVersion",
+    sint16="CurrentTimeZone",
     datetime="LastBootUpTime LocalDateTime",
     boolean="Primary",
 )
@@ -60,7 +63,10 @@ def operating_system(machine: Machine) -> Instance:
             "ProductType": _SERVER,
             "ServicePackMajorVersion": 0,
             "ServicePackMinorVersion": 0,
-            "LastBootUpTime": machine.started,
+            "CurrentTimeZone": machine.spec.utc_offset,
+            # Recorded by txwinrm: times of root/cimv2 carry the offset of the machine's time zone.
+            "LastBootUpTime": machine.started.astimezone(machine.time_zone),
+            "LocalDateTime": datetime.now(machine.time_zone),
             "Primary": True,
         },
     )

@@ -30,7 +30,7 @@ class ReplayService(Service):
         self._recording = recorded
         self._address = machine.spec.address
 
-    async def reply(self, message: bytes) -> Reply:
+    async def reply(self, message: str | bytes) -> Reply:
         """Answer as the recorded machine did; a request that was not recorded gets a fault that says so."""
         try:
             request = soap.parse(message)

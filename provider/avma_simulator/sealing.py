@@ -28,6 +28,7 @@ _SEALED = re.compile(
     rb"(.*)",
     re.DOTALL | re.IGNORECASE,
 )
+_ORIGINAL = re.compile(rb"OriginalContent:\s*type=([^\r\n]*)", re.IGNORECASE)
 _SIGNATURE_LENGTH = 4
 _LARGEST_PIECE = 16384
 
@@ -52,6 +53,12 @@ def unseal(context: ContextProxy, body: bytes) -> bytes:
     if end is None or nothing or not parts:
         raise Unreadable
     return b"".join(_unseal_part(context, part) for part in parts)
+
+
+def original_type(body: bytes) -> str:
+    """Return the content type that a sealed body says its message has, empty where it says none."""
+    found = _ORIGINAL.search(body)
+    return found[1].decode("ascii", "replace") if found else ""
 
 
 def _unseal_part(context: ContextProxy, part: bytes) -> bytes:

@@ -45,6 +45,7 @@ _TRANSFER = soap.NAMESPACES["x"]
 _ENUMERATION = soap.NAMESPACES["n"]
 
 
+_INVALID_METHOD_PARAMETERS = 0x8004102F
 _GARBAGE = b"<s:Envelope><this is no answer"
 Answer = tuple[str, list[ET.Element]]
 
@@ -76,7 +77,7 @@ class Service:
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
-    async def reply(self, message: bytes) -> Reply:
+    async def reply(self, message: str | bytes) -> Reply:
         """Answer one message, with a fault where Windows would.
 
         Raises:
@@ -89,7 +90,7 @@ class Service:
             self._count(request)
             await self._delay(request)
             with self._under_way(request):
-                return Reply(200, _enveloped(request, *await self._troubled(request)))
+                return Reply(200, self._enveloped(request, *await self._troubled(request)))
         except faults.Fault as fault:
             return self._fault(fault, relates_to)
         except _Garbage:
@@ -100,7 +101,7 @@ class Service:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
             return self._fault(faults.internal_error(), relates_to)
 
-    async def reply_to_chunks(self, message: bytes) -> Reply:
+    async def reply_to_chunks(self, message: str | bytes) -> Reply:
         """Answer a message that came in chunks, which shells do not take; see `reply`."""
         with contextlib.suppress(faults.Fault):
             request = soap.parse(message)
@@ -213,7 +214,7 @@ class Service:
             declared, method = self._repository.method(cim_class, name)
         except MethodNotFound:
             raise faults.action_not_supported() from None
-        instance = self._instance(cim_class, request)
+        instance = self._instance(cim_class, request, all_keys=False)
         returned = await self._run(method, instance, _arguments(request, declared), request.timeout)
         return f"{request.action}Response", [encoding.output(cim_class, declared, returned)]
 
@@ -238,17 +239,23 @@ class Service:
         except ClassNotFound:
             raise faults.resource_not_found() from None
 
-    def _instance(self, cim_class: CimClass, request: soap.Request) -> Instance:
+    def _instance(self, cim_class: CimClass, request: soap.Request, all_keys: bool = True) -> Instance:
+        """Return the instance that the selectors name.
+
+        Reported by go-wsman and virt-who: a method needs at least one of the keys, and Get needs all of them.
+        """
         selectors = {k: v for k, v in request.selectors.items() if k.lower() != encoding.NAMESPACE_SELECTOR}
         if not cim_class.has_keys(selectors):
             raise faults.invalid_selectors()
-        found = [row for row in self._repository.instances(cim_class) if row.matches(selectors)]
+        if not selectors and not all_keys:
+            raise faults.provider_failed(_INVALID_METHOD_PARAMETERS, "Invalid method Parameter(s)")
+        found = [row for row in self._repository.instances(cim_class) if row.matches(selectors, all_keys)]
         if not found:
             keys = ",".join(f'{name}="{value}"' for name, value in selectors.items())
             raise faults.instance_not_found("GetObject", f"{cim_class.name}.{keys}", "CIMWin32")
         return found[0]
 
-    def identify_to_anyone(self, message: bytes) -> Reply:
+    def identify_to_anyone(self, message: str | bytes) -> Reply:
         """Answer an Identify of someone who did not log on: nothing of the version, and nothing else is answered."""
         try:
             request = soap.parse(message)
@@ -257,7 +264,8 @@ class Service:
         except faults.Fault as fault:
             return self._fault(fault, "")
         self._count(request)
-        return Reply(200, soap.envelope(f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")]))
+        answer = soap.envelope(f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")], spoken=self._spoken)
+        return Reply(200, answer)
 
     def _identity(self, release: str) -> ET.Element:
         children = {
@@ -274,15 +282,18 @@ class Service:
             self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
-        body = [fault.element(self._machine.computer_name, self._machine.spec.language)]
-        return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers()))
+        body = [fault.element(self._machine.computer_name, self._spoken)]
+        return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers(), spoken=self._spoken))
 
+    def _enveloped(self, request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
+        answer = soap.envelope(action, request.message_id, body, spoken=self._spoken)
+        if len(answer) > request.envelope_size:
+            raise faults.answer_too_large()
+        return answer
 
-def _enveloped(request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
-    answer = soap.envelope(action, request.message_id, body)
-    if len(answer) > request.envelope_size:
-        raise faults.answer_too_large()
-    return answer
+    @property
+    def _spoken(self) -> str:
+        return self._machine.spec.language
 
 
 def _is_shell(request: soap.Request) -> bool:

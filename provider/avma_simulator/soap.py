@@ -33,6 +33,7 @@ DEFAULT_ENVELOPE_SIZE = 512000
 SMALLEST_ENVELOPE_SIZE = 8192
 LONGEST_OPERATION = 60.0
 """Seconds (MaxTimeoutms); Windows silently cuts an OperationTimeout that is longer."""
+_CHARSET = re.compile(r'charset="?([A-Za-z0-9._-]+)', re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
@@ -76,7 +77,21 @@ class Request:
         return None if found is None else (found.text or "").strip()
 
 
-def parse(message: bytes) -> Request:
+def decoded(message: bytes, content_type: str) -> str | bytes:
+    """Return a message as the charset of its Content-Type has it, or as it is where there is none.
+
+    Recorded by WinRMSharp: the header wins over the XML declaration, so that UTF-8 that calls itself UTF-16 is read.
+    """
+    charset = _CHARSET.search(content_type)
+    if charset is None:
+        return message
+    try:
+        return message.decode(charset[1]).removeprefix("\ufeff")
+    except (LookupError, ValueError):
+        return message
+
+
+def parse(message: str | bytes) -> Request:
     """Read a request.
 
     Raises:
@@ -104,8 +119,10 @@ def parse(message: bytes) -> Request:
     )
 
 
-def envelope(action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element) -> bytes:
-    """Return an answer."""
+def envelope(
+    action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element, spoken: str = "en-US"
+) -> bytes:
+    """Return an answer of a machine that speaks a language, which the Envelope names (recorded by go-wsman)."""
     header = element(
         "s:Header",
         element("a:Action", action),
@@ -116,7 +133,7 @@ def envelope(action: str, relates_to: str, body: list[ET.Element], *headers: ET.
     if relates_to:
         header.append(element("a:RelatesTo", relates_to))
     declared = {f"xmlns__{prefix}": uri for prefix, uri in NAMESPACES.items()}
-    return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang="en-US", **declared))
+    return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang=spoken, **declared))
 
 
 def number(text: str) -> int:
@@ -145,7 +162,7 @@ def seconds(duration: str, otherwise: float) -> float:
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
-def _root(message: bytes) -> ET.Element:
+def _root(message: str | bytes) -> ET.Element:
     try:
         root: ET.Element = fromstring(message, forbid_dtd=True)
     except (ET.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError):

@@ -53,7 +53,7 @@ def test_select_all_gives_instances_of_the_class(client: Client) -> None:
     assert values["BuildNumber"] == ["26100"]
     assert values["OperatingSystemSKU"] == ["8"]
     assert values["Primary"] == ["true"]
-    assert values["LocalDateTime"] == [None]
+    assert "ServicePackMajorVersion" in values
     assert str(values["LastBootUpTime"][0]).endswith("Z")
 
 
@@ -147,12 +147,27 @@ def test_references(client: Client, mode: str, path: str) -> None:
     assert selectors == {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"}
 
 
-def test_the_class_may_stand_in_the_uri_and_names_ignore_case(client: Client) -> None:
-    by_class = client.enumerate("select version from softwarelicensingservice", SERVICE)
-    by_star = client.enumerate(
-        "SELECT Version FROM SoftwareLicensingService", CIMV2.upper().replace("HTTP", "http") + "/*"
+def test_names_ignore_case(client: Client) -> None:
+    upper = client.enumerate(
+        "select version from softwarelicensingservice", CIMV2.upper().replace("HTTP", "http") + "/*"
     )
-    assert [properties(row) for row in items(by_class)] == [properties(row) for row in items(by_star)]
+    assert [properties(row) for row in items(upper)] == [{"Version": ["10.0.26100.1"]}]
+
+
+def test_a_class_is_listed_and_pulled_at_its_own_uri_or_at_that_of_all(client: Client) -> None:
+    (whole,) = items(client.enumerate(None, SERVICE))
+    assert properties(whole)["Version"] == ["10.0.26100.1"]
+    rows = []
+    for resource in (PRODUCT, f"{CIMV2}/*"):
+        name = context(client.enumerate(None, PRODUCT, extra=""))
+        body = f"<n:Pull><n:EnumerationContext>{name}</n:EnumerationContext><n:MaxElements>9</n:MaxElements></n:Pull>"
+        rows.append(len(items(client.send(envelope(f"{ENUMERATION}/Pull", resource, body)))))
+    assert rows[0] == rows[1] > 1
+
+
+def test_a_class_that_is_not_there_is_not_listed(client: Client) -> None:
+    expected = ("s:Sender", "a:DestinationUnreachable", 2150858752)
+    assert fault(lambda: client.enumerate(None, f"{CIMV2}/Win32_Nothing")) == expected
 
 
 def test_get_needs_the_keys(client: Client) -> None:
@@ -208,7 +223,8 @@ def test_identify(client: Client) -> None:
         ("SELECT * FROM Win32_OperatingSystem", f"{HYPERV}/*"),
         ("SELECT * FROM Win32_OperatingSystem", "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/nothing/*"),
         (None, f"{CIMV2}/*"),
-        (None, f"{CIMV2}/Win32_Nothing"),
+        ("SELECT Version FROM SoftwareLicensingService", SERVICE),
+        ("SELECT * FROM Win32_Nothing", f"{CIMV2}/Win32_Nothing"),
     ],
 )
 def test_what_cannot_be_queried(client: Client, query: str | None, resource: str) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 from avma import errors
 from avma.deadline import Deadline
+from avma.windows import times
 from avma.windows.operating_system import NAMESPACE
 from avma.windows.wmi import Wmi
 
@@ -24,16 +25,17 @@ _PATIENCE = 20.0
 
 def latest(wmi: Wmi, event_code: int) -> str:
     """Return what the newest such event of the last minutes says, empty when there is none or it cannot be read."""
-    since = (datetime.now(timezone.utc) - _RECENT).strftime("%Y%m%d%H%M%S.000000+000")
+    since = datetime.now(timezone.utc) - _RECENT
+    earliest = since.strftime("%Y%m%d%H%M%S.000000+000")
     query = (
         "SELECT InsertionStrings,Message,TimeGenerated FROM Win32_NTLogEvent "
-        f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{since}'"
+        f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{earliest}'"
     )
     try:
         rows = wmi.query(NAMESPACE, query, Deadline(_PATIENCE), "read the event log")
     except errors.AvmaError:
         return ""
-    newest = max(rows, key=lambda row: row.text("TimeGenerated") or "", default=None)
+    newest = max(rows, key=lambda row: times.parse(row.text("TimeGenerated") or "") or since, default=None)
     if newest is None:
         return ""
     said = ", ".join(newest.strings("InsertionStrings")) or newest.text("Message") or ""

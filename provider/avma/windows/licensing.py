@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from avma import compatibility, errors, hresult
 from avma.deadline import Deadline
 from avma.properties import Choice
-from avma.windows import operating_system, required_rows
+from avma.windows import operating_system, required_rows, times
 from avma.windows.operating_system import NAMESPACE, System
 from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
@@ -322,8 +322,9 @@ def _product(row: Instance) -> Product:
 
 
 def _time(text: str) -> str | None:
-    """Return a time; Windows writes "never" as the year 1601."""
-    return None if not text or text.startswith("1601") else text
+    """Return a time in ISO 8601 and UTC, None for "never"."""
+    moment = times.parse(text)
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def _channel(description: str) -> LicenseChannel:
