@@ -39,6 +39,10 @@ class CimClass:
         """The class's own name and that of its base."""
         return (self.name,) if self.base is None else (self.name, self.base.name)
 
+    def property_name(self, name: str) -> str | None:
+        """Return a property's name as declared, for a name in any case."""
+        return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
+
     def has_keys(self, names: Iterable[str]) -> bool:
         """Return True if all names are of keys of the class."""
         return {name.lower() for name in names} <= {key.lower() for key in self.keys}
