@@ -35,6 +35,9 @@ run reads what was reached and goes on from there.""",
     errors.OperationTimedOut: """\
 The machine takes longer than one request may and goes on with it. Run again; what it has done by then is
 found.""",
+    errors.ServiceBusy: """\
+The machine answered HTTP 503: its WinRM service is stopped, starting or overloaded. Nothing was changed. The provider
+tries again for a minute. If it stays, run `Get-Service WinRM` and `winrm quickconfig` on the machine.""",
     errors.CertificateNotTrusted: """\
 The certificate of the listener is from an authority that is not trusted here, is for another name, or has
 expired. Give the authority in `caCert`, or connect by a name in the certificate. A new certificate needs a

@@ -7,6 +7,7 @@
     ├── Unreachable               no conversation: name, port, silence, a connection that broke
     │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
     │   │   └── OperationTimedOut         ... and the machine itself said that it takes longer than a request may
+    │   ├── ServiceBusy               HTTP 503: the machine takes no requests now, and has not begun this one
     │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
     ├── LogonRefused              401: user, password or kind of logon
     ├── AccessDenied              logged on, but the account may not
@@ -90,6 +91,10 @@ class AnswerLost(Unreachable):
 
 class OperationTimedOut(AnswerLost):
     """The machine said that the operation takes longer than one request may; it can still go on."""
+
+
+class ServiceBusy(Unreachable):
+    """The machine's HTTP service refused the request for now (503), before anything acted on it."""
 
 
 class Distrust(Enum):

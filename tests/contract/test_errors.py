@@ -30,6 +30,7 @@ CODES = {
     errors.Unreachable: StatusCode.UNAVAILABLE,
     errors.AnswerLost: StatusCode.UNAVAILABLE,
     errors.OperationTimedOut: StatusCode.UNAVAILABLE,
+    errors.ServiceBusy: StatusCode.UNAVAILABLE,
     errors.CertificateNotTrusted: StatusCode.UNAVAILABLE,
     errors.LogonRefused: StatusCode.UNAUTHENTICATED,
     errors.AccessDenied: StatusCode.PERMISSION_DENIED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import threading
 import time
 from contextlib import closing
 from itertools import pairwise
@@ -15,7 +16,7 @@ from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.wsman.bounded import LARGEST_ANSWER
+from avma.wsman.bounded import LARGEST_ANSWER, SENDER
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import WinrmPipe
 from core.raw_server import serving
@@ -221,7 +222,6 @@ def test_a_fault_without_a_number(invoked):
         http(b"<html><form>log in</form></html>", kind="text/html"),
         http(b"<html><form>log in</form></html>", "400 Bad Request", "text/html"),
         http(b"<html><form>log in</form></html>", "500 Internal Server Error", "text/html"),
-        http(b"\xff\xfe\xfa", "500 Internal Server Error"),
         http(PLAIN[:-20]),
         http(b'<?xml version="1.0" encoding="no-such"?>' + PLAIN),
         http(b"<!DOCTYPE a>" + PLAIN),
@@ -250,6 +250,11 @@ def test_what_is_no_answer_is_a_named_error(invoked, answer):
         chunked(RETURNED, b"ffff\r\nno more"),
         chunked(RETURNED, b"what\r\n"),
         http(RETURNED, Content_Encoding="gzip"),
+        http(b"\xff\xfe\xfa", "500 Internal Server Error"),
+        http(b"", "500 Internal Server Error"),
+        http(b"", "502 Bad Gateway"),
+        http(b"<html>", "504 Gateway Timeout", "text/html"),
+        http(b"", "503 Service Unavailable"),
         b"",
     ],
 )
@@ -284,23 +289,28 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
 
 
 def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
-    """There is no socket to end while a name is looked up, which no timeout ends."""
-    look_up, heard = socket.getaddrinfo, []
+    """There is no socket to end during the look-up of a name, which no timeout ends."""
+    look_up, heard, over, resolved = socket.getaddrinfo, [], threading.Event(), threading.Event()
 
     def slowly(*arguments, **keywords):
-        time.sleep(0.5)
-        return look_up(*arguments, **keywords)
+        over.wait(20)
+        try:
+            return look_up(*arguments, **keywords)
+        finally:
+            resolved.set()
 
     monkeypatch.setattr(socket, "getaddrinfo", slowly)
     monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
-    with (
-        serving(tmp_path, heard.append) as port,
-        closing(cim(port)) as opened,
-        pytest.raises(errors.Unreachable, match="no connection within"),
-    ):
-        opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(0.2), "call")
-    time.sleep(0.6)
+    with serving(tmp_path, heard.append) as port, closing(cim(port)) as opened:
+        with pytest.raises(errors.Unreachable, match="no connection within") as caught:
+            opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(0.2), "call")
+        senders = [thread for thread in threading.enumerate() if thread.name == SENDER]
+        over.set()
+        for thread in senders:
+            thread.join(20)
+    assert resolved.is_set()
     assert heard == []
+    assert not isinstance(caught.value, errors.AnswerLost)
 
 
 def test_a_listing_without_end_is_given_up(asked, monkeypatch):

@@ -11,6 +11,7 @@ from avma import errors
 from avma.settings import Auth
 from core import kdc
 from core.runner import ADMINISTRATOR, PASSWORD
+from core.test_damaged_answers import call, flipped, require_lost, through
 from core.test_logons import logged_on, read, serving
 
 NAME = "hv01.lab.test"
@@ -142,3 +143,10 @@ def test_another_principal_is_not_the_account(tmp_path, lab):
         given = {"username": "somebody", "password": "another-one", "kerberos_hostname": NAME}
         with pytest.raises(errors.LogonRefused, match=r"the logon of somebody was refused \(401\)"):
             read(estate, False, auth=Auth.KERBEROS, **given)
+
+
+def test_a_changed_answer_is_lost_and_no_failed_sign_in(tmp_path, lab):
+    with through(tmp_path, Auth.KERBEROS, "kerberos", flipped, kerberos_hostname=NAME) as (estate, cim):
+        with pytest.raises(errors.AnswerLost) as caught:
+            call(cim)
+        require_lost(caught, estate)

@@ -68,7 +68,7 @@ def test_a_400_from_the_way_does_not_send_a_change_again(estate, auth, body):
     with between(HV01, (HV01, 5985), spoil) as port, closing(connected(port, auth)) as cim:
         key = version(cim)
         spoiling = True
-        with pytest.raises(errors.UnexpectedAnswer, match="HTTP 400 instead of a WinRM answer"):
+        with pytest.raises(errors.AnswerLost, match="HTTP 400 instead of a WinRM answer"):
             install(cim, key)
     assert estate.counts()["hv01"]["operations"][f"Invoke {SERVICE}/InstallProductKey"] == 1
 
@@ -79,4 +79,51 @@ def test_a_sealed_connection_that_was_dropped_is_made_anew_for_a_change_too(esta
         key = version(cim)
         estate.drop_connections("hv01")
         install(cim, key)
+    assert estate.counts()["hv01"]["operations"][f"Invoke {SERVICE}/InstallProductKey"] == 1
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_a_401_in_the_middle_is_answered_by_one_more_sign_in(estate, auth):
+    refusals = [b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n"]
+
+    def refuse(request: bytes, genuine: bytes) -> bytes:
+        return refusals.pop() if refusing and refusals and SEALED in request.lower() else genuine
+
+    refusing = False
+    with between(HV01, (HV01, 5985), refuse) as port, closing(connected(port, auth)) as cim:
+        assert version(cim)
+        refusing = True
+        assert version(cim)
+    assert refusals == []
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+@pytest.mark.parametrize("status", [b"401 No\r\nWWW-Authenticate: Negotiate", b"401 No"])
+def test_a_session_that_is_lost_each_time_is_no_wrong_password(estate, auth, status):
+    """As behind a load balancer that takes each message to another machine."""
+    refusal = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
+
+    def refuse(request: bytes, genuine: bytes) -> bytes:
+        return refusal if SEALED in request.lower() else genuine
+
+    lost = pytest.raises(errors.Unreachable, match=r"did not know the session.*load balancer")
+    with between(HV01, (HV01, 5985), refuse) as port, closing(connected(port, auth)) as cim, lost as caught:
+        install(cim, "10.0.20348.1")
+    assert not isinstance(caught.value, errors.AnswerLost)
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_a_connection_that_ends_with_the_sign_in_is_made_again_for_a_change_too(estate, auth):
+    ended = []
+
+    def end(request: bytes, genuine: bytes) -> bytes:
+        if ended or SEALED in request.lower() or b" 200 " not in genuine[:20]:
+            return genuine
+        ended.append(True)
+        return genuine.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+
+    with between(HV01, (HV01, 5985), end) as port, closing(connected(port, auth)) as cim:
+        install(cim, "10.0.20348.1")
+    assert ended
     assert estate.counts()["hv01"]["operations"][f"Invoke {SERVICE}/InstallProductKey"] == 1

@@ -22,6 +22,9 @@ from urllib3.connection import HTTPConnection
 LARGEST_ANSWER = 8 * 512_000
 """Bytes after decompression: sealed and in UTF-8, an envelope of WinRM stays far below (MaxEnvelopeSizekb 500)."""
 
+SENDER = "avma-sender"
+"""The name of the threads in which calls run that have to end in time."""
+
 
 class AnswerTooLarge(requests.exceptions.RequestException):
     """An answer is longer than any of WinRM's."""
@@ -45,7 +48,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
         TimeIsOver: it is late.
     """
     outcome: Future[_T] = Future()
-    thread = threading.Thread(target=_settle, args=(outcome, call), daemon=True)
+    thread = threading.Thread(target=_settle, args=(outcome, call), name=SENDER, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
@@ -61,6 +64,11 @@ class BoundedAdapter(HTTPAdapter):
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self.connects = 0
         """How many connections were begun."""
+        self.connected = False
+        """Whether a connection was made."""
+        self.carried = False
+        """Whether a message was written to the machine since `run` began, so that it may have acted on it."""
+        self._holds_message = False
         self._connecting = False
         self._awaiting = False
         self._expired = False
@@ -76,12 +84,11 @@ class BoundedAdapter(HTTPAdapter):
             ReadTimeout: the time is over, and not all of an answer was there.
             NothingAwaited: the time is over, and the call was waiting for something else.
         """
+        self.carried = False
         try:
             return within(seconds, call)
         except TimeIsOver:
-            late = self._late()
-            self._end()
-            raise late from None
+            raise self._end() from None
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         """Make the pools, whose connections are known here; called by requests."""
@@ -96,7 +103,8 @@ class BoundedAdapter(HTTPAdapter):
             RequestException: no answer came.
         """
         self._check()
-        self._awaiting = True
+        request = arguments[0] if arguments else keywords["request"]
+        self._awaiting, self._holds_message = True, bool(request.body)
         try:
             return super().send(*arguments, **keywords)
         finally:
@@ -128,7 +136,7 @@ class BoundedAdapter(HTTPAdapter):
     def _late(self) -> requests.exceptions.RequestException:
         if not self._awaiting:
             return NothingAwaited("the time allowed is over")
-        if self._connecting:
+        if self._connecting or not self.connected:
             return requests.exceptions.ConnectTimeout("the time allowed is over")
         return requests.exceptions.ReadTimeout("the time allowed is over")
 
@@ -140,24 +148,35 @@ class BoundedAdapter(HTTPAdapter):
             self.connects += 1
             self._connecting = True
             plain.connect(connection)
-            self._connecting = False
+            self._connecting, self.connected = False, True
             # Not the connection, which http.client parts from its socket when an answer is to be the last.
             with self._lock:
                 self._sockets.add(cast(socket.socket, connection.sock))
-            # The time may have ended before there was a socket, while a name was looked up, say.
+            # The time may have ended before there was a socket, for example during the look-up of a name.
             self._check()
 
-        watched = type(plain.__name__, (plain,), {"connect": connect})
+        def send(connection: HTTPConnection, data: Any) -> None:
+            if connection.sock is None and connection.auto_open:
+                connection.connect()
+            with self._lock:
+                self._check()
+                self.carried |= self._holds_message
+            plain.send(connection, data)
+
+        watched = type(plain.__name__, (plain,), {"connect": connect, "send": send})
         return type(pool.__name__, (pool,), {"ConnectionCls": watched})
 
-    def _end(self) -> None:
+    def _end(self) -> requests.exceptions.RequestException:
+        """End all connections, and return the exception that says what the call was waiting for."""
         with self._lock:
             self._expired = True
+            late = self._late()
             opened = list(self._sockets)
         for each in opened:
             with contextlib.suppress(OSError):
                 # Not the method of an SSLSocket, which would take its TLS away from under the reading thread.
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
+        return late
 
 
 def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:

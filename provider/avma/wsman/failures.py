@@ -6,10 +6,9 @@ apart, once for all transports.
 
 from __future__ import annotations
 
-import hashlib
 import socket
-import ssl
 from collections.abc import Iterator
+from http.client import BadStatusLine, HTTPException, LineTooLong, RemoteDisconnected, UnknownProtocol
 
 import requests
 
@@ -17,12 +16,16 @@ from avma import errors
 from avma.connection import Connection
 from avma.errors import Distrust
 from avma.settings import SEALING, Auth
-from avma.wsman import kerberos
+from avma.wsman import http_answers, kerberos, probes
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 
-_PROBE_TIMEOUT = 5.0
+_BY_TICKET = (Auth.KERBEROS, Auth.NEGOTIATE, Auth.CREDSSP)
+"""The authentication methods that can ask a KDC."""
+_FIRST_FAILURE, _UNAUTHORIZED = 400, 401
+_WITH_PAGES = (200, 400, 403, 500)
+"""The statuses with which proxies and web servers send their pages."""
 _SCHEMES = {
     Auth.NTLM: ("Negotiate", "NTLM"),
     Auth.NEGOTIATE: ("Negotiate", "Kerberos"),
@@ -62,44 +65,52 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKN
 
 def named(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
     """Return the error of ours that says what an exception of a transport means."""
-    where = connection.where
     if isinstance(error, errors.AvmaError):
         return error
-    if isinstance(error, NotAuthenticated):
-        return _logon(connection, adapter, tried)
-    if adapter.foreign_type:
-        return foreign(adapter.foreign_type, connection, tried)
+    if isinstance(error, (NotAuthenticated, PermissionError)) and not _failed(adapter):
+        lost = adapter.accepted and adapter.turned_away
+        return http_answers.session_lost(connection, adapter, tried) if lost else _logon(connection, adapter, tried)
+    if isinstance(error, requests.exceptions.RequestException):
+        return _of_requests(error, connection, adapter, tried)
+    return _of_answer(error, connection, adapter, tried)
+
+
+def _of_requests(
+    error: requests.exceptions.RequestException, connection: Connection, adapter: Adapter, tried: str
+) -> errors.AvmaError:
+    """Return the error for an exception of the HTTP library, or of our adapter below it."""
     if isinstance(error, AnswerTooLarge):
         answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
-        return errors.UnexpectedAnswer(tried, where, answer, CHECK_PORT)
-    if isinstance(error, HttpStatus):
-        return errors.UnexpectedAnswer(tried, where, f"HTTP {error.code} instead of a WinRM answer", CHECK_PORT)
-    if isinstance(error, NothingAwaited):
-        return errors.LogonRefused(tried, where, *kerberos.silent(connection), errors.Refusal.TICKET)
-    if isinstance(error, kerberos.Failure):
-        return errors.LogonRefused(tried, where, error.answer, error.remedy, errors.Refusal.TICKET)
+        return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
+    if isinstance(error, NothingAwaited) and connection.auth in _BY_TICKET and not adapter.carried:
+        return errors.LogonRefused(tried, connection.where, *kerberos.silent(connection), errors.Refusal.TICKET)
     if isinstance(error, requests.exceptions.SSLError):
-        return _tls(error, connection, tried)
-    if isinstance(error, requests.exceptions.RequestException):
-        return _network(error, connection, tried)
-    if isinstance(error, PermissionError):
-        return _logon(connection, adapter, tried)
-    answer = f"an answer that is not WinRM's ({type(error).__name__})"
-    return errors.UnexpectedAnswer(tried, where, answer, CHECK_PORT)
+        return _tls(error, connection, adapter, tried)
+    if any(map(_is_no_http, _chain(error))):
+        return http_answers.not_http(connection, adapter, tried)
+    return _network(error, connection, adapter, tried)
 
 
-def foreign(media_type: str, connection: Connection, tried: str) -> errors.UnexpectedAnswer:
-    """Return the error for an answer of a type that WinRM never sends, such as a login page."""
-    answer = f"an answer of the type {media_type}, which is not WinRM's"
-    remedy = f"another web service, or the login page of a proxy, is there: {CHECK_PORT}"
-    return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
+def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+    """Return the error for an answer that the libraries did not take: by its status, its type, or its encryption."""
+    if isinstance(error, HttpStatus) and error.code == requests.codes.bad_request and adapter.turned_away:
+        return http_answers.session_lost(connection, adapter, tried)
+    if adapter.foreign_type and adapter.status in _WITH_PAGES:
+        return http_answers.foreign(connection, adapter, tried)
+    if isinstance(error, HttpStatus):
+        return http_answers.status_error(error.code, connection, adapter, tried)
+    if adapter.carried and adapter.status and (adapter.sealed or isinstance(error, kerberos.Failure)):
+        return http_answers.changed(connection, tried)
+    if isinstance(error, kerberos.Failure):
+        return errors.LogonRefused(tried, connection.where, error.answer, error.remedy, errors.Refusal.TICKET)
+    if _failed(adapter):
+        return http_answers.status_error(adapter.status, connection, adapter, tried)
+    return http_answers.unreadable(connection, adapter, tried)
 
 
-def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
-    """Return the error for an answer in clear to a sealed message, which anyone on the way can have written."""
-    answer = "an answer that is not sealed, though the message was"
-    remedy = f"see what changes messages on the way there (a proxy), or set `{connection.prefix}https: true`"
-    return errors.AnswerLost(tried, connection.where, answer, remedy)
+def _failed(adapter: Adapter) -> bool:
+    """Return True if the last status is one of failure, and not the one that asks for a sign-in."""
+    return adapter.status >= _FIRST_FAILURE and adapter.status != _UNAUTHORIZED
 
 
 def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.LogonRefused:
@@ -159,40 +170,27 @@ def _about_the_channel(connection: Connection) -> str:
         "another channel: compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
         "winrm/config/listener`)"
     )
-    thumbprint = _thumbprint(connection)
+    thumbprint = probes.thumbprint(connection)
     return f"{text} with the one seen from here, {thumbprint}" if thumbprint else text
 
 
-def _thumbprint(connection: Connection) -> str | None:
-    """Return the thumbprint of the certificate that is shown, as Windows writes it: SHA-1 in hexadecimal digits."""
-    try:
-        timeout = min(_PROBE_TIMEOUT, connection.connect_timeout)
-        shown = ssl.get_server_certificate((connection.address, connection.port), timeout=timeout)
-        digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown), usedforsecurity=False)
-    except (OSError, ValueError):
-        return None
-    return digest.hexdigest().upper()
-
-
-def _tls(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
+def _tls(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
     text, prefix, where = str(error), connection.prefix, connection.where
     for mark, distrust, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
             return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix), distrust)
-    if any(mark in text for mark in _NO_TLS):
+    if any(mark in text for mark in _NO_TLS) and not adapter.connected:
         remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
         return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
     # it can have broken after the request was sent
-    return _broken_off(connection, tried, "the TLS connection broke off")
+    return _broken_off(connection, adapter, tried, "the TLS connection broke off")
 
 
-def _network(error: Exception, connection: Connection, tried: str) -> errors.Unreachable:
-    where, cause = connection.where, _root(error)
-    if isinstance(error, requests.exceptions.TooManyRedirects):
-        return errors.Unreachable(tried, where, "the service there answers with a redirect", CHECK_PORT)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        answer = f"no connection within {connection.connect_timeout:.0f} s"
-        return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")
+def _network(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
+    where = connection.where
+    cause = next((part for part in _chain(error) if _is_system(part)), error)
+    if isinstance(error, (requests.exceptions.Timeout, NothingAwaited)):
+        return _timeout(error, connection, adapter, tried)
     if isinstance(cause, socket.gaierror):
         answer = f"the name {connection.address} cannot be resolved"
         remedy = f"check the name, or give the address in `{connection.prefix or 'connection.'}address`"
@@ -201,35 +199,58 @@ def _network(error: Exception, connection: Connection, tried: str) -> errors.Unr
         answer = "the connection was refused: nothing listens on that port"
         remedy = "check the port, and run `winrm quickconfig` on the machine if WinRM is not set up there"
         return errors.Unreachable(tried, where, answer, remedy)
-    if isinstance(error, requests.exceptions.ReadTimeout):
+    if not connection.https and not adapter.accepted and probes.thumbprint(connection):
+        answer = "the service there speaks TLS, and `https` is false"
+        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or give another port")
+    return _broken_off(connection, adapter, tried, "the connection broke off")
+
+
+def _timeout(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
+    where = connection.where
+    if adapter.carried:
         answer = "the connection was made, but no answer came in time"
         remedy = "check that the machine is not overloaded or restarting, then run again"
         return errors.AnswerLost(tried, where, answer, remedy)
-    if not connection.https and _thumbprint(connection):
-        answer = "the service there speaks TLS, and `https` is false"
-        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or give another port")
-    return _broken_off(connection, tried, "the connection broke off")
+    if isinstance(error, requests.exceptions.ReadTimeout) and connection.https and not adapter.connected:
+        answer = "the connection was made, but the service there does not begin TLS"
+        remedy = f"check that the port is that of a WinRM https listener, or set `{connection.prefix}https: false`"
+        return errors.Unreachable(tried, where, answer, remedy)
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        answer = "the connection was made, but the sign-in was not answered in time"
+        remedy = "check that the machine is not overloaded or restarting, and that the port is WinRM's, then run again"
+        return errors.Unreachable(tried, where, answer, remedy)
+    answer = f"no connection within {connection.connect_timeout:.0f} s"
+    return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")
 
 
-def _broken_off(connection: Connection, tried: str, answer: str) -> errors.AnswerLost:
+def _broken_off(connection: Connection, adapter: Adapter, tried: str, answer: str) -> errors.Unreachable:
     remedy = "check that the machine is not restarting and that the port is WinRM's, then run again"
     if connection.auth is Auth.CERTIFICATE:
         trust = (
             f"check that the machine trusts the authority that signed `{connection.prefix}clientCert`, and its dates"
         )
         remedy = f"{trust}; {remedy}"
-    return errors.AnswerLost(tried, connection.where, answer, remedy)
+    if adapter.carried:
+        return errors.AnswerLost(tried, connection.where, answer, remedy)
+    return errors.Unreachable(tried, connection.where, f"{answer} before a message was sent", remedy)
 
 
-def _root(error: BaseException) -> BaseException:
-    """Return the system's own exception below those that the libraries wrapped around it."""
+def _is_no_http(error: BaseException) -> bool:
+    malformed = isinstance(error, (BadStatusLine, LineTooLong, UnknownProtocol)) or type(error) is HTTPException
+    return malformed and not isinstance(error, RemoteDisconnected)
+
+
+def _is_system(error: BaseException) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that the libraries wrapped it around, the nearest first."""
     seen: list[BaseException] = []
     queue: list[BaseException] = [error]
     while queue:
         current = queue.pop(0)
-        if isinstance(current, OSError) and not isinstance(current, requests.exceptions.RequestException):
-            return current
         seen.append(current)
+        yield current
         inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
-        queue += [e for e in inner if isinstance(e, BaseException) and e not in seen]
-    return error
+        queue += [e for e in inner if isinstance(e, BaseException) and e not in seen and e not in queue]

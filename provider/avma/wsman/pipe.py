@@ -15,7 +15,7 @@ import requests
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.settings import SEALING, Auth, MessageEncryption
-from avma.wsman import failures, ntlm, tls
+from avma.wsman import failures, http_answers, ntlm, tls
 from avma.wsman.transports import Adapter, Transport
 
 _ANSWER_MARGIN = 10.0
@@ -48,10 +48,13 @@ class WinrmPipe:
 
     def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
         """Send a message; see `Pipe.send`. After `AnswerLost` it is not known whether it acted."""
+        return self._send(message, deadline, tried, again=True)
+
+    def _send(self, message: bytes, deadline: Deadline, tried: str, again: bool) -> bytes:
+        """Send a message, and send it again over a new sign-in if the machine did not know the session."""
         deadline.check(tried, self._connection.where)
-        fresh = self._open is None
         transport, adapter = self._open = self._open or _connect(self._connection)
-        connects = adapter.connects
+        connects = max(adapter.connects, 1)
         try:
             connect, read = self._timeout(deadline)
             # between bytes `read` begins anew, and a logon takes several requests
@@ -59,19 +62,23 @@ class WinrmPipe:
             answer = adapter.run(lambda: transport.send(message, (connect, read)), longest)
         except Exception as error:
             self.close()
-            if fresh or adapter.connects == connects or not self._was_not_read(adapter):
+            if not again or not self._was_not_read(adapter, connects):
                 raise failures.named(error, self._connection, adapter, tried) from error
         else:
             self._require_genuine(adapter, tried)
             return answer
-        return self.send(message, deadline, tried)
+        return self._send(message, deadline, tried, again=False)
 
-    def _was_not_read(self, adapter: Adapter) -> bool:
-        """Say whether the machine could not unseal a message, and so did not act, given that the connection was new.
+    def _was_not_read(self, adapter: Adapter, connects: int) -> bool:
+        """Return True if the machine did not know the session of a message, and so did not act on it.
 
-        It had dropped the one before, and the libraries send what is sealed with the old key again.
+        It answered 401 after it had accepted the sign-in. Or it could not decrypt: the message went over another
+        connection than the sign-in, as the first had been dropped, and the libraries send what they encrypted for it.
         """
-        return _seals(self._connection) and adapter.status == requests.codes.bad_request and adapter.empty
+        if adapter.turned_away and adapter.status == requests.codes.unauthorized:
+            return True
+        unread = _seals(self._connection) and adapter.status == requests.codes.bad_request and adapter.empty
+        return unread and (adapter.turned_away or adapter.connects > connects)
 
     def _require_genuine(self, adapter: Adapter, tried: str) -> None:
         """Return if the answer is WinRM's, and sealed where messages are: anyone on the way could have written another.
@@ -82,10 +89,10 @@ class WinrmPipe:
         """
         if adapter.foreign_type:
             self.close()
-            raise failures.foreign(adapter.foreign_type, self._connection, tried)
+            raise http_answers.foreign(self._connection, adapter, tried)
         if _seals(self._connection) and not adapter.sealed:
             self.close()
-            raise failures.unsealed(self._connection, tried)
+            raise http_answers.unsealed(self._connection, tried)
 
     def close(self) -> None:
         """End the connection; the next message makes a new one."""

@@ -6,15 +6,23 @@ A transport carries bytes over one authenticated connection. Which library does 
 from __future__ import annotations
 
 import ssl
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import requests
 
 from avma.wsman.bounded import BoundedAdapter
 from avma.wsman.challenges import schemes
 
+_T = TypeVar("_T")
+
 _SEALED_TYPES = ("multipart/encrypted", "multipart/x-multi-encrypted")
 _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
+
+
+_WINRM_STATUSES = frozenset({200, 202, 204, 400, 401, 500})
+"""What a WinRM service answers with. Nothing else is shown to the libraries, which would fail in their own ways."""
+_HTTP_SYS = "microsoft-httpapi"
 
 
 class HttpStatus(Exception):
@@ -72,6 +80,12 @@ class Adapter(BoundedAdapter):
         """The media type of the last answer, where it is not one of WinRM's."""
         self.sealed = False
         """Whether the last answer says that it is sealed; a library takes one that does not as it is."""
+        self.accepted = False
+        """Whether a request was answered with success, so that the sign-in went well."""
+        self.turned_away = False
+        """Whether a message of the last `run` was answered with 401 although the sign-in had gone well."""
+        self.from_windows = False
+        """Whether the last answer says that it comes from http.sys, Windows' own HTTP service."""
         self._response: requests.Response | None = None
         super().__init__()
 
@@ -83,19 +97,39 @@ class Adapter(BoundedAdapter):
         """Leave trust to the context; requests would add the authorities of certifi to those that are declared."""
         conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
 
+    def run(self, call: Callable[[], _T], seconds: float) -> _T:
+        """Return what a call returns that sends by this adapter; see `BoundedAdapter.run`."""
+        self.turned_away = False
+        return super().run(call, seconds)
+
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
-        """Send one request."""
+        """Send one request.
+
+        Raises:
+            HttpStatus: the answer has a status that WinRM does not use.
+        """
         self.status, self.empty, self.foreign_type, self.sealed = 0, False, "", False
         response = super().send(*arguments, **keywords)
         self._response = response
+        self._note(response)
+        if self.status not in _WINRM_STATUSES:
+            raise HttpStatus(self.status)
+        return response
+
+    def _note(self, response: requests.Response) -> None:
+        """Keep what an answer says of itself."""
         self.status = response.status_code
         self.empty = response.headers.get("Content-Length") == "0"
+        self.from_windows = response.headers.get("Server", "").lower().startswith(_HTTP_SYS)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.sealed = media_type in _SEALED_TYPES
         self.foreign_type = "" if media_type.startswith(_WINRM_TYPES) else media_type
+        self.accepted |= response.status_code < requests.codes.multiple_choices
         if response.status_code == requests.codes.unauthorized:
             self.offered = ", ".join(schemes(response.raw.headers.getlist("WWW-Authenticate")))
-        return response
+            # RFC 9110, 15.5.2: the request was not applied
+            self.turned_away |= self.accepted and self.carried
+            self.carried = False
 
     def close(self) -> None:
         """Close the connections, that of an answer which nobody has read included."""

@@ -1,0 +1,103 @@
+"""HTTP answers that do not come from WinRM, or that WinRM did not begin to work on: what each status means.
+
+Source of the 503: technet "503-Service Unavailable" (cc781893). http.sys writes it before a request reaches a service.
+"""
+
+from __future__ import annotations
+
+from avma import errors
+from avma.connection import Connection
+from avma.wsman.envelope import CHECK_PORT
+from avma.wsman.transports import Adapter
+
+_GATEWAY = "find the proxy or load balancer between this computer and the machine, and connect to the machine itself"
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _PROXY_SIGN_IN = 400, 403, 404, 407
+_SERVER_ERROR, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 500, 502, 503, 504
+_REASONS = {
+    _FORBIDDEN: ("the service there forbids the request", f"{CHECK_PORT}, and that no proxy stands in between"),
+    _NOT_FOUND: ("the service there has no WinRM at /wsman", CHECK_PORT),
+    _PROXY_SIGN_IN: ("a proxy in between requires a sign-in, and the provider uses no proxies", _GATEWAY),
+    _BAD_GATEWAY: ("a proxy or load balancer in between could not reach the machine", _GATEWAY),
+    _GATEWAY_TIMEOUT: ("a proxy or load balancer in between waited for the machine in vain", _GATEWAY),
+}
+
+
+def status_error(status: int, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+    """Return the error for an HTTP status that came without a SOAP message."""
+    if status == _UNAVAILABLE:
+        return _unavailable(connection, adapter, tried)
+    if status // 100 == 3:
+        answer = f"the service there answers with a redirect (HTTP {status})"
+        return errors.Unreachable(tried, connection.where, answer, CHECK_PORT)
+    answer, remedy = f"HTTP {status} instead of a WinRM answer", CHECK_PORT
+    if status in _REASONS:
+        reason, remedy = _REASONS[status]
+        answer = f"{answer}: {reason}"
+    return _kind(status, adapter)(tried, connection.where, answer, remedy)
+
+
+def foreign(connection: Connection, adapter: Adapter, tried: str) -> errors.UnexpectedAnswer:
+    """Return the error for an answer of a type that WinRM never sends, such as a login page."""
+    answer = f"an answer of the type {adapter.foreign_type} (HTTP {adapter.status}), which is not WinRM's"
+    remedy = f"another web service, or the login page of a proxy, is there: {CHECK_PORT}"
+    return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
+
+
+def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
+    """Return the error for an answer in clear to an encrypted message, which anyone on the way can have written."""
+    answer = "an answer that is not sealed, though the message was"
+    return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
+
+
+def changed(connection: Connection, tried: str) -> errors.AnswerLost:
+    """Return the error for an encrypted answer that cannot be decrypted."""
+    answer = "the answer was changed on the way: it cannot be decrypted"
+    return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
+
+
+def session_lost(connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
+    """Return the error for a session that the machine had accepted, and did not know in the next message."""
+    answer = f"the machine accepted the sign-in, and then did not know the session (HTTP {adapter.status})"
+    remedy = (
+        "connect to the machine itself, as a load balancer or proxy in between can spread one session over several "
+        "machines; if there is none, see that the machine is not restarting, and run again"
+    )
+    return errors.Unreachable(tried, connection.where, answer, remedy)
+
+
+def unreadable(connection: Connection, adapter: Adapter, tried: str) -> errors.UnexpectedAnswer:
+    """Return the error for an answer that no library could read."""
+    what = "to the sign-in " if not adapter.carried else ""
+    status = f" (HTTP {adapter.status})" if adapter.status else ""
+    answer = f"an answer {what}that is not WinRM's{status}"
+    return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
+
+
+def not_http(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+    """Return the error for an answer that is not HTTP."""
+    if adapter.accepted:
+        answer = "the answer was changed on the way: it is not HTTP"
+        return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
+    return errors.UnexpectedAnswer(tried, connection.where, "an answer that is not HTTP", CHECK_PORT)
+
+
+def _unavailable(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+    if adapter.from_windows or not adapter.carried:
+        answer = "HTTP 503: the machine does not take requests for WinRM now"
+        remedy = "wait and run again; if it stays, see that the service WinRM runs there and that it is not overloaded"
+        return errors.ServiceBusy(tried, connection.where, answer, remedy)
+    answer = "HTTP 503 instead of a WinRM answer, from a proxy or load balancer in between"
+    return errors.AnswerLost(tried, connection.where, answer, _GATEWAY)
+
+
+def _kind(status: int, adapter: Adapter) -> type[errors.AvmaError]:
+    """Return the class: after a failed server or an unread message nobody knows whether the machine acted."""
+    if status >= _SERVER_ERROR or status == _BAD_REQUEST:
+        if adapter.carried:
+            return errors.AnswerLost
+        return errors.Unreachable if status > _SERVER_ERROR else errors.UnexpectedAnswer
+    return errors.UnexpectedAnswer
+
+
+def _inspect(connection: Connection) -> str:
+    return f"see what changes messages on the way there (a proxy), or set `{connection.prefix}https: true`"
