@@ -60,6 +60,13 @@ def _loopback(value: str) -> str:
     return value
 
 
+def _ip(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+
+
 def _product_key(value: str) -> str:
     mistake = keys.syntax_error(value)
     if mistake:
@@ -161,6 +168,7 @@ Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGr
 Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basic"]
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
+Ip = Annotated[str, AfterValidator(_ip)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Namespace = Literal["root/cimv2", "root/virtualization/v2", "root/mscluster"]
 Access = Literal["full", "read", "empty", "denied"]
@@ -346,6 +354,7 @@ class Vm(Machine):
     data_exchange: bool = True
     data_exchange_items: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     network: bool = True
+    reported_addresses: tuple[Ip, ...] = Field((), strict=False)
     ready_after: Seconds = 0.0
 
     @property

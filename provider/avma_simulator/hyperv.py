@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from avma_simulator import language
@@ -19,6 +20,7 @@ NAMESPACE = "root/virtualization/v2"
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 _ENABLED, _DISABLED = 2, 3
 _AMD64, _WIN32_NT = "9", "2"
+_IPV4, _IPV6 = "IPv4", "IPv6"
 
 COMPUTER_SYSTEM = declare(
     NAMESPACE,
@@ -206,8 +208,14 @@ def _items(guest: Guest) -> tuple[str, ...]:
         "IntegrationServicesVersion": f"{guest.windows.release}.1",
     }
     if guest.has_network:
-        told["NetworkAddressIPv4"] = guest.spec.address
+        told |= _reported_addresses(guest.reported_addresses)
     return tuple(_item(name, data) for name, data in told.items())
+
+
+def _reported_addresses(addresses: Sequence[str]) -> dict[str, str]:
+    """Return the items for a guest's addresses: those of all its adapters, separated by semicolons, by version."""
+    texts = {version: ";".join(a for a in addresses if (":" in a) is (version == _IPV6)) for version in (_IPV4, _IPV6)}
+    return {f"NetworkAddress{version}": text for version, text in texts.items() if text}
 
 
 def _item(name: str, data: str) -> str:

@@ -164,6 +164,7 @@ class Guest(Machine):
         self.data_exchange_items = spec.data_exchange_items
         self._ready_after = spec.ready_after
         self.has_network = spec.network
+        self.reported_addresses = spec.reported_addresses or (spec.address,)
         super().__init__(spec.name, vm_id, spec, store)
         self.switch(spec.state == "running")
         self.set_up(spec.ready_after)

@@ -79,7 +79,10 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
             {},
             r"it tells nothing through Data Exchange yet\); the last answer was: .*; or allow more time in `guest",
         ),
-        (WINRM, r"it does not answer yet\); the last answer was: the VM web01 tells no address .*; or allow more time"),
+        (
+            WINRM,
+            r"it does not answer yet\); the last answer was: the VM web01 has not reported an IP .*; or allow more",
+        ),
     ],
 )
 def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest, text):

@@ -161,7 +161,7 @@ class HostVm:
         "The guest's operating system, in its own words.", default=None, example="Windows Server 2022 Standard"
     )
     guest_build: str | None = declare("The guest's build number.", default=None, example="20348")
-    ip_addresses: list[str] = declare("The guest's IPv4 addresses.", example=["192.0.2.21"])
+    ip_addresses: list[str] = declare("The guest's IP addresses, IPv4 first.", example=["192.0.2.21"])
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from avma import errors
-from avma.configuration import Configuration, Guest, GuestDefaults, Transport
+from avma.configuration import Guest, Transport
+from avma.resources import guest_network
 from avma.resources.resource import Operation
-from avma.settings import AddressedSettings, Settings
-from avma.windows import hyperv, operating_system
+from avma.windows import hyperv
 from avma.windows.guest_runs import Account
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
@@ -207,79 +206,7 @@ def _account(placement: Placement, guest: Guest | None, operation: Operation) ->
 
 
 def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM, once the machine at its address has proved that it is inside this VM.
-
-    Its address is what it tells its host, unless declared. An address can be stale or mistaken, and what is done to a
-    guest must never be done to another machine.
-
-    Raises:
-        NotReady: no address is declared, and the guest tells none.
-        Refused: another machine answers there.
-        InvalidInput: no credentials are declared.
-    """
-    defaults = operation.configuration.guest
-    told: AddressedSettings | None = None
-    if guest is None or guest.address is None:
-        told = AddressedSettings(address=_told_address(placement, _uses_tls(guest, defaults), operation))
-    layers = (guest, defaults, told, _inherited(operation.configuration))
-    machine = operation.machine(placement.vm.name, *layers, prefix="guest.")
-    _require_identity(machine, placement, operation)
-    return machine
-
-
-def _require_identity(machine: Machine, placement: Placement, operation: Operation) -> None:
-    """Return if the machine's firmware is that of the VM."""
-    vm = placement.vm
-    wanted = placement.host.firmware_uuids(operation.deadline).get(vm.id, "")
-    found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
-    if not wanted or not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
-        answer = f"the machine at that address is not the VM {vm.name} on {placement.host.name}: its UUID is another"
-        remedy = "check `guest.address`; without it, the address is the one that the VM tells its host"
-        raise errors.Refused("identify the guest", machine.where, answer, remedy)
-
-
-def _uuid(text: str) -> str:
-    return text.strip("{}").lower()
-
-
-def _swapped(text: str) -> str:
-    """Return the UUID with its first three fields in the other byte order, in which older firmware shows it."""
-    try:
-        return str(uuid.UUID(bytes=uuid.UUID(text).bytes_le))
-    except ValueError:
-        return ""
-
-
-def _inherited(configuration: Configuration) -> Settings:
-    """Return what guests take from the provider's own settings: whom to trust and how long to wait, no credentials."""
-    return Settings(
-        ca_cert=configuration.ca_cert,
-        connect_timeout=configuration.connect_timeout,
-        operation_timeout=configuration.operation_timeout,
+    """Return the Windows inside a VM at an address of its own."""
+    return guest_network.connect(
+        placement.vm, placement.host, guest, partial(facts_of, placement, operation), operation
     )
-
-
-def _told_address(placement: Placement, tls: bool, operation: Operation) -> str:
-    """Return the address from Data Exchange: with TLS the name, if it can be resolved here, else the first IPv4."""
-    vm, host = placement.vm, placement.host
-    facts = facts_of(placement, operation)
-    name, addresses = facts.fully_qualified_domain_name, facts.ip_addresses
-    if name and (not addresses or (tls and _resolves(name))):
-        return name
-    if not addresses:
-        answer = f"the VM {vm.name} tells no address through Data Exchange (yet)"
-        remedy = "give its address in `guest.address`, or see that Windows in it and its Data Exchange service run"
-        raise errors.NotReady("find the guest", host.where, answer, remedy)
-    return addresses[0]
-
-
-def _resolves(name: str) -> bool:
-    try:
-        return bool(socket.getaddrinfo(name, None))
-    except OSError:
-        return False
-
-
-def _uses_tls(guest: Guest | None, defaults: GuestDefaults | None) -> bool:
-    given = [settings.https for settings in (guest, defaults) if settings and settings.https is not None]
-    return given[0] if given else True

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from avma import compatibility, errors
+from avma import addresses, compatibility, errors
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.operating_system import System
@@ -25,6 +25,7 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RUNNING = 2
 _LONGEST_BUILD = 9
 _EXCHANGED = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
+_ADDRESSES = ("NetworkAddressIPv4", "NetworkAddressIPv6")
 _SERVICE = "Msvm_VirtualSystemManagementService"
 # Names of products are the same in every language; the longer one comes first.
 _EDITIONS = (
@@ -75,8 +76,10 @@ class GuestFacts:
 
     @property
     def ip_addresses(self) -> tuple[str, ...]:
-        """The guest's IPv4 addresses."""
-        return tuple(a for a in self.values.get("NetworkAddressIPv4", "").split(";") if a)
+        """The guest's IPv4 addresses, then its IPv6 addresses; what a guest reports that is no address is dropped."""
+        texts = (text for name in _ADDRESSES for text in self.values.get(name, "").split(";"))
+        found = (addresses.parse_ip(text.strip().partition("%")[0]) for text in texts)
+        return tuple(dict.fromkeys(str(address) for address in found if address is not None))
 
 
 _READ_FACTS = "read what the guests report through Data Exchange"

@@ -111,6 +111,8 @@ class Server(Machine):
             partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
         )
         self._runs = GuestRuns(self.powershell)
+        self.guest_addresses: dict[str, str] = {}
+        """At which address the guest of each VM was reached last, by the VM's id."""
         self._turns_of = turns_of
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}

@@ -30,7 +30,7 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly string? GuestOs;
         /// <summary>
-        /// The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+        /// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
         /// </summary>
         public readonly ImmutableArray<string> IpAddresses;
         /// <summary>

@@ -1352,7 +1352,7 @@ type Transport string
 const (
 	// PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the other settings of `guest`, `username` and `password` are used.
 	TransportPowershellDirect = Transport("powershellDirect")
-	// WinRM over the network, to the guest's own address: `address`, or what the guest tells its host through Data Exchange. No PowerShell process is started.
+	// WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
 	TransportWinrm = Transport("winrm")
 )
 

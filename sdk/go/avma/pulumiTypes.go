@@ -1398,7 +1398,7 @@ type HostVm struct {
 	GuestName *string `pulumi:"guestName"`
 	// The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
 	GuestOs *string `pulumi:"guestOs"`
-	// The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+	// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
 	IpAddresses []string `pulumi:"ipAddresses"`
 	// Whether the VM is running. Example: `true`.
 	Running bool `pulumi:"running"`
@@ -1438,7 +1438,7 @@ func (o HostVmOutput) GuestOs() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostVm) *string { return v.GuestOs }).(pulumi.StringPtrOutput)
 }
 
-// The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
 func (o HostVmOutput) IpAddresses() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v HostVm) []string { return v.IpAddresses }).(pulumi.StringArrayOutput)
 }

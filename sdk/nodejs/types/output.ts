@@ -275,7 +275,7 @@ export interface HostVm {
      */
     guestOs?: string;
     /**
-     * The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+     * The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
      */
     ipAddresses: string[];
     /**

@@ -247,7 +247,7 @@ class Transport(_builtins.str, Enum):
     """
     WINRM = "winrm"
     """
-    WinRM over the network, to the guest's own address: `address`, or what the guest tells its host through Data Exchange. No PowerShell process is started.
+    WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
     """
 
 

@@ -833,7 +833,7 @@ class HostVm(dict):
         """
         A VM on a host, with what its guest tells through Data Exchange.
 
-        :param Sequence[_builtins.str] ip_addresses: The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+        :param Sequence[_builtins.str] ip_addresses: The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
         :param _builtins.bool running: Whether the VM is running. Example: `true`.
         :param _builtins.str vm_id: The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         :param _builtins.str vm_name: The VM's name. Example: `web01`.
@@ -856,7 +856,7 @@ class HostVm(dict):
     @pulumi.getter(name="ipAddresses")
     def ip_addresses(self) -> Sequence[_builtins.str]:
         """
-        The guest's IPv4 addresses. Example: `["192.0.2.21"]`.
+        The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
         """
         return pulumi.get(self, "ip_addresses")
 

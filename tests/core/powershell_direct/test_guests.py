@@ -118,5 +118,5 @@ def test_settings_of_the_network_are_told_to_be_unused(estate, run):
 
 def test_winrm_on_a_resource_wins(estate, run):
     declared = {"host": HOST, "vmName": "mute01", "guest": {"transport": Transport.WINRM.value}}
-    with pytest.raises(errors.Refused, match=r"tells no address .*guest\.address"):
+    with pytest.raises(errors.Refused, match=r"has not reported an IP address .*guest\.address"):
         run.vm.read(f"{HOST}/mute01", Stored(declared, {}), run.operation())

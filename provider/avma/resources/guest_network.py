@@ -1,0 +1,200 @@
+"""The Windows inside a VM, reached over the network: at which addresses, and the proof that it is inside this VM."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from avma import errors
+from avma.addresses import host_name_error, is_local, parse_ip
+from avma.configuration import Configuration, Guest, GuestDefaults
+from avma.resources.resource import Operation
+from avma.settings import AddressedSettings, Settings
+from avma.windows import operating_system
+from avma.windows.hyperv import GuestFacts, VirtualMachine
+from avma.windows.machine import Machine, Server
+from avma.wsman.bounded import within
+
+_MOST = 8
+"""How many addresses of a guest are tried. A guest reports what it likes, and each attempt shows it an account."""
+_NAME_SECONDS = 5.0
+"""Seconds that the name of a guest may take to be resolved."""
+_SET_ADDRESS = "set `guest.address` to the address at which the guest can be reached from here"
+_TRIED = "reach the guest"
+_ORDER = (errors.LogonRefused, errors.AccessDenied, errors.CertificateNotTrusted, errors.Unreachable, errors.TimedOut)
+"""Which of several failures counts, first the one that can only come from a machine that answered."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The names and IP addresses at which a guest may be reached, in the order of trying, and why others are not."""
+
+    usable: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass
+class _Failures:
+    """What came of the addresses that were tried."""
+
+    found: list[tuple[str, errors.AvmaError]] = field(default_factory=list)
+
+    def combined(self, vm: VirtualMachine, host: Server, skipped: Sequence[str]) -> errors.AvmaError:
+        """Return one error for all addresses, of the kind that says most; a single one speaks for itself."""
+        error = min((error for _, error in self.found), key=_rank)
+        if _SET_ADDRESS not in error.remedy:
+            error.remedy += f"; or {_SET_ADDRESS}"
+        reasons = [*(f"{address}: {failure.answer}" for address, failure in self.found), *skipped]
+        if len(reasons) > 1:
+            error.tried, error.where = _TRIED, f"{vm.name} ({host.where})"
+            error.answer = f"none of its addresses works ({'; '.join(reasons)})"
+        return error
+
+
+def connect(
+    vm: VirtualMachine, host: Server, guest: Guest | None, read_facts: Callable[[], GuestFacts], operation: Operation
+) -> Machine:
+    """Return the Windows inside a VM, once the machine at its address has proved that it is inside this VM.
+
+    Without a declared address, those that it reports through Data Exchange are tried in turn. An address can be stale
+    or mistaken, and what is done to a guest must never be done to another machine.
+
+    Raises:
+        NotReady: no address is declared, and the guest reports none that can be used.
+        Refused: another machine answers there.
+        InvalidInput: no credentials are declared.
+        AvmaError: the machine could not be asked, or none of several.
+    """
+    if guest is not None and guest.address is not None:
+        machine = _machine(vm, None, guest, operation)
+        _require_identity(machine, vm, host, operation, "check `guest.address`; the VM may have another one now")
+        return machine
+    tls = _uses_tls(guest, operation.configuration.guest)
+    addresses = reported(read_facts(), tls, is_local(host.connection.address))
+    if not addresses.usable:
+        raise _no_address(vm, host, addresses)
+    return _first(vm, host, addresses, guest, operation)
+
+
+def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
+    """Return the addresses of a guest from Data Exchange; with TLS first the name, if it can be resolved here.
+
+    Link-local and unspecified addresses reach no machine from here, and a loopback address reaches this one. Loopback
+    addresses count only if the host itself is reached by one.
+    """
+    name = facts.fully_qualified_domain_name
+    name = "" if host_name_error(name) is not None else name
+    usable, skipped = [], []
+    for address in facts.ip_addresses:
+        reason = _unusable(address, host_is_local)
+        if reason is None:
+            usable.append(address)
+        else:
+            skipped.append(f"{address}: skipped, {reason}")
+    if name and (not usable or (tls and _resolves(name))):
+        usable.insert(0, name)
+    skipped += [f"{address}: not tried, too many addresses" for address in usable[_MOST:]]
+    return Addresses(tuple(usable[:_MOST]), tuple(skipped))
+
+
+def _unusable(address: str, host_is_local: bool) -> str | None:
+    parsed = parse_ip(address) or ipaddress.ip_address(address)
+    if parsed.is_link_local:
+        return "a link-local address"
+    if parsed.is_loopback:
+        return None if host_is_local else "a loopback address"
+    return "no machine's address" if host_name_error(address) else None
+
+
+def _first(
+    vm: VirtualMachine, host: Server, addresses: Addresses, guest: Guest | None, operation: Operation
+) -> Machine:
+    """Return the machine at the first address that is inside the VM; each gets an equal share of the time left."""
+    failures = _Failures()
+    for left, address in _countdown(_last_first(addresses.usable, host.guest_addresses.get(vm.id))):
+        share = operation.deadline.part(operation.deadline.remaining() / left)
+        machine = _machine(vm, address, guest, operation)
+        try:
+            _require_identity(machine, vm, host, replace(operation, deadline=share), _SET_ADDRESS)
+        except errors.Cancelled:
+            raise
+        except errors.AvmaError as error:
+            failures.found.append((address, error))
+            if left > 1:
+                operation.status(f"{vm.name}: {address} does not work, trying its next address")
+        else:
+            host.guest_addresses[vm.id] = address
+            return machine
+    raise failures.combined(vm, host, addresses.skipped)
+
+
+def _countdown(addresses: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield each address with the number of addresses that are left, itself included."""
+    return zip(range(len(addresses), 0, -1), addresses, strict=True)
+
+
+def _last_first(addresses: Sequence[str], last: str | None) -> list[str]:
+    """Return the addresses, first the one that worked last time."""
+    return sorted(addresses, key=lambda address: address != last)
+
+
+def _rank(error: errors.AvmaError) -> int:
+    return next((place for place, kind in enumerate(_ORDER) if isinstance(error, kind)), len(_ORDER))
+
+
+def _machine(vm: VirtualMachine, address: str | None, guest: Guest | None, operation: Operation) -> Server:
+    layers = (guest, operation.configuration.guest, AddressedSettings(address=address))
+    return operation.machine(vm.name, *layers, _inherited(operation.configuration), prefix="guest.")
+
+
+def _no_address(vm: VirtualMachine, host: Server, addresses: Addresses) -> errors.NotReady:
+    answer = f"the VM {vm.name} has not reported an IP address through Data Exchange yet"
+    if addresses.skipped:
+        answer = f"the VM {vm.name} reports no address that can be used ({'; '.join(addresses.skipped)})"
+    remedy = "set `guest.address`, or check that Windows and its Data Exchange service run in the VM"
+    return errors.NotReady("find the guest", host.where, answer, remedy)
+
+
+def _require_identity(machine: Machine, vm: VirtualMachine, host: Server, operation: Operation, remedy: str) -> None:
+    """Raise Refused unless the machine's firmware is that of the VM."""
+    wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
+    found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
+    if not wanted or not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
+        answer = f"the machine at that address is not the VM {vm.name} on {host.name}: its UUID is another"
+        raise errors.Refused("identify the guest", machine.where, answer, remedy)
+
+
+def _uuid(text: str) -> str:
+    return text.strip("{}").lower()
+
+
+def _swapped(text: str) -> str:
+    """Return the UUID with its first three fields in the other byte order, in which older firmware shows it."""
+    try:
+        return str(uuid.UUID(bytes=uuid.UUID(text).bytes_le))
+    except ValueError:
+        return ""
+
+
+def _inherited(configuration: Configuration) -> Settings:
+    """Return what guests take from the provider's own settings: whom to trust and how long to wait, no credentials."""
+    return Settings(
+        ca_cert=configuration.ca_cert,
+        connect_timeout=configuration.connect_timeout,
+        operation_timeout=configuration.operation_timeout,
+    )
+
+
+def _resolves(name: str) -> bool:
+    try:
+        return bool(within(_NAME_SECONDS, lambda: socket.getaddrinfo(name, None)))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _uses_tls(guest: Guest | None, defaults: GuestDefaults | None) -> bool:
+    given = [settings.https for settings in (guest, defaults) if settings and settings.https is not None]
+    return given[0] if given else True
