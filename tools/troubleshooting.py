@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from avma import errors, hresult
+from avma import explanations
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "troubleshooting.md"
 
@@ -17,112 +17,32 @@ _HEAD = """\
 
 # Troubleshooting
 
-An error says what was tried, where, what came back and what to do next, and ends with the section of this page that
-says more. `avma doctor HOST` looks for the cause on a host, from its name to its guests, and proposes the next command
-([doctor.md](doctor.md))."""
+Each error ends with a command, for example `avma explain not-ready`, that prints its section of this page without a
+network. `avma explain` without an argument lists all sections. `avma doctor HOST` looks for the cause on a host, from
+its name to its guests, and proposes the next command ([doctor.md](doctor.md))."""
 
-_KINDS: dict[type[errors.AvmaError], str] = {
-    errors.InvalidInput: """\
-A setting or property cannot work, whatever the machine says; none was asked. The error names it.""",
-    errors.Unreachable: """\
-There was no conversation: the name has no address, nothing listens on the port, a firewall is silent, or what
-listens is no WinRM. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and `winrm enumerate
-winrm/config/listener` shows its listeners. Https needs a listener with a certificate; `https: false` uses
-http, where messages are sealed.""",
-    errors.AnswerLost: """\
-The request was sent and no answer came, so the machine may have acted on it. Nothing is sent twice: the next
-run reads what was reached and goes on from there.""",
-    errors.OperationTimedOut: """\
-The machine takes longer than one request may and goes on with it. Run again; what it has done by then is
-found.""",
-    errors.ServiceBusy: """\
-The machine answered HTTP 503: its WinRM service is stopped, starting or overloaded. Nothing was changed. The provider
-tries again for a minute. If it stays, run `Get-Service WinRM` and `winrm quickconfig` on the machine.""",
-    errors.CertificateNotTrusted: """\
-The certificate of the listener is from an authority that is not trusted here, is for another name, or has
-expired. Give the authority in `caCert`, or connect by a name in the certificate. A new certificate needs a
-new thumbprint in the listener. `insecure: true` accepts any certificate and shows the account to whoever
-stands in between: for laboratories.""",
-    errors.LogonRefused: """\
-The machine refused the account (401), or does not offer the kind of logon. The error tells which. With https
-and the right password, something in between may open TLS (channel binding). Kerberos errors name the KDC, the
-ticket or the clock. Windows can lock an account that fails often, so it is not tried again by itself.""",
-    errors.AccessDenied: """\
-The account can log on and may not do this. Licensing needs an administrator of the machine. A local account
-other than the built-in Administrator is filtered by UAC over the network, unless the registry value
-`LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control and remote restrictions"); a
-domain account in the group Administrators is not.""",
-    errors.EmptyAnswer: """\
-Windows returns no error and no rows to an account without rights, and for a service that is not running. The
-provider asks only for listings in which one row is always present: a Hyper-V host lists itself, and the licensing
-service, the operating system and the cluster have one row each. If that row is missing, the answer says nothing:
-the VMs are not gone, and the machine is not unlicensed. Nothing was changed, and the state stays as it is. Hyper-V
-lists its VMs to administrators and to members of the local group Hyper-V Administrators (SID S-1-5-32-578). The
-services are `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover cluster).""",
-    errors.UnexpectedAnswer: """\
-The answer is not WS-Management, or not what WMI documents: often another web service or the login page of a
-proxy is on that port. If it is WinRM, `avma doctor HOST --record FILE` writes down what it said, without
-names, for a report.""",
-    errors.ScriptFailed: """\
-A script on the host gave no answer, or one that is not its own. What it was to do may be done: run again.""",
-    errors.WsmanFault: """\
-The machine refused the request by the rules of WS-Management; the error has the number and its meaning.""",
-    errors.Refused: """\
-What was found on the machine forbids to act, and nothing was changed: the edition (a host needs Datacenter),
-an evaluation, a guest that is newer than its host, Data Exchange that is off. The error says which, and what
-would have to change.""",
-    errors.NotReady: """\
-The VM or the node is off, or still starting. Start it, or wait; `guest.readyTimeout` says how long `up`
-waits.""",
-    errors.LogonUncertain: """\
-Windows says the same of a guest that is still starting and of wrong credentials. If the guest has long been
-up, check `guest.username` and `guest.password`.""",
-    errors.NotFound: """\
-The machine answered, and the VM, cluster or key that was asked for is not there.""",
-    errors.TimedOut: """\
-The time that the resource may take is over. The resource option `customTimeouts` allows more.""",
-}
+_ADMIN_CENTER = """\
+## What Windows Admin Center says on Azure Local
 
-WINDOWS_ADMIN_CENTER = {
-    "The key you entered didn't work": """\
-The key is mistyped, for another edition, or used up: [0xC004F050](#0xc004f050), [0xC004C020](#0xc004c020) and their
-neighbours tell which. The machine keeps the key that it had.""",
-    "Some servers use keys for an older version of Windows Server": """\
-The provider says [refused](#refused), before anything is applied: a guest would lose its activation by moving. Give all
-machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
-    "Server is down": """\
-The cluster says that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the others and names it;
-start it and run `pulumi up` again.""",
-    "Couldn't check the status on this server": """\
-The cmdlet that sets the key is not on that machine yet: [refused](#refused). Update the machine, which is what
-Windows Admin Center asks for as well.""",
-    "One or more servers in the cluster does not have the latest changes to this setting": """\
-The subscription was bought or cancelled, and the machine has not heard of it: [refused](#refused) with `licenseSource:
-subscription`. It asks Azure twice a day, or at once by `Sync-AzureStackHCI`, but not right after a restart.""",
-}
+The same situations as its page Activate Windows Server VMs names them."""
+
+_CODES = """\
+## HRESULTs
+
+What the Software Protection Platform and WMI say by a number, named as in the Windows SDK (`slerror.h`)."""
 
 
 def page() -> str:
     """Return the whole page."""
-    admin_center = ["## What Windows Admin Center says on Azure Local", *_admin_center()]
-    return "\n\n".join([_HEAD, "## Kinds of errors", *_kinds(), *admin_center, "## HRESULTs", *_codes()]) + "\n"
+    parts = [_HEAD, "## Kinds of errors", *_sections(explanations.kinds())]
+    parts += [_ADMIN_CENTER, *_sections(explanations.admin_center())]
+    parts += [_CODES, *_sections(explanations.codes())]
+    return "\n\n".join(parts) + "\n"
 
 
-def _kinds() -> Iterator[str]:
-    for kind, text in _KINDS.items():
-        yield f"### {errors.topic_of(kind)}\n\n{text}"
-
-
-def _admin_center() -> Iterator[str]:
-    yield "The same situations as its page Activate Windows Server VMs names them."
-    for text, remedy in WINDOWS_ADMIN_CENTER.items():
-        yield f"### {text}\n\n{remedy}"
-
-
-def _codes() -> Iterator[str]:
-    yield "What the Software Protection Platform and WMI say by a number, named as in the Windows SDK (`slerror.h`)."
-    for code in sorted(hresult.codes(), key=lambda code: code.value):
-        yield f"### 0x{code.value:08X}\n\n`{code.name}`: {code.meaning}.\n\nWhat to do: {code.remedy}."
+def _sections(sections: Iterable[explanations.Section]) -> Iterator[str]:
+    for section in sections:
+        yield f"### {section.title}\n\n{section.text}"
 
 
 if __name__ == "__main__":

@@ -46,12 +46,12 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def topic_of(kind: type[AvmaError]) -> str:
-    """Return the name of the section of docs/troubleshooting.md about a kind of error."""
+    """Return the name of the section about a kind of error, the argument of `avma explain`."""
     return _CAPITAL.sub("-", kind.__name__).lower()
 
 
 class AvmaError(Exception):
-    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`, and where more is said of it.
+    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`, and the command that explains it.
 
     Args:
         tried: a verb phrase, such as "install a product key".
@@ -69,12 +69,16 @@ class AvmaError(Exception):
 
     @property
     def topic(self) -> str:
-        """The section of docs/troubleshooting.md that says more; empty where none does."""
+        """The section that explains the error: the argument of `avma explain`."""
         return topic_of(type(self))
 
     def __str__(self) -> str:
-        more = f" (docs/troubleshooting.md#{self.topic})" if self.topic else ""
-        return f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}{more}"
+        return self.with_note("")
+
+    def with_note(self, note: str) -> str:
+        """Return the message with a sentence added before the command that explains the error."""
+        message = f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}".removesuffix(".")
+        return " ".join(filter(None, (f"{message}.", note, f"See: avma explain {self.topic}")))
 
 
 class InvalidInput(AvmaError):
@@ -164,7 +168,7 @@ class WsmanFault(AvmaError):
     @property
     def topic(self) -> str:
         """See `AvmaError.topic`."""
-        return f"0x{self.code:08x}" if hresult.known(self.code) else topic_of(WsmanFault)
+        return f"0x{hresult.canonical(self.code):08X}" if hresult.known(self.code) else topic_of(WsmanFault)
 
 
 class LicensingFault(WsmanFault):
@@ -178,19 +182,13 @@ class Refused(AvmaError):
 class Evaluation(Refused):
     """The machine runs an evaluation, which neither hosts automatic activation nor takes a key."""
 
-    topic = topic_of(Refused)
-
 
 class NewerThanHost(Refused):
     """The guest is of a later release than its host's, and a host activates guests up to its own."""
 
-    topic = topic_of(Refused)
-
 
 class DataExchangeOff(Refused):
     """The VM's integration service Data Exchange is off, without which no guest is activated."""
-
-    topic = topic_of(Refused)
 
 
 class NotReady(Refused):
@@ -212,13 +210,9 @@ class TimedOut(AvmaError):
 class Cancelled(AvmaError):
     """The user stopped the run."""
 
-    topic = ""
-
 
 class NodesFailed(AvmaError):
     """Some nodes of a cluster failed, each for its own reason."""
-
-    topic = ""
 
 
 class PartlyDone(AvmaError, Generic[S]):

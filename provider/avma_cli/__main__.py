@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from avma_cli.doctor.command import doctor
+from avma_cli.explain import explain
 from avma_cli.report.command import report
 from avma_cli.simulate import simulate
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(doctor)
+app.command(context_settings={"ignore_unknown_options": True})(explain)  # a signed number looks like an option
 app.command()(report)
 app.command()(simulate)
 
@@ -40,6 +42,10 @@ def _commands(
     Why does a host not activate its guests, and what to do about it:
 
       avma doctor hv01.example.com --username 'LAB\\svc-avma'
+
+    What an error means, and what to do about it:
+
+      avma explain not-ready
 
     What is licensed by which key, on all hosts and in all VMs:
 

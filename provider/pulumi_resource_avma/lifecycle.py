@@ -125,7 +125,7 @@ class Lifecycle:
         except errors.Unreachable as error:
             if not operation.configuration.delete_unreachable:
                 raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn, _UNREACHABLE)) from error
-            operation.warn(f"{error}. The resource is forgotten all the same, as `deleteUnreachable` is set")
+            operation.warn(error.with_note("The resource is forgotten all the same, as `deleteUnreachable` is set."))
 
     def _predicted(self, request: TimedRequest, resource: Resource, wanted: Decoded) -> Struct:
         """Return what is certain; what is left out is unknown to the engine."""
@@ -142,7 +142,7 @@ class Lifecycle:
         try:
             return resource.probe(wanted, operation)
         except PASSING as error:
-            operation.warn(f"{error}. The preview goes on without")
+            operation.warn(error.with_note("The preview continues without this machine."))
             return resource.predict(wanted)
 
     def _resource(self, request: Request) -> Resource:
@@ -223,9 +223,10 @@ def _kept_when_partly_done(resource: Resource, secrets: Secrets) -> Iterator[Non
 
 _UNREACHABLE = (
     ", or set the environment variable AVMA_DELETE_UNREACHABLE=true for this run. (`deleteUnreachable: true` in the "
-    "configuration is seen by `pulumi destroy --run-program`.)"
+    "configuration is seen by `pulumi destroy --run-program`)"
 )
 
 
 def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
-    return f"{error}. To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}"
+    forget = f"To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}."
+    return error.with_note(forget)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import pulumi_resource_avma
 from avma_cli.__main__ import app
 
-COMMANDS = ("doctor", "report", "simulate")
+COMMANDS = ("doctor", "explain", "report", "simulate")
 AVMA = [sys.executable, "-m", "avma_cli"]
 
 
@@ -60,14 +60,18 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         completed avma do
         completed avma doctor --kerb
         completed avma report --guest-transport ""
+        completed avma explain not-
+        completed avma explain 0xc004f05
     """
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     command = [str(shutil.which("bash")), "-c", script]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    commands, options, values = done.stdout.splitlines()
+    commands, options, values, kinds, numbers = done.stdout.splitlines()
     assert commands == "doctor"
     assert set(options.split()) == {"--kerberos-keytab", "--kerberos-hostname"}
     assert set(values.split()) == {"powershellDirect", "winrm"}
+    assert set(kinds.split()) == {"not-ready", "not-found"}
+    assert set(numbers.split()) == {"0xc004f050", "0xc004f056"}
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])

@@ -196,7 +196,7 @@ def test_what_was_partly_done_is_kept_and_finished(stack: Stack, host: Host) -> 
     host.scripts = {"create": half_way}
     assert "it took too long" in stack.fails(*UP)
     assert stack.host()["initErrors"] == [
-        "could not activate on hv01: it took too long; wait (docs/troubleshooting.md#timed-out)"
+        "could not activate on hv01: it took too long; wait. See: avma explain timed-out"
     ]
     host.scripts = {"update": half_way}
     stack.fails(*UP)

@@ -147,7 +147,7 @@ class TestRead:
             calls.read("lab")
         assert failure(caught.value) == (
             grpc.StatusCode.UNAVAILABLE,
-            "could not look at the shelf on lab: silence; switch it on (docs/troubleshooting.md#unreachable)",
+            "could not look at the shelf on lab: silence; switch it on. See: avma explain unreachable",
         )
 
 
@@ -196,7 +196,7 @@ class TestPartlyDone:
         with pytest.raises(grpc.RpcError) as caught:
             call()
         reason = f"could not wait for the paint on lab: [secret] is still wet ({operation}); wait"
-        reason += " (docs/troubleshooting.md#timed-out)"
+        reason += ". See: avma explain timed-out"
         assert failure(caught.value) == (grpc.StatusCode.DEADLINE_EXCEEDED, reason)
         reached = detail(caught.value, pb.ErrorResourceInitFailed())
         wrapped = {"room": "lab", "password": secret("shelf-pass")}

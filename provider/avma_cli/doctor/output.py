@@ -132,11 +132,13 @@ def reporting(form: Form, redact: Redactor) -> Iterator[Report]:
 
 
 def conclusion(diagnosis: Diagnosis) -> str:
-    """Return what came of a diagnosis, in one sentence."""
+    """Return the result of a diagnosis: the cause, and the command that explains it."""
     cause = diagnosis.cause
     if cause is None:
         return f"Nothing stands in the way of {diagnosis.host} activating its guests."
-    return f"Cause: {cause.subject}: {cause.error.answer if cause.error else cause.found}."
+    if cause.error is None:
+        return f"Cause: {cause.subject}: {cause.found}."
+    return f"Cause: {cause.subject}: {cause.error.answer}. See: avma explain {cause.error.topic}"
 
 
 def as_options(remedy: str) -> str:
@@ -188,4 +190,5 @@ def _error(error: AvmaError) -> dict[str, str]:
         "where": error.where,
         "answer": error.answer,
         "remedy": as_options(error.remedy),
+        "explain": error.topic,
     }

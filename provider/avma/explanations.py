@@ -1,0 +1,210 @@
+"""The explanations of errors: a section for each kind of error, each HRESULT, and each text of Windows Admin Center.
+
+docs/troubleshooting.md and `avma explain` show the same sections. The text is Markdown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from avma import errors, hresult
+
+_NUMBER = re.compile(r"(?P<sign>-?)(?P<digits>0x[0-9a-f]{1,16}|[0-9]{1,10}|[0-9a-f]{8})", re.IGNORECASE)
+_HEX_DIGITS = 8
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SEPARATORS = re.compile(r"[\s_-]+")
+_MEANINGLESS = " \t\r\n.,;:()[]\"'`"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One explanation.
+
+    Attributes:
+        title: the heading, and the argument of `avma explain`.
+        text: the body, in Markdown.
+        name: the symbolic name of an HRESULT; empty for other sections.
+    """
+
+    title: str
+    text: str
+    name: str = ""
+
+
+_KINDS: Mapping[type[errors.AvmaError], str] = {
+    errors.InvalidInput: """\
+A setting or property cannot work, whatever the machine says; none was asked. The error names it.""",
+    errors.Unreachable: """\
+There was no conversation: the name has no address, nothing listens on the port, a firewall is silent, or what
+listens is no WinRM. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and `winrm enumerate
+winrm/config/listener` shows its listeners. Https needs a listener with a certificate; `https: false` uses
+http, where messages are sealed.""",
+    errors.AnswerLost: """\
+The request was sent and no answer came, so the machine may have acted on it. Nothing is sent twice: the next
+run reads what was reached and goes on from there.""",
+    errors.OperationTimedOut: """\
+The machine takes longer than one request may and goes on with it. Run again; what it has done by then is
+found.""",
+    errors.ServiceBusy: """\
+The machine answered HTTP 503: its WinRM service is stopped, starting or overloaded. Nothing was changed. The provider
+tries again for a minute. If it stays, run `Get-Service WinRM` and `winrm quickconfig` on the machine.""",
+    errors.CertificateNotTrusted: """\
+The certificate of the listener is from an authority that is not trusted here, is for another name, or has
+expired. Give the authority in `caCert`, or connect by a name in the certificate. A new certificate needs a
+new thumbprint in the listener. `insecure: true` accepts any certificate and shows the account to whoever
+stands in between: for laboratories.""",
+    errors.LogonRefused: """\
+The machine refused the account (401), or does not offer the kind of logon. The error tells which. With https
+and the right password, something in between may open TLS (channel binding). Kerberos errors name the KDC, the
+ticket or the clock. Windows can lock an account that fails often, so it is not tried again by itself.""",
+    errors.AccessDenied: """\
+The account can log on and may not do this. Licensing needs an administrator of the machine. A local account
+other than the built-in Administrator is filtered by UAC over the network, unless the registry value
+`LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control and remote restrictions"); a
+domain account in the group Administrators is not.""",
+    errors.EmptyAnswer: """\
+Windows returns no error and no rows to an account without rights, and for a service that is not running. The
+provider asks only for listings in which one row is always present: a Hyper-V host lists itself, and the licensing
+service, the operating system and the cluster have one row each. If that row is missing, the answer says nothing:
+the VMs are not gone, and the machine is not unlicensed. Nothing was changed, and the state stays as it is. Hyper-V
+lists its VMs to administrators and to members of the local group Hyper-V Administrators (SID S-1-5-32-578). The
+services are `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover cluster).""",
+    errors.UnexpectedAnswer: """\
+The answer is not WS-Management, or not what WMI documents: often another web service or the login page of a
+proxy is on that port. If it is WinRM, `avma doctor HOST --record FILE` writes down what it said, without
+names, for a report.""",
+    errors.ScriptFailed: """\
+A script on the host gave no answer, or one that is not its own. What it was to do may be done: run again.""",
+    errors.WsmanFault: """\
+The machine refused the request by the rules of WS-Management; the error has the number and its meaning.""",
+    errors.Refused: """\
+What was found on the machine forbids to act, and nothing was changed: the edition (a host needs Datacenter),
+an evaluation, a guest that is newer than its host, Data Exchange that is off. The error says which, and what
+would have to change.""",
+    errors.NotReady: """\
+The VM or the node is off, or still starting. Start it, or wait; `guest.readyTimeout` says how long `up`
+waits.""",
+    errors.LogonUncertain: """\
+Windows says the same of a guest that is still starting and of wrong credentials. If the guest has long been
+up, check `guest.username` and `guest.password`.""",
+    errors.NotFound: """\
+The machine answered, and the VM, cluster or key that was asked for is not there.""",
+    errors.TimedOut: """\
+The time that the resource may take is over. The resource option `customTimeouts` allows more.""",
+    errors.Evaluation: """\
+The machine runs an evaluation edition. An evaluation takes no product key and activates no guests. Convert it to a
+full edition first; the error has the command.""",
+    errors.NewerThanHost: """\
+A host activates guests up to its own release of Windows Server, and this guest is of a later release. Upgrade the
+host, move the VM to a newer host, or give the guest another kind of key (KMS, MAK).""",
+    errors.DataExchangeOff: """\
+A guest learns from its host through the integration service Data Exchange that the host can activate it. The service
+is off for this VM. Turn it on with the command in the error, or set `manageDataExchange: true`.""",
+    errors.Cancelled: """\
+You stopped the run, or Pulumi stopped it. A change that had begun may have taken effect. Run `pulumi up` again: the
+provider reads the machine and continues from its current state.""",
+    errors.NodesFailed: """\
+Some nodes of the cluster failed, each for its own reason. The error names them. The other nodes are licensed. Fix the
+named nodes and run `pulumi up` again.""",
+}
+
+
+_ADMIN_CENTER: Mapping[str, str] = {
+    "The key you entered didn't work": """\
+The key is mistyped, for another edition, or used up: [0xC004F050](#0xc004f050), [0xC004C020](#0xc004c020) and their
+neighbours tell which. The machine keeps the key that it had.""",
+    "Some servers use keys for an older version of Windows Server": """\
+The provider says [refused](#refused), before anything is applied: a guest would lose its activation by moving. Give all
+machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
+    "Server is down": """\
+The cluster says that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the others and names it;
+start it and run `pulumi up` again.""",
+    "Couldn't check the status on this server": """\
+The cmdlet that sets the key is not on that machine yet: [refused](#refused). Update the machine, which is what
+Windows Admin Center asks for as well.""",
+    "One or more servers in the cluster does not have the latest changes to this setting": """\
+The subscription was bought or cancelled, and the machine has not heard of it: [refused](#refused) with `licenseSource:
+subscription`. It asks Azure twice a day, or at once by `Sync-AzureStackHCI`, but not right after a restart.""",
+}
+
+
+def kinds() -> Iterator[Section]:
+    """Yield a section for each kind of error."""
+    for kind, text in _KINDS.items():
+        yield Section(errors.topic_of(kind), text)
+
+
+def admin_center() -> Iterator[Section]:
+    """Yield a section for each text of Windows Admin Center on Azure Local."""
+    for title, text in _ADMIN_CENTER.items():
+        yield Section(title, text)
+
+
+def codes() -> Iterator[Section]:
+    """Yield a section for each HRESULT, in ascending order."""
+    for code in sorted(hresult.codes(), key=lambda code: code.value):
+        yield _code(code)
+
+
+def find(word: str) -> Section | None:
+    """Return the section with that title, symbolic name or number, or None.
+
+    Case, separators and surrounding punctuation do not matter. Numbers may be signed, unsigned or hexadecimal.
+    """
+    number = number_in(word)
+    if number is not None:
+        return _code(hresult.lookup(number)) if hresult.known(number) else None
+    wanted = _plain(word)
+    return next((each for each in _all() if wanted and wanted in (_plain(each.title), _plain(each.name))), None)
+
+
+def number_in(word: str) -> int | None:
+    """Return the number that a word is, as an unsigned HRESULT, or None.
+
+    Eight digits without a prefix can be decimal or hexadecimal. A number that the table has is preferred, then
+    hexadecimal.
+    """
+    found = _NUMBER.fullmatch(word.strip(_MEANINGLESS))
+    if found is None:
+        return None
+    candidates = [-value if found["sign"] else value for value in _values(found["digits"])]
+    return hresult.canonical(next(filter(hresult.known, candidates), candidates[0]))
+
+
+def similar(word: str) -> list[str]:
+    """Return up to three titles and symbolic names that resemble a word."""
+    names = {_plain(name): name for each in _all() for name in (each.title, each.name) if name}
+    return [names[close] for close in get_close_matches(_plain(word), names)]
+
+
+def names() -> list[str]:
+    """Return all titles and symbolic names."""
+    return [name for each in _all() for name in (each.title, each.name) if name]
+
+
+def _all() -> Iterator[Section]:
+    yield from kinds()
+    yield from admin_center()
+    yield from codes()
+
+
+def _code(code: hresult.HResult) -> Section:
+    text = f"`{code.name}`: {code.meaning}.\n\nWhat to do: {code.remedy}."
+    return Section(f"0x{code.value:08X}", text, code.name)
+
+
+def _values(digits: str) -> Iterator[int]:
+    if digits[:2].lower() == "0x":
+        yield int(digits, 16)
+        return
+    if len(digits) == _HEX_DIGITS:
+        yield int(digits, 16)
+    if digits.isdecimal():
+        yield int(digits)
+
+
+def _plain(name: str) -> str:
+    return _SEPARATORS.sub("-", _CAPITAL.sub("-", name.strip(_MEANINGLESS))).lower()

@@ -1,0 +1,58 @@
+"""`avma explain`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from avma import explanations
+from avma_cli.__main__ import app
+
+
+def explain(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["explain", *arguments])
+
+
+def test_a_kind_of_error() -> None:
+    result = explain("not-ready")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("not-ready\n\n")
+    assert "`guest.readyTimeout`" in result.stdout
+
+
+@pytest.mark.parametrize("number", ["0xC004F050", "c004f050", "-1073418160", "3221549136"])
+def test_a_number(number: str) -> None:
+    result = explain(number)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("0xC004F050\n\n`SL_E_INVALID_PRODUCT_KEY`: ")
+    assert "What to do: " in result.stdout
+
+
+def test_a_text_of_windows_admin_center_without_quotes() -> None:
+    result = explain("Server", "is", "down")
+    assert result.exit_code == 0
+    assert "not-ready" in result.stdout
+    assert "](" not in result.stdout
+
+
+def test_without_an_argument_everything_is_listed() -> None:
+    result = explain()
+    assert result.exit_code == 0
+    assert not [name for name in explanations.names() if name not in result.stdout]
+
+
+def test_a_number_that_is_not_known_says_where_it_comes_from() -> None:
+    result = explain("0xC004FFFF")
+    assert result.exit_code == 1
+    assert "This number is not in the table. It is an error of the Software Protection Platform." in result.stdout
+
+
+def test_a_name_that_does_not_exist() -> None:
+    result = explain("not-redy")
+    assert result.exit_code == 2
+    assert result.stderr == "there is no explanation of `not-redy`\ndid you mean not-ready?\nlist all: avma explain\n"
+
+
+def test_lines_fit_a_terminal() -> None:
+    for name in explanations.names():
+        assert max(map(len, explain(name).stdout.splitlines())) <= 100
