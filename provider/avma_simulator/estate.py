@@ -105,7 +105,7 @@ def _unsigned(value: int) -> int:
 
 def _operation(value: str) -> str:
     if not _OPERATION.fullmatch(value):
-        raise ValueError("must be Enumerate, Pull, Get, Class/Method or Shell/Create")
+        raise ValueError("must be Enumerate, Pull, Get, Class/Method, Shell/Create or Pipeline/Command")
     return value
 
 
@@ -273,7 +273,8 @@ class Quotas(_Record):
 class Fault(_Record):
     """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
 
-    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, or `Shell/Create` and the like;
+    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, `Shell/Create` and the like, and for
+    PowerShell `RunspacePool/Create` or `Pipeline/Command` and the like;
     `class` limits the rule to one WMI class, and `skip` lets so many operations succeed first. `detail` is the form of
     the fault in which the HRESULT is told.
     """

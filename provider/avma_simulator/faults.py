@@ -23,7 +23,6 @@ _SHORT = ("ErrorSourceFormat", "ErrorType", "PerceivedSeverity", "ProbableCause"
 _WSMAN_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 _ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 _ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
-_SOAP_ACTION = "http://www.w3.org/2003/05/soap-envelope/fault"
 _CIM_FAILED, _CIM_ACCESS_DENIED, _CIM_INVALID_CLASS, _CIM_LIMITS = 1, 2, 5, 27
 _PERMISSION_DENIED, _QUOTA_EXCEEDED = 18, 30
 """Values of `error_Category`, which are those of PowerShell's ErrorCategory (mi.h, MI_ErrorCategory)."""
@@ -74,6 +73,7 @@ class Fault(Exception):
     fault_detail: str = ""
     cim_status: int | None = None
     misunderstood: str = ""
+    prefix: str = ""
     provider: Provider | None = None
     category: int = 0
     extended: ET.Element | None = None
@@ -85,6 +85,8 @@ class Fault(Exception):
         if self.subcode:
             code.append(element("s:Subcode", element("s:Value", self.subcode)))
         reason = element("s:Reason", element("s:Text", text, xml__lang=spoken))
+        if self.misunderstood:
+            return element("s:Fault", code, reason)  # recorded: without a Detail
         detail = element("s:Detail")
         if self.fault_detail:
             detail.append(element("w:FaultDetail", f"{_DETAIL}/{self.fault_detail}"))
@@ -98,7 +100,9 @@ class Fault(Exception):
         namespace, _, name = self.misunderstood.rpartition("}")
         if not namespace:
             return [element("s:NotUnderstood", qname=name)]
-        return [element("s:NotUnderstood", qname=f"q:{name}", xmlns__q=namespace.removeprefix("{"))]
+        header = element("s:NotUnderstood", qname=f"{self.prefix}:{name}" if self.prefix else name)
+        header.set(f"xmlns:{self.prefix}" if self.prefix else "xmlns", namespace.removeprefix("{"))
+        return [header]
 
     def _wsman_fault(self, machine: str, text: str) -> ET.Element:
         code = str(self.number)
@@ -150,10 +154,17 @@ def schema_validation() -> Fault:
     return Fault("s:Sender", "w:SchemaValidationError", SCHEMA_VALIDATION, text)
 
 
-def not_understood(header: str) -> Fault:
-    """Return the fault of a header that must be understood and is not."""
-    text = "A SOAP header that is marked as mustUnderstand cannot be processed."
-    return Fault("s:MustUnderstand", "", MUST_UNDERSTAND, text, _SOAP_ACTION, misunderstood=header)
+def not_understood(header: str, prefix: str) -> Fault:
+    """Return the fault of a header that must be understood and is not, named with the prefix that the client used.
+
+    Recorded: the action and the text.
+    """
+    text = (
+        "The WS-Management service cannot process a SOAP header in the request that is marked as mustUnderstand by the "
+        "client.  This could be caused by the use of a version of the protocol which is not supported, or may be an "
+        "incompatibility  between the client and server implementations. "
+    )
+    return Fault("s:MustUnderstand", "", MUST_UNDERSTAND, text, _ADDRESSING_ACTION, misunderstood=header, prefix=prefix)
 
 
 def locale_must_be_understood() -> Fault:

@@ -92,7 +92,7 @@ class Service:
             with self._under_way(request):
                 return Reply(200, self._enveloped(request, *await self._troubled(request)))
         except faults.Fault as fault:
-            return self._fault(fault, relates_to)
+            return self._fault(fault, relates_to or soap.message_id(message))
         except _Garbage:
             return Reply(200, _GARBAGE)
         except AnswerDropped:

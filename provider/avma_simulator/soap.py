@@ -10,9 +10,10 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO, StringIO
 
 import defusedxml
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import fromstring, iterparse
 
 from avma_simulator import faults
 from avma_simulator.xmltree import element, serialised
@@ -104,7 +105,7 @@ def parse(message: str | bytes) -> Request:
     content = next(iter(body), None) if body is not None else None
     if content is not None and content.tag == f"{{{IDENTITY}}}Identify":
         return Request(f"{IDENTITY}/Identify", "", "", {}, DEFAULT_ENVELOPE_SIZE, LONGEST_OPERATION, content)
-    _check_understood(header)
+    _check_understood(header, message)
     options = header.iterfind("w:OptionSet/w:Option", NAMESPACES)
     return Request(
         action=_required(header, "a:Action"),
@@ -117,6 +118,14 @@ def parse(message: str | bytes) -> Request:
         options={option.get("Name", ""): (option.text or "").strip() for option in options},
         to=_text(header, "a:To"),
     )
+
+
+def message_id(message: str | bytes) -> str:
+    """Return the MessageID of a request, empty if it cannot be read."""
+    try:
+        return (_root(message).findtext("s:Header/a:MessageID", "", NAMESPACES) or "").strip()
+    except faults.Fault:
+        return ""
 
 
 def envelope(
@@ -172,13 +181,25 @@ def _root(message: str | bytes) -> ET.Element:
     return root
 
 
-def _check_understood(header: ET.Element) -> None:
+def _check_understood(header: ET.Element, message: str | bytes) -> None:
     for child in header:
         must = child.get(qualified("s:mustUnderstand"), "").lower() in ("true", "1")
         if must and child.tag not in _UNDERSTOOD:
-            raise faults.not_understood(child.tag)
+            raise faults.not_understood(child.tag, _prefix(message, child.tag))
         if must and child.tag in (qualified("w:Locale"), qualified("p:DataLocale")):
             raise faults.locale_must_be_understood()
+
+
+def _prefix(message: str | bytes, tag: str) -> str:
+    """Return the prefix that was declared last for the namespace of an element, empty for the default namespace."""
+    prefix = ""
+    source = StringIO(message) if isinstance(message, str) else BytesIO(message)
+    for event, found in iterparse(source, events=("start-ns", "start"), forbid_dtd=True):
+        if event == "start-ns" and tag.startswith(f"{{{found[1]}}}"):
+            prefix = found[0] or ""
+        if event == "start" and found.tag == tag:
+            break
+    return prefix
 
 
 def _text(header: ET.Element, name: str) -> str:

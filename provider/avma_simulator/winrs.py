@@ -92,6 +92,8 @@ class CommandShell:
     async def signal(self, request: soap.Request) -> ET.Element:
         """End a program. `terminate` also forgets it."""
         body = shell_messages.body(request, "Signal")
+        if body.get("CommandId") is None:
+            raise shell_faults.invalid_parameter()
         name, process = self._process(body.get("CommandId"))
         await process.kill()
         if (body.findtext(qualified("Code")) or "").strip().lower() == TERMINATE.lower():

@@ -25,6 +25,7 @@ hosts:
   logons: [LOGONS]
   username: Administrator
   password: {PASSWORD}
+  quotas: {{shells: 5}}
 """
 _LONGEST = 120
 _PASSED = "foreign client"

@@ -89,6 +89,48 @@ def use_pypsrp(estate: EstateServer, folder: Path, python: Path, scheme: str, au
     return f"pypsrp        {scheme:5}  {auth:10} queries, get, method, fault, shell, stdin, runspace pool"
 
 
+@pytest.mark.parametrize(("scheme", "auth"), [("http", "ntlm"), ("https", "negotiate"), ("https", "basic")])
+def test_pypsrp_with_runspace_pools(
+    estate: EstateServer, tmp_path: Path, passed: Passed, scheme: str, auth: str
+) -> None:
+    python = installed("python", "bin", "python")
+    host, port = estate.address("hv01", scheme)
+    program = PROGRAMS / "pypsrp_pools.py"
+    done = run(python, program, host, str(port), scheme, estate.ca_certificate, auth, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer = told(done.stdout)
+    unknown = answer.pop("unknown")
+    assert unknown[:2] == [4, "CommandNotFoundException"]
+    assert unknown[2].startswith("The term 'Get-Nothing' is not recognized as the name of a cmdlet")
+    assert "maximum number of 5 concurrent shells" in answer.pop("overQuota")
+    assert answer == {
+        "versions": ["2.3", "2.0", "1.1.0.1"],
+        "several": ["0", "1", "2"],
+        "streams": {
+            "output": ["a", "ä 日本 😀 _x0041_"],
+            "error": ["wrong", "Microsoft.PowerShell.Commands.WriteErrorException"],
+            "warning": ["careful"],
+            "verbose": ["in detail"],
+            "progress": ["Working"],
+        },
+        "failed": [5, "enough"],
+        "secure": "Pä55w.rd 😀",
+        "large": True,
+        "twoPools": ["first", "second"],
+        "stopped": 3,
+        "afterStop": ["HV01"],
+        "configuration": 0x8033803B,
+        "client": ["HV01", False],
+        "clientErrors": [False, 1],
+    }
+    assert asked(estate, "pools", "openShells") == [9, 0]
+    recorded = json.dumps(estate.script_blocks("hv01"))
+    assert "w.rd" not in recorded
+    passed(
+        f"pypsrp        {scheme:5}  {auth:10} runspace pools: pipelines, streams, SecureString, stop, fragments, quota"
+    )
+
+
 def test_awinrm(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:
     """Over http alone: it has its own NTLM and its own sealing, and no channel binding."""
     python = installed("python", "bin", "python")

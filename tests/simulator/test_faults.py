@@ -88,7 +88,10 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
     ("rule", "text"),
     [
         ({"operation": "Enumerate"}, "faults[0]: needs either hresult or answer"),
-        ({"operation": "Sing", "hresult": 1}, "must be Enumerate, Pull, Get, Class/Method or Shell/Create"),
+        (
+            {"operation": "Sing", "hresult": 1},
+            "must be Enumerate, Pull, Get, Class/Method, Shell/Create or Pipeline/Command",
+        ),
         (
             {"operation": "Get", "answer": "quota", "after": True},
             "faults[0]: `after` goes with an answer that is lost: drop, timeout or garbage",

@@ -115,12 +115,23 @@ def test_the_details_of_faults(client: Client, message: str, expected: str) -> N
     assert detail(fault(lambda: client.send(message))) == expected
 
 
-def test_a_header_that_is_not_understood_is_named(client: Client) -> None:
-    message = envelope(f"{TRANSFER}/Get", SERVICE, headers="<q:Hint xmlns:q='urn:q' s:mustUnderstand='true'/>")
-    root = fromstring(str(fault(lambda: client.send(message)).response))
-    found = root.find("s:Header/s:NotUnderstood", NS)
-    assert found is not None
-    assert found.get("qname") == "q:Hint"
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        ("<hint:Hint xmlns:hint='urn:q' s:mustUnderstand='true'/>", 'qname="hint:Hint" xmlns:hint="urn:q"'),
+        ("<Hint xmlns='urn:q' s:mustUnderstand='true'/>", 'qname="Hint" xmlns="urn:q"'),
+        ("<Hint s:mustUnderstand='true'/>", 'qname="Hint"'),
+    ],
+)
+def test_a_header_that_is_not_understood_is_named_with_its_prefix(client: Client, header: str, named: str) -> None:
+    message = envelope(f"{TRANSFER}/Get", SERVICE, headers=header)
+    answer = str(fault(lambda: client.send(message)).response)
+    assert f"<s:NotUnderstood {named} />" in answer
+    root = fromstring(answer)
+    asked = fromstring(message).findtext("s:Header/a:MessageID", None, NS)
+    assert root.findtext("s:Header/a:RelatesTo", None, NS) == asked
+    assert root.findtext("s:Header/a:Action", None, NS) == f"{NS['a']}/fault"
+    assert root.find("s:Body/s:Fault/s:Detail", NS) is None
 
 
 def test_a_header_that_need_not_be_understood_is_passed_over(client: Client) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import requests
+from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
@@ -113,14 +114,91 @@ def test_a_shell_that_is_not_there(shared: EstateServer) -> None:
         nobody = str(uuid.uuid4())
         assert fault(lambda: client.protocol.run_command(nobody, "whoami")).wsman_fault_code == 2150858843
         shell = client.protocol.open_shell()
-        assert fault(
-            lambda: client.send(envelope(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": shell}))
-        ).wsman_fault_code == (2150858817)
+        bare = envelope(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": shell})
+        assert fault(lambda: client.send(bare)).wsman_fault_code == 2150858817
         unknown = fault(lambda: client.send(envelope(f"{SHELL}/Sing", RESOURCE, "", {"ShellId": shell})))
         assert unknown.fault_subcode == "a:ActionNotSupported"
         wrong = fault(lambda: client.send(envelope(f"{TRANSFER}/Create", f"{SHELL}/sing")))
         assert wrong.fault_subcode == "a:DestinationUnreachable"
         client.protocol.close_shell(shell)
+
+
+def shell_body(name: str, content: str = "", **attributes: str) -> str:
+    given = "".join(f" {attribute}='{value}'" for attribute, value in attributes.items())
+    return f"<r:{name} xmlns:r='{SHELL}'{given}>{content}</r:{name}>"
+
+
+def test_a_new_shell_is_described_as_windows_describes_it(shared: EstateServer) -> None:
+    streams = "<r:InputStreams>stdin</r:InputStreams><r:OutputStreams>stdout stderr</r:OutputStreams>"
+    with Client(shared.url("hv01")) as client:
+        created, described = (
+            client.send(envelope(f"{TRANSFER}/Create", RESOURCE, shell_body("Shell", streams))).find("s:Body", NS) or ()
+        )
+        to = fromstring(envelope("x", RESOURCE)).findtext("s:Header/a:To", None, NS)
+        assert created.findtext("a:Address", None, NS) == to
+        name = created.findtext(".//w:Selector[@Name='ShellId']", None, NS)
+        fields = {child.tag.rpartition("}")[2]: child.text for child in described}
+        assert described.tag == f"{{{SHELL}}}Shell"
+        assert fields | {"ProcessId": "", "ShellRunTime": "", "ShellInactivity": ""} == {
+            "ShellId": name,
+            "ResourceUri": RESOURCE,
+            "Owner": "Administrator",
+            "ClientIP": "127.0.0.1",
+            "ProcessId": "",
+            "IdleTimeOut": "PT7200.000S",
+            "InputStreams": "stdin",
+            "OutputStreams": "stdout stderr",
+            "MaxIdleTimeOut": "PT2147483.647S",
+            "Locale": "en-US",
+            "DataLocale": "en-US",
+            "CompressionMode": "NoCompression",
+            "ProfileLoaded": "Yes",
+            "Encoding": "UTF8",
+            "BufferMode": "Block",
+            "State": "Connected",
+            "ShellRunTime": "",
+            "ShellInactivity": "",
+        }
+        got = client.send(envelope(f"{TRANSFER}/Get", SHELL, selectors={"ShellId": str(name)}))
+        assert got.findtext(f".//{{{SHELL}}}ShellId") == name
+        assert (
+            fault(
+                lambda: client.send(envelope(f"{SHELL}/Receive", SHELL, selectors={"ShellId": str(name)}))
+            ).fault_subcode
+            == "a:ActionNotSupported"
+        )
+        client.protocol.close_shell(name, close_session=False)
+
+
+@pytest.mark.parametrize("operation", ["Receive", "Signal"])
+def test_a_message_about_no_command(shared: EstateServer, operation: str) -> None:
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        message = envelope(f"{SHELL}/{operation}", RESOURCE, shell_body(operation), {"ShellId": shell})
+        wrong = fault(lambda: client.send(message))
+        client.protocol.close_shell(shell, close_session=False)
+    assert (wrong.fault_code, wrong.fault_subcode, wrong.wsman_fault_code) == ("s:Sender", "w:InvalidParameter", 87)
+    assert "faultDetail/InvalidValue" in str(wrong.response)
+    assert 'provider="Shell cmd plugin"' in str(wrong.response)
+
+
+def test_a_command_line_with_an_unknown_element(shared: EstateServer) -> None:
+    line = "<r:Command>hostname</r:Command><r:Argument>now</r:Argument>"
+    with Client(shared.url("hv01")) as client:
+        shell = client.protocol.open_shell()
+        message = envelope(f"{SHELL}/Command", RESOURCE, shell_body("CommandLine", line), {"ShellId": shell})
+        assert fault(lambda: client.send(message)).fault_subcode == "w:SchemaValidationError"
+        client.protocol.close_shell(shell, close_session=False)
+
+
+def test_the_fault_of_a_shell_nests_that_of_the_shell_provider(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        gone = fault(lambda: client.protocol.run_command(str(uuid.uuid4()), "hostname"))
+    root = fromstring(str(gone.response))
+    nested = root.find(".//f:ProviderFault/f:WSManFault", {"f": "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"})
+    assert nested is not None
+    assert nested.get("Code") == "2150858843"
+    assert 'provider="Shell provider" path="%systemroot%\\system32\\WsmSvc.dll"' in str(gone.response)
 
 
 def test_quotas(serve: Callable[[str], EstateServer]) -> None:
