@@ -96,7 +96,7 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
             {"operation": "Get", "answer": "quota", "after": True},
             "faults[0]: `after` goes with an answer that is lost: drop, timeout or garbage",
         ),
-        ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota' or 'garbage'"),
+        ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'garbage',"),
     ],
 )
 def test_faults_that_make_no_sense(estate: EstateServer, tmp_path: Path, rule: dict[str, Any], text: str) -> None:
