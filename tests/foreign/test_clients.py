@@ -234,7 +234,7 @@ def test_wsl(estate: EstateServer, wsl: Callable[..., Any], passed: Passed) -> N
     assert texts(wsl("enum", service, "-mode", "epr"), "ResourceURI") == [service]
     assert texts(wsl("get", service, "Version=10.0.26100.1"), "Version") == ["10.0.26100.1"]
     assert texts(wsl("get", service, "Version=0"), "FaultDetail") == [
-        "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail/UnexpectedSelectors"
+        "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail/InvalidResourceURI"
     ]
     # Its curl asks once more after a fault, whose status is 500.
     assert asked(estate, "Identify", "Enumerate", "Pull", "Get") == [1, 2, 1, 3]
