@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +18,8 @@ from avma.settings import (
     MessageEncryption,
     Settings,
 )
+
+_PLACE = "in the provider's configuration or on the resource"
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,16 @@ class Connection:
     @property
     def where(self) -> str:
         """The machine as errors name it."""
-        endpoint = f"{_in_url(self.address)}:{self.port}"
-        return endpoint if self.name == self.address else f"{self.name} ({endpoint})"
+        return self._endpoint if self.name == self.address else f"{self.name} ({self._endpoint})"
+
+    @property
+    def place(self) -> str:
+        """The machine as errors name it inside parentheses."""
+        return self._endpoint if self.name == self.address else f"{self.name}, {self._endpoint}"
+
+    @property
+    def _endpoint(self) -> str:
+        return f"{_in_url(self.address)}:{self.port}"
 
     @property
     def endpoint(self) -> str:
@@ -98,8 +108,21 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         operation_timeout=deadline.seconds(given.get("operation_timeout", OPERATION_TIMEOUT)),
         prefix=prefix,
     )
-    _require_safe_logon(connection)
+    _require_safe_logon(connection, given)
     return connection
+
+
+def missing_account(prefix: str, username: str | None, password: str | None) -> tuple[str, str] | None:
+    """Return what an account lacks and what to set, None if it is complete; `prefix` stands before the settings."""
+    account = {"username": username, "password": password}
+    missing = [name for name, value in account.items() if not value]
+    if not missing:
+        return None
+    remedy = f"set {' and '.join(f'`{prefix}{name}`' for name in missing)} {_PLACE}"
+    empty = next((name for name in missing if account[name] is not None), None)
+    if empty is not None:
+        return f"{prefix}{empty} is empty", remedy
+    return f"no {prefix}{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} given", remedy
 
 
 def _in_url(address: str) -> str:
@@ -119,24 +142,24 @@ def _merge(layers: tuple[Settings | None, ...]) -> dict[str, Any]:
     return merged
 
 
-def _require_safe_logon(connection: Connection) -> None:
-    for answer, remedy in (*_missing(connection), *_unsafe(connection)):
+def _require_safe_logon(connection: Connection, given: Mapping[str, Any]) -> None:
+    for answer, remedy in (*_missing(connection, given), *_unsafe(connection)):
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
-def _missing(connection: Connection) -> Iterator[tuple[str, str]]:
+def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     prefix = connection.prefix
-    place = "in the provider's configuration or on the resource"
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
             answer = f"no {prefix}clientCert and {prefix}clientKey are given for it"
-            yield answer, f"set `{prefix}clientCert` and `{prefix}clientKey` {place}"
+            yield answer, f"set `{prefix}clientCert` and `{prefix}clientKey` {_PLACE}"
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
-            yield f"a {prefix}password is given, and no {prefix}username", f"set `{prefix}username` {place}"
-    elif not connection.username or not connection.password:
-        answer = f"no {prefix}username and password are given for it"
-        yield answer, f"set `{prefix}username` and `{prefix}password` {place}"
+            yield f"a {prefix}password is given, and no {prefix}username", f"set `{prefix}username` {_PLACE}"
+    else:
+        missing = missing_account(prefix, given.get("username"), given.get("password"))
+        if missing is not None:
+            yield missing
 
 
 def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:

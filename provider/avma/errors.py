@@ -55,7 +55,7 @@ class AvmaError(Exception):
 
     Args:
         tried: a verb phrase, such as "install a product key".
-        where: the machine, such as "hv01 (10.0.0.11:5986)".
+        where: the machine, such as "hv01 (10.0.0.11:5986)", empty where no machine is concerned.
         answer: what came back.
         remedy: what to do next, for this machine.
     """
@@ -77,7 +77,8 @@ class AvmaError(Exception):
 
     def with_note(self, note: str) -> str:
         """Return the message with a sentence added before the command that explains the error."""
-        message = f"could not {self.tried} on {self.where}: {self.answer}; {self.remedy}".removesuffix(".")
+        place = f" on {self.where}" if self.where else ""
+        message = f"could not {self.tried}{place}: {self.answer}; {self.remedy}".removesuffix(".")
         return " ".join(filter(None, (f"{message}.", note, f"See: avma explain {self.topic}")))
 
 

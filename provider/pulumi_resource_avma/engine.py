@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import grpc
 
+from avma.redaction import REPLACEMENT
 from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc
 
 DELIVERY_TIMEOUT = 5.0
@@ -57,7 +58,8 @@ class EngineLog:
         stub = self._stub
         if stub is None:
             return
-        line = engine_pb2.LogRequest(severity=severity, message=self._redact(message), urn=urn, ephemeral=ephemeral)
+        text = _by_resource(self._redact(message), urn)
+        line = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=ephemeral)
         # ValueError: the channel was closed a moment ago.
         with contextlib.suppress(grpc.RpcError, ValueError):
             stub.Log(line, timeout=DELIVERY_TIMEOUT)
@@ -66,3 +68,9 @@ class EngineLog:
         if self._channel is not None:
             self._channel.close()
         self._address, self._channel, self._stub = "", None, None
+
+
+def _by_resource(text: str, urn: str) -> str:
+    """Return a line that begins with a secret, such as the host's name, with the resource's name in that place."""
+    secret, name = f"{REPLACEMENT}:", urn.rpartition("::")[2]
+    return f"{name}:{text.removeprefix(secret)}" if name and text.startswith(secret) else text

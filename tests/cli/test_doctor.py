@@ -322,12 +322,18 @@ def unwrapped(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("missing", ["AVMA_PASSWORD", "AVMA_USERNAME"])
-def test_without_an_account_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("AVMA_PASSWORD", "no password is given: set AVMA_PASSWORD"),
+        ("AVMA_USERNAME", "use --username or AVMA_USERNAME, and AVMA_PASSWORD"),
+    ],
+)
+def test_without_an_account_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch, missing: str, words: str) -> None:
     monkeypatch.delenv(missing)
     result = doctor(HEALTHY, PLAIN)
     assert result.exit_code == 2
-    assert "use --username or AVMA_USERNAME, and AVMA_PASSWORD" in result.stderr
+    assert words in result.stderr
 
 
 def test_plain_lines_where_there_is_no_terminal(shared: EstateServer) -> None:

@@ -86,12 +86,14 @@ class TestCreate:
     ) -> None:
         def talk(_name: str, operation: Operation) -> None:
             operation.status("painting")
+            operation.status("provider-pass: sanding")
             operation.warn("the paint smells of provider-pass")
 
         shelf.script = talk
         calls.create({"room": "lab"})
         assert engine.lines == [
             ("INFO", "painting", URN, True),
+            ("INFO", f"{URN.rpartition('::')[2]}: sanding", URN, True),
             ("WARNING", "the paint smells of [secret]", URN, False),
         ]
 

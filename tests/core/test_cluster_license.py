@@ -84,9 +84,17 @@ def test_nodes_without_asking_the_cluster(cluster, run):
     assert result.outputs.licensed_nodes == 2
 
 
+def test_when_one_of_two_nodes_fails_the_other_is_named_as_one(cluster, run):
+    wanted = {"nodes": ["127.43.2.1", "127.43.2.99"], "productKey": HOST_KEY}
+    with pytest.raises(errors.PartlyDone, match="the other node is licensed, and"):
+        RESOURCE.create(wanted, run.operation())
+
+
 def test_a_node_that_is_down_fails_alone_and_the_next_run_finishes(cluster, run):
     cluster.power("n2", "off")
-    with pytest.raises(errors.PartlyDone, match=r"the cluster says that the node is Down; bring the node up") as caught:
+    with pytest.raises(
+        errors.PartlyDone, match=r"the node is Down; bring .*; the other 2 nodes are licensed"
+    ) as caught:
         create(run)
     reached = caught.value.state
     assert reached.outputs.licensed_nodes == 2

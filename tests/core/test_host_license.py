@@ -206,8 +206,12 @@ def test_two_resources_for_one_host_activate_it_once(estate, run):
 
 
 def test_an_import_by_what_is_no_host_name_is_refused(estate, run):
-    with pytest.raises(errors.InvalidInput, match="is not a host name"):
+    with pytest.raises(errors.InvalidInput, match=r"could not import `http://hv01/x`: .* is not a host name"):
         run.host.read("http://hv01/x", None, run.operation())
+    with pytest.raises(errors.InvalidInput, match="could not import `a b`: `a b` is not a host name"):
+        run.host.read("a b", None, run.operation())
+    with pytest.raises(errors.InvalidInput, match=r"you probably mean `10\.0\.0\.11`"):
+        run.host.read("10.0.0.011", None, run.operation())
 
 
 def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, configuration):

@@ -36,6 +36,21 @@ def test_missing_credentials_name_the_property():
         resolve("web01", Guest(), GuestDefaults(), prefix="guest.")
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(username="a"), "no password is given; set `password` in"),
+        (Settings(password="b"), "no username is given; set `username` in"),
+        (Settings(), "no username and password are given; set `username` and `password` in"),
+        (Settings(username="a", password=""), "password is empty; set `password` in"),
+        (Settings(username="", password="b"), "username is empty; set `username` in"),
+    ],
+)
+def test_an_incomplete_account_names_what_is_missing(settings, words):
+    with pytest.raises(errors.InvalidInput, match=words):
+        resolve("hv01", settings)
+
+
 def test_basic_over_plain_http_is_refused():
     with pytest.raises(errors.InvalidInput, match="show the password"):
         resolve("hv01", Settings(username="a", password="b", https=False, auth=Auth.BASIC))
@@ -47,7 +62,7 @@ def test_basic_over_plain_http_is_refused():
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "set `clientCert` and `clientKey`"),
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem", https=False), "https: true"),
         (Settings(auth=Auth.KERBEROS, password="b"), "no username"),
-        (Settings(auth=Auth.NEGOTIATE, username="a"), "set `username` and `password`"),
+        (Settings(auth=Auth.NEGOTIATE, username="a"), "set `password`"),
         (Settings(auth=Auth.CREDSSP), "set `username` and `password`"),
     ],
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from avma import compatibility, errors, keys
+from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.properties import Failure, Values, build, known, validate
 from avma.resources import rules
@@ -107,7 +107,7 @@ class ClusterLicense(Resource):
             return result
         error = _nodes_failed(failed, result.identifier)
         if len(failed) < len(nodes):
-            error.remedy += f"; the other {len(nodes) - len(failed)} are licensed, and `pulumi up` goes on from here"
+            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed, and `pulumi up` goes on from here"
         elif not any(node.changed for node in nodes):
             raise error
         raise errors.PartlyDone(result.identifier, result, error)
@@ -138,7 +138,7 @@ class ClusterLicense(Resource):
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
         nodes = _nodes_of(inputs, operation, known_partials)
         _require_known(inputs, nodes)
-        operation.status(f"reading the licences of {len(nodes)} nodes")
+        operation.status("reading the licenses of the nodes")
         each(nodes, lambda node: look(node, operation))
         version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
@@ -149,6 +149,10 @@ class ClusterLicense(Resource):
         require_one_version(nodes)
         require_one_key_version(nodes, version)
         return nodes
+
+
+def _others(count: int) -> str:
+    return "the other node is" if count == 1 else f"the other {count} nodes are"
 
 
 def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]) -> list[NodeState]:
@@ -214,7 +218,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     reason = next((reason for reason in map(host_name_error, names) if reason), None)
     if reason:
         remedy = "give the cluster's name, or its nodes as node,node"
-        raise errors.InvalidInput("import a cluster", identifier, reason, remedy)
+        raise errors.InvalidInput(f"import `{characters.shown(identifier)}`", "", reason, remedy)
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 
 

@@ -49,7 +49,7 @@ class _Failures:
             error.remedy += f"; or {_SET_ADDRESS}"
         reasons = [*(f"{address}: {failure.answer}" for address, failure in self.found), *skipped]
         if len(reasons) > 1:
-            error.tried, error.where = _TRIED, f"{vm.name} ({host.where})"
+            error.tried, error.where = _TRIED, f"{vm.name} (host {host.connection.place})"
             error.answer = f"none of its addresses works ({'; '.join(reasons)})"
         return error
 

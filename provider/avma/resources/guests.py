@@ -9,6 +9,7 @@ from functools import partial
 
 from avma import errors
 from avma.configuration import Guest, Transport
+from avma.connection import missing_account
 from avma.resources import guest_network
 from avma.resources.resource import Operation
 from avma.windows import hyperv
@@ -33,6 +34,11 @@ class Placement:
 
     vm: VirtualMachine
     host: Server
+
+    @property
+    def where(self) -> str:
+        """The VM as errors name it."""
+        return f"{self.vm.name} (host {self.host.connection.place})"
 
 
 def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
@@ -188,7 +194,7 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
         operation.warn(f"{vm.name}: {names} is for `guest.transport: winrm`; PowerShell Direct goes through the host")
     host_build = host.system(operation.deadline).build
     facts = facts_of(placement, operation)
-    where = f"{vm.name} on {host.where}"
+    where = placement.where
     require_direct(f"its host {host.name}", host_build, where)
     require_direct("its Windows", facts.build, where)
     return host.guest(vm.id, vm.name, account)
@@ -196,13 +202,12 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
 
 def _account(placement: Placement, guest: Guest | None, operation: Operation) -> Account:
     layers = [settings for settings in (guest, operation.configuration.guest) if settings]
-    username = next((settings.username for settings in layers if settings.username), "")
-    password = next((settings.password for settings in layers if settings.password), "")
-    if not username or not password:
-        where = f"{placement.vm.name} on {placement.host.where}"
-        remedy = "set `guest.username` and `guest.password` in the provider's configuration or on the resource"
-        raise errors.InvalidInput("reach the guest", where, "no account of the guest is given", remedy)
-    return Account(username, password)
+    username = next((settings.username for settings in layers if settings.username is not None), None)
+    password = next((settings.password for settings in layers if settings.password is not None), None)
+    missing = missing_account("guest.", username, password)
+    if missing is not None:
+        raise errors.InvalidInput("reach the guest", placement.where, *missing)
+    return Account(username or "", password or "")
 
 
 def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:

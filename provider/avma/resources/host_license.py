@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from avma import errors, keys
+from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.compatibility import Version
 from avma.properties import UNKNOWN, Failure, Values, build, dump, known, validate
@@ -156,7 +156,8 @@ class HostLicense(Resource):
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     reason = host_name_error(identifier)
     if reason:
-        raise errors.InvalidInput("import a host", identifier, reason, "give its DNS name or IP address")
+        tried = f"import `{characters.shown(identifier)}`"
+        raise errors.InvalidInput(tried, "", reason, "give the host's DNS name or IP address")
     return {"host": identifier}
 
 

@@ -22,8 +22,8 @@ _PAY_AS_YOU_GO = (
 )
 _WAYS_ON_AZURE_LOCAL = (
     "give it a Datacenter key of 2019 or later (`productKey`); or turn the Windows Server subscription "
-    "on, which is billed by core (Azure portal, or Set-AzStackHCI -EnableWSSubscription $true): machines fetch it "
-    "within 12 hours, or by Sync-AzureStackHCI, but not right after a restart"
+    "on, which is billed by core (Azure portal, or Set-AzStackHCI -EnableWSSubscription $true). If it is turned on "
+    "already, wait: machines fetch it within 12 hours, or by Sync-AzureStackHCI, but not right after a restart"
 )
 AZURE_EDITION_NEEDS = "Azure Edition is activated by the subscription, or by a key that Software Assurance covers"
 _WAIT_FOR_SYNC = (
@@ -170,7 +170,7 @@ def require_activating(state: HostState) -> None:
     if state.licensed_as_it_goes:
         remedy = "declare a Datacenter key for the host (`productKey` of HostLicense)"
     if state.activation is not None:
-        remedy = f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
+        remedy = _WAIT_FOR_SYNC if state.activation.subscribed else f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
     raise errors.Refused(tried, state.server.where, f"the host cannot, because {_not_activating(state)}", remedy)
 
 

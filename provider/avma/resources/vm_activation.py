@@ -93,7 +93,7 @@ class VmActivation(Resource):
         certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
         if system is None:
             return certain
-        key = rules.avma_key(system, host, inputs.product_key, f"{vm.name} on {host.server.where}")
+        key = rules.avma_key(system, host, inputs.product_key, placement.where)
         told = {"guestVersion": system.version, "guestEdition": system.edition}
         return {**certain, **told, "partialProductKey": keys.partial(key)}
 
@@ -196,18 +196,19 @@ def _one_of(values: Values, first: str, second: str) -> list[Failure]:
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     host, slash, vm = identifier.partition("/")
+    tried = f"import `{characters.shown(identifier)}`"
     if not (host and slash and vm):
-        answer = f"`{identifier}` is not of the form host/vmName or host/vmId"
+        answer = "the id is not of the form host/vmName or host/vmId"
         remedy = "give for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
-        raise errors.InvalidInput("import a VM", identifier, answer, remedy)
+        raise errors.InvalidInput(tried, "", answer, remedy)
     for name in host.split(","):
         reason = host_name_error(name)
         if reason:
-            raise errors.InvalidInput("import a VM", identifier, reason, "give hosts by DNS name or IP address")
+            raise errors.InvalidInput(tried, "", reason, "give hosts by DNS name or IP address")
     hidden = characters.hidden_error(vm)
     if hidden:
         answer = f"the VM's name {hidden}"
-        raise errors.InvalidInput("import a VM", identifier, answer, "give the VM's name, or its id")
+        raise errors.InvalidInput(tried, "", answer, "give the VM's name, or its id")
     where = {"hosts": host.split(",")} if "," in host else {"host": host}
     return {**where, ("vmId" if hyperv.canonical_vm_id(vm) else "vmName"): vm}
 

@@ -51,7 +51,8 @@ def find_vm(
     """
     name = inputs.vm_name or inputs.vm_id or ""
     servers = servers_of(inputs, operation)
-    operation.status(f"{name}: looking for the VM on {', '.join(server.name for server in servers)}")
+    where = f" on {len(servers)} hosts" if len(servers) > 1 else ""
+    operation.status(f"{name}: looking for the VM{where}")
     placement = guests.require_vm(servers, vm_id or name, operation)
     host = hosts.look(placement.host, operation)
     if preview and operation.machines.expects_license(placement.host):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _NO_ACCOUNT = "no account is given: use --username or AVMA_USERNAME, and AVMA_PASSWORD for its password"
 
+_HALF_AN_ACCOUNT = "no password is given: set AVMA_PASSWORD"
+
 
 @options.connecting("transport")
 def doctor(
@@ -137,8 +139,10 @@ def _settings(host: str, configuration: Mapping[str, Any], address: str | None) 
         return build(AddressedSettings, values)
     if _connection_error(host, {"username": "-", "password": "-", **_filled(values)}) is not None:
         fail(error)
-    if not values.get("username") or values.get("password") or not sys.stdin.isatty():
+    if not values.get("username") or values.get("password"):
         fail(_NO_ACCOUNT)
+    if not sys.stdin.isatty():
+        fail(_HALF_AN_ACCOUNT)
     password = typer.prompt(f"Password of {values['username']}", hide_input=True, err=True)
     return _settings(host, {**configuration, "password": password}, address)
 

@@ -34,6 +34,7 @@ GUESTS = ", ".join(
     ]
 )
 S25 = guest("s25", "2025", "Datacenter", 34)
+L22 = guest("l22", "2022", "Datacenter", 38)
 M22 = guest("m22", "2022", "Standard", 35)
 ESTATE = f"""
 keys:
@@ -47,7 +48,7 @@ hosts:
   - {local("subscribed", SUBSCRIBED, f", subscription: true, vms: [{S25}]")}
   - {local("oem", OEM, ", oemLicense: true")}
   - {local("old", OLD, ', module: "none"')}
-  - {local("lagging", LAGGING, ", subscription: true, synced: false")}
+  - {local("lagging", LAGGING, f", subscription: true, synced: false, vms: [{L22}]")}
   - {local("keyed", KEYED, f", serverKey: {KEY_2019}")}
   - {local("other", OTHER)}
   - {local("mute", MUTE, f", opaque: true, vms: [{M22}]")}

@@ -80,6 +80,12 @@ def test_without_a_key_no_guest_is_activated(estate, run):
         run.activate("g22", PLAIN)
 
 
+def test_a_subscription_that_has_not_arrived_is_not_bought_again(estate, run):
+    with pytest.raises(errors.Refused, match=r"is bought and has not arrived .*Sync-AzureStackHCI") as caught:
+        run.activate("l22", LAGGING)
+    assert "EnableWSSubscription" not in str(caught.value)
+
+
 def test_a_host_that_the_run_licenses_counts_with_its_new_key(estate, run):
     run.license(KEYED, KEY_2019)
     run.host.probe({"host": PLAIN, "productKey": KEY_2025}, run.operation())
@@ -115,7 +121,11 @@ def test_a_subscription_is_looked_for(estate, run):
         # "... does not have the latest changes to this setting. We'll apply the changes as soon as the servers sync"
         (LAGGING, {}, "is bought and has not arrived there yet .*sync with Azure, every 12 hours"),
         (LAGGING, {"licenseSource": "subscription"}, "is bought and has not arrived there yet .*Sync-AzureStackHCI"),
-        (PLAIN, {"licenseSource": "subscription"}, "no active Windows Server subscription .*shows: Inactive.*billed"),
+        (
+            PLAIN,
+            {"licenseSource": "subscription"},
+            "no active Windows Server subscription .*shows: Inactive.*billed.*turned on already, wait",
+        ),
         (PLAIN, {}, "no key and no subscription for guests"),
         (PLAIN, {"productKey": KEY_2022, "activate": False}, "stays; no `activate: false` there; leave `activate` out"),
         (PLAIN, {"productKey": KEY_2022, "confirmationId": "1" * 48}, "no `confirmationId` there"),
