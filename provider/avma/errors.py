@@ -125,6 +125,7 @@ class Refusal(Enum):
     ACCOUNT = "the account: name, password, or what it may do"
     KIND = "the kind of logon, which the service does not offer"
     TICKET = "no ticket of Kerberos was got"
+    KDC = "the account: the KDC rejected its password, or has locked it"
 
 
 class LogonRefused(AvmaError):

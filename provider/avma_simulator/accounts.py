@@ -19,6 +19,8 @@ from pathlib import Path
 
 from spnego._ntlm_raw.crypto import ntowfv1  # pyspnego has no public name for the hash that its account file holds
 
+from avma_simulator.lockout import Lockout
+
 _ACCOUNTS = "NTLM_USER_FILE"
 _KEYTAB = "KRB5_KTNAME"
 _ENVIRONMENT = threading.Lock()
@@ -55,19 +57,41 @@ class Accounts:
     otherwise that of the domain.
     """
 
-    def __init__(self, machine: str, accounts: Sequence[Account]) -> None:
+    def __init__(self, machine: str, accounts: Sequence[Account], lockout: Lockout) -> None:
+        self._machine = machine
         self._accounts = accounts
+        self._lockout = lockout
         self.named: dict[tuple[str, str], Account] = {}
         for account in sorted(accounts, key=lambda account: account.domain is not None):
             for name in _names(machine.lower(), account):
                 self.named.setdefault(name, account)
 
     def find(self, username: str, password: str) -> Account | None:
-        """Return the account with that name and password, None when there is none."""
-        domain, _, name = username.rpartition("\\")
-        account = self.named.get((domain.lower(), name.lower()))
+        """Sign in: return the account with that name and password, None if there is none or it is locked."""
+        account = self._named(username)
         right = hmac.compare_digest(password.encode(), account.password.encode() if account else b"")
-        return account if right else None
+        return account if self.judge(username, right) else None
+
+    def judge(self, username: str, right: bool) -> bool:
+        """Count a sign-in with the right or a wrong password, and return True if it succeeds."""
+        label = self._label(username)
+        if not right:
+            self._lockout.failed(label)
+        elif not self._lockout.is_locked(label):
+            self._lockout.succeeded(label)
+            return True
+        return False
+
+    def _named(self, username: str) -> Account | None:
+        domain, _, name = username.rpartition("\\")
+        return self.named.get((domain.lower(), name.lower()))
+
+    def _label(self, username: str) -> str:
+        """Return the one name of an account in the whole estate."""
+        account = self._named(username)
+        if account is None:
+            return username if "\\" in username or "@" in username else f"{self._machine}\\{username}"
+        return f"{account.domain.name if account.domain else self._machine}\\{account.username}"
 
     def accepts(self, username: str, password: str) -> bool:
         """Return True if these are the name and the password of an account."""

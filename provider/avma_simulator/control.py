@@ -64,6 +64,10 @@ class Control:
         """Return the activations left of each declared key, by its last five characters."""
         return self._world.keys.left()
 
+    async def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
+        """Return the failed sign-ins of each account, and whether it is locked."""
+        return self._world.lockout.as_json()
+
     async def kms(self, available: bool) -> None:
         """Say whether there is a KMS host."""
         self._world.keys.kms = available

@@ -83,6 +83,8 @@ class ControlEndpoint:
                 await self._control.change_nodes(name, change, _field(body, change, str))
             case ("GET", "counts"):
                 return await self._control.counts()
+            case ("GET", "sign-ins"):
+                return await self._control.failed_sign_ins()
             case ("GET", "keys"):
                 return await self._control.keys()
             case ("POST", "counts", "reset"):

@@ -414,6 +414,7 @@ class Estate(_Record):
 
     control: Control = Control()
     kms: bool = False
+    lockout_threshold: Annotated[int, Field(ge=1)] | None = None
     domains: tuple[Domain, ...] = Field((), strict=False)
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
     hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Literal
 
 import spnego
+from spnego._ntlm_raw.messages import Authenticate  # pyspnego has no public name for the messages of NTLM
 from spnego.channel_bindings import GssChannelBindings
 
 from avma_simulator.accounts import Accounts, CredentialFiles
@@ -32,6 +33,7 @@ _SCHEMES: dict[str, tuple[str, set[str]]] = {
 _MECHANISMS = {"ntlm": {"ntlm"}, "kerberos": {"kerberos"}, "negotiate": {"ntlm", "kerberos"}}
 _BINDING_IN_NTLM = re.compile(rb"\x0a\x00\x10\x00(.{16})", re.DOTALL)
 """MsvAvChannelBindings (MS-NLMP 2.2.2.1) in an NTLM token: the hash of the client's channel bindings."""
+_AUTHENTICATE = (3).to_bytes(4, "little")
 _NO_BINDING = bytes(16)
 _CHANNEL_BOUND = 0x800
 """GSS_C_CHANNEL_BOUND_FLAG: the initiator's bindings were there, and are the acceptor's."""
@@ -114,13 +116,22 @@ class Door:
             answer = self._answer(connection, scheme.lower(), base64.b64decode(credentials, validate=True))
         # A malformed token makes pyspnego raise whatever its parser meets: KeyError, IndexError, StopIteration.
         except Exception:
+            self._judge(credentials, right=False)
             connection.context = None
             return _REFUSED
-        if connection.complete and not self._suffices(connection):
+        if connection.complete and not (self._suffices(connection) and self._judge(credentials, right=True)):
             connection.context = None
             return _REFUSED
         token_back = f"{scheme} {base64.b64encode(answer).decode()}" if answer else ""
         return Outcome(connection.complete, token_back, _kind(connection.context) if connection.complete else "")
+
+    def _judge(self, credentials: str, right: bool) -> bool:
+        """Count the last message of an NTLM exchange as a sign-in, and return True unless the account is locked.
+
+        CredSSP hides its NTLM exchange in TLS, so its failures are not counted.
+        """
+        username = _ntlm_user(credentials)
+        return username is None or self.accounts.judge(username, right)
 
     def _answer(self, connection: Connection, scheme: str, token: bytes) -> bytes | None:
         with self.files.offered(kerberos="kerberos" in self._mechanisms):
@@ -153,6 +164,19 @@ class Door:
             return False
         bound = connection.bound or _kerberos_is_bound(context)
         return self.hardening != "strict" or self.bindings is None or bound
+
+
+def _ntlm_user(credentials: str) -> str | None:
+    """Return the user name in an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3), None in any other token."""
+    try:
+        _, signature, message = base64.b64decode(credentials).partition(_NTLM_SIGNATURE)
+        if not message.startswith(_AUTHENTICATE):
+            return None
+        told = Authenticate.unpack(signature + message)
+    # a malformed token makes pyspnego raise whatever its parser meets
+    except Exception:
+        return None
+    return f"{told.domain_name}\\{told.user_name}" if told.domain_name else told.user_name or ""
 
 
 def _protocol(scheme: str, token: bytes) -> str:

@@ -18,6 +18,7 @@ from avma_simulator.accounts import Account, Accounts, Domain
 from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
 from avma_simulator.licensing import LicenseStatus, Licensing
+from avma_simulator.lockout import Lockout
 from avma_simulator.refusal import Refusal
 from avma_simulator.script_blocks import ScriptBlockLog
 from avma_simulator.trouble import Trouble
@@ -63,7 +64,7 @@ class Machine:
         self.name = name
         self.identifier = identifier
         self.spec = spec
-        self.join(None, ())
+        self.join(None, (), Lockout(None))
         self.windows = Windows(spec.version, spec.edition, spec.evaluation)
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
@@ -82,10 +83,10 @@ class Machine:
         self.log = events.EventLog()
         self.script_blocks = ScriptBlockLog()
 
-    def join(self, domain: Domain | None, accounts: Sequence[Account]) -> None:
+    def join(self, domain: Domain | None, accounts: Sequence[Account], lockout: Lockout) -> None:
         """Make the machine a member of a domain, or of a workgroup, that accepts these accounts."""
         self.domain = domain
-        self.accounts = Accounts(self.computer_name, accounts)
+        self.accounts = Accounts(self.computer_name, accounts, lockout)
 
     @property
     def computer_name(self) -> str:

@@ -182,6 +182,10 @@ class EstateServer:
         """Return the activations left of each declared key, by its last five characters."""
         return self._call(self._control.keys())
 
+    def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
+        """See `Control.failed_sign_ins`."""
+        return self._call(self._control.failed_sign_ins())
+
     def kms(self, available: bool) -> None:
         """Say whether there is a KMS host."""
         self._call(self._control.kms(available))

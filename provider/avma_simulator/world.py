@@ -10,6 +10,7 @@ from avma_simulator.cluster import Cluster
 from avma_simulator.domains import Domains
 from avma_simulator.keys import Channel, KeyStore, ProductKey
 from avma_simulator.licensing import LicenseStatus
+from avma_simulator.lockout import Lockout
 from avma_simulator.machine import Guest, Machine
 
 _CHANNELS = {"MAK": Channel.MAK, "Retail": Channel.RETAIL, "OEM": Channel.OEM}
@@ -36,8 +37,9 @@ class World:
             self._add(host)
         self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
         domains = Domains(declared)
+        self.lockout = Lockout(declared.lockout_threshold)
         for machine in self.machines:
-            machine.join(domains.domain_of(machine.spec), domains.accounts_of(machine.spec))
+            machine.join(domains.domain_of(machine.spec), domains.accounts_of(machine.spec), self.lockout)
             self._restore(machine)
 
     @property

@@ -13,6 +13,7 @@ from winrm.exceptions import InvalidCredentialsError
 
 from avma_simulator import EstateServer
 from avma_simulator.accounts import Account, Accounts, Domain
+from avma_simulator.lockout import Lockout
 from simulator.client import CIMV2, PASSWORD, Client
 from simulator.test_estate_file import mistakes
 
@@ -113,7 +114,9 @@ def test_basic_ends_the_name_at_the_first_colon_and_takes_local_accounts_only(
 
 
 def test_the_local_account_comes_before_one_of_the_domain() -> None:
-    accounts = Accounts("HV01", [Account("Administrator", "domain", LAB), Account("Administrator", "local")])
+    accounts = Accounts(
+        "HV01", [Account("Administrator", "domain", LAB), Account("Administrator", "local")], Lockout(None)
+    )
     assert accounts.accepts("administrator", "local")
     assert not accounts.accepts("administrator", "domain")
     assert accounts.accepts(r"LAB\administrator", "domain")
@@ -131,7 +134,7 @@ def test_the_local_account_comes_before_one_of_the_domain() -> None:
     ],
 )
 def test_kerberos_principals(principal: str, accepted: bool) -> None:
-    accounts = Accounts("HV01", [Account("svc-avma", "a", LAB), Account("Administrator", "b")])
+    accounts = Accounts("HV01", [Account("svc-avma", "a", LAB), Account("Administrator", "b")], Lockout(None))
     assert accounts.is_principal(principal) is accepted
 
 

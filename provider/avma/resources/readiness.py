@@ -115,6 +115,8 @@ def await_guest(
             if seen.trouble is not None:
                 placement = find()
             if _worth_asking(placement, seen, operation):
+                if _refused(seen.trouble):
+                    operation.machines.sign_ins.forgive(placement.vm.name)
                 return placement, reach(placement)
         except errors.CertificateNotTrusted:
             raise

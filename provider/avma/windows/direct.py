@@ -17,6 +17,8 @@ from avma.windows import powershell
 from avma.windows.guest_runs import OVER_NETWORK, Account, GuestRuns, Operation, Request
 from avma.wsman import faults, retry
 from avma.wsman.instance import Instance, Origin
+from avma.wsman.sign_ins import Account as SignIn
+from avma.wsman.sign_ins import Place, SignIns, is_of_domain
 
 _HRESULT = re.compile(r"HRESULT 0x([0-9A-Fa-f]{8})")
 _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
@@ -25,11 +27,16 @@ _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
 class GuestWmi:
     """The WMI of the Windows inside one VM; see `avma.windows.wmi.Wmi`."""
 
-    def __init__(self, runs: GuestRuns, vm_id: str, name: str, account: Account) -> None:
+    def __init__(
+        self, runs: GuestRuns, vm_id: str, name: str, account: Account, sign_ins: SignIns | None = None
+    ) -> None:
         self._runs = runs
         self._vm_id = vm_id
         self._name = name
         self._account = account
+        self._sign_ins = sign_ins or SignIns()
+        of_domain = is_of_domain(account.username, name)
+        self._sign_in = SignIn("powershellDirect", account.username.lower(), account.password, of_domain)
         self._redact = Redactor()
         self._redact.learn([account.password])
 
@@ -81,9 +88,11 @@ class GuestWmi:
             AvmaError: the guest was not reached, or one of the operations failed.
         """
         request = Request(self._vm_id, self._account, operations, deadline)
-        answer = self._runs.ask(request, tried)
-        if isinstance(answer.get("error"), Mapping):
-            raise self._session_error(answer["error"], tried)
+        place = Place(self._vm_id, self._name, self.where)
+        with self._sign_ins.attempt(self._sign_in, place, deadline, tried):
+            answer = self._runs.ask(request, tried)
+            if isinstance(answer.get("error"), Mapping):
+                raise self._session_error(answer["error"], tried)
         results = answer.get("results")
         if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
             raise self._not_its_own("an answer without results", tried)

@@ -23,6 +23,7 @@ from avma.windows.wmi import Wmi
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.shell import Shell
+from avma.wsman.sign_ins import GuardedPipe, SignIns
 
 _POLL = 0.1
 """Seconds between two looks at the deadline while another thread changes the machine."""
@@ -91,6 +92,7 @@ class Server(Machine):
         limit: int,
         new_pipe: Callable[[Connection], Pipe],
         turns_of: Callable[[str], Turns],
+        sign_ins: SignIns,
     ) -> None:
         cim = Cim(connection, limit, new_pipe)
         super().__init__(connection.name, cim, turns_of(connection.endpoint))
@@ -114,6 +116,7 @@ class Server(Machine):
         self.guest_addresses: dict[str, str] = {}
         """At which address the guest of each VM was reached last, by the VM's id."""
         self._turns_of = turns_of
+        self._sign_ins = sign_ins
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}
 
@@ -122,7 +125,7 @@ class Server(Machine):
         with self._lock:
             if (vm_id, account) not in self._guests:
                 self._guests[vm_id, account] = Machine(
-                    name, GuestWmi(self._runs, vm_id, name, account), self._turns_of(vm_id)
+                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._turns_of(vm_id)
                 )
             return self._guests[vm_id, account]
 
@@ -133,6 +136,7 @@ class Machines:
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
         self._new_pipe = new_pipe
+        self.sign_ins = SignIns()
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
         self._turns: dict[str, Turns] = {}
@@ -142,8 +146,13 @@ class Machines:
         """Return the machine of that connection."""
         with self._lock:
             if connection not in self._machines:
-                self._machines[connection] = Server(connection, self._limit, self._new_pipe, self._turns_of)
+                self._machines[connection] = Server(
+                    connection, self._limit, self._guarded, self._turns_of, self.sign_ins
+                )
             return self._machines[connection]
+
+    def _guarded(self, connection: Connection) -> Pipe:
+        return GuardedPipe(connection, self._new_pipe(connection), self.sign_ins)
 
     def expect_license(self, machine: Server, key_version: str | None) -> None:
         """Note that the run will license the machine, as its preview has found, by a key of that release if known."""

@@ -102,7 +102,8 @@ def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried
     if adapter.carried and adapter.status and (adapter.sealed or isinstance(error, kerberos.Failure)):
         return http_answers.changed(connection, tried)
     if isinstance(error, kerberos.Failure):
-        return errors.LogonRefused(tried, connection.where, error.answer, error.remedy, errors.Refusal.TICKET)
+        refusal = errors.Refusal.KDC if error.rejected else errors.Refusal.TICKET
+        return errors.LogonRefused(tried, connection.where, error.answer, error.remedy, refusal)
     if _failed(adapter):
         return http_answers.status_error(adapter.status, connection, adapter, tried)
     return http_answers.unreadable(connection, adapter, tried)

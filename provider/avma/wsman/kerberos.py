@@ -20,6 +20,7 @@ from avma.settings import Auth
 _PACKAGES = ("gssapi", "krb5")
 _SERVER_UNKNOWN = -1765328377
 _REVOKED = -1765328366
+_PREAUTHENTICATION_FAILED = -1765328360
 _KEY_EXPIRED = -1765328361
 _TICKET_EXPIRED = -1765328352
 _SKEW = -1765328347
@@ -33,10 +34,11 @@ _KDC = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88
 
 
 class Failure(Exception):
-    """Kerberos failed; with what it says, and what to do about it."""
+    """Kerberos failed; with what it says, what to do about it, and whether the KDC rejected the account."""
 
-    def __init__(self, answer: str, remedy: str) -> None:
+    def __init__(self, answer: str, remedy: str, rejected: bool = False) -> None:
         super().__init__(answer)
+        self.rejected = rejected
         self.answer = answer
         self.remedy = remedy
 
@@ -82,7 +84,8 @@ def explained(connection: Connection) -> Iterator[None]:
         if code is None:
             raise
         name = connection.kerberos_hostname or connection.address
-        raise Failure(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name)) from error
+        rejected = code in (_PREAUTHENTICATION_FAILED, _REVOKED)
+        raise Failure(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name), rejected) from error
 
 
 def silent(connection: Connection) -> tuple[str, str]:

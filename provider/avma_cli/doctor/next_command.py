@@ -127,7 +127,7 @@ def _logon(step: Step, given: Command, there: str) -> str:
         return step.error.remedy
     if not isinstance(step.error, LogonRefused):
         return given.but(port="PORT")
-    if step.error.refusal is Refusal.TICKET:
+    if step.error.refusal in (Refusal.TICKET, Refusal.KDC):
         negotiate = given.connection.auth is Auth.NEGOTIATE
         return given.but(auth="ntlm") if negotiate else f"kinit {given.connection.username or 'NAME@REALM'}"
     if step.error.refusal is Refusal.ACCOUNT:
