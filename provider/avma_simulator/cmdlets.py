@@ -120,6 +120,14 @@ async def _write_verbose(stage: Stage) -> None:
         stage.pipeline.verbose(stage.text("message"))
 
 
+async def _write_information(stage: Stage) -> None:
+    stage.pipeline.information(stage.text("messagedata"))
+
+
+async def _write_host(stage: Stage) -> None:
+    stage.pipeline.information(stage.text("object"), "PSHOST")
+
+
 async def _write_progress(stage: Stage) -> None:
     stage.pipeline.progress(stage.text("activity"), stage.text("status", "Processing"))
 
@@ -176,6 +184,8 @@ _CMDLETS = {
     "write-error": Cmdlet(_write_error, ("message",)),
     "write-warning": Cmdlet(_write_warning, ("message",)),
     "write-verbose": Cmdlet(_write_verbose, ("message",), ("verbose",)),
+    "write-information": Cmdlet(_write_information, ("messagedata",)),
+    "write-host": Cmdlet(_write_host, ("object",)),
     "write-progress": Cmdlet(_write_progress, ("activity", "status")),
     "start-sleep": Cmdlet(_start_sleep, ("seconds",)),
     "throw": Cmdlet(_throw, ("message",)),

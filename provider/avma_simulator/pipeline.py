@@ -15,11 +15,13 @@ from psrpcore.types import (
     PipelineState,
     ProgressRecordType,
     PSInvocationState,
+    PSVersion,
 )
 
 from avma_simulator import psvalues
 
 RUNTIME_EXCEPTION = "System.Management.Automation.RuntimeException"
+_WITH_INFORMATION = PSVersion("2.3")
 _ROOTS = ("System.Exception", "System.Object")
 _E_EXCEPTION = -2146233087
 """HResult of an exception of .NET that declares no other (COR_E_EXCEPTION)."""
@@ -108,6 +110,12 @@ class Pipeline:
         """Write a verbose message."""
         self._server.write_verbose(text)
         self._changed()
+
+    def information(self, text: str, *tags: str) -> None:
+        """Write to the information stream, which version 2.2 of the protocol does not have."""
+        if self._server.runspace_pool.our_capability.protocolversion >= _WITH_INFORMATION:
+            self._server.write_information(text, "", tags=list(tags), user="", computer="")
+            self._changed()
 
     def progress(self, activity: str, status: str, percent: int = -1, completed: bool = False) -> None:
         """Write a progress record."""

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from psrpcore import PSRPEvent, ServerRunspacePool, StreamType
-from psrpcore.types import PSObject, PSRPMessageType, PSVersion
+from psrpcore.types import PSObject, PSRPMessageType, PSVersion, SessionCapability
 
 from avma_simulator.windows import Windows
 
@@ -27,7 +27,13 @@ class Pool(ServerRunspacePool):
     """The server's side of one runspace pool."""
 
     def __init__(self, windows: Windows) -> None:
-        super().__init__({"PSVersionTable": _versions(windows)})
+        table = _versions(windows)
+        super().__init__({"PSVersionTable": table})
+        self.our_capability = SessionCapability(
+            PSVersion=PSVersion("2.0"),
+            protocolversion=table["PSRemotingProtocolVersion"],
+            SerializationVersion=table["SerializationVersion"],
+        )
 
     def prepare_message(
         self,

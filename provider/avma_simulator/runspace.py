@@ -55,24 +55,24 @@ class _Output:
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._changed = asyncio.Event()
-        self._ended = False
+        self.ended = False
 
     @property
     def done(self) -> bool:
         """Whether no more bytes will come and all were taken."""
-        return self._ended and not self._chunks
+        return self.ended and not self._chunks
 
     def put(self, data: bytes) -> None:
         self._chunks.append(data)
         self._changed.set()
 
     def end(self) -> None:
-        self._ended = True
+        self.ended = True
         self._changed.set()
 
     async def take(self, room: int) -> list[bytes]:
         """Return what fits into so many bytes of Base64, as soon as there is something or the end."""
-        while not self._chunks and not self._ended:
+        while not self._chunks and not self.ended:
             self._changed.clear()
             await self._changed.wait()
         taken: list[bytes] = []
@@ -190,8 +190,9 @@ class RunspaceShell:
     async def _stop(self, running: _Running) -> None:
         if running in self._waiting:
             self._waiting.remove(running)
-            self._ended(running, stopped=True)
         await running.kill()
+        if not running.output.ended:  # it waited, or its task was stopped before it began
+            self._ended(running, stopped=True)
 
     def _forget(self, name: uuid.UUID) -> None:
         self._commands.pop(name, None)

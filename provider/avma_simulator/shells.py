@@ -7,12 +7,11 @@ PowerShell.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from avma_simulator import faults, shell_faults, shell_messages, soap
@@ -62,7 +61,13 @@ class _Open:
     streams: tuple[str, str]
     idle_timeout: float
     created: float
-    used: float = field(default=math.inf)
+    used: float
+    under_way: int = 0
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last request. A shell is not idle while a client waits for its output."""
+        return 0.0 if self.under_way else _now() - self.used
 
 
 class Shells:
@@ -105,11 +110,11 @@ class Shells:
             del self._open[found.name]
             await found.shell.close()
             return f"{request.action}Response", []
+        found.under_way += 1
         try:
-            # A shell is not idle while a client waits for its output.
-            found.used = math.inf
             return f"{request.action}Response", [await _in_shell(found.shell, request)]
         finally:
+            found.under_way -= 1
             found.used = _now()
 
     async def _create(self, request: soap.Request) -> list[ET.Element]:
@@ -128,6 +133,7 @@ class Shells:
             _FIRST_PROCESS + 4 * self._machine.counts.shells,
             (_text(body, "InputStreams"), _text(body, "OutputStreams")),
             soap.seconds(_text(body, "IdleTimeOut"), _IDLE_TIMEOUT),
+            _now(),
             _now(),
         )
         await self._started(request)
@@ -156,7 +162,7 @@ class Shells:
             raise faults.timed_out()
 
     async def _end_idle(self) -> None:
-        for name in [name for name, found in self._open.items() if _now() - found.used > found.idle_timeout]:
+        for name in [name for name, found in self._open.items() if found.idle > found.idle_timeout]:
             found = self._open.pop(name, None)
             if found is not None:  # another request may have ended it meanwhile
                 await found.shell.close()
@@ -220,7 +226,7 @@ def _described(found: _Open, machine: Machine) -> ET.Element:
         "BufferMode": "Block",
         "State": "Connected",
         "ShellRunTime": _duration(_now() - found.created),
-        "ShellInactivity": _duration(max(0.0, _now() - found.used)),
+        "ShellInactivity": _duration(found.idle),
     }
     return shell_messages.rsp("Shell", *(element(f"rsp:{name}", value) for name, value in values.items()))
 

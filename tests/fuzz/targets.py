@@ -29,7 +29,7 @@ from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service
 from avma_simulator.world import World
-from fuzz import recordings
+from fuzz import fragments, recordings
 
 ORIGIN = Origin("ask", "hv01")
 KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
@@ -110,7 +110,7 @@ class Server:
     def __init__(self) -> None:
         # Operations wait for a minute at most; here none is waited for.
         self._longest, soap.LONGEST_OPERATION = soap.LONGEST_OPERATION, 0.02
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self.complaints: list[str] = []
         self._handler = _Keeping(self.complaints)
         logging.getLogger("avma_simulator").addHandler(self._handler)
@@ -123,16 +123,16 @@ class Server:
 
     def close(self) -> None:
         """End what the handler has begun."""
-        for task in asyncio.all_tasks(self._loop):
+        for task in asyncio.all_tasks(self.loop):
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
         logging.getLogger("avma_simulator").removeHandler(self._handler)
         soap.LONGEST_OPERATION = self._longest
 
     def reply(self, message: bytes) -> bytes:
         """Return the answer to any bytes: an envelope, and never the fault of an error inside."""
-        reply = self._loop.run_until_complete(asyncio.wait_for(self._service.reply(message), 10))
+        reply = self.loop.run_until_complete(asyncio.wait_for(self._service.reply(message), 10))
         assert reply.status in (200, 500)
         fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
         assert (reply.status == 500) == (fault is not None)
@@ -239,6 +239,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "CLIXML": Target(OUTPUTS, written),
             "WQL": Target([query.encode() for query in QUERIES], select),
             "server": Target(server.requests, server.reply),
+            "fragments": Target(fragments.seeds(), fragments.reader(server.machine, server.loop)),
             "recorder": Target((*server.requests, *server.answers, *EMBEDDED), recordings.written),
             "recording": Target((replayed.seed,), replayed.load),
             "replay": Target(server.requests, replayed.reply),

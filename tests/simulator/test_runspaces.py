@@ -134,6 +134,23 @@ def test_each_stream_of_a_script(pool: RunspacePool, serve_demo: Serve) -> None:
     assert shell.streams.error[0].exception.types[0] == "System.ArgumentException"
 
 
+def test_the_information_stream_came_with_powershell_5(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(
+        HOST.format("") + HOST.format("").partition("\n")[2].replace("h,", "old,").replace("2025", "2012 R2")
+    )
+    found = {}
+    for name in ("h", "old"):
+        with connected(estate, name) as client, RunspacePool(client) as pool:
+            shell = invoke(pool, "Write-Host hello; Write-Information more; 'out'")[1]
+            texts = [str(record.message_data) for record in shell.streams.information]
+            versions = pool.application_private_data.data["PSVersionTable"]
+            found[name] = (pool.protocol_version, str(versions["PSVersion"]), texts, shell.output)
+    assert found == {
+        "h": ("2.3", "5.1.26100.1", ["hello", "more"], ["out"]),
+        "old": ("2.2", "4.0", [], ["out"]),
+    }
+
+
 def test_a_script_that_fails_ends_its_pipeline_and_not_its_pool(pool: RunspacePool, serve_demo: Serve) -> None:
     def script(parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
         pipeline.write("before")
@@ -396,3 +413,35 @@ def test_messages_that_a_pool_does_not_take(estate: EstateServer) -> None:
         assert refused("Receive", f"<r:Receive {declared}>{wanted}</r:Receive>") == 0x8033805B
         assert refused("Signal", f"<r:Signal {declared}><r:Code/></r:Signal>") == 87
         client.send(envelope(f"{TRANSFER}/Delete", RESOURCE, selectors={"ShellId": shell}))
+
+
+def test_input_of_a_pipeline_reaches_its_script(pool: RunspacePool, serve_demo: Serve) -> None:
+    serve_demo(lambda parameters, pipeline: pipeline.write(list(pipeline.input)))
+    running = PowerShell(pool).add_script("Start-Sleep 600")
+    running.begin_invoke()
+    shell = PowerShell(pool).add_script(DEMO)
+    shell.begin_invoke(input=(value for value in ("a", 1)))
+    running.stop()
+    assert shell.end_invoke() == [["a", 1]]
+
+
+def test_a_nested_pipeline_does_not_wait_for_a_runspace(pool: RunspacePool) -> None:
+    outer = PowerShell(pool).add_script("Start-Sleep 600")
+    outer.begin_invoke()
+    assert outer.create_nested_power_shell().add_script("hostname").invoke() == ["HV01"]
+    outer.stop()
+
+
+def test_there_is_no_metadata_of_commands(pool: RunspacePool) -> None:
+    assert pool.get_command_metadata("Get-*") == []
+
+
+def test_a_pipeline_whose_message_is_not_complete_can_be_stopped(pool: RunspacePool) -> None:
+    client = ClientRunspacePool()
+    client.open()
+    first = client.data_to_send(100)
+    assert first is not None
+    name = str(uuid.uuid4()).upper()
+    pool.shell.command("", [base64.b64encode(first.data).decode()], command_id=name)
+    pool.shell.signal("powershell/signal/ctrl_c", name)
+    assert pool.shell.receive("stdout", name)[0].endswith("/Done")

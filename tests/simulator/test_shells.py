@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +12,10 @@ from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
+from avma_simulator.estate import Estate
+from avma_simulator.shells import Shells
+from avma_simulator.soap import Request
+from avma_simulator.world import World
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
 
@@ -247,6 +253,44 @@ def test_a_shell_that_nobody_asks_ends(
         later += idle + 1
         assert fault(lambda: client.protocol.run_command(shell, "hostname")).fault_subcode == "w:InvalidSelectors"
     assert estate.counts()["hv01"]["openShells"] == 0
+
+
+class Waiting:
+    """A shell whose output never comes."""
+
+    async def receive(self, request: Request) -> ET.Element:
+        await asyncio.Event().wait()
+        return ET.Element("never")
+
+    command = send = signal = receive
+
+    async def close(self) -> None:
+        """Has nothing to end."""
+
+
+def test_a_shell_is_not_idle_while_a_client_waits_for_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = 0.0
+    monkeypatch.setattr("avma_simulator.shells._now", lambda: later)
+    host = {"name": "h", "version": "2025", "edition": "Datacenter", "username": "u", "password": "p"}
+    declared = Estate.model_validate({"hosts": [host]})
+    body = fromstring(shell_body("Shell", "<r:IdleTimeOut>PT60S</r:IdleTimeOut>"))
+    create = Request(f"{TRANSFER}/Create", RESOURCE, "", {}, 512_000, 60.0, body)
+
+    async def run() -> int:
+        nonlocal later
+        shells = Shells(World(declared).hosts[0], {RESOURCE: lambda request: Waiting()})
+        _, (created, _) = await shells.answer(create)
+        name = str(next(created.iter("w:Selector")).text)
+        receive = Request(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": name}, 512_000, 60.0, None)
+        waiting = asyncio.ensure_future(shells.answer(receive))
+        await asyncio.sleep(0)
+        later = 100.0
+        await shells.answer(create)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return shells.open
+
+    assert asyncio.run(run()) == 2
 
 
 @pytest.mark.parametrize(
