@@ -59,7 +59,9 @@ stands in between: for laboratories.""",
     errors.LogonRefused: """\
 The machine refused the account (401), or does not offer the kind of logon. The error tells which. With https
 and the right password, something in between may open TLS (channel binding). Kerberos errors name the KDC, the
-ticket or the clock. Windows can lock an account that fails often, so it is not tried again by itself.""",
+ticket or the clock. Windows locks an account after some failed sign-ins, and a domain counts those on all of its
+machines. So a rejected account is not tried again on the same machine in that run. Until one machine of the domain
+has accepted a domain account (`DOMAIN\\user`, `user@domain`), the provider tries it on two machines at most.""",
     errors.AccessDenied: """\
 The account can log on and may not do this. Licensing needs an administrator of the machine. A local account
 other than the built-in Administrator is filtered by UAC over the network, unless the registry value

@@ -23,6 +23,7 @@ class Operations:
         self._session = session
         self._machines: dict[int, Machines] = {}
         self._lock = threading.Lock()
+        self._run = session.run
 
     def begin(self, timeout: float, urn: str = "") -> Operation:
         """Return an operation that may take that many seconds; what it tells goes to the row of `urn`.
@@ -51,6 +52,14 @@ class Operations:
 
     def _machines_for(self, max_concurrency: int) -> Machines:
         with self._lock:
+            self._forget_rejections()
             if max_concurrency not in self._machines:
                 self._machines[max_concurrency] = Machines(max_concurrency)
             return self._machines[max_concurrency]
+
+    def _forget_rejections(self) -> None:
+        """Let a new run try rejected accounts again: meanwhile somebody may have corrected or unlocked them."""
+        if self._run != self._session.run:
+            self._run = self._session.run
+            for machines in self._machines.values():
+                machines.sign_ins.forget()

@@ -58,6 +58,8 @@ hosts:
   - {{name: garbled, address: 127.47.0.21, {_LICENSED}, faults: [{{operation: Enumerate, answer: garbage}}]}}
   - {{name: node6, address: 127.47.0.22, {_LICENSED}}}
   - {{name: local, version: 23H2, edition: Azure Stack HCI, address: 127.47.0.23, {_ACCOUNT}, http: {{port: 5985}}}}
+  - {{name: blind, address: 127.47.0.24, rights: user, {_LICENSED}}}
+  - {{name: vmmsless, address: 127.47.0.25, stoppedServices: [vmms], {_LICENSED}}}
 clusters:
   - {{name: athens, nodes: [node1, node2], address: 127.47.0.31, http: {{port: 5985}}}}
   - {{name: sparta, nodes: [node6, node3], address: 127.47.0.32, http: {{port: 5985}}}}
