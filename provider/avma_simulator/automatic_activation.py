@@ -71,7 +71,7 @@ class AutomaticActivation:
             raise Refusal("SL_E_IA_ID_MISMATCH")
         if self._oem_license or self._key is None:
             return
-        if VERSIONS.index(self._key.version) < VERSIONS.index(guest.version):
+        if not Windows(self._key.version, self._key.edition).activates(guest):
             raise Refusal("SL_E_IA_ID_MISMATCH")
 
     def as_json(self) -> dict[str, str]:

@@ -26,6 +26,8 @@ _NOT = {
     "license": "license",
     "leftover_key": "leftoverKey",
     "leftover_status": "leftoverStatus",
+    "leftover_evaluation": "leftoverEvaluation",
+    "extended_security_updates": "extendedSecurityUpdates",
     "pay_as_you_go": "payAsYouGo",
 }
 _FIRST_SUBSCRIPTION, _FIRST_OEM = "21H2", "23H2"

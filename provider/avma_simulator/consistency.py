@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from avma import keys
 from avma_simulator import azure_local
+from avma_simulator import keys as product_keys
 from avma_simulator.domains import Domains, split
 from avma_simulator.source import Location, dotted
-from avma_simulator.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS
+from avma_simulator.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS, SEMI_ANNUAL, Windows
 
 if TYPE_CHECKING:
     from avma_simulator.estate import Estate, Host, Listening, Vm
@@ -51,14 +52,20 @@ def mistakes(estate: Estate) -> list[Finding]:
 
 def _editions(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     yield from _edition((*location, "edition"), machine.version, machine.edition)
-    if machine.evaluation and EDITIONS[machine.edition].evaluation_sku is None:
-        yield (*location, "evaluation"), f"there is no evaluation of {machine.edition}"
+    semi_annual = machine.version in SEMI_ANNUAL and machine.edition != AZURE_LOCAL
+    if machine.evaluation and (semi_annual or EDITIONS[machine.edition].evaluation_sku is None):
+        named = f"Windows Server, version {machine.version}" if semi_annual else machine.edition
+        yield (*location, "evaluation"), f"there is no evaluation of {named}"
+    if semi_annual and "server_core" in machine.model_fields_set and not machine.server_core:
+        yield (*location, "serverCore"), f"Windows Server, version {machine.version} is always Server Core"
+    if machine.server_core and EDITIONS[machine.edition].core_sku is None:
+        yield (*location, "serverCore"), f"there is no choice of Server Core for {machine.edition}"
 
 
 def _edition(location: Location, version: str, edition: str) -> Iterator[Finding]:
     if version in EDITIONS[edition].versions:
         return
-    if edition == AZURE_LOCAL or version in LOCAL_VERSIONS:
+    if edition == AZURE_LOCAL or version in set(LOCAL_VERSIONS) - set(SEMI_ANNUAL):
         yield location, f"there is no {edition} {version}"
     else:
         yield location, f"Windows Server {version} has no edition {edition}"
@@ -68,24 +75,32 @@ def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator
     declared = machine.license
     if declared is None or declared.key is None:
         return
-    known = _known(estate)
+    product_key = product_keys.of_estate(estate).get(declared.key)
     place = (*location, "license", "key")
-    if declared.key not in known:
+    if product_key is None:
         yield place, _UNKNOWN
     elif machine.evaluation:
         yield place, "an evaluation machine takes no key: leave `license` out"
-    elif known[declared.key] != (machine.version, machine.edition):
-        yield place, "is a key for Windows Server {} {}".format(*known[declared.key])
+    elif machine.edition != product_key.edition or not product_keys.fits(product_key, _windows(machine)):
+        yield place, f"is a key for Windows Server {product_key.version} {product_key.edition}"
+
+
+def _windows(machine: Host | Vm) -> Windows:
+    return Windows(machine.version, machine.edition, machine.evaluation, machine.server_core)
 
 
 def _known(estate: Estate) -> dict[str, tuple[str, str]]:
     """Return what each key that exists is for."""
-    published = {row.key: (row.version, row.edition) for row in keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS}
-    return published | {key.key: (key.version, key.edition) for key in estate.keys}
+    return {key: (known.version, known.edition) for key, known in product_keys.of_estate(estate).items()}
 
 
 def _leftover(estate: Estate, location: Location, machine: Host | Vm) -> Iterator[Finding]:
     key = machine.leftover_key
+    if machine.leftover_evaluation and (key is not None or machine.evaluation):
+        other = "leftoverKey" if key is not None else "evaluation"
+        yield (*location, "leftoverEvaluation"), f"cannot be combined with `{other}`"
+    if machine.leftover_evaluation and EDITIONS[machine.edition].evaluation_sku is None:
+        yield (*location, "leftoverEvaluation"), f"there is no evaluation of {machine.edition}"
     if key is None:
         return
     if key not in _known(estate):

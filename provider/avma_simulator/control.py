@@ -98,13 +98,13 @@ class Control:
         """Remove the installed key."""
         self._world.machine(name).licensing.uninstall_key()
 
-    async def set_license(self, name: str, status: str) -> None:
-        """Change the state of the installed key."""
+    async def set_license(self, name: str, status: str, reason: int | None = None) -> None:
+        """Change the state of the installed key; the `LicenseStatusReason` is the usual one unless given."""
         if status not in LicenseStatus.__members__:
             raise BadCommand(f"status must be one of {', '.join(LicenseStatus.__members__)}")
         machine = self._world.machine(name)
         host = machine.host.computer_name if isinstance(machine, Guest) else ""
-        machine.licensing.set_status(LicenseStatus[status], host)
+        machine.licensing.set_status(LicenseStatus[status], host, reason)
 
     async def power(self, name: str, state: str) -> None:
         """Turn a VM, or a host with its VMs, on or off; what is off closes its listeners."""

@@ -20,7 +20,9 @@ Command = Callable[[Control, str, Mapping[str, Any]], Awaitable[None]]
 _COMMANDS: dict[str, Command] = {
     "install-key": lambda control, name, body: control.install_key(name, _field(body, "key", str)),
     "uninstall-key": lambda control, name, body: control.uninstall_key(name),
-    "set-license": lambda control, name, body: control.set_license(name, _field(body, "status", str)),
+    "set-license": lambda control, name, body: control.set_license(
+        name, _field(body, "status", str), _field(body, "reason", int) if "reason" in body else None
+    ),
     "power": lambda control, name, body: control.power(name, _field(body, "state", str)),
     "reboot": lambda control, name, body: control.reboot(name),
     "online": lambda control, name, body: control.online(name, _field(body, "online", bool)),
@@ -36,7 +38,7 @@ _COMMANDS: dict[str, Command] = {
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
 }
-_KINDS = {str: "text", bool: "true or false", list: "a list"}
+_KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list"}
 _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
 
 

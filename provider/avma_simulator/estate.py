@@ -92,6 +92,12 @@ def _not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return value
 
 
+def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("must not name a year twice")
+    return value
+
+
 def _guid(value: str) -> str:
     try:
         return str(uuid.UUID(value)).upper()
@@ -157,15 +163,15 @@ def _domain_name(value: str) -> str:
     return value
 
 
-Version = Annotated[Literal["2012 R2", "2016", "2019", "2022", "2025"], BeforeValidator(_year)]
+_Server = Literal["2012 R2", "2016", "1709", "1803", "2019", "1903", "1909", "2004", "20H2", "2022", "23H2", "2025"]
+Version = Annotated[_Server, BeforeValidator(_year)]
 EditionName = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition"]
-AnyVersion = Annotated[
-    Literal["2012 R2", "2016", "2019", "2022", "2025", "20H2", "21H2", "22H2", "23H2", "24H2"], BeforeValidator(_year)
-]
+AnyVersion = Annotated[Literal[_Server, "21H2", "22H2", "24H2"], BeforeValidator(_year)]
 AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
 Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
 Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
 Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basic"]
+EsuYear = Annotated[int, Field(ge=1, le=3)]
 Key = Annotated[str, AfterValidator(_product_key)]
 Loopback = Annotated[str, AfterValidator(_loopback)]
 Ip = Annotated[str, AfterValidator(_ip)]
@@ -214,6 +220,7 @@ class License(_Record):
 
     key: Annotated[Key | None, Field(repr=False)]
     status: Status = "Licensed"
+    reason: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -307,9 +314,12 @@ class Machine(Listening):
     version: AnyVersion
     edition: AnyEdition
     evaluation: bool = False
+    server_core: bool = False
     license: License | None = None
     leftover_key: Annotated[Key | None, Field(repr=False)] = None
     leftover_status: Status = "Unlicensed"
+    leftover_evaluation: bool = False
+    extended_security_updates: Annotated[tuple[EsuYear, ...], AfterValidator(_distinct)] = Field((), strict=False)
     online: bool = True
     logons: Annotated[tuple[Logon, ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
     channel_binding: Literal["none", "relaxed", "strict"] = "relaxed"

@@ -6,21 +6,28 @@ not know what a machine has installed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from avma import keys
 from avma_simulator.refusal import Refusal
+from avma_simulator.windows import Windows
+
+if TYPE_CHECKING:
+    from avma_simulator.estate import Estate
 
 
 class Channel(Enum):
     """A product channel: the end of a product's Description, and its `ProductKeyChannel`.
 
-    Inferred: the `ProductKeyChannel` of an AVMA key and of an evaluation key.
+    `VT:IA` stands among the strings of the Software Protection Platform's own libraries. Inferred: that of an
+    evaluation key.
     """
 
     KMS_CLIENT = "VOLUME_KMSCLIENT", "Volume:GVLK"
-    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "Volume:AVMA"
+    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "VT:IA"
     MAK = "VOLUME_MAK", "Volume:MAK"
     RETAIL = "RETAIL", "Retail"
     OEM = "OEM_DM", "OEM:DM"
@@ -38,6 +45,7 @@ class Channel(Enum):
 
 
 COUNTED = (Channel.MAK, Channel.RETAIL, Channel.OEM)
+_DECLARED = {"MAK": Channel.MAK, "Retail": Channel.RETAIL, "OEM": Channel.OEM}
 _PUBLISHED = {keys.KeyKind.AVMA: Channel.AVMA, keys.KeyKind.KMS_CLIENT: Channel.KMS_CLIENT}
 
 
@@ -64,7 +72,7 @@ class KeyStore:
 
     def __init__(self, declared: dict[ProductKey, int], kms: bool = False) -> None:
         self.kms = kms
-        self._known = {product_key.key: product_key for product_key in (*_published(), *declared)}
+        self._known = _by_key(declared)
         self._left = {product_key.key: activations for product_key, activations in declared.items()}
         self._activated: set[tuple[str, str]] = set()
 
@@ -110,9 +118,30 @@ def _published() -> list[ProductKey]:
     return [ProductKey(row.key, _PUBLISHED[row.kind], row.version, row.edition) for row in rows]
 
 
-def kms_client_key(version: str, edition: str) -> str:
-    """Return the key that volume media install."""
-    found = keys.find(keys.KeyKind.KMS_CLIENT, version, edition)
-    if found is None:
-        raise ValueError(f"no KMS client key is published for {version} {edition}")
-    return found.key
+def declared_keys(declared: Estate) -> dict[ProductKey, int]:
+    """Return the keys that an estate declares, and how many activations each has left."""
+    return {
+        ProductKey(key.key, _DECLARED[key.channel], key.version, key.edition): key.activations for key in declared.keys
+    }
+
+
+def of_estate(declared: Estate) -> dict[str, ProductKey]:
+    """Return every key that exists: the published ones and those that the estate declares."""
+    return _by_key(declared_keys(declared))
+
+
+def _by_key(declared: Iterable[ProductKey]) -> dict[str, ProductKey]:
+    return {product_key.key: product_key for product_key in (*_published(), *declared)}
+
+
+def fits(product_key: ProductKey, windows: Windows) -> bool:
+    """Return True if a key is for a release; published keys count for several."""
+    versions = {Channel.AVMA: windows.avma_keys, Channel.KMS_CLIENT: windows.kms_client_keys}
+    return product_key.version == versions.get(product_key.channel, windows.version)
+
+
+def kms_client_key(windows: Windows) -> ProductKey | None:
+    """Return the key that volume media install, None for a release without a published one."""
+    version = windows.kms_client_keys
+    found = None if version is None else keys.find(keys.KeyKind.KMS_CLIENT, version, windows.edition)
+    return None if found is None else ProductKey(found.key, Channel.KMS_CLIENT, found.version, found.edition)

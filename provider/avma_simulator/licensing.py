@@ -14,7 +14,7 @@ from enum import IntEnum
 
 from avma import hresult
 from avma_simulator import telephone
-from avma_simulator.keys import COUNTED, Channel, KeyStore, ProductKey, kms_client_key
+from avma_simulator.keys import COUNTED, Channel, KeyStore, ProductKey, fits, kms_client_key
 from avma_simulator.refusal import Refusal
 from avma_simulator.windows import Windows
 
@@ -22,8 +22,10 @@ NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
 _DAY = 24 * 60
 # Inferred: an AVMA activation lasts seven days unless it is renewed.
 _VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
-# Inferred: the key of evaluation media; only its last five characters are ever shown.
-_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
+# The keys of evaluation media; only their last five characters are ever shown. A listing of slmgr shows those of 2025
+# Datacenter. Inferred: all others.
+_EVALUATION_KEYS = {("2025", "Datacenter"): "BCDFG-HJKMN-PQRTV-WXY23-J2T92"}
+_OTHER_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
 # Inferred: Azure Stack HCI shows a licensed retail product of its own, which no key changes.
 _AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
 
@@ -49,6 +51,7 @@ _REASONS = {
     LicenseStatus.Notification: "SL_E_GRACE_TIME_EXPIRED",
     LicenseStatus.ExtendedGrace: "SL_I_OOT_GRACE_PERIOD",
 }
+_FAILED_BY_ITSELF = "SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM"
 _GRACE = 30 * _DAY
 
 
@@ -61,10 +64,13 @@ class License:
     activated_by: str = ""
     activated_at: datetime = NEVER
     why: str = ""
+    declared_reason: int | None = None
 
     @property
     def reason(self) -> int:
         """The `LicenseStatusReason`."""
+        if self.declared_reason is not None:
+            return self.declared_reason
         name = self.why or _REASONS.get(self.status)
         return hresult.by_name(name).value if name else 0
 
@@ -95,6 +101,7 @@ class Licensing:
         self.online = True
         self.pays_as_it_goes = False
         self.leftover: ProductKey | None = None
+        self.extended_security_updates: tuple[int, ...] = ()
         self._machine = machine
         self._store = store
         self._activating_host = activating_host
@@ -131,31 +138,35 @@ class Licensing:
         """Bring the machine to the state in which installation media leave it."""
         version, edition = self.windows.version, self.windows.edition
         if self.windows.evaluation:
-            key = ProductKey(_EVALUATION_KEY, Channel.EVALUATION, version, edition)
+            key = evaluation_key(self.windows)
             self._license = License(key, LicenseStatus.Licensed)
             return
         if self.windows.azure_local:
             key = ProductKey(_AZURE_LOCAL_KEY, Channel.RETAIL, version, edition)
             self._license = License(key, LicenseStatus.Licensed)
             return
-        key = ProductKey(kms_client_key(version, edition), Channel.KMS_CLIENT, version, edition)
+        client_key = kms_client_key(self.windows)
+        if client_key is None:
+            self._license = None
+            return
         # Inferred: Pay-as-you-go licenses what the media installed, and leaves the key alone.
-        self._license = License(key, LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace)
+        status = LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace
+        self._license = License(client_key, status)
 
-    def restore(self, product_key: ProductKey, status: LicenseStatus, host: str) -> None:
+    def restore(self, product_key: ProductKey, status: LicenseStatus, host: str, reason: int | None = None) -> None:
         """Bring the machine to a state that it had reached before the estate began."""
         self._license = License(product_key, status)
-        self.set_status(status, host)
+        self.set_status(status, host, reason)
 
-    def set_status(self, status: LicenseStatus, host: str = "") -> None:
-        """Change the state of the installed key, as time or someone else would.
+    def set_status(self, status: LicenseStatus, host: str = "", reason: int | None = None) -> None:
+        """Change the state of the installed key, as time or someone else would; `reason` None is the usual reason.
 
         Raises:
             Refusal: no key is installed.
         """
         product_key = self._installed().product_key
         if status is not LicenseStatus.Licensed:
-            self._license = License(product_key, status)
+            self._license = License(product_key, status, declared_reason=reason)
         else:
             self._license = _activated(product_key, host)
             self._store.remember(product_key, self._machine)
@@ -174,7 +185,7 @@ class Licensing:
         if self.windows.azure_local:
             raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
         # Inferred: a key of another release is not in this release's key configuration.
-        if product_key.version != self.windows.version:
+        if not fits(product_key, self.windows):
             raise Refusal("SL_E_PKEY_INVALID_CONFIG")
         if self.windows.evaluation or product_key.edition != self.windows.edition:
             raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
@@ -282,11 +293,20 @@ class Licensing:
         self._activates_itself_at = None
         if self._license is None:
             return
-        # Inferred: a failed attempt leaves the state as it is; the documentation only says that it is silent.
+        current = self._license
         try:
-            self._activate(self._license.product_key)
+            self._activate(current.product_key)
         except Refusal:
-            return
+            # Reported of guests whose own attempt fails: Notification with this reason, whatever Activate would answer.
+            # Inferred: what is licensed stays so until its validity ends.
+            if current.status is not LicenseStatus.Licensed:
+                self._license = License(current.product_key, LicenseStatus.Notification, why=_FAILED_BY_ITSELF)
+
+
+def evaluation_key(windows: Windows) -> ProductKey:
+    """Return the key that evaluation media install."""
+    key = _EVALUATION_KEYS.get((windows.version, windows.edition), _OTHER_EVALUATION_KEY)
+    return ProductKey(key, Channel.EVALUATION, windows.version, windows.edition)
 
 
 def _activated(product_key: ProductKey, host: str = "") -> License:

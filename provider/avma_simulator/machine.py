@@ -65,7 +65,7 @@ class Machine:
         self.identifier = identifier
         self.spec = spec
         self.join(None, (), Lockout(None))
-        self.windows = Windows(spec.version, spec.edition, spec.evaluation)
+        self.windows = Windows(spec.version, spec.edition, spec.evaluation, spec.server_core)
         self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
         self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go

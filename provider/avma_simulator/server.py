@@ -210,9 +210,9 @@ class EstateServer:
         """Remove the installed key."""
         self._call(self._control.uninstall_key(name))
 
-    def set_license(self, name: str, status: str) -> None:
-        """Change the state of the installed key."""
-        self._call(self._control.set_license(name, status))
+    def set_license(self, name: str, status: str, reason: int | None = None) -> None:
+        """Change the state of the installed key; the `LicenseStatusReason` is the usual one unless given."""
+        self._call(self._control.set_license(name, status, reason))
 
     def power(self, name: str, state: str) -> None:
         """Turn a VM, or a host with its VMs, `running` or `off`."""

@@ -107,25 +107,35 @@ def _subscription(machine: Machine) -> dict[str, Value]:
 
 
 def products(machine: Machine) -> list[Instance]:
-    """Return the products: one for every channel of the edition, and an add-on. Inferred: which add-on."""
+    """Return the products: one for every channel of the edition, what an upgrade left, and add-ons.
+
+    Nothing says that the product in use comes first. Reported: add-ons of Extended Security Updates come before it.
+    """
     current = machine.licensing.license
     channels = [Channel.EVALUATION] if machine.windows.evaluation else list(Channel)[:-1]
     rows = [_product(machine, channel, current) for channel in channels]
     leftover = machine.licensing.leftover
-    # What an upgrade left comes first: nothing says that the product in use does.
-    return [*([_leftover(machine, leftover)] if leftover else []), *rows, _addon(machine)]
+    bought = machine.licensing.extended_security_updates
+    return [
+        *(_addon(machine, year, installed=True) for year in bought),
+        *([_leftover(machine, leftover)] if leftover else []),
+        *rows,
+        *([] if bought else [_addon(machine, 1, installed=False)]),
+    ]
 
 
 def _leftover(machine: Machine, product_key: ProductKey) -> Instance:
     """Return the product of a key that is installed beside the one in use, as upgrades leave them behind."""
     edition = EDITIONS[product_key.edition]
+    # Inferred: a converted evaluation leaves the product of the evaluation.
+    family = edition.family + ("Eval" if product_key.channel is Channel.EVALUATION else "")
     values: dict[str, Value] = {
         **_blank(machine, f"leftover/{product_key.version}/{product_key.channel.name}"),
         **_installed(License(product_key, LicenseStatus[machine.spec.leftover_status])),
         "Description": product_key.channel.description,
-        "LicenseFamily": edition.family,
+        "LicenseFamily": family,
         "LicenseIsAddon": False,
-        "Name": f"Windows(R), {edition.family} edition",
+        "Name": f"Windows(R), {family} edition",
     }
     return Instance(PRODUCT, values)
 
@@ -144,13 +154,21 @@ def _product(machine: Machine, channel: Channel, current: License | None) -> Ins
     return Instance(PRODUCT, values)
 
 
-def _addon(machine: Machine) -> Instance:
+def _addon(machine: Machine, year: int, installed: bool) -> Instance:
+    """Return an add-on of Extended Security Updates.
+
+    Reported: it is licensed by a key of its own. Inferred: the key.
+    """
+    family = f"Server-ESU-Year{year}"
+    product_key = ProductKey(f"BCDFG-HJKMN-PQRTV-WXY23-ESU{year}2", Channel.MAK, machine.windows.version, "")
     values: dict[str, Value] = {
-        **_blank(machine, "add-on"),
-        "Description": "Windows(R) Operating System, VOLUME_MAK channel",
-        "LicenseFamily": "Server-ESU-Year1",
+        **_blank(machine, "add-on" if year == 1 else f"add-on/{year}"),
+        **(_installed(License(product_key, LicenseStatus.Licensed)) if installed else {}),
+        "Description": Channel.MAK.description,
+        "LicenseDependsOn": WINDOWS_APPLICATION,
+        "LicenseFamily": family,
         "LicenseIsAddon": True,
-        "Name": "Windows(R), Server-ESU-Year1 add-on",
+        "Name": f"Windows(R), {family} add-on",
     }
     return Instance(PRODUCT, values)
 
@@ -207,6 +225,8 @@ async def _activate(machine: Machine, product: Instance, arguments: Arguments) -
     if _is_leftover(machine, product):
         raise Refusal("SL_E_PRODUCT_SKU_NOT_INSTALLED")
     _require_current(product)
+    if product.get("LicenseIsAddon"):
+        return
     begun = machine.licensing.begin_activation()
     await asyncio.sleep(machine.licensing.activation_delay)
     machine.licensing.finish_activation(begun)
@@ -217,14 +237,24 @@ async def _uninstall_product_key(machine: Machine, product: Instance, arguments:
         machine.licensing.leftover = None
         return
     _require_current(product)
+    if product.get("LicenseIsAddon"):
+        left = (year for year in machine.licensing.extended_security_updates if not _is_addon_of(product, year))
+        machine.licensing.extended_security_updates = tuple(left)
+        return
     machine.licensing.uninstall_key()
 
 
 async def _deposit(machine: Machine, product: Instance, arguments: Arguments) -> None:
     if not _is_leftover(machine, product):
         _require_current(product)
+    if product.get("LicenseIsAddon"):
+        raise Refusal("SL_E_INVALID_PRODUCT_KEY_TYPE")
     installation, confirmation = arguments.text("InstallationId"), arguments.text("ConfirmationId")
     machine.licensing.deposit_confirmation_id(installation, confirmation)
+
+
+def _is_addon_of(product: Instance, year: int) -> bool:
+    return product.get("LicenseFamily") == f"Server-ESU-Year{year}"
 
 
 def _is_leftover(machine: Machine, product: Instance) -> bool:

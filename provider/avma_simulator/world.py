@@ -5,15 +5,15 @@ The module knows the declared estate and behaviour. It knows no WMI and no netwo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from avma_simulator import estate
 from avma_simulator.cluster import Cluster
 from avma_simulator.domains import Domains
-from avma_simulator.keys import Channel, KeyStore, ProductKey
-from avma_simulator.licensing import LicenseStatus
+from avma_simulator.keys import KeyStore, ProductKey, declared_keys
+from avma_simulator.licensing import LicenseStatus, evaluation_key
 from avma_simulator.lockout import Lockout
 from avma_simulator.machine import Guest, Machine
-
-_CHANNELS = {"MAK": Channel.MAK, "Retail": Channel.RETAIL, "OEM": Channel.OEM}
 
 
 class UnknownMachine(Exception):
@@ -24,13 +24,7 @@ class World:
     """All machines of an estate."""
 
     def __init__(self, declared: estate.Estate) -> None:
-        self.keys = KeyStore(
-            {
-                ProductKey(key.key, _CHANNELS[key.channel], key.version, key.edition): key.activations
-                for key in declared.keys
-            },
-            declared.kms,
-        )
+        self.keys = KeyStore(declared_keys(declared), declared.kms)
         self.hosts: list[Machine] = []
         self.guests: list[Guest] = []
         for host in declared.hosts:
@@ -124,12 +118,15 @@ class World:
         return found
 
     def _restore(self, machine: Machine) -> None:
+        machine.licensing.extended_security_updates = machine.spec.extended_security_updates
         if machine.spec.leftover_key is not None:
             machine.licensing.leftover = self._declared(machine.spec.leftover_key)
+        elif machine.spec.leftover_evaluation:
+            machine.licensing.leftover = evaluation_key(replace(machine.windows, evaluation=True))
         declared = machine.spec.license
         if declared is None:
             machine.licensing.install_media()
         elif declared.key is not None:
             product_key = self._declared(declared.key)
             host = machine.host.computer_name if isinstance(machine, Guest) else ""
-            machine.licensing.restore(product_key, LicenseStatus[declared.status], host)
+            machine.licensing.restore(product_key, LicenseStatus[declared.status], host, declared.reason)

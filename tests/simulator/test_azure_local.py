@@ -213,7 +213,7 @@ def test_what_cannot_be(tmp_path: Path, fields: str, expected: str) -> None:
         ("23H2", "20H2, subscription: true", "hosts[0].subscription: there is a subscription from 21H2 on"),
         ("23H2", "22H2, oemLicense: true", "hosts[0].oemLicense: there is an OEM licence from 23H2 on"),
         ("23H2", "'2025'", "hosts[0].edition: there is no Azure Stack HCI 2025"),
-        ("Azure Stack HCI", "Datacenter", "hosts[0].edition: there is no Datacenter 23H2"),
+        ("Azure Stack HCI", "Standard", "hosts[0].edition: Windows Server 23H2 has no edition Standard"),
         (
             "23H2, edition: Azure Stack HCI",
             "'2025', edition: Datacenter, module: 1.1",

@@ -76,13 +76,31 @@ def mistakes(directory: Path, text: str) -> list[str]:
         (
             HOST.replace("'2025'", "2008"),
             [
-                "3: hosts[0].version: must be '2012 R2', '2016', '2019', '2022', '2025', '20H2', '21H2', '22H2', "
-                "'23H2' or '24H2'"
+                "3: hosts[0].version: must be '2012 R2', '2016', '1709', '1803', '2019', '1903', '1909', '2004', "
+                "'20H2', '2022', '23H2', '2025', '21H2', '22H2' or '24H2'"
+            ],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 22H2, edition: Standard}\n",
+            [
+                "8: hosts[0].vms[0].version: must be '2012 R2', '2016', '1709', '1803', '2019', '1903', '1909', "
+                "'2004', '20H2', '2022', '23H2' or '2025'"
             ],
         ),
         (
             HOST + "  vms:\n  - {name: a, version: 23H2, edition: Standard}\n",
-            ["8: hosts[0].vms[0].version: must be '2012 R2', '2016', '2019', '2022' or '2025'"],
+            ["8: hosts[0].vms[0].edition: Windows Server 23H2 has no edition Standard"],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 1909, edition: Standard, evaluation: true, serverCore: false}\n",
+            [
+                "8: hosts[0].vms[0].evaluation: there is no evaluation of Windows Server, version 1909",
+                "8: hosts[0].vms[0].serverCore: Windows Server, version 1909 is always Server Core",
+            ],
+        ),
+        (
+            HOST + "  vms:\n  - {name: a, version: 2019, edition: Essentials, serverCore: true}\n",
+            ["8: hosts[0].vms[0].serverCore: there is no choice of Server Core for Essentials"],
         ),
         (
             HOST.replace("Datacenter", "Essentials"),
