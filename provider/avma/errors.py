@@ -20,6 +20,7 @@
     │   ├── Evaluation                ... it runs an evaluation
     │   ├── NewerThanHost             ... the guest is of a later release than its host's
     │   ├── DataExchangeOff           ... the VM's integration service Data Exchange is off
+    │   ├── KeyConflict               ... another resource wants another key on the same machine
     │   └── NotReady                  ... now, but not for good: it is off, or still starting
     │       └── LogonUncertain            ... or the credentials are wrong, which Windows does not tell apart
     ├── NotFound                  the machine answered, and what was asked for is not there
@@ -191,6 +192,12 @@ class NewerThanHost(Refused):
 
 class DataExchangeOff(Refused):
     """The VM's integration service Data Exchange is off, without which no guest is activated."""
+
+
+class KeyConflict(Refused):
+    """Another resource of the run wants another product key on the same machine."""
+
+    topic = topic_of(Refused)
 
 
 class NotReady(Refused):

@@ -5,7 +5,7 @@ The module knows the world and its listeners. It returns nothing secret: no full
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,14 +19,30 @@ from avma_simulator.source import dotted
 from avma_simulator.trouble import Trouble
 from avma_simulator.world import World
 
+_T = TypeVar("_T")
 _SERVICES = get_args(estate.WindowsService)
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
 _LONGEST_SETUP = 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
+_VM = TypeAdapter(estate.Vm)
+_VM_NAME = TypeAdapter(estate.VmName)
 
 
 class BadCommand(Exception):
     """A command asks for what does not exist."""
+
+
+def _parsed(kind: TypeAdapter[_T], value: Any, what: str) -> _T:
+    """Return a part of an estate that a command declares.
+
+    Raises:
+        BadCommand: it is not what an estate file may hold there.
+    """
+    try:
+        return kind.validate_python(value, strict=False)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise BadCommand(f"{dotted((what, *problem['loc']))}: {wording(dict(problem))}") from None
 
 
 class Control:
@@ -161,6 +177,25 @@ class Control:
                 guest.boot()
             await self._network.follow()
 
+    async def rename(self, name: str, new_name: str) -> None:
+        """Give a VM another name on its host; its id and its Windows stay as they are."""
+        self._world.guest(name).name = _parsed(_VM_NAME, new_name, "name")
+
+    async def create(self, host: str, vm: dict[str, Any]) -> dict[str, Any]:
+        """Make a VM on a host, declared as in an estate file, and return how it is reached."""
+        declared = _parsed(_VM, vm, "vm")
+        if declared.id is not None and any(guest.identifier == declared.id for guest in self._world.guests):
+            raise BadCommand(f"there is a VM with the id {declared.id} already")
+        guest = self._world.create(self._world.host(host), declared)
+        await self._network.add(guest)
+        return self._reach(guest)
+
+    async def delete(self, name: str) -> None:
+        """Delete a VM."""
+        guest = self._world.guest(name)
+        self._world.guests.remove(guest)
+        await self._network.remove(guest)
+
     async def clusters(self) -> list[dict[str, Any]]:
         """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
         return [self._cluster(cluster) for cluster in self._world.clusters]
@@ -185,11 +220,8 @@ class Control:
     async def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
         """Let operations of a machine go wrong, in place of those that went wrong so far."""
         machine = self._world.machine(name)
-        try:
-            machine.trouble = Trouble(_FAULTS.validate_python(rules, strict=False))
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            raise BadCommand(f"faults{dotted(problem['loc'])}: {wording(dict(problem))}") from None
+        faults: tuple[estate.Fault, ...] = _parsed(_FAULTS, rules, "faults")
+        machine.trouble = Trouble(faults)
 
     async def present_faults(self, name: str) -> list[dict[str, Any]]:
         """Return what still goes wrong with a machine, and how often."""

@@ -34,6 +34,7 @@ _COMMANDS: dict[str, Command] = {
     "service": lambda control, name, body: control.service(
         name, _field(body, "service", str), _field(body, "running", bool)
     ),
+    "rename": lambda control, name, body: control.rename(name, _field(body, "name", str)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
@@ -73,6 +74,10 @@ class ControlEndpoint:
                 return await self._control.script_blocks(name)
             case ("GET", "machines", name, "confirmation-id"):
                 return await self._control.confirmation_id(name)
+            case ("POST", "machines", name, "vms"):
+                return await self._control.create(name, dict(await _body(request)))
+            case ("DELETE", "machines", name):
+                await self._control.delete(name)
             case ("POST", "kms"):
                 await self._control.kms(_field(await _body(request), "available", bool))
             case ("GET", "clusters"):

@@ -105,6 +105,10 @@ def _guid(value: str) -> str:
         raise ValueError("must be a GUID") from None
 
 
+def _firmware_uuid(value: str) -> str:
+    return _guid(value) if value else value
+
+
 def _unsigned(value: int) -> int:
     return value & 0xFFFFFFFF
 
@@ -186,6 +190,9 @@ Password = Annotated[str, AfterValidator(_password)]
 DomainName = Annotated[str, AfterValidator(_domain_name)]
 
 
+VmName = Annotated[str, AfterValidator(_vm_name)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
 
@@ -245,12 +252,19 @@ class Listening(_Record):
     """Where a machine or a cluster listens: http on a free port when the file names no listener.
 
     `idle_timeout` is how long a connection may be silent before it is dropped, two minutes by the defaults of http.sys.
+    `aliases` are further addresses at which the same listeners answer.
     """
 
     address: Loopback = "127.0.0.1"
+    aliases: tuple[Loopback, ...] = Field((), strict=False)
     idle_timeout: Annotated[Seconds, Field(gt=0)] = 120.0
     http: Http | None = None
     https: Https | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses at which the listeners answer."""
+        return (self.address, *self.aliases)
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
@@ -359,7 +373,7 @@ class Vm(Machine):
 
     version: Version
     edition: EditionName
-    name: Annotated[str, AfterValidator(_vm_name)]
+    name: VmName
     id: Annotated[str, AfterValidator(_guid)] | None = None
     state: Literal["running", "off"] = "running"
     data_exchange: bool = True
@@ -380,6 +394,7 @@ class Host(Machine):
     name: Annotated[str, AfterValidator(_machine_name)]
     username: UserName
     password: Annotated[Password, Field(repr=False)]
+    firmware_uuid: Annotated[str, AfterValidator(_firmware_uuid)] | None = None
     pay_as_you_go: bool = False
     server_key: Annotated[Key | None, Field(repr=False)] = None
     subscription: bool = False

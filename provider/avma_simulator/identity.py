@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 
 from avma_simulator.cim import Instance, Value, declare
+from avma_simulator.estate import Host
 from avma_simulator.hyperv import NAMESPACE
 from avma_simulator.machine import Guest, Machine
 
@@ -60,4 +61,7 @@ def _setting(guest: Guest) -> Instance:
 
 
 def _firmware_uuid(machine: Machine) -> str:
+    declared = machine.spec.firmware_uuid if isinstance(machine.spec, Host) else None
+    if declared is not None:
+        return declared
     return str(uuid.uuid5(_FIRMWARE, machine.identifier)).upper()

@@ -169,6 +169,22 @@ class Network:
             await listener.open()
         await self.follow()
 
+    async def add(self, machine: Machine) -> None:
+        """Open the listeners of a machine that was made.
+
+        Raises:
+            CannotListen: one of them cannot be opened.
+        """
+        self._listeners[machine] = self._of_machine(machine)
+        await self.follow()
+
+    async def remove(self, machine: Machine) -> None:
+        """Close the listeners of a machine that is gone."""
+        await self._set(self._listeners.pop(machine, []), False)
+        service = self._services.pop(machine, None)
+        if service is not None:
+            await service.close()
+
     async def follow(self) -> None:
         """Open and close listeners as the power of the machines has it, now and when the next one is ready."""
         async with self._following:
@@ -219,19 +235,22 @@ class Network:
         self._credentials[machine] = files
         self._services[machine] = self._new_service(machine, self._world)
         return [
-            self._listener(machine, declared, lambda bindings: self._endpoint(machine, bindings).handle)
+            self._listener(machine, address, declared, lambda bindings: self._endpoint(machine, bindings).handle)
             for declared in spec.listeners
+            for address in spec.addresses
         ]
 
     def _of_cluster(self, cluster: Cluster) -> list[Listener]:
         return [
-            self._listener(cluster, declared, lambda bindings: self._owners_endpoint(cluster, bindings))
+            self._listener(cluster, address, declared, lambda bindings: self._owners_endpoint(cluster, bindings))
             for declared in cluster.spec.listeners
+            for address in cluster.spec.addresses
         ]
 
     def _listener(
         self,
         owner: Machine | Cluster,
+        address: str,
         declared: estate.Http | estate.Https,
         handler: Callable[[GssChannelBindings | None], Handler],
     ) -> Listener:
@@ -239,9 +258,9 @@ class Network:
         if isinstance(declared, estate.Https):
             name, kind = owner.computer_name, declared.certificate
             clients = owner.spec.client_certificate if isinstance(owner, Machine) else None
-            tls, bindings = self._authority.server(name, owner.spec.address, kind, clients)
+            tls, bindings = self._authority.server(name, address, kind, clients)
         spec = owner.spec
-        return Listener(owner.name, handler(bindings), spec.address, declared.port, tls, spec.idle_timeout)
+        return Listener(owner.name, handler(bindings), address, declared.port, tls, spec.idle_timeout)
 
     def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
         spec, files = machine.spec, self._credentials[machine]

@@ -246,6 +246,18 @@ class EstateServer:
         """Move a VM to another host."""
         self._call(self._control.move(name, host))
 
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a VM another name on its host."""
+        self._call(self._control.rename(name, new_name))
+
+    def create(self, host: str, vm: dict[str, Any]) -> dict[str, Any]:
+        """Make a VM on a host, declared as in an estate file, and return how it is reached."""
+        return self._call(self._control.create(host, vm))
+
+    def delete(self, name: str) -> None:
+        """Delete a VM."""
+        self._call(self._control.delete(name))
+
     def clusters(self) -> list[dict[str, Any]]:
         """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
         return self._call(self._control.clusters())

@@ -5,6 +5,7 @@ The module knows the declared estate and behaviour. It knows no WMI and no netwo
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 from avma_simulator import estate
@@ -30,11 +31,10 @@ class World:
         for host in declared.hosts:
             self._add(host)
         self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
-        domains = Domains(declared)
+        self._domains = Domains(declared)
         self.lockout = Lockout(declared.lockout_threshold)
         for machine in self.machines:
-            machine.join(domains.domain_of(machine.spec), domains.accounts_of(machine.spec), self.lockout)
-            self._restore(machine)
+            self._set_up(machine)
 
     @property
     def machines(self) -> list[Machine]:
@@ -104,6 +104,17 @@ class World:
         for one in affected:
             if one.running and not before[one]:
                 one.boot()
+
+    def create(self, host: Machine, declared: estate.Vm) -> Guest:
+        """Make a VM on a host, with a new id unless one is declared."""
+        guest = Guest(declared, declared.id or str(uuid.uuid4()).upper(), host, self.keys)
+        self.guests.append(guest)
+        self._set_up(guest)
+        return guest
+
+    def _set_up(self, machine: Machine) -> None:
+        machine.join(self._domains.domain_of(machine.spec), self._domains.accounts_of(machine.spec), self.lockout)
+        self._restore(machine)
 
     def _add(self, declared: estate.Host) -> None:
         host = Machine(declared.name, declared.name.lower(), declared, self.keys)

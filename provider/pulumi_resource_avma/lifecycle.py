@@ -7,6 +7,7 @@ here blocks, and runs on any thread.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -16,10 +17,13 @@ from grpc import StatusCode
 
 from avma import errors
 from avma.properties import UNKNOWN, dump
+from avma.resources.claims import Claim, stake
 from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.replacement import Replacement
+from pulumi_resource_avma.run import Replaced, Run
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.status import Declined, InitFailed, check_failures
@@ -58,6 +62,10 @@ class Lifecycle:
         resource = self._resource(request)
         news = self._session.decode(request.news, resource.inputs)
         failures = [*news.rejected, *resource.check(_without_internal(news.values))]
+        if not failures:
+            self._run.wanted[request.urn] = news.values
+            if resource.licenses_hosts:
+                self._note(request.urn, coming=True)
         return pb.CheckResponse(
             inputs=_encode_inputs(resource, news.values, news.secrets),
             failures=check_failures(failures, self._session.redact),
@@ -69,17 +77,20 @@ class Lifecycle:
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource).values
         changes = resource.diff(stored, wanted)
-        return diff.response(changes, stored.inputs, wanted, request.ignoreChanges)
+        response = diff.response(changes, stored.inputs, wanted, request.ignoreChanges)
+        if request.urn in self._run.wanted:
+            self._claim(request, resource, stored, wanted, response)
+        return response
 
     def create(self, request: pb.CreateRequest) -> pb.CreateResponse:
         """Make the resource, or predict it in a preview."""
         resource = self._resource(request)
         wanted = self._accepted(request.properties, resource)
         if request.preview:
-            return pb.CreateResponse(properties=self._predicted(request, resource, wanted))
-        with _kept_when_partly_done(resource, wanted.secrets):
+            replaced = self._run.replaced.get(request.urn)
+            return pb.CreateResponse(properties=self._predicted(request, resource, wanted, replaced=replaced))
+        with _kept_when_partly_done(resource, wanted.secrets), self._settling(request.urn, resource):
             result = resource.create(wanted.values, self._operation(request, resource))
-        self._session.made.add((resource.name, result.identifier))
         properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
         return pb.CreateResponse(id=result.identifier, properties=properties)
 
@@ -103,8 +114,8 @@ class Lifecycle:
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource)
         if request.preview:
-            return pb.UpdateResponse(properties=self._predicted(request, resource, wanted))
-        with _kept_when_partly_done(resource, wanted.secrets):
+            return pb.UpdateResponse(properties=self._predicted(request, resource, wanted, request.id))
+        with _kept_when_partly_done(resource, wanted.secrets), self._settling(request.urn, resource):
             result = resource.update(request.id, stored, wanted.values, self._operation(request, resource))
         properties = _encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
         return pb.UpdateResponse(properties=properties)
@@ -114,11 +125,10 @@ class Lifecycle:
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.properties)
         operation = self._operation(request, resource)
-        if (resource.name, request.id) in self._session.made:
-            # The end of a replacement that the user asked for: the new resource is the same thing.
-            operation.status("it was made again in this run, so nothing is undone")
-            return
+        wanted = self._run.wanted.get(request.urn)
         try:
+            if wanted is not None and Replacement(resource, request.id, stored, wanted).stays(operation):
+                return
             resource.delete(request.id, stored, operation)
         except errors.Refused as error:
             raise Declined(StatusCode.FAILED_PRECONDITION, _ways_out(error, request.urn)) from error
@@ -127,23 +137,88 @@ class Lifecycle:
                 raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn, _UNREACHABLE)) from error
             operation.warn(error.with_note("The resource is forgotten all the same, as `deleteUnreachable` is set."))
 
-    def _predicted(self, request: TimedRequest, resource: Resource, wanted: Decoded) -> Struct:
+    @property
+    def _run(self) -> Run:
+        return self._operations.run
+
+    def _claim(
+        self,
+        request: pb.DiffRequest,
+        resource: Resource,
+        stored: Stored,
+        wanted: Mapping[str, Any],
+        found: pb.DiffResponse,
+    ) -> None:
+        """Claim the machines of a resource that stays on them; note that guests need not wait if nothing changes.
+
+        Raises:
+            KeyConflict: another resource of the run wants another key there.
+        """
+        if found.replaces:
+            self._run.replaced[request.urn] = Replaced(request.id, stored)
+            return
+        if resource.licenses_hosts and not found.diffs:
+            self._note(request.urn)
+        for holding in resource.holdings(stored, wanted):
+            claim = dataclasses.replace(holding, resource=request.urn)
+            stake(self._run.claims, claim, request.id, f"keep {resource.name}")
+
+    def _note(self, urn: str, coming: bool = False) -> None:
+        """Note whether a resource will license a host that it has not reached yet."""
+        # Without the note guests do not wait for it. A deletion, which needs the notes, says that there are none.
+        with contextlib.suppress(OSError):
+            self._run.claims.add(Claim(urn, wants=False, coming=coming))
+
+    @contextlib.contextmanager
+    def _settling(self, urn: str, resource: Resource) -> Iterator[None]:
+        """Let nobody wait any longer for a resource that ended its work, well or not."""
+        try:
+            yield
+        finally:
+            if resource.licenses_hosts:
+                self._note(urn)
+
+    def _predicted(
+        self,
+        request: TimedRequest,
+        resource: Resource,
+        wanted: Decoded,
+        identifier: str | None = None,
+        replaced: Replaced | None = None,
+    ) -> Struct:
         """Return what is certain; what is left out is unknown to the engine."""
-        state = {**wanted.values, **self._foreseen(request, resource, wanted.values)}
+        state = {**wanted.values, **self._foreseen(request, resource, wanted.values, identifier, replaced)}
         certain = {name: value for name, value in state.items() if value is not UNKNOWN}
         return _encode_state(resource, certain, wanted.secrets)
 
-    def _foreseen(self, request: TimedRequest, resource: Resource, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask the machines, if that is possible and wished; what the run itself may yet mend is a warning."""
+    def _foreseen(
+        self,
+        request: TimedRequest,
+        resource: Resource,
+        wanted: Mapping[str, Any],
+        identifier: str | None,
+        replaced: Replaced | None,
+    ) -> dict[str, Any]:
+        """Ask the machines, if that is possible and wished; what the run itself may yet mend is a warning.
+
+        Nothing mends it that an existing resource is not found, or that the new place of a replaced one is not.
+        """
         configuration = self._session.configuration
         if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
+            self._note(request.urn)
             return resource.predict(wanted)
         operation = self._operation(request, resource, PROBE_TIMEOUT)
         try:
-            return resource.probe(wanted, operation)
+            found = resource.probe(wanted, operation, identifier)
         except PASSING as error:
+            self._note(request.urn)
+            if isinstance(error, errors.NotFound) and (identifier or replaced):
+                raise
             operation.warn(error.with_note("The preview continues without this machine."))
             return resource.predict(wanted)
+        if replaced is not None:
+            Replacement(resource, replaced.identifier, replaced.stored, wanted).foretell(found, operation)
+        return found
 
     def _resource(self, request: Request) -> Resource:
         token = request.type or _type_of(request.urn)

@@ -10,8 +10,11 @@ import threading
 from grpc import StatusCode
 
 from avma.deadline import Deadline
+from avma.resources.claims import Claims
 from avma.resources.resource import Operation
 from avma.windows.machine import Machines
+from pulumi_resource_avma.journal import Journal
+from pulumi_resource_avma.run import Run
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.status import Declined
 
@@ -21,9 +24,18 @@ class Operations:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._machines: dict[int, Machines] = {}
+        self._machines: dict[tuple[int, int], Machines] = {}
         self._lock = threading.Lock()
-        self._run = session.run
+        self._run: tuple[int, Run] | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run that the session is in."""
+        with self._lock:
+            if self._run is None or self._run[0] != self._session.run:
+                address = self._session.engine_address
+                self._run = self._session.run, Run(Journal(address) if address else Claims())
+            return self._run[1]
 
     def begin(self, timeout: float, urn: str = "") -> Operation:
         """Return an operation that may take that many seconds; what it tells goes to the row of `urn`.
@@ -42,6 +54,8 @@ class Operations:
             deadline=Deadline(timeout, self._session.cancellation),
             status=lambda text: log.status(text, urn),
             warn=lambda text: log.warning(text, urn),
+            claims=self.run.claims,
+            resource=urn,
         )
 
     def close(self) -> None:
@@ -51,15 +65,9 @@ class Operations:
                 machines.close()
 
     def _machines_for(self, max_concurrency: int) -> Machines:
+        """Return the machines of this run: between runs a name can come to lead to another machine."""
         with self._lock:
-            self._forget_rejections()
-            if max_concurrency not in self._machines:
-                self._machines[max_concurrency] = Machines(max_concurrency)
-            return self._machines[max_concurrency]
-
-    def _forget_rejections(self) -> None:
-        """Let a new run try rejected accounts again: meanwhile somebody may have corrected or unlocked them."""
-        if self._run != self._session.run:
-            self._run = self._session.run
-            for machines in self._machines.values():
-                machines.sign_ins.forget()
+            kind = self._session.run, max_concurrency
+            if kind not in self._machines:
+                self._machines[kind] = Machines(max_concurrency)
+            return self._machines[kind]

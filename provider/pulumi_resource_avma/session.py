@@ -23,16 +23,15 @@ class Session:
         self.log = EngineLog(redact)
         self.cancellation = Cancellation()
         self.configuration: Configuration | None = None
+        self.engine_address = ""
         self.run = 0
         """The number of the run of the engine that is served."""
-        self.made: set[tuple[str, str]] = set()
-        """What was created in this run, by resource and id."""
 
     def begin(self, engine_address: str) -> None:
         """Serve a run of the engine at that address; an attached process sees several, one after the other."""
         self.log.connect(engine_address)
+        self.engine_address = engine_address
         self.run += 1
-        self.made.clear()
         if self.cancellation.is_set():
             self.cancellation = Cancellation()
 

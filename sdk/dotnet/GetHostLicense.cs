@@ -354,6 +354,10 @@ namespace PulumiAvma.Avma
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus LicenseStatus;
         /// <summary>
+        /// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// </summary>
+        public readonly string? MachineId;
+        /// <summary>
         /// The build number. Unit: a build's number. Example: `26100`.
         /// </summary>
         public readonly int OsBuild;
@@ -390,6 +394,8 @@ namespace PulumiAvma.Avma
 
             PulumiAvma.Avma.LicenseStatus licenseStatus,
 
+            string? machineId,
+
             int osBuild,
 
             string osVersion,
@@ -407,6 +413,7 @@ namespace PulumiAvma.Avma
             KeyVersion = keyVersion;
             LicenseChannel = licenseChannel;
             LicenseStatus = licenseStatus;
+            MachineId = machineId;
             OsBuild = osBuild;
             OsVersion = osVersion;
             PartialProductKey = partialProductKey;

@@ -429,6 +429,10 @@ namespace PulumiAvma.Avma
         /// </summary>
         public readonly int MinutesRemaining;
         /// <summary>
+        /// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        /// </summary>
+        public readonly string? NameTakenBy;
+        /// <summary>
         /// The last five characters of the installed key; absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
@@ -457,6 +461,8 @@ namespace PulumiAvma.Avma
 
             int minutesRemaining,
 
+            string? nameTakenBy,
+
             string? partialProductKey,
 
             string vmId,
@@ -470,6 +476,7 @@ namespace PulumiAvma.Avma
             LicenseChannel = licenseChannel;
             LicenseStatus = licenseStatus;
             MinutesRemaining = minutesRemaining;
+            NameTakenBy = nameTakenBy;
             PartialProductKey = partialProductKey;
             VmId = vmId;
             VmName = vmName;

@@ -164,6 +164,12 @@ namespace PulumiAvma.Avma
         public Output<PulumiAvma.Avma.LicenseStatus> LicenseStatus { get; private set; } = null!;
 
         /// <summary>
+        /// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// </summary>
+        [Output("machineId")]
+        public Output<string?> MachineId { get; private set; } = null!;
+
+        /// <summary>
         /// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
         /// </summary>
         [Output("onDelete")]

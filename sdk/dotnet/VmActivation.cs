@@ -167,6 +167,12 @@ namespace PulumiAvma.Avma
         public Output<bool?> ManageDataExchange { get; private set; } = null!;
 
         /// <summary>
+        /// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        /// </summary>
+        [Output("nameTakenBy")]
+        public Output<string?> NameTakenBy { get; private set; } = null!;
+
+        /// <summary>
         /// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
         /// </summary>
         [Output("onDelete")]

@@ -72,6 +72,10 @@ export interface GetHostLicenseResult {
      */
     readonly licenseStatus: enums.LicenseStatus;
     /**
+     * The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+     */
+    readonly machineId?: string;
+    /**
      * The build number. Unit: a build's number. Example: `26100`.
      */
     readonly osBuild: number;

@@ -94,6 +94,10 @@ export interface GetVmActivationResult {
      */
     readonly minutesRemaining: number;
     /**
+     * The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+     */
+    readonly nameTakenBy?: string;
+    /**
      * The last five characters of the installed key; absent without a key. Example: `46789`.
      */
     readonly partialProductKey?: string;

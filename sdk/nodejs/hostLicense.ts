@@ -139,6 +139,10 @@ export class HostLicense extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly licenseStatus: pulumi.Output<enums.LicenseStatus>;
     /**
+     * The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+     */
+    declare public /*out*/ readonly machineId: pulumi.Output<string | undefined>;
+    /**
      * What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
      */
     declare public readonly onDelete: pulumi.Output<enums.HostOnDelete | undefined>;
@@ -200,6 +204,7 @@ export class HostLicense extends pulumi.CustomResource {
             resourceInputs["keyVersion"] = undefined /*out*/;
             resourceInputs["licenseChannel"] = undefined /*out*/;
             resourceInputs["licenseStatus"] = undefined /*out*/;
+            resourceInputs["machineId"] = undefined /*out*/;
             resourceInputs["osBuild"] = undefined /*out*/;
             resourceInputs["osVersion"] = undefined /*out*/;
             resourceInputs["partialProductKey"] = undefined /*out*/;
@@ -218,6 +223,7 @@ export class HostLicense extends pulumi.CustomResource {
             resourceInputs["licenseChannel"] = undefined /*out*/;
             resourceInputs["licenseSource"] = undefined /*out*/;
             resourceInputs["licenseStatus"] = undefined /*out*/;
+            resourceInputs["machineId"] = undefined /*out*/;
             resourceInputs["onDelete"] = undefined /*out*/;
             resourceInputs["osBuild"] = undefined /*out*/;
             resourceInputs["osVersion"] = undefined /*out*/;

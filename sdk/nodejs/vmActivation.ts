@@ -146,6 +146,10 @@ export class VmActivation extends pulumi.CustomResource {
      */
     declare public readonly manageDataExchange: pulumi.Output<boolean | undefined>;
     /**
+     * The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+     */
+    declare public /*out*/ readonly nameTakenBy: pulumi.Output<string | undefined>;
+    /**
      * What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
      */
     declare public readonly onDelete: pulumi.Output<enums.GuestOnDelete | undefined>;
@@ -191,6 +195,7 @@ export class VmActivation extends pulumi.CustomResource {
             resourceInputs["guestVersion"] = undefined /*out*/;
             resourceInputs["licenseChannel"] = undefined /*out*/;
             resourceInputs["licenseStatus"] = undefined /*out*/;
+            resourceInputs["nameTakenBy"] = undefined /*out*/;
             resourceInputs["partialProductKey"] = undefined /*out*/;
         } else {
             resourceInputs["activatedByHost"] = undefined /*out*/;
@@ -203,6 +208,7 @@ export class VmActivation extends pulumi.CustomResource {
             resourceInputs["licenseChannel"] = undefined /*out*/;
             resourceInputs["licenseStatus"] = undefined /*out*/;
             resourceInputs["manageDataExchange"] = undefined /*out*/;
+            resourceInputs["nameTakenBy"] = undefined /*out*/;
             resourceInputs["onDelete"] = undefined /*out*/;
             resourceInputs["partialProductKey"] = undefined /*out*/;
             resourceInputs["productKey"] = undefined /*out*/;

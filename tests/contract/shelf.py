@@ -97,7 +97,7 @@ class Shelf(Resource):
     def predict(self, wanted: Values) -> dict[str, Any]:
         return {"condition": "good", "weight": UNKNOWN}
 
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         self.script("probe", operation)
         return self.predict(wanted)
 

@@ -50,7 +50,7 @@ class Host(HostLicense):
         self.there = True
         self.status = LicenseStatus.LICENSED
 
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         return self.predict(wanted)
 
     def create(self, wanted: Values, operation: Operation) -> Result:

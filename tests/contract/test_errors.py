@@ -43,6 +43,7 @@ CODES = {
     errors.Evaluation: StatusCode.FAILED_PRECONDITION,
     errors.NewerThanHost: StatusCode.FAILED_PRECONDITION,
     errors.DataExchangeOff: StatusCode.FAILED_PRECONDITION,
+    errors.KeyConflict: StatusCode.FAILED_PRECONDITION,
     errors.NotReady: StatusCode.FAILED_PRECONDITION,
     errors.LogonUncertain: StatusCode.FAILED_PRECONDITION,
     errors.NodesFailed: StatusCode.FAILED_PRECONDITION,

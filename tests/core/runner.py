@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from avma.configuration import Configuration
 from avma.deadline import Cancellation, Deadline
 from avma.properties import dump
+from avma.resources.claims import Claims
 from avma.resources.host_license import HostLicense
 from avma.resources.resource import Operation, Result, Stored
 from avma.resources.vm_activation import VmActivation
@@ -65,14 +66,16 @@ class Runner:
     machines: Machines
     cancellation: Cancellation = field(default_factory=Cancellation)
     told: list[str] = field(default_factory=list)
+    claims: Claims | None = None
+    """Those of a run of several operations; without them each operation is a run of its own."""
     host = HostLicense()
     vm = VmActivation()
 
     seconds: float = 30
 
-    def operation(self) -> Operation:
-        deadline = Deadline(self.seconds, self.cancellation)
-        return Operation(self.configuration, self.machines, deadline, self.told.append, self.told.append)
+    def operation(self, resource: str = "") -> Operation:
+        deadline, tell = Deadline(self.seconds, self.cancellation), self.told.append
+        return Operation(self.configuration, self.machines, deadline, tell, tell, self.claims or Claims(), resource)
 
     def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:
         wanted = {"host": host, **({"productKey": key} if key else {}), **inputs}

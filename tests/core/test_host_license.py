@@ -9,6 +9,7 @@ from avma import errors, keys
 from avma.properties import UNKNOWN
 from avma.resources import hosts
 from avma.resources.activation import Attempt
+from avma.resources.claims import Claims
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
 from avma.resources.resource import Stored
@@ -33,6 +34,8 @@ from core.runner import (
     stored,
 )
 
+HV01_ID = "hv01.workgroup/05b6fa1e-ef46-5736-bd7e-6d7559d9d20d"
+
 
 def methods(estate, name: str) -> dict[str, int]:
     operations = estate.counts()[name]["operations"]
@@ -51,12 +54,13 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
         activates_guests=True,
         license_channel=LicenseChannel.MAK,
         partial_product_key=keys.partial(HOST_KEY),
+        machine_id=HV01_ID,
     )
     assert estate.machine("hv01")["status"] == "Licensed"
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 6), (KEYLESS, "keyless", 9)])
+@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 9), (KEYLESS, "keyless", 13)])
 def test_licensing_a_host_costs_few_requests_and_no_process(estate, run, host, name, most):
     run.license(host)
     counts = estate.counts()[name]
@@ -347,6 +351,7 @@ def test_what_another_resource_did_between_look_and_change_is_seen(estate, run):
 
 
 def test_a_preview_with_a_key_that_is_not_known_yet_looks_at_the_host(estate, run):
+    run.claims = Claims()
     wanted = {"host": HV01, "productKey": UNKNOWN}
     assert run.host.askable(wanted)
     assert run.host.probe(wanted, run.operation())["edition"] == "Datacenter"

@@ -69,7 +69,7 @@ class Host:
     def operating_system(self) -> Finding:
         """Whether the host runs a Windows that activates guests."""
         system = required(self.system)
-        state = HostState(self._server, Licensing("", system, None))
+        state = HostState(self._server, Licensing("", system, None), machine_id="")
         return judged(f"{system}, build {system.build}", lambda: rules.require_host(state, _TRIED))
 
     def license(self) -> Finding:

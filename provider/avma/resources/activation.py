@@ -7,11 +7,13 @@ lost, the machine's state is read and decides. A method that returned proves not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors, hresult, keys
 from avma.properties import declare
+from avma.resources.claims import keeper
 from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
@@ -75,24 +77,32 @@ class Attempt:
         """
         turns = self.machine.turns
         with turns.alone(self.since, self.operation.deadline, self.machine.where) as overtaken:
-            if overtaken:
-                self._reread()
-            try:
-                self._reach(product_key, activate, channel)
-            finally:
-                turns.changes += self.changed
+            # Another process can have licensed the machine since, and an activation that is spent twice is lost. An
+            # AVMA key is generic, and its activation costs nothing.
+            spends = channel is not LicenseChannel.AVMA and not self._reached(product_key, activate, channel)
+            if overtaken or spends:
+                self._reread(keys.partial(product_key))
+            self.reach(product_key, activate, channel)
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
-    def _reach(self, product_key: str, activate: bool, channel: LicenseChannel | None) -> None:
-        if not holds(self.product, product_key):
-            self._install(product_key)
-            if channel is LicenseChannel.AVMA:
-                self._await_automatic_activation()
-        if activate and not self._done(channel):
-            self._activate(channel)
+    def reach(self, product_key: str, activate: bool, channel: LicenseChannel | None = None) -> None:
+        """Do the same while it is this one's turn already, from the product as it was read last."""
+        try:
+            if not holds(self.product, product_key):
+                self._install(product_key)
+                if channel is LicenseChannel.AVMA:
+                    self._await_automatic_activation()
+            if activate and not self._done(channel):
+                self._activate(channel)
+        finally:
+            self.machine.turns.changes += self.changed
 
-    def _reread(self) -> None:
-        partial_key = self.product.partial_product_key if self.product else ""
+    def _reached(self, product_key: str, activate: bool, channel: LicenseChannel | None) -> bool:
+        return holds(self.product, product_key) and (not activate or self._done(channel))
+
+    def _reread(self, partial_key: str | None = None) -> None:
+        if partial_key is None:
+            partial_key = self.product.partial_product_key if self.product else ""
         self.product = licensing.read_product(self.machine.wmi, self.operation.deadline, partial_key)
 
     def _wait(self, pause: float) -> None:
@@ -189,38 +199,78 @@ class Attempt:
         self.operation.status(f"{self.machine.name}: {text}")
 
 
-def uninstall(machine: Machine, partial_product_key: str | None, operation: Operation) -> None:
-    """Uninstall a key, given by its last five characters; another key, or none, is left as it is.
+def uninstall(
+    machine: Machine,
+    machine_id: str,
+    partial_product_key: str | None,
+    operation: Operation,
+    obstacle: errors.AvmaError | None = None,
+) -> None:
+    """Uninstall a key, given by its last five characters.
+
+    Another key is left as it is, and so is a key that another resource of the run wants on that machine.
 
     Raises:
-        AvmaError: the key may still be installed.
+        AvmaError: `obstacle`, if the key would go; or the key may still be installed.
     """
-    product = _own(machine, partial_product_key, operation)
-    if product is None:
-        return
-    operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
-    lost: errors.AvmaError | None = None
-    try:
-        licensing.uninstall_product_key(machine.wmi, product.activation_id, operation.deadline)
-    except errors.AnswerLost as error:
-        lost = error
-    now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
-    if now is not None and now.partial_product_key == partial_product_key:
-        remedy = "look into the machine's Application event log for Security-SPP"
-        answer = "Windows took the call, but the key is still installed"
-        raise lost or errors.UnexpectedAnswer("uninstall the product key", machine.where, answer, remedy)
+    tried = "uninstall the product key"
+    with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
+        if product is None:
+            return
+        if obstacle is not None:
+            raise obstacle
+        operation.status(f"{machine.name}: uninstalling key …{partial_product_key}")
+        lost: errors.AvmaError | None = None
+        try:
+            licensing.uninstall_product_key(machine.wmi, product.activation_id, operation.deadline)
+        except errors.AnswerLost as error:
+            lost = error
+        finally:
+            machine.turns.changes += 1
+        now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
+        if now is not None and now.partial_product_key == partial_product_key:
+            remedy = "look into the machine's Application event log for Security-SPP"
+            answer = "Windows took the call, but the key is still installed"
+            raise lost or errors.UnexpectedAnswer(tried, machine.where, answer, remedy)
 
 
-def restore(machine: Machine, partial_product_key: str | None, product_key: str, operation: Operation) -> None:
-    """Install a key in place of a resource's own, given by its last five characters; another is left as it is.
+def restore(
+    machine: Machine, machine_id: str, partial_product_key: str | None, product_key: str, operation: Operation
+) -> None:
+    """Install a key in place of a resource's own, given by its last five characters; exceptions as for `uninstall`.
 
     Raises:
         AvmaError: the key may still be the resource's.
     """
-    since = machine.turns.changes
-    if _own(machine, partial_product_key, operation) is not None:
-        found = machine.licensing(operation.deadline)
-        Attempt(machine, found, since, operation).license(product_key, activate=False)
+    tried = "restore the KMS client key"
+    with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
+        if product is not None:
+            found = machine.licensing(operation.deadline)
+            attempt = Attempt(machine, found, machine.turns.changes, operation)
+            attempt.reach(product_key, activate=False)
+
+
+@contextmanager
+def _undoing(
+    machine: Machine, machine_id: str, partial_product_key: str | None, operation: Operation, tried: str
+) -> Iterator[Product | None]:
+    """Yield the product with the resource's own key while nobody else changes the machine, None if the key stays.
+
+    Raises:
+        Refused: it is not known whether another resource wants the key.
+    """
+    where = machine.where
+    with machine.turns.alone(machine.turns.changes, operation.deadline, where):
+        claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
+        if claim is None:
+            yield _own(machine, partial_product_key, operation)
+        elif claim.resource == operation.resource:
+            operation.status(f"{machine.name}: the resource was made again in this run, so its key stays")
+            yield None
+        else:
+            other = claim.resource or "another resource"
+            operation.warn(f"{machine.name}: {other} wants its key …{partial_product_key}, so the key stays")
+            yield None
 
 
 def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> Product | None:

@@ -41,7 +41,8 @@ class Application:
         """
         server, key = self.state.server, keys.normalize(product_key)
         with server.turns.alone(self.state.since, self.operation.deadline, server.where) as overtaken:
-            if overtaken:
+            if overtaken or self.state.partial_product_key != keys.partial(key):
+                # Another process can have applied it since, and a key that is applied twice is lost.
                 self._reread()
             if self.state.partial_product_key != keys.partial(key):
                 self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")

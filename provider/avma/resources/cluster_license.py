@@ -15,9 +15,11 @@ from avma.addresses import canonical, host_name_error
 from avma.properties import Failure, Values, build, known, validate
 from avma.resources import rules
 from avma.resources.activation import license_outputs
+from avma.resources.claims import Claim
 from avma.resources.cluster_nodes import (
     TRIED,
     NodeState,
+    claim,
     each,
     find_nodes,
     is_name_of,
@@ -25,6 +27,7 @@ from avma.resources.cluster_nodes import (
     license_node,
     look,
     require_common_key_version,
+    require_distinct,
     require_one_key_version,
     require_one_version,
 )
@@ -49,6 +52,7 @@ class ClusterLicense(Resource):
         Import("the cluster's name, or any of its nodes", "cl01", "cl01.example.com"),
         Import("the nodes, where the cluster is not to be asked for them", "cl01", "hv01.example.com,hv02.example.com"),
     )
+    licenses_hosts = True
     inputs = ClusterLicenseInputs
     outputs = ClusterLicenseOutputs
     timeout = 1200.0
@@ -63,6 +67,10 @@ class ClusterLicense(Resource):
             failures.append(Failure("productKeyVersion", "stands without `productKey` and `productKeys`"))
         if len(given) == 2:
             failures.append(Failure("nodes", "stands beside `cluster`; give one of the two"))
+        connection = values.get("connection")
+        if values.get("nodes") is not None and isinstance(connection, Mapping) and connection.get("address"):
+            reason = "is one machine's, and `nodes` names several; the nodes are reached by their names"
+            failures.append(Failure("connection.address", reason))
         return failures
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
@@ -72,6 +80,16 @@ class ClusterLicense(Resource):
             changes += _drift(stored.outputs, wanted)
         return changes
 
+    def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
+        """See `Resource.holdings`."""
+        found = []
+        for node in stored.outputs.get("nodeLicenses") or []:
+            key = _wanted_key(wanted, node.get("node"))
+            partial = keys.partial(key) if isinstance(key, str) else None
+            machine, installed = node.get("machineId") or "", node.get("partialProductKey")
+            found.append(Claim("", machine, partial or installed, installs=bool(partial)))
+        return found
+
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
         return {}
@@ -80,25 +98,22 @@ class ClusterLicense(Resource):
         """See `Resource.askable`. Keys that are not known yet keep nobody from looking at the nodes."""
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
 
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`. A node that is down is a warning: the others can be licensed without it."""
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(ClusterLicenseInputs, certain)
-        version = inputs.product_key_version.value if inputs.product_key_version else None
-        for node in self._inspect(inputs, operation, {}):
+        for node in self._inspect(inputs, operation, None):
             if node.error is not None:
                 operation.warn(f"{node.name}: {node.error}")
-            elif inputs.activate:
-                operation.machines.expect_license(node.machine, version)
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
-        return self._license(wanted, operation, {})
+        return self._license(wanted, operation, None)
 
-    def _license(self, wanted: Values, operation: Operation, known_partials: Mapping[str, str]) -> Result:
+    def _license(self, wanted: Values, operation: Operation, stored: Stored | None) -> Result:
         inputs = build(ClusterLicenseInputs, wanted)
-        nodes = self._inspect(inputs, operation, known_partials)
+        nodes = self._inspect(inputs, operation, stored)
         each(nodes, lambda node: license_node(node, inputs.activate, operation))
         each(nodes, lambda node: require_common_key_version(node, nodes))
         result = _result(wanted, nodes)
@@ -115,8 +130,9 @@ class ClusterLicense(Resource):
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A node that cannot be asked stands with its error; if none can, it is an error."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, _known_partials(stored))
+        nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, stored)
         each(nodes, lambda node: look(node, operation))
+        require_distinct(nodes)
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licences of the nodes")
@@ -126,17 +142,15 @@ class ClusterLicense(Resource):
         """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
-        return replace(self._license(wanted, operation, _known_partials(stored)), identifier=identifier)
+        return replace(self._license(wanted, operation, stored), identifier=identifier)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
         operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
 
-    def _inspect(
-        self, inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]
-    ) -> list[NodeState]:
+    def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
         """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
-        nodes = _nodes_of(inputs, operation, known_partials)
+        nodes = _nodes_of(inputs, operation, stored)
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
         each(nodes, lambda node: look(node, operation))
@@ -146,8 +160,11 @@ class ClusterLicense(Resource):
                 rules.require_host(node.state, TRIED)
                 rules.require_key_version(node.state, version if node.product_key else None, TRIED)
                 rules.require_possible(node.state, {"activate: false": not inputs.activate}, TRIED)
+        require_distinct(nodes)
         require_one_version(nodes)
         require_one_key_version(nodes, version)
+        for node in nodes:
+            claim(node, inputs.activate, version, operation)
         return nodes
 
 
@@ -155,12 +172,14 @@ def _others(count: int) -> str:
     return "the other node is" if count == 1 else f"the other {count} nodes are"
 
 
-def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, known_partials: Mapping[str, str]) -> list[NodeState]:
+def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
     """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
     nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
+    known_nodes = {node["node"]: node for node in (stored.outputs.get("nodeLicenses") or [] if stored else [])}
     for node in nodes:
         node.product_key = key_of(node.name, inputs.product_keys or {}) or inputs.product_key
-        node.known_partial = known_partials.get(node.name)
+        before = known_nodes.get(node.name, {})
+        node.known_partial, node.known_machine = before.get("partialProductKey"), before.get("machineId")
     return nodes
 
 
@@ -182,12 +201,6 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
         raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
 
 
-def _known_partials(stored: Stored | None) -> dict[str, str]:
-    """Return the last five of each node's key, as they are stored."""
-    nodes = stored.outputs.get("nodeLicenses") or [] if stored else []
-    return {node["node"]: node["partialProductKey"] for node in nodes if node.get("partialProductKey")}
-
-
 def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -> errors.AvmaError:
     """Return one error for the nodes that failed; a single one speaks for itself."""
     reasons = [node.error for node in failed if node.error is not None]
@@ -202,7 +215,7 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     """Yield the licences when one of them is not as wanted, or not known."""
     active = wanted.get("activate") in (None, True)
     for node in outputs.get("nodeLicenses") or []:
-        key = key_of(str(node.get("node")), wanted.get("productKeys") or {}) or wanted.get("productKey")
+        key = _wanted_key(wanted, node.get("node"))
         off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
         if node.get("edition") == compatibility.AZURE_LOCAL:
             off = False
@@ -211,6 +224,13 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
         if off or other or node.get("error"):
             yield Change("nodeLicenses", drift=True)
             return
+
+
+def _wanted_key(wanted: Values, node: Any) -> Any:
+    """Return the key that is declared for a node, as far as it is known."""
+    declared = wanted.get("productKeys")
+    own = declared if isinstance(declared, Mapping) else {}
+    return key_of(str(node), own) or wanted.get("productKey")
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
@@ -261,13 +281,15 @@ def _is_licensed(node: NodeLicense) -> bool:
 def _node_license(node: NodeState) -> NodeLicense:
     state, error = node.state, node.error.answer if node.error else None
     if state is None:
-        return NodeLicense(node=node.name, partial_product_key=node.known_partial, error=error)
+        known = NodeLicense(node=node.name, partial_product_key=node.known_partial, machine_id=node.known_machine)
+        return replace(known, error=error)
     found = NodeLicense(
         node=node.name,
         **license_outputs(state.found.product),
         os_version=state.system.version,
         edition=state.system.edition,
         activates_guests=state.activates_guests,
+        machine_id=state.machine_id,
         error=error,
     )
     if state.activation is None:

@@ -34,6 +34,8 @@ class NodeState:
     product_key: str | None = None
     known_partial: str | None = None
     """The last five of the key that is stored for it."""
+    known_machine: str | None = None
+    """The identity that is stored for it."""
     state: HostState | None = None
     error: errors.AvmaError | None = None
     changed: bool = False
@@ -59,9 +61,10 @@ def find_nodes(
     domain = "" if by_address else cluster.partition(".")[2]
     nodes = []
     for found in asked.cluster(operation.deadline).nodes:
-        address = found.address if by_address else f"{found.name}.{domain}".rstrip(".")
-        _require_usable(found.name, address or found.name, asked)
-        machine = operation.machine(found.name, AddressedSettings(address=address or None), *layers)
+        # Without an address of its own a node is reached by its name, never at the address of the cluster.
+        address = (found.address if by_address else "") or f"{found.name}.{domain}".rstrip(".")
+        _require_usable(found.name, address, asked)
+        machine = operation.machine(found.name, AddressedSettings(address=address), *layers)
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
             answer = f"the cluster says that the node is {found.state}"
@@ -114,6 +117,26 @@ def _longer_name(node: NodeState) -> str:
     )
 
 
+def claim(node: NodeState, activate: bool, key_version: str | None, operation: Operation) -> None:
+    """Claim a node that could be asked, before any is changed.
+
+    Raises:
+        KeyConflict: another resource of the run wants another key there.
+    """
+    state = node.state
+    if state is None:
+        return
+    operation.claim(
+        state.machine_id,
+        keys.partial(node.product_key) if node.product_key else state.partial_in_use,
+        node.machine.where,
+        TRIED,
+        installs=node.product_key is not None,
+        coming=activate,
+        key_version=key_version,
+    )
+
+
 def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
     """License a node that could be asked."""
     if node.state is None:
@@ -150,6 +173,19 @@ def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
 
     with ThreadPoolExecutor(min(len(nodes), _AT_ONCE) or 1) as threads:
         list(threads.map(guarded, nodes))
+
+
+def require_distinct(nodes: Sequence[NodeState]) -> None:
+    """Raise Refused unless each node that could be asked is a machine of its own."""
+    names: dict[str, str] = {}
+    for node in nodes:
+        if node.state is None:
+            continue
+        other = names.setdefault(node.state.machine_id, node.name)
+        if other != node.name:
+            answer = f"{other} and {node.name} lead to one machine ({node.state.machine_id})"
+            remedy = "check the names in DNS and the list of nodes: each node must answer at an address of its own"
+            raise errors.Refused(TRIED, node.machine.where, answer, remedy)
 
 
 def require_one_version(nodes: Sequence[NodeState]) -> None:

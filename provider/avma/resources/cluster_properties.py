@@ -85,6 +85,11 @@ class NodeLicense:
     key_version: str | None = declare(
         "The newest Windows Server release that its key activates, on Azure Local.", default=None, example="2022"
     )
+    machine_id: str | None = declare(
+        "Its identity, the same under each name and address: its computer name and its firmware's UUID.",
+        default=None,
+        example="hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132",
+    )
     error: str | None = declare(
         "Why it could not be asked, or not be licensed.", default=None, example="nothing answers at hv02:5986"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from avma import errors
@@ -30,10 +30,17 @@ MALFORMED = "its guest reports malformed data through Data Exchange"
 
 @dataclass(frozen=True)
 class Placement:
-    """A VM and the host on which it is now."""
+    """A VM and the host on which it is now; `listed` are all VMs that the hosts listed."""
 
     vm: VirtualMachine
     host: Server
+    listed: tuple[VirtualMachine, ...] = ()
+
+    def namesake(self, name: str | None) -> VirtualMachine | None:
+        """Return another VM that has the name, None if there is none or this one has it."""
+        if name is None or name.lower() == self.vm.name.lower():
+            return None
+        return next((vm for vm in self.listed if vm.id != self.vm.id and vm.name.lower() == name.lower()), None)
 
     @property
     def where(self) -> str:
@@ -49,17 +56,19 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
         AvmaError: the VM was not found, and a host could not be asked; it may be there.
     """
     wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
-    found: list[Placement] = []
+    listed: list[Placement] = []
     trouble: list[errors.AvmaError] = []
     with ThreadPoolExecutor(len(hosts)) as threads:
         for host, answer in zip(hosts, threads.map(lambda host: _list_vms(host, operation), hosts), strict=True):
             if isinstance(answer, errors.AvmaError):
                 trouble.append(answer)
             else:
-                found += [Placement(vm, host) for vm in answer if wanted in (vm.id, vm.name.lower())]
+                listed += [Placement(vm, host) for vm in answer]
+    found = [placement for placement in listed if wanted in (placement.vm.id, placement.vm.name.lower())]
     if not found and trouble:
         raise trouble[0]
-    return _one(found, name_or_id, hosts)
+    one = _one(found, name_or_id, hosts)
+    return replace(one, listed=tuple(placement.vm for placement in listed)) if one else None
 
 
 def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:

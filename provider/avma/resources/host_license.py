@@ -16,6 +16,7 @@ from avma.properties import UNKNOWN, Failure, Values, build, dump, known, valida
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt, holds, license_outputs, uninstall
 from avma.resources.azure_local import Application
+from avma.resources.claims import Claim
 from avma.resources.host_properties import (
     HostLicenseInputs,
     HostLicenseOutputs,
@@ -31,6 +32,7 @@ from avma.resources.resource import (
     Resource,
     Result,
     Stored,
+    Undoing,
     input_changes,
     keeping,
     only_said,
@@ -40,7 +42,7 @@ from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
 
 _TRIED = "license the host"
-_LASTING = ("platform", "osVersion", "osBuild", "edition")
+_LASTING = ("platform", "osVersion", "osBuild", "edition", "machineId")
 """The outputs that another product key does not change."""
 _KEYS = ("productKey", "confirmationId")
 
@@ -56,6 +58,7 @@ class HostLicense(Resource):
         "the Windows Server key for guests (`Set-VMAutomaticActivation`)."
     )
     imports = (Import("the host's DNS name or IP address", "hv01", "hv01.example.com"),)
+    licenses_hosts = True
     inputs = HostLicenseInputs
     outputs = HostLicenseOutputs
     timeout = 600.0
@@ -74,6 +77,12 @@ class HostLicense(Resource):
         key_changes = any(change.path == "productKey" for change in changes)
         return changes + list(_drift(stored.outputs, wanted, key_changes))
 
+    def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
+        """See `Resource.holdings`."""
+        key, installed = wanted.get("productKey"), stored.outputs.get("partialProductKey")
+        partial = keys.partial(key) if isinstance(key, str) else None
+        return [Claim("", stored.outputs.get("machineId") or "", partial or installed, installs=bool(partial))]
+
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
         key = wanted.get("productKey")
@@ -86,15 +95,14 @@ class HostLicense(Resource):
         """See `Resource.askable`. A key that is not known yet keeps nobody from looking at the host."""
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
 
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`."""
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(HostLicenseInputs, certain)
         state = _look(inputs, {}, operation)
         _require_possible(inputs, state, wanted.get("productKey") is not None)
+        _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
-        if inputs.activate:
-            operation.machines.expect_license(state.server, _text(inputs.product_key_version))
         now = dump(host_outputs(state, operation))
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
@@ -107,6 +115,7 @@ class HostLicense(Resource):
         inputs = build(HostLicenseInputs, wanted)
         state = _look(inputs, stored, operation)
         _require_possible(inputs, state, inputs.product_key is not None)
+        _claim(inputs, state, operation)
         if inputs.product_key is None:
             if state.activates_guests is None:
                 operation.warn(f"{state.server.name}: does not tell whether it activates guests: {state.activation}")
@@ -139,18 +148,28 @@ class HostLicense(Resource):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
         return self._license(wanted, stored.outputs, operation)
 
-    def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
-        """See `Resource.delete`."""
+    def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
+        """See `Resource.undoes`."""
         inputs = build(HostLicenseInputs, stored.inputs)
         if inputs.on_delete is HostOnDelete.RETAIN or inputs.product_key is None:
+            return None
+        machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
+        partial, machine_id = keys.partial(inputs.product_key), machine.identity(operation.deadline)
+        obstacle = None
+        installed = licensing.read_product(machine.wmi, operation.deadline, partial)
+        if holds(installed, inputs.product_key) and not inputs.force_destroy:
+            obstacle = _running_vms(machine, operation)
+        return Undoing(partial, machine_id, machine.name, obstacle)
+
+    def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
+        """See `Resource.delete`."""
+        undoing = self.undoes(identifier, stored, operation)
+        inputs = build(HostLicenseInputs, stored.inputs)
+        if undoing is None:
             operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        partial = keys.partial(inputs.product_key)
-        installed = licensing.read_product(machine.wmi, operation.deadline, partial)
-        if holds(installed, inputs.product_key) and not inputs.force_destroy:
-            _require_no_running_vm(machine, operation)
-        uninstall(machine, partial, operation)
+        uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
@@ -193,6 +212,24 @@ def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: boo
         rules.require_subscription(state, _TRIED)
     elif not with_key:
         rules.require_license_to_adopt(state, _TRIED)
+
+
+def _claim(inputs: HostLicenseInputs, state: HostState, operation: Operation) -> None:
+    """Claim the host, before it is changed.
+
+    Raises:
+        KeyConflict: another resource of the run wants another key there.
+    """
+    key = inputs.product_key
+    operation.claim(
+        state.machine_id,
+        keys.partial(key) if key else state.partial_in_use,
+        state.server.where,
+        _TRIED,
+        installs=key is not None,
+        coming=inputs.activate,
+        key_version=_text(inputs.product_key_version),
+    )
 
 
 def _warn_of_replacement(product_key: str | None, state: HostState, operation: Operation) -> None:
@@ -248,16 +285,18 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
         yield Change("activatesGuests", drift=True)
 
 
-def _require_no_running_vm(machine: Server, operation: Operation) -> None:
+def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:
+    """Return why the host's key must stay: VMs are running there."""
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
-    if running:
-        names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
-        answer = f"VMs are running there ({names}), which would lose their activation"
-        remedy = (
-            "move or stop them first; or let the program have this resource once more, with `forceDestroy: true` or "
-            "`onDelete: retain`, run `pulumi up`, and then delete it"
-        )
-        raise errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
+    if not running:
+        return None
+    names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
+    answer = f"VMs are running there ({names}), which would lose their activation"
+    remedy = (
+        "move or stop them first; or let the program have this resource once more, with `forceDestroy: true` or "
+        "`onDelete: retain`, run `pulumi up`, and then delete it"
+    )
+    return errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 
 
 def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
@@ -274,6 +313,7 @@ def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
         os_build=system.build,
         edition=system.edition,
         activates_guests=state.activates_guests,
+        machine_id=state.machine_id,
     )
     if activation is None:
         return replace(outputs, installation_id=_installation_id(state, operation))

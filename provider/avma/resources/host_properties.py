@@ -124,6 +124,11 @@ class HostLicenseOutputs(LicenseOutputs):
         default=None,
         example="Active",
     )
+    machine_id: str | None = declare(
+        "The host's identity, the same under each name and address: its computer name and its firmware's UUID.",
+        default=None,
+        example="hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132",
+    )
     installation_id: str | None = declare(
         "The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.",
         default=None,

@@ -30,6 +30,8 @@ class HostState:
 
     server: Server
     found: Licensing
+    machine_id: str
+    """The machine's identity, the same under each of its names."""
     activation: AutomaticActivation | None = None
     pays_as_it_goes: bool = False
     """Whether Windows was licensed by Azure Arc pay-as-you-go, which holds for no guest, when it was looked at."""
@@ -66,6 +68,12 @@ class HostState:
         return self.activation.partial_product_key or self.known_partial
 
     @property
+    def partial_in_use(self) -> str | None:
+        """The last five of the key for guests, or else of the key of Windows."""
+        product = self.found.product
+        return self.partial_product_key or (product.partial_product_key if product else None)
+
+    @property
     def subscription_status(self) -> str | None:
         """The status of the Windows Server subscription; the last one that was told, where it cannot be asked now."""
         if self.activation is None:
@@ -99,9 +107,11 @@ def look(server: Server, operation: Operation) -> HostState:
         Refused: a machine of Azure Local lacks the module for it.
         AvmaError: the host could not be asked.
     """
+    machine_id = server.identity(operation.deadline)
     since = server.turns.changes
     found = server.licensing(operation.deadline)
     if found.system.azure_local:
-        return HostState(server, found, server.automatic_activation(operation.deadline), since=since)
+        activation = server.automatic_activation(operation.deadline)
+        return HostState(server, found, machine_id, activation, since=since)
     pays = licensing.pays_as_it_goes(server.wmi, found, operation.deadline)
-    return HostState(server, found, pays_as_it_goes=pays, since=since)
+    return HostState(server, found, machine_id, pays_as_it_goes=pays, since=since)

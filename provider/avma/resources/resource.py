@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from avma import errors
@@ -19,19 +19,44 @@ from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.properties import Failure, Property, Values, known, properties, validate
+from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What one call of a front end works with: configuration, machines, deadline, and ways to tell the user."""
+    """What one call of a front end works with: configuration, machines, deadline, and ways to tell the user.
+
+    `claims` are those of the whole run; `resource` is the resource as errors name it.
+    """
 
     configuration: Configuration
     machines: Machines
     deadline: Deadline
     status: Callable[[str], None]
     warn: Callable[[str], None]
+    claims: Claims = field(default_factory=Claims)
+    resource: str = ""
+
+    def claim(
+        self,
+        machine: str,
+        key: str | None,
+        where: str,
+        tried: str,
+        *,
+        installs: bool = False,
+        coming: bool = False,
+        key_version: str | None = None,
+    ) -> None:
+        """Claim a machine for the resource before it is changed; arguments as for `Claim`.
+
+        Raises:
+            KeyConflict: another resource of the run wants another key there.
+        """
+        claim = Claim(self.resource, machine, key, installs, made=True, coming=coming, key_version=key_version)
+        stake(self.claims, claim, where, tried)
 
     def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Server:
         """Return the machine of that name, reached as the layers of settings say, the first winning.
@@ -77,6 +102,19 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Undoing:
+    """What a deletion undoes: the last five characters of the key that goes, and on which machine.
+
+    `obstacle` is why the deletion would be refused now.
+    """
+
+    key: str
+    machine: str
+    name: str
+    obstacle: errors.AvmaError | None = None
+
+
+@dataclass(frozen=True)
 class Import:
     """A way to adopt what exists: what its identifier is made of, and an example of a name and an identifier."""
 
@@ -93,6 +131,8 @@ class Resource(ABC):
     imports: ClassVar[tuple[Import, ...]]
     inputs: ClassVar[type]
     outputs: ClassVar[type]
+    licenses_hosts: ClassVar[bool] = False
+    """Whether guests can wait for it: it licenses hosts."""
     timeout: ClassVar[float]
     """Seconds that an operation may take where the user sets nothing."""
 
@@ -133,6 +173,18 @@ class Resource(ABC):
             AvmaError: the resource still exists.
         """
 
+    def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
+        """Return which machines the resource has, by what is stored, and which keys it wants there. Asks no machine."""
+        return []
+
+    def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
+        """Return what deleting the resource undoes, None if it only forgets. Looks and changes nothing.
+
+        Raises:
+            AvmaError: the machine could not be asked.
+        """
+        return None
+
     @abstractmethod
     def predict(self, wanted: Values) -> dict[str, Any]:
         """Return the outputs that are certain before anything was done. No machine is asked."""
@@ -142,8 +194,10 @@ class Resource(ABC):
         return known(wanted)
 
     @abstractmethod
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """Return the outputs to expect, having asked the machines and changed nothing.
+
+        With `identifier` an existing resource is looked for, as `update` does.
 
         Raises:
             AvmaError: what would stand in the way of `create` or `update`.

@@ -6,6 +6,7 @@ It knows what a user declares of a guest and the rules of AVMA; Windows is asked
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from avma import characters, compatibility, errors, keys
@@ -16,8 +17,10 @@ from avma.keys import KeyKind
 from avma.properties import Failure, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
+from avma.resources.claims import Claim
+from avma.resources.guests import Placement
 from avma.resources.readiness import Patience, may_be_in_setup, may_pass
-from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, keeping, only_said
+from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, Undoing, keeping, only_said
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
 from avma.windows import events, hyperv
@@ -25,6 +28,7 @@ from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.operating_system import System
 
+_TRIED = "activate the guest"
 _WAITING = 0.95
 """The share of an operation's time in which it may wait for a VM in setup."""
 
@@ -60,6 +64,11 @@ class VmActivation(Resource):
         """See `Resource.diff`."""
         return vm_changes.changes(VmActivationInputs, stored, wanted)
 
+    def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
+        """See `Resource.holdings`."""
+        partial = vm_changes.wanted_partial(stored.outputs, wanted)
+        return [Claim("", stored.outputs.get("vmId") or "", partial, installs=known(wanted.get("productKey")))]
+
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
         predicted = {
@@ -74,19 +83,23 @@ class VmActivation(Resource):
         """See `Resource.askable`. Without the guest's account its host is asked, and what the guest tells it."""
         return known({name: value for name, value in wanted.items() if name != "guest"})
 
-    def probe(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`. A host that the same run will license counts as licensed."""
+        vm_id = _vm_of(identifier) if identifier else None
         if not known(wanted.get("guest")):
-            return self._probe_host({**wanted, "guest": None}, operation)
-        plan = make_plan(build(VmActivationInputs, wanted), operation, preview=True)
+            return self._probe_host({**wanted, "guest": None}, operation, vm_id)
+        inputs = build(VmActivationInputs, wanted)
+        plan = make_plan(inputs, operation, vm_id, preview=True)
+        _claim(plan.vm, plan.product_key, plan.guest.where, operation)
+        _warn_of_retaining(inputs, plan.found.system, operation)
         now = dump(_result(plan.vm, wanted, plan.found.system, plan.found.product).outputs)
         lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
         return {**lasting, **self.predict(wanted), "partialProductKey": keys.partial(plan.product_key)}
 
-    def _probe_host(self, wanted: Values, operation: Operation) -> dict[str, Any]:
+    def _probe_host(self, wanted: Values, operation: Operation, vm_id: str | None) -> dict[str, Any]:
         """Ask the host alone; what the guest tells it through Data Exchange stands for what the guest would say."""
         inputs = build(VmActivationInputs, wanted)
-        placement, host = find_vm(inputs, None, operation, preview=True)
+        placement, host = find_vm(inputs, vm_id, operation, preview=True)
         vm = placement.vm
         guests.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
         system = guests.facts_of(placement, operation).system
@@ -94,6 +107,7 @@ class VmActivation(Resource):
         if system is None:
             return certain
         key = rules.avma_key(system, host, inputs.product_key, placement.where)
+        _claim(vm, key, placement.where, operation)
         told = {"guestVersion": system.version, "guestEdition": system.edition}
         return {**certain, **told, "partialProductKey": keys.partial(key)}
 
@@ -118,8 +132,9 @@ class VmActivation(Resource):
             if stored is None or not stored.outputs or not may_pass(error, vm):
                 raise
             operation.warn(f"{vm.name}: its activation was not read: {error.answer}")
-            return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-        return _result(vm, wanted, found.system, found.product)
+            result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
+            return _renamed(result, placement, operation)
+        return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The VM is the one that was activated before, whatever now has its name."""
@@ -135,6 +150,10 @@ class VmActivation(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: keeps its key; only the resource is forgotten")
             return
+        kms = _kms_client_key(stored)
+        if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is None:
+            operation.warn(f"{name}: keeps its key, as no KMS client key for its version and edition is known")
+            return
         placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             operation.warn(f"{name}: the VM is not on its host any more, so no key was uninstalled")
@@ -142,12 +161,27 @@ class VmActivation(Resource):
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
         own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
-        system = (stored.outputs.get("guestVersion", ""), stored.outputs.get("guestEdition", ""))
-        kms = keys.find(KeyKind.KMS_CLIENT, *system)
         if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is not None:
-            restore(guest, own, kms.key, operation)
+            restore(guest, placement.vm.id, own, kms.key, operation)
         else:
-            uninstall(guest, own, operation)
+            uninstall(guest, placement.vm.id, own, operation)
+
+    def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
+        """See `Resource.undoes`."""
+        inputs = build(VmActivationInputs, stored.inputs)
+        own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
+        restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
+        if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key(stored) is None) or own is None:
+            return None
+        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        if placement is None:
+            return None
+        obstacle: errors.AvmaError | None = None
+        try:
+            guests.require_running(placement)
+        except errors.NotReady as error:
+            obstacle = error
+        return Undoing(own, placement.vm.id, placement.vm.name, obstacle)
 
 
 def _vm_of(identifier: str) -> str:
@@ -155,7 +189,45 @@ def _vm_of(identifier: str) -> str:
     return identifier.partition("/")[2]
 
 
+def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
+    """Return the KMS client key of the guest as it is stored, None if none is known."""
+    system = (stored.outputs.get("guestVersion", ""), stored.outputs.get("guestEdition", ""))
+    return keys.find(KeyKind.KMS_CLIENT, *system)
+
+
+def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Operation) -> None:
+    """Warn if `restoreKmsClientKey` is declared for a guest whose KMS client key is not known."""
+    restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
+    if restores and keys.find(KeyKind.KMS_CLIENT, system.version, system.edition) is None:
+        operation.warn(
+            f"{inputs.vm_name or inputs.vm_id}: no KMS client key for {system} is known, so `onDelete` will leave its "
+            "key as it is"
+        )
+
+
+def _claim(vm: VirtualMachine, product_key: str, where: str, operation: Operation) -> None:
+    """Claim the guest, before it is changed.
+
+    Raises:
+        KeyConflict: another resource of the run wants another key there.
+    """
+    operation.claim(vm.id, keys.partial(product_key), where, _TRIED, installs=True)
+
+
+def _renamed(result: Result, placement: Placement, operation: Operation) -> Result:
+    """Return a result with the VM's name of today, and the VM that has the declared name instead."""
+    vm, declared = placement.vm, result.inputs.get("vmName")
+    namesake = placement.namesake(declared)
+    if namesake is not None:
+        operation.warn(f"{declared}: another VM ({namesake.id}) has this name now; `pulumi up` turns to that one")
+    elif isinstance(declared, str) and declared.lower() != vm.name.lower():
+        operation.warn(f"{declared}: the VM ({vm.id}) is called {vm.name} now; set `vmName` to its new name")
+    outputs = replace(result.outputs, vm_name=vm.name, name_taken_by=namesake.id if namesake else None)
+    return replace(result, outputs=outputs)
+
+
 def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
+    _claim(plan.vm, plan.product_key, plan.guest.where, operation)
     attempt = Attempt(plan.guest, plan.found, plan.since, operation)
     with keeping(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
         _license(attempt, plan)

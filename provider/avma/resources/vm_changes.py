@@ -21,6 +21,8 @@ def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
         found = [change for change in found if change.path != "host"]
     if _same_vm(stored, wanted):
         found = [change for change in found if change.path not in ("vmName", "vmId")]
+    elif _name_taken(stored, wanted) and not any(change.path == "vmName" for change in found):
+        found.append(Change("vmName", replaces=True, drift=True))
     if _holds_wanted(stored, wanted):
         found = [change for change in found if change.path != "productKey"]
     key_changes = any(change.path == "productKey" for change in found)
@@ -57,6 +59,11 @@ def _same_vm(stored: Stored, wanted: Values) -> bool:
     if isinstance(vm_id, str):
         return _vm_id(vm_id) == stored.outputs.get("vmId")
     return isinstance(name, str) and name.lower() == str(stored.outputs.get("vmName", "")).lower()
+
+
+def _name_taken(stored: Stored, wanted: Values) -> bool:
+    """Return True if another VM has the declared name now: that is the VM which is meant."""
+    return isinstance(wanted.get("vmName"), str) and bool(stored.outputs.get("nameTakenBy"))
 
 
 def _holds_wanted(stored: Stored, wanted: Values) -> bool:

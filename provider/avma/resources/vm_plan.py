@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from avma.addresses import canonical
 from avma.resources import guests, hosts, rules
+from avma.resources.coming_license import await_license
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
 from avma.resources.readiness import Patience, await_guest, may_be_in_setup
@@ -54,10 +55,7 @@ def find_vm(
     where = f" on {len(servers)} hosts" if len(servers) > 1 else ""
     operation.status(f"{name}: looking for the VM{where}")
     placement = guests.require_vm(servers, vm_id or name, operation)
-    host = hosts.look(placement.host, operation)
-    if preview and operation.machines.expects_license(placement.host):
-        coming = operation.machines.expected_key_version(placement.host)
-        host = replace(host, will_be_licensed=True, coming_key_version=coming)
+    host = await_license(hosts.look(placement.host, operation), placement.vm.name, operation, preview)
     rules.require_activating(host)
     return placement, host
 

@@ -115,6 +115,11 @@ class VmActivationOutputs(LicenseOutputs):
 
     vm_id: str = declare("The VM's GUID, in lower case.", example=_VM_ID)
     vm_name: str = declare("The VM's name.", example="web01")
+    name_taken_by: str | None = declare(
+        "The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise.",
+        default=None,
+        example="0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22",
+    )
     guest_version: str = declare("The guest's Windows Server release.", example="2022")
     guest_edition: str = declare("The guest's edition.", example="Standard")
     activated_by_host: str | None = declare(

@@ -12,7 +12,7 @@ from functools import partial
 
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.windows import azure_local, cluster, hyperv, licensing
+from avma.windows import azure_local, cluster, hyperv, identity, licensing
 from avma.windows.direct import GuestWmi
 from avma.windows.guest_runs import Account, GuestRuns
 from avma.windows.licensing import Licensing
@@ -54,7 +54,7 @@ class Turns:
 class Machine:
     """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared.
 
-    `turns` belongs to the machine itself, under whatever name it is known.
+    `turns` belongs to the machine itself, under whatever name it is known, once its identity was read.
     """
 
     def __init__(self, name: str, wmi: Wmi, turns: Turns) -> None:
@@ -115,10 +115,27 @@ class Server(Machine):
         self._runs = GuestRuns(self.powershell)
         self.guest_addresses: dict[str, str] = {}
         """At which address the guest of each VM was reached last, by the VM's id."""
+        self._identify = SharedRead(partial(identity.read, cim), "identify the machine", cim.where)
+        self._identity: str | None = None
         self._turns_of = turns_of
         self._sign_ins = sign_ins
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, Account], Machine] = {}
+
+    def identity(self, deadline: Deadline) -> str:
+        """Return which host it is, whatever its name here; from then on it shares its turns with its other names.
+
+        Raises:
+            AvmaError: the machine could not be asked.
+        """
+        if self._identity is None:
+            self._identity = self._identify(deadline)
+            self.turns = self._turns_of(self._identity)
+        return self._identity
+
+    def is_guest(self, vm_id: str) -> None:
+        """Take turns with whoever reaches the same VM in another way."""
+        self.turns = self._turns_of(vm_id)
 
     def guest(self, vm_id: str, name: str, account: Account) -> Machine:
         """Return the Windows inside one of its VMs, reached through PowerShell Direct."""
@@ -140,7 +157,6 @@ class Machines:
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
         self._turns: dict[str, Turns] = {}
-        self._to_be_licensed: dict[str, str | None] = {}
 
     def get(self, connection: Connection) -> Server:
         """Return the machine of that connection."""
@@ -153,18 +169,6 @@ class Machines:
 
     def _guarded(self, connection: Connection) -> Pipe:
         return GuardedPipe(connection, self._new_pipe(connection), self.sign_ins)
-
-    def expect_license(self, machine: Server, key_version: str | None) -> None:
-        """Note that the run will license the machine, as its preview has found, by a key of that release if known."""
-        self._to_be_licensed[machine.connection.endpoint] = key_version
-
-    def expects_license(self, machine: Server) -> bool:
-        """Say whether the run will license the machine, under whatever name."""
-        return machine.connection.endpoint in self._to_be_licensed
-
-    def expected_key_version(self, machine: Server) -> str | None:
-        """Return the release of the key by which the run will license the machine, None where it is not known."""
-        return self._to_be_licensed.get(machine.connection.endpoint)
 
     def _turns_of(self, machine: str) -> Turns:
         with self._lock:

@@ -102,12 +102,6 @@ class SignIns:
                 kept = {key: value for key, value in known.rejected.items() if value[0].name != name}
                 known.rejected = kept
 
-    def forget(self) -> None:
-        """Forget all rejections, as a new run begins."""
-        with self._changed:
-            for known in self._known.values():
-                known.rejected.clear()
-
     def _begin(self, account: Account, place: Place, deadline: Deadline, tried: str) -> None:
         with self._changed:
             known = self._known.setdefault(account, _Known())

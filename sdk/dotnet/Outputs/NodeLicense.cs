@@ -42,6 +42,10 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus? LicenseStatus;
         /// <summary>
+        /// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// </summary>
+        public readonly string? MachineId;
+        /// <summary>
         /// The node's name, in lower case. Example: `hv01`.
         /// </summary>
         public readonly string Node;
@@ -68,6 +72,8 @@ namespace PulumiAvma.Avma.Outputs
 
             PulumiAvma.Avma.LicenseStatus? licenseStatus,
 
+            string? machineId,
+
             string node,
 
             string? osVersion,
@@ -80,6 +86,7 @@ namespace PulumiAvma.Avma.Outputs
             KeyVersion = keyVersion;
             LicenseChannel = licenseChannel;
             LicenseStatus = licenseStatus;
+            MachineId = machineId;
             Node = node;
             OsVersion = osVersion;
             PartialProductKey = partialProductKey;

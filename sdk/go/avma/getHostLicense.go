@@ -72,6 +72,8 @@ type LookupHostLicenseResult struct {
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
 	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
+	// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	MachineId *string `pulumi:"machineId"`
 	// The build number. Unit: a build's number. Example: `26100`.
 	OsBuild int `pulumi:"osBuild"`
 	// The release, of Windows Server or of Azure Local. Example: `2025`.
@@ -147,6 +149,11 @@ func (o LookupHostLicenseResultOutput) LicenseChannel() LicenseChannelPtrOutput 
 // The licence status, in WMI's words. Example: `Licensed`.
 func (o LookupHostLicenseResultOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) LicenseStatus { return v.LicenseStatus }).(LicenseStatusOutput)
+}
+
+// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+func (o LookupHostLicenseResultOutput) MachineId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
 // The build number. Unit: a build's number. Example: `26100`.

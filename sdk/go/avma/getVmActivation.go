@@ -81,6 +81,8 @@ type LookupVmActivationResult struct {
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
 	// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
 	MinutesRemaining int `pulumi:"minutesRemaining"`
+	// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+	NameTakenBy *string `pulumi:"nameTakenBy"`
 	// The last five characters of the installed key; absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
 	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
@@ -160,6 +162,11 @@ func (o LookupVmActivationResultOutput) LicenseStatus() LicenseStatusOutput {
 // The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
 func (o LookupVmActivationResultOutput) MinutesRemaining() pulumi.IntOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) int { return v.MinutesRemaining }).(pulumi.IntOutput)
+}
+
+// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+func (o LookupVmActivationResultOutput) NameTakenBy() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.NameTakenBy }).(pulumi.StringPtrOutput)
 }
 
 // The last five characters of the installed key; absent without a key. Example: `46789`.

@@ -131,6 +131,8 @@ type HostLicense struct {
 	LicenseSource LicenseSourcePtrOutput `pulumi:"licenseSource"`
 	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
+	// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	MachineId pulumi.StringPtrOutput `pulumi:"machineId"`
 	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
 	OnDelete HostOnDeletePtrOutput `pulumi:"onDelete"`
 	// The build number. Unit: a build's number. Example: `26100`.
@@ -401,6 +403,11 @@ func (o HostLicenseOutput) LicenseSource() LicenseSourcePtrOutput {
 // The licence status, in WMI's words. Example: `Licensed`.
 func (o HostLicenseOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseStatusOutput { return v.LicenseStatus }).(LicenseStatusOutput)
+}
+
+// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+func (o HostLicenseOutput) MachineId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
 // What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.

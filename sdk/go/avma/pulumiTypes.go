@@ -1492,6 +1492,8 @@ type NodeLicense struct {
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
 	// The licence status, in WMI's words. Example: `Licensed`.
 	LicenseStatus *LicenseStatus `pulumi:"licenseStatus"`
+	// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	MachineId *string `pulumi:"machineId"`
 	// The node's name, in lower case. Example: `hv01`.
 	Node string `pulumi:"node"`
 	// Its release, of Windows Server or of Azure Local. Example: `2025`.
@@ -1543,6 +1545,11 @@ func (o NodeLicenseOutput) LicenseChannel() LicenseChannelPtrOutput {
 // The licence status, in WMI's words. Example: `Licensed`.
 func (o NodeLicenseOutput) LicenseStatus() LicenseStatusPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *LicenseStatus { return v.LicenseStatus }).(LicenseStatusPtrOutput)
+}
+
+// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+func (o NodeLicenseOutput) MachineId() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v NodeLicense) *string { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
 // The node's name, in lower case. Example: `hv01`.

@@ -135,6 +135,8 @@ type VmActivation struct {
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
 	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrOutput `pulumi:"manageDataExchange"`
+	// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+	NameTakenBy pulumi.StringPtrOutput `pulumi:"nameTakenBy"`
 	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete GuestOnDeletePtrOutput `pulumi:"onDelete"`
 	// The last five characters of the installed key; absent without a key. Example: `46789`.
@@ -383,6 +385,11 @@ func (o VmActivationOutput) LicenseStatus() LicenseStatusOutput {
 // Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
 func (o VmActivationOutput) ManageDataExchange() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.BoolPtrOutput { return v.ManageDataExchange }).(pulumi.BoolPtrOutput)
+}
+
+// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+func (o VmActivationOutput) NameTakenBy() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.NameTakenBy }).(pulumi.StringPtrOutput)
 }
 
 // What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.

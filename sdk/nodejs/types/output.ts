@@ -321,6 +321,10 @@ export interface NodeLicense {
      */
     licenseStatus?: enums.LicenseStatus;
     /**
+     * Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+     */
+    machineId?: string;
+    /**
      * The node's name, in lower case. Example: `hv01`.
      */
     node: string;

@@ -26,7 +26,7 @@ __all__ = [
 
 @pulumi.output_type
 class GetHostLicenseResult:
-    def __init__(__self__, activates_guests=None, automatic_activation=None, edition=None, installation_id=None, key_version=None, license_channel=None, license_status=None, os_build=None, os_version=None, partial_product_key=None, platform=None, subscription_status=None):
+    def __init__(__self__, activates_guests=None, automatic_activation=None, edition=None, installation_id=None, key_version=None, license_channel=None, license_status=None, machine_id=None, os_build=None, os_version=None, partial_product_key=None, platform=None, subscription_status=None):
         if activates_guests and not isinstance(activates_guests, bool):
             raise TypeError("Expected argument 'activates_guests' to be a bool")
         pulumi.set(__self__, "activates_guests", activates_guests)
@@ -48,6 +48,9 @@ class GetHostLicenseResult:
         if license_status and not isinstance(license_status, str):
             raise TypeError("Expected argument 'license_status' to be a str")
         pulumi.set(__self__, "license_status", license_status)
+        if machine_id and not isinstance(machine_id, str):
+            raise TypeError("Expected argument 'machine_id' to be a str")
+        pulumi.set(__self__, "machine_id", machine_id)
         if os_build and not isinstance(os_build, int):
             raise TypeError("Expected argument 'os_build' to be a int")
         pulumi.set(__self__, "os_build", os_build)
@@ -121,6 +124,14 @@ class GetHostLicenseResult:
         return pulumi.get(self, "license_status")
 
     @_builtins.property
+    @pulumi.getter(name="machineId")
+    def machine_id(self) -> Optional[_builtins.str]:
+        """
+        The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        """
+        return pulumi.get(self, "machine_id")
+
+    @_builtins.property
     @pulumi.getter(name="osBuild")
     def os_build(self) -> _builtins.int:
         """
@@ -174,6 +185,7 @@ class AwaitableGetHostLicenseResult(GetHostLicenseResult):
             key_version=self.key_version,
             license_channel=self.license_channel,
             license_status=self.license_status,
+            machine_id=self.machine_id,
             os_build=self.os_build,
             os_version=self.os_version,
             partial_product_key=self.partial_product_key,
@@ -215,6 +227,7 @@ def get_host_license(connection: Optional[Union['Connection', 'ConnectionDict', 
         key_version=pulumi.get(__ret__, 'key_version'),
         license_channel=pulumi.get(__ret__, 'license_channel'),
         license_status=pulumi.get(__ret__, 'license_status'),
+        machine_id=pulumi.get(__ret__, 'machine_id'),
         os_build=pulumi.get(__ret__, 'os_build'),
         os_version=pulumi.get(__ret__, 'os_version'),
         partial_product_key=pulumi.get(__ret__, 'partial_product_key'),
@@ -253,6 +266,7 @@ def get_host_license_output(connection: pulumi.Input[Optional[Optional[Union['Co
         key_version=pulumi.get(__response__, 'key_version'),
         license_channel=pulumi.get(__response__, 'license_channel'),
         license_status=pulumi.get(__response__, 'license_status'),
+        machine_id=pulumi.get(__response__, 'machine_id'),
         os_build=pulumi.get(__response__, 'os_build'),
         os_version=pulumi.get(__response__, 'os_version'),
         partial_product_key=pulumi.get(__response__, 'partial_product_key'),

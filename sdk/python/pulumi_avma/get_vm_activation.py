@@ -26,7 +26,7 @@ __all__ = [
 
 @pulumi.output_type
 class GetVmActivationResult:
-    def __init__(__self__, activated_by_host=None, guest_edition=None, guest_version=None, last_activation_time=None, license_channel=None, license_status=None, minutes_remaining=None, partial_product_key=None, vm_id=None, vm_name=None):
+    def __init__(__self__, activated_by_host=None, guest_edition=None, guest_version=None, last_activation_time=None, license_channel=None, license_status=None, minutes_remaining=None, name_taken_by=None, partial_product_key=None, vm_id=None, vm_name=None):
         if activated_by_host and not isinstance(activated_by_host, str):
             raise TypeError("Expected argument 'activated_by_host' to be a str")
         pulumi.set(__self__, "activated_by_host", activated_by_host)
@@ -48,6 +48,9 @@ class GetVmActivationResult:
         if minutes_remaining and not isinstance(minutes_remaining, int):
             raise TypeError("Expected argument 'minutes_remaining' to be a int")
         pulumi.set(__self__, "minutes_remaining", minutes_remaining)
+        if name_taken_by and not isinstance(name_taken_by, str):
+            raise TypeError("Expected argument 'name_taken_by' to be a str")
+        pulumi.set(__self__, "name_taken_by", name_taken_by)
         if partial_product_key and not isinstance(partial_product_key, str):
             raise TypeError("Expected argument 'partial_product_key' to be a str")
         pulumi.set(__self__, "partial_product_key", partial_product_key)
@@ -115,6 +118,14 @@ class GetVmActivationResult:
         return pulumi.get(self, "minutes_remaining")
 
     @_builtins.property
+    @pulumi.getter(name="nameTakenBy")
+    def name_taken_by(self) -> Optional[_builtins.str]:
+        """
+        The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        """
+        return pulumi.get(self, "name_taken_by")
+
+    @_builtins.property
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
@@ -152,6 +163,7 @@ class AwaitableGetVmActivationResult(GetVmActivationResult):
             license_channel=self.license_channel,
             license_status=self.license_status,
             minutes_remaining=self.minutes_remaining,
+            name_taken_by=self.name_taken_by,
             partial_product_key=self.partial_product_key,
             vm_id=self.vm_id,
             vm_name=self.vm_name)
@@ -204,6 +216,7 @@ def get_vm_activation(connection: Optional[Union['Connection', 'ConnectionDict',
         license_channel=pulumi.get(__ret__, 'license_channel'),
         license_status=pulumi.get(__ret__, 'license_status'),
         minutes_remaining=pulumi.get(__ret__, 'minutes_remaining'),
+        name_taken_by=pulumi.get(__ret__, 'name_taken_by'),
         partial_product_key=pulumi.get(__ret__, 'partial_product_key'),
         vm_id=pulumi.get(__ret__, 'vm_id'),
         vm_name=pulumi.get(__ret__, 'vm_name'))
@@ -253,6 +266,7 @@ def get_vm_activation_output(connection: pulumi.Input[Optional[Optional[Union['C
         license_channel=pulumi.get(__response__, 'license_channel'),
         license_status=pulumi.get(__response__, 'license_status'),
         minutes_remaining=pulumi.get(__response__, 'minutes_remaining'),
+        name_taken_by=pulumi.get(__response__, 'name_taken_by'),
         partial_product_key=pulumi.get(__response__, 'partial_product_key'),
         vm_id=pulumi.get(__response__, 'vm_id'),
         vm_name=pulumi.get(__response__, 'vm_name')))

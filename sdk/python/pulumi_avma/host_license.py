@@ -355,6 +355,7 @@ class HostLicense(pulumi.CustomResource):
             __props__.__dict__["key_version"] = None
             __props__.__dict__["license_channel"] = None
             __props__.__dict__["license_status"] = None
+            __props__.__dict__["machine_id"] = None
             __props__.__dict__["os_build"] = None
             __props__.__dict__["os_version"] = None
             __props__.__dict__["partial_product_key"] = None
@@ -396,6 +397,7 @@ class HostLicense(pulumi.CustomResource):
         __props__.__dict__["license_channel"] = None
         __props__.__dict__["license_source"] = None
         __props__.__dict__["license_status"] = None
+        __props__.__dict__["machine_id"] = None
         __props__.__dict__["on_delete"] = None
         __props__.__dict__["os_build"] = None
         __props__.__dict__["os_version"] = None
@@ -507,6 +509,14 @@ class HostLicense(pulumi.CustomResource):
         The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
+
+    @_builtins.property
+    @pulumi.getter(name="machineId")
+    def machine_id(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        """
+        return pulumi.get(self, "machine_id")
 
     @_builtins.property
     @pulumi.getter(name="onDelete")

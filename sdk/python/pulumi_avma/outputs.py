@@ -925,6 +925,8 @@ class NodeLicense(dict):
             suggest = "license_channel"
         elif key == "licenseStatus":
             suggest = "license_status"
+        elif key == "machineId":
+            suggest = "machine_id"
         elif key == "osVersion":
             suggest = "os_version"
         elif key == "partialProductKey":
@@ -949,6 +951,7 @@ class NodeLicense(dict):
                  key_version: Optional[_builtins.str] = None,
                  license_channel: Optional['LicenseChannel'] = None,
                  license_status: Optional['LicenseStatus'] = None,
+                 machine_id: Optional[_builtins.str] = None,
                  os_version: Optional[_builtins.str] = None,
                  partial_product_key: Optional[_builtins.str] = None):
         """
@@ -961,6 +964,7 @@ class NodeLicense(dict):
         :param _builtins.str key_version: The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
         :param 'LicenseChannel' license_channel: How the installed key was issued. Example: `VOLUME_MAK`.
         :param 'LicenseStatus' license_status: The licence status, in WMI's words. Example: `Licensed`.
+        :param _builtins.str machine_id: Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         :param _builtins.str os_version: Its release, of Windows Server or of Azure Local. Example: `2025`.
         :param _builtins.str partial_product_key: The last five characters of the installed key. Example: `46789`.
         """
@@ -977,6 +981,8 @@ class NodeLicense(dict):
             pulumi.set(__self__, "license_channel", license_channel)
         if license_status is not None:
             pulumi.set(__self__, "license_status", license_status)
+        if machine_id is not None:
+            pulumi.set(__self__, "machine_id", machine_id)
         if os_version is not None:
             pulumi.set(__self__, "os_version", os_version)
         if partial_product_key is not None:
@@ -1037,6 +1043,14 @@ class NodeLicense(dict):
         The licence status, in WMI's words. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
+
+    @_builtins.property
+    @pulumi.getter(name="machineId")
+    def machine_id(self) -> Optional[_builtins.str]:
+        """
+        Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        """
+        return pulumi.get(self, "machine_id")
 
     @_builtins.property
     @pulumi.getter(name="osVersion")

@@ -377,6 +377,7 @@ class VmActivation(pulumi.CustomResource):
             __props__.__dict__["guest_version"] = None
             __props__.__dict__["license_channel"] = None
             __props__.__dict__["license_status"] = None
+            __props__.__dict__["name_taken_by"] = None
             __props__.__dict__["partial_product_key"] = None
         secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["productKey"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
@@ -412,6 +413,7 @@ class VmActivation(pulumi.CustomResource):
         __props__.__dict__["license_channel"] = None
         __props__.__dict__["license_status"] = None
         __props__.__dict__["manage_data_exchange"] = None
+        __props__.__dict__["name_taken_by"] = None
         __props__.__dict__["on_delete"] = None
         __props__.__dict__["partial_product_key"] = None
         __props__.__dict__["product_key"] = None
@@ -504,6 +506,14 @@ class VmActivation(pulumi.CustomResource):
         Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
+
+    @_builtins.property
+    @pulumi.getter(name="nameTakenBy")
+    def name_taken_by(self) -> pulumi.Output[Optional[_builtins.str]]:
+        """
+        The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        """
+        return pulumi.get(self, "name_taken_by")
 
     @_builtins.property
     @pulumi.getter(name="onDelete")

@@ -7,6 +7,7 @@ import pytest
 from avma import errors, keys
 from avma.keys import KeyKind
 from avma.properties import dump
+from avma.resources.claims import Claims
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
 from avma.resources.resource import Stored
@@ -42,7 +43,9 @@ def test_a_key_is_applied_for_the_guests_of_a_machine(estate, run):
         activates_guests=True,
         key_version="2022",
         subscription_status="Inactive",
+        machine_id=result.outputs.machine_id,
     )
+    assert result.outputs.machine_id.startswith("plain.workgroup/")
     assert estate.machine("plain")["automaticActivation"]["Source"] == "ProductKey"
     assert left(estate, KEY_2022) == 1
 
@@ -88,6 +91,7 @@ def test_a_subscription_that_has_not_arrived_is_not_bought_again(estate, run):
 
 def test_a_host_that_the_run_licenses_counts_with_its_new_key(estate, run):
     run.license(KEYED, KEY_2019)
+    run.claims = Claims()
     run.host.probe({"host": PLAIN, "productKey": KEY_2025}, run.operation())
     foreseen = run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
     assert foreseen["partialProductKey"] == "VCH67"
@@ -212,6 +216,7 @@ def test_without_a_network_the_key_is_not_blamed(estate, run):
 
 
 def test_the_version_of_a_key_that_is_coming_counts_in_the_preview(estate, run):
+    run.claims = Claims()
     run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
     with pytest.raises(errors.Refused, match="activates guests up to Windows Server 2022 only"):
         run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())

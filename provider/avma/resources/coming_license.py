@@ -1,0 +1,55 @@
+"""Waiting for the license of a host that another resource of the same run is about to make.
+
+A guest's resource that names its host by a literal does not depend on the host's resource for Pulumi, so both are
+created in parallel.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from avma.resources import hosts
+from avma.resources.claims import Claim, coming, planned
+from avma.resources.hosts import HostState
+from avma.resources.resource import Operation
+
+_PAUSE = 0.5
+"""Seconds between two looks."""
+_START = 60.0
+"""Seconds in which a resource that the run will create must begin to license a host. Waiting guests can keep it from
+its turn, as the engine runs a limited number of operations in parallel."""
+
+
+def await_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
+    """Return the host once it can activate guests, or once nothing in this run is about to license it.
+
+    In a preview a license that is to come counts as if it were there.
+
+    Raises:
+        TimedOut, Cancelled: the deadline ended the wait.
+    """
+    began, waited = time.monotonic(), False
+    while host.activates_guests is False:
+        claim = coming(operation.claims, host.machine_id)
+        if preview and claim is not None:
+            return replace(host, will_be_licensed=True, coming_key_version=claim.key_version)
+        elapsed = time.monotonic() - began
+        if claim is None and elapsed >= _longest(operation):
+            # The license can have come between the last look and the end of the claim.
+            return hosts.look(host.server, operation) if waited else host
+        operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by(claim)}, {elapsed:.0f} s")
+        operation.deadline.wait(_PAUSE, "wait for the license of the host", host.server.where)
+        waited = True
+        if claim is not None:
+            host = hosts.look(host.server, operation)
+    return host
+
+
+def _longest(operation: Operation) -> float:
+    """Return how many seconds to wait while nothing has begun to license the host."""
+    return _START if planned(operation.claims) is not None else operation.claims.patience
+
+
+def _by(claim: Claim | None) -> str:
+    return f" by {claim.resource}" if claim is not None else ""

@@ -1,0 +1,57 @@
+"""The identity of a host: which machine it is, whatever name or address leads to it.
+
+The UUID of the firmware (`Win32_ComputerSystemProduct.UUID`, SMBIOS structure 1) is not enough. Firmware reports all
+zeros or all F where no UUID is set (DMTF DSP0134 7.2.1; FOGProject/fogproject#196 shows many machines with all F), and
+some products ship one UUID in every unit (tianocore/edk2-platforms#276). So the computer name and its domain
+(`Win32_ComputerSystem`) are part of the identity. Two names of one machine report the same pair, and two machines
+with one UUID differ by name.
+"""
+
+from __future__ import annotations
+
+from avma import errors
+from avma.deadline import Deadline
+from avma.windows.operating_system import NAMESPACE
+from avma.windows.wmi import Wmi
+
+_TRIED = "identify the machine"
+_QUERIES = (
+    "SELECT UUID FROM Win32_ComputerSystemProduct",
+    "SELECT Name,Domain FROM Win32_ComputerSystem",
+)
+
+
+def read(wmi: Wmi, deadline: Deadline) -> str:
+    """Return the identity of a host, such as `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+
+    Without a usable firmware UUID it is the computer name and domain alone.
+
+    Raises:
+        AvmaError: the host could not be asked.
+        UnexpectedAnswer: the host reports no computer name.
+    """
+    products, systems = wmi.query_all(NAMESPACE, _QUERIES, deadline, _TRIED)
+    firmware = next((row.text("UUID") or "" for row in products), "").strip("{} ").lower()
+    system = next(iter(systems), None)
+    name = (system.text("Name") or "").lower() if system else ""
+    if system is None or not name:
+        remedy = "check WMI on that host: the class Win32_ComputerSystem must report its name"
+        raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI reports no computer name", remedy)
+    domain = (system.text("Domain") or "").lower()
+    full_name = f"{name}.{domain}" if domain else name
+    return f"{full_name}/{firmware}" if _usable(firmware) else full_name
+
+
+def may_be_same(first: str, second: str) -> bool:
+    """Return True if two identities can belong to one machine: they are equal, or share a firmware UUID.
+
+    A stored identity can be older than the computer name of today.
+    """
+    if first == second:
+        return True
+    firmware = [identity.partition("/")[2] for identity in (first, second)]
+    return bool(firmware[0]) and firmware[0] == firmware[1]
+
+
+def _usable(firmware: str) -> bool:
+    return len(set(firmware) - {"-", "0"}) > 0 and set(firmware) != {"f", "-"}
