@@ -197,8 +197,6 @@ class DataExchangeOff(Refused):
 class KeyConflict(Refused):
     """Another resource of the run wants another product key on the same machine."""
 
-    topic = topic_of(Refused)
-
 
 class NotReady(Refused):
     """The machine is there, but off or still starting."""

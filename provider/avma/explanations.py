@@ -86,6 +86,11 @@ The machine refused the request by the rules of WS-Management; the error has the
 What was found on the machine forbids to act, and nothing was changed: the edition (a host needs Datacenter),
 an evaluation, a guest that is newer than its host, Data Exchange that is off. The error says which, and what
 would have to change.""",
+    errors.KeyConflict: """\
+Two resources of the program want different product keys on one machine. One of them may name the machine by its DNS
+name and the other by its address, or one is a `HostLicense` and the other a `ClusterLicense`. The error names both
+resources, the machine and the last five characters of each key. Each run would install the other key and use another
+activation. Remove one of the two resources, or declare the same key in both.""",
     errors.NotReady: """\
 The VM or the node is off, or still starting. Start it, or wait; `guest.readyTimeout` says how long `up`
 waits.""",

@@ -1,0 +1,146 @@
+"""The claims of one run, in one process and across several."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from avma import errors
+from avma.resources.claims import Claim, Claims, coming, keeper, planned, stake
+from pulumi_resource_avma.journal import Journal
+
+A, B, C = "urn:a", "urn:b", "urn:c"
+HV01 = "hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132"
+RENAMED = HV01.replace("hv01", "hv09")
+ENGINE = "127.0.0.1:4711"
+
+
+def wants(resource: str, key: str = "46789", machine: str = HV01, **more: bool) -> Claim:
+    return Claim(resource, machine, key, **{"installs": True, **more})
+
+
+def kept_for(claims: Claims, resource: str = A, machine: str = HV01) -> str | None:
+    claim = keeper(claims, resource, machine, "46789", "hv01", "uninstall the product key")
+    return claim.resource if claim else None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture(params=["memory", "file"])
+def claims(request: pytest.FixtureRequest, folder: Path) -> Claims:
+    return Claims() if request.param == "memory" else Journal(ENGINE, folder)
+
+
+def test_the_first_of_two_keys_for_one_machine_goes_on(claims: Claims) -> None:
+    stake(claims, wants(A), "hv01", "license the host")
+    for _ in range(2):
+        with pytest.raises(errors.KeyConflict, match=rf"{A} wants …46789, {B} wants …98764"):
+            stake(claims, wants(B, "98764"), "hv01", "license the host")
+        stake(claims, wants(A), "hv01", "license the host")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [wants(B), wants(B, "98764", installs=False), wants(A, "98764"), wants(B, "98764", machine="hv02.example.com")],
+    ids=["the same key", "any license", "the same resource", "another machine"],
+)
+def test_what_is_no_conflict(claims: Claims, other: Claim) -> None:
+    stake(claims, wants(A), "hv01", "license the host")
+    stake(claims, other, "hv01", "license the host")
+
+
+def test_the_key_that_another_resource_wants_is_kept(claims: Claims) -> None:
+    assert kept_for(claims) is None
+    claims.add(wants(A))
+    assert kept_for(claims) is None
+    claims.add(wants(B, "98764"))
+    assert kept_for(claims) is None
+    claims.add(wants(B, machine="hv02.example.com"))
+    assert kept_for(claims) is None
+    claims.add(wants(C))
+    assert kept_for(claims) == C
+
+
+def test_any_license_keeps_the_key(claims: Claims) -> None:
+    claims.add(Claim(B, HV01))
+    assert kept_for(claims) == B
+
+
+def test_a_machine_that_was_renamed_since_is_the_same(claims: Claims) -> None:
+    claims.add(wants(B, machine=RENAMED))
+    assert kept_for(claims) == B
+
+
+def test_a_resource_that_was_made_again_keeps_its_key(claims: Claims) -> None:
+    claims.add(wants(A, made=True))
+    assert kept_for(claims) == A
+
+
+def test_nothing_is_undone_while_a_machine_is_not_known(claims: Claims) -> None:
+    claims.add(wants(B, machine=""))
+    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+        kept_for(claims)
+    claims.add(Claim(C, wants=False, coming=True))
+    assert keeper(claims, A, HV01, "00000", "hv01", "uninstall") is None
+
+
+def test_who_is_about_to_license_a_host(claims: Claims) -> None:
+    assert coming(claims, HV01) is None
+    claims.add(Claim(A, wants=False, coming=True))
+    assert (coming(claims, HV01), planned(claims)) == (None, Claim(A, wants=False, coming=True))
+    claims.add(wants(A, coming=True))
+    assert coming(claims, HV01) == wants(A, coming=True)
+    assert planned(claims) is None
+    claims.add(Claim(A, wants=False))
+    assert coming(claims, HV01) is planned(claims) is None
+
+
+def test_two_processes_of_one_run_share_their_claims(folder: Path) -> None:
+    first, second = Journal(ENGINE, folder), Journal(ENGINE, folder)
+    first.add(wants(B))
+    assert kept_for(second) == B
+    second.add(wants(C))
+    assert list(first.all()) == [wants(B), wants(C)]
+    assert list(Journal("127.0.0.1:4712", folder).all()) == []
+
+
+def _stake(folder: Path, number: int) -> bool:
+    try:
+        stake(Journal(ENGINE, folder), wants(f"urn:{number}", f"{number:05}"), "hv01", "license the host")
+    except errors.KeyConflict:
+        return False
+    return True
+
+
+def test_one_of_many_processes_wins(folder: Path) -> None:
+    with ProcessPoolExecutor(4) as processes:
+        won = list(processes.map(_stake, [folder] * 24, range(24)))
+    assert sum(won) == 1
+    assert len(Journal(ENGINE, folder).all()) == 24
+
+
+def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a_key(folder: Path) -> None:
+    Journal(ENGINE, folder).add(wants(A))
+    (file,) = folder.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o700, 0o600]
+    folder.chmod(0o777)
+    with pytest.raises(errors.Refused, match="it must belong to you alone"):
+        kept_for(Journal(ENGINE, folder))
+    with pytest.raises(errors.Refused):
+        stake(Journal(ENGINE, folder), wants(A), "hv01", "license the host")
+
+
+def test_files_of_other_days_are_removed(folder: Path) -> None:
+    Journal(ENGINE, folder).add(wants(A))
+    (file,) = folder.iterdir()
+    day_before_yesterday = time.time() - 2 * 86400
+    os.utime(file, (day_before_yesterday, day_before_yesterday))
+    assert list(Journal(ENGINE, folder).all()) == []

@@ -1,0 +1,201 @@
+"""Resources that share one machine, with the real engine and with several processes of the provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, SPARE_KEY, estate, machine, vm_activation
+
+ALIAS, OTHER = "127.44.0.99", "127.44.0.12"
+WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+SECRETS = {"productKey": HOST_KEY, "spareKey": SPARE_KEY, "word": PASSWORD}
+UNDOING = ("uninstallKey", "restoreKmsClientKey")
+KEEP = {"deleteBeforeReplace": False}
+SECOND = {
+    "type": "pulumi:providers:avma",
+    "properties": {
+        "https": False,
+        "username": ADMINISTRATOR,
+        "password": "${word}",
+        "guest": {"transport": "winrm", "https": False, "username": ADMINISTRATOR, "password": "${word}"},
+    },
+}
+
+
+def host(address: str = HOST, key: str | None = "${productKey}", **more: Any) -> dict[str, Any]:
+    """Return a HostLicense that uninstalls its key, which is refused while VMs run unless forced."""
+    properties = {"host": address, "onDelete": "uninstallKey", "forceDestroy": True, "productKey": key}
+    return {"type": "avma:HostLicense", "properties": {**properties, **more}}
+
+
+def guest(on_delete: str, **more: Any) -> dict[str, Any]:
+    """Return a VmActivation of web01 by a literal host."""
+    return vm_activation("web01", **{"host": HOST, "onDelete": on_delete, **more})
+
+
+def other(resource: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Return the resource with a provider instance of its own, which is a process of its own."""
+    return {**resource, "options": {"provider": "${second}", **options}}
+
+
+@pytest.fixture
+def server(serve):
+    fresh = machine("hv02", "2022", "Datacenter", OTHER)
+    return serve(estate(WEB, hosts=(fresh,), aliases=[ALIAS], license={"key": HOST_KEY}))
+
+
+@pytest.fixture
+def stack(server, workspace):
+    """Return a function that brings up resources, and then others in their place."""
+    made = workspace({}, SECRETS)
+
+    def change(before: dict[str, Any], after: dict[str, Any], *arguments: str) -> Any:
+        made.write_resources(before)
+        made.run("up", "--yes", "--skip-preview")
+        made.write_resources(after)
+        server.reset_counts()
+        made.run("up", "--yes", *arguments)
+        return made
+
+    return change
+
+
+def methods(server: Any, name: str) -> dict[str, int]:
+    operations = server.counts()[name]["operations"]
+    return {op.rpartition("/")[2]: count for op, count in operations.items() if op.startswith("Invoke")}
+
+
+def require_untouched(server: Any, stack: Any, name: str) -> None:
+    """Check that a machine kept its key and that the state agrees."""
+    assert methods(server, name) == {}
+    assert server.machine(name)["status"] == "Licensed"
+    stack.run("preview", "--refresh", "--expect-no-changes")
+
+
+@pytest.mark.parametrize("on_delete", UNDOING)
+def test_a_renamed_guest_with_another_provider_instance(server, stack, on_delete):
+    made = stack({"web01": guest(on_delete)}, {"second": SECOND, "renamed": other(guest(on_delete))})
+    require_untouched(server, made, "web01")
+
+
+def test_a_renamed_host_with_another_provider_instance(server, stack):
+    made = stack({"hv01": host()}, {"second": SECOND, "renamed": other(host(ALIAS))})
+    require_untouched(server, made, "hv01")
+
+
+@pytest.mark.parametrize("options", [{}, KEEP])
+def test_a_host_by_another_address(server, stack, options):
+    made = stack({"hv01": {**host(), "options": options}}, {"hv01": {**host(ALIAS), "options": options}})
+    require_untouched(server, made, "hv01")
+
+
+@pytest.mark.parametrize("options", [{}, KEEP])
+@pytest.mark.parametrize("on_delete", UNDOING)
+def test_a_guest_whose_host_has_another_address(server, stack, options, on_delete):
+    before, after = guest(on_delete), guest(on_delete, host=ALIAS)
+    made = stack({"web01": {**before, "options": options}}, {"web01": {**after, "options": options}})
+    require_untouched(server, made, "web01")
+
+
+def test_a_cluster_in_place_of_a_host(server, stack):
+    cluster = {"type": "avma:ClusterLicense", "properties": {"nodes": [ALIAS], "productKey": "${productKey}"}}
+    require_untouched(server, stack({"hv01": host()}, {"cl01": cluster}), "hv01")
+
+
+@pytest.mark.parametrize("provider", [lambda resource: resource, other])
+@pytest.mark.parametrize("on_delete", UNDOING)
+def test_hosts_in_place_of_host(server, stack, on_delete, provider):
+    after = vm_activation("web01", onDelete=on_delete, hosts=[ALIAS, OTHER])
+    after["properties"].pop("host")
+    made = stack({"second": SECOND, "web01": guest(on_delete)}, {"second": SECOND, "web01": provider(after)})
+    require_untouched(server, made, "web01")
+
+
+def test_a_resource_that_does_not_change_keeps_its_key(server, stack):
+    before = {"second": SECOND, "stays": other(host(ALIAS)), "goes": host()}
+    made = stack(before, {name: before[name] for name in ("second", "stays")})
+    require_untouched(server, made, "hv01")
+
+
+def test_what_is_removed_in_the_same_run_is_undone(server, stack):
+    stays = {"hv02": host(OTHER, "${spareKey}")}
+    stack({**stays, "web01": guest("uninstallKey"), "hv01": host()}, stays, "--refresh")
+    assert [server.machine(name)["status"] for name in ("web01", "hv01", "hv02")] == [
+        "Unlicensed",
+        "Unlicensed",
+        "Licensed",
+    ]
+
+
+def test_destroy_undoes_what_several_resources_want(server, stack):
+    both = {"second": SECOND, "first": host(), "again": other(host(ALIAS))}
+    stack(both, both).run("destroy", "--yes", "--refresh")
+    assert server.machine("hv01")["status"] == "Unlicensed"
+
+
+@pytest.mark.parametrize("provider", [lambda resource: resource, other])
+def test_two_keys_for_one_machine(server, workspace, provider):
+    resources = {"second": SECOND, "first": host(), "rival": provider(host(ALIAS, "${spareKey}"))}
+    made = workspace(resources, SECRETS)
+    spent = server.keys()
+    preview = made.run("preview", check=False)
+    assert preview.returncode != 0
+    failed = made.run("up", "--yes", "--skip-preview", check=False)
+    for text in (preview.stdout, failed.stdout):
+        assert "two resources want different product keys on one machine (hv01.workgroup/" in text
+        assert all(f"HostLicense::{name}" in text for name in ("first", "rival"))
+    made.run("up", "--yes", "--skip-preview", "--refresh", check=False)
+    used = {key: spent[key] - left for key, left in server.keys().items()}
+    assert sum(used.values()) <= 1
+    assert methods(server, "hv01").get("InstallProductKey", 0) <= 1
+
+
+@pytest.mark.parametrize("provider", [lambda resource: resource, other])
+def test_a_guest_waits_for_its_host_without_depends_on(serve, workspace, provider):
+    server = serve(estate(WEB, aliases=[ALIAS]))
+    made = workspace({"second": SECOND, "web01": guest("retain"), "hv01": provider(host(ALIAS))}, SECRETS)
+    made.run("up", "--yes")
+    assert server.machine("web01")["status"] == "Licensed"
+    made.run("preview", "--refresh", "--expect-no-changes")
+
+
+def test_the_preview_of_a_replacement_names_the_key_that_goes(server, stack):
+    made = stack({"hv01": host(forceDestroy=False)}, {"hv01": host(forceDestroy=False)})
+    made.write_resources({"hv01": host(OTHER, "${spareKey}", forceDestroy=False)})
+    shown = made.run("preview").stdout
+    assert "the replacement first takes the key …46789 away" in shown
+    assert "VMs are running there (web01)" in shown
+
+
+def test_a_replacement_by_a_host_without_the_vm_undoes_nothing(server, stack):
+    made = stack({"web01": guest("uninstallKey")}, {"web01": guest("uninstallKey")})
+    made.write_resources({"web01": guest("uninstallKey", host=OTHER)})
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        failed = made.run(*command, check=False)
+        assert failed.returncode != 0
+        assert "there is no VM web01" in failed.stdout
+    assert server.machine("web01")["status"] == "Licensed"
+    made.write_resources({"web01": guest("uninstallKey")})
+    made.run("preview", "--expect-no-changes")
+
+
+def test_another_vm_with_the_declared_name(server, stack):
+    made = stack({"web01": guest("retain")}, {"web01": guest("retain")})
+    server.rename("web01", "web01-old")
+    spec = {"name": "web01", "version": "2022", "edition": "Standard", "address": "127.44.0.22", "http": {"port": 5985}}
+    server.create("hv01", {**spec, "username": ADMINISTRATOR, "password": PASSWORD})
+    made.run("up", "--yes", "--skip-preview", "--refresh")
+    assert server.machine("web01")["status"] == "Licensed"
+    made.run("preview", "--refresh", "--expect-no-changes")
+
+
+def test_an_update_of_a_vm_that_was_made_again_fails_in_the_preview(server, stack):
+    made = stack({"web01": guest("retain")}, {"web01": guest("retain")})
+    server.delete("web01")
+    server.create("hv01", {**WEB, "http": {"port": 5985}})
+    made.write_resources({"web01": guest("retain", manageDataExchange=True)})
+    failed = made.run("preview", check=False)
+    assert failed.returncode != 0
+    assert "refresh first" in failed.stdout
