@@ -199,7 +199,7 @@ class Collector:
         outputs, product = outputs_of(placement.vm, found.system, found.product), found.product
         return replace(
             seen,
-            **vars(outputs),
+            **{name: value for name, value in vars(outputs).items() if hasattr(seen, name)},
             answer=Answer.ANSWERED,
             last_activation_time=product.activated_at if product else None,
             minutes_remaining=product.grace_minutes if product else 0,
