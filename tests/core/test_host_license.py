@@ -60,7 +60,7 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 9), (KEYLESS, "keyless", 13)])
+@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 9), (KEYLESS, "keyless", 14)])
 def test_licensing_a_host_costs_few_requests_and_no_process(estate, run, host, name, most):
     run.license(host)
     counts = estate.counts()[name]
