@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from avma_simulator import language
+from avma_simulator import hyperv, language, rights
 from avma_simulator.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.machine import Guest, Machine
 from avma_simulator.powershell import ScriptFailed
@@ -90,7 +90,8 @@ def _guest(world: World, host: Machine, vm_id: str) -> Guest:
         text = "A parameter cannot be found that matches parameter name 'VMId'."
         raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", text)
     wanted = vm_id.strip("{}").upper()
-    found = next((guest for guest in world.guests_of(host) if guest.identifier == wanted), None)
+    visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else world.guests_of(host)
+    found = next((guest for guest in visible if guest.identifier == wanted), None)
     if found is None:
         text = f"The input VMId {vm_id} does not resolve to a single virtual machine."
         raise _NotReached(f"InvalidVMIdNotSingle,{_INVOKE_COMMAND}", text)

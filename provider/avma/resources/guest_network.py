@@ -161,8 +161,12 @@ def _no_address(vm: VirtualMachine, host: Server, addresses: Addresses) -> error
 def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operation: Operation, remedy: str) -> None:
     """Raise Refused unless the machine's firmware is that of the VM; from then on it takes turns as that VM."""
     wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
+    if not wanted:
+        answer = f"the host reports no firmware UUID of the VM {vm.name}, so no machine can be identified as it"
+        remedy = "look at Msvm_VirtualSystemSettingData there, or set `guest.transport: powershellDirect`"
+        raise errors.Refused("identify the guest", host.where, answer, remedy)
     found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
-    if not wanted or not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
+    if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
         answer = f"the machine at that address is not the VM {vm.name} on {host.name}: its UUID is another"
         raise errors.Refused("identify the guest", machine.where, answer, remedy)
     machine.is_guest(vm.id)
