@@ -123,13 +123,15 @@ class Control:
         machine.licensing.set_status(LicenseStatus[status], host, reason)
 
     async def power(self, name: str, state: str) -> None:
-        """Turn a VM, or a host with its VMs, on or off; what is off closes its listeners."""
-        if state not in ("running", "off"):
-            raise BadCommand("state must be running or off")
-        machine, on = self._world.machine(name), state == "running"
-        if on and isinstance(machine, Guest) and not machine.host.running:
+        """Bring a VM into a state, or turn a host with its VMs on or off; what does not run closes its listeners."""
+        machine = self._world.machine(name)
+        states = get_args(estate.VmState) if isinstance(machine, Guest) else ("running", "off")
+        wanted: estate.VmState | None = next((each for each in states if each == state), None)
+        if wanted is None:
+            raise BadCommand(f"the state of {name} must be one of {', '.join(states)}")
+        if wanted != "off" and isinstance(machine, Guest) and not machine.host.running:
             raise BadCommand(f"{machine.host.name} is off: no VM can run there")
-        self._world.power(machine, on)
+        self._world.power(machine, wanted)
         await self._network.follow()
 
     async def reboot(self, name: str) -> None:

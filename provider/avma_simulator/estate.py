@@ -183,6 +183,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Namespace = Literal["root/cimv2", "root/virtualization/v2", "root/mscluster"]
 Access = Literal["full", "read", "empty", "denied"]
 Rights = Literal["administrator", "wmi", "shell", "user", "none"]
+VmState = Literal["running", "off", "saved", "paused", "starting", "stopping", "saving", "pausing", "resuming"]
 WindowsService = Literal["vmms", "sppsvc", "ClusSvc"]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 UserName = Annotated[str, AfterValidator(_user_name)]
@@ -375,7 +376,7 @@ class Vm(Machine):
     edition: EditionName
     name: VmName
     id: Annotated[str, AfterValidator(_guid)] | None = None
-    state: Literal["running", "off"] = "running"
+    state: VmState = "running"
     data_exchange: bool = True
     data_exchange_items: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     network: bool = True

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from avma_simulator import language
+from avma_simulator import estate, language
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.licensing import NEVER
 from avma_simulator.machine import Guest, Machine
@@ -51,6 +51,20 @@ _OK, _RESET_DISABLED_BY_VENDOR = 2, 1
 _HOST_REQUESTS_NOTHING, _VM_REQUESTS_NOTHING = 12, 5
 _GUEST_HAS_ENHANCED_SESSIONS, _NO_ENHANCED_SESSIONS = 6, 3
 _FIRST_PROCESS = 4096
+# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: that a state for which CIM
+# has a number has that one, as OpenStack reads it, and that a VM with a process has the values of a running one.
+_STATES: dict[estate.VmState, int] = {
+    "running": _ENABLED,
+    "off": _DISABLED,
+    "stopping": 4,
+    "saved": 6,
+    "paused": 9,
+    "starting": 10,
+    "saving": 32773,
+    "pausing": 32776,
+    "resuming": 32777,
+}
+_WITHOUT_PROCESS = ("off", "saved")
 KVP_COMPONENT = declare(
     NAMESPACE,
     "Msvm_KvpExchangeComponent",
@@ -95,13 +109,12 @@ def _virtual_machine(guest: Guest) -> Instance:
     The Description of a VM is English on a host of any language, its Caption and its status are not.
     """
     spoken = guest.host.spec.language
-    state = _ENABLED if guest.running else _DISABLED
     values: dict[str, Value] = {
         "Caption": language.said("Virtual Machine", spoken),
         "Description": "Microsoft Virtual Machine",
         "ElementName": guest.name,
-        "EnabledDefault": state,
-        "EnabledState": state,
+        "EnabledDefault": _ENABLED if guest.running else _DISABLED,
+        "EnabledState": _STATES[guest.state],
         "EnhancedSessionModeState": _GUEST_HAS_ENHANCED_SESSIONS if guest.ready else _NO_ENHANCED_SESSIONS,
         "FailedOverReplicationType": 0,
         "InstallDate": guest.created,
@@ -118,7 +131,7 @@ def _virtual_machine(guest: Guest) -> Instance:
         "TimeOfLastConfigurationChange": guest.created,
         "TimeOfLastStateChange": guest.started if guest.running else NEVER,
     }
-    return Instance(COMPUTER_SYSTEM, _COMMON | values | (_running(guest) if guest.running else {}))
+    return Instance(COMPUTER_SYSTEM, _COMMON | values | ({} if guest.state in _WITHOUT_PROCESS else _running(guest)))
 
 
 def _running(guest: Guest) -> dict[str, Value]:

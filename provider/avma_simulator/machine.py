@@ -114,9 +114,14 @@ class Machine:
         """How long Windows still sets itself up."""
         return 0.0
 
-    def switch(self, on: bool) -> None:
-        """Power the machine on or off; `boot` is what follows when it comes to run."""
-        self._on = on
+    @property
+    def windows_loaded(self) -> bool:
+        """Whether Windows runs, or goes on later without a start."""
+        return self.running
+
+    def turn(self, state: estate.VmState) -> None:
+        """Bring the machine into a state; `boot` is what follows when Windows starts."""
+        self._on = state == "running"
 
     def boot(self) -> None:
         """Start Windows."""
@@ -167,13 +172,27 @@ class Guest(Machine):
         self.has_network = spec.network
         self.reported_addresses = spec.reported_addresses or (spec.address,)
         super().__init__(spec.name, vm_id, spec, store)
-        self.switch(spec.state == "running")
+        self.turn(spec.state)
         self.set_up(spec.ready_after)
 
     @property
     def running(self) -> bool:
-        """Whether the VM is on, which it can only be on a host that is."""
-        return self._on and self.host.running
+        """Whether the VM is running, which it can only be on a host that is."""
+        return self.state == "running"
+
+    @property
+    def state(self) -> estate.VmState:
+        """The state of the VM. On a host that is off, every VM is off."""
+        return self._state if self.host.running else "off"
+
+    @property
+    def windows_loaded(self) -> bool:
+        """Whether Windows runs, or goes on later without a start: a saved VM has its memory on disk."""
+        return self.state != "off"
+
+    def turn(self, state: estate.VmState) -> None:
+        """Bring the VM into a state."""
+        self._state = state
 
     @property
     def seconds_to_ready(self) -> float:
@@ -227,5 +246,5 @@ class Guest(Machine):
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state, and where the VM is."""
-        place = {"host": self.host.name, "ready": self.ready, "dataExchange": self.data_exchange}
+        place = {"host": self.host.name, "ready": self.ready, "dataExchange": self.data_exchange, "state": self.state}
         return {**super().as_json(), **place}

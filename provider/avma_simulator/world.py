@@ -96,11 +96,11 @@ class World:
         """Return the cluster that a host is a node of."""
         return next((cluster for cluster in self.clusters if machine in cluster.nodes), None)
 
-    def power(self, machine: Machine, on: bool) -> None:
-        """Switch a machine, and with a host its VMs, which come back with it if they were on."""
+    def power(self, machine: Machine, state: estate.VmState) -> None:
+        """Bring a machine into a state, and with a host its VMs, which come back with it if they were on."""
         affected = [machine, *self.guests_of(machine)]
-        before = {one: one.running for one in affected}
-        machine.switch(on)
+        before = {one: one.windows_loaded for one in affected}
+        machine.turn(state)
         for one in affected:
             if one.running and not before[one]:
                 one.boot()

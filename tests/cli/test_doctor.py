@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -105,8 +106,8 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(11), PLAIN], "license", "no product key is installed", "pulumi up"),
         (["127.47.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
         ([address(12), PLAIN], "vm", "Data Exchange integration service of mute01 is off",
-         "Get-VMIntegrationService 'mute01'"),
-        ([address(13), PLAIN], "vm", "a host activates guests up to its own version only", "Move-VM 'new01'"),
+         "| Get-VMIntegrationService |"),
+        ([address(13), PLAIN], "vm", "a host activates guests up to its own version only", "| Move-VM -Dest"),
         ([address(14), PLAIN], "vm", "it runs an evaluation", "in trial01: DISM"),
         ([address(15), PLAIN], "powershellDirect", "older than Windows Server 2016",
          "--guest-transport winrm"),
@@ -225,11 +226,23 @@ def hosting(folder: Path, more: str) -> Iterator[int]:
         yield server.address("hv01")[1]
 
 
-def test_a_name_is_quoted_for_powershell(tmp_path: Path) -> None:
-    vm = """{name: "it's", version: "2022", edition: Standard, dataExchange: false}"""
+@pytest.mark.parametrize("name", ["it's", "a; Remove-Item C:\\ -Recurse", "web*", "[w]eb01", "$(Stop-Computer)"])
+def test_a_command_for_a_vm_survives_any_name(tmp_path: Path, name: str) -> None:
+    vm_id = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
+    vm = {"name": name, "id": vm_id, "version": "2022", "edition": "Standard", "dataExchange": False}
+    with hosting(tmp_path, f"vms: [{json.dumps(vm)}]") as port:
+        document = diagnosed("127.0.0.1", PLAIN, "--port", port)
+    assert f"Get-VM -Id {vm_id} | Get-VMIntegrationService | " in document["next"]
+    assert name not in document["next"]
+
+
+@pytest.mark.parametrize(("state", "word"), [("saved", "Saved"), ("paused", "Paused"), ("starting", "Starting")])
+def test_the_state_of_a_vm_in_the_words_of_hyper_v(tmp_path: Path, state: str, word: str) -> None:
+    vm = f"{{name: web01, version: '2022', edition: Standard, state: {state}}}"
     with hosting(tmp_path, f"vms: [{vm}]") as port:
         document = diagnosed("127.0.0.1", PLAIN, "--port", port)
-    assert "Get-VMIntegrationService 'it''s' | " in document["next"]
+    (found,) = [step["found"] for step in document["steps"] if step["rung"] == "vm"]
+    assert found.startswith(f"{word}: ")
 
 
 def test_remedies_name_the_options_of_the_command(shared: EstateServer) -> None:

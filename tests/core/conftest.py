@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,3 +51,17 @@ def run(new_runner) -> Runner:
 def no_secret_is_told(run) -> Iterator[None]:
     yield
     assert not any(secret in text for text in run.told for secret in (HOST_KEY, OTHER_KEY, PASSWORD))
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[..., None]]:
+    """Return a function that calls another after some seconds."""
+    timers: list[threading.Timer] = []
+
+    def call(seconds: float, what: Callable[..., object], *arguments: object) -> None:
+        timers.append(threading.Timer(seconds, what, arguments))
+        timers[-1].start()
+
+    yield call
+    for timer in timers:
+        timer.join()

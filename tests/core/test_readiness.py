@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -31,20 +29,6 @@ def direct(estate, run) -> EstateServer:
     return estate
 
 
-@pytest.fixture
-def later() -> Iterator[Callable[..., None]]:
-    """Return a function that calls another after some seconds."""
-    timers: list[threading.Timer] = []
-
-    def call(seconds: float, what: Callable[..., object], *arguments: object) -> None:
-        timers.append(threading.Timer(seconds, what, arguments))
-        timers[-1].start()
-
-    yield call
-    for timer in timers:
-        timer.join()
-
-
 def calls(estate: EstateServer) -> list[str]:
     operations = [op for machine in estate.counts().values() for op in machine["operations"]]
     return [op for op in operations if op.startswith("Invoke")]
@@ -62,7 +46,7 @@ def test_a_vm_that_is_started_meanwhile_is_activated(direct, run, later):
     direct.power("web01", "off")
     later(2, direct.power, "web01", "running")
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
-    assert any("waiting for its guest (the VM is off)" in text for text in run.told)
+    assert any("waiting for its guest (the VM is Off)" in text for text in run.told)
 
 
 def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
@@ -96,7 +80,7 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
     direct.power("web01", "off")
     run.seconds = 3
     with pytest.raises(
-        errors.NotReady, match=r"not ready after \d s \(the VM is off\).*is not running.*customTimeouts"
+        errors.NotReady, match=r"not ready after \d s \(the VM is Off\).*web01 is Off.*Start-VM.*customTimeouts"
     ):
         run.activate()
 

@@ -88,7 +88,7 @@ def test_a_host_without_a_licence_is_named(estate, run):
 
 def test_a_vm_that_is_off_is_named(licensed, run):
     licensed.power("web01", "off")
-    with pytest.raises(errors.Refused, match="the VM web01 is not running; start it"):
+    with pytest.raises(errors.Refused, match=r"the VM web01 is Off; run `Get-VM -Id \S+ \| Start-VM` on the host"):
         run.activate()
 
 

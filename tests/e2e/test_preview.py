@@ -126,7 +126,7 @@ FAILURES = {
 }
 SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}
 WARNINGS = {
-    "a VM that is off": (on(HOST, "off01"), "the VM off01 is not running; start it"),
+    "a VM that is off": (on(HOST, "off01"), "the VM off01 is Off; run `Get-VM -Id"),
     "a VM that is not there": (on(HOST, "absent"), "there is no VM absent"),
     "a VM on another host": (on(HOST, "away01"), "list all hosts of a VM that moves in `hosts`"),
     "a machine that cannot be reached": (host_license(connection={"port": 1}), "nothing listens on that port"),

@@ -12,7 +12,7 @@ import requests
 
 from avma_simulator import CannotListen, EstateServer, load_estate, running
 from avma_simulator.world import UnknownMachine
-from simulator.client import PASSWORD, SERVICE, Client
+from simulator.client import HYPERV, PASSWORD, SERVICE, Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
 
 
@@ -87,7 +87,13 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
         ("GET", "machines/nobody", None, 404, "no machine is called nobody"),
         ("POST", "machines/hv01/data-exchange", {"enabled": True}, 404, "hv01 is a host, not a VM"),
         ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host is called web02"),
-        ("POST", "machines/web01/power", {"state": "paused"}, 400, "state must be running or off"),
+        (
+            "POST",
+            "machines/web01/power",
+            {"state": "paused"},
+            400,
+            "the state of web01 must be one of running, off, saved",
+        ),
         ("POST", "machines/web01/power", {}, 400, "`state` must be given as text"),
         ("POST", "machines/web01/power", [], 400, "the body is not a JSON object"),
         ("POST", "machines/web01/data-exchange", {"enabled": 1}, 400, "`enabled` must be given as true or false"),
@@ -207,3 +213,34 @@ def test_secrets_are_readable_by_nobody_else(estate: EstateServer) -> None:
     assert directory.stat().st_mode & 0o077 == 0
     assert {path.suffix for path in directory.iterdir()} == {".pem", ".accounts"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in directory.glob("*.accounts"))
+
+
+STATES = {
+    "running": 2, "off": 3, "stopping": 4, "saved": 6, "paused": 9, "starting": 10,
+    "saving": 32773, "pausing": 32776, "resuming": 32777,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_vm_can_be_in_every_state_of_hyper_v(estate: EstateServer, http: Http, state: str) -> None:
+    assert http("POST", "machines/web01/power", {"state": state})[0] == 200
+    assert http("GET", "machines/web01")[1]["state"] == state
+    query = "SELECT ElementName,EnabledState,ProcessID FROM Msvm_ComputerSystem"
+    with Client(estate.url("hv01")) as client:
+        rows = {row["ElementName"][0]: row for row in client.query(query, f"{HYPERV}/*")}
+    assert rows["web01"]["EnabledState"] == [str(STATES[state])]
+    assert bool(rows["web01"]["ProcessID"][0]) is (state not in ("off", "saved"))
+
+
+@pytest.mark.parametrize("state", ["saved", "paused"])
+def test_a_vm_that_goes_on_does_not_start_windows_again(estate: EstateServer, state: str) -> None:
+    estate.set_license("web01", "Notification")
+    estate.power("web01", state)
+    estate.power("web01", "running")
+    assert estate.machine("web01")["status"] == "Notification"
+
+
+def test_a_host_has_two_states(estate: EstateServer, http: Http) -> None:
+    status, answer = http("POST", "machines/hv01/power", {"state": "saved"})
+    assert status == 400
+    assert "the state of hv01 must be one of running, off" in str(answer)

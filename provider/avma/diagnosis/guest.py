@@ -15,6 +15,7 @@ from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Server
+from avma.windows.vm_state import to_running
 
 
 class Guests:
@@ -30,14 +31,14 @@ class Guests:
 
     def vm(self, vm: VirtualMachine) -> Finding:
         """Whether the VM can be activated, as far as its host knows."""
-        state = "running" if vm.running else "off"
+        state = vm.state.value
         switch = self._switches.get(vm.id)
         if switch is not None and not switch.enabled:
             return judged(f"{state}, Data Exchange off", lambda: self._require_data_exchange(vm))
         if not vm.running:
-            return Finding("off: start it to see its Windows")
+            return Finding(f"{state}: {to_running(vm.state, vm.id)} to see its Windows")
         exchange = "Data Exchange unknown" if switch is None else "Data Exchange on"
-        return self._windows(f"running, {exchange}", self._facts.get(vm.id, GuestFacts({})))
+        return self._windows(f"{state}, {exchange}", self._facts.get(vm.id, GuestFacts({})))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
         guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)

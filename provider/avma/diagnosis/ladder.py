@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from avma.configuration import Configuration, GuestDefaults, Transport
@@ -108,7 +109,7 @@ class Ladder:
         guests = outcome(lambda: Guests(self._server, host.state, self._transport, self._operation))
         for vm in host.virtual_machines:
             question = partial(_raise, guests) if isinstance(guests, AvmaError) else partial(guests.vm, vm)
-            yield self._step(Rung.VM, question, vm.name)
+            yield replace(self._step(Rung.VM, question, vm.name), vm_id=vm.id)
 
     def _cluster(self) -> Iterator[Step]:
         step = self._step(Rung.CLUSTER, self._nodes)

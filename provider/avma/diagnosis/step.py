@@ -42,13 +42,17 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one rung: the machine, VM or node that it is about, what was found, and the error if it failed."""
+    """The result of one rung: the machine, VM or node that it is about, what was found, and the error if it failed.
+
+    `vm_id` is the id of the VM, empty for a step about something else.
+    """
 
     rung: Rung
     subject: str
     status: Status
     found: str
     error: AvmaError | None = None
+    vm_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from avma.windows import hyperv
 from avma.windows.guest_runs import Account
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
-from avma.windows.powershell import literal
+from avma.windows.vm_state import on_vm, to_running
 
 _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
@@ -123,8 +123,8 @@ def require_running(placement: Placement) -> None:
     """
     vm = placement.vm
     if not vm.running:
-        remedy = f"start it (Start-VM {vm.name}) and run again"
-        raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is not running", remedy)
+        remedy = f"{to_running(vm.state, vm.id)}, then run again"
+        raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is {vm.state.value}", remedy)
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
@@ -152,10 +152,9 @@ def require_direct(what: str, build: int | None, where: str) -> None:
         raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
 
 
-def switch_data_exchange_on(vm_name: str) -> str:
+def switch_data_exchange_on(vm_id: str) -> str:
     """Return the command of PowerShell that does it by hand, in every language of Windows."""
-    service = f"Get-VMIntegrationService {literal(vm_name)} | Where-Object Id -like '*{_KVP}'"
-    return f"{service} | Enable-VMIntegrationService"
+    return on_vm(vm_id, f"Get-VMIntegrationService | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService")
 
 
 def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
@@ -170,7 +169,7 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
         return
     if not manage:
         answer = f"the Data Exchange integration service of {vm.name} is off, and no guest is activated without it"
-        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {switch_data_exchange_on(vm.name)}"
+        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {switch_data_exchange_on(vm.id)}"
         raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
     if preview:
         operation.status(f"{vm.name}: Data Exchange will be switched on")

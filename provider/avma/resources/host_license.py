@@ -40,6 +40,7 @@ from avma.resources.resource import (
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
+from avma.windows.vm_state import in_memory
 
 _TRIED = "license the host"
 _LASTING = ("platform", "osVersion", "osBuild", "edition", "machineId")
@@ -287,7 +288,7 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
 
 def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:
     """Return why the host's key must stay: VMs are running there."""
-    running = [vm.name for vm in machine.virtual_machines(operation.deadline) if vm.running]
+    running = [vm.name for vm in machine.virtual_machines(operation.deadline) if in_memory(vm.state)]
     if not running:
         return None
     names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")

@@ -164,7 +164,7 @@ def _require_hope(placement: Placement, seen: _Seen) -> None:
 def _progress(placement: Placement, seen: _Seen) -> str:
     """Say how far the VM has come."""
     if not placement.vm.running:
-        return "the VM is off"
+        return f"the VM is {placement.vm.state.value}"
     if seen.build is not None:
         return f"Windows build {seen.build} has started, and does not take the account yet"
     if not _refused(seen.trouble):

@@ -15,6 +15,7 @@ from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows import powershell
 from avma.windows.guest_runs import OVER_NETWORK, Account, GuestRuns, Operation, Request
+from avma.windows.vm_state import on_vm
 from avma.wsman import faults, retry
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.sign_ins import Account as SignIn
@@ -115,7 +116,7 @@ class GuestWmi:
         ids, said = str(error.get("errorId", "")).split(","), self._said(error)
         if ids[0] in _SESSION_ERRORS:
             kind, answer, remedy = _SESSION_ERRORS[ids[0]]
-            return kind(tried, self.where, answer, remedy)
+            return kind(tried, self.where, answer, remedy.replace("{start}", on_vm(self._vm_id, "Start-VM")))
         if "PSDirectException" in ids or "credential" in said.lower():
             return self._logon_failed(said, tried)
         if "PSSessionStateBroken" in ids:
@@ -170,7 +171,7 @@ _SESSION_ERRORS: Mapping[str, tuple[type[errors.AvmaError], str, str]] = {
         "its host shows PowerShell no such VM: it has moved, or the host's account has no right to it",
         "run again if it has moved, else make the host's account a member of its Hyper-V Administrators",
     ),
-    "InvalidVMState": (errors.NotReady, "the VM is not running", "start it (Start-VM) and run again"),
+    "InvalidVMState": (errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"),
     "AvmaNoAnswer": (
         errors.AnswerLost,
         "the guest did not answer in time",

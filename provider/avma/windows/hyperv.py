@@ -16,6 +16,7 @@ from avma import addresses, compatibility, errors
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.operating_system import System
+from avma.windows.vm_state import VmState, vm_state
 from avma.windows.wmi import Wmi
 from avma.wsman.instance import Instance
 
@@ -38,12 +39,17 @@ _EDITIONS = (
 
 @dataclass(frozen=True)
 class VirtualMachine:
-    """A VM on a host: its GUID in lower case, its name, whether it is running, and for how many seconds."""
+    """A VM on a host: its GUID in lower case, its name, its state, and for how many seconds it has been running."""
 
     id: str
     name: str
-    running: bool
+    state: VmState
     on_for: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether the VM is running, so that its Windows can answer."""
+        return self.state is VmState.RUNNING
 
 
 @dataclass(frozen=True)
@@ -218,9 +224,9 @@ def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
 
 
 def _virtual_machine(row: Instance) -> VirtualMachine:
-    running = row.integer("EnabledState") == _RUNNING
+    state = vm_state(row.integer("EnabledState"))
     on_for = (row.integer("OnTimeInMilliseconds") or 0) / 1000
-    return VirtualMachine((row.text("Name") or "").lower(), row.text("ElementName") or "", running, on_for)
+    return VirtualMachine((row.text("Name") or "").lower(), row.text("ElementName") or "", state, on_for)
 
 
 def _guest_facts(row: Instance) -> GuestFacts:

@@ -32,6 +32,7 @@ from avma.errors import (
 from avma.resources.guests import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
+from avma.windows.vm_state import on_vm
 from avma.wsman.faults import is_missing_class
 
 _TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
@@ -170,14 +171,13 @@ def _hyper_v(step: Step, given: Command, there: str) -> str:
 
 
 def _vm(step: Step, there: str) -> str:
-    name = literal(step.subject)
     if isinstance(step.error, DataExchangeOff):
-        return f"{there}{switch_data_exchange_on(step.subject)}"
+        return f"{there}{switch_data_exchange_on(step.vm_id)}"
     if isinstance(step.error, Evaluation):
         return f"in {step.subject}: DISM /Online /Get-TargetEditions"
     if isinstance(step.error, NewerThanHost):
-        return f"{there}Move-VM {name} -DestinationHost NEWER-HOST"
-    return f"{there}Get-VM {name} | Format-List *"
+        return f"{there}{on_vm(step.vm_id, 'Move-VM -DestinationHost NEWER-HOST')}"
+    return f"{there}{on_vm(step.vm_id, 'Format-List *')}"
 
 
 def _peer(step: Step, given: Command, there: str) -> str:
