@@ -20,6 +20,7 @@ STATES = {
     "saving": 32773, "pausing": 32776, "resuming": 32777,
 }  # fmt: skip
 """The states of a VM, with the values of EnabledState."""
+ALL_STATES = ", ".join(STATES)
 
 
 class Http:
@@ -92,8 +93,8 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
     [
         ("GET", "machines/nobody", None, 404, "no machine is called nobody"),
         ("POST", "machines/hv01/data-exchange", {"enabled": True}, 404, "hv01 is a host, not a VM"),
-        ("POST", "machines/web01/power", {"state": "asleep"}, 400, f"the state of web01 must be one of {', '.join(STATES)}"),
-        ),
+        ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host is called web02"),
+        ("POST", "machines/web01/power", {"state": "asleep"}, 400, f"the state of web01 must be one of {ALL_STATES}"),
         ("POST", "machines/web01/power", {}, 400, "`state` must be given as text"),
         ("POST", "machines/web01/power", [], 400, "the body is not a JSON object"),
         ("POST", "machines/web01/data-exchange", {"enabled": 1}, 400, "`enabled` must be given as true or false"),
@@ -213,8 +214,6 @@ def test_secrets_are_readable_by_nobody_else(estate: EstateServer) -> None:
     assert directory.stat().st_mode & 0o077 == 0
     assert {path.suffix for path in directory.iterdir()} == {".pem", ".accounts"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in directory.glob("*.accounts"))
-
-
 
 
 @pytest.mark.parametrize("state", STATES)
