@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
 from avma import errors, keys
 from avma.functions.machines import GetClusterNodes, GetHostVms
 from avma.windows.licensing import LicenseStatus
+from avma.windows.machine import Machines
 from avma_simulator import load_estate, running
 from core.runner import ESTATE, HOST_KEY, HV01, KEYLESS, LICENSED, OTHER_KEY, PASSWORD, stored
 
@@ -141,6 +143,15 @@ def test_the_operating_system_has_its_row(estate, run):
     estate.faults("keyless", no_rows("Win32_OperatingSystem"))
     with pytest.raises(errors.EmptyAnswer, match="row of the operating system"):
         run.host.read(KEYLESS, None, run.operation())
+
+
+@pytest.mark.parametrize("name", ["Win32_ComputerSystemProduct", "Win32_ComputerSystem"])
+def test_a_host_is_no_other_machine_because_a_listing_is_empty(estate, run, name):
+    present = run.license(LICENSED, OTHER_KEY)
+    estate.faults("licensed", no_rows(name))
+    again = replace(run, machines=Machines(4))
+    with pytest.raises(errors.EmptyAnswer, match="the row of the computer"), contextlib.closing(again.machines):
+        again.host.read(present.identifier, stored(present), again.operation())
 
 
 def test_a_guest_over_the_network_has_its_firmware(estate, run):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from avma import errors
 from avma.deadline import Deadline
+from avma.windows import required_rows
 from avma.windows.operating_system import NAMESPACE
 from avma.windows.wmi import Wmi
 
@@ -27,14 +28,16 @@ def read(wmi: Wmi, deadline: Deadline) -> str:
     Without a usable firmware UUID it is the computer name and domain alone.
 
     Raises:
+        EmptyAnswer: the account may not read it. Without its UUID, the host would seem to be another machine.
         AvmaError: the host could not be asked.
         UnexpectedAnswer: the host reports no computer name.
     """
     products, systems = wmi.query_all(NAMESPACE, _QUERIES, deadline, _TRIED)
-    firmware = next((row.text("UUID") or "" for row in products), "").strip("{} ").lower()
-    system = next(iter(systems), None)
-    name = (system.text("Name") or "").lower() if system else ""
-    if system is None or not name:
+    required_rows.require(products, required_rows.COMPUTER, _TRIED, wmi.where)
+    required_rows.require(systems, required_rows.COMPUTER_SYSTEM, _TRIED, wmi.where)
+    firmware, system = (products[0].text("UUID") or "").strip("{} ").lower(), systems[0]
+    name = (system.text("Name") or "").lower()
+    if not name:
         remedy = "check WMI on that host: the class Win32_ComputerSystem must report its name"
         raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI reports no computer name", remedy)
     domain = (system.text("Domain") or "").lower()

@@ -43,6 +43,7 @@ OPERATING_SYSTEM = RequiredRow(
     service="winmgmt",
 )
 COMPUTER = replace(OPERATING_SYSTEM, row="the row of the computer's firmware")
+COMPUTER_SYSTEM = replace(OPERATING_SYSTEM, row="the row of the computer itself")
 CLUSTER = RequiredRow(
     row="the cluster's own row",
     rights="has no access to the cluster",
