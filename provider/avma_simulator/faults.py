@@ -63,7 +63,10 @@ WMI_PROVIDER = Provider("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll", n
 
 @dataclass(eq=False)
 class Fault(Exception):
-    """A fault: SOAP code and subcode, the number, the text, and in which form the number is told."""
+    """A fault: SOAP code and subcode, the number, the text, and in which form the number is told.
+
+    `message` is the text of the Detail if it is another than that of the Reason.
+    """
 
     code: str
     subcode: str
@@ -74,6 +77,7 @@ class Fault(Exception):
     cim_status: int | None = None
     misunderstood: str = ""
     prefix: str = ""
+    message: str = ""
     provider: Provider | None = None
     category: int = 0
     extended: ET.Element | None = None
@@ -90,7 +94,8 @@ class Fault(Exception):
         detail = element("s:Detail")
         if self.fault_detail:
             detail.append(element("w:FaultDetail", f"{_DETAIL}/{self.fault_detail}"))
-        detail.append(self._wsman_fault(machine, text) if self.cim_status is None else self._wmi_error(text))
+        message = language.said(self.message, spoken) or text
+        detail.append(self._wsman_fault(machine, message) if self.cim_status is None else self._wmi_error(text))
         return element("s:Fault", code, reason, detail)
 
     def headers(self) -> list[ET.Element]:

@@ -83,30 +83,28 @@ class Service:
         Raises:
             AnswerDropped: there is to be no answer.
         """
-        relates_to = ""
         try:
             request = soap.parse(message)
-            relates_to = request.message_id
             self._count(request)
             await self._delay(request)
             with self._under_way(request):
                 return Reply(200, self._enveloped(request, *await self._troubled(request)))
         except faults.Fault as fault:
-            return self._fault(fault, relates_to or soap.message_id(message))
+            return self._fault(fault, message)
         except _Garbage:
             return Reply(200, _GARBAGE)
         except AnswerDropped:
             raise
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
-            return self._fault(faults.internal_error(), relates_to)
+            return self._fault(faults.internal_error(), message)
 
     async def reply_to_chunks(self, message: str | bytes) -> Reply:
         """Answer a message that came in chunks, which shells do not take; see `reply`."""
         with contextlib.suppress(faults.Fault):
             request = soap.parse(message)
             if _is_shell(request):
-                return self._fault(shell_faults.chunked(), request.message_id)
+                return self._fault(shell_faults.chunked(), message)
         return await self.reply(message)
 
     async def close(self) -> None:
@@ -262,7 +260,7 @@ class Service:
             if request.action != f"{soap.IDENTITY}/Identify":
                 raise faults.access_denied()
         except faults.Fault as fault:
-            return self._fault(fault, "")
+            return self._fault(fault, message)
         self._count(request)
         answer = soap.envelope(f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")], spoken=self._spoken)
         return Reply(200, answer)
@@ -281,9 +279,11 @@ class Service:
         if not _is_shell(request):
             self._machine.counts.count(_operation_name(request))
 
-    def _fault(self, fault: faults.Fault, relates_to: str) -> Reply:
-        body = [fault.element(self._machine.computer_name, self._spoken)]
-        return Reply(500, soap.envelope(fault.action, relates_to, body, *fault.headers(), spoken=self._spoken))
+    def _fault(self, fault: faults.Fault, message: str | bytes) -> Reply:
+        """Answer a message with a fault. Recorded: it names the machine as the client addressed it."""
+        message_id, addressed = soap.addressing(message)
+        body = [fault.element(addressed or self._machine.computer_name, self._spoken)]
+        return Reply(500, soap.envelope(fault.action, message_id, body, *fault.headers(), spoken=self._spoken))
 
     def _enveloped(self, request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
         answer = soap.envelope(action, request.message_id, body, spoken=self._spoken)

@@ -59,24 +59,24 @@ def not_enough_quota() -> Fault:
 
 def not_found() -> Fault:
     """Return the fault of a shell that does not exist (recorded on Windows Server 2022)."""
-    text = (
-        "The WS-Management service cannot process the request because the request contained invalid selectors for the "
-        "resource. "
-    )
-    return _invalid_selectors(text)
+    return replace(_invalid_selectors(), provider=_SHELLS)
 
 
 def command_not_found() -> Fault:
-    """Return the fault of a command that its shell does not have (recorded: the text)."""
+    """Return the fault of a command that its shell does not have (recorded on Windows Server 2022)."""
     text = (
         "The Windows Remote Shell received a request to perform an operation on a command identifier that does not "
         "exist. Either the command has completed execution or the client specified an invalid command identifier. "
     )
-    return _invalid_selectors(text)
+    return replace(_invalid_selectors(), message=text)
 
 
-def _invalid_selectors(text: str) -> Fault:
-    return replace(faults.invalid_selectors(), reason=text, provider=_SHELLS)
+def _invalid_selectors() -> Fault:
+    text = (
+        "The WS-Management service cannot process the request because the request contained invalid selectors for the "
+        "resource. "
+    )
+    return replace(faults.invalid_selectors(), reason=text)
 
 
 def invalid_parameter() -> Fault:

@@ -206,29 +206,32 @@ def _text(body: ET.Element, name: str) -> str:
 
 
 def _described(found: _Open, machine: Machine) -> ET.Element:
-    """Return `rsp:Shell`, in the order of elements that Windows Server 2016 and 2022 were recorded with."""
+    """Return `rsp:Shell`. Recorded: its elements and their order, more of them for PowerShell than for cmd.exe."""
     spoken = machine.spec.language
+    powershell = found.resource.lower().startswith(POWERSHELL)
     values = {
         "ShellId": found.name,
         "ResourceUri": found.resource,
         "Owner": machine.spec.username or "",
         "ClientIP": "127.0.0.1",
-        "ProcessId": str(found.process),
+        "ProcessId": str(found.process) if powershell else "",
         "IdleTimeOut": f"PT{found.idle_timeout:.3f}S",
         "InputStreams": found.streams[0],
         "OutputStreams": found.streams[1],
-        "MaxIdleTimeOut": _LONGEST_IDLE,
-        "Locale": spoken,
-        "DataLocale": spoken,
-        "CompressionMode": "NoCompression",
-        "ProfileLoaded": "Yes",
-        "Encoding": "UTF8",
-        "BufferMode": "Block",
-        "State": "Connected",
-        "ShellRunTime": _duration(_now() - found.created),
-        "ShellInactivity": _duration(found.idle),
     }
-    return shell_messages.rsp("Shell", *(element(f"rsp:{name}", value) for name, value in values.items()))
+    if powershell:
+        values |= {
+            "MaxIdleTimeOut": _LONGEST_IDLE,
+            "Locale": spoken,
+            "DataLocale": spoken,
+            "CompressionMode": "NoCompression",
+            "ProfileLoaded": "Yes",
+            "Encoding": "UTF8",
+            "BufferMode": "Block",
+            "State": "Connected",
+        }
+    values |= {"ShellRunTime": _duration(_now() - found.created), "ShellInactivity": _duration(found.idle)}
+    return shell_messages.rsp("Shell", *(element(f"rsp:{name}", value) for name, value in values.items() if value))
 
 
 def _duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO, StringIO
+from urllib.parse import urlsplit
 
 import defusedxml
 from defusedxml.ElementTree import fromstring, iterparse
@@ -120,12 +121,14 @@ def parse(message: str | bytes) -> Request:
     )
 
 
-def message_id(message: str | bytes) -> str:
-    """Return the MessageID of a request, empty if it cannot be read."""
+def addressing(message: str | bytes) -> tuple[str, str]:
+    """Return the MessageID of a request and the host of its To, empty where they cannot be read."""
     try:
-        return (_root(message).findtext("s:Header/a:MessageID", "", NAMESPACES) or "").strip()
-    except faults.Fault:
-        return ""
+        root = _root(message)
+        to = urlsplit((root.findtext("s:Header/a:To", "", NAMESPACES) or "").strip())
+        return (root.findtext("s:Header/a:MessageID", "", NAMESPACES) or "").strip(), to.hostname or ""
+    except (faults.Fault, ValueError):
+        return "", ""
 
 
 def envelope(

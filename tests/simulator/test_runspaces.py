@@ -299,6 +299,32 @@ def test_whether_a_pool_is_alive(pool: RunspacePool) -> None:
     assert pool.is_alive()
 
 
+def test_a_new_pool_is_described_as_windows_describes_it(estate: EstateServer) -> None:
+    with Client(estate.url("hv01")) as client:
+        created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, creation(opening())))
+        (described,) = created.iter(f"{{{SHELL}}}Shell")
+    fields = {child.tag.rpartition("}")[2]: child.text for child in described}
+    assert list(fields) == [
+        "ShellId",
+        "ResourceUri",
+        "Owner",
+        "ClientIP",
+        "ProcessId",
+        "IdleTimeOut",
+        "MaxIdleTimeOut",
+        "Locale",
+        "DataLocale",
+        "CompressionMode",
+        "ProfileLoaded",
+        "Encoding",
+        "BufferMode",
+        "State",
+        "ShellRunTime",
+        "ShellInactivity",
+    ]
+    assert (fields["State"], fields["MaxIdleTimeOut"]) == ("Connected", "PT2147483.647S")
+
+
 def test_a_session_configuration_that_is_not_registered(shared: EstateServer) -> None:
     with connected(shared) as client, pytest.raises(WSManFaultError) as refused:
         RunspacePool(client, configuration_name="Nobody.Registered").open()
