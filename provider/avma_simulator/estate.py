@@ -31,7 +31,7 @@ from avma_simulator.source import Location
 _Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
 _OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
-_LOST = ("drop", "timeout", "garbage")
+_LOST = ("drop", "timeout", "garbage", "emptyBody")
 _MACHINE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 """The underscore is no character of host names in DNS, but Windows accepts it in computer names."""
 _NETBIOS_LENGTH = 15
@@ -315,7 +315,7 @@ class Fault(_Record):
         if (self.hresult is None) == (self.answer is None):
             raise ValueError("needs either hresult or answer")
         if self.after and self.answer not in _LOST:
-            raise ValueError("`after` goes with an answer that is lost: drop, timeout or garbage")
+            raise ValueError("`after` goes with an answer that is lost: drop, timeout, garbage or emptyBody")
         if self.answer == "noRows" and self.operation.lower() not in ("enumerate", "pull"):
             raise ValueError("`noRows` is an answer to Enumerate or Pull")
         return self

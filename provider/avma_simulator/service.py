@@ -139,12 +139,12 @@ class Service:
         rule = self._machine.trouble.take(name, self._class_name(request), also)
         if rule is None:
             return await self._answer(request)
+        if rule.after:
+            await self._answer(request)
         if rule.answer == "emptyBody":
             return f"{request.action}Response", []
         if rule.answer == "noRows":
             return f"{request.action}Response", [self._enumerations.without_rows(request)]
-        if rule.after:
-            await self._answer(request)
         if rule.answer == "quota" and _operation_name(request) == "Shell/Create":
             raise shell_faults.too_many(self._machine.spec.quotas.shells)
         raise _failure(rule)

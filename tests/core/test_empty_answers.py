@@ -172,6 +172,14 @@ def test_a_guest_whose_licensing_service_lists_nothing_gets_no_key(estate, run, 
     assert changes(estate, "web01") == []
 
 
+@pytest.mark.parametrize("method", ["SoftwareLicensingService/InstallProductKey", "SoftwareLicensingProduct/Activate"])
+def test_a_method_that_ran_and_answered_with_nothing_is_not_called_again(estate, run, method):
+    estate.faults("hv01", [{"operation": method, "answer": "emptyBody", "after": True}])
+    assert run.license().outputs.license_status is LicenseStatus.LICENSED
+    assert estate.counts()["hv01"]["operations"][f"Invoke {method}"] == 1
+    assert estate.keys()[keys.partial(HOST_KEY)] == 1
+
+
 CLUSTER = """
 clusters:
   - {name: cl01, nodes: [hv01, standard], address: 127.43.0.31, http: {port: 5985}}

@@ -94,7 +94,7 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
         ),
         (
             {"operation": "Get", "answer": "quota", "after": True},
-            "faults[0]: `after` goes with an answer that is lost: drop, timeout or garbage",
+            "faults[0]: `after` goes with an answer that is lost: drop, timeout, garbage or emptyBody",
         ),
         ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'garbage',"),
     ],
