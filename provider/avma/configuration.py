@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from avma import deadline
 from avma.properties import Choice, declare
@@ -31,8 +32,14 @@ READY_TIMEOUT = "15m"
 class _OfGuests:
     """What is said of guests alone."""
 
+    environment_prefix: ClassVar[str] = "AVMA_GUEST_"
+
     transport: Transport | None = declare(
-        "How the guest is reached.", default=None, unset=f"`{Transport.POWERSHELL_DIRECT.value}`", example="winrm"
+        "How the guest is reached.",
+        default=None,
+        unset=f"`{Transport.POWERSHELL_DIRECT.value}`",
+        example="winrm",
+        environment=("AVMA_GUEST_TRANSPORT",),
     )
     ready_timeout: str | None = declare(
         "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource "
@@ -42,6 +49,7 @@ class _OfGuests:
         unset=f"`{READY_TIMEOUT}`",
         example="1h30m",
         check=deadline.duration_error,
+        environment=("AVMA_GUEST_READY_TIMEOUT",),
     )
 
 

@@ -13,10 +13,31 @@ from avma.properties import Choice, Property, properties
 def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return the values that environment variables give for a record's properties, as a front end would pass them.
 
-    Numbers and booleans are JSON; what is not is passed on as text, for the check to name.
+    Numbers and booleans are JSON. Other text is passed on unchanged, so that the check names it.
     """
-    found = ((prop, _first(environment, prop.rule.environment)) for prop in properties(record))
-    return {prop.name: text_value(prop, text) for prop, text in found if text is not None}
+    found = ((prop, _value(prop, environment)) for prop in properties(record))
+    return {prop.name: value for prop, value in found if value is not None}
+
+
+def complete(values: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with inherited ones where there are none, in nested records too."""
+    merged = dict(inherited)
+    for name, value in values.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        if value is not None:
+            merged[name] = complete(value, merged[name]) if nested else value
+    return merged
+
+
+def variables_of(record: type) -> dict[str, str]:
+    """Return the environment variables of each property, in words, by its path: "AVMA_PORT or HYPERV_PORT"."""
+    found: dict[str, str] = {}
+    for prop in properties(record):
+        if prop.rule.environment:
+            found[prop.name] = " or ".join(prop.rule.environment)
+        nested = variables_of(prop.record) if prop.record is not None else {}
+        found.update({f"{prop.name}.{name}": variables for name, variables in nested.items()})
+    return found
 
 
 def text_value(prop: Property, text: str) -> Any:
@@ -27,6 +48,13 @@ def text_value(prop: Property, text: str) -> Any:
         return json.loads(text.lower() if prop.type is bool else text)
     except ValueError:
         return text
+
+
+def _value(prop: Property, environment: Mapping[str, str]) -> Any:
+    if prop.record is not None:
+        return from_environment(prop.record, environment) or None
+    text = _first(environment, prop.rule.environment)
+    return None if text is None else text_value(prop, text)
 
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:

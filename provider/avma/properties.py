@@ -128,8 +128,12 @@ def declare(
 
 
 def properties(record: type) -> tuple[Property, ...]:
-    """Return the declared properties of a record class, in their order."""
+    """Return the declared properties of a record class, in their order.
+
+    The class attribute `environment_prefix` of a record replaces the environment variables that its properties declare.
+    """
     hints = typing.get_type_hints(record)
+    prefix: str | None = getattr(record, "environment_prefix", None)
     return tuple(
         Property(
             name=camel_case(field.name),
@@ -137,11 +141,17 @@ def properties(record: type) -> tuple[Property, ...]:
             type=_bare(hints[field.name]),
             required=field.default is dataclasses.MISSING,
             default=None if field.default is dataclasses.MISSING else field.default,
-            rule=field.metadata["rule"],
+            rule=_prefixed(field.metadata["rule"], prefix, field.name),
         )
         for field in dataclasses.fields(record)
         if "rule" in field.metadata
     )
+
+
+def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:
+    if prefix is None or not rule.environment:
+        return rule
+    return dataclasses.replace(rule, environment=(f"{prefix}{attribute.upper()}",))
 
 
 def camel_case(attribute: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from avma.configuration import Configuration, GuestDefaults
-from avma.environment import from_environment, text_value
+from avma.environment import complete, from_environment
 from avma.properties import Property, properties, validate
 from avma.settings import Settings
 from avma_cli.exits import fail
@@ -57,18 +56,13 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
 
     `written` is the validated configuration of the file.
     """
-    of_guest = {**_guest_environment(), **written.get("guest", {}), **_named(given, GuestDefaults, _GUEST)}
-    merged = {**from_environment(Configuration), **written, **_named(given, Configuration)}
-    values = {**merged, "guest": of_guest} if of_guest else merged
+    of_guest = _named(given, GuestDefaults, _GUEST)
+    options = {**_named(given, Configuration), **({"guest": of_guest} if of_guest else {})}
+    values = complete(options, complete(written, from_environment(Configuration)))
     failures = validate(Configuration, values)
     if failures:
         fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
     return values
-
-
-def variable(prop: Property, prefix: str = "") -> str:
-    """Return the environment variable that stands for an option."""
-    return f"AVMA_{prefix}{prop.attribute}".upper()
 
 
 def _option(prop: Property, prefix: str) -> inspect.Parameter:
@@ -82,12 +76,7 @@ def _option(prop: Property, prefix: str) -> inspect.Parameter:
 def _help(prop: Property, prefix: str) -> str:
     sentence = prop.rule.description.partition(". ")[0].rstrip(".")
     whose = "For guests: " if prefix else ""
-    return f"{whose}{sentence} ({variable(prop, prefix)}; default: {prop.rule.unset}).".replace("`", "")
-
-
-def _guest_environment() -> dict[str, Any]:
-    found = ((prop, os.environ.get(variable(prop, _GUEST))) for prop in properties(GuestDefaults))
-    return {prop.name: text_value(prop, text) for prop, text in found if text}
+    return f"{whose}{sentence} ({prop.rule.environment[0]}; default: {prop.rule.unset}).".replace("`", "")
 
 
 def _named(given: Given, record: type, prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma.configuration import Configuration
-from avma.environment import from_environment, text_value
+from avma.environment import complete, from_environment, text_value, variables_of
 from avma.properties import Failure, Property, build, known, properties, validate
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -63,11 +63,9 @@ class Settings:
         if not known(given):
             self._session.configuration = None
             return
-        chosen = {name: value for name, value in given.items() if value is not None}
-        inherited = {name: value for name, value in from_environment(self._record).items() if name not in chosen}
-        values = {**inherited, **chosen}
+        values = complete(given, from_environment(self._record))
         self._learn(values)
-        self._require_usable(values, decoded.rejected, inherited)
+        self._require_usable(values, decoded.rejected, given)
         self._session.configuration = build(self._record, values)
         if _insecure(values) or _insecure(values.get("guest")):
             self._session.log.warning(INSECURE, request.urn)
@@ -87,25 +85,30 @@ class Settings:
         paths = declared(self._record, given)
         return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
 
-    def _source(self, path: str, inherited: Mapping[str, Any]) -> str:
+    def _source(self, path: str, given: Mapping[str, Any]) -> str:
         """Name a setting as the user gave it: by its property, and the environment variables that it came from."""
-        variables = {prop.name: " or ".join(prop.rule.environment) for prop in properties(self._record)}
-        return f"`{path}` (from {variables[path]})" if path in inherited else f"`{path}`"
+        variables = variables_of(self._record).get(path)
+        return f"`{path}`" if variables is None or _has(given, path) else f"`{path}` (from {variables})"
 
     def _missing(self, values: Mapping[str, Any]) -> list[Property]:
         return [prop for prop in properties(self._record) if prop.required and values.get(prop.name) is None]
 
-    def _require_usable(
-        self, values: Mapping[str, Any], rejected: Iterable[Failure], inherited: Mapping[str, Any]
-    ) -> None:
+    def _require_usable(self, values: Mapping[str, Any], rejected: Iterable[Failure], given: Mapping[str, Any]) -> None:
         missing = self._missing(values)
         if missing:
             raise MissingKeys({f"{PACKAGE}:{prop.name}": prop.rule.description for prop in missing})
         failures = [*rejected, *validate(self._record, values)]
         if failures:
-            text = "; ".join(f"{self._source(failure.path, inherited)} {failure.reason}" for failure in failures)
+            text = "; ".join(f"{self._source(failure.path, given)} {failure.reason}" for failure in failures)
             message = f"the provider's configuration cannot be used: {text}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message)
+
+
+def _has(values: Any, path: str) -> bool:
+    """Return True if the user gave a value at a path such as "guest.port"."""
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values is not None
 
 
 def _users(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from avma.configuration import Configuration
+from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.properties import declare
 from avma.settings import Auth
 from contract.harness import PROVIDER_URN, UNKNOWN, Calls, FakeEngine, Provider, detail, failure, plain, secret, struct
@@ -129,6 +129,34 @@ class TestConfigure:
         assert (configuration.username, configuration.password) == ("from-user", "environment-pass")
         assert configuration.https is False
         assert "environment-pass" not in unconfigured.provider.session.redact("it is environment-pass")
+
+    def test_the_environment_fills_what_the_user_left_out_of_the_guests_settings(
+        self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AVMA_PASSWORD", "hosts-pass")
+        monkeypatch.setenv("AVMA_GUEST_USERNAME", "from-environment")
+        monkeypatch.setenv("AVMA_GUEST_PASSWORD", "environment-pass")
+        monkeypatch.setenv("AVMA_GUEST_TRANSPORT", "winrm")
+        monkeypatch.setenv("AVMA_GUEST_HTTPS", "false")
+        guest = self.configured(unconfigured, guest={"username": "from-user", "password": None}).guest
+        assert guest == GuestDefaults(
+            username="from-user", password="environment-pass", transport=Transport.WINRM, https=False
+        )
+        assert "environment-pass" not in unconfigured.provider.session.redact("it is environment-pass")
+
+    def test_the_environment_alone_configures_guests(
+        self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AVMA_GUEST_PASSWORD", "environment-pass")
+        assert self.configured(unconfigured).guest == GuestDefaults(password="environment-pass")
+
+    def test_a_variable_for_guests_that_cannot_be_used_is_named(
+        self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AVMA_GUEST_PORT", "many")
+        with pytest.raises(grpc.RpcError) as caught:
+            unconfigured.configure(guest={"username": "u"})
+        assert "`guest.port` (from AVMA_GUEST_PORT) must be a whole number" in failure(caught.value)[1]
 
     def test_the_environment_is_never_stored(self, unconfigured: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AVMA_PASSWORD", "environment-pass")

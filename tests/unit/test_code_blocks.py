@@ -30,7 +30,7 @@ COMMANDS = typer.main.get_command(app).commands
 SETTINGS = {prop.name for prop in properties(Configuration)}
 GUEST_SETTINGS = {prop.name for prop in properties(GuestDefaults)}
 VARIABLES = {name for prop in properties(Configuration) for name in prop.rule.environment}
-GUEST_VARIABLES = {f"AVMA_GUEST_{prop.attribute.upper()}" for prop in properties(GuestDefaults)}
+GUEST_VARIABLES = {name for prop in properties(GuestDefaults) for name in prop.rule.environment}
 
 
 def blocks(language: str) -> list[Any]:

@@ -4,6 +4,7 @@ from avma import errors
 from avma.configuration import Configuration, Guest, GuestDefaults
 from avma.connection import resolve
 from avma.environment import from_environment
+from avma.properties import properties
 from avma.settings import AddressedSettings, Auth, Settings
 
 
@@ -87,3 +88,16 @@ def test_a_logon_needs_no_more_than_it_uses(settings):
 def test_environment_with_fallback():
     environment = {"AVMA_HTTPS": "false", "HYPERV_USERNAME": "x", "AVMA_USERNAME": "y", "AVMA_PORT": "n/a"}
     assert from_environment(Configuration, environment) == {"https": False, "username": "y", "port": "n/a"}
+
+
+def test_environment_of_guests():
+    environment = {"AVMA_GUEST_PASSWORD": "x", "AVMA_GUEST_HTTPS": "false", "AVMA_PASSWORD": "y", "HYPERV_PORT": "1"}
+    read = from_environment(Configuration, environment)
+    assert read == {"password": "y", "port": 1, "guest": {"password": "x", "https": False}}
+
+
+def test_each_setting_of_guests_has_one_variable_of_their_own():
+    for record in (GuestDefaults, Guest):
+        for prop in properties(record):
+            expected = () if prop.name == "address" else (f"AVMA_GUEST_{prop.attribute.upper()}",)
+            assert prop.rule.environment == expected
