@@ -525,37 +525,37 @@ func (o ConnectionPtrOutput) Username() pulumi.StringPtrOutput {
 type Guest struct {
 	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
 	Address *string `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout *string `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -574,37 +574,37 @@ type GuestInput interface {
 type GuestArgs struct {
 	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
 	Address pulumi.StringPtrInput `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -691,82 +691,82 @@ func (o GuestOutput) Address() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Address }).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v Guest) *Auth { return v.Auth }).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.CaCert }).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Guest) *bool { return v.Https }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Guest) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v Guest) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Password }).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Guest) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ReadyTimeout }).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v Guest) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -805,7 +805,7 @@ func (o GuestPtrOutput) Address() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestPtrOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v *Guest) *Auth {
 		if v == nil {
@@ -815,7 +815,7 @@ func (o GuestPtrOutput) Auth() AuthPtrOutput {
 	}).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestPtrOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -825,7 +825,7 @@ func (o GuestPtrOutput) CaCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -835,7 +835,7 @@ func (o GuestPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -845,7 +845,7 @@ func (o GuestPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -855,7 +855,7 @@ func (o GuestPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestPtrOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Guest) *bool {
 		if v == nil {
@@ -865,7 +865,7 @@ func (o GuestPtrOutput) Https() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Guest) *bool {
 		if v == nil {
@@ -875,7 +875,7 @@ func (o GuestPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -885,7 +885,7 @@ func (o GuestPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -895,7 +895,7 @@ func (o GuestPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v *Guest) *MessageEncryption {
 		if v == nil {
@@ -905,7 +905,7 @@ func (o GuestPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	}).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -915,7 +915,7 @@ func (o GuestPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestPtrOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -925,7 +925,7 @@ func (o GuestPtrOutput) Password() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestPtrOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *Guest) *int {
 		if v == nil {
@@ -935,7 +935,7 @@ func (o GuestPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -945,7 +945,7 @@ func (o GuestPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestPtrOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v *Guest) *Transport {
 		if v == nil {
@@ -955,7 +955,7 @@ func (o GuestPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -967,37 +967,37 @@ func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 
 // How guests are reached, where a resource does not say otherwise.
 type GuestDefaults struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout *string `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -1014,37 +1014,37 @@ type GuestDefaultsInput interface {
 
 // How guests are reached, where a resource does not say otherwise.
 type GuestDefaultsArgs struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -1126,82 +1126,82 @@ func (o GuestDefaultsOutput) ToGuestDefaultsPtrOutputWithContext(ctx context.Con
 	}).(GuestDefaultsPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestDefaultsOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *Auth { return v.Auth }).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestDefaultsOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.CaCert }).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestDefaultsOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestDefaultsOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestDefaultsOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestDefaultsOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *bool { return v.Https }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestDefaultsOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestDefaultsOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestDefaultsOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestDefaultsOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestDefaultsOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestDefaultsOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.Password }).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestDefaultsOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestDefaultsOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ReadyTimeout }).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestDefaultsOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -1230,7 +1230,7 @@ func (o GuestDefaultsPtrOutput) Elem() GuestDefaultsOutput {
 	}).(GuestDefaultsOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestDefaultsPtrOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *Auth {
 		if v == nil {
@@ -1240,7 +1240,7 @@ func (o GuestDefaultsPtrOutput) Auth() AuthPtrOutput {
 	}).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestDefaultsPtrOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1250,7 +1250,7 @@ func (o GuestDefaultsPtrOutput) CaCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestDefaultsPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1260,7 +1260,7 @@ func (o GuestDefaultsPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestDefaultsPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1270,7 +1270,7 @@ func (o GuestDefaultsPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestDefaultsPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1280,7 +1280,7 @@ func (o GuestDefaultsPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestDefaultsPtrOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *bool {
 		if v == nil {
@@ -1290,7 +1290,7 @@ func (o GuestDefaultsPtrOutput) Https() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestDefaultsPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *bool {
 		if v == nil {
@@ -1300,7 +1300,7 @@ func (o GuestDefaultsPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestDefaultsPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1310,7 +1310,7 @@ func (o GuestDefaultsPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestDefaultsPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1320,7 +1320,7 @@ func (o GuestDefaultsPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestDefaultsPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *MessageEncryption {
 		if v == nil {
@@ -1330,7 +1330,7 @@ func (o GuestDefaultsPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	}).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestDefaultsPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1340,7 +1340,7 @@ func (o GuestDefaultsPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestDefaultsPtrOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1350,7 +1350,7 @@ func (o GuestDefaultsPtrOutput) Password() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestDefaultsPtrOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *int {
 		if v == nil {
@@ -1360,7 +1360,7 @@ func (o GuestDefaultsPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestDefaultsPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1370,7 +1370,7 @@ func (o GuestDefaultsPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestDefaultsPtrOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *Transport {
 		if v == nil {
@@ -1380,7 +1380,7 @@ func (o GuestDefaultsPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {

@@ -424,22 +424,22 @@ class Guest(dict):
         How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
 
         :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
-        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -488,7 +488,7 @@ class Guest(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -496,7 +496,7 @@ class Guest(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -504,7 +504,7 @@ class Guest(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -512,7 +512,7 @@ class Guest(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -520,7 +520,7 @@ class Guest(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -528,7 +528,7 @@ class Guest(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -536,7 +536,7 @@ class Guest(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -544,7 +544,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -552,7 +552,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -560,7 +560,7 @@ class Guest(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -568,7 +568,7 @@ class Guest(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -576,7 +576,7 @@ class Guest(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -584,7 +584,7 @@ class Guest(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -592,7 +592,7 @@ class Guest(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -600,7 +600,7 @@ class Guest(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -608,7 +608,7 @@ class Guest(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -638,22 +638,22 @@ class GuestDefaults(dict):
         """
         How guests are reached, where a resource does not say otherwise.
 
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
-        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -692,7 +692,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -700,7 +700,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -708,7 +708,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -716,7 +716,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -724,7 +724,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -732,7 +732,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -740,7 +740,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -748,7 +748,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -756,7 +756,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -764,7 +764,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -772,7 +772,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -780,7 +780,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -788,7 +788,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -796,7 +796,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Example: `1h30m`.
+        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -804,7 +804,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached. Default: `powershellDirect`. Example: `winrm`.
+        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -812,7 +812,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
