@@ -78,13 +78,19 @@ _SKUS = {
     12: DATACENTER,
     80: DATACENTER,
     145: DATACENTER,
+    147: DATACENTER,
+    148: STANDARD,
+    159: DATACENTER,
+    160: STANDARD,
     50: ESSENTIALS,
     406: AZURE_LOCAL,
     407: AZURE_EDITION,
     408: AZURE_EDITION,
 }
 
-EVALUATION_SKUS = frozenset({79, 80})
+EVALUATION_SKUS = frozenset({79, 80, 159, 160})
+CORE_SKUS = frozenset({12, 13, 145, 146, 147, 148, 159, 160, 406, 408})
+"""The SKUs of Server Core, which has editions of its own for DISM."""
 
 # SoftwareLicensingProduct.LicenseFamily without its suffixes: Core or Cor, A for semi-annual releases, Eval
 _FAMILIES = {
@@ -95,7 +101,8 @@ _FAMILIES = {
     "ServerAzureStackHCI": AZURE_LOCAL,
 }
 
-_FAMILY_SUFFIXES = re.compile(r"(?:Eval|A)?(?:Core?|Cor)?(?:Eval)?$")
+# Inferred: WS, by the names of PRODUCT_DATACENTER_WS_SERVER_CORE and its like.
+_FAMILY_SUFFIXES = re.compile(r"(?:Eval|A|WS)?(?:Core?)?(?:Eval)?$")
 
 
 def version_of_build(build: int) -> str | None:
@@ -116,6 +123,11 @@ def edition_of_sku(sku: int) -> str | None:
 def edition_of_family(family: str) -> str | None:
     """Return the edition of a `LicenseFamily`, None when the name is not known."""
     return _FAMILIES.get(_FAMILY_SUFFIXES.sub("", family))
+
+
+def dism_target(core: bool) -> str:
+    """Return the name of the full Datacenter edition as DISM's `/Set-Edition` takes it."""
+    return "ServerDatacenterCor" if core else "ServerDatacenter"
 
 
 def activates(host: str, guest: str) -> bool:

@@ -15,7 +15,7 @@ from aiohttp import web
 from avma_simulator import sealing
 from avma_simulator.logon import Connection, Door
 from avma_simulator.machine import Machine
-from avma_simulator.service import AnswerDropped, Reply, Service
+from avma_simulator.service import AnswerDropped, Reply, Service, Unavailable
 from avma_simulator.soap import decoded
 
 _PATH = "/wsman"
@@ -43,7 +43,7 @@ class Endpoint:
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
         if self._machine.under_way >= self._machine.spec.quotas.connections:
-            return _empty(503)  # Inferred: the status of a service that has too many active requests.
+            return _unavailable()  # Inferred: the status of a service that has too many active requests.
         self._machine.under_way += 1
         try:
             return await self._answer(request)
@@ -51,6 +51,8 @@ class Endpoint:
             return _empty(413)
         except (ConnectionError, web.RequestPayloadError):
             return _empty(400)  # The client went away, or its body is not in the form that its headers say.
+        except Unavailable:
+            return _unavailable()
         except AnswerDropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -135,3 +137,8 @@ def _content_type(request: web.BaseRequest) -> str:
 
 def _empty(status: int) -> web.Response:
     return web.Response(status=status, body=b"")
+
+
+def _unavailable() -> web.Response:
+    """Return the 503 of http.sys, which no service has seen (technet cc781893, "503-Service Unavailable")."""
+    return web.Response(status=503, text="Service Unavailable", content_type="text/html")

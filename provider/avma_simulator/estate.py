@@ -303,7 +303,9 @@ class Fault(_Record):
 
     operation: Annotated[str, AfterValidator(_operation)]
     hresult: Annotated[int, Field(ge=-(1 << 31), lt=1 << 32), AfterValidator(_unsigned)] | None = None
-    answer: Literal["drop", "timeout", "accessDenied", "quota", "garbage", "emptyBody", "noRows"] | None = None
+    answer: (
+        Literal["drop", "timeout", "accessDenied", "quota", "unavailable", "garbage", "emptyBody", "noRows"] | None
+    ) = None
     cim_class: str | None = Field(None, alias="class")
     detail: Literal["MSFT_WmiError", "WSManFault"] = "MSFT_WmiError"
     skip: Annotated[int, Field(ge=0)] = 0

@@ -54,6 +54,10 @@ class AnswerDropped(Exception):
     """The connection is to be dropped in place of an answer."""
 
 
+class Unavailable(Exception):
+    """HTTP is to refuse the request, as it does while the service behind it takes none."""
+
+
 class _Garbage(Exception):
     """The answer is to be no XML."""
 
@@ -82,6 +86,7 @@ class Service:
 
         Raises:
             AnswerDropped: there is to be no answer.
+            Unavailable: HTTP is to refuse it.
         """
         try:
             request = soap.parse(message)
@@ -93,7 +98,7 @@ class Service:
             return self._fault(fault, message)
         except _Garbage:
             return Reply(200, _GARBAGE)
-        except AnswerDropped:
+        except (AnswerDropped, Unavailable):
             raise
         except Exception as error:
             _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
@@ -319,6 +324,7 @@ def _failure(rule: estate.Fault) -> Exception:
     answers: dict[str | None, Callable[[], Exception]] = {
         "drop": AnswerDropped,
         "garbage": _Garbage,
+        "unavailable": Unavailable,
         "timeout": faults.timed_out,
         "accessDenied": faults.access_denied,
         "quota": faults.too_many_operations,

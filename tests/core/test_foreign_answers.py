@@ -124,6 +124,22 @@ def test_one_instance_in_many_forms(asked, answer):
 
 
 @pytest.mark.parametrize(
+    "written", ["&#1;", "&#x1F;", "\x01", "&#xD800;", "&#xFFFE;", "&#x110000;", "&#99999999999;", "\ufffe"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_character_that_xml_forbids_costs_that_character_alone(asked, written, encoding):
+    item = ROW.replace("one", f"before{written}after").replace("<C/>", "<C>&#65;\u00e4</C>")
+    (row,) = asked(http(rows(item).decode().encode(encoding)))
+    assert row.text("e") == "before\ufffdafter"
+    assert (row.integer("a"), row.text("c")) == (7, "A\u00e4")
+
+
+def test_a_declaration_of_utf_16_does_not_hold_for_utf_8(asked):
+    (row,) = asked(http(b'<?xml version="1.0" encoding="utf-16"?>' + rows(ROW.replace("one", "\u00e4"))))
+    assert row.text("e") == "\u00e4"
+
+
+@pytest.mark.parametrize(
     "text", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.5Z", "2026-01-02T03:04:05.123456+08:00", "P0DT0H1M40S"]
 )
 @pytest.mark.parametrize("kind", ["cim:Datetime", "Datetime", "cim:Interval"])

@@ -60,7 +60,7 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 9), (KEYLESS, "keyless", 14)])
+@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 10), (KEYLESS, "keyless", 14)])
 def test_licensing_a_host_costs_few_requests_and_no_process(estate, run, host, name, most):
     run.license(host)
     counts = estate.counts()[name]
@@ -227,6 +227,33 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
         runner = Runner(configuration, machines, seconds=1)
         with pytest.raises(errors.PartlyDone, match=asked):
             runner.license()
+
+
+@pytest.mark.parametrize("code", ["0xC004FD00", "0xC004E028", "0x803381A6"])
+def test_the_end_of_the_time_quotes_what_windows_answered_last(estate, new_runner, code):
+    estate.faults("hv01", [{"operation": "SoftwareLicensingProduct/Activate", "hresult": int(code, 16)}])
+    runner = new_runner()
+    runner.seconds = 4
+    with pytest.raises(errors.PartlyDone, match=rf"{code} .*the time allowed") as caught:
+        runner.license()
+    assert isinstance(caught.value.cause, errors.TimedOut)
+
+
+@pytest.mark.parametrize(
+    "operation", ["SoftwareLicensingProduct/Activate", "SoftwareLicensingService/InstallProductKey"]
+)
+def test_a_change_that_http_sys_refused_did_not_begin_and_is_asked_for_again(estate, run, operation):
+    estate.faults("hv01", [{"operation": operation, "answer": "unavailable", "times": 2}])
+    assert run.license().outputs.license_status is LicenseStatus.LICENSED
+    assert estate.keys()[keys.partial(HOST_KEY)] == 1
+
+
+@pytest.mark.parametrize("lost", [{"answer": "garbage", "after": True}, {"answer": "drop", "after": True}])
+def test_a_key_that_was_uninstalled_although_its_answer_was_lost_is_gone(estate, run, lost):
+    idle = run.license(KEYLESS, onDelete="uninstallKey")
+    estate.faults("keyless", [{"operation": "SoftwareLicensingProduct/UninstallProductKey", "times": 1, **lost}])
+    run.host.delete(idle.identifier, stored(idle), run.operation())
+    assert estate.machine("keyless")["partialProductKey"] is None
 
 
 def test_a_host_without_internet_is_activated_by_telephone(estate, run):

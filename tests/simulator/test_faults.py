@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
+from winrm.exceptions import WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
 
 from avma_simulator import EstateServer
 from avma_simulator.control import BadCommand
@@ -72,6 +72,10 @@ def test_answers_that_are_none(estate: EstateServer) -> None:
         estate.faults("hv02", [{"operation": "Enumerate", "answer": "garbage"}])
         with pytest.raises(SyntaxError):
             client.query(QUERY)
+        estate.faults("hv02", [{"operation": "Enumerate", "answer": "unavailable"}])
+        with pytest.raises(WinRMTransportError) as caught:
+            client.query(QUERY)
+        assert caught.value.code == 503
 
 
 def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
@@ -96,7 +100,7 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
             {"operation": "Get", "answer": "quota", "after": True},
             "faults[0]: `after` goes with an answer that is lost: drop, timeout, garbage or emptyBody",
         ),
-        ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'garbage',"),
+        ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'unavailable'"),
     ],
 )
 def test_faults_that_make_no_sense(estate: EstateServer, tmp_path: Path, rule: dict[str, Any], text: str) -> None:

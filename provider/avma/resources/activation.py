@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from avma import errors, hresult, keys
+from avma import errors, keys
 from avma.properties import declare
 from avma.resources.claims import keeper
 from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
+from avma.wsman import retry
 
 _AUTOMATIC_PAUSES = (1.0, 2.0)
 _FIRST_PAUSE = 1.0
@@ -121,11 +122,15 @@ class Attempt:
         lost: errors.AvmaError | None = None
         try:
             licensing.install_product_key(wmi, self.found.service_version, keys.normalize(product_key), deadline)
-        except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
+        except errors.AvmaError as error:
+            if not retry.may_have_run(error):
+                raise
             lost = error
         self.changed = True
         wanted = keys.partial(product_key)
         self.product = licensing.read_product(wmi, deadline, wanted)
+        if isinstance(lost, errors.WsmanFault):
+            self.changed = holds(self.product, product_key)
         if not holds(self.product, product_key) and lost is None:
             licensing.refresh_license_status(wmi, self.found.service_version, deadline)
             self.product = licensing.read_product(wmi, deadline, wanted)
@@ -151,10 +156,21 @@ class Attempt:
                 return
             if _is_final(trouble) or waited > _PATIENCE:
                 raise trouble or self._not_licensed()
-            self._wait(pause)
+            self._wait_after(trouble, pause)
             waited += pause
-            if isinstance(trouble, errors.WsmanFault) and not self._done(channel):
+            if trouble is not None and retry.did_not_begin(trouble) and not self._done(channel):
                 trouble, waited = self._ask_for_activation(), 0.0
+
+    def _wait_after(self, trouble: errors.AvmaError | None, pause: float) -> None:
+        """Wait, and read again.
+
+        Raises:
+            TimedOut: the time is over; the error quotes what Windows answered last.
+        """
+        try:
+            self._wait(pause)
+        except errors.TimedOut as end:
+            raise retry.timed_out(trouble or self._not_licensed(), self.operation.deadline) from end
 
     def _ask_for_activation(self) -> errors.AvmaError | None:
         """Call Activate and read again; return the error that came, None when Windows took the call."""
@@ -166,14 +182,16 @@ class Attempt:
         try:
             self._call_for_activation(self.product.activation_id)
             self.changed = True
-        except errors.WsmanFault as fault:
-            trouble = fault
+        except (errors.WsmanFault, errors.ServiceBusy) as refusal:
+            trouble = refusal
         except (errors.AnswerLost, errors.UnexpectedAnswer) as error:
             trouble = error
             self.changed = True
         try:
             self._reread()
         except (errors.TimedOut, errors.Cancelled) as end:
+            if trouble is not None and not retry.may_have_run(trouble) and isinstance(end, errors.TimedOut):
+                raise retry.timed_out(trouble, self.operation.deadline) from end
             answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
             raise type(end)("activate Windows", self.machine.where, answer, end.remedy) from end
         return trouble
@@ -223,7 +241,9 @@ def uninstall(
         lost: errors.AvmaError | None = None
         try:
             licensing.uninstall_product_key(machine.wmi, product.activation_id, operation.deadline)
-        except errors.AnswerLost as error:
+        except errors.AvmaError as error:
+            if not retry.may_have_run(error):
+                raise
             lost = error
         finally:
             machine.turns.changes += 1
@@ -289,7 +309,7 @@ def holds(product: Product | None, product_key: str) -> bool:
 
 def _is_final(trouble: errors.AvmaError | None) -> bool:
     """Say whether Windows refused for good; a lost answer or a busy service is no refusal."""
-    return isinstance(trouble, errors.WsmanFault) and not hresult.lookup(trouble.code).retryable
+    return isinstance(trouble, errors.WsmanFault) and not retry.did_not_begin(trouble)
 
 
 def _pauses() -> Iterator[float]:

@@ -18,6 +18,7 @@ from avma.deadline import Deadline
 from avma.resources.guests import Placement
 from avma.resources.resource import Operation
 from avma.windows.hyperv import VirtualMachine
+from avma.wsman import retry
 
 T = TypeVar("T")
 
@@ -118,9 +119,9 @@ def await_guest(
                 if _refused(seen.trouble):
                     operation.machines.sign_ins.forgive(placement.vm.name)
                 return placement, reach(placement)
-        except errors.CertificateNotTrusted:
-            raise
-        except (errors.NotReady, errors.Unreachable) as error:
+        except errors.AvmaError as error:
+            if not (isinstance(error, errors.NotReady) or retry.may_pass(error)):
+                raise
             seen.note(error)
         _require_hope(placement, seen)
         if patience.deadline.remaining() <= 0:

@@ -64,7 +64,8 @@ def require_host(state: HostState, tried: str) -> None:
     if system.azure_local:
         return
     if system.evaluation:
-        remedy = "convert it with DISM /Set-Edition:ServerDatacenter and a Datacenter key, restart it, and run again"
+        target = compatibility.dism_target(system.core)
+        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key, restart it, and run again"
         raise errors.Evaluation(tried, where, f"it runs an evaluation ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = "only Datacenter hosts activate their guests: upgrade the host, or give its guests keys of their own"

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from avma import compatibility, errors, hresult
+from avma import errors, hresult
 from avma.deadline import Deadline
 from avma.properties import Choice
 from avma.windows import operating_system, required_rows, times
 from avma.windows.operating_system import NAMESPACE, System
 from avma.windows.wmi import Wmi
+from avma.wsman import retry
 from avma.wsman.instance import Instance
 
 WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
@@ -127,25 +128,27 @@ class Licensing:
         return self.product.status if self.product else LicenseStatus.UNLICENSED
 
 
-def read(wmi: Wmi, deadline: Deadline) -> Licensing:
-    """Return what is installed and licensed on the machine: two requests, and two more if no key is installed.
+def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensing:
+    """Return what is installed and licensed on the machine.
 
-    The first two are sent together if the connection can do so.
+    That takes two requests, one more unless `system` is known already, and one more if no key is installed. The first
+    are sent together if the connection can do so. The version of the licensing service is not that of Windows: it lags
+    behind on enablement releases.
 
     Raises:
         EmptyAnswer: the licensing service does not list itself or its licenses.
         AvmaError: the machine could not be asked, or is not a Windows Server.
     """
     tried = "read the licensing service"
-    services, rows = wmi.query_all(NAMESPACE, (_SERVICE_QUERY, _QUERY), deadline, tried)
+    queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, operating_system.QUERY)
+    services, rows, *others = wmi.query_all(NAMESPACE, queries, deadline, tried)
     required_rows.require(services, required_rows.LICENSING_SERVICE, tried, wmi.where)
-    version = services[0].text("Version") or ""
     ranked = _ranked(rows)
-    product = ranked[0] if ranked else None
-    system = _system(version, product) or operating_system.read(wmi, deadline)
+    family = ranked[0].family if ranked else ""
+    system = system or operating_system.of_rows(others[0], wmi.where, family)
     if not rows and not system.azure_local:  # the licenses of Azure Local are not documented and decide nothing
         ranked = _ranked(_with_keys(wmi, deadline))
-    return Licensing(version, system, next(iter(ranked), None), tuple(ranked[1:]))
+    return Licensing(services[0].text("Version") or "", system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:
@@ -286,7 +289,11 @@ def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> N
     """
     keys = {"ID": activation_id}
     tried = "uninstall the product key"
-    wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
+
+    def uninstall() -> None:
+        wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
+
+    retry.changing(uninstall, deadline, tried, wmi.where)
 
 
 def reason_text(product: Product | None) -> str:
@@ -295,7 +302,7 @@ def reason_text(product: Product | None) -> str:
         return "no product key is installed"
     if product.reason == 0:
         return f"its licence status is {product.status.value}"
-    return f"its licence status is {product.status.value} ({hresult.lookup(product.reason)})"
+    return f"its licence status is {product.status.value} ({hresult.describe(product.reason)})"
 
 
 def _service(wmi: Wmi, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
@@ -303,7 +310,11 @@ def _service(wmi: Wmi, version: str, method: str, parameters: dict[str, str], de
         remedy = "look at the Software Protection service (sppsvc) there"
         raise errors.UnexpectedAnswer(tried, wmi.where, "WMI shows no SoftwareLicensingService", remedy)
     keys = {"Version": version}
-    wmi.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
+
+    def call() -> None:
+        wmi.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
+
+    retry.changing(call, deadline, tried, wmi.where)
 
 
 def _product(row: Instance) -> Product:
@@ -330,12 +341,3 @@ def _time(text: str) -> str | None:
 def _channel(description: str) -> LicenseChannel:
     """Find the channel's name as slmgr.vbs does; VOLUME_KMSCLIENT is looked for before VOLUME_KMS."""
     return next((c for c in LicenseChannel if c.value in description), LicenseChannel.OTHER)
-
-
-def _system(service_version: str, product: Product | None) -> System | None:
-    """Return what the licence tells of the system, None when it does not tell enough."""
-    edition = compatibility.edition_of_family(product.family) if product else None
-    build = operating_system.build_of(service_version)
-    if product is None or edition is None or build is None:
-        return None
-    return System(build, edition, evaluation=product.channel is LicenseChannel.EVALUATION)

@@ -78,7 +78,7 @@ class Machine:
         return self._system or self.licensing(deadline).system
 
     def _read(self, deadline: Deadline) -> Licensing:
-        found = licensing.read(self.wmi, deadline)
+        found = licensing.read(self.wmi, deadline, self._system)
         self._system = found.system
         return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from avma import compatibility, errors
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.wmi import Wmi
+from avma.wsman.instance import Instance
 
 NAMESPACE = "root/cimv2"
 
@@ -16,11 +18,19 @@ _TRIED = "read the operating system"
 
 @dataclass(frozen=True)
 class System:
-    """A Windows Server or Azure Stack HCI: its build number, its edition, and whether it is an evaluation."""
+    """A Windows Server or Azure Stack HCI.
+
+    Attributes:
+        build: the build number.
+        edition: the edition.
+        evaluation: whether it is an evaluation edition.
+        core: whether it is installed as Server Core, as far as known.
+    """
 
     build: int
     edition: str
     evaluation: bool
+    core: bool = False
 
     @property
     def version(self) -> str:
@@ -40,6 +50,9 @@ class System:
         return f"Windows Server {self.version} {self.edition}{suffix}"
 
 
+QUERY = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
+
+
 def read(wmi: Wmi, deadline: Deadline) -> System:
     """Ask the machine which Windows it runs: one request.
 
@@ -48,20 +61,30 @@ def read(wmi: Wmi, deadline: Deadline) -> System:
         EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be asked.
     """
-    query = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
-    rows = wmi.query(NAMESPACE, query, deadline, _TRIED)
-    required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, wmi.where)
-    row = rows[0]
-    build = build_of(row.text("Version") or "")
+    return of_rows(wmi.query(NAMESPACE, QUERY, deadline, _TRIED), wmi.where)
+
+
+def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
+    """Return the Windows that the rows of `QUERY` describe.
+
+    The license family tells the edition if no table has the SKU.
+
+    Raises:
+        Refused: it is not a Windows Server of a known edition.
+        EmptyAnswer: the account may not read it.
+        UnexpectedAnswer: the row does not hold a version.
+    """
+    required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, where)
+    build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
     if build is None:
         remedy = "look at the class Win32_OperatingSystem there"
-        raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI tells no version", remedy)
-    sku = row.integer("OperatingSystemSKU") or 0
-    edition = compatibility.edition_of_sku(sku)
+        raise errors.UnexpectedAnswer(_TRIED, where, "WMI reports no version", remedy)
+    edition = compatibility.edition_of_sku(sku) or compatibility.edition_of_family(family)
     if edition is None:
         answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that has no part in automatic activation"
-        raise errors.Refused(_TRIED, wmi.where, answer, "declare a Windows Server here")
-    return System(build, edition, evaluation=sku in compatibility.EVALUATION_SKUS)
+        raise errors.Refused(_TRIED, where, answer, "declare a Windows Server here")
+    evaluation, core = sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS
+    return System(build, edition, evaluation or "Eval" in family, core or family.endswith(("Cor", "Core")))
 
 
 def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:

@@ -5,6 +5,8 @@ Shapes are those of MS-WSMV and of DMTF DSP0226. It opens no connection and does
 
 from __future__ import annotations
 
+import re
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +48,12 @@ xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">\
 <s:Body>{body}</s:Body>\
 </s:Envelope>"""
 
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+"""What a value has in place of a character that XML forbids."""
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REFERENCE = re.compile(r"&#([0-9]{1,99}|[xX][0-9A-Fa-f]{1,99});")
+_DECLARES_UTF_16 = re.compile(r"""\A<\?xml\s[^>]*encoding=["']utf-?16["'][^>]*\?>""", re.IGNORECASE)
 
 CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
 """What to do about an answer that is not WS-Management."""
@@ -134,7 +142,7 @@ def body_of(answer: bytes) -> Element:
         NotSoap: the answer is not an XML SOAP envelope with a body, or uses XML features that are not safe.
     """
     try:
-        envelope = fromstring(answer, forbid_dtd=True)
+        envelope = _parsed(answer)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise NotSoap(str(error)) from error
     body = envelope.find(f"{{{SOAP}}}Body") if envelope.tag == f"{{{SOAP}}}Envelope" else None
@@ -146,6 +154,33 @@ def body_of(answer: bytes) -> Element:
 def local_name(element: Element) -> str:
     """Return an element's name without its namespace."""
     return element.tag.rpartition("}")[2]
+
+
+def _parsed(answer: bytes) -> Element:
+    try:
+        return fromstring(answer, forbid_dtd=True)
+    except ParseError:
+        return fromstring(_mended(answer), forbid_dtd=True)
+
+
+def _mended(answer: bytes) -> str:
+    """Return an answer without what XML 1.0 forbids and Windows writes all the same.
+
+    WMI puts any character of a value into its answer, as `&#1;` or as it is. A declaration of UTF-16 does not hold for
+    text that came in UTF-8: the header of HTTP decides (recorded by WinRMSharp; RFC 7303, 3.2).
+    """
+    wide = answer.startswith((b"\xff\xfe", b"\xfe\xff", b"<\x00", b"\x00<"))
+    text = answer.decode("utf-16" if wide else "utf-8-sig")
+    text = _DECLARES_UTF_16.sub("", text)
+    return _FORBIDDEN.sub(REPLACEMENT, _REFERENCE.sub(_allowed, text))
+
+
+def _allowed(reference: re.Match[str]) -> str:
+    """Return a character reference, or the replacement for one to a character that XML forbids."""
+    digits = reference[1]
+    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    forbidden = code > sys.maxunicode or bool(_FORBIDDEN.fullmatch(chr(code)))
+    return REPLACEMENT if forbidden else reference[0]
 
 
 def _selector_set(selectors: tuple[tuple[str, str], ...]) -> str:

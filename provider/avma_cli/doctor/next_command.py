@@ -5,6 +5,7 @@ A command for Windows is one of PowerShell, said with the machine to run it on.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,7 +36,7 @@ from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm
 from avma.wsman.faults import is_missing_class
 
-_TO_DATACENTER = "DISM /Online /Set-Edition:ServerDatacenter /ProductKey:KEY /AcceptEula"
+_TARGET = re.compile(r"/Set-Edition:(\w+)")
 _NEW_CERTIFICATE = (
     "Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} "
     "-ValueSet @{CertificateThumbprint='THUMBPRINT-OF-A-NEW-ONE'}"
@@ -159,9 +160,11 @@ def _membership(group: str, given: Command, there: str) -> str:
 def _system(step: Step, given: Command, there: str) -> str:
     if not step.found:
         return given.at("HYPER-V-HOST")
-    return (
-        f"{there}Get-VMAutomaticActivation" if compatibility.AZURE_LOCAL in step.found else f"{there}{_TO_DATACENTER}"
-    )
+    if compatibility.AZURE_LOCAL in step.found:
+        return f"{there}Get-VMAutomaticActivation"
+    named = _TARGET.search(step.error.remedy) if step.error else None
+    target = named[1] if named else compatibility.dism_target(core=False)
+    return f"{there}DISM /Online /Set-Edition:{target} /ProductKey:KEY /AcceptEula"
 
 
 def _hyper_v(step: Step, given: Command, there: str) -> str:

@@ -101,8 +101,15 @@ def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
 
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
-    with pytest.raises(errors.WsmanFault, match="too many shells open there"):
+    run.seconds = 3
+    with pytest.raises(errors.TimedOut, match="too many shells open there; the time allowed"):
         run.activate("web01", HOST)
+
+
+def test_a_shell_that_the_quota_refuses_for_now_is_opened_later(estate, run):
+    estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota", "times": 3}])
+    run.activate("web01", HOST)
+    assert estate.machine("web01")["status"] == "Licensed"
 
 
 def test_an_operation_that_is_refused_in_the_guest(estate, run):
