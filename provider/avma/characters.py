@@ -88,5 +88,5 @@ def hidden_error(text: str) -> str | None:
 
 def shown(text: str) -> str:
     """Return a text as an error may quote it: without invisible characters, and cut where it is very long."""
-    visible = "".join(each if unicodedata.category(each) not in _HIDDEN else "\ufffd" for each in text)
+    visible = "".join(each if each.isprintable() else "\ufffd" for each in text)
     return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"

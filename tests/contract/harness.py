@@ -17,7 +17,7 @@ from avma.resources.resource import Resource
 from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc, provider_pb2_grpc, status_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.server import Server
-from pulumi_resource_avma.servicer import Servicer
+from pulumi_resource_avma.servicer import Servicer, all_resources
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.values import SECRET, SIGNATURE, UNKNOWN_STRING
 
@@ -75,13 +75,14 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
 
 
 class Provider:
-    """The provider, served from a thread of its own, and a stub to call it."""
+    """The provider, served from a thread of its own, and a stub to call it; its resources unless one is given."""
 
     def __init__(
-        self, resource: Resource, configuration: type[Configuration] = Configuration, workers: int = 8
+        self, resource: Resource | None = None, configuration: type[Configuration] = Configuration, workers: int = 8
     ) -> None:
         self.session = Session(Redactor())
-        self._servicer = Servicer(self.session, lambda: (resource,), configuration, workers)
+        resources = all_resources if resource is None else lambda: (resource,)
+        self._servicer = Servicer(self.session, resources, configuration, workers)
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
