@@ -103,7 +103,7 @@ def _guest(world: World, host: Machine, vm_id: str) -> Guest:
 
 def _enter(guest: Guest, vm: Mapping[str, Any]) -> None:
     """Log on to the guest."""
-    if not guest.windows.speaks_directly:
+    if not guest.speaks_directly:
         raise _NotReached(_BROKEN, _ENDED)
     given = str(vm.get("username", "")), str(vm.get("password", ""))
     if not guest.ready or not guest.accounts.accepts(*given):

@@ -40,6 +40,7 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += _edition((*("keys", index), "edition"), key.version, key.edition)
     found += Domains(estate).mistakes(estate)
     found += _clusters(estate)
+    found += _replicas(estate)
     found += _repeated(_key_places(estate), "is declared twice")
     found += _repeated(_host_names(estate), "is the name of another host")
     found += _repeated(_cluster_names(estate), "is the name of a host or of another cluster")
@@ -180,9 +181,20 @@ def _nodes(estate: Estate) -> Iterator[tuple[Location, object]]:
 
 
 def _vm_ids(estate: Estate) -> Iterator[tuple[Location, object]]:
-    for index, host in enumerate(estate.hosts):
-        for number in range(len(host.vms)):
-            yield ("hosts", index, "vms", number, "id"), host.vm_id(number)
+    for location, machine in estate.machines():
+        for number in range(len(machine.vms)):
+            yield (*location, "vms", number, "id"), machine.vm_id(number)
+
+
+def _replicas(estate: Estate) -> Iterator[Finding]:
+    hosts = {host.name.lower() for host in estate.hosts}
+    for location, machine in estate.machines():
+        replica = getattr(machine, "replica", None)
+        if replica is None:
+            continue
+        own = estate.hosts[int(location[1])].name.lower()
+        if replica.lower() not in hosts - {own}:
+            yield (*location, "replica"), "is not the name of another host"
 
 
 def _ports(estate: Estate) -> Iterator[tuple[Location, object]]:

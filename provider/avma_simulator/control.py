@@ -108,17 +108,17 @@ class Control:
 
     async def install_key(self, name: str, key: str) -> None:
         """Install a key, as someone at the machine would; raises `Refusal` as Windows refuses."""
-        self._world.machine(name).licensing.install_key(key)
+        self._windows(name).licensing.install_key(key)
 
     async def uninstall_key(self, name: str) -> None:
         """Remove the installed key."""
-        self._world.machine(name).licensing.uninstall_key()
+        self._windows(name).licensing.uninstall_key()
 
     async def set_license(self, name: str, status: str, reason: int | None = None) -> None:
         """Change the state of the installed key; the `LicenseStatusReason` is the usual one unless given."""
         if status not in LicenseStatus.__members__:
             raise BadCommand(f"status must be one of {', '.join(LicenseStatus.__members__)}")
-        machine = self._world.machine(name)
+        machine = self._windows(name)
         host = machine.host.computer_name if isinstance(machine, Guest) else ""
         machine.licensing.set_status(LicenseStatus[status], host, reason)
 
@@ -198,6 +198,11 @@ class Control:
         self._world.guests.remove(guest)
         await self._network.remove(guest)
 
+    async def fail_over(self, name: str) -> None:
+        """Fail a VM over to the host of its replica: it restarts there, and the old place holds the replica."""
+        self._world.fail_over(self._world.guest(name))
+        await self._network.follow()
+
     async def clusters(self) -> list[dict[str, Any]]:
         """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
         return [self._cluster(cluster) for cluster in self._world.clusters]
@@ -233,6 +238,12 @@ class Control:
         """Drop a machine's connections; it goes on listening."""
         for listener in self._network.listeners(self._world.machine(name)):
             listener.drop_connections()
+
+    def _windows(self, name: str) -> Machine:
+        machine = self._world.machine(name)
+        if isinstance(machine, Guest) and machine.linux is not None:
+            raise BadCommand(f"{name} runs Linux, which has no license")
+        return machine
 
     def _reach(self, machine: Machine) -> dict[str, Any]:
         urls = [f"{listener.origin}/wsman" for listener in self._network.listeners(machine)]

@@ -36,6 +36,7 @@ _COMMANDS: dict[str, Command] = {
     ),
     "rename": lambda control, name, body: control.rename(name, _field(body, "name", str)),
     "move": lambda control, name, body: control.move(name, _field(body, "host", str)),
+    "fail-over": lambda control, name, body: control.fail_over(name),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
 }

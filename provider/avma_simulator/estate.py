@@ -324,9 +324,10 @@ class Fault(_Record):
 
 
 class Machine(Listening):
-    """What hosts and VMs have in common."""
+    """What hosts and VMs have in common; a VM with `vms` is a host inside a host."""
 
     name: str
+    own_name: Annotated[str, AfterValidator(_machine_name)] | None = Field(None, alias="computerName")
 
     version: AnyVersion
     edition: AnyEdition
@@ -354,11 +355,19 @@ class Machine(Listening):
     utc_offset: Annotated[int, Field(ge=-720, le=840)] = 0
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = Field((), strict=False)
+    vms: tuple[Vm, ...] = Field((), strict=False)
+
+    def vm_id(self, index: int) -> str:
+        """Return the VM's declared GUID, or one made of the names."""
+        vm = self.vms[index]
+        earlier = sum(other.name.lower() == vm.name.lower() for other in self.vms[:index])
+        name = f"{self.name}/{vm.name}" + (f"#{earlier + 1}" if earlier else "")
+        return vm.id or str(uuid.uuid5(_NAMESPACE, name.lower())).upper()
 
     @property
     def dns_host_name(self) -> str:
         """The name that Windows gives itself, in full."""
-        return re.sub(r"[^A-Z0-9_-]+", "-", self.name.upper())
+        return (self.own_name or re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)).upper()
 
     @property
     def computer_name(self) -> str:
@@ -371,8 +380,37 @@ class Machine(Listening):
         return () if self.username is None else super().listeners
 
 
+class Linux(_Record):
+    """What a Linux guest reports of itself through Data Exchange."""
+
+    name: str = "Ubuntu"
+    version: str = "24.04"
+    kernel: str = "6.8.0-31-generic"
+
+
+_NOT_IN_LINUX = (
+    "version",
+    "edition",
+    "evaluation",
+    "serverCore",
+    "license",
+    "leftoverKey",
+    "leftoverStatus",
+    "leftoverEvaluation",
+    "extendedSecurityUpdates",
+    "vms",
+    "domain",
+    "username",
+    "password",
+    "http",
+    "https",
+)
+_UNUSED = {"version": "2025", "edition": "Standard"}
+"""What stands for the Windows that a Linux guest does not have. Nothing reads it."""
+
+
 class Vm(Machine):
-    """A virtual machine and the guest in it."""
+    """A virtual machine and the guest in it; `replica` is the host that holds its Hyper-V Replica."""
 
     version: Version
     edition: EditionName
@@ -384,6 +422,19 @@ class Vm(Machine):
     network: bool = True
     reported_addresses: tuple[Ip, ...] = Field((), strict=False)
     ready_after: Seconds = 0.0
+    linux: Linux | None = None
+    replica: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_windows(cls, value: Any) -> Any:
+        """Let a Linux guest have none of the fields that are for Windows."""
+        if not isinstance(value, dict) or value.get("linux") is None:
+            return value
+        given = [name for name in _NOT_IN_LINUX if name in value]
+        if given:
+            raise ValueError(f"a Linux guest has no `{given[0]}`")
+        return value | _UNUSED
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
@@ -405,14 +456,6 @@ class Host(Machine):
     oem_license: bool = False
     module: Module = "1.1"
     opaque: bool = False
-    vms: tuple[Vm, ...] = Field((), strict=False)
-
-    def vm_id(self, index: int) -> str:
-        """Return the VM's declared GUID, or one made of the names."""
-        vm = self.vms[index]
-        earlier = sum(other.name.lower() == vm.name.lower() for other in self.vms[:index])
-        name = f"{self.name}/{vm.name}" + (f"#{earlier + 1}" if earlier else "")
-        return vm.id or str(uuid.uuid5(_NAMESPACE, name.lower())).upper()
 
 
 class Cluster(Listening):
@@ -451,6 +494,10 @@ class Estate(_Record):
     def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
         """Yield every machine, each host before its VMs, with its place in the file."""
         for index, host in enumerate(self.hosts):
-            yield ("hosts", index), host
-            for number, vm in enumerate(host.vms):
-                yield ("hosts", index, "vms", number), vm
+            yield from _with_vms(("hosts", index), host)
+
+
+def _with_vms(location: Location, machine: Host | Vm) -> Iterator[tuple[Location, Host | Vm]]:
+    yield location, machine
+    for number, vm in enumerate(machine.vms):
+        yield from _with_vms((*location, "vms", number), vm)

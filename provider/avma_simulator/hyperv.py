@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from avma_simulator import estate, language
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.licensing import NEVER
-from avma_simulator.machine import Guest, Machine
+from avma_simulator.machine import Guest, Machine, Replication
 
 NAMESPACE = "root/virtualization/v2"
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
@@ -50,6 +50,7 @@ COMPUTER_SYSTEM = declare(
 _OK, _RESET_DISABLED_BY_VENDOR = 2, 1
 _HOST_REQUESTS_NOTHING, _VM_REQUESTS_NOTHING = 12, 5
 _GUEST_HAS_ENHANCED_SESSIONS, _NO_ENHANCED_SESSIONS = 6, 3
+_REPLICATING = 3
 _FIRST_PROCESS = 4096
 # learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: that a state for which CIM
 # has a number has that one, as OpenStack reads it, and that a VM with a process has the values of a running one.
@@ -109,6 +110,7 @@ def _virtual_machine(guest: Guest) -> Instance:
     The Description of a VM is English on a host of any language, its Caption and its status are not.
     """
     spoken = guest.host.spec.language
+    replicated = guest.replication is not Replication.NONE
     values: dict[str, Value] = {
         "Caption": language.said("Virtual Machine", spoken),
         "Description": "Microsoft Virtual Machine",
@@ -123,9 +125,9 @@ def _virtual_machine(guest: Guest) -> Instance:
         "LastReplicationType": 0,
         "Name": guest.identifier,
         "OnTimeInMilliseconds": 0,
-        "ReplicationHealth": 0,
-        "ReplicationMode": 0,
-        "ReplicationState": 0,
+        "ReplicationHealth": int(replicated),
+        "ReplicationMode": int(guest.replication),
+        "ReplicationState": _REPLICATING if replicated else 0,
         "RequestedState": _VM_REQUESTS_NOTHING,
         "StatusDescriptions": (language.said("Operating normally", spoken),),
         "TimeOfLastConfigurationChange": guest.created,
@@ -208,8 +210,15 @@ def _switch(guest: Guest) -> int:
 def _items(guest: Guest) -> tuple[str, ...]:
     if guest.data_exchange_items is not None:
         return guest.data_exchange_items
+    told = _of_windows(guest) if guest.linux is None else _of_linux(guest, guest.linux)
+    if guest.has_network:
+        told |= _reported_addresses(guest.reported_addresses)
+    return tuple(_item(name, data) for name, data in told.items())
+
+
+def _of_windows(guest: Guest) -> dict[str, str]:
     major, minor, build = guest.windows.release.split(".")
-    told = {
+    return {
         "FullyQualifiedDomainName": guest.full_name,
         "OSName": guest.windows.product_name,
         "OSVersion": guest.windows.release,
@@ -220,9 +229,20 @@ def _items(guest: Guest) -> tuple[str, ...]:
         "ProcessorArchitecture": _AMD64,
         "IntegrationServicesVersion": f"{guest.windows.release}.1",
     }
-    if guest.has_network:
-        told |= _reported_addresses(guest.reported_addresses)
-    return tuple(_item(name, data) for name, data in told.items())
+
+
+def _of_linux(guest: Guest, linux: estate.Linux) -> dict[str, str]:
+    """Return what a Linux guest reports, as hv_kvp_daemon.c of the Linux kernel collects it."""
+    return {
+        "FullyQualifiedDomainName": guest.full_name.lower(),
+        "IntegrationServicesVersion": "3.1",
+        "OSBuildNumber": linux.kernel,
+        "OSName": linux.name,
+        "OSMajorVersion": linux.version,
+        "OSMinorVersion": "",
+        "OSVersion": linux.kernel.partition("-")[0],
+        "ProcessorArchitecture": "x86_64",
+    }
 
 
 def _reported_addresses(addresses: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from enum import IntEnum
 from typing import Any
 
 from avma_simulator import estate, events, hosting
@@ -158,8 +159,16 @@ class Machine:
         }
 
 
+class Replication(IntEnum):
+    """`Msvm_ComputerSystem.ReplicationMode`, in Microsoft's words."""
+
+    NONE = 0
+    PRIMARY = 1
+    RECOVERY = 2
+
+
 class Guest(Machine):
-    """The Windows in a VM."""
+    """The Windows in a VM, or its Linux."""
 
     kind = "vm"
 
@@ -170,6 +179,8 @@ class Guest(Machine):
         self.data_exchange_items = spec.data_exchange_items
         self._ready_after = spec.ready_after
         self.has_network = spec.network
+        self.linux = spec.linux
+        self.replication = Replication.PRIMARY if spec.replica else Replication.NONE
         self.reported_addresses = spec.reported_addresses or (spec.address,)
         super().__init__(spec.name, vm_id, spec, store)
         self.turn(spec.state)
@@ -210,6 +221,11 @@ class Guest(Machine):
         super().boot()
         self.set_up(self._ready_after)
 
+    @property
+    def speaks_directly(self) -> bool:
+        """Whether PowerShell Direct reaches it."""
+        return self.linux is None and self.windows.speaks_directly
+
     def move(self, host: Machine) -> None:
         """Go to another host, in flight or switched off; what flies is bound to the new host at once."""
         flies = self.running
@@ -236,6 +252,9 @@ class Guest(Machine):
         return self.host.computer_name
 
     def _ask(self) -> None:
+        # Reported of an activated Datacenter VM in Azure. Inferred: a nested host activates nobody anywhere.
+        if isinstance(self.host, Guest):
+            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
         # Inferred: without Data Exchange the guest finds no host that could answer.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
@@ -246,5 +265,12 @@ class Guest(Machine):
 
     def as_json(self) -> dict[str, Any]:
         """Return the licensing state, and where the VM is."""
-        place = {"host": self.host.name, "ready": self.ready, "dataExchange": self.data_exchange, "state": self.state}
+        place: dict[str, Any] = {
+            "host": self.host.name,
+            "ready": self.ready,
+            "dataExchange": self.data_exchange,
+            "state": self.state,
+        }
+        if self.linux is not None:
+            place |= {"version": None, "edition": None, "linux": f"{self.linux.name} {self.linux.version}"}
         return {**super().as_json(), **place}

@@ -49,7 +49,7 @@ class Repository:
             software_licensing.PRODUCT: lambda: software_licensing.products(machine),
         }
         self._methods = dict(software_licensing.METHODS)
-        if not isinstance(machine, Guest):
+        if not isinstance(machine, Guest) or machine.spec.vms:
             self._methods[hyperv_management.SERVICE.name] = hyperv_management.methods(self._guests)
             self._sources |= {
                 hyperv.COMPUTER_SYSTEM: lambda: hyperv.computer_systems(machine, self._guests()),

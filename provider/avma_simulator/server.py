@@ -258,6 +258,10 @@ class EstateServer:
         """Delete a VM."""
         self._call(self._control.delete(name))
 
+    def fail_over(self, name: str) -> None:
+        """Fail a VM over to the host of its replica."""
+        self._call(self._control.fail_over(name))
+
     def clusters(self) -> list[dict[str, Any]]:
         """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
         return self._call(self._control.clusters())

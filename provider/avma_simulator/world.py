@@ -14,7 +14,7 @@ from avma_simulator.domains import Domains
 from avma_simulator.keys import KeyStore, ProductKey, declared_keys
 from avma_simulator.licensing import LicenseStatus, evaluation_key
 from avma_simulator.lockout import Lockout
-from avma_simulator.machine import Guest, Machine
+from avma_simulator.machine import Guest, Machine, Replication
 
 
 class UnknownMachine(Exception):
@@ -28,8 +28,11 @@ class World:
         self.keys = KeyStore(declared_keys(declared), declared.kms)
         self.hosts: list[Machine] = []
         self.guests: list[Guest] = []
+        self.replicas: list[Guest] = []
         for host in declared.hosts:
-            self._add(host)
+            self.hosts.append(Machine(host.name, host.name.lower(), host, self.keys))
+        for machine in tuple(self.hosts):
+            self._add_vms(machine)
         self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
         self._domains = Domains(declared)
         self.lockout = Lockout(declared.lockout_threshold)
@@ -42,8 +45,8 @@ class World:
         return [*self.hosts, *self.guests]
 
     def guests_of(self, host: Machine) -> list[Guest]:
-        """Return the VMs that are on the host."""
-        return [guest for guest in self.guests if guest.host is host]
+        """Return the VMs that are on the host, replicas of others' VMs among them."""
+        return [guest for guest in (*self.guests, *self.replicas) if guest.host is host]
 
     def machine(self, name: str) -> Machine:
         """Return the machine with that name or VM GUID.
@@ -98,7 +101,7 @@ class World:
 
     def power(self, machine: Machine, state: estate.VmState) -> None:
         """Bring a machine into a state, and with a host its VMs, which come back with it if they were on."""
-        affected = [machine, *self.guests_of(machine)]
+        affected = [machine, *self._all_guests_of(machine)]
         before = {one: one.windows_loaded for one in affected}
         machine.turn(state)
         for one in affected:
@@ -116,11 +119,34 @@ class World:
         machine.join(self._domains.domain_of(machine.spec), self._domains.accounts_of(machine.spec), self.lockout)
         self._restore(machine)
 
-    def _add(self, declared: estate.Host) -> None:
-        host = Machine(declared.name, declared.name.lower(), declared, self.keys)
-        self.hosts.append(host)
-        for index, vm in enumerate(declared.vms):
-            self.guests.append(Guest(vm, declared.vm_id(index), host, self.keys))
+    def fail_over(self, guest: Guest) -> None:
+        """Fail a VM over to the host of its replica, which becomes the primary: a planned failover, with a restart.
+
+        Raises:
+            UnknownMachine: it has no replica.
+        """
+        replica = next((one for one in self.replicas if one.identifier == guest.identifier), None)
+        if replica is None:
+            raise UnknownMachine(f"{guest.name} has no replica")
+        runs = guest.running
+        guest.host, replica.host = replica.host, guest.host
+        if runs and guest.running:
+            guest.boot()
+
+    def _all_guests_of(self, host: Machine) -> list[Guest]:
+        """Return the VMs on the host, and those inside them."""
+        return [one for guest in self.guests_of(host) for one in (guest, *self._all_guests_of(guest))]
+
+    def _add_vms(self, host: Machine) -> None:
+        for index, vm in enumerate(host.spec.vms):
+            guest = Guest(vm, host.spec.vm_id(index), host, self.keys)
+            self.guests.append(guest)
+            if vm.replica is not None:
+                off = vm.model_copy(update={"state": "off"})
+                replica = Guest(off, guest.identifier, self.host(vm.replica), self.keys)
+                replica.replication = Replication.RECOVERY
+                self.replicas.append(replica)
+            self._add_vms(guest)
 
     def _declared(self, key: str) -> ProductKey:
         found = self.keys.find(key)
@@ -129,6 +155,8 @@ class World:
         return found
 
     def _restore(self, machine: Machine) -> None:
+        if isinstance(machine, Guest) and machine.linux is not None:
+            return
         machine.licensing.extended_security_updates = machine.spec.extended_security_updates
         if machine.spec.leftover_key is not None:
             machine.licensing.leftover = self._declared(machine.spec.leftover_key)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -113,6 +114,29 @@ def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: O
     if facts.malformed:
         operation.warn(f"{vm.name}: {MALFORMED}; its name, version and addresses are unknown")
     return facts
+
+
+def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
+    """Raise Refused if a guest reports an operating system that is not Windows; one that reports none may be any."""
+    name = facts.values.get("OSName", "")
+    if name and "Windows" not in name:
+        answer = f"its guest {vm.name} runs {name}, and only Windows Server is activated"
+        raise errors.Refused("reach the guest", where, answer, "declare a VM with Windows Server, or none")
+
+
+@contextmanager
+def naming_other_systems(placement: Placement, operation: Operation) -> Iterator[None]:
+    """Reach a guest; if that fails and it reports another system than Windows, raise Refused with that reason.
+
+    The guest's report is only read after a failure, so that it costs no request otherwise.
+    """
+    try:
+        yield
+    except (errors.NotReady, errors.Unreachable, errors.LogonRefused):
+        with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
+            facts = placement.host.guest_facts(operation.deadline).get(placement.vm.id, GuestFacts({}))
+            require_windows(placement.vm, facts, placement.host.where)
+        raise
 
 
 def require_running(placement: Placement) -> None:

@@ -102,7 +102,9 @@ class VmActivation(Resource):
         placement, host = find_vm(inputs, vm_id, operation, preview=True)
         vm = placement.vm
         guests.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
-        system = guests.facts_of(placement, operation).system
+        facts = guests.facts_of(placement, operation)
+        guests.require_windows(vm, facts, placement.host.where)
+        system = facts.system
         certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
         if system is None:
             return certain

@@ -79,7 +79,7 @@ def make_plan(
     def reach(placement: Placement) -> tuple[Machine, Licensing, int]:
         guests.require_running(placement)
         guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
-        with may_be_in_setup(placement.vm):
+        with guests.naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
             guest = guests.connect(placement, inputs.guest, operation)
             operation.status(f"{guest.name}: reading the licence")
             since = guest.turns.changes
