@@ -128,11 +128,14 @@ def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
 def naming_other_systems(placement: Placement, operation: Operation) -> Iterator[None]:
     """Reach a guest; if that fails and it reports another system than Windows, raise Refused with that reason.
 
-    The guest's report is only read after a failure, so that it costs no request otherwise.
+    The guest's report is only read after a failure, so that it costs no request otherwise. A guest that rejects an
+    account is no other system.
     """
     try:
         yield
-    except (errors.NotReady, errors.Unreachable, errors.LogonRefused):
+    except errors.LogonUncertain:
+        raise
+    except (errors.NotReady, errors.Unreachable):
         with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
             facts = placement.host.guest_facts(operation.deadline).get(placement.vm.id, GuestFacts({}))
             require_windows(placement.vm, facts, placement.host.where)
