@@ -235,3 +235,8 @@ class PartlyDone(AvmaError, Generic[S]):
     def topic(self) -> str:
         """See `AvmaError.topic`."""
         return self.cause.topic
+
+
+PASSING = (Unreachable, TimedOut, NotFound, NotReady)
+"""What a preview warns of, because the run itself or time can remove it. Everything else fails a preview, as it fails
+the run."""

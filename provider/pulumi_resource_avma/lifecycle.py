@@ -26,14 +26,11 @@ from pulumi_resource_avma.replacement import Replacement
 from pulumi_resource_avma.run import Replaced, Run
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, InitFailed, check_failures
+from pulumi_resource_avma.status import Declined, InitFailed, check_failures, code_for
 from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
 
 PROBE_TIMEOUT = 60.0
 """Seconds that a preview may ask a machine."""
-
-PASSING = (errors.Unreachable, errors.TimedOut, errors.NotFound, errors.NotReady)
-"""What a preview warns of, since the run itself, or time, may mend it; everything else fails the preview."""
 
 
 class Request(Protocol):
@@ -98,7 +95,7 @@ class Lifecycle:
         """Find out what the resource is now; an empty response says that it is gone."""
         resource = self._resource(request)
         stored, secrets = self._stored_for_read(request, resource)
-        with _kept_when_partly_done(resource, secrets):
+        with _kept_when_partly_done(resource, secrets), _explained(stored):
             result = resource.read(request.id, stored, self._operation(request, resource))
         if result is None:
             return pb.ReadResponse()
@@ -130,6 +127,8 @@ class Lifecycle:
             if wanted is not None and Replacement(resource, request.id, stored, wanted).stays(operation):
                 return
             resource.delete(request.id, stored, operation)
+        except errors.LogonRefused as error:
+            raise Declined(StatusCode.UNAUTHENTICATED, _ways_out(error, request.urn)) from error
         except errors.Refused as error:
             raise Declined(StatusCode.FAILED_PRECONDITION, _ways_out(error, request.urn)) from error
         except errors.Unreachable as error:
@@ -210,7 +209,7 @@ class Lifecycle:
         operation = self._operation(request, resource, PROBE_TIMEOUT)
         try:
             found = resource.probe(wanted, operation, identifier)
-        except PASSING as error:
+        except errors.PASSING as error:
             self._note(request.urn)
             if isinstance(error, errors.NotFound) and (identifier or replaced):
                 raise
@@ -302,6 +301,24 @@ _UNREACHABLE = (
 )
 
 
+_SIGN_IN = (errors.LogonRefused, errors.LogonUncertain)
+_STORED = (
+    "Pulumi used the settings that the last `pulumi up` saved. If the password or a setting has changed since then, "
+    "add `--run-program` to `pulumi refresh` or `pulumi destroy`, or run `pulumi up` first."
+)
+
+
 def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
     forget = f"To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}."
-    return error.with_note(forget)
+    return error.with_note(f"{_STORED} {forget}" if isinstance(error, _SIGN_IN) else forget)
+
+
+@contextlib.contextmanager
+def _explained(stored: Stored | None) -> Iterator[None]:
+    """Say, when a machine rejects a sign-in with stored settings, where these come from; an import has none."""
+    try:
+        yield
+    except _SIGN_IN as error:
+        if stored is None:
+            raise
+        raise Declined(code_for(error), error.with_note(_STORED)) from error

@@ -59,7 +59,7 @@ class InitFailed(Exception):
 
 def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Status:
     """Return what the engine is told about an error."""
-    status = status_pb2.Status(code=_number(_code(error)), message=redact(_message(error)))
+    status = status_pb2.Status(code=_number(code_for(error)), message=redact(_message(error)))
     detail = _detail(error, redact)
     if detail is not None:
         status.details.add().Pack(detail)
@@ -73,7 +73,7 @@ def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) ->
 
 def is_bug(error: Exception) -> bool:
     """Say whether an error is none that we raise on purpose."""
-    return _code(error) is StatusCode.INTERNAL
+    return code_for(error) is StatusCode.INTERNAL
 
 
 def code_of(status: status_pb2.Status) -> StatusCode:
@@ -86,13 +86,14 @@ def _number(code: StatusCode) -> int:
     return int(number)
 
 
-def _code(error: BaseException) -> StatusCode:
+def code_for(error: BaseException) -> StatusCode:
+    """Return the code for an error."""
     if isinstance(error, Declined):
         return error.code
     if isinstance(error, MissingKeys):
         return StatusCode.INVALID_ARGUMENT
     if isinstance(error, (InitFailed, errors.PartlyDone)):
-        return _code(error.cause)
+        return code_for(error.cause)
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), StatusCode.INTERNAL)
 
 

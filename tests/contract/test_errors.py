@@ -113,3 +113,33 @@ def test_an_asset_outside_check_is_refused(calls: Calls, shelf: Shelf) -> None:
     assert code is StatusCode.INVALID_ARGUMENT
     assert "`label`" in message
     assert shelf.calls == []
+
+
+@pytest.mark.parametrize("kind", [errors.LogonRefused, errors.LogonUncertain])
+@pytest.mark.parametrize("call", ["read", "delete"])
+def test_a_rejected_sign_in_with_stored_settings_says_so(
+    calls: Calls, shelf: Shelf, kind: type[errors.AvmaError], call: str
+) -> None:
+    shelf.script = raising(kind(*PARTS))
+    stored = struct({"room": "lab"})
+    operation = {
+        "read": lambda: calls.read("lab", inputs=stored, properties=stored),
+        "delete": lambda: calls.delete({"room": "lab"}),
+    }[call]
+    with pytest.raises(grpc.RpcError) as caught:
+        operation()
+    code, message = failure(caught.value)
+    assert code is CODES[kind]
+    assert "Pulumi used the settings that the last `pulumi up` saved." in message
+    assert "`--run-program`" in message
+    assert "See: avma explain " in message
+
+
+def test_a_rejected_sign_in_of_an_import_or_an_update_says_nothing_of_stored_settings(
+    calls: Calls, shelf: Shelf
+) -> None:
+    shelf.script = raising(errors.LogonRefused(*PARTS))
+    for operation in (lambda: calls.read("lab"), lambda: calls.update({"room": "lab"}, {"room": "attic"})):
+        with pytest.raises(grpc.RpcError) as caught:
+            operation()
+        assert "--run-program" not in str(caught.value.details())

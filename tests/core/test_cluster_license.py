@@ -266,3 +266,37 @@ def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_na
     assert f"longer than {CUT}, list the full names of all nodes in `nodes`" in str(caught.value)
     result = create(run, cluster=None, nodes=[f"{LONG}.lab.test", "n2.lab.test"])
     assert result.outputs.licensed_nodes == 2
+
+
+def probe(run, **inputs):
+    wanted = {"cluster": CLUSTER, **inputs}
+    assert RESOURCE.check({name: value for name, value in wanted.items() if value is not UNKNOWN}) == []
+    return RESOURCE.probe(wanted, run.operation())
+
+
+def test_a_preview_without_a_key_fails_as_up_does_where_a_node_is_not_licensed(cluster, run):
+    cluster.install_key("n1", HOST_KEY)
+    cluster.set_license("n1", "Licensed")
+    reason = r"2 nodes failed: n2: no productKey is declared.*n3: no productKey is declared"
+    with pytest.raises(errors.NodesFailed, match=reason):
+        probe(run)
+    with pytest.raises(errors.PartlyDone, match=reason):
+        RESOURCE.create({"cluster": CLUSTER}, run.operation())
+
+
+@pytest.mark.parametrize("keys_of_nodes", [{"productKey": UNKNOWN}, {"productKeys": UNKNOWN}])
+def test_a_preview_with_a_key_to_come_does_not_ask_for_a_license(cluster, run, keys_of_nodes):
+    assert probe(run, **keys_of_nodes) == {}
+
+
+def test_a_preview_fails_where_a_node_rejects_the_account(cluster, run):
+    cluster.rights("n2", "none")
+    with pytest.raises(errors.AvmaError) as caught:
+        probe(run, productKey=HOST_KEY)
+    assert not isinstance(caught.value, errors.PASSING)
+
+
+def test_an_import_says_which_nodes_are_not_licensed(cluster, run):
+    RESOURCE.read(CLUSTER, None, run.operation())
+    told = [text for text in run.told if "is imported, but does not activate its guests" in text]
+    assert len(told) == 3

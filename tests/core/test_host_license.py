@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from avma import errors, keys
+from avma.keys import KeyKind
 from avma.properties import UNKNOWN
 from avma.resources import hosts
 from avma.resources.activation import Attempt
@@ -391,3 +392,24 @@ def test_an_adopted_host_that_comes_to_pay_as_it_goes_is_drift(of_2025, run):
     first = run.license(STANDARD, None)
     drifted = {**stored(first).outputs, "activatesGuests": False}
     assert {change.path for change in run.host.diff(Stored(first.inputs, drifted), first.inputs)} == {"activatesGuests"}
+
+
+def test_importing_a_host_without_a_license_says_so(estate, run):
+    run.host.read(HV01, None, run.operation())
+    (told,) = [text for text in run.told if "is imported" in text]
+    assert "does not activate its guests" in told
+    assert "declare the host's Datacenter key in `productKey`" in told
+
+
+def test_importing_a_licensed_host_warns_of_nothing(estate, run):
+    run.host.read(LICENSED, None, run.operation())
+    assert not [text for text in run.told if "is imported" in text]
+
+
+def test_a_host_that_is_a_guest_itself_is_named(estate, run):
+    key = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
+    estate.install_key("licensed", key)
+    estate.set_license("licensed", "Licensed")
+    run.license(LICENSED, None)
+    (told,) = [text for text in run.told if "its own host activated by AVMA" in text]
+    assert "declare a Datacenter key" in told

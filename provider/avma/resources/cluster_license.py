@@ -28,6 +28,7 @@ from avma.resources.cluster_nodes import (
     look,
     require_common_key_version,
     require_distinct,
+    require_license_to_adopt,
     require_one_key_version,
     require_one_version,
 )
@@ -99,12 +100,18 @@ class ClusterLicense(Resource):
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
-        """See `Resource.probe`. A node that is down is a warning: the others can be licensed without it."""
+        """See `Resource.probe`. A node that is down is a warning: it may be up when the run comes to it."""
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(ClusterLicenseInputs, certain)
-        for node in self._inspect(inputs, operation, None):
-            if node.error is not None:
+        nodes = self._inspect(inputs, operation, None)
+        for node in nodes:
+            if isinstance(node.error, errors.PASSING):
                 operation.warn(f"{node.name}: {node.error}")
+        lasting = [node for node in nodes if node.error is not None and not isinstance(node.error, errors.PASSING)]
+        if lasting:
+            raise _nodes_failed(lasting, "the cluster")
+        if all(known(wanted.get(name)) for name in _KEYS):
+            _require_licenses_to_adopt(nodes)
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
@@ -136,6 +143,10 @@ class ClusterLicense(Resource):
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licences of the nodes")
+        if stored is None:
+            for node in nodes:
+                if node.state is not None:
+                    rules.warn_if_unlicensed(node.state, operation)
         return _result(wanted, nodes)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -181,6 +192,15 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored
         before = known_nodes.get(node.name, {})
         node.known_partial, node.known_machine = before.get("partialProductKey"), before.get("machineId")
     return nodes
+
+
+def _require_licenses_to_adopt(nodes: Sequence[NodeState]) -> None:
+    """Raise unless each node that could be asked and gets no key has a license of its own."""
+    without = [node for node in nodes if node.error is None and node.product_key is None]
+    each(without, require_license_to_adopt)
+    failed = [node for node in without if node.error is not None]
+    if failed:
+        raise _nodes_failed(failed, "the cluster")
 
 
 def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> None:

@@ -142,7 +142,7 @@ def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
     if node.state is None:
         return
     if node.product_key is None:
-        rules.require_license_to_adopt(node.state, TRIED)
+        require_license_to_adopt(node)
     elif node.state.activation is not None:
         _apply(node, node.state, node.product_key, operation)
     else:
@@ -151,6 +151,12 @@ def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
             attempt.license(node.product_key, activate)
         finally:
             node.state, node.changed = node.state.with_product(attempt.product), attempt.changed
+
+
+def require_license_to_adopt(node: NodeState) -> None:
+    """Raise Refused unless a node that could be asked has a license for its guests, where no key is declared."""
+    if node.state is not None:
+        rules.require_license_to_adopt(node.state, TRIED)
 
 
 def _apply(node: NodeState, state: HostState, product_key: str, operation: Operation) -> None:

@@ -104,6 +104,8 @@ class HostLicense(Resource):
         _require_possible(inputs, state, wanted.get("productKey") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
+        if wanted.get("productKey") is None:
+            rules.warn_if_activated_as_a_guest(state, operation)
         now = dump(host_outputs(state, operation))
         lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
         return {**lasting, **self.predict(wanted)}
@@ -118,6 +120,7 @@ class HostLicense(Resource):
         _require_possible(inputs, state, inputs.product_key is not None)
         _claim(inputs, state, operation)
         if inputs.product_key is None:
+            rules.warn_if_activated_as_a_guest(state, operation)
             if state.activates_guests is None:
                 operation.warn(f"{state.server.name}: does not tell whether it activates guests: {state.activation}")
             return _result(wanted, state, operation)
@@ -138,6 +141,8 @@ class HostLicense(Resource):
         state = _look(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
         if stored is None:
             rules.require_host(state, "import the host")
+            rules.warn_if_unlicensed(state, operation)
+            rules.warn_if_activated_as_a_guest(state, operation)
         if state.activation is not None and state.activation.subscription_error:
             said = state.activation.subscription_error
             operation.warn(f"{state.server.name}: its subscriptions cannot be read, so the last status stays: {said}")

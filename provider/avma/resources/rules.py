@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from avma import compatibility, errors, keys
 from avma.keys import KeyKind
 from avma.resources.hosts import HostState
+from avma.resources.resource import Operation
 from avma.windows import licensing
+from avma.windows.licensing import LicenseChannel
 from avma.windows.operating_system import System
 
 _FIRST_ON_AZURE_LOCAL = "2019"
@@ -96,6 +98,27 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
             "declare the key that counts in `productKey`, or uninstall the other (slmgr /upk with its activation ID)"
         )
         raise errors.Refused(tried, where, f"Windows shows several keys as licensed at once: {names}", remedy)
+
+
+def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
+    """Warn of a host that is imported and activates no guests."""
+    try:
+        require_license_to_adopt(state, "import the host")
+    except errors.Refused as found:
+        operation.warn(
+            f"{state.server.name}: is imported, but does not activate its guests: {found.answer}; {found.remedy}"
+        )
+
+
+def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None:
+    """Warn of a host that is a guest itself: it stays activated only while its own host renews its activation."""
+    product = state.found.product
+    if product is not None and product.licensed and product.channel is LicenseChannel.AVMA:
+        operation.warn(
+            f"{state.server.name}: is a VM that its own host activated by AVMA (key …{product.partial_product_key}). "
+            "Its guests stay activated only as long as it does. To license it by itself, declare a Datacenter key in "
+            "`productKey`"
+        )
 
 
 def require_subscription(state: HostState, tried: str) -> None:
