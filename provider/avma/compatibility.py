@@ -51,6 +51,12 @@ _BUILDS = {
     26100: "2025",
 }
 
+# Where the published KMS client keys are other ones than those of `_BUILDS`: semi-annual releases have their own, and
+# from 1809 on they share those of 20H2. Source: "KMS client activation keys" at learn.microsoft.com.
+_KMS_RELEASES = {16299: "1709", 17134: "1803", 18362: "20H2", 18363: "20H2", 19041: "20H2", 19042: "20H2"}
+_FIRST_SHARED_WITH_2019 = 17763
+"""The build of Windows Server 2019, and of the semi-annual release 1809."""
+
 # Azure Stack HCI / Azure Local; some builds are those of a Windows Server too, so the edition decides first.
 _LOCAL_BUILDS = {
     17784: "20H2",
@@ -88,6 +94,7 @@ _SKUS = {
     408: AZURE_EDITION,
 }
 
+SEMI_ANNUAL_SKUS = frozenset({145, 146})
 EVALUATION_SKUS = frozenset({79, 80, 159, 160})
 CORE_SKUS = frozenset({12, 13, 145, 146, 147, 148, 159, 160, 406, 408})
 """The SKUs of Server Core, which has editions of its own for DISM."""
@@ -108,6 +115,13 @@ _FAMILY_SUFFIXES = re.compile(r"(?:Eval|A|WS)?(?:Core?)?(?:Eval)?$")
 def version_of_build(build: int) -> str | None:
     """Return the release whose keys a Windows Server build takes, None for a build that no table names."""
     return _BUILDS.get(build)
+
+
+def kms_release_of_build(build: int, semi_annual: bool = False) -> str | None:
+    """Return the release whose KMS client keys a Windows Server build takes, None for a build that no table names."""
+    if semi_annual and build == _FIRST_SHARED_WITH_2019:
+        return _KMS_RELEASES[18362]
+    return _KMS_RELEASES.get(build) or _BUILDS.get(build)
 
 
 def local_release_of_build(build: int) -> str | None:

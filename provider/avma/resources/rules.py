@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from avma import compatibility, errors, keys
-from avma.keys import KeyKind
+from avma.keys import KeyKind, PublishedKey
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
 from avma.windows import licensing
@@ -54,6 +54,12 @@ def avma_key_error(key: str) -> str | None:
         f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}; leave "
         "it out, and the AVMA key of the guest's version and edition is used"
     )
+
+
+def kms_client_key(system: System) -> PublishedKey | None:
+    """Return the KMS client key of a Windows Server, None if none is known for its build and edition."""
+    release = compatibility.kms_release_of_build(system.build, system.semi_annual)
+    return keys.find(KeyKind.KMS_CLIENT, release, system.edition) if release else None
 
 
 def require_host(state: HostState, tried: str) -> None:

@@ -29,6 +29,7 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.operating_system import System
 
 _TRIED = "activate the guest"
+_KEEPS_UNKNOWN = "keeps its key, as no KMS client key for its version and edition is known"
 _WAITING = 0.95
 """The share of an operation's time in which it may wait for a VM in setup."""
 
@@ -152,9 +153,9 @@ class VmActivation(Resource):
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: keeps its key; only the resource is forgotten")
             return
-        kms = _kms_client_key(stored)
-        if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is None:
-            operation.warn(f"{name}: keeps its key, as no KMS client key for its version and edition is known")
+        restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
+        if restores and _kms_client_key(stored) is None:
+            operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
             return
         placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
@@ -163,8 +164,11 @@ class VmActivation(Resource):
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
         own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
-        if inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY and kms is not None:
+        kms = rules.kms_client_key(guest.system(operation.deadline)) if restores else None
+        if kms is not None:
             restore(guest, placement.vm.id, own, kms.key, operation)
+        elif restores:
+            operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
         else:
             uninstall(guest, placement.vm.id, own, operation)
 
@@ -192,15 +196,18 @@ def _vm_of(identifier: str) -> str:
 
 
 def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
-    """Return the KMS client key of the guest as it is stored, None if none is known."""
-    system = (stored.outputs.get("guestVersion", ""), stored.outputs.get("guestEdition", ""))
-    return keys.find(KeyKind.KMS_CLIENT, *system)
+    """Return a KMS client key for the guest as it is stored, None if none is known; its build decides which."""
+    version, edition = str(stored.outputs.get("guestVersion", "")), str(stored.outputs.get("guestEdition", ""))
+    build = version.removeprefix("build ")
+    if build != version and build.isdecimal():
+        return rules.kms_client_key(System(int(build), edition, evaluation=False))
+    return keys.find(KeyKind.KMS_CLIENT, version, edition)
 
 
 def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Operation) -> None:
     """Warn if `restoreKmsClientKey` is declared for a guest whose KMS client key is not known."""
     restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
-    if restores and keys.find(KeyKind.KMS_CLIENT, system.version, system.edition) is None:
+    if restores and rules.kms_client_key(system) is None:
         operation.warn(
             f"{inputs.vm_name or inputs.vm_id}: no KMS client key for {system} is known, so `onDelete` will leave its "
             "key as it is"

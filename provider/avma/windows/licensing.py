@@ -148,6 +148,7 @@ def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensin
     system = system or operating_system.of_rows(others[0], wmi.where, family)
     if not rows and not system.azure_local:  # the licenses of Azure Local are not documented and decide nothing
         ranked = _ranked(_with_keys(wmi, deadline))
+    ranked = _of_edition(ranked, system)
     return Licensing(services[0].text("Version") or "", system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
@@ -174,14 +175,27 @@ def _with_keys(wmi: Wmi, deadline: Deadline) -> list[Instance]:
     return [row for row in rows if row.text("PartialProductKey")]
 
 
+def _of_edition(products: list[Product], system: System) -> list[Product]:
+    """Return the products that can license this Windows, or all of them if none can.
+
+    A converted evaluation may still have the product of the evaluation, also as licensed. Whether Windows is an
+    evaluation is what Win32_OperatingSystem says.
+    """
+    return [p for p in products if (p.channel is LicenseChannel.EVALUATION) is system.evaluation] or products
+
+
 def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Product]:
-    """Return the products with a key, the one that counts first: the wanted one, a licensed one, one in grace."""
+    """Return the products with a key, the one that counts first: the wanted one, a licensed one, one in grace.
+
+    The product of an evaluation comes after others: beside them it is left over from a conversion.
+    """
     products = [_product(row) for row in rows if not row.boolean("LicenseIsAddon")]
 
-    def rank(product: Product) -> tuple[bool, bool, bool, str]:
+    def rank(product: Product) -> tuple[bool, bool, bool, bool, str]:
         unlicensed = product.status is LicenseStatus.UNLICENSED
         return (
             product.partial_product_key != partial_product_key,
+            product.channel is LicenseChannel.EVALUATION,
             not product.licensed,
             unlicensed,
             product.activation_id,

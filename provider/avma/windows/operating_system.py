@@ -25,12 +25,14 @@ class System:
         edition: the edition.
         evaluation: whether it is an evaluation edition.
         core: whether it is installed as Server Core, as far as known.
+        semi_annual: whether it is a semi-annual release, as far as known.
     """
 
     build: int
     edition: str
     evaluation: bool
     core: bool = False
+    semi_annual: bool = False
 
     @property
     def version(self) -> str:
@@ -84,7 +86,13 @@ def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
         answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that has no part in automatic activation"
         raise errors.Refused(_TRIED, where, answer, "declare a Windows Server here")
     evaluation, core = sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS
-    return System(build, edition, evaluation or "Eval" in family, core or family.endswith(("Cor", "Core")))
+    return System(
+        build,
+        edition,
+        evaluation=evaluation or "Eval" in family,
+        core=core or family.endswith(("Cor", "Core")),
+        semi_annual=sku in compatibility.SEMI_ANNUAL_SKUS,
+    )
 
 
 def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
