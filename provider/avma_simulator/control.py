@@ -245,6 +245,10 @@ class Control:
             raise BadCommand(f"{name} runs Linux, which has no license")
         return machine
 
+    async def close_shells(self, name: str) -> None:
+        """End the remote shells of a machine and what runs in them, as when their processes end."""
+        await self._network.close_shells(self._world.machine(name))
+
     def _reach(self, machine: Machine) -> dict[str, Any]:
         urls = [f"{listener.origin}/wsman" for listener in self._network.listeners(machine)]
         reach = {"name": machine.name, "id": machine.identifier, "kind": machine.kind, "urls": urls}

@@ -39,6 +39,7 @@ _COMMANDS: dict[str, Command] = {
     "fail-over": lambda control, name, body: control.fail_over(name),
     "faults": lambda control, name, body: control.faults(name, _field(body, "faults", list)),
     "drop-connections": lambda control, name, body: control.drop_connections(name),
+    "close-shells": lambda control, name, body: control.close_shells(name),
 }
 _KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list"}
 _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}

@@ -154,6 +154,11 @@ class Network:
         """Return how many remote shells of the machine are open."""
         return self._services[machine].shells.open if machine in self._services else 0
 
+    async def close_shells(self, machine: Machine) -> None:
+        """End the remote shells of the machine."""
+        if machine in self._services:
+            await self._services[machine].shells.close()
+
     async def open(self) -> None:
         """Open the listeners of every machine that runs.
 

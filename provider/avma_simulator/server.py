@@ -282,6 +282,10 @@ class EstateServer:
         """Drop a machine's connections."""
         self._call(self._control.drop_connections(name))
 
+    def close_shells(self, name: str) -> None:
+        """End a machine's remote shells."""
+        self._call(self._control.close_shells(name))
+
     @property
     def _control(self) -> Control:
         return self._opened.result().control

@@ -14,29 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator import (
-    commands,
-    encoding,
-    estate,
-    faults,
-    interpreter,
-    rights,
-    runspace,
-    shell_faults,
-    shells,
-    soap,
-    winrs,
-)
+from avma_simulator import encoding, estate, faults, remote_shells, rights, shell_faults, soap
 from avma_simulator.cim import CimClass, Instance
 from avma_simulator.enumeration import Enumerations
 from avma_simulator.machine import Machine
 from avma_simulator.methods import Arguments, Method
-from avma_simulator.pipeline import Pipeline
-from avma_simulator.process import Program
 from avma_simulator.refusal import Refusal
 from avma_simulator.repository import ClassNotFound, MethodNotFound, Repository
-from avma_simulator.scripts import REMOTE_SCRIPTS
-from avma_simulator.shell_messages import URI
 from avma_simulator.world import World
 from avma_simulator.xmltree import element
 
@@ -77,7 +61,7 @@ class Service:
         self._machine = machine
         self._repository = Repository(machine, world)
         self._enumerations = Enumerations(self._repository)
-        self.shells = shells.Shells(machine, _kinds_of_shells(machine, world))
+        self.shells = remote_shells.of(machine, world)
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
@@ -108,7 +92,7 @@ class Service:
         """Answer a message that came in chunks, which shells do not take; see `reply`."""
         with contextlib.suppress(faults.Fault):
             request = soap.parse(message)
-            if _is_shell(request):
+            if remote_shells.is_one(request):
                 return self._fault(shell_faults.chunked(), message)
         return await self.reply(message)
 
@@ -129,7 +113,7 @@ class Service:
     @contextlib.contextmanager
     def _under_way(self, request: soap.Request) -> Iterator[None]:
         """Count an operation against the user's quota while it lasts; an enumeration lasts until its last page."""
-        goes_on = _is_shell(request) or request.operation in ("Pull", "Release", "Identify")
+        goes_on = remote_shells.is_one(request) or request.operation in ("Pull", "Release", "Identify")
         if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
             raise faults.too_many_operations()
         self._running += 1
@@ -140,8 +124,8 @@ class Service:
 
     async def _troubled(self, request: soap.Request) -> Answer:
         """Answer, unless something is to go wrong with this operation."""
-        name, also = _operation_name(request), _psrp_name(request)
-        rule = self._machine.trouble.take(name, self._class_name(request), also)
+        also = remote_shells.second_name(request)
+        rule = self._machine.trouble.take(_operation_name(request), self._class_name(request), also)
         if rule is None:
             return await self._answer(request)
         if rule.after:
@@ -150,16 +134,15 @@ class Service:
             return f"{request.action}Response", []
         if rule.answer == "noRows":
             return f"{request.action}Response", [self._enumerations.without_rows(request)]
-        if rule.answer == "quota" and _operation_name(request) == "Shell/Create":
-            raise shell_faults.too_many(self._machine.spec.quotas.shells)
-        raise _failure(rule)
+        fault = remote_shells.failure(rule, request, self._machine) if remote_shells.is_one(request) else None
+        raise fault or _failure(rule)
 
     async def _answer(self, request: soap.Request) -> Answer:
         if request.action == f"{soap.IDENTITY}/Identify":
             return f"{soap.IDENTITY}/IdentifyResponse", [self._identity(self._machine.windows.release)]
         if self._machine.rights == "none":
             raise faults.access_denied()
-        if _is_shell(request):
+        if remote_shells.is_one(request):
             return await self._shell(request)
         if self._machine.rights == "shell":
             raise faults.namespace_denied()
@@ -281,7 +264,7 @@ class Service:
 
     def _count(self, request: soap.Request) -> None:
         # Shells are counted when they are made, and what is said to them is not.
-        if not _is_shell(request):
+        if not remote_shells.is_one(request):
             self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: faults.Fault, message: str | bytes) -> Reply:
@@ -301,23 +284,6 @@ class Service:
         return self._machine.spec.language
 
 
-def _is_shell(request: soap.Request) -> bool:
-    return request.resource.lower().startswith((URI, shells.POWERSHELL)) or request.action.lower().startswith(URI)
-
-
-def _kinds_of_shells(machine: Machine, world: World) -> dict[str, shells.NewShell]:
-    def find_program(line: str) -> Program | None:
-        return commands.find(world, machine, line)
-
-    async def run_pipeline(pipeline: Pipeline) -> None:
-        await interpreter.run(world, machine, REMOTE_SCRIPTS, pipeline)
-
-    return {
-        winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
-        runspace.RESOURCE.lower(): lambda request: runspace.RunspaceShell(machine, run_pipeline, request),
-    }
-
-
 def _failure(rule: estate.Fault) -> Exception:
     if rule.hresult is not None:
         return faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning, rule.detail)
@@ -333,20 +299,11 @@ def _failure(rule: estate.Fault) -> Exception:
 
 
 def _operation_name(request: soap.Request) -> str:
-    if _is_shell(request):
+    if remote_shells.is_one(request):
         return f"Shell/{request.operation}"
     if not request.action.lower().startswith((encoding.WMI, encoding.DMTF)):
         return request.operation
     return "Invoke {}/{}".format(*request.action.rsplit("/", 2)[-2:])
-
-
-def _psrp_name(request: soap.Request) -> str:
-    """Return the name by which faults know a message of PSRP: it is one to the pool or to a pipeline."""
-    if not request.resource.lower().startswith(shells.POWERSHELL):
-        return ""
-    body = () if request.body is None else request.body.iter()
-    to_pipeline = request.operation == "Command" or any(child.get("CommandId") for child in body)
-    return f"{'Pipeline' if to_pipeline else 'RunspacePool'}/{request.operation}"
 
 
 def _arguments(request: soap.Request, method: str) -> Arguments:

@@ -53,8 +53,7 @@ def too_many_commands() -> Fault:
 
 def not_enough_quota() -> Fault:
     """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
-    text = "Not enough quota is available to process this command. "
-    return Fault("s:Receiver", "w:InternalError", NOT_ENOUGH_QUOTA, text, provider=_PLUGIN)
+    return failed(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ", powershell=False)
 
 
 def not_found() -> Fault:
@@ -97,17 +96,19 @@ def unknown_configuration(resource: str) -> Fault:
 
 def already_exists() -> Fault:
     """Return the fault of a shell id that is taken. Inferred: the whole fault."""
-    text = "Cannot create a file when that file already exists. "
-    return Fault("s:Receiver", "w:InternalError", ALREADY_EXISTS, text, provider=_POWERSHELL)
+    return failed(ALREADY_EXISTS, "Cannot create a file when that file already exists. ", powershell=True)
+
+
+def failed(number: int, text: str, powershell: bool) -> Fault:
+    """Return the fault of a plug-in for shells that failed with a number."""
+    return Fault("s:Receiver", "w:InternalError", number, text, provider=_POWERSHELL if powershell else _PLUGIN)
 
 
 def no_creation_xml() -> Fault:
     """Return the fault of a PowerShell shell without its first messages (recorded)."""
-    text = "Element 'creationXml' was not found. Line 1, position 2.\r\n"
-    return Fault("s:Receiver", "w:InternalError", NO_CREATION_XML, text, provider=_POWERSHELL)
+    return failed(NO_CREATION_XML, "Element 'creationXml' was not found. Line 1, position 2.\r\n", powershell=True)
 
 
 def unreadable_fragments() -> Fault:
     """Return the fault of bytes that are no PSRP messages. Inferred: the number and the text."""
-    text = "The data from the client is not valid. "
-    return Fault("s:Receiver", "w:InternalError", INVALID_PARAMETER, text, provider=_POWERSHELL)
+    return failed(INVALID_PARAMETER, "The data from the client is not valid. ", powershell=True)

@@ -52,7 +52,7 @@ def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
         async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
             function(parameters, pipeline)
 
-        monkeypatch.setattr("avma_simulator.service.REMOTE_SCRIPTS", {("demo", "1"): script})
+        monkeypatch.setattr("avma_simulator.remote_shells.REMOTE_SCRIPTS", {("demo", "1"): script})
 
     return serve
 
@@ -378,6 +378,36 @@ def test_a_pool_can_go_wrong_on_demand(estate: EstateServer, operation: str) -> 
     with connected(estate) as client, pytest.raises(WSManFaultError) as refused:
         RunspacePool(client).open()
     assert refused.value.code == 5
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        ("RunspacePool/Create", "This user is allowed a maximum number of 30 concurrent shells"),
+        ("Pipeline/Command", "The maximum number of concurrent commands per shell has been exceeded"),
+        ("Pipeline/Receive", "The maximum number of concurrent operations for this user has been exceeded"),
+    ],
+)
+def test_a_quota_can_be_used_up_on_demand(estate: EstateServer, operation: str, text: str) -> None:
+    estate.faults("hv01", [{"operation": operation, "answer": "quota"}])
+    with pytest.raises(WSManFaultError) as refused, connected(estate) as client, RunspacePool(client) as pool:
+        PowerShell(pool).add_script("hostname").invoke()
+    assert text in refused.value.reason
+
+
+def test_a_plugin_can_fail_on_demand(estate: EstateServer) -> None:
+    estate.faults("hv01", [{"operation": "Shell/Create", "hresult": 2}])
+    with connected(estate) as client, pytest.raises(WSManFaultError) as refused:
+        RunspacePool(client).open()
+    assert (refused.value.code, refused.value.provider) == (2, "microsoft.powershell")
+
+
+def test_the_shells_of_a_machine_can_end_on_demand(estate: EstateServer, pool: RunspacePool) -> None:
+    estate.close_shells("hv01")
+    with pytest.raises(WSManFaultError) as gone:
+        PowerShell(pool).add_script("hostname").invoke()
+    assert gone.value.code == 0x8033805B
+    assert not pool.is_alive()
 
 
 @pytest.mark.parametrize("operation", ["Pipeline/Command", "Pipeline/Receive", "Pipeline/Signal", "Pipeline/Send"])

@@ -1,0 +1,59 @@
+"""The kinds of remote shells that a machine has, how faults on demand name their requests, and how these fail."""
+
+from __future__ import annotations
+
+from avma import hresult
+from avma_simulator import commands, estate, faults, interpreter, runspace, shell_faults, soap, winrs
+from avma_simulator.machine import Machine
+from avma_simulator.pipeline import Pipeline
+from avma_simulator.process import Program
+from avma_simulator.scripts import REMOTE_SCRIPTS
+from avma_simulator.shell_messages import URI
+from avma_simulator.shells import POWERSHELL, NewShell, Shells
+from avma_simulator.world import World
+
+
+def of(machine: Machine, world: World) -> Shells:
+    """Return the shells of a machine, none of them open."""
+
+    def find_program(line: str) -> Program | None:
+        return commands.find(world, machine, line)
+
+    async def run_pipeline(pipeline: Pipeline) -> None:
+        await interpreter.run(world, machine, REMOTE_SCRIPTS, pipeline)
+
+    kinds: dict[str, NewShell] = {
+        winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
+        runspace.RESOURCE.lower(): lambda request: runspace.RunspaceShell(machine, run_pipeline, request),
+    }
+    return Shells(machine, kinds)
+
+
+def is_one(request: soap.Request) -> bool:
+    """Return True if the request is about remote shells."""
+    return request.resource.lower().startswith((URI, POWERSHELL)) or request.action.lower().startswith(URI)
+
+
+def second_name(request: soap.Request) -> str:
+    """Return the name of a request about PowerShell beside `Shell/…`: it is one to the pool or to a pipeline."""
+    if not _is_powershell(request):
+        return ""
+    body = () if request.body is None else request.body.iter()
+    to_pipeline = request.operation == "Command" or any(child.get("CommandId") for child in body)
+    return f"{'Pipeline' if to_pipeline else 'RunspacePool'}/{request.operation}"
+
+
+def failure(rule: estate.Fault, request: soap.Request, machine: Machine) -> faults.Fault | None:
+    """Return the fault of a shell for a rule, None if it is none of shells."""
+    if rule.hresult is not None:
+        text = hresult.lookup(rule.hresult).meaning
+        return shell_faults.failed(rule.hresult, text, _is_powershell(request))
+    if rule.answer != "quota":
+        return None
+    if request.operation == "Create":
+        return shell_faults.too_many(machine.spec.quotas.shells)
+    return shell_faults.too_many_commands() if request.operation == "Command" else None
+
+
+def _is_powershell(request: soap.Request) -> bool:
+    return request.resource.lower().startswith(POWERSHELL)
