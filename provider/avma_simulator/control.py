@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from avma_simulator import estate, telephone
+from avma_simulator import estate, fields, telephone
 from avma_simulator.cluster import Cluster, NodeState
 from avma_simulator.estate_file import wording
 from avma_simulator.licensing import LicenseStatus
@@ -20,12 +20,12 @@ from avma_simulator.trouble import Trouble
 from avma_simulator.world import World
 
 _T = TypeVar("_T")
-_SERVICES = get_args(estate.WindowsService)
+_SERVICES = get_args(fields.WindowsService)
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
 _LONGEST_SETUP = 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 _VM = TypeAdapter(estate.Vm)
-_VM_NAME = TypeAdapter(estate.VmName)
+_VM_NAME = TypeAdapter(fields.VmName)
 
 
 class BadCommand(Exception):
@@ -125,8 +125,8 @@ class Control:
     async def power(self, name: str, state: str) -> None:
         """Bring a VM into a state, or turn a host with its VMs on or off; what does not run closes its listeners."""
         machine = self._world.machine(name)
-        states = get_args(estate.VmState) if isinstance(machine, Guest) else ("running", "off")
-        wanted: estate.VmState | None = next((each for each in states if each == state), None)
+        states = get_args(fields.VmState) if isinstance(machine, Guest) else ("running", "off")
+        wanted: fields.VmState | None = next((each for each in states if each == state), None)
         if wanted is None:
             raise BadCommand(f"the state of {name} must be one of {', '.join(states)}")
         if wanted != "off" and isinstance(machine, Guest) and not machine.host.running:
@@ -156,8 +156,8 @@ class Control:
 
     async def rights(self, name: str, rights: str) -> None:
         """Give the account of a machine other rights."""
-        if rights not in get_args(estate.Rights):
-            raise BadCommand(f"rights must be one of {', '.join(get_args(estate.Rights))}")
+        if rights not in get_args(fields.Rights):
+            raise BadCommand(f"rights must be one of {', '.join(get_args(fields.Rights))}")
         self._world.machine(name).rights = rights
 
     async def service(self, name: str, service: str, running: bool) -> None:

@@ -5,18 +5,14 @@ The module knows the form of the file, field by field. It knows no behaviour and
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import ssl
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -25,173 +21,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from avma import keys
+from avma_simulator import fields
 from avma_simulator.source import Location
 
-_Item = TypeVar("_Item")
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
-_OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
 _LOST = ("drop", "timeout", "garbage", "emptyBody")
-_MACHINE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-"""The underscore is no character of host names in DNS, but Windows accepts it in computer names."""
-_NETBIOS_LENGTH = 15
 _SWITCH = {"on": True, "yes": True, "off": False, "no": False}
-_USER_NAME = re.compile(r"""(?:[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]+\\)?[^"/\\\[\]:;|=,+*?<>\x00-\x1f]+""")
-"""Windows refuses the excluded characters in account names."""
-_ONE_LINE = re.compile(r"[^\r\n\0]*")
-_DOMAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
-
-
-def _year(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
-def _module(value: Any) -> Any:
-    return str(value) if type(value) is float else value
-
-
-def _loopback(value: str) -> str:
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        raise ValueError("must be an IP address") from None
-    if not address.is_loopback:
-        raise ValueError("must be a loopback address, such as 127.0.0.1: an estate is never shown to the network")
-    return value
-
-
-def _ip(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("must be an IP address") from None
-
-
-def _product_key(value: str) -> str:
-    mistake = keys.syntax_error(value)
-    if mistake:
-        raise ValueError(mistake)
-    return keys.normalize(value)
-
-
-def _machine_name(value: str) -> str:
-    if not _MACHINE_NAME.fullmatch(value):
-        raise ValueError("must be a computer name: letters, digits, underscores and inner hyphens, 63 at most")
-    return value
-
-
-def _vm_name(value: str) -> str:
-    if not value.strip() or not value.isprintable() or len(value) > 100:
-        raise ValueError("must be 1 to 100 printable characters")
-    return value
-
-
-def _not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    if not value:
-        raise ValueError("must not be empty")
-    return value
-
-
-def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(value)) < len(value):
-        raise ValueError("must not name a year twice")
-    return value
-
-
-def _guid(value: str) -> str:
-    try:
-        return str(uuid.UUID(value)).upper()
-    except ValueError:
-        raise ValueError("must be a GUID") from None
-
-
-def _firmware_uuid(value: str) -> str:
-    return _guid(value) if value else value
-
-
-def _unsigned(value: int) -> int:
-    return value & 0xFFFFFFFF
-
-
-def _operation(value: str) -> str:
-    if not _OPERATION.fullmatch(value):
-        raise ValueError("must be Enumerate, Pull, Get, Class/Method, Shell/Create or Pipeline/Command")
-    return value
-
-
-def _file(value: str) -> str:
-    try:
-        Path(value).open("rb").close()
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    return value
-
-
-def _certificate_file(value: str) -> str:
-    try:
-        ssl.create_default_context(cafile=value)
-    except ssl.SSLError:
-        raise ValueError("must be a PEM file with a certificate") from None
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    return value
-
-
-def _user_name(value: str) -> str:
-    if not _USER_NAME.fullmatch(value):
-        raise ValueError(r'must be a user name: user, DOMAIN\user or user@domain, without any of "/[]:;|=,+*?<>')
-    return value
-
-
-def _password(value: str) -> str:
-    if not value or not _ONE_LINE.fullmatch(value):
-        raise ValueError("must not be empty and must hold no line break")
-    return value
-
-
-def _domain_user(value: str) -> str:
-    if "\\" in value or "@" in value:
-        raise ValueError("must be a user name alone: the domain is around it")
-    return _user_name(value)
-
-
-def _netbios_name(value: str) -> str:
-    if "." in value or len(value) > _NETBIOS_LENGTH:
-        raise ValueError("must be the NetBIOS name of a domain: 15 characters at most, and no dot")
-    return _domain_name(value)
-
-
-def _domain_name(value: str) -> str:
-    if not _DOMAIN_NAME.fullmatch(value):
-        raise ValueError("must be the name of a domain, such as LAB or lab.example")
-    return value
-
-
-_Server = Literal["2012 R2", "2016", "1709", "1803", "2019", "1903", "1909", "2004", "20H2", "2022", "23H2", "2025"]
-Version = Annotated[_Server, BeforeValidator(_year)]
-EditionName = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition"]
-AnyVersion = Annotated[Literal[_Server, "21H2", "22H2", "24H2"], BeforeValidator(_year)]
-AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
-Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
-Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
-Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basic"]
-EsuYear = Annotated[int, Field(ge=1, le=3)]
-Key = Annotated[str, AfterValidator(_product_key)]
-Loopback = Annotated[str, AfterValidator(_loopback)]
-Ip = Annotated[str, AfterValidator(_ip)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Namespace = Literal["root/cimv2", "root/virtualization/v2", "root/mscluster"]
-Access = Literal["full", "read", "empty", "denied"]
-Rights = Literal["administrator", "wmi", "shell", "user", "none"]
-VmState = Literal["running", "off", "saved", "paused", "starting", "stopping", "saving", "pausing", "resuming"]
-WindowsService = Literal["vmms", "sppsvc", "ClusSvc"]
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
-UserName = Annotated[str, AfterValidator(_user_name)]
-Password = Annotated[str, AfterValidator(_password)]
-DomainName = Annotated[str, AfterValidator(_domain_name)]
-
-
-VmName = Annotated[str, AfterValidator(_vm_name)]
 
 
 class _Record(BaseModel):
@@ -209,25 +44,25 @@ class _Record(BaseModel):
 class Control(_Record):
     """Where the control endpoint listens."""
 
-    address: Loopback = "127.0.0.1"
-    port: Port = 0
+    address: fields.Loopback = "127.0.0.1"
+    port: fields.Port = 0
 
 
 class DeclaredKey(_Record):
     """A key that Microsoft sold: what it is for and how many machines it can still activate."""
 
-    key: Annotated[Key, Field(repr=False)]
+    key: Annotated[fields.Key, Field(repr=False)]
     channel: Literal["MAK", "Retail", "OEM"]
-    version: Version
-    edition: EditionName
+    version: fields.Version
+    edition: fields.EditionName
     activations: Annotated[int, Field(ge=0)] = 1
 
 
 class License(_Record):
     """What is installed on a machine at the start; no key when the file says `license: none`."""
 
-    key: Annotated[Key | None, Field(repr=False)]
-    status: Status = "Licensed"
+    key: Annotated[fields.Key | None, Field(repr=False)]
+    status: fields.Status = "Licensed"
     reason: Annotated[int, Field(ge=0, lt=1 << 32)] | None = None
 
     @model_validator(mode="before")
@@ -239,13 +74,13 @@ class License(_Record):
 class Http(_Record):
     """A listener without TLS; port 0 is any free one."""
 
-    port: Port = 0
+    port: fields.Port = 0
 
 
 class Https(_Record):
     """A listener with TLS."""
 
-    port: Port = 0
+    port: fields.Port = 0
     certificate: Literal["trusted", "selfSigned", "expired", "wrongName"] = "trusted"
 
 
@@ -256,9 +91,9 @@ class Listening(_Record):
     `aliases` are further addresses at which the same listeners answer.
     """
 
-    address: Loopback = "127.0.0.1"
-    aliases: tuple[Loopback, ...] = Field((), strict=False)
-    idle_timeout: Annotated[Seconds, Field(gt=0)] = 120.0
+    address: fields.Loopback = "127.0.0.1"
+    aliases: tuple[fields.Loopback, ...] = Field((), strict=False)
+    idle_timeout: Annotated[fields.Seconds, Field(gt=0)] = 120.0
     http: Http | None = None
     https: Https | None = None
 
@@ -278,9 +113,9 @@ class Listening(_Record):
 class Delays(_Record):
     """Seconds that each request, each activation, and each start of PowerShell takes longer."""
 
-    request: Seconds = 0.0
-    activation: Seconds = 0.0
-    powershell: Seconds = 0.0
+    request: fields.Seconds = 0.0
+    activation: fields.Seconds = 0.0
+    powershell: fields.Seconds = 0.0
 
 
 class Quotas(_Record):
@@ -301,8 +136,8 @@ class Fault(_Record):
     the fault in which the HRESULT is told.
     """
 
-    operation: Annotated[str, AfterValidator(_operation)]
-    hresult: Annotated[int, Field(ge=-(1 << 31), lt=1 << 32), AfterValidator(_unsigned)] | None = None
+    operation: fields.Operation
+    hresult: fields.HResult | None = None
     answer: (
         Literal["drop", "timeout", "accessDenied", "quota", "unavailable", "garbage", "emptyBody", "noRows"] | None
     ) = None
@@ -327,28 +162,28 @@ class Machine(Listening):
     """What hosts and VMs have in common; a VM with `vms` is a host inside a host."""
 
     name: str
-    own_name: Annotated[str, AfterValidator(_machine_name)] | None = Field(None, alias="computerName")
+    own_name: fields.MachineName | None = Field(None, alias="computerName")
 
-    version: AnyVersion
-    edition: AnyEdition
+    version: fields.AnyVersion
+    edition: fields.AnyEdition
     evaluation: bool = False
     server_core: bool = False
     license: License | None = None
-    leftover_key: Annotated[Key | None, Field(repr=False)] = None
-    leftover_status: Status = "Unlicensed"
+    leftover_key: Annotated[fields.Key | None, Field(repr=False)] = None
+    leftover_status: fields.Status = "Unlicensed"
     leftover_evaluation: bool = False
-    extended_security_updates: Annotated[tuple[EsuYear, ...], AfterValidator(_distinct)] = Field((), strict=False)
+    extended_security_updates: fields.EsuYears = Field((), strict=False)
     online: bool = True
-    logons: Annotated[tuple[Logon, ...], AfterValidator(_not_empty)] = Field(("ntlm",), strict=False)
+    logons: Annotated[tuple[fields.Logon, ...], AfterValidator(fields.not_empty)] = Field(("ntlm",), strict=False)
     channel_binding: Literal["none", "relaxed", "strict"] = "relaxed"
-    keytab: Annotated[str, AfterValidator(_file)] | None = None
-    client_certificate: Annotated[str, AfterValidator(_certificate_file)] | None = None
-    domain: DomainName | None = None
-    username: UserName | None = None
-    password: Annotated[Password | None, Field(repr=False)] = None
-    rights: Rights = "administrator"
-    namespaces: dict[Namespace, Access] = {}
-    stopped_services: tuple[WindowsService, ...] = Field((), strict=False)
+    keytab: fields.File | None = None
+    client_certificate: fields.CertificateFile | None = None
+    domain: fields.DomainName | None = None
+    username: fields.UserName | None = None
+    password: Annotated[fields.Password | None, Field(repr=False)] = None
+    rights: fields.Rights = "administrator"
+    namespaces: dict[fields.Namespace, fields.Access] = {}
+    stopped_services: tuple[fields.WindowsService, ...] = Field((), strict=False)
     remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
@@ -372,7 +207,7 @@ class Machine(Listening):
     @property
     def computer_name(self) -> str:
         """The NetBIOS name, which ends after 15 characters: WMI and clusters show this one."""
-        return self.dns_host_name[:_NETBIOS_LENGTH]
+        return self.dns_host_name[: fields.NETBIOS_LENGTH]
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
@@ -412,16 +247,16 @@ _UNUSED = {"version": "2025", "edition": "Standard"}
 class Vm(Machine):
     """A virtual machine and the guest in it; `replica` is the host that holds its Hyper-V Replica."""
 
-    version: Version
-    edition: EditionName
-    name: VmName
-    id: Annotated[str, AfterValidator(_guid)] | None = None
-    state: VmState = "running"
+    version: fields.Version
+    edition: fields.EditionName
+    name: fields.VmName
+    id: fields.Guid | None = None
+    state: fields.VmState = "running"
     data_exchange: bool = True
     data_exchange_items: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     network: bool = True
-    reported_addresses: tuple[Ip, ...] = Field((), strict=False)
-    ready_after: Seconds = 0.0
+    reported_addresses: tuple[fields.Ip, ...] = Field((), strict=False)
+    ready_after: fields.Seconds = 0.0
     linux: Linux | None = None
     replica: str | None = None
 
@@ -445,38 +280,38 @@ class Vm(Machine):
 class Host(Machine):
     """A Hyper-V host and its VMs; what Azure Stack HCI alone has is `server_key` to `module`."""
 
-    name: Annotated[str, AfterValidator(_machine_name)]
-    username: UserName
-    password: Annotated[Password, Field(repr=False)]
-    firmware_uuid: Annotated[str, AfterValidator(_firmware_uuid)] | None = None
+    name: fields.MachineName
+    username: fields.UserName
+    password: Annotated[fields.Password, Field(repr=False)]
+    firmware_uuid: fields.FirmwareUuid | None = None
     pay_as_you_go: bool = False
-    server_key: Annotated[Key | None, Field(repr=False)] = None
+    server_key: Annotated[fields.Key | None, Field(repr=False)] = None
     subscription: bool = False
     synced: bool = True
     oem_license: bool = False
-    module: Module = "1.1"
+    module: fields.Module = "1.1"
     opaque: bool = False
 
 
 class Cluster(Listening):
     """A failover cluster: the hosts that are its nodes, and where its own name answers."""
 
-    name: Annotated[str, AfterValidator(_machine_name)]
-    nodes: Annotated[tuple[str, ...], AfterValidator(_not_empty)] = Field(strict=False)
+    name: fields.MachineName
+    nodes: Annotated[tuple[str, ...], AfterValidator(fields.not_empty)] = Field(strict=False)
 
 
 class DomainAccount(_Record):
     """An account of a domain."""
 
-    username: Annotated[str, AfterValidator(_domain_user)]
-    password: Annotated[Password, Field(repr=False)]
+    username: fields.DomainUser
+    password: Annotated[fields.Password, Field(repr=False)]
 
 
 class Domain(_Record):
     """A domain that machines are members of: its NetBIOS name, its DNS name, and its accounts."""
 
-    name: Annotated[str, AfterValidator(_netbios_name)]
-    dns_name: DomainName | None = None
+    name: fields.NetbiosName
+    dns_name: fields.DomainName | None = None
     accounts: tuple[DomainAccount, ...] = Field((), strict=False)
 
 
@@ -488,7 +323,7 @@ class Estate(_Record):
     lockout_threshold: Annotated[int, Field(ge=1)] | None = None
     domains: tuple[Domain, ...] = Field((), strict=False)
     keys: tuple[DeclaredKey, ...] = Field((), strict=False)
-    hosts: Annotated[tuple[Host, ...], AfterValidator(_not_empty)] = Field(strict=False)
+    hosts: Annotated[tuple[Host, ...], AfterValidator(fields.not_empty)] = Field(strict=False)
     clusters: tuple[Cluster, ...] = Field((), strict=False)
 
     def machines(self) -> Iterator[tuple[Location, Host | Vm]]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from avma_simulator import estate, language
+from avma_simulator import estate, fields, language
 from avma_simulator.cim import Instance, Value, declare
 from avma_simulator.licensing import NEVER
 from avma_simulator.machine import Guest, Machine, Replication
@@ -54,7 +54,7 @@ _REPLICATING = 3
 _FIRST_PROCESS = 4096
 # learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: that a state for which CIM
 # has a number has that one, as OpenStack reads it, and that a VM with a process has the values of a running one.
-_STATES: dict[estate.VmState, int] = {
+_STATES: dict[fields.VmState, int] = {
     "running": _ENABLED,
     "off": _DISABLED,
     "stopping": 4,

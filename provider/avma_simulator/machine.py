@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from enum import IntEnum
 from typing import Any
 
-from avma_simulator import estate, events, hosting
+from avma_simulator import estate, events, fields, hosting
 from avma_simulator.accounts import Account, Accounts, Domain
 from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.keys import KeyStore
@@ -120,7 +120,7 @@ class Machine:
         """Whether Windows runs, or goes on later without a start."""
         return self.running
 
-    def turn(self, state: estate.VmState) -> None:
+    def turn(self, state: fields.VmState) -> None:
         """Bring the machine into a state; `boot` is what follows when Windows starts."""
         self._on = state == "running"
 
@@ -192,7 +192,7 @@ class Guest(Machine):
         return self.state == "running"
 
     @property
-    def state(self) -> estate.VmState:
+    def state(self) -> fields.VmState:
         """The state of the VM. On a host that is off, every VM is off."""
         return self._state if self.host.running else "off"
 
@@ -201,7 +201,7 @@ class Guest(Machine):
         """Whether Windows runs, or goes on later without a start: a saved VM has its memory on disk."""
         return self.state != "off"
 
-    def turn(self, state: estate.VmState) -> None:
+    def turn(self, state: fields.VmState) -> None:
         """Bring the VM into a state."""
         self._state = state
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from avma_simulator import estate
+from avma_simulator import estate, fields
 from avma_simulator.cluster import Cluster
 from avma_simulator.domains import Domains
 from avma_simulator.keys import KeyStore, ProductKey, declared_keys
@@ -99,7 +99,7 @@ class World:
         """Return the cluster that a host is a node of."""
         return next((cluster for cluster in self.clusters if machine in cluster.nodes), None)
 
-    def power(self, machine: Machine, state: estate.VmState) -> None:
+    def power(self, machine: Machine, state: fields.VmState) -> None:
         """Bring a machine into a state, and with a host its VMs, which come back with it if they were on."""
         affected = [machine, *self._all_guests_of(machine)]
         before = {one: one.windows_loaded for one in affected}
