@@ -124,7 +124,7 @@ class Lifecycle:
         operation = self._operation(request, resource)
         wanted = self._run.wanted.get(request.urn)
         try:
-            if wanted is not None and Replacement(resource, request.id, stored, wanted).stays(operation):
+            if Replacement(resource, request.id, stored, wanted).stays(operation):
                 return
             resource.delete(request.id, stored, operation)
         except errors.LogonRefused as error:
@@ -155,6 +155,7 @@ class Lifecycle:
         """
         if found.replaces:
             self._run.replaced[request.urn] = Replaced(request.id, stored)
+            self._note(request.urn, coming=resource.licenses_hosts, replaces=True)
             return
         if resource.licenses_hosts and not found.diffs:
             self._note(request.urn)
@@ -162,11 +163,11 @@ class Lifecycle:
             claim = dataclasses.replace(holding, resource=request.urn)
             stake(self._run.claims, claim, request.id, f"keep {resource.name}")
 
-    def _note(self, urn: str, coming: bool = False) -> None:
-        """Note whether a resource will license a host that it has not reached yet."""
+    def _note(self, urn: str, coming: bool = False, replaces: bool = False) -> None:
+        """Note whether a resource will license a host that it has not reached yet, and whether it replaces another."""
         # Without the note guests do not wait for it. A deletion, which needs the notes, says that there are none.
         with contextlib.suppress(OSError):
-            self._run.claims.add(Claim(urn, wants=False, coming=coming))
+            self._run.claims.add(Claim(urn, wants=False, coming=coming, replaces=replaces))
 
     @contextlib.contextmanager
     def _settling(self, urn: str, resource: Resource) -> Iterator[None]:

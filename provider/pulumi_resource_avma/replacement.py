@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import errors
-from avma.resources.claims import Claim
+from avma.resources.claims import Claim, replaced
 from avma.resources.resource import Operation, Resource, Stored, Undoing
 
 Values = Mapping[str, Any]
@@ -20,28 +20,49 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Replacement:
-    """A resource as it is stored, and the inputs of the one that takes its place."""
+    """A resource as it is stored, and the inputs of the one that takes its place.
+
+    None takes its place if there are no inputs, or one does that another provider instance has.
+    """
 
     resource: Resource
     identifier: str
     stored: Stored
-    wanted: Values
+    wanted: Values | None
 
     def stays(self, operation: Operation) -> bool:
-        """Return True if the deletion must undo nothing, because the new resource is on the same machine.
+        """Return True if the deletion must undo nothing, because the new resource is or may be on the same machine.
 
         Raises:
             AvmaError: the new resource cannot be created now, so nothing must be undone for it.
         """
+        elsewhere = self.wanted is None and _replaced_elsewhere(operation)
+        if self.wanted is None and not elsewhere:
+            return False
         undoing = self.resource.undoes(self.identifier, self.stored, operation)
         if undoing is None:
             return False
-        # A guest that is still starting is waited for later, when the new resource is created.
-        with contextlib.suppress(errors.NotReady):
-            found = self.resource.probe(self.wanted, operation)
-            if self._is_same_machine(undoing, found):
-                operation.status(f"{undoing.name}: the new resource is on the same machine, so nothing is undone")
-                return True
+        if self.wanted is None:
+            operation.warn(
+                f"{undoing.name}: the new resource has another provider instance, so it is not known whether it is on "
+                f"the same machine. The key …{undoing.key} stays installed"
+            )
+            return True
+        return self._stays_here(undoing, self.wanted, operation)
+
+    def _stays_here(self, undoing: Undoing, wanted: Values, operation: Operation) -> bool:
+        try:
+            found = self.resource.probe(wanted, operation)
+        except errors.NotReady:
+            return False  # a guest that is still starting is waited for when the new resource is created
+        except errors.AvmaError as error:
+            error.remedy += (
+                f". The key …{undoing.key} of the old resource stays installed until the new one can be made"
+            )
+            raise
+        if self._is_same_machine(undoing, found):
+            operation.status(f"{undoing.name}: the new resource is on the same machine, so nothing is undone")
+            return True
         return False
 
     def foretell(self, found: Values, operation: Operation) -> None:
@@ -58,5 +79,13 @@ class Replacement:
             operation.warn(f"{undoing.name}: that will be refused, if nothing changes before: {undoing.obstacle}")
 
     def _is_same_machine(self, undoing: Undoing, found: Values) -> bool:
-        claims: list[Claim] = self.resource.holdings(Stored(self.wanted, found), self.wanted)
+        wanted = self.wanted or {}
+        claims: list[Claim] = self.resource.holdings(Stored(wanted, found), wanted)
         return undoing.machine in [claim.machine for claim in claims]
+
+
+def _replaced_elsewhere(operation: Operation) -> bool:
+    """Return True if another provider process takes over the resource; the deletion itself says if it cannot know."""
+    with contextlib.suppress(OSError):
+        return replaced(operation.claims, operation.resource)
+    return False

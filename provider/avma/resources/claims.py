@@ -28,6 +28,7 @@ class Claim:
         made: whether the resource was created or updated in this run.
         wants: whether the resource wants a license. A note of what a resource is about to do wants none.
         coming: whether the resource is about to license the machine, which is a host.
+        replaces: whether the resource takes the place of one with the same name, which is deleted first.
         key_version: the release of the key by which a host is about to be licensed, if it is declared.
     """
 
@@ -38,6 +39,7 @@ class Claim:
     made: bool = False
     wants: bool = True
     coming: bool = False
+    replaces: bool = False
     key_version: str | None = None
 
 
@@ -117,6 +119,11 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
         answer = f"{unknown.resource} wants the same key, and its state does not show yet on which machine"
         raise errors.Refused(tried, where, answer, _UNKNOWN_REMEDY)
     return None
+
+
+def replaced(claims: Claims, resource: str) -> bool:
+    """Return True if a resource of the run takes the place of one with the same name."""
+    return any(claim.replaces for claim in claims.all() if claim.resource == resource)
 
 
 def coming(claims: Claims, machine: str) -> Claim | None:
