@@ -39,7 +39,7 @@ def _loopback(value: str) -> str:
         raise ValueError("must be an IP address") from None
     if not address.is_loopback:
         raise ValueError("must be a loopback address, such as 127.0.0.1: an estate is never shown to the network")
-    return value
+    return str(address)
 
 
 def _ip(value: str) -> str:

@@ -318,6 +318,8 @@ def test_an_unlicensed_standard_host_is_told_of_its_edition_alone(shared: Estate
     ("arguments", "message"),
     [
         (["not a host", PLAIN], "is not a host name"),
+        (["127.0.0.011", PLAIN], "HOST: `127.0.0.011` is not a valid IP address: you probably mean `127.0.0.11`"),
+        ([HEALTHY, PLAIN, "--address", "127.1"], "--address: `127.1` is not a valid IP address"),
         ([HEALTHY, "--port", "0"], "port: must be from 1 to 65535"),
         ([HEALTHY, "--auth", "magic"], "'magic' is not one of 'ntlm', 'negotiate'"),
         ([HEALTHY, "--guest-transport", "pigeon"], "'pigeon' is not one of 'powershellDirect', 'winrm'"),

@@ -93,6 +93,11 @@ def test_options_come_before_the_file_and_that_before_the_environment(monkeypatc
     ("text", "said"),
     [
         ("hosts: [a b]", "hosts[0].host: `a b` is not a host name or an IP address"),
+        ("hosts: [10.0.0.011]", "hosts[0].host: `10.0.0.011` is not a valid IP address: you probably mean `10.0.0.11`"),
+        (
+            "clusters: [{cluster: cl01, connection: {address: 0x7f.0.0.1}}]",
+            "clusters[0].connection.address: `0x7f.0.0.1`",
+        ),
         ("hosts: [{hots: a}]", "hosts[0].hots: is not a property here; did you mean `host`?"),
         ("hosts: [1]", "hosts[0]: must be a name, or an object with `host`"),
         ("hosts: a", "hosts: must be a list"),

@@ -1,0 +1,54 @@
+"""What a cluster reports of its nodes is judged before any of them is asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from avma import errors
+from avma.configuration import Configuration
+from avma.deadline import Deadline
+from avma.resources.cluster_nodes import find_nodes
+from avma.resources.resource import Operation
+from avma.windows.cluster import FailoverCluster, Node
+
+ACCOUNT = Configuration(username="a", password="b")
+
+
+class Reporting:
+    """Machines, each of which reports the same cluster."""
+
+    def __init__(self, *nodes: Node) -> None:
+        self._cluster = FailoverCluster("cl01", nodes)
+
+    def get(self, connection: Any) -> Any:
+        return SimpleNamespace(connection=connection, where=connection.where, cluster=lambda _: self._cluster)
+
+
+def nodes_of(cluster: str, node: Node) -> list[str]:
+    operation = Operation(ACCOUNT, Reporting(node), Deadline(5), lambda _: None, lambda _: None)
+    return [found.machine.connection.address for found in find_nodes(cluster, [], None, operation)]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "node"),
+    [
+        ("10.0.0.1", Node("hv01", "Up", "10.0.0.011")),
+        ("10.0.0.1", Node("hv01", "Up", "0x7f.1")),
+        ("10.0.0.1", Node("2130706433", "Up", "")),
+        ("cl01", Node("0x7f", "Up", "10.0.0.2")),
+        ("cl01.lab.example.com", Node("hv\u200b01", "Up", "10.0.0.2")),
+        ("cl01.lab.example.com", Node("", "Up", "10.0.0.2")),
+    ],
+)
+def test_a_node_at_an_address_that_can_be_misread_is_an_error(cluster: str, node: Node) -> None:
+    with pytest.raises(errors.UnexpectedAnswer, match=r"at an address that cannot be used: .*declare the nodes"):
+        nodes_of(cluster, node)
+
+
+def test_a_node_is_reached_by_what_its_cluster_was_asked_by() -> None:
+    node = Node("hv01", "Up", "10.0.0.2")
+    assert nodes_of("10.0.0.1", node) == ["10.0.0.2"]
+    assert nodes_of("cl01.lab.example.com", node) == ["hv01.lab.example.com"]
