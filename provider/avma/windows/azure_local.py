@@ -16,7 +16,7 @@ from typing import Any
 from avma import errors, hresult, keys
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
-from avma.wsman import retry
+from avma.wsman import faults, retry
 
 SCRIPT = "server-avma-manager"
 SUBSCRIPTION = "windows server subscription"
@@ -156,7 +156,8 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
         return kind(tried, where, str(meaning), _NETWORK if online else meaning.remedy, code)
     remedy = "run Get-VMAutomaticActivation there by hand; see that the machine is registered and online"
     answer = f"the cmdlet failed: {said[:_LONGEST] or 'PowerShell gave no text'}"
-    return errors.WsmanFault(tried, where, f"{answer} ({error_id})" if error_id else answer, remedy, code)
+    shown = faults.shown_id(error_id)
+    return errors.WsmanFault(tried, where, f"{answer} ({shown})" if shown else answer, remedy, code)
 
 
 def _number(value: Any, *texts: str) -> int:

@@ -21,7 +21,6 @@ from avma.wsman.instance import Instance, Origin
 from avma.wsman.sign_ins import Account as SignIn
 from avma.wsman.sign_ins import Place, SignIns, is_of_domain
 
-_HRESULT = re.compile(r"HRESULT 0x([0-9A-Fa-f]{8})")
 _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
 
 
@@ -121,8 +120,15 @@ class GuestWmi:
             return self._logon_failed(said, tried)
         if "PSSessionStateBroken" in ids:
             return self._broken(said, tried)
+        shown = faults.shown_id(ids[0])
+        named = f" ({shown})" if shown else ""
         remedy = f"try Invoke-Command -VMId {self._vm_id} on the host by hand, or {OVER_NETWORK}"
-        return errors.UnexpectedAnswer(tried, self.where, f"PowerShell Direct failed: {ids[0]} {said}", remedy)
+        return errors.UnexpectedAnswer(
+            tried,
+            self.where,
+            f"PowerShell Direct failed: {said or 'no text'}{named}",
+            remedy,
+        )
 
     def _logon_failed(self, said: str, tried: str) -> errors.LogonUncertain:
         answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
@@ -133,7 +139,7 @@ class GuestWmi:
         return errors.LogonUncertain(tried, self.where, answer, remedy)
 
     def _broken(self, said: str, tried: str) -> errors.AnswerLost:
-        answer = f"the session in the guest broke: {said}"
+        answer = f"the session in the guest broke: {said or 'no text'}"
         remedy = (
             "see that the guest has started and that its service vmicvmsession runs, then run again; a guest before "
             f"Windows Server 2016 has none: {OVER_NETWORK}"
@@ -143,12 +149,11 @@ class GuestWmi:
     def _operation_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         number, said = error.get("hresult"), self._said(error)
         error_id = str(error.get("errorId", "")).partition(",")[0]
-        named = _HRESULT.fullmatch(error_id)
-        if named:
-            number = int(named[1], 16)
-        if not isinstance(number, int) or number == 0:
-            return self._not_its_own(f"an error without a number: {said}", tried)
-        return faults.to_error(faults.Fault(number & 0xFFFFFFFF, error_id, said), tried, self.where)
+        number = faults.number_of(error_id) or number
+        if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
+            told = ": ".join(filter(None, (faults.shown_id(error_id), said))) or "no text"
+            return self._not_its_own(f"an error without a number: {told}", tried)
+        return faults.to_error(faults.Fault(number & 0xFFFFFFFF, faults.shown_id(error_id), said), tried, self.where)
 
     def _said(self, error: Mapping[str, Any]) -> str:
         return self._redact(" ".join(str(error.get("message", "")).split()))[:256]

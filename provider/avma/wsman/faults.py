@@ -38,7 +38,8 @@ _OF_MI = {
 _WITHOUT_NUMBER = "look into the event logs of the machine (Windows Remote Management, WMI-Activity), and run again"
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
-_IN_MESSAGE_ID = re.compile(r"HRESULT (0x[0-9A-Fa-f]{1,8})")
+_MESSAGE_ID = re.compile(r"\s*(?:HRESULT (0x[0-9A-Fa-f]{1,8})|WIN32 (\d{1,5})|MI RESULT (\d{1,3}))\s*")
+"""What CIM calls an error: `MessageID` on the wire, the first part of PowerShell's error id."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,21 @@ def returned_error(code: int, tried: str, where: str) -> errors.WsmanFault:
     return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, code)
 
 
+def number_of(message_id: str) -> int:
+    """Return the number in CIM's name of an error, such as `HRESULT 0x80041033`; 0 if there is none."""
+    found = _MESSAGE_ID.fullmatch(message_id)
+    if not found:
+        return 0
+    code, win32, result = found.groups()
+    return _OF_MI.get(int(result), 0) if result else _integer(code or win32)
+
+
+def shown_id(message_id: str) -> str:
+    """Return CIM's name of an error as a message quotes it, empty for one whose number is 0."""
+    first = message_id.partition(",")[0]
+    return "" if _MESSAGE_ID.fullmatch(first) and not number_of(first) else message_id
+
+
 def is_missing_class(error: errors.AvmaError) -> bool:
     """Return True if the machine does not have the WMI class or namespace that was asked for."""
     return isinstance(error, errors.WsmanFault) and error.code in _MISSING_CLASS
@@ -144,14 +160,8 @@ def _number(fault: Element) -> int:
         # mi.h, MI_RESULT_TYPE_MI; the same element holds HRESULTs and Win32 errors, by its type
         return _OF_MI.get(number, 0)
     codes = [_integer(e.get("Code", "")) for e in fault.iter() if local_name(e) == "WSManFault"]
-    said = _IN_MESSAGE_ID.fullmatch(_text(fault, "MessageID").strip())
-    found = (
-        number,
-        *reversed(codes),
-        _integer(said[1]) if said else 0,
-        _OF_MI.get(_integer(_text(fault, "CIMStatusCode")), 0),
-    )
-    return next((code for code in found if code), 0)
+    named, status = number_of(_text(fault, "MessageID")), _OF_MI.get(_integer(_text(fault, "CIMStatusCode")), 0)
+    return next((code for code in (number, *reversed(codes), named, status) if code), 0)
 
 
 def _texts(fault: Element) -> Iterator[str]:
