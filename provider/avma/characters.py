@@ -6,7 +6,7 @@ import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that nobody sees: controls, format characters, surrogates, private and unassigned ones."""
-_LONGEST = 60
+_LONGEST = 100
 
 _CYRILLIC = {
     "A": "A",

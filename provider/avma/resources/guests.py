@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from avma import errors
+from avma import characters, errors
 from avma.configuration import Guest, Transport
 from avma.connection import missing_account
 from avma.resources import guest_network
@@ -82,7 +82,7 @@ def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -
     if placement is None:
         where = ", ".join(host.where for host in hosts)
         remedy = "check the name; list all hosts of a VM that moves in `hosts`; if it was made anew, refresh first"
-        raise errors.NotFound("find the VM", where, f"there is no VM {name_or_id}", remedy)
+        raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
     return placement
 
 
@@ -98,7 +98,7 @@ def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -
     ids = sorted({placement.vm.id for placement in found})
     if len(ids) > 1:
         where = ", ".join(host.where for host in hosts)
-        answer = f"{len(ids)} VMs are named {name_or_id}: {', '.join(ids)}"
+        answer = f"{len(ids)} VMs are named {characters.shown(name_or_id)}: {', '.join(ids)}"
         raise errors.Refused("find the VM", where, answer, "give the one that is meant by `vmId`")
     return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
 
