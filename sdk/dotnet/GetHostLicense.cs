@@ -326,7 +326,7 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseResult
     {
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        /// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
@@ -337,6 +337,10 @@ namespace PulumiAvma.Avma
         /// The edition. Example: `Datacenter`.
         /// </summary>
         public readonly string Edition;
+        /// <summary>
+        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// </summary>
+        public readonly bool? HyperV;
         /// <summary>
         /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         /// </summary>
@@ -386,6 +390,8 @@ namespace PulumiAvma.Avma
 
             string edition,
 
+            bool? hyperV,
+
             string? installationId,
 
             string? keyVersion,
@@ -409,6 +415,7 @@ namespace PulumiAvma.Avma
             ActivatesGuests = activatesGuests;
             AutomaticActivation = automaticActivation;
             Edition = edition;
+            HyperV = hyperV;
             InstallationId = installationId;
             KeyVersion = keyVersion;
             LicenseChannel = licenseChannel;

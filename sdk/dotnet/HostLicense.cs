@@ -98,7 +98,7 @@ namespace PulumiAvma.Avma
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        /// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         /// </summary>
         [Output("activatesGuests")]
         public Output<bool?> ActivatesGuests { get; private set; } = null!;
@@ -132,6 +132,12 @@ namespace PulumiAvma.Avma
         /// </summary>
         [Output("host")]
         public Output<string> Host { get; private set; } = null!;
+
+        /// <summary>
+        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// </summary>
+        [Output("hyperV")]
+        public Output<bool?> HyperV { get; private set; } = null!;
 
         /// <summary>
         /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.

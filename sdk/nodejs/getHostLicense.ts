@@ -44,7 +44,7 @@ export interface GetHostLicenseArgs {
 
 export interface GetHostLicenseResult {
     /**
-     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+     * Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
      */
     readonly activatesGuests?: boolean;
     /**
@@ -55,6 +55,10 @@ export interface GetHostLicenseResult {
      * The edition. Example: `Datacenter`.
      */
     readonly edition: string;
+    /**
+     * Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+     */
+    readonly hyperV?: boolean;
     /**
      * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
      */

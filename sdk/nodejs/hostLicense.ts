@@ -95,7 +95,7 @@ export class HostLicense extends pulumi.CustomResource {
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+     * Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
      */
     declare public /*out*/ readonly activatesGuests: pulumi.Output<boolean | undefined>;
     /**
@@ -118,6 +118,10 @@ export class HostLicense extends pulumi.CustomResource {
      * The host's DNS name or IP address. Example: `hv01.example.com`.
      */
     declare public readonly host: pulumi.Output<string>;
+    /**
+     * Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+     */
+    declare public /*out*/ readonly hyperV: pulumi.Output<boolean | undefined>;
     /**
      * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
      */
@@ -200,6 +204,7 @@ export class HostLicense extends pulumi.CustomResource {
             resourceInputs["productKeyVersion"] = args?.productKeyVersion;
             resourceInputs["activatesGuests"] = undefined /*out*/;
             resourceInputs["edition"] = undefined /*out*/;
+            resourceInputs["hyperV"] = undefined /*out*/;
             resourceInputs["installationId"] = undefined /*out*/;
             resourceInputs["keyVersion"] = undefined /*out*/;
             resourceInputs["licenseChannel"] = undefined /*out*/;
@@ -218,6 +223,7 @@ export class HostLicense extends pulumi.CustomResource {
             resourceInputs["edition"] = undefined /*out*/;
             resourceInputs["forceDestroy"] = undefined /*out*/;
             resourceInputs["host"] = undefined /*out*/;
+            resourceInputs["hyperV"] = undefined /*out*/;
             resourceInputs["installationId"] = undefined /*out*/;
             resourceInputs["keyVersion"] = undefined /*out*/;
             resourceInputs["licenseChannel"] = undefined /*out*/;

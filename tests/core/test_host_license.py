@@ -53,6 +53,7 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
         edition="Datacenter",
         license_status=LicenseStatus.LICENSED,
         activates_guests=True,
+        hyper_v=True,
         license_channel=LicenseChannel.MAK,
         partial_product_key=keys.partial(HOST_KEY),
         machine_id=HV01_ID,
@@ -61,7 +62,7 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 10), (KEYLESS, "keyless", 14)])
+@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 12), (KEYLESS, "keyless", 16)])
 def test_licensing_a_host_costs_few_requests_and_no_process(estate, run, host, name, most):
     run.license(host)
     counts = estate.counts()[name]

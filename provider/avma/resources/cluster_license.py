@@ -175,6 +175,8 @@ class ClusterLicense(Resource):
         require_one_version(nodes)
         require_one_key_version(nodes, version)
         for node in nodes:
+            if node.state is not None:
+                rules.warn_without_hyper_v(node.state, operation)
             claim(node, inputs.activate, version, operation)
         return nodes
 
@@ -239,7 +241,7 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
         off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
         if node.get("edition") == compatibility.AZURE_LOCAL:
             off = False
-        off = off or (active and node.get("activatesGuests") is False)
+        off = off or (active and node.get("activatesGuests") is False and node.get("hyperV") is not False)
         other = isinstance(key, str) and node.get("partialProductKey") != keys.partial(key)
         if off or other or node.get("error"):
             yield Change("nodeLicenses", drift=True)
@@ -309,6 +311,7 @@ def _node_license(node: NodeState) -> NodeLicense:
         os_version=state.system.version,
         edition=state.system.edition,
         activates_guests=state.activates_guests,
+        hyper_v=state.hyper_v if state.activation is None else None,
         machine_id=state.machine_id,
         error=error,
     )

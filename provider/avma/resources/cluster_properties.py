@@ -82,6 +82,10 @@ class NodeLicense:
     os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None, example="2025")
     edition: str | None = declare("Its edition.", default=None, example="Datacenter")
     activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
+    hyper_v: bool | None = declare(
+        "Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local.",
+        default=None,
+    )
     key_version: str | None = declare(
         "The newest Windows Server release that its key activates, on Azure Local.", default=None, example="2022"
     )

@@ -30,7 +30,7 @@ def await_license(host: HostState, vm_name: str, operation: Operation, preview: 
         TimedOut, Cancelled: the deadline ended the wait.
     """
     began, waited = time.monotonic(), False
-    while host.activates_guests is False:
+    while host.licensed_for_guests is False:
         claim = coming(operation.claims, host.machine_id)
         if preview and claim is not None:
             return replace(host, will_be_licensed=True, coming_key_version=claim.key_version)

@@ -43,7 +43,7 @@ from avma.windows.machine import Server
 from avma.windows.vm_state import in_memory
 
 _TRIED = "license the host"
-_LASTING = ("platform", "osVersion", "osBuild", "edition", "machineId")
+_LASTING = ("platform", "osVersion", "osBuild", "edition", "hyperV", "machineId")
 """The outputs that another product key does not change."""
 _KEYS = ("productKey", "confirmationId")
 
@@ -104,11 +104,12 @@ class HostLicense(Resource):
         _require_possible(inputs, state, wanted.get("productKey") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
+        rules.warn_without_hyper_v(state, operation)
         if wanted.get("productKey") is None:
             rules.warn_if_activated_as_a_guest(state, operation)
         now = dump(host_outputs(state, operation))
-        lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING}
-        return {**lasting, **self.predict(wanted)}
+        lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING if name in now}
+        return {**lasting, **self.predict(wanted), **({} if state.hyper_v else {"activatesGuests": False})}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
@@ -119,6 +120,7 @@ class HostLicense(Resource):
         state = _look(inputs, stored, operation)
         _require_possible(inputs, state, inputs.product_key is not None)
         _claim(inputs, state, operation)
+        rules.warn_without_hyper_v(state, operation)
         if inputs.product_key is None:
             rules.warn_if_activated_as_a_guest(state, operation)
             if state.activates_guests is None:
@@ -142,6 +144,7 @@ class HostLicense(Resource):
         if stored is None:
             rules.require_host(state, "import the host")
             rules.warn_if_unlicensed(state, operation)
+            rules.warn_without_hyper_v(state, operation)
             rules.warn_if_activated_as_a_guest(state, operation)
         if state.activation is not None and state.activation.subscription_error:
             said = state.activation.subscription_error
@@ -287,7 +290,8 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     local = outputs.get("platform") == Platform.AZURE_LOCAL
     if active and not local and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
-    elif active and outputs.get("activatesGuests") is False:
+    elif active and outputs.get("activatesGuests") is False and outputs.get("hyperV") is not False:
+        # No key installs the Hyper-V role, so its absence is a warning and no drift.
         yield Change("activatesGuests", drift=True)
 
 
@@ -319,6 +323,7 @@ def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
         os_build=system.build,
         edition=system.edition,
         activates_guests=state.activates_guests,
+        hyper_v=state.hyper_v if activation is None else None,
         machine_id=state.machine_id,
     )
     if activation is None:

@@ -110,8 +110,13 @@ class HostLicenseOutputs(LicenseOutputs):
     os_build: int = declare("The build number.", unit="a build's number", example=26100)
     edition: str = declare("The edition.", example="Datacenter")
     activates_guests: bool | None = declare(
-        "Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it "
-        "goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told.",
+        "Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation "
+        "and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where "
+        "that is not told.",
+        default=None,
+    )
+    hyper_v: bool | None = declare(
+        "Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local.",
         default=None,
     )
     key_version: str | None = declare(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avma import compatibility
+from avma import compatibility, errors
 from avma.properties import Choice
 from avma.resources.resource import Operation
 from avma.windows import licensing
@@ -15,6 +15,7 @@ from avma.windows.azure_local import AutomaticActivation
 from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
+from avma.wsman.faults import is_missing_class
 
 
 class Platform(Choice):
@@ -41,6 +42,8 @@ class HostState:
     """The last five of the key for guests that was set last, where a machine of Azure Local does not tell it."""
     known_subscription: str | None = None
     """The status of the subscription when it was last told."""
+    hyper_v: bool = True
+    """Whether the Hyper-V role is installed, as far as the account can see."""
     will_be_licensed: bool = False
     """Whether the same run licenses it, as its preview has found; then what it has now does not count."""
     coming_key_version: str | None = None
@@ -85,6 +88,11 @@ class HostState:
     @property
     def activates_guests(self) -> bool | None:
         """Whether it can activate guests now; None where a machine of Azure Local does not tell."""
+        return self.licensed_for_guests if self.hyper_v else False
+
+    @property
+    def licensed_for_guests(self) -> bool | None:
+        """Whether its license holds for guests; None where a machine of Azure Local does not tell."""
         if self.activation is not None:
             if self.activation.enabled is not None:
                 return self.activation.enabled
@@ -114,4 +122,16 @@ def look(server: Server, operation: Operation) -> HostState:
         activation = server.automatic_activation(operation.deadline)
         return HostState(server, found, machine_id, activation, since=since)
     pays = licensing.pays_as_it_goes(server.wmi, found, operation.deadline)
-    return HostState(server, found, machine_id, pays_as_it_goes=pays, since=since)
+    hyper_v = _has_hyper_v(server, operation)
+    return HostState(server, found, machine_id, pays_as_it_goes=pays, since=since, hyper_v=hyper_v)
+
+
+def _has_hyper_v(server: Server, operation: Operation) -> bool:
+    """Return False if the machine lacks the Hyper-V role. A role that the account may not see counts as installed."""
+    try:
+        server.virtual_machines(operation.deadline)
+    except (errors.AccessDenied, errors.EmptyAnswer):
+        return True
+    except errors.WsmanFault as error:
+        return not is_missing_class(error)
+    return True

@@ -116,6 +116,13 @@ def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
         )
 
 
+def warn_without_hyper_v(state: HostState, operation: Operation) -> None:
+    """Warn of a host on which no guest can run, so that its license activates none."""
+    if not state.hyper_v:
+        command = "Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
+        operation.warn(f"{state.server.name}: the Hyper-V role is not installed, so it activates no guests: {command}")
+
+
 def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None:
     """Warn of a host that is a guest itself: it stays activated only while its own host renews its activation."""
     product = state.found.product
@@ -194,7 +201,7 @@ def require_activating(state: HostState) -> None:
     """
     tried = "activate guests"
     require_host(state, tried)
-    if state.activates_guests is not False or state.will_be_licensed:
+    if state.licensed_for_guests is not False or state.will_be_licensed:
         return
     remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
     if state.licensed_as_it_goes:

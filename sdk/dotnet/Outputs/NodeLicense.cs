@@ -30,6 +30,10 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly string? Error;
         /// <summary>
+        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// </summary>
+        public readonly bool? HyperV;
+        /// <summary>
         /// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
         /// </summary>
         public readonly string? KeyVersion;
@@ -66,6 +70,8 @@ namespace PulumiAvma.Avma.Outputs
 
             string? error,
 
+            bool? hyperV,
+
             string? keyVersion,
 
             PulumiAvma.Avma.LicenseChannel? licenseChannel,
@@ -83,6 +89,7 @@ namespace PulumiAvma.Avma.Outputs
             ActivatesGuests = activatesGuests;
             Edition = edition;
             Error = error;
+            HyperV = hyperV;
             KeyVersion = keyVersion;
             LicenseChannel = licenseChannel;
             LicenseStatus = licenseStatus;

@@ -58,12 +58,14 @@ type LookupHostLicenseArgs struct {
 }
 
 type LookupHostLicenseResult struct {
-	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+	// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 	ActivatesGuests *bool `pulumi:"activatesGuests"`
 	// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
 	AutomaticActivation map[string]string `pulumi:"automaticActivation"`
 	// The edition. Example: `Datacenter`.
 	Edition string `pulumi:"edition"`
+	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	HyperV *bool `pulumi:"hyperV"`
 	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId *string `pulumi:"installationId"`
 	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
@@ -116,7 +118,7 @@ func (o LookupHostLicenseResultOutput) ToLookupHostLicenseResultOutputWithContex
 	return o
 }
 
-// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 func (o LookupHostLicenseResultOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *bool { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
@@ -129,6 +131,11 @@ func (o LookupHostLicenseResultOutput) AutomaticActivation() pulumi.StringMapOut
 // The edition. Example: `Datacenter`.
 func (o LookupHostLicenseResultOutput) Edition() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) string { return v.Edition }).(pulumi.StringOutput)
+}
+
+// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+func (o LookupHostLicenseResultOutput) HyperV() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v LookupHostLicenseResult) *bool { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
 // The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.

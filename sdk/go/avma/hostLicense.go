@@ -109,7 +109,7 @@ type HostLicense struct {
 
 	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+	// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 	ActivatesGuests pulumi.BoolPtrOutput `pulumi:"activatesGuests"`
 	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId pulumi.StringPtrOutput `pulumi:"confirmationId"`
@@ -121,6 +121,8 @@ type HostLicense struct {
 	ForceDestroy pulumi.BoolPtrOutput `pulumi:"forceDestroy"`
 	// The host's DNS name or IP address. Example: `hv01.example.com`.
 	Host pulumi.StringOutput `pulumi:"host"`
+	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	HyperV pulumi.BoolPtrOutput `pulumi:"hyperV"`
 	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId pulumi.StringPtrOutput `pulumi:"installationId"`
 	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
@@ -350,7 +352,7 @@ func (o HostLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
 func (o HostLicenseOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
@@ -378,6 +380,11 @@ func (o HostLicenseOutput) ForceDestroy() pulumi.BoolPtrOutput {
 // The host's DNS name or IP address. Example: `hv01.example.com`.
 func (o HostLicenseOutput) Host() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.Host }).(pulumi.StringOutput)
+}
+
+// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+func (o HostLicenseOutput) HyperV() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
 // The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.

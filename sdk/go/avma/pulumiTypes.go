@@ -1486,6 +1486,8 @@ type NodeLicense struct {
 	Edition *string `pulumi:"edition"`
 	// Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
 	Error *string `pulumi:"error"`
+	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	HyperV *bool `pulumi:"hyperV"`
 	// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
 	KeyVersion *string `pulumi:"keyVersion"`
 	// How the installed key was issued. Example: `VOLUME_MAK`.
@@ -1530,6 +1532,11 @@ func (o NodeLicenseOutput) Edition() pulumi.StringPtrOutput {
 // Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
 func (o NodeLicenseOutput) Error() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.Error }).(pulumi.StringPtrOutput)
+}
+
+// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+func (o NodeLicenseOutput) HyperV() pulumi.BoolPtrOutput {
+	return o.ApplyT(func(v NodeLicense) *bool { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
 // The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.

@@ -309,6 +309,10 @@ export interface NodeLicense {
      */
     error?: string;
     /**
+     * Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+     */
+    hyperV?: boolean;
+    /**
      * The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
      */
     keyVersion?: string;

@@ -26,7 +26,7 @@ __all__ = [
 
 @pulumi.output_type
 class GetHostLicenseResult:
-    def __init__(__self__, activates_guests=None, automatic_activation=None, edition=None, installation_id=None, key_version=None, license_channel=None, license_status=None, machine_id=None, os_build=None, os_version=None, partial_product_key=None, platform=None, subscription_status=None):
+    def __init__(__self__, activates_guests=None, automatic_activation=None, edition=None, hyper_v=None, installation_id=None, key_version=None, license_channel=None, license_status=None, machine_id=None, os_build=None, os_version=None, partial_product_key=None, platform=None, subscription_status=None):
         if activates_guests and not isinstance(activates_guests, bool):
             raise TypeError("Expected argument 'activates_guests' to be a bool")
         pulumi.set(__self__, "activates_guests", activates_guests)
@@ -36,6 +36,9 @@ class GetHostLicenseResult:
         if edition and not isinstance(edition, str):
             raise TypeError("Expected argument 'edition' to be a str")
         pulumi.set(__self__, "edition", edition)
+        if hyper_v and not isinstance(hyper_v, bool):
+            raise TypeError("Expected argument 'hyper_v' to be a bool")
+        pulumi.set(__self__, "hyper_v", hyper_v)
         if installation_id and not isinstance(installation_id, str):
             raise TypeError("Expected argument 'installation_id' to be a str")
         pulumi.set(__self__, "installation_id", installation_id)
@@ -71,7 +74,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -90,6 +93,14 @@ class GetHostLicenseResult:
         The edition. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
+
+    @_builtins.property
+    @pulumi.getter(name="hyperV")
+    def hyper_v(self) -> Optional[_builtins.bool]:
+        """
+        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        """
+        return pulumi.get(self, "hyper_v")
 
     @_builtins.property
     @pulumi.getter(name="installationId")
@@ -181,6 +192,7 @@ class AwaitableGetHostLicenseResult(GetHostLicenseResult):
             activates_guests=self.activates_guests,
             automatic_activation=self.automatic_activation,
             edition=self.edition,
+            hyper_v=self.hyper_v,
             installation_id=self.installation_id,
             key_version=self.key_version,
             license_channel=self.license_channel,
@@ -223,6 +235,7 @@ def get_host_license(connection: Optional[Union['Connection', 'ConnectionDict', 
         activates_guests=pulumi.get(__ret__, 'activates_guests'),
         automatic_activation=pulumi.get(__ret__, 'automatic_activation'),
         edition=pulumi.get(__ret__, 'edition'),
+        hyper_v=pulumi.get(__ret__, 'hyper_v'),
         installation_id=pulumi.get(__ret__, 'installation_id'),
         key_version=pulumi.get(__ret__, 'key_version'),
         license_channel=pulumi.get(__ret__, 'license_channel'),
@@ -262,6 +275,7 @@ def get_host_license_output(connection: pulumi.Input[Optional[Optional[Union['Co
         activates_guests=pulumi.get(__response__, 'activates_guests'),
         automatic_activation=pulumi.get(__response__, 'automatic_activation'),
         edition=pulumi.get(__response__, 'edition'),
+        hyper_v=pulumi.get(__response__, 'hyper_v'),
         installation_id=pulumi.get(__response__, 'installation_id'),
         key_version=pulumi.get(__response__, 'key_version'),
         license_channel=pulumi.get(__response__, 'license_channel'),

@@ -351,6 +351,7 @@ class HostLicense(pulumi.CustomResource):
             __props__.__dict__["product_key_version"] = product_key_version
             __props__.__dict__["activates_guests"] = None
             __props__.__dict__["edition"] = None
+            __props__.__dict__["hyper_v"] = None
             __props__.__dict__["installation_id"] = None
             __props__.__dict__["key_version"] = None
             __props__.__dict__["license_channel"] = None
@@ -392,6 +393,7 @@ class HostLicense(pulumi.CustomResource):
         __props__.__dict__["edition"] = None
         __props__.__dict__["force_destroy"] = None
         __props__.__dict__["host"] = None
+        __props__.__dict__["hyper_v"] = None
         __props__.__dict__["installation_id"] = None
         __props__.__dict__["key_version"] = None
         __props__.__dict__["license_channel"] = None
@@ -426,7 +428,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the host can activate guests now: a licensed Datacenter that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -469,6 +471,14 @@ class HostLicense(pulumi.CustomResource):
         The host's DNS name or IP address. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
+
+    @_builtins.property
+    @pulumi.getter(name="hyperV")
+    def hyper_v(self) -> pulumi.Output[Optional[_builtins.bool]]:
+        """
+        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        """
+        return pulumi.get(self, "hyper_v")
 
     @_builtins.property
     @pulumi.getter(name="installationId")

@@ -919,6 +919,8 @@ class NodeLicense(dict):
         suggest = None
         if key == "activatesGuests":
             suggest = "activates_guests"
+        elif key == "hyperV":
+            suggest = "hyper_v"
         elif key == "keyVersion":
             suggest = "key_version"
         elif key == "licenseChannel":
@@ -948,6 +950,7 @@ class NodeLicense(dict):
                  activates_guests: Optional[_builtins.bool] = None,
                  edition: Optional[_builtins.str] = None,
                  error: Optional[_builtins.str] = None,
+                 hyper_v: Optional[_builtins.bool] = None,
                  key_version: Optional[_builtins.str] = None,
                  license_channel: Optional['LicenseChannel'] = None,
                  license_status: Optional['LicenseStatus'] = None,
@@ -961,6 +964,7 @@ class NodeLicense(dict):
         :param _builtins.bool activates_guests: Whether it can activate guests now. Example: `true`.
         :param _builtins.str edition: Its edition. Example: `Datacenter`.
         :param _builtins.str error: Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+        :param _builtins.bool hyper_v: Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
         :param _builtins.str key_version: The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
         :param 'LicenseChannel' license_channel: How the installed key was issued. Example: `VOLUME_MAK`.
         :param 'LicenseStatus' license_status: The licence status, in WMI's words. Example: `Licensed`.
@@ -975,6 +979,8 @@ class NodeLicense(dict):
             pulumi.set(__self__, "edition", edition)
         if error is not None:
             pulumi.set(__self__, "error", error)
+        if hyper_v is not None:
+            pulumi.set(__self__, "hyper_v", hyper_v)
         if key_version is not None:
             pulumi.set(__self__, "key_version", key_version)
         if license_channel is not None:
@@ -1019,6 +1025,14 @@ class NodeLicense(dict):
         Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
         """
         return pulumi.get(self, "error")
+
+    @_builtins.property
+    @pulumi.getter(name="hyperV")
+    def hyper_v(self) -> Optional[_builtins.bool]:
+        """
+        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        """
+        return pulumi.get(self, "hyper_v")
 
     @_builtins.property
     @pulumi.getter(name="keyVersion")
