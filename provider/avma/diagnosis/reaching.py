@@ -12,11 +12,13 @@ from http.client import HTTPException
 from avma.deadline import Deadline
 from avma.diagnosis.asking import Finding, outcome, required
 from avma.diagnosis.step import Status
-from avma.errors import AvmaError, CertificateNotTrusted, LogonRefused, Unreachable
+from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, UnexpectedAnswer, Unreachable
 from avma.settings import HTTP_PORT, HTTPS_PORT
 from avma.windows.machine import Server
 from avma.wsman import endpoint, tls
 from avma.wsman.identify import Identity, identify
+
+_VENDOR = "Microsoft"
 
 
 class Reaching:
@@ -59,17 +61,32 @@ class Reaching:
         """Whether the account can log on, and which ways the service offers; no credential goes where TLS failed."""
         offered = self._offered()
         if self._tls_error is not None:
-            return Finding(f"{offered}; not tried, because TLS failed", Status.SKIPPED)
+            found = "; ".join(filter(None, (offered, "not tried, because TLS failed")))
+            return Finding(found, Status.SKIPPED)
         if isinstance(self._attempt, AvmaError):
             return Finding(offered, Status.FAILED, self._attempt)
         auth, username = self._connection.auth.value, self._connection.username
         account = f"{auth} as {username}" if username else auth
-        return Finding(f"{account}; {offered}; {self._attempt.version}")
+        found = "; ".join(filter(None, (account, offered, self._attempt.version)))
+        other = self._other_than_windows(self._attempt)
+        return Finding(found, Status.FAILED if other else Status.PASSED, other)
+
+    def _other_than_windows(self, identity: Identity) -> UnexpectedAnswer | None:
+        """Return the error for a WS-Management service that another vendor than Microsoft makes."""
+        if not identity.vendor or identity.vendor.startswith(_VENDOR):
+            return None
+        named = f"{identity.vendor} {identity.version}".strip()
+        answer = f"this is {named}, not Windows"
+        remedy = "give the address and the port of WinRM on a Windows machine"
+        return UnexpectedAnswer("log on", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
         """Look at the port of WinRM's other listener too, which is often the only one."""
         if not isinstance(self._attempt, AvmaError):
             return Finding("open at the second attempt", Status.WARNING)
+        if isinstance(self._attempt, InvalidInput):  # nothing was tried: it says nothing of the port
+            remedy = "check the address and the port, and run `winrm quickconfig` on the machine if WinRM is not set up"
+            raise Unreachable("open the port", self._connection.where, "the port is closed", remedy)
         other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
         if self._connection.port not in (HTTP_PORT, HTTPS_PORT):
             raise self._attempt
@@ -81,10 +98,13 @@ class Reaching:
         return Finding(found, Status.FAILED, self._attempt)
 
     def _offered(self) -> str:
+        """Return what the service offers; empty if it is silent to strangers and the sign-in went well all the same."""
         try:
             offers = ", ".join(endpoint.offered_logons(self._connection))
         except (OSError, HTTPException):
-            return "the service does not answer as expected"
+            return "" if not isinstance(self._attempt, AvmaError) else "the service does not answer as expected"
+        if not offers and not isinstance(self._attempt, AvmaError):
+            return ""
         return f"the service offers {offers}" if offers else "the service offers no way to log on"
 
     def _certificate(self) -> Finding:

@@ -53,7 +53,10 @@ class Cim:
         def read(pipe: Pipe) -> list[Instance]:
             return self._rows(pipe, namespace, wql, deadline, tried)
 
-        return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
+        try:
+            return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
+        except errors.WsmanFault as error:
+            raise faults.of_class(error, namespace, wql) from error
 
     def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
         """Return what each of several WQL queries finds; errors as for `query`."""

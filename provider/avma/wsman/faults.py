@@ -38,6 +38,7 @@ _OF_MI = {
 _WITHOUT_NUMBER = "look into the event logs of the machine (Windows Remote Management, WMI-Activity), and run again"
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
+_CLASS = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"\s*(?:HRESULT (0x[0-9A-Fa-f]{1,8})|WIN32 (\d{1,5})|MI RESULT (\d{1,3}))\s*")
 """What CIM calls an error: `MessageID` on the wire, the first part of PowerShell's error id."""
 
@@ -120,6 +121,14 @@ def shown_id(message_id: str) -> str:
 def is_missing_class(error: errors.AvmaError) -> bool:
     """Return True if the machine does not have the WMI class or namespace that was asked for."""
     return isinstance(error, errors.WsmanFault) and error.code in _MISSING_CLASS
+
+
+def of_class(error: errors.WsmanFault, namespace: str, wql: str) -> errors.WsmanFault:
+    """Return the error of a query with the name of the class, if the machine does not have it."""
+    found = _CLASS.search(wql)
+    if not found or not is_missing_class(error):
+        return error
+    return type(error)(error.tried, error.where, f"{error.answer} ({namespace}, {found[1]})", error.remedy, error.code)
 
 
 def _denied(code: int, fault: Fault) -> bool:

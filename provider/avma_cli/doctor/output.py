@@ -137,8 +137,8 @@ def conclusion(diagnosis: Diagnosis) -> str:
     if cause is None:
         return f"Nothing stands in the way of {diagnosis.host} activating its guests."
     if cause.error is None:
-        return f"Cause: {cause.subject}: {cause.found}."
-    return f"Cause: {cause.subject}: {cause.error.answer}. See: avma explain {cause.error.topic}"
+        return f"Cause: {cause.subject}: {cause.found.rstrip('.')}."
+    return f"Cause: {cause.subject}: {cause.error.answer.rstrip('.')}. See: avma explain {cause.error.topic}"
 
 
 def as_options(remedy: str) -> str:
