@@ -22,6 +22,7 @@
     │   ├── DataExchangeOff           ... the VM's integration service Data Exchange is off
     │   ├── KeyConflict               ... another resource wants another key on the same machine
     │   └── NotReady                  ... now, but not for good: it is off, or still starting
+    │       ├── NotOnHost                 ... it has moved, or the account has no right to it
     │       └── LogonUncertain            ... or the credentials are wrong, which Windows does not tell apart
     ├── NotFound                  the machine answered, and what was asked for is not there
     ├── TimedOut                  the time the user allows is over
@@ -200,6 +201,12 @@ class KeyConflict(Refused):
 
 class NotReady(Refused):
     """The machine is there, but off or still starting."""
+
+
+class NotOnHost(NotReady):
+    """The host shows no such VM: it has moved since it was found, or the host's account has no right to it."""
+
+    topic = topic_of(Refused)
 
 
 class LogonUncertain(NotReady):

@@ -79,7 +79,9 @@ The answer is not WS-Management, or not what WMI documents: often another web se
 proxy is on that port. If it is WinRM, `avma doctor HOST --record FILE` writes down what it said, without
 names, for a report.""",
     errors.ScriptFailed: """\
-A script on the host gave no answer, or one that is not its own. What it was to do may be done: run again.""",
+A script on the host gave no answer, or one that is not its own. The error quotes PowerShell. The script may
+have run: run again. Application control, antivirus and a restricted language mode are usual causes.
+`avma doctor` runs the script for guests with an empty list of guests.""",
     errors.WsmanFault: """\
 The machine refused the request by the rules of WS-Management; the error has the number and its meaning.""",
     errors.Refused: """\

@@ -1,8 +1,9 @@
-"""The script `cim-in-guest 1`: CIM operations in VMs of the host on which it runs, through PowerShell Direct.
+"""The script `cim-in-guest 2`: CIM operations in VMs of the host on which it runs, through PowerShell Direct.
 
-What PowerShell Direct needs and says is from "Manage Windows virtual machines with PowerShell Direct" at
-learn.microsoft.com and from PowerShell's source; which error comes in which case is Inferred. The module knows the
-script's input and output; it decides nothing about licensing.
+What PowerShell Direct needs and reports is from "Manage Windows virtual machines with PowerShell Direct" at
+learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
+RemotingErrorIdStrings.resx). Which error comes in which case is Inferred where no comment says more. The module knows
+the script's parameters and output. It decides nothing about licensing.
 """
 
 from __future__ import annotations
@@ -10,60 +11,103 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from avma_simulator import hyperv, language, rights
 from avma_simulator.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.machine import Guest, Machine
-from avma_simulator.powershell import ScriptFailed
-from avma_simulator.process import Console
+from avma_simulator.pipeline import Pipeline, ScriptFailed
+from avma_simulator.psvalues import Credential, SecureString
 from avma_simulator.world import World
 
-_DEFAULT_THROTTLE = 32
+_OPERATION = "PowerShellDirect/Connect"
+"""What `faults` of a guest call the session in it."""
 _INVOKE_COMMAND = "Microsoft.PowerShell.Commands.InvokeCommandCommand"
+_GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 _BROKEN = "PSSessionStateBroken"
-# Windows says this of wrong credentials and of a guest that is not ready alike.
-_CREDENTIAL = "The credential is invalid."
 _ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote session might have ended."
+_REMOTING = "System.Management.Automation.Remoting"
+_DIRECT = f"{_REMOTING}.PSDirectException"
+# Windows reports this for wrong credentials and for a guest that is not ready.
+_CREDENTIAL = "The credential is invalid."
+# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse. Inferred: the words of the first.
+_NEGOTIATION = "Negotiating a secure connection to Hyper-V failed. Update the host and the guest."
+_INVALID_RESPONSE = "Hyper-V Broker sent an invalid Credential response."
 
 
+@dataclass
 class _NotReached(Exception):
-    """A guest was not reached: the error of the session."""
+    """A guest was not reached: the error of the session, and the types of its exceptions, the outer one first."""
 
-    def __init__(self, error_id: str, text: str) -> None:
-        self._error_id = error_id
-        super().__init__(text)
+    error_id: str
+    texts: tuple[str, ...]
+    types: tuple[str, ...]
 
     def in_language(self, spoken: str) -> dict[str, Any]:
         """Return the error as the script reports it."""
-        return {"hresult": None, "errorId": self._error_id, "message": language.said(str(self), spoken)}
+        message = " ".join(language.said(text, spoken) for text in self.texts)
+        return {"hresult": None, "errorId": self.error_id, "message": message, "exceptions": list(self.types)}
 
 
-async def run(world: World, host: Machine, document: Mapping[str, Any], console: Console) -> None:
-    """Work through the VMs of the input, several at a time, and write one line for each."""
-    throttle, vms = document.get("throttleLimit", _DEFAULT_THROTTLE), document.get("vms")
-    if not isinstance(vms, list) or not isinstance(throttle, int) or throttle < 1:
-        raise ScriptFailed("The input is not that of this script.", "RuntimeException")
-    places = asyncio.Semaphore(throttle)
+async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+    """Work through the guests, several at a time, and write one text for each, or one about the host."""
+    guests, throttle, timeout = (parameters.get(name) for name in ("Guests", "ThrottleLimit", "Timeout"))
+    if not isinstance(guests, list) or not isinstance(throttle, int) or throttle < 1:
+        raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
+    if not guests:
+        pipeline.write(json.dumps({"host": _facts(host)}))
+        return
+    places, begun = asyncio.Semaphore(throttle), set[str]()
 
-    async def one(vm: Mapping[str, Any]) -> None:
+    async def one(guest: Mapping[str, Any]) -> None:
         async with places:
-            answer = await _in_vm(world, host, vm)
-        console.write(json.dumps({"id": vm["id"], **answer}) + "\r\n")
+            begun.add(guest["id"])
+            answer = await _in_guest(world, host, guest)
+        pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
 
-    await asyncio.gather(*(one(vm) for vm in vms))
-
-
-async def _in_vm(world: World, host: Machine, vm: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = {asyncio.ensure_future(one(guest)): guest["id"] for guest in guests}
     try:
-        guest = _guest(world, host, str(vm["id"]))
+        _, late = await asyncio.wait(tasks, timeout=float(timeout or 0))
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in late:
+        pipeline.write(json.dumps({"id": tasks[task], "error": _late(tasks[task] in begun)}))
+    for task in tasks.keys() - late:
+        task.result()
+
+
+def _facts(host: Machine) -> dict[str, Any]:
+    direct = host.windows.speaks_directly
+    version = "5.1" if direct else "4.0"
+    return {"hyperV": "Hyper-V", "direct": direct, "languageMode": "FullLanguage", "version": version}
+
+
+def _late(begun: bool) -> dict[str, Any]:
+    answered = ("AvmaNoAnswer", "The virtual machine did not answer in time.")
+    asked = ("AvmaNotAsked", "The virtual machine was not asked before the time was over.")
+    error_id, text = answered if begun else asked
+    return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
+
+
+async def _in_guest(world: World, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        guest = _guest(world, host, str(given["id"]))
         await asyncio.sleep(guest.spec.delays.powershell)
-        _enter(guest, vm)
-        return {"results": await _operations(LocalCim(world, guest), vm["operations"], guest.spec.language)}
+        await _enter(guest, given["credential"])
+        operations = [_with_arguments(operation, given["secrets"]) for operation in given["operations"]]
+        return {"results": await _operations(LocalCim(world, guest), operations, guest.spec.language)}
     except _NotReached as error:
         return {"error": error.in_language(host.spec.language)}
     except SessionLost:
-        return {"error": _NotReached(_BROKEN, _ENDED).in_language(host.spec.language)}
+        return {"error": _lost().in_language(host.spec.language)}
+
+
+def _with_arguments(operation: Mapping[str, Any], secrets: list[SecureString]) -> Mapping[str, Any]:
+    """Return an operation with the values of its arguments, which are places among the secrets."""
+    places = operation.get("arguments") or {}
+    return {**operation, "arguments": {name: secrets[place].text for name, place in places.items()}}
 
 
 async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], spoken: str) -> list[dict[str, Any]]:
@@ -88,23 +132,52 @@ async def _operation(cim: LocalCim, operation: Mapping[str, Any]) -> dict[str, A
 def _guest(world: World, host: Machine, vm_id: str) -> Guest:
     if not host.windows.speaks_directly:
         text = "A parameter cannot be found that matches parameter name 'VMId'."
-        raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", text)
+        types = ("System.Management.Automation.ParameterBindingException",)
+        raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", (text,), types)
     wanted = vm_id.strip("{}").upper()
     visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else world.guests_of(host)
     found = next((guest for guest in visible if guest.identifier == wanted), None)
     if found is None:
-        text = f"The input VMId {vm_id} does not resolve to a single virtual machine."
-        raise _NotReached(f"InvalidVMIdNotSingle,{_INVOKE_COMMAND}", text)
+        # PSRemotingCmdlet.cs: Invoke-Command asks Get-VM, whose own error ends a script that stops at errors.
+        text = f'Hyper-V was unable to find a virtual machine with id "{vm_id}".'
+        types = ("Microsoft.HyperV.PowerShell.VirtualizationInvalidArgumentException",)
+        raise _NotReached(f"InvalidParameter,{_GET_VM}", (text,), types)
     if not found.running:
         text = f"The virtual machine {found.name} is not in running state."
-        raise _NotReached(f"InvalidVMState,{_INVOKE_COMMAND}", text)
+        raise _NotReached(f"InvalidVMState,{_INVOKE_COMMAND}", (text,), ("System.ArgumentException",))
     return found
 
 
-def _enter(guest: Guest, vm: Mapping[str, Any]) -> None:
-    """Log on to the guest."""
+async def _enter(guest: Guest, credential: Credential) -> None:
+    """Open a session in the guest."""
     if not guest.speaks_directly:
-        raise _NotReached(_BROKEN, _ENDED)
-    given = str(vm.get("username", "")), str(vm.get("password", ""))
-    if not guest.ready or not guest.accounts.accepts(*given):
-        raise _NotReached(_BROKEN, _CREDENTIAL)
+        raise _lost()
+    await _troubled(guest)
+    if not guest.ready or not guest.accounts.accepts(credential.username, credential.password):
+        raise _refused(_CREDENTIAL)
+
+
+async def _troubled(guest: Guest) -> None:
+    """Let the session go wrong as a rule of the guest demands."""
+    rule = guest.trouble.take(_OPERATION)
+    if rule is None:
+        return
+    if rule.answer == "timeout":
+        await asyncio.Event().wait()  # the script's own time ends it
+    if rule.answer == "garbage":
+        raise _refused(_INVALID_RESPONSE)
+    if rule.answer == "accessDenied":
+        raise _refused(_NEGOTIATION)
+    raise _lost()
+
+
+def _refused(text: str) -> _NotReached:
+    """Return the error of a session that was not opened: a PSDirectException inside the one of remoting."""
+    return _NotReached(_BROKEN, (_ENDED, text), (f"{_REMOTING}.PSRemotingDataStructureException", _DIRECT))
+
+
+def _lost() -> _NotReached:
+    """Return the error of a session that ended (recorded: the id and the text, in public scripts that wait for it)."""
+    ended = '"The Hyper-V socket target process has ended."'
+    text = f"The background process reported an error with the following message: {ended}."
+    return _NotReached(f"2100,{_BROKEN}", (text,), (f"{_REMOTING}.PSRemotingTransportException",))

@@ -24,6 +24,7 @@ FORMAT: Format = "avma recording 1"
 _RELATES_TO = re.compile(r"(<(?:[\w.-]+:)?RelatesTo(?:\s[^<>]*)?>)[^<]*(</)")
 _FAULT = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?Fault[\s>]")
 
+_POWERSHELL = "http://schemas.microsoft.com/powershell/"
 Key = tuple[str, str, tuple[tuple[str, str], ...], str]
 """What tells one question from another: action, resource, selectors, and the query or the body."""
 
@@ -101,6 +102,8 @@ def key_of(request: soap.Request) -> Key:
     Raises:
         Fault: its body is nested too deeply.
     """
+    if request.resource.lower().startswith(_POWERSHELL):
+        return request.action, request.resource.lower(), (), _of_pipeline(request)
     selectors = tuple(sorted((name.lower(), value) for name, value in request.selectors.items()))
     return request.action, request.resource.lower(), selectors, _question(request)
 
@@ -144,6 +147,12 @@ def _take(line: str, answers: dict[str, dict[Key, list[Answer]]], known: set[str
     if exchange.answer is not None:
         key = key_of(soap.parse(exchange.request.encode()))
         answers.setdefault(exchange.machine, {}).setdefault(key, []).append(Answer(exchange.answer))
+
+
+def _of_pipeline(request: soap.Request) -> str:
+    """Return whether a message of PowerShell remoting is for a pipeline: its ids and its data are never the same."""
+    body = () if request.body is None else request.body.iter()
+    return "pipeline" if any(child.get("CommandId") for child in body) else ""
 
 
 def _question(request: soap.Request) -> str:

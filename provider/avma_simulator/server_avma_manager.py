@@ -1,8 +1,8 @@
-"""The script `server-avma-manager 1`: what a machine of Azure Stack HCI activates guests with, and its subscriptions.
+"""The script `server-avma-manager 2`: what a machine of Azure Stack HCI activates guests with, and its subscriptions.
 
 `Get-` and `Set-VMAutomaticActivation` of the module ServerAVMAManager. Inferred: what they return, and how they fail;
 Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is there where the module AzureStackHCI is. This
-module knows the script's input and output.
+module knows the script's parameters and output.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 from avma_simulator import estate, language
 from avma_simulator.automatic_activation import AutomaticActivation
 from avma_simulator.machine import Machine
-from avma_simulator.powershell import ScriptFailed
-from avma_simulator.process import Console
+from avma_simulator.pipeline import Pipeline, ScriptFailed
+from avma_simulator.psvalues import SecureString
 from avma_simulator.refusal import Refusal
 from avma_simulator.world import World
 
@@ -24,15 +24,15 @@ _FILE_NOT_FOUND = -2147024894
 _CMDLETS = {"get": "Get-VMAutomaticActivation", "set": "Set-VMAutomaticActivation"}
 
 
-async def run(world: World, machine: Machine, document: Mapping[str, Any], console: Console) -> None:
-    """Get or set the automatic activation of the machine, and write one line."""
-    action, key = document.get("action"), document.get("productKey", "")
-    if action not in _CMDLETS or not isinstance(key, str):
-        raise ScriptFailed("The input is not that of this script.", "RuntimeException")
-    answer = await _answer(machine, _CMDLETS[action], key if action == "set" else None)
+async def run(world: World, machine: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+    """Get or set the automatic activation of the machine, and write one text."""
+    action, key = parameters.get("Action"), parameters.get("ProductKey")
+    if action not in _CMDLETS or (action == "set" and not isinstance(key, SecureString)):
+        raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
+    answer = await _answer(machine, _CMDLETS[action], key.text if isinstance(key, SecureString) else None)
     if action == "get" and machine.automatic_activation is not None:
         answer |= _subscriptions(machine, machine.automatic_activation)
-    console.write(json.dumps(answer) + "\r\n")
+    pipeline.write(json.dumps(answer, ensure_ascii=False))
 
 
 async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, Any]:

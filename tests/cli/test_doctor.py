@@ -303,6 +303,30 @@ def test_without_powershell_direct_nobody_needs_shells(shared: EstateServer) -> 
         assert ("shell", "skip") in statuses(document)
 
 
+def test_the_script_for_guests_is_run_and_names_what_it_lacks(
+    shared: EstateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared.reset_counts()
+    assert ("shell", "pass") in statuses(diagnosed(HEALTHY, PLAIN))
+    assert sum(counts["pipelines"] for counts in shared.counts().values()) == 1
+    facts = {"hyperV": None, "direct": True, "languageMode": "ConstrainedLanguage"}
+    monkeypatch.setattr("avma_simulator.cim_in_guest._facts", lambda _: facts)
+    document = diagnosed(HEALTHY, PLAIN)
+    (cause,) = causes(document)
+    assert "lacks the Hyper-V module" in cause["error"]["answer"]
+    assert document["next"] == f"on {HEALTHY}: Install-WindowsFeature Hyper-V-PowerShell"
+    facts["hyperV"] = "Hyper-V"
+    (found,) = [step["found"] for step in diagnosed(HEALTHY, PLAIN)["steps"] if step["rung"] == "shell"]
+    assert found == "PowerShell runs the script for guests (ConstrainedLanguage)"
+
+
+def test_a_script_that_fails_is_the_cause(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avma.windows.powershell.load", lambda script: "# avma-script: sing 1\n")
+    (cause,) = causes(diagnosed(HEALTHY, PLAIN))
+    assert cause["rung"] == "shell"
+    assert "does not know the script sing 1" in cause["error"]["answer"]
+
+
 def test_the_environment_says_how_guests_are_reached(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVMA_GUEST_TRANSPORT", "winrm")
     assert ("shell", "skip") in statuses(diagnosed(address(6), PLAIN))

@@ -112,9 +112,7 @@ def test_every_exchange_is_recorded(shared: EstateServer, tmp_path: Path) -> Non
     for exchange in exchanges:
         assert exchange["machine"] == REPLAYED
         assert exchange["seconds"] >= 0
-        assert (
-            f"<a:To>http://{REPLAYED}:5985/wsman</a:To>" in exchange["request"] or "<s:Header/>" in exchange["request"]
-        )
+        assert f":To>http://{REPLAYED}:5985/wsman</" in exchange["request"] or "<s:Header/>" in exchange["request"]
         assert "<s:Body" in exchange["answer"]
 
 

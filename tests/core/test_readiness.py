@@ -88,7 +88,7 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
 def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct, run):
     with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started.*correct `guest.username`"):
         run.activate(guest=WRONG)
-    assert direct.counts()["hv01"]["processes"] == 1
+    assert direct.counts()["hv01"]["pipelines"] == 1
     assert not [text for text in run.told if WRONG["password"] in text]
 
 
@@ -98,7 +98,7 @@ def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run
     direct.setup("web01", 1)
     with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started"):
         run.activate(guest={**guest, **WRONG, "readyTimeout": "6s"})
-    assert direct.counts()["hv01"]["processes"] <= 6
+    assert direct.counts()["hv01"]["pipelines"] <= 6
 
 
 def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(dir
     direct.data_exchange("web01", False)
     with pytest.raises(errors.LogonUncertain, match=r"alike; check `guest\.username`"):
         run.activate(guest=WRONG)
-    assert direct.counts()["hv01"]["processes"] == 3
+    assert direct.counts()["hv01"]["pipelines"] == 3
 
 
 def test_what_no_waiting_mends_is_told_at_once(direct, run):

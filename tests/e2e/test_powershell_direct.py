@@ -23,7 +23,7 @@ def server(serve):
 def runs(server) -> int:
     counts = server.counts()["hv01"]
     assert counts["openShells"] == 0
-    return counts["processes"]
+    return counts["pipelines"]
 
 
 def test_guests_without_a_network_share_script_runs(server, workspace):

@@ -21,19 +21,19 @@ from avma.connection import Connection, resolve
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows import hyperv, powershell
-from avma.wsman import envelope, shell_messages
+from avma.wsman import envelope
 from avma.wsman.cim import Cim
 from avma.wsman.instance import Instance, Origin
-from avma.wsman.shell import Output, Shell
+from avma.wsman.psrp import Pool
+from avma.wsman.script import ErrorRecord, Output
 from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service
 from avma_simulator.world import World
-from fuzz import fragments, recordings
+from fuzz import fragments, recordings, remoting, shell_messages
 
 ORIGIN = Origin("ask", "hv01")
 KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
-SCRIPT = powershell.encoded("# avma-script: cim-in-guest 1\n")
 ESTATE = Path(__file__).parent / "estate.yaml"
 CIMV2, SERVICE, PRODUCT = "root/cimv2", "SoftwareLicensingService", "SoftwareLicensingProduct"
 QUERIES = (
@@ -53,11 +53,8 @@ EMBEDDED = (
     b"</VALUE.ARRAY></PROPERTY.ARRAY></INSTANCE>",
 )
 OUTPUTS = (
-    b'{"id": "8a1f", "results": [{"rows": [{"Version": "10.0.26100.1", "Tags": ["a", null], "On": true}]}]}\r\n',
-    b'\xef\xbb\xbf{"id": "8a1f", "error": {"hresult": -1073422000, "errorId": "HRESULT 0xc004f050,x"}}\r\n',
-    b'#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
-    b'<Obj S="progress" RefId="0"><MS><PR N="Record"><AV>Preparing modules</AV></PR></MS></Obj>'
-    b'<S S="Error">At line:1 char:1_x000D__x000A_</S><S S="warning">&lt;_xD83D__xDE00_&gt;</S></Objs>',
+    b'{"id": "8a1f", "results": [{"rows": [{"Version": "10.0.26100.1", "Tags": ["a", null], "On": true}]}]}',
+    b'{"id": "8a1f", "error": {"hresult": -1073422000, "errorId": "HRESULT 0xc004f050,x", "exceptions": ["a.b"]}}',
 )
 
 
@@ -120,6 +117,7 @@ class Server:
         self._service = Service(self.machine, world)
         self.requests = self._requests()
         self.answers = tuple(self.reply(request) for request in self.requests)
+        self.remote = remoting.conversation(_connection(), self.reply)
 
     def close(self) -> None:
         """End what the handler has begun."""
@@ -156,8 +154,8 @@ class Server:
             envelope.invoke(CIMV2, SERVICE, "InstallProductKey", version, KEY),
             envelope.invoke(CIMV2, PRODUCT, "Activate", {"ID": "1"}, {}),
             shell_messages.create(),
-            shell_messages.command(shell, "powershell.exe", ["-EncodedCommand", SCRIPT]),
-            shell_messages.send(shell, command, b'{"vms": []}\n', True),
+            shell_messages.command(shell, "hostname", ["/?"]),
+            shell_messages.send(shell, command, b"text\n", True),
             shell_messages.receive(shell, command),
             shell_messages.signal(shell, command),
             shell_messages.delete("8A1F0C52-6A0E-4B3C-9F61-0C2D4C1F0A11"),
@@ -183,7 +181,7 @@ def _client(answer: bytes) -> Cim:
 
 
 def queried(answer: bytes) -> None:
-    """Read an answer as that of a query, of a method and of a shell."""
+    """Read an answer as that of a query, of a method and of a remote PowerShell."""
     deadline = _Hurried(60)
     with contextlib.suppress(errors.AvmaError):
         _used(_client(answer).invoke(CIMV2, SERVICE, "Go", {"Version": "1"}, {}, deadline, "call"))
@@ -193,7 +191,7 @@ def queried(answer: bytes) -> None:
         for row in _client(answer).query(CIMV2, QUERIES[0], deadline, "ask"):
             _used(row)
     with contextlib.suppress(errors.AvmaError):
-        Shell(_client(answer)).run("hostname", (), b"", deadline, "run")
+        Pool(_connection(), _Given(answer)).open(deadline, "open")
 
 
 def embedded(text: bytes) -> None:
@@ -202,10 +200,16 @@ def embedded(text: bytes) -> None:
         _used(Instance.from_embedded(text.decode(errors="replace"), ORIGIN))
 
 
+def sent(data: bytes) -> None:
+    """Read bytes as those that PowerShell sends."""
+    remoting.sent(_connection(), data)
+
+
 def written(output: bytes) -> None:
-    """Read what a script wrote, to either stream; whatever is found can be told to others."""
-    for streams in ((output, b""), (b"", output)):
-        answers = powershell.read(Output(*streams, 1), Redactor())
+    """Read what a script wrote, as its output and as its errors; whatever is found can be told to others."""
+    text = output.decode("utf-8", "surrogateescape")
+    for found in (Output((text,), (), True), Output((), (ErrorRecord(text, text),), False)):
+        answers = powershell.read(found, Redactor())
         repr(answers.objects).encode()
         answers.complaint.encode()
 
@@ -236,9 +240,10 @@ def targets() -> Iterator[dict[str, Target]]:
             "envelope": Target(server.answers, queried),
             "fault": Target(fault_seeds, queried),
             "CIM-XML": Target(EMBEDDED, embedded),
-            "CLIXML": Target(OUTPUTS, written),
+            "PSRP": Target(tuple(remoting.streamed([answer for _, answer in server.remote])), sent),
+            "output": Target(OUTPUTS, written),
             "WQL": Target([query.encode() for query in QUERIES], select),
-            "server": Target(server.requests, server.reply),
+            "server": Target((*server.requests, *(request for request, _ in server.remote)), server.reply),
             "fragments": Target(fragments.seeds(), fragments.reader(server.machine, server.loop)),
             "recorder": Target((*server.requests, *server.answers, *EMBEDDED), recordings.written),
             "recording": Target((replayed.seed,), replayed.load),

@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 from fuzz.mutation import mutated
 from fuzz.targets import Target, targets
 
-NAMES = ("envelope", "fault", "CIM-XML", "CLIXML", "WQL", "server", "fragments", "recorder", "recording", "replay")
+NAMES = (
+    *(
+        "envelope",
+        "fault",
+        "CIM-XML",
+        "PSRP",
+        "output",
+        "WQL",
+        "server",
+        "fragments",
+        "recorder",
+        "recording",
+        "replay",
+    ),
+)
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_it_changes_nothing(shared: EstateServer, estate: Path) -> None:
     asked = {operation for machine in counts.values() for operation in machine["operations"]}
     assert asked <= {"Enumerate", "Pull"} | {operation for operation in asked if operation.startswith("Shell/")}
     assert all(machine["openShells"] == 0 for machine in counts.values())
-    assert counts["n1"]["processes"] == 1  # one run for all guests of a host
+    assert counts["n1"]["pipelines"] == 1  # one run for all guests of a host
 
 
 def test_machines_that_are_down_are_shown_and_have_their_exit_code(tmp_path: Path) -> None:

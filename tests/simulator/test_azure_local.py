@@ -10,11 +10,11 @@ import requests
 from avma_simulator import EstateServer
 from avma_simulator.control import BadCommand
 from simulator.client import Client
-from simulator.shell import lines, run
+from simulator.remoting import answers, guest, in_guests, run, secret
 from simulator.test_estate_file import mistakes
 from simulator.test_licensing import AVMA_2022, AVMA_2025, KMS_2025, UNKNOWN, refusal
 
-SCRIPT = "server-avma-manager 1"
+SCRIPT = "server-avma-manager 2"
 KEY_2022 = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 KEY_2025 = "BCDFG-HJKMN-PQRTV-WXY23-4678B"
 KEY_2016 = "BCDFG-HJKMN-PQRTV-WXY23-4678C"
@@ -52,9 +52,8 @@ def served(serve: Callable[[str], EstateServer]) -> Callable[[str], EstateServer
 
 
 def manage(estate: EstateServer, key: str | None = None, name: str = "n1") -> dict[str, Any]:
-    document = {"action": "get"} if key is None else {"action": "set", "productKey": key}
-    with Client(estate.url(name)) as client:
-        (answer,) = lines(client.protocol, SCRIPT, document)
+    given = {"Action": "get"} if key is None else {"Action": "set", "ProductKey": secret(key)}
+    (answer,) = answers(estate, name, SCRIPT, **given)
     assert KEY_2022 not in str(answer)
     return answer
 
@@ -179,16 +178,16 @@ def test_an_older_module(served: Callable[[str], EstateServer]) -> None:
     assert manage(served("module: 1.0"))["moduleVersion"] == "1.0"
 
 
-def test_input_that_is_not_the_scripts(served: Callable[[str], EstateServer]) -> None:
-    with Client(served("").url("n1")) as client:
-        assert run(client.protocol, f"# avma-script: {SCRIPT}\n", {"action": "clear"})[2] == 1
+@pytest.mark.parametrize("given", [{"Action": "clear"}, {"Action": "set", "ProductKey": "plain"}, {}])
+def test_parameters_that_are_not_the_scripts(served: Callable[[str], EstateServer], given: dict[str, str]) -> None:
+    assert run(served(""), "n1", SCRIPT, **given) == ([], ["RuntimeException"])
 
 
 def test_powershell_direct_on_it(served: Callable[[str], EstateServer]) -> None:
     estate = served("")
-    vm = {"username": "Administrator", "password": "Pa55w.rd", "operations": [], "id": estate.machine("g22")["id"]}
-    with Client(estate.url("n1")) as client:
-        assert lines(client.protocol, "cim-in-guest 1", {"vms": [vm]}) == [{"id": vm["id"], "results": []}]
+    identifier = estate.machine("g22")["id"]
+    asked = guest(identifier, account=("Administrator", "Pa55w.rd"))
+    assert in_guests(estate, "n1", [asked]) == [{"id": identifier, "results": []}]
 
 
 @pytest.mark.parametrize(

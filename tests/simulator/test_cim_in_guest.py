@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 
 from avma_simulator import EstateServer
-from simulator.client import Client
-from simulator.shell import lines, run
+from simulator.client import PASSWORD
+from simulator.remoting import guest, in_guests, run
 from simulator.test_estate_file import HOST, mistakes
 
-SCRIPT = "cim-in-guest 1"
+DIRECT = "System.Management.Automation.Remoting.PSDirectException"
 AVMA_2022 = "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK"
 INSTALLED = {
     "query": "SELECT ID, LicenseStatus, LicenseIsAddon, PartialProductKey, ProcessorURL, TrustedTime"
@@ -46,14 +47,20 @@ def estate(serve: Callable[[str], EstateServer]) -> EstateServer:
     return estate
 
 
-def ask(estate: EstateServer, vms: list[dict[str, Any]], throttle: int = 8, host: str = "hv01") -> list[dict[str, Any]]:
-    with Client(estate.url(host)) as client:
-        return lines(client.protocol, SCRIPT, {"throttleLimit": throttle, "vms": vms})
+def ask(estate: EstateServer, guests: list[dict[str, Any]], throttle: int = 8, host: str = "hv01") -> list[Any]:
+    return in_guests(estate, host, guests, throttle)
 
 
-def vm(estate: EstateServer, name: str, *operations: dict[str, Any], **fields: str) -> dict[str, Any]:
-    account = {"username": "Admin", "password": "Pa55w.rd"}
-    return {"id": estate.machine(name)["id"], **account, "operations": list(operations or [INSTALLED]), **fields}
+def vm(
+    estate: EstateServer,
+    name: str,
+    *operations: dict[str, Any],
+    username: str = "Admin",
+    password: str = PASSWORD,
+    **fields: str,
+) -> dict[str, Any]:
+    asked = operations or (INSTALLED,)
+    return guest(estate.machine(name)["id"], *asked, account=(username, password), **fields)
 
 
 def install(key: str) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def test_guests_that_are_not_reached(estate: EstateServer) -> None:
         vm(estate, "old"),
         vm(estate, "asleep"),
         vm(estate, "elsewhere"),
-        {**vm(estate, "web"), "id": unknown},
+        vm(estate, "web", id=unknown),
         vm(estate, "web", username="WEB\\admin"),
     ]
     answers = ask(estate, asked, throttle=1)
@@ -134,15 +141,17 @@ def test_guests_that_are_not_reached(estate: EstateServer) -> None:
     assert found == [
         "PSSessionStateBroken",
         "PSSessionStateBroken",
-        "PSSessionStateBroken",
+        "2100",
         "InvalidVMState",
-        "InvalidVMIdNotSingle",
-        "InvalidVMIdNotSingle",
+        "InvalidParameter",
+        "InvalidParameter",
         "",
     ]
     assert answers[0]["error"] == answers[1]["error"]
-    assert answers[0]["error"]["message"] == "The credential is invalid."
-    assert answers[2]["error"]["message"] != answers[0]["error"]["message"]
+    assert answers[0]["error"]["message"].endswith("might have ended. The credential is invalid.")
+    assert answers[0]["error"]["exceptions"][1] == DIRECT
+    assert DIRECT not in answers[2]["error"]["exceptions"]
+    assert answers[4]["error"]["errorId"] == "InvalidParameter,Microsoft.HyperV.PowerShell.Commands.GetVM"
     (old,) = ask(estate, [vm(estate, "elsewhere")], host="hv02")
     assert old["error"]["errorId"].startswith("NamedParameterNotFound,")
 
@@ -166,32 +175,61 @@ def test_troubles_of_a_guest(estate: EstateServer) -> None:
     estate.faults("web", [{"operation": method, "hresult": 0xC004FD00, "times": 1}])
     assert ask(estate, asked)[0]["results"][0]["error"]["hresult"] == 0xC004FD00 - (1 << 32)
     estate.faults("web", [{"operation": method, "answer": "drop", "times": 1}])
-    assert ask(estate, asked)[0]["error"]["errorId"] == "PSSessionStateBroken"
+    assert ask(estate, asked)[0]["error"]["errorId"] == "2100,PSSessionStateBroken"
     assert estate.machine("web")["status"] == "OOBGrace"
     estate.faults("web", [{"operation": method, "answer": "drop", "times": 1, "after": True}])
-    assert ask(estate, asked)[0]["error"]["errorId"] == "PSSessionStateBroken"
+    assert ask(estate, asked)[0]["error"]["errorId"] == "2100,PSSessionStateBroken"
     assert estate.machine("web")["status"] == "Licensed"
     estate.faults("web", [{"operation": "Enumerate", "answer": "accessDenied"}])
     assert ask(estate, [vm(estate, "web")])[0]["results"][0]["error"]["hresult"] == 0x80070005 - (1 << 32)
 
 
-@pytest.mark.parametrize("document", [[], {}, {"vms": 1}, {"vms": [], "throttleLimit": 0}])
-def test_input_that_is_not_the_scripts(estate: EstateServer, document: object) -> None:
-    with Client(estate.url("hv01")) as client:
-        out, err, code = run(client.protocol, f"# avma-script: {SCRIPT}\n", document)
-    assert (out, code) == ("", 1)
-    assert err.startswith("#< CLIXML")
+@pytest.mark.parametrize("given", [{}, {"Guests": 1}, {"Guests": [], "ThrottleLimit": 0}])
+def test_parameters_that_are_not_the_scripts(estate: EstateServer, given: dict[str, Any]) -> None:
+    assert run(estate, "hv01", "cim-in-guest 2", **given) == ([], ["RuntimeException"])
+
+
+def test_without_guests_it_reports_what_the_host_has(estate: EstateServer) -> None:
+    def facts(host: str) -> dict[str, Any]:
+        (text,), _ = run(estate, host, "cim-in-guest 2", Guests=[], ThrottleLimit=1, Timeout=1.0)
+        return dict(json.loads(text)["host"])
+
+    assert facts("hv01") == {
+        "hyperV": "Hyper-V",
+        "direct": True,
+        "languageMode": "FullLanguage",
+        "version": "5.1",
+    }
+    assert facts("hv02")["direct"] is False
+
+
+def test_a_guest_that_does_not_answer_and_one_whose_turn_does_not_come(estate: EstateServer) -> None:
+    estate.faults("web", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
+    asked = [vm(estate, "web"), vm(estate, "slow")]
+    output, _ = run(estate, "hv01", "cim-in-guest 2", Guests=asked, ThrottleLimit=1, Timeout=0.2)
+    ids = {answer["id"]: answer["error"]["errorId"] for answer in map(json.loads, output)}
+    assert ids == {estate.machine("web")["id"]: "AvmaNoAnswer", estate.machine("slow")["id"]: "AvmaNotAsked"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error_id", "text"),
+    [
+        ("garbage", "PSSessionStateBroken", "an invalid Credential response."),
+        ("accessDenied", "PSSessionStateBroken", "Negotiating a secure connection to Hyper-V failed."),
+        ("drop", "2100,PSSessionStateBroken", "The Hyper-V socket target process has ended."),
+    ],
+)
+def test_a_session_that_goes_wrong_on_demand(estate: EstateServer, answer: str, error_id: str, text: str) -> None:
+    estate.faults("web", [{"operation": "PowerShellDirect/Connect", "answer": answer}])
+    error = ask(estate, [vm(estate, "web")])[0]["error"]
+    assert error["errorId"] == error_id
+    assert text in error["message"]
 
 
 def test_more_output_than_an_envelope_holds(estate: EstateServer) -> None:
-    asked = [{"id": str(uuid.uuid4()), "operations": []} for _ in range(1000)]
+    asked = [guest(str(uuid.uuid4()), account=("", "")) for _ in range(1000)]
     answers = ask(estate, asked)
     assert {answer["id"] for answer in answers} == {one["id"] for one in asked}
-
-
-def test_text_beyond_the_code_page_arrives(estate: EstateServer) -> None:
-    (answer,) = ask(estate, [vm(estate, "web", username="Müller")])
-    assert answer["error"]["message"] == "The credential is invalid."
 
 
 def test_a_vm_without_a_network_has_no_listener(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from winrm.exceptions import WSManFaultError
 
 from avma_simulator import EstateServer
 from simulator.client import HYPERV, Client
-from simulator.shell import lines
+from simulator.remoting import guest, in_guests
 from simulator.test_estate_file import HOST, mistakes
 from simulator.test_licensing import AVMA_2025
 
@@ -59,9 +59,8 @@ def test_words_change_and_numbers_do_not(
         assert systems[1]["Name"] == [identifier]
         names = client.query("SELECT ElementName FROM Msvm_KvpExchangeComponentSettingData", f"{HYPERV}/*")
         assert names == [{"ElementName": [service]}] * 2
-        vm = {"id": identifier, "username": "Administrator", "password": "wrong", "operations": []}
-        (answer,) = lines(client.protocol, "cim-in-guest 1", {"vms": [vm]})
-        assert answer["error"]["message"] == credential
+        (answer,) = in_guests(estate, "h", [guest(identifier, account=("Administrator", "wrong"))])
+        assert answer["error"]["message"].endswith(f" {credential}")
         assert answer["error"]["errorId"] == "PSSessionStateBroken"
     with Client(estate.url("g")) as client:
         client.install(AVMA_2025)
@@ -77,9 +76,9 @@ def test_words_change_and_numbers_do_not(
 def test_each_machine_speaks_its_own_language(serve: Callable[[str], EstateServer]) -> None:
     estate = serve(ESTATE.replace("HOST", "en-US").replace("GUEST", "de-DE"))
     operation = {"query": "SELECT * FROM Nothing"}
-    vm = {"id": estate.machine("g")["id"], "username": "Administrator", "password": "Pa55w.rd"}
+    asked = guest(estate.machine("g")["id"], operation, account=("Administrator", "Pa55w.rd"))
     with Client(estate.url("h")) as client:
-        (answer,) = lines(client.protocol, "cim-in-guest 1", {"vms": [{**vm, "operations": [operation]}]})
+        (answer,) = in_guests(estate, "h", [asked])
         assert answer["results"][0]["error"]["message"] == "Bei der Verarbeitung ist ein Fehler aufgetreten."
         (system, *_) = client.query("SELECT Caption FROM Msvm_ComputerSystem", f"{HYPERV}/*")
         assert system == {"Caption": ["Hosting Computer System"]}

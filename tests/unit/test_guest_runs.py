@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_runs import Account, GuestRuns
+from avma.windows.guest_runs import Account, GuestRuns, Request
 from avma.windows.powershell import Answers
+from avma.wsman.script import Credential, Secret, secrets_in
 
 ACCOUNT = Account("Administrator", "Hush-Hush-1")
 ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
@@ -28,13 +28,14 @@ class Script:
         self.go_on = threading.Semaphore(0)
         self.deadlines: list[Deadline] = []
 
-    def run(self, script, document, secrets, deadline, tried):
-        self.runs.append([vm["id"] for vm in document["vms"]])
+    def run(self, script, parameters, deadline, tried):
+        guests = parameters["Guests"]
+        self.runs.append([guest["id"] for guest in guests])
         self.deadlines.append(deadline)
         self.started.release()
         assert self.go_on.acquire(timeout=5)
-        assert ACCOUNT.password in secrets
-        return Answers(tuple({"id": vm["id"].upper(), "results": ROWS} for vm in document["vms"]), "")
+        assert set(secrets_in(parameters)) == {ACCOUNT.password}
+        return Answers(tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests), "")
 
 
 class Asking(threading.Thread):
@@ -112,48 +113,26 @@ def test_a_vm_is_in_a_run_once(script, runs):
     assert [sorted(run) for run in script.runs] == [["a"], ["b", "c"], ["b"]]
 
 
-class Held(Deadline):
-    """A deadline that holds the leader's wait for others until they are there."""
-
-    def __init__(self, timeout: float) -> None:
-        super().__init__(timeout)
-        self.go_on = threading.Event()
-
-    def wait(self, timeout, tried, where):
-        assert self.go_on.wait(5)
-
-
 @pytest.mark.parametrize(("change", "kind"), [(False, errors.TimedOut), (True, errors.AnswerLost)])
 def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, kind):
-    held = Held(30)
-    leader = Asking(runs, "a", held)
-    wait_for(runs, 1)
-    while not runs._under_way:
-        time.sleep(0.01)
-    short = Asking(runs, "b", Deadline(0.5), change)
+    first, patient = first_run(script, runs), Asking(runs, "b", Deadline(30))
+    short = Asking(runs, "c", Deadline(1), change)
     wait_for(runs, 2)
-    held.go_on.set()
+    script.go_on.release()
     assert script.started.acquire(timeout=5)
     assert isinstance(short.ends_with(), kind)
-    script.deadlines[0].check("run", "hv01")  # the leader has time left, and so has the run
+    script.deadlines[1].check("run", "hv01")  # somebody has time left, and so has the run
     script.go_on.release()
-    assert len(leader.ends_with()) == 1
+    assert len(first.ends_with()) == len(patient.ends_with()) == 1
 
 
-def test_a_leader_without_time_leads_the_run_of_the_others_to_its_end(script, runs):
-    held = Held(0.5)
-    leader = Asking(runs, "a", held)
+def test_who_asked_first_leaves_a_run_that_goes_on(script, runs):
+    first = first_run(script, runs, deadline=Deadline(0.2), change=True)
+    assert isinstance(first.ends_with(), errors.AnswerLost)
+    other = Asking(runs, "b")
     wait_for(runs, 1)
-    while not runs._under_way:
-        time.sleep(0.01)
-    other = Asking(runs, "b", Deadline(30))
-    wait_for(runs, 2)
-    held.go_on.set()
-    assert script.started.acquire(timeout=5)
-    time.sleep(0.6)
-    script.deadlines[0].check("run", "hv01")
-    script.go_on.release()
-    assert len(other.ends_with()) == len(leader.ends_with()) == 1
+    script.go_on.release(2)
+    assert len(other.ends_with()) == 1
 
 
 def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
@@ -183,3 +162,20 @@ def test_a_run_ends_when_nobody_has_time_left(script, runs):
 
 def test_a_password_is_not_shown():
     assert "Hush" not in repr(ACCOUNT)
+
+
+def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
+    methods = [{"method": "A", "arguments": {"X": "one", "Y": "two"}}, {"query": "Q"}, {"method": "B", "arguments": {}}]
+    request = Request("id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Deadline(1))
+    assert request.as_parameter() == {
+        "id": "id",
+        "credential": Credential(ACCOUNT.username, ACCOUNT.password),
+        "operations": [
+            {"method": "A", "arguments": {"X": 0, "Y": 1}},
+            {"query": "Q"},
+            {"method": "B", "arguments": {}},
+            {"method": "C", "arguments": {"Z": 2}},
+        ],
+        "secrets": [Secret("one"), Secret("two"), Secret("three")],
+    }
+    assert "two" not in repr(request.as_parameter())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
 from html import unescape
 from xml.sax.saxutils import escape
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
-from avma.recording.envelope import NOT_JSON, NOT_XML, Rewriter
+from avma.recording.envelope import NOT_XML, Rewriter
 from avma.recording.standins import Standins
+from avma.wsman import clixml
 
 SHELL = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body>
 <rsp:Shell xmlns:rsp="http://schemas.microsoft.com/wbem/wsman/1/windows/shell">
@@ -148,25 +151,55 @@ def test_an_answer_that_is_no_xml_is_not_kept(rewriter: Rewriter) -> None:
     assert rewriter.message(b"\xff\xfe") == NOT_XML
 
 
-def streamed(text: str) -> bytes:
-    data = base64.b64encode(text.encode()).decode()
-    return row(f'<rsp:Stream xmlns:rsp="x" Name="stdout" CommandId="1">{data}</rsp:Stream>')
+def fragment(document: str) -> bytes:
+    message = bytes(40) + b"\xef\xbb\xbf" + document.encode()
+    return struct.pack(">QQBI", 1, 0, 3, len(message)) + message
+
+
+def streamed(data: bytes) -> bytes:
+    carried = base64.b64encode(data).decode()
+    return row(f'<rsp:Stream xmlns:rsp="x" Name="stdout" CommandId="1">{carried}</rsp:Stream>')
+
+
+def written(rewriter: Rewriter, text: str) -> str:
+    """Return what is kept of a text that a script writes."""
+    kept = rewriter.message(streamed(fragment(f"<S>{escape(clixml.encoded(text))}</S>")))
+    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
+    return clixml.decoded(fromstring(base64.b64decode(data)[64:]).text or "")
 
 
 def test_what_a_script_writes_is_kept_without_names_and_keys(rewriter: Rewriter) -> None:
     key = "BCDFG-HJKMN-PQRTV-WXY23-46789"
     shown = {"State": "Enabled", "Key": key, "Said": "of hv01.lab.example at 10.1.2.3", "Count": 5}
-    kept = rewriter.message(streamed(json.dumps({"result": [shown]})))
-    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
-    (row_kept,) = json.loads(base64.b64decode(data))["result"]
+    (row_kept,) = json.loads(written(rewriter, json.dumps({"result": [shown]})))["result"]
     assert (row_kept["State"], row_kept["Key"], row_kept["Count"]) == ("Enabled", "…46789", 5)
     assert "hv01" not in row_kept["Said"]
     assert "10.1.2.3" not in row_kept["Said"]
 
 
-def test_what_another_program_writes_is_left_out(rewriter: Rewriter) -> None:
-    kept = rewriter.message(streamed("Oberon was here"))
-    assert base64.b64encode(NOT_JSON.encode()).decode() in kept
+@pytest.mark.parametrize(
+    "data", [b"Oberon was here", b"", fragment("<S>Oberon</S>")[:-1], fragment("Oberon"), fragment("<S>Oberon</S>") * 2]
+)
+def test_names_in_what_another_program_writes_are_left_out(rewriter: Rewriter, data: bytes) -> None:
+    rewriter.learn(row("<Name>Oberon</Name>"))
+    kept = rewriter.message(streamed(data))
+    for carried in re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept):
+        assert b"Oberon" not in base64.b64decode(carried)
+
+
+def test_secrets_bytes_and_other_scripts_are_left_out_of_parameters(rewriter: Rewriter) -> None:
+    document = (
+        '<Obj RefId="0"><MS><S N="Cmd"># avma-script: cim-in-guest 2_x000A_the rest</S><S N="Cmd">net use\n x</S>'
+        '<SS N="Password">T2Jlcm9u</SS><BA N="TimeZone">T2Jlcm9u</BA><I32 N="Count">5</I32><T>System.Object</T>'
+        "</MS></Obj>"
+    )
+    kept = rewriter.message(streamed(fragment(document)))
+    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
+    shown = base64.b64decode(data)
+    assert b"# avma-script: cim-in-guest 2<" in shown
+    assert b">5<" in shown
+    assert b"System.Object" in shown
+    assert not [word for word in (b"net use", b"the rest", b"T2Jlcm9u") if word in shown]
 
 
 @pytest.mark.parametrize(
@@ -198,12 +231,11 @@ def test_literals_of_queries(rewriter: Rewriter, query: str, after: str | None) 
     )
 
 
-def test_what_a_program_is_told_is_kept_where_it_is_a_script_of_this_project(rewriter: Rewriter) -> None:
-    own = base64.b64encode("# avma-script: cim-in-guest 1\n".encode("utf-16-le")).decode()
-    kept = row(f"<Command>powershell.exe</Command><Arguments>-NoProfile</Arguments><Arguments>{own}</Arguments>")
-    assert rewriter.message(kept) == kept.decode()
-    other = base64.b64encode("net use titania".encode("utf-16-le")).decode()
-    assert other not in rewriter.message(row(f"<Command>titania.exe</Command><Arguments>{other}</Arguments>"))
+def test_what_a_program_is_told_is_left_out(rewriter: Rewriter) -> None:
+    other = base64.b64encode(b"net use titania").decode()
+    kept = rewriter.message(row(f"<Command>titania.exe</Command><Arguments>{other}</Arguments>"))
+    assert other not in kept
+    assert "titania" not in kept
 
 
 def test_names_in_what_a_script_writes(rewriter: Rewriter) -> None:
@@ -215,8 +247,6 @@ def test_names_in_what_a_script_writes(rewriter: Rewriter) -> None:
         "Owner": "vera",
         "id": f"{1:032}",
     }
-    kept = rewriter.message(streamed(json.dumps({"result": [shown]})))
-    (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
-    (row_kept,) = json.loads(base64.b64decode(data))["result"]
+    (row_kept,) = json.loads(written(rewriter, json.dumps({"result": [shown]})))["result"]
     assert (row_kept["Source"], row_kept["Type"], row_kept["name1"]) == ("None", "Inherited", "Active")
     assert (row_kept["PSComputerName"], row_kept["Owner"]) == ("name4", "user2")

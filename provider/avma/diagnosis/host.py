@@ -11,7 +11,7 @@ from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
 from avma.resources import guests, hosts, rules
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
-from avma.windows import operating_system
+from avma.windows import direct, operating_system
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Server
@@ -19,6 +19,7 @@ from avma.windows.operating_system import System
 
 _TRIED = "activate guests"
 _NOT_NEEDED = "not needed: guests are reached by WinRM"
+_NO_DIRECT = "not needed: the host is older than PowerShell Direct"
 
 
 class Host:
@@ -60,11 +61,15 @@ class Host:
         return Finding("root/virtualization/v2 answers")
 
     def shell(self) -> Finding:
-        """Whether the account may open a remote shell."""
-        if not self._scripts:
-            return Finding(_NOT_NEEDED, Status.SKIPPED)
-        self._server.shell.probe(self._deadline, "open a remote shell")
-        return Finding("a remote shell can be opened")
+        """Whether PowerShell runs the script for guests, by which it is run here without a guest."""
+        if not self._scripts or not self._has_direct:
+            return Finding(_NOT_NEEDED if not self._scripts else _NO_DIRECT, Status.SKIPPED)
+        mode = direct.require_script(self._server.powershell, self._deadline)
+        return Finding(f"PowerShell runs the script for guests ({mode})")
+
+    @property
+    def _has_direct(self) -> bool:
+        return isinstance(self.system, AvmaError) or guests.has_direct(self.system.build)
 
     def operating_system(self) -> Finding:
         """Whether the host runs a Windows that activates guests."""

@@ -31,6 +31,7 @@ GUESTS_AT_ONCE = 16
 
 _ANSWERS = {
     errors.InvalidInput: Answer.NOT_ASKED,
+    errors.NotOnHost: Answer.FAILED,
     errors.LogonUncertain: Answer.FAILED,  # a kind of NotReady: Windows does not tell them apart
     errors.NotReady: Answer.DOWN,
     errors.Unreachable: Answer.DOWN,

@@ -22,7 +22,7 @@ from defusedxml import DefusedXmlException
 from defusedxml import sax as defusedsax
 from defusedxml.ElementTree import fromstring
 
-from avma.recording import properties
+from avma.recording import fragments, properties, shapes
 from avma.recording.queries import with_literals
 from avma.recording.sentences import Sentences
 from avma.recording.standins import Standins
@@ -30,10 +30,14 @@ from avma.redaction import Redactor
 
 NOT_XML = "[not XML]"
 """What stands for an answer that is no XML."""
-NOT_JSON = "[not JSON]"
-"""What stands for the input or output of a program that is none of this project's scripts."""
+NOT_A_SCRIPT = "[not a script of this project]"
+"""What stands for the input or output of a program, and for the text of any script that is not one of this project."""
 
 _INSTALLATION_ID = re.compile(r"(?<!\d)(?:\d{48,}|\d{5,9}(?:[- ]\d{5,9}){6,})(?!\d)")
+_OWN_SCRIPT = "# avma-script: "
+_GUID = re.compile(shapes.GUID, re.IGNORECASE)
+_CARRIED = ("stream", "arguments", "creationxml")
+"""Elements that carry input and output of remote shells."""
 _NO_XML = (SAXException, ParseError, DefusedXmlException, ValueError, LookupError)
 
 
@@ -84,14 +88,24 @@ class Rewriter:
         return self._standins.of(value)
 
     def stream(self, value: str) -> str:
-        """Rewrite what a script was given or has written: lines of JSON, in Base64."""
+        """Rewrite what a remote PowerShell was given or has written: messages in Base64."""
         try:
-            lines = [json.loads(line) for line in b64decode(value, validate=True).splitlines() if line.strip()]
-            # As `avma.windows.powershell` writes it, so that a replay knows the input again.
-            kept = "\n".join(json.dumps(self._spoken("", line)) for line in lines)
+            kept = fragments.rewritten(b64decode(value, validate=True), self._remote_text)
         except (ValueError, RecursionError):
-            kept = NOT_JSON
-        return b64encode(kept.encode()).decode()
+            kept = NOT_A_SCRIPT.encode()
+        return b64encode(kept).decode()
+
+    def _remote_text(self, text: str) -> str:
+        """Rewrite a text of PowerShell: a script, one of its answers, which are JSON, or a sentence."""
+        if text.startswith(_OWN_SCRIPT):
+            return text.partition("\n")[0]
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict):
+            return json.dumps(self._spoken("", answer))
+        return NOT_A_SCRIPT if "\n" in text else self._spoken("id" if _GUID.fullmatch(text) else "message", text)
 
     def _spoken(self, name: str, value: Any) -> Any:
         """Rewrite each text in a value of JSON, whose names of properties are what one wants to see."""
@@ -160,7 +174,7 @@ class _Rewriting(ContentHandler):
         local = self._names.pop()
         if self._is_leaf and self._text:
             rewrite = (
-                self._rewriter.stream(self._text) if local == "stream" else self._rewriter.value(local, self._text)
+                self._rewriter.stream(self._text) if local in _CARRIED else self._rewriter.value(local, self._text)
             )
             self._xml.characters(rewrite)
             self._text = ""

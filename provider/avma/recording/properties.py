@@ -7,7 +7,6 @@ stand-in. The classes are those that this project asks; their properties are Mic
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 
 from avma.recording import shapes
 
@@ -18,8 +17,6 @@ def _names(text: str) -> frozenset[str]:
 
 _PLAIN = rf"\s*|true|false|{shapes.NUMBER}|{shapes.VERSION}|{shapes.TIME}"
 _WORDS = r"[A-Za-z][A-Za-z0-9]*(?:[ :_][A-Za-z0-9]+){0,3}"
-_OWN_SCRIPT = b64encode("# avma-scrip".encode("utf-16-le")).decode()
-"""How the scripts of this project begin on a command line."""
 
 _FORMS = (
     # The protocol, and its faults (MS-WSMV, DSP0226).
@@ -36,16 +33,16 @@ _FORMS = (
     ),
     (r"\w+:\w+", "Value type"),
     (r"[\w-]{2,11}", "lang"),
-    (rf"-\w+|Text|{re.escape(_OWN_SCRIPT)}[A-Za-z0-9+/=]*", "Arguments"),
-    (r"powershell\.exe|hostname", "Command"),
+    (r"\s*", "Command"),
     (r"root/\w+(?:/\w+)?", "__cimnamespace"),
     (r"(?:%systemroot%|C:\\Windows)\\system32\\(?:wbem\\)?\w+\.(?:dll|mui)", "path"),
     (
         _WORDS,
         "EnumerationMode InputStreams OutputStreams DesiredStream error_Type ErrorSource Operation ProviderName "
-        "WINRS_NOPROFILE WINRS_CONSOLEMODE_STDIN WINRS_SKIP_CMD_SHELL",
+        "WINRS_NOPROFILE WINRS_CONSOLEMODE_STDIN WINRS_SKIP_CMD_SHELL WSMAN_CMDSHELL_OPTION_KEEPALIVE MustComply",
     ),
     (shapes.NUMBER, "WINRS_CODEPAGE"),
+    (shapes.VERSION, "protocolversion"),
     (shapes.CIM_CLASS, "CreationClassName SystemCreationClassName __CLASS CLASSNAME"),
     # SoftwareLicensingService and SoftwareLicensingProduct.
     (

@@ -168,13 +168,18 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
     return ways[transport](placement, guest, operation)
 
 
+def has_direct(build: int) -> bool:
+    """Return True if a Windows of that build has PowerShell Direct."""
+    return build >= _FIRST_WITH_DIRECT
+
+
 def require_direct(what: str, build: int | None, where: str) -> None:
     """Return if a Windows of that build, on either side, has PowerShell Direct; one that is not known may have it.
 
     Raises:
         Refused: it is older.
     """
-    if build is not None and build < _FIRST_WITH_DIRECT:
+    if build is not None and not has_direct(build):
         answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
         raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
 

@@ -17,6 +17,7 @@ from avma import errors, hresult, keys
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
 from avma.wsman import faults, retry
+from avma.wsman.script import Secret
 
 SCRIPT = "server-avma-manager"
 SUBSCRIPTION = "windows server subscription"
@@ -100,7 +101,7 @@ def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
     tried = "read the automatic activation of guests"
 
     def ask() -> Mapping[str, Any]:
-        return _run(powershell, {"action": "get"}, [], deadline, tried)
+        return _run(powershell, {"Action": "get"}, deadline, tried)
 
     return _activation(retry.reading(ask, deadline, tried, powershell.where))
 
@@ -115,17 +116,14 @@ def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline
         LicensingFault: the key was refused.
         WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came; the key may be applied.
     """
-    document = {"action": "set", "productKey": product_key}
     tried = "apply the Windows Server key"
-    answer = _run(powershell, document, [product_key], deadline, tried)
+    answer = _run(powershell, {"Action": "set", "ProductKey": Secret(product_key)}, deadline, tried)
     if answer.get("applied") is not True:
         raise _no_result(tried, powershell.where)
 
 
-def _run(
-    powershell: PowerShell, document: Mapping[str, Any], secrets: Iterable[str], deadline: Deadline, tried: str
-) -> Mapping[str, Any]:
-    answers = powershell.run(SCRIPT, document, secrets, deadline, tried).objects
+def _run(powershell: PowerShell, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Mapping[str, Any]:
+    answers = powershell.run(SCRIPT, parameters, deadline, tried).objects
     answer = answers[0] if answers else {}
     trouble = answer.get("error")
     if answer.get("applied") is True:

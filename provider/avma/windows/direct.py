@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from avma import errors
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows import powershell
-from avma.windows.guest_runs import OVER_NETWORK, Account, GuestRuns, Operation, Request
+from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, Account, GuestRuns, Operation, Request
+from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
 from avma.wsman import faults, retry
 from avma.wsman.instance import Instance, Origin
@@ -112,13 +113,15 @@ class GuestWmi:
 
     def _session_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         """Return the error for a guest in which nothing, or not all, was done, by PowerShell's id of it."""
-        ids, said = str(error.get("errorId", "")).split(","), self._said(error)
-        if ids[0] in _SESSION_ERRORS:
-            kind, answer, remedy = _SESSION_ERRORS[ids[0]]
-            return kind(tried, self.where, answer, remedy.replace("{start}", on_vm(self._vm_id, "Start-VM")))
-        if "PSDirectException" in ids or "credential" in said.lower():
-            return self._logon_failed(said, tried)
-        if "PSSessionStateBroken" in ids:
+        error_id, said = str(error.get("errorId", "")), self._said(error)
+        ids = error_id.split(",")
+        known = _SESSION_ERRORS.get(error_id) or _SESSION_ERRORS.get(ids[0])
+        if known is not None:
+            return known.error(tried, self.where, on_vm(self._vm_id, "Start-VM"))
+        types = error.get("exceptions")
+        if isinstance(types, list) and any(str(name).endswith(".PSDirectException") for name in types):
+            return self._not_connected(said, tried)
+        if _BROKEN in ids:
             return self._broken(said, tried)
         shown = faults.shown_id(ids[0])
         named = f" ({shown})" if shown else ""
@@ -129,6 +132,16 @@ class GuestWmi:
             f"PowerShell Direct failed: {said or 'no text'}{named}",
             remedy,
         )
+
+    def _not_connected(self, said: str, tried: str) -> errors.AvmaError:
+        """Return the error for a PSDirectException, which has no id that distinguishes its causes.
+
+        The texts are English: the request asks for English, and PowerShell has its own texts in English everywhere.
+        """
+        if any(text in said for text in _NOT_NEGOTIATED):
+            answer = f"its host and the guest did not agree on a session: `{said}`"
+            return errors.Refused(tried, self.where, answer, _UPDATE)
+        return self._logon_failed(said, tried)
 
     def _logon_failed(self, said: str, tried: str) -> errors.LogonUncertain:
         answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
@@ -159,30 +172,81 @@ class GuestWmi:
         return self._redact(" ".join(str(error.get("message", "")).split()))[:256]
 
     def _not_its_own(self, what: str, tried: str) -> errors.ScriptFailed:
-        return powershell.failure(f"what came is {what}", tried, self.where)
+        return failure(f"what came is {what}", tried, self.where)
 
 
-_NO_MODULE = "run `Install-WindowsFeature Hyper-V-PowerShell` on the host"
-_SESSION_ERRORS: Mapping[str, tuple[type[errors.AvmaError], str, str]] = {
-    "NamedParameterNotFound": (
+def require_script(powershell: PowerShell, deadline: Deadline) -> str:
+    """Run the script for guests without a guest, and return the language mode in which it ran.
+
+    Raises:
+        Refused: the host lacks what the script needs.
+        AvmaError: the script could not be run.
+    """
+    tried = "run the script for guests"
+    answers = powershell.run(SCRIPT, {"Guests": [], "ThrottleLimit": 1, "Timeout": 1.0}, deadline, tried)
+    facts = next((answer["host"] for answer in answers.objects if isinstance(answer.get("host"), Mapping)), None)
+    if facts is None:
+        raise failure(answers.complaint, tried, powershell.where)
+    if not facts.get("direct"):
+        raise _SESSION_ERRORS["NamedParameterNotFound"].error(tried, powershell.where)
+    if not facts.get("hyperV"):
+        raise _SESSION_ERRORS["HyperVModuleNotAvailable"].error(tried, powershell.where)
+    return str(facts.get("languageMode") or "unknown")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What an error id of PowerShell, or of the script, means for a guest."""
+
+    kind: type[errors.AvmaError]
+    answer: str
+    remedy: str
+
+    def error(self, tried: str, where: str, start: str = "") -> errors.AvmaError:
+        """Return the error to raise; `start` is the command that starts the VM."""
+        return self.kind(tried, where, self.answer, self.remedy.replace("{start}", start))
+
+
+_BROKEN = "PSSessionStateBroken"
+_GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
+_NOT_NEGOTIATED = ("secure connection", "Credential response", "TransportVersion response")
+"""Of the texts HyperVNegotiationFailed and HyperVInvalidResponse. No password was refused."""
+_UPDATE = (
+    "install the latest Windows updates on the host and in the guest, which both need where the host has "
+    rf"RequirePsDirectAuthentication = 1 (HKLM\SOFTWARE\Microsoft\PowerShell); or {OVER_NETWORK}"
+)
+_NO_MODULE = _Known(
+    errors.Refused,
+    "its host lacks the Hyper-V module of PowerShell",
+    "run `Install-WindowsFeature Hyper-V-PowerShell` on the host",
+)
+_NO_SUCH_VM = _Known(
+    errors.NotOnHost,
+    "its host shows PowerShell no such VM: it has moved, or the host's account has no right to it",
+    "run again if it has moved, else make the host's account a member of its Hyper-V Administrators",
+)
+_SESSION_ERRORS: Mapping[str, _Known] = {
+    "NamedParameterNotFound": _Known(
         errors.Refused,
         "PowerShell on its host has no PowerShell Direct, which came with Windows Server 2016",
         OVER_NETWORK,
     ),
-    "HyperVModuleNotAvailable": (errors.Refused, "its host lacks the Hyper-V module of PowerShell", _NO_MODULE),
-    "CommandNotFoundException": (errors.Refused, "its host lacks the Hyper-V module of PowerShell", _NO_MODULE),
-    "InvalidVMIdNotSingle": (
-        errors.Refused,
-        "its host shows PowerShell no such VM: it has moved, or the host's account has no right to it",
-        "run again if it has moved, else make the host's account a member of its Hyper-V Administrators",
+    "HyperVModuleNotAvailable": _NO_MODULE,
+    "CommandNotFoundException": _NO_MODULE,
+    # Invoke-Command looks the VM up by Get-VM, and its error comes first where errors stop a script.
+    f"InvalidParameter,{_GET_VM}": _NO_SUCH_VM,
+    f"ObjectNotFound,{_GET_VM}": _NO_SUCH_VM,
+    "InvalidVMIdNotSingle": _NO_SUCH_VM,
+    f"AccessDenied,{_GET_VM}": _Known(
+        errors.AccessDenied,
+        "the host's account has no right to Hyper-V",
+        "make the host's account a member of its Hyper-V Administrators",
     ),
-    "InvalidVMState": (errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"),
-    "AvmaNoAnswer": (
-        errors.AnswerLost,
-        "the guest did not answer in time",
-        "look at the guest, and run again; what was reached by then is found",
+    "InvalidVMState": _Known(errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"),
+    NO_ANSWER: _Known(errors.AnswerLost, "the guest did not answer in time", "look at the guest, and run again"),
+    NOT_ASKED: _Known(
+        errors.Unreachable, "timed out while waiting for other guests on the host", "run again, or allow more time"
     ),
-    "AvmaNotAsked": (errors.Unreachable, "it was not its turn before the time was over", "run again"),
 }
 """What PowerShell's error ids, and those of the script, say of a guest."""
 

@@ -1,7 +1,7 @@
 """Script runs of one host for the guests on it: who waits at the same time shares one.
 
-A run costs a PowerShell on the host, which takes seconds to start, and a wait for others costs little. The module knows
-the script `cim-in-guest` by its input and output, and nothing of what the guests are asked.
+Only one pipeline runs on a host at a time, and each session in a guest takes seconds to start. The module knows the
+script `cim-in-guest` by its parameters and output, and nothing of what the guests are asked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from avma import errors
 from avma.deadline import Deadline
 from avma.windows import powershell
-from avma.windows.powershell import PowerShell
+from avma.windows.powershell import Answers, PowerShell
+from avma.wsman.script import Credential, Secret, TimeLeft
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
@@ -23,15 +24,17 @@ OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
 Operation = Mapping[str, Any]
 
 _GATHERING = 0.05
-"""Seconds that a run waits for others to share it; little beside the start of a PowerShell, which takes seconds."""
+"""Seconds that a run waits for others to share it; little beside the start of a session in a guest."""
 _POLL = 0.1
-"""Seconds between two looks at the deadline while another thread leads a run."""
+"""Seconds between two looks at the deadline while a run is under way."""
 _THROTTLE = 16
 """Guests in which one run works at a time."""
 _LONGEST_RUN = 300.0
 """Seconds after which a run gives up those guests that have not answered."""
-_MARGIN = 5.0
-"""Seconds that the script is given less than its caller waits, so that it can still say who has not answered."""
+_MARGIN, _SHARE = 5.0, 0.2
+"""The script gets so many seconds, or this share, less than its caller waits, to report who has not answered."""
+NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
+"""The script's own error ids: a guest did not answer in time, or it was not its turn."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Account:
 
 @dataclass(eq=False)
 class Request:
-    """Operations in one guest, and what came of them."""
+    """Operations in one guest, and what came of them. The values of a method's `arguments` are secret."""
 
     vm_id: str
     account: Account
@@ -59,15 +62,17 @@ class Request:
         """Whether it is answered."""
         return self.answer is not None or self.error is not None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the script's input has it."""
-        account = {"username": self.account.username, "password": self.account.password}
-        return {"id": self.vm_id, **account, "operations": list(self.operations)}
-
-    def secrets(self) -> list[str]:
-        """Return what must not be told of it."""
-        arguments = (operation.get("arguments", {}) for operation in self.operations)
-        return [self.account.password, *(str(value) for given in arguments for value in given.values())]
+    def as_parameter(self) -> dict[str, Any]:
+        """Return it as the script takes it: each argument of a method is the place of its value among the secrets."""
+        secrets: list[Secret] = []
+        operations = [dict(operation) for operation in self.operations]
+        for operation in operations:
+            arguments = operation.get("arguments")
+            if arguments is not None:
+                operation["arguments"] = {name: len(secrets) + place for place, name in enumerate(arguments)}
+                secrets += [Secret(str(value)) for value in arguments.values()]
+        credential = Credential(self.account.username, self.account.password)
+        return {"id": self.vm_id, "credential": credential, "operations": operations, "secrets": secrets}
 
 
 class _Joint(Deadline):
@@ -122,21 +127,21 @@ class GuestRuns:
             self._waiting.append(request)
         try:
             while not request.done:
-                if self._leads():
-                    self._lead(request.deadline, tried)
-                else:
-                    self._wait(request, tried)
+                self._lead_if_none_does(tried)
+                self._wait(request, tried)
         except (errors.TimedOut, errors.Cancelled) as end:
             raise self._left(request, end, tried) from end
         if request.error is not None:
             raise request.error
         return request.answer or {}
 
-    def _leads(self) -> bool:
-        """Say whether this thread is the one that leads the next run."""
+    def _lead_if_none_does(self, tried: str) -> None:
+        """Begin a run, in a thread of its own: whoever asks first must not have to stay until all are answered."""
         with self._changed:
-            leads, self._under_way = not self._under_way, True
-            return leads
+            if self._under_way or not self._waiting:
+                return
+            self._under_way = True
+        threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
 
     def _wait(self, request: Request, tried: str) -> None:
         with self._changed:
@@ -152,12 +157,12 @@ class GuestRuns:
                 self._waiting.remove(request)
         if not request.begun:
             return end
-        return errors.AnswerLost(tried, self.where, f"{end.answer} while a script was running there", end.remedy)
+        return errors.AnswerLost(tried, self.where, f"{end.answer}. The script may have run", end.remedy)
 
-    def _lead(self, deadline: Deadline, tried: str) -> None:
+    def _lead(self, tried: str) -> None:
         """Wait for others to join, then run the script for all."""
+        time.sleep(_GATHERING)
         try:
-            deadline.wait(_GATHERING, tried, self.where)
             requests = self._take()
             try:
                 self._run(requests, tried)
@@ -181,22 +186,34 @@ class GuestRuns:
             return list(taken.values())
 
     def _run(self, requests: Sequence[Request], tried: str) -> None:
-        deadline = _Joint(request.deadline for request in requests)
-        document = {
-            "throttleLimit": _THROTTLE,
-            "timeout": round(max(1.0, deadline.remaining() - _MARGIN), 1),
-            "vms": [request.as_json() for request in requests],
-        }
-        secrets = [secret for request in requests for secret in request.secrets()]
-        try:
-            answers = self._powershell.run(SCRIPT, document, secrets, deadline, tried)
-        except errors.AccessDenied as error:
-            raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+        if not requests:
+            return
+        answers = self._answers(requests, tried)
         by_vm = {str(answer.get("id", "")).lower(): answer for answer in answers.objects}
         for request in requests:
-            request.answer = by_vm.get(request.vm_id)
+            request.answer = by_vm.get(request.vm_id.lower())
             if request.answer is None:
                 request.error = powershell.failure(answers.complaint, tried, self.where)
+        if any(_error_id(answer) == NO_ANSWER for answer in answers.objects):
+            # The session in that guest goes on, and ends with the PowerShell that began it.
+            self._powershell.restart()
+
+    def _answers(self, requests: Sequence[Request], tried: str) -> Answers:
+        deadline = _Joint(request.deadline for request in requests)
+        parameters = {
+            "Guests": [request.as_parameter() for request in requests],
+            "ThrottleLimit": _THROTTLE,
+            "Timeout": TimeLeft(_MARGIN, _SHARE),
+        }
+        try:
+            return self._powershell.run(SCRIPT, parameters, deadline, tried)
+        except errors.AccessDenied as error:
+            raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+
+
+def _error_id(answer: Mapping[str, Any]) -> str:
+    error = answer.get("error")
+    return str(error.get("errorId", "")) if isinstance(error, Mapping) else ""
 
 
 def _end_of(deadline: Deadline, tried: str, where: str) -> errors.AvmaError | None:

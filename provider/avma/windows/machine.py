@@ -22,11 +22,13 @@ from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.cim import Cim
 from avma.wsman.pipe import Pipe, WinrmPipe
-from avma.wsman.shell import Shell
+from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
 
 _POLL = 0.1
 """Seconds between two looks at the deadline while another thread changes the machine."""
+_CLOSING = 2.0
+"""Seconds that all connections of a process have to end, after which it ends without them."""
 
 
 class Turns:
@@ -98,7 +100,6 @@ class Server(Machine):
         super().__init__(connection.name, cim, turns_of(connection.endpoint))
         self.connection = connection
         self.cim = cim
-        self.shell = Shell(cim)
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
@@ -108,7 +109,8 @@ class Server(Machine):
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
         )
         self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
-        self.powershell = PowerShell(self.shell)
+        self._runspaces = Runspaces(connection, new_pipe)
+        self.powershell = PowerShell(self._runspaces)
         self.automatic_activation = SharedRead(
             partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
         )
@@ -146,6 +148,11 @@ class Server(Machine):
                 )
             return self._guests[vm_id, account]
 
+    def close(self) -> None:
+        """End the connections, and the PowerShell on the machine."""
+        self._runspaces.close(_CLOSING)
+        self.wmi.close()
+
 
 class Machines:
     """All machines of a process, each made when it is first needed. Safe to use from several threads."""
@@ -178,5 +185,8 @@ class Machines:
         """End all idle connections."""
         with self._lock:
             machines, self._machines = list(self._machines.values()), {}
-        for machine in machines:
-            machine.wmi.close()
+        closing = [threading.Thread(target=machine.close, daemon=True) for machine in machines]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()

@@ -85,6 +85,13 @@ class Command:
         return shlex.join(words)
 
 
+def _scripts(step: Step) -> str:
+    """Return the command for a host on which the script for guests does not run."""
+    if isinstance(step.error, Refused):
+        return "Install-WindowsFeature Hyper-V-PowerShell"
+    return "winrm get winrm/config/winrs"
+
+
 def next_command(diagnosis: Diagnosis, given: Command) -> str:
     """Return what to type next."""
     step = diagnosis.cause
@@ -98,7 +105,7 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
         Rung.LOGON: (AvmaError, lambda: _logon(step, given, there)),
         Rung.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
         Rung.VIRTUALIZATION: ((AccessDenied, EmptyAnswer), lambda: _virtualization(step, given, there)),
-        Rung.SHELL: (AccessDenied, lambda: f"{there}winrm get winrm/config/winrs"),
+        Rung.SHELL: ((AccessDenied, Refused), lambda: f"{there}{_scripts(step)}"),
         Rung.SYSTEM: (Refused, lambda: _system(step, given, there)),
         Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
         Rung.HYPER_V: (WsmanFault, lambda: _hyper_v(step, given, there)),

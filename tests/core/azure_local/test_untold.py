@@ -92,7 +92,7 @@ def test_a_key_counts_as_applied_when_the_end_of_the_script_is_not_seen(estate, 
         def append(self, text):
             super().append(text)
             if "applying key" in text:
-                estate.faults(name, [{"operation": "Shell/Receive", "answer": answer, "times": 1}])
+                estate.faults(name, [{"operation": "Pipeline/Receive", "answer": answer, "times": 1}])
 
     run.told = Sabotage()
     try:
@@ -128,5 +128,5 @@ class Console:
     def __init__(self, rows: list[dict]) -> None:
         self.rows = rows
 
-    def run(self, script, document, secrets, deadline, tried):
+    def run(self, script, parameters, deadline, tried):
         return Answers(({"result": self.rows},), "")

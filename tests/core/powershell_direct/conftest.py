@@ -13,11 +13,12 @@ from core.runner import ADMINISTRATOR, PASSWORD
 
 
 @pytest.fixture
-def estate(tmp_path) -> Iterator[EstateServer]:
+def estate(tmp_path, run) -> Iterator[EstateServer]:
     file = tmp_path / "estate.yaml"
     file.write_text(ESTATE)
     with running(load_estate(file)) as server:
         yield server
+        run.machines.close()
         assert all(machine["openShells"] == 0 for machine in server.counts().values())
 
 

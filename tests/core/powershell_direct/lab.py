@@ -15,6 +15,7 @@ HOST = "127.45.0.11"
 OLD_HOST = "127.45.0.12"
 LIMITED_HOST = "127.45.0.13"
 SLOW_HOST = "127.45.0.14"
+HANGING_HOST = "127.45.0.15"
 GUEST = f'version: "2022", edition: Standard, network: false, username: {ADMINISTRATOR}, password: {GUEST_PASSWORD}'
 LICENSED = f"edition: Datacenter, license: {{key: {OTHER_KEY}}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 MANY = [f"app{number:02}" for number in range(12)]
@@ -33,6 +34,8 @@ hosts:
       vms: [{{name: on-limited, {GUEST}}}]}}
   - {{name: slow, version: "2022", address: {SLOW_HOST}, http: {{port: 5985}}, {LICENSED}, delays: {{powershell: 60}},
       vms: [{{name: on-slow, {GUEST}}}]}}
+  - {{name: hanging, version: "2022", address: {HANGING_HOST}, http: {{port: 5985}}, {LICENSED},
+      vms: [{{name: on-hanging, {GUEST}, delays: {{powershell: 60}}}}]}}
 """
 INSTALL = "SoftwareLicensingService/InstallProductKey"
 

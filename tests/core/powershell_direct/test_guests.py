@@ -20,7 +20,8 @@ def test_a_guest_without_a_network_is_activated_in_few_runs(estate, run):
     assert result.outputs.license_status is LicenseStatus.LICENSED
     assert (result.outputs.guest_version, result.outputs.activated_by_host) == ("2022", "HV01")
     host = estate.counts()["hv01"]
-    assert host["shells"] == host["processes"] <= 3
+    assert host["pools"] == host["shells"] == 1
+    assert host["pipelines"] <= 3
     assert "requests" not in estate.counts()["web01"] or estate.counts()["web01"]["requests"] == 0
 
 
@@ -33,16 +34,17 @@ def test_a_guest_needs_no_data_exchange(estate, run):
 def test_guests_that_are_asked_at_once_share_script_runs(estate, run):
     results = at_once([lambda name=name: run.activate(name, HOST) for name in MANY])
     assert {result.outputs.license_status for result in results} == {LicenseStatus.LICENSED}
-    assert estate.counts()["hv01"]["processes"] <= 6
+    assert estate.counts()["hv01"]["pipelines"] <= 6
     estate.reset_counts()
     at_once(
         [lambda result=result: run.vm.read(result.identifier, stored(result), run.operation()) for result in results]
     )
-    assert estate.counts()["hv01"]["processes"] <= 2
+    assert estate.counts()["hv01"]["pipelines"] <= 2
+    assert estate.counts()["hv01"]["pools"] == 0
 
 
 def test_a_guest_that_fails_does_not_take_the_others_along(estate, run):
-    wrong = {"guest": {"password": "Wrong-Horse-9"}}
+    wrong = {"guest": {"password": "Wrong-Horse-9", "readyTimeout": "10s"}}
     estate.faults("app02", [{"operation": INSTALL, "hresult": 0xC004F050}])
     first, second, third = at_once(
         [
@@ -66,14 +68,14 @@ def test_without_an_account_of_the_guest_nothing_is_asked_of_it(estate, run):
     run.configuration = replace(run.configuration, guest=None)
     with pytest.raises(errors.InvalidInput, match=r"set `guest.username` and `guest.password`"):
         run.activate("web01", HOST)
-    assert estate.counts()["hv01"]["processes"] == 0
+    assert estate.counts()["hv01"]["pools"] == 0
 
 
 def test_a_vm_that_is_off(estate, run):
     estate.power("web01", "off")
     with pytest.raises(errors.NotReady, match="the VM web01 is Off"):
         run.activate("web01", HOST)
-    assert estate.counts()["hv01"]["processes"] == 0
+    assert estate.counts()["hv01"]["pools"] == 0
 
 
 @pytest.mark.parametrize(
@@ -83,10 +85,10 @@ def test_a_vm_that_is_off(estate, run):
         ("on-old", OLD_HOST, "its host .* is older than Windows Server 2016 .*`guest.transport: winrm`"),
     ],
 )
-def test_what_came_before_powershell_direct_is_refused_before_a_process_is_started(estate, run, vm, host, text):
+def test_what_came_before_powershell_direct_is_refused_before_a_pool_is_opened(estate, run, vm, host, text):
     with pytest.raises(errors.Refused, match=text):
         run.vm.read(f"{host}/{vm}", None, run.operation())
-    assert all(machine["processes"] == 0 for machine in estate.counts().values())
+    assert all(machine["pools"] == 0 for machine in estate.counts().values())
 
 
 def test_drift_is_read_and_repaired(estate, run):

@@ -7,10 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from avma import errors
+from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
+from avma.windows.guest_runs import Account
 from avma.windows.powershell import PowerShell
-from core.powershell_direct.lab import HOST, LIMITED_HOST, invoked
+from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
+from core.runner import ADMINISTRATOR
+
+GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 
 
 def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
@@ -39,19 +44,63 @@ def test_an_old_guest_that_does_not_tell_its_version(estate, run):
     [
         ("NamedParameterNotFound,x", errors.Refused, "has no PowerShell Direct"),
         ("HyperVModuleNotAvailable,x", errors.Refused, "Install-WindowsFeature Hyper-V-PowerShell"),
-        ("InvalidVMIdNotSingle,x", errors.Refused, "Hyper-V Administrators"),
+        ("InvalidVMIdNotSingle,x", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
+        (f"InvalidParameter,{GET_VM}", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
+        (f"ObjectNotFound,{GET_VM}", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
+        (f"AccessDenied,{GET_VM}", errors.AccessDenied, "no right to Hyper-V.*Hyper-V Administrators"),
         ("InvalidVMState,x", errors.NotReady, "is not running"),
         ("AvmaNoAnswer", errors.AnswerLost, "did not answer in time"),
-        ("PSSessionStateBroken,PSDirectException", errors.NotReady, "check `guest.username`"),
         ("-2144108526,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
+        ("2100,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
+        ("InvalidParameter,x", errors.UnexpectedAnswer, "PowerShell Direct failed: InvalidParameter said so"),
         ("Surprise,x", errors.UnexpectedAnswer, "PowerShell Direct failed: Surprise said so"),
     ],
 )
 def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
-    error = {"hresult": None, "errorId": error_id, "message": "said so"}
+    error = {"hresult": None, "errorId": error_id, "message": "said so", "exceptions": ["System.Exception"]}
     answer_with(monkeypatch, lambda vm: {"id": vm["id"], "error": error})
     with pytest.raises(kind, match=text):
         run.vm.read(f"{HOST}/web01", None, run.operation())
+
+
+def test_a_vm_that_has_left_the_host_meanwhile(estate, run):
+    host = run.machines.get(resolved())
+    (vm,) = (vm for vm in host.virtual_machines(Deadline(20)) if vm.name == "web01")
+    guest = host.guest(vm.id, vm.name, Account(ADMINISTRATOR, GUEST_PASSWORD))
+    estate.move("web01", "slow")
+    with pytest.raises(errors.NotOnHost, match="it has moved, or"):
+        guest.wmi.query("root/cimv2", "SELECT * FROM Win32_OperatingSystem", Deadline(20), "read")
+
+
+DIRECT = "System.Management.Automation.Remoting.PSDirectException"
+OUTER = "System.Management.Automation.Remoting.PSRemotingDataStructureException"
+ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote session might have ended."
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "text"),
+    [
+        ("The credential is invalid.", errors.LogonUncertain, "check `guest.username`"),
+        ("Die Anmeldeinformationen sind ungültig.", errors.LogonUncertain, "check `guest.username`"),
+        ("Negotiating a secure connection to Hyper-V failed.", errors.Refused, "did not agree.*latest Windows updates"),
+        ("Hyper-V Broker sent an invalid Credential response.", errors.Refused, "RequirePsDirectAuthentication"),
+        ("Hyper-V Server sent an invalid TransportVersion response.", errors.Refused, "did not agree"),
+    ],
+)
+def test_a_session_that_is_not_opened(estate, run, monkeypatch, message, kind, text):
+    error = {"errorId": "PSSessionStateBroken", "message": f"{ENDED} {message}", "exceptions": [OUTER, DIRECT]}
+    answer_with(monkeypatch, lambda vm: {"id": vm["id"], "error": error})
+    with pytest.raises(kind, match=text) as caught:
+        run.vm.read(f"{HOST}/web01", None, run.operation())
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("answer", ["garbage", "accessDenied"])
+def test_a_password_that_nobody_refused_is_tried_once(estate, run, answer):
+    estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": answer}])
+    with pytest.raises(errors.Refused, match="did not agree on a session"):
+        run.activate("web01", HOST)
+    assert estate.counts()["hv01"]["pipelines"] == 1
 
 
 @pytest.mark.parametrize(
@@ -79,30 +128,29 @@ def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
 
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
-    def run(self, script, document, secrets, deadline, tried):
-        return powershell.Answers(tuple(answer(vm) for vm in document["vms"]), "half a line")
+    def run(self, script, parameters, deadline, tried):
+        return powershell.Answers(tuple(answer(vm) for vm in parameters["Guests"]), "half a line")
 
     monkeypatch.setattr(PowerShell, "run", run)
 
 
 def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
     monkeypatch.setattr(powershell, "load", lambda script: "# avma-script: sing 1\n")
-    with pytest.raises(errors.ScriptFailed, match="does not know the script sing 1") as caught:
+    with pytest.raises(errors.ScriptFailed, match=r"does not know the script sing 1\. \(ScriptUnknown\)"):
         run.activate("web01", HOST)
-    assert "CLIXML" not in str(caught.value)
 
 
 def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
     with pytest.raises(
-        errors.AccessDenied, match=r"another than the one for WMI.*AllowRemoteShellAccess.*transport: winrm"
+        errors.AccessDenied, match=r"not that to WMI.*Remote Management Users.*AllowRemoteShellAccess.*transport: winrm"
     ):
         run.activate("on-limited", LIMITED_HOST)
 
 
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
-    run.seconds = 3
-    with pytest.raises(errors.TimedOut, match="too many shells open there; the time allowed"):
+    run.seconds = 2
+    with pytest.raises(errors.TimedOut, match="too many shells open there"):
         run.activate("web01", HOST)
 
 

@@ -1,6 +1,10 @@
-# avma-script: cim-in-guest 1
-# Runs CIM operations inside VMs of this host through PowerShell Direct. Cmdlets and core types only, so that it runs in
-# Constrained Language Mode too. Input: one line of JSON on stdin. Output: one line of JSON for each VM.
+# avma-script: cim-in-guest 2
+# Runs CIM operations inside VMs of this host through PowerShell Direct. Only cmdlets, and types that Constrained Language
+# Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations, secrets. Output: one text for
+# each guest, a JSON object. Without guests: one that tells whether this host has what the script needs.
+# Secrets are of the types PSCredential and SecureString up to the place in the guest that needs their text: module
+# logging records the parameters of cmdlets, of these types only the names, and script-block logging this text alone.
+param([object[]] $Guests, [int] $ThrottleLimit, [double] $Timeout)
 
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
@@ -9,8 +13,9 @@ $WarningPreference = 'SilentlyContinue'
 Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
 # What runs inside a VM: the operations, in their order, until one fails. Its output is one text, their results as JSON.
+# The arguments of methods are numbers, the places of their values among the secrets.
 $inGuest = {
-    param([string] $operations)
+    param([string] $operations, [object[]] $secrets)
     $ErrorActionPreference = 'Stop'
     $ProgressPreference = 'SilentlyContinue'
     $WarningPreference = 'SilentlyContinue'
@@ -22,6 +27,12 @@ $inGuest = {
             foreach ($property in $object.psobject.Properties) { $table[$property.Name] = $property.Value }
         }
         $table
+    }
+
+    function ConvertTo-Plain($secret) {
+        $given = 'key', $secret
+        $credential = New-Object -TypeName System.Management.Automation.PSCredential -ArgumentList $given
+        $credential.GetNetworkCredential().Password
     }
 
     function ConvertTo-Row($instance) {
@@ -56,7 +67,9 @@ $inGuest = {
             $given = @{ Namespace = $operation.namespace; ClassName = $operation.class; Property = $keys }
             $target = New-CimInstance @given -Key @($keys.Keys) -ClientOnly
             $call = @{ InputObject = $target; MethodName = $operation.method }
-            $arguments = ConvertTo-Table $operation.arguments
+            $arguments = @{}
+            $places = ConvertTo-Table $operation.arguments
+            foreach ($name in @($places.Keys)) { $arguments[$name] = ConvertTo-Plain $secrets[$places[$name]] }
             if ($arguments.Count -gt 0) { $call.Arguments = $arguments }
             $answer = Invoke-CimMethod @call
             $results += @{ returnValue = $answer.ReturnValue }
@@ -75,35 +88,27 @@ $inGuest = {
     ConvertTo-Json -InputObject @($results) -Depth 6 -Compress
 }
 
-function Write-Trouble($id, $errorId, $message) {
-    $trouble = @{ hresult = $null; errorId = "$errorId"; message = "$message" }
+function Write-Trouble($id, $errorId, $message, $exceptions) {
+    $trouble = @{ hresult = $null; errorId = "$errorId"; message = "$message"; exceptions = @($exceptions) }
     ConvertTo-Json -InputObject @{ id = $id; error = $trouble } -Depth 4 -Compress
 }
 
 function Write-Failure($id, $record) {
-    # A logon that fails is a PSDirectException, alone or inside another, which tells it from other broken sessions
-    # in every language.
-    $errorId = $record.FullyQualifiedErrorId
+    # The types of the exceptions are the same in every language. A PSDirectException, alone or inside another one, is
+    # told from other broken sessions by its type.
     $message = $record.Exception.Message
-    $inner = $record.Exception.InnerException
-    if ($inner) { $message = "$message $($inner.Message)" }
-    foreach ($exception in @($record.Exception, $inner)) {
-        $direct = 'System.Management.Automation.Remoting.PSDirectException'
-        if (@($exception.psobject.TypeNames) -contains $direct) { $errorId += ',PSDirectException' }
+    $types = @()
+    for ($exception = $record.Exception; $null -ne $exception; $exception = $exception.InnerException) {
+        $types += @($exception.psobject.TypeNames)[0]
+        if ($types.Count -gt 1) { $message = "$message $($exception.Message)" }
     }
-    Write-Trouble $id $errorId $message
+    Write-Trouble $id $record.FullyQualifiedErrorId $message $types
 }
 
-function Get-Account($vm) {
-    # Letter by letter, so that no cmdlet gets the password as a parameter, which module logging would write down.
-    $secret = New-Object -TypeName System.Security.SecureString
-    foreach ($letter in ([string] $vm.password).ToCharArray()) { $secret.AppendChar($letter) }
-    New-Object -TypeName System.Management.Automation.PSCredential -ArgumentList $vm.username, $secret
-}
-
-function Start-Guest($vm) {
-    $given = @{ VMId = [guid] $vm.id; Credential = Get-Account $vm; ScriptBlock = $inGuest }
-    Invoke-Command @given -ArgumentList (ConvertTo-Json -InputObject @($vm.operations) -Depth 6 -Compress) -AsJob
+function Start-Guest($guest) {
+    $operations = ConvertTo-Json -InputObject @($guest.operations) -Depth 6 -Compress
+    $given = @{ VMId = [guid] $guest.id; Credential = $guest.credential; ScriptBlock = $inGuest }
+    Invoke-Command @given -ArgumentList $operations, @($guest.secrets) -AsJob
 }
 
 function Complete-Guest($run) {
@@ -115,24 +120,35 @@ function Complete-Guest($run) {
     catch {
         Write-Failure $run.id $_
     }
+    # This PowerShell stays for the next run, and would keep each job.
+    Remove-Job -Job $run.job -Force -ErrorAction SilentlyContinue
 }
 
-try { $document = @($input) -join "`n" | ConvertFrom-Json }
-catch { throw 'The input is not that of this script.' }
+function Write-HostFacts {
+    $getVm = Get-Command -Name Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
+    $facts = @{
+        hyperV = if ($getVm) { "$($getVm.ModuleName)" } else { $null }
+        direct = @((Get-Command -Name Invoke-Command).Parameters.Keys) -contains 'VMId'
+        languageMode = "$($ExecutionContext.SessionState.LanguageMode)"
+        version = "$($PSVersionTable.PSVersion)"
+    }
+    ConvertTo-Json -InputObject @{ host = $facts } -Depth 4 -Compress
+}
 
-$end = (Get-Date).AddSeconds($document.timeout)
-$waiting = @($document.vms)
+$end = (Get-Date).AddSeconds($Timeout)
+$waiting = @($Guests)
+if ($waiting.Count -eq 0) { Write-HostFacts }
 $next = 0
 $running = @()
 while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-Date) -lt $end) {
-    while ($next -lt $waiting.Count -and $running.Count -lt $document.throttleLimit) {
-        $vm = $waiting[$next]
+    while ($next -lt $waiting.Count -and $running.Count -lt $ThrottleLimit) {
+        $guest = $waiting[$next]
         $next += 1
         try {
-            $running += @{ id = $vm.id; job = Start-Guest $vm }
+            $running += @{ id = $guest.id; job = Start-Guest $guest }
         }
         catch {
-            Write-Failure $vm.id $_
+            Write-Failure $guest.id $_
         }
     }
     if ($running.Count -eq 0) { continue }
@@ -144,8 +160,8 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-Date) -lt $
     }
     $running = $open
 }
+# To stop the job of a guest that hangs could hang as well. Whoever reads this answer ends this PowerShell.
 foreach ($run in $running) { Write-Trouble $run.id 'AvmaNoAnswer' 'The virtual machine did not answer in time.' }
 for (; $next -lt $waiting.Count; $next += 1) {
     Write-Trouble $waiting[$next].id 'AvmaNotAsked' 'The virtual machine was not asked before the time was over.'
 }
-exit 0

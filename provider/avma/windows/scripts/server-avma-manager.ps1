@@ -1,7 +1,9 @@
-# avma-script: server-avma-manager 1
+# avma-script: server-avma-manager 2
 # Gets or sets what a machine of Azure Stack HCI (Azure Local) activates its guests with: the module ServerAVMAManager,
-# and the subscriptions as the module AzureStackHCI tells them. Cmdlets and core types only. Input: one line of JSON on
-# stdin, {"action": "get"} or {"action": "set", "productKey": "..."}. Output: one line of JSON.
+# and the subscriptions as the module AzureStackHCI tells them. Cmdlets and types that Constrained Language Mode permits.
+# Output: one text, a JSON object. The key is a SecureString until the cmdlet takes it. That cmdlet has only a string
+# parameter for it, so module logging of ServerAVMAManager, which is off by default, would record the key.
+param([string] $Action, [securestring] $ProductKey)
 
 # The error preference stays as it is: modules would take it over, and end on errors that they know how to bear.
 $ConfirmPreference = 'None'
@@ -30,22 +32,26 @@ function ConvertTo-Trouble($record) {
     }
 }
 
+function ConvertTo-Plain($secret) {
+    $given = 'key', $secret
+    $credential = New-Object -TypeName System.Management.Automation.PSCredential -ArgumentList $given
+    $credential.GetNetworkCredential().Password
+}
+
 function Get-Subscription($answer) {
     if (-not (Get-Command -Name Get-AzureStackHCISubscriptionStatus -ErrorAction SilentlyContinue)) { return }
     try { $answer.subscriptions = @(ConvertTo-Rows (Get-AzureStackHCISubscriptionStatus -ErrorAction Stop)) }
     catch { $answer.subscriptionError = ConvertTo-Trouble $_ }
 }
 
-try { $document = @($input) -join "`n" | ConvertFrom-Json -ErrorAction Stop }
-catch { throw 'The input is not that of this script.' }
-if ('get', 'set' -notcontains $document.action) { throw 'The input is not that of this script.' }
+if ('get', 'set' -notcontains $Action) { throw 'The parameters are not those of this script.' }
 
 $answer = @{}
 try {
     Import-Module -Name ServerAVMAManager -ErrorAction Stop
     $answer.moduleVersion = "$(@(Get-Module -Name ServerAVMAManager)[0].Version)"
-    if ($document.action -eq 'set') {
-        $shown = Set-VMAutomaticActivation -ProductKey $document.productKey -ErrorAction Stop
+    if ($Action -eq 'set') {
+        $shown = Set-VMAutomaticActivation -ProductKey (ConvertTo-Plain $ProductKey) -ErrorAction Stop
         $answer.applied = $true
     }
     else { $shown = Get-VMAutomaticActivation -ErrorAction Stop }
@@ -54,6 +60,5 @@ try {
 catch {
     $answer.error = ConvertTo-Trouble $_
 }
-if ($document.action -eq 'get') { Get-Subscription $answer }
+if ($Action -eq 'get') { Get-Subscription $answer }
 ConvertTo-Json -InputObject $answer -Depth 4 -Compress
-exit 0

@@ -1,4 +1,4 @@
-"""The SOAP messages of a remote shell (MS-WSMV 2.2.4 and 3.1.4.1.31). It opens no connection and knows no command."""
+"""The SOAP messages of a remote shell of cmd.exe (MS-WSMV 2.2.4 and 3.1.4.1.31), as other clients send them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def command(shell_id: str, command: str, arguments: Sequence[str]) -> Message:
     """Start a command in a shell."""
     given = "".join(f"<r:Arguments>{escape(argument)}</r:Arguments>" for argument in arguments)
     line = f"<r:Command>{escape(command)}</r:Command>{given}"
-    # Without cmd.exe in between, whose command lines end after 8191 characters.
-    options = (("WINRS_CONSOLEMODE_STDIN", "TRUE"), ("WINRS_SKIP_CMD_SHELL", "TRUE"))
+    options = (("WINRS_CONSOLEMODE_STDIN", "TRUE"), ("WINRS_SKIP_CMD_SHELL", "FALSE"))
     return _to(shell_id, "Command", f'<r:CommandLine xmlns:r="{NAMESPACE}">{line}</r:CommandLine>', options)
 
 

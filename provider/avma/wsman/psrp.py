@@ -1,0 +1,356 @@
+"""One remote PowerShell of a machine: a runspace pool of pypsrp ([MS-PSRP]) whose messages go through a pipe of ours.
+
+pypsrp makes and reads the messages. Authentication, encryption, limits, faults and deadlines are those of all other
+requests, because every message goes through `Pipe`. A pool belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from pypsrp.complex_objects import PSCredential, PSInvocationState, RunspacePoolState
+from pypsrp.exceptions import InvalidPSRPOperation
+from pypsrp.powershell import Fragmenter, PowerShell, RunspacePool
+from pypsrp.serializer import Serializer, TaggedValue
+from pypsrp.shell import CommandState
+from pypsrp.wsman import OptionSet, SelectorSet, WSMan, WSManAction
+
+from avma import errors, hresult
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.wsman import clixml, envelope, faults
+from avma.wsman.envelope import CHECK_PORT
+from avma.wsman.pipe import Pipe
+from avma.wsman.script import Credential, ErrorRecord, Output, Secret, TimeLeft, secrets_in
+
+# It logs every message, and what it raises.
+logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
+
+IDLE = 300
+"""Seconds after which Windows ends a pool that nobody uses, such as one that a killed process left behind."""
+CLEANING = 2.0
+"""Seconds that ending a pool may take, also after the deadline."""
+_PATIENCE = 1.0
+"""Seconds that one request for output waits: between two of them the deadline and the cancellation are looked at."""
+_MARGIN = 10.0
+"""Seconds that an answer may come after the time of its operation."""
+_LARGEST_OUTPUT = 32_000_000
+"""Bytes of answers to one script. The scripts of this project write some kilobytes for each guest."""
+_LARGEST_INT = 1 << 31
+_GONE = 0x8033805B
+"""What Windows reports for a shell that has ended: the selectors of the request match none."""
+_STOP = "powershell/signal/crtl_c"
+"""The signal that stops a pipeline, spelled as in Windows (`WSManPluginConstants` in PowerShell's source)."""
+
+_TERMINATED = (PSInvocationState.COMPLETED, PSInvocationState.FAILED, PSInvocationState.STOPPED)
+_UNDONE = (errors.AnswerLost, errors.UnexpectedAnswer)
+"""Errors after which a request may have been carried out all the same. All others say that it was not."""
+
+
+class Pool:
+    """One runspace pool. It must be closed after an error.
+
+    `started` says whether its last script may have run, and `usable` whether another one can run in it.
+    """
+
+    def __init__(self, connection: Connection, pipe: Pipe) -> None:
+        self._where = connection.where
+        self._pipe = pipe
+        self._wsman = _Wsman(connection, pipe)
+        self._pool = _RunspacePool(self._wsman, idle_timeout=IDLE)
+        self._pipeline: PowerShell | None = None
+        self._asked = False
+        self.started = False
+        self.usable = True
+
+    def open(self, deadline: Deadline, tried: str) -> None:
+        """Start PowerShell on the machine.
+
+        Raises:
+            AccessDenied: the account may not use PowerShell remoting there.
+            AvmaError: it was not started.
+        """
+        self._wsman.begin(deadline, tried)
+        self._asked = True
+        with self._own_errors(tried):
+            self._pool.open()
+        if self._pool.state != RunspacePoolState.OPENED:
+            raise self._unexpected(tried)
+
+    def run(self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Output:
+        """Run a script to its end and return what it wrote.
+
+        Raises:
+            AvmaError: its end was not seen. `started` says whether it may have run.
+        """
+        self.started = False
+        self._wsman.begin(deadline, tried)
+        with self._own_errors(tried):
+            if any(True for _ in secrets_in(parameters)):
+                self._pool.exchange_keys()
+            self._pipeline = self._start(script, parameters, deadline)
+            while self._pipeline.state == PSInvocationState.RUNNING:
+                self._pipeline.poll_invoke()
+            output = _output(self._pipeline)
+        self._finish()
+        return output
+
+    def close(self) -> None:
+        """End PowerShell on the machine, and what runs in it. Errors are ignored: an idle pool ends by itself."""
+        if self._asked:
+            self._asked = False
+            self._wsman.begin(Deadline(CLEANING), "end a remote PowerShell")
+            self._stop()
+            self._delete()
+        self._pipe.close()
+
+    def _start(self, script: str, parameters: Mapping[str, Any], deadline: Deadline) -> PowerShell:
+        pipeline = PowerShell(self._pool)
+        # In a scope of its own, whose preferences and variables the next script does not find.
+        pipeline.add_script(script, use_local_scope=True)
+        for name, value in parameters.items():
+            given = value.of(deadline.remaining()) if isinstance(value, TimeLeft) else value
+            pipeline.add_parameter(name, _tagged(given))
+        try:
+            # Without information about the invocation, which would hold the parameters of each command that fails.
+            pipeline.begin_invoke(remote_stream_options=0)
+        except _UNDONE:
+            self.started = True
+            raise
+        self.started = True
+        return pipeline
+
+    def _finish(self) -> None:
+        """Close a pipeline that has ended: a pool takes 1,000 that are not closed, and refuses the next one."""
+        pipeline, self._pipeline = self._pipeline, None
+        try:
+            if pipeline is not None:
+                pipeline.close()
+        except Exception:  # its output is here, so only the pool is of no use any more
+            self.usable = False
+
+    def _stop(self) -> None:
+        """Stop a script that runs, which also stops what it started in guests."""
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None and pipeline.state == PSInvocationState.RUNNING and not self._wsman.broken:
+            with contextlib.suppress(Exception):
+                self._pool.shell.signal(_STOP, command_id=pipeline.id)
+
+    def _delete(self) -> None:
+        """Delete the pool, once more if that fails. Its id comes from here, so this works after a lost answer too."""
+        selectors = self._pool.shell._selector_set or SelectorSet()
+        if not selectors.values:
+            selectors.add_option("ShellId", self._pool.id)
+        for _ in range(2):
+            try:
+                self._wsman.delete(self._pool.shell.resource_uri, selector_set=selectors)
+            except errors.WsmanFault as fault:
+                if fault.code == _GONE:
+                    return
+            except errors.AvmaError:
+                continue
+            else:
+                return
+
+    @contextlib.contextmanager
+    def _own_errors(self, tried: str) -> Iterator[None]:
+        """Raise UnexpectedAnswer for all that pypsrp makes of messages that are not as they must be."""
+        try:
+            yield
+        except errors.AvmaError:
+            raise
+        except _Broken as error:
+            raise errors.ScriptFailed(tried, self._where, f"PowerShell ended there: {error}", _OPENING) from error
+        except Exception as error:
+            raise self._unexpected(tried) from error
+
+    def _unexpected(self, tried: str) -> errors.UnexpectedAnswer:
+        return errors.UnexpectedAnswer(tried, self._where, "an answer that is not PowerShell's", CHECK_PORT)
+
+
+_OPENING = (
+    "see that PowerShell remoting works there for this account: run Enable-PSRemoting on the machine, and "
+    "Enter-PSSession from another one"
+)
+_RIGHTS = (
+    "scripts need the right to PowerShell remoting, which is not that to WMI: use an administrator of that "
+    "machine or a member of its group Remote Management Users, run Enable-PSRemoting there, and see that "
+    "AllowRemoteShellAccess is true (winrm get winrm/config/winrs)"
+)
+
+
+class _Broken(Exception):
+    """The machine reported that the pool has broken; the text is PowerShell's."""
+
+
+class _Wsman(WSMan):
+    """pypsrp's messages, sent through a pipe within the deadline of the current operation."""
+
+    def __init__(self, connection: Connection, pipe: Pipe) -> None:
+        super().__init__(connection.address, port=connection.port, ssl=connection.https)
+        cast(Any, self.transport).endpoint = connection.endpoint
+        self._connection = connection
+        self._pipe = pipe
+        self._left = _LARGEST_OUTPUT
+        self.broken = False
+        self.begin(Deadline(connection.operation_timeout), "")
+
+    def begin(self, deadline: Deadline, tried: str) -> None:
+        """Set the deadline of the messages that follow, and what they are for."""
+        self._deadline, self._tried, self._left = deadline, tried, _LARGEST_OUTPUT
+
+    def check(self) -> None:
+        """Raise TimedOut or Cancelled if the operation has to end."""
+        self._deadline.check(self._tried, self._connection.where)
+
+    def invoke(
+        self,
+        action: str,
+        resource_uri: str,
+        resource: ET.Element | None,
+        option_set: OptionSet | None = None,
+        selector_set: SelectorSet | None = None,
+        timeout: int | None = None,
+        *,
+        retries_on_read_timeout: int = 0,
+    ) -> ET.Element:
+        """Send a message and return the envelope of the answer; called by pypsrp.
+
+        Raises:
+            AvmaError: there is no answer, or it is a fault.
+        """
+        self.check()
+        longest = _PATIENCE if action == WSManAction.RECEIVE else self._connection.operation_timeout
+        longest = round(max(_PATIENCE, min(longest, self._deadline.remaining())), 3)
+        # pypsrp declares whole seconds, and writes what it gets.
+        _, header = self._create_header(action, resource_uri, option_set, selector_set, cast(int, longest))
+        message = ET.Element(f"{{{envelope.SOAP}}}Envelope")
+        message.append(header)
+        body = ET.SubElement(message, f"{{{envelope.SOAP}}}Body")
+        if resource is not None:
+            body.append(resource)
+        answer = self._send(ET.tostring(message, encoding="utf-8"), longest)
+        root = ET.Element(f"{{{envelope.SOAP}}}Envelope")
+        root.append(self._body(answer, action))
+        return root
+
+    def _send(self, message: bytes, longest: float) -> bytes:
+        # A silent machine is given up by the time of its operation: the deadline can be an hour away.
+        allowed = Deadline(max(_PATIENCE, min(longest + _MARGIN, self._deadline.remaining())))
+        try:
+            answer = self._pipe.send(message, allowed, self._tried)
+        except errors.Unreachable:
+            self.broken = True
+            raise
+        self._left -= len(answer)
+        if self._left < 0:
+            text = f"more than {_LARGEST_OUTPUT // 1_000_000} MB of output"
+            raise errors.UnexpectedAnswer(self._tried, self._connection.where, text, CHECK_PORT)
+        return answer
+
+    def _body(self, answer: bytes, action: str) -> ET.Element:
+        where = self._connection.where
+        try:
+            body = envelope.body_of(answer)
+        except envelope.NotSoap as cause:
+            text = "an answer that is not SOAP"
+            raise errors.UnexpectedAnswer(self._tried, where, text, CHECK_PORT) from cause
+        fault = faults.find_fault(body)
+        if fault is None:
+            return body
+        error = faults.to_error(fault, self._tried, where)
+        if isinstance(error, errors.AccessDenied):
+            raise errors.AccessDenied(self._tried, where, error.answer, _RIGHTS)
+        if action == WSManAction.CREATE and isinstance(error, errors.WsmanFault) and not hresult.known(error.code):
+            raise type(error)(self._tried, where, error.answer, f"{error.remedy}; {_OPENING}", error.code)
+        raise error
+
+
+class _RunspacePool(RunspacePool):
+    """pypsrp's pool, which looks at the deadline between two requests for output."""
+
+    def __init__(self, connection: _Wsman, **settings: Any) -> None:
+        super().__init__(connection, **settings)
+        self._wsman = connection
+        self._serializer = _Serializer()
+        self._fragmenter = Fragmenter(connection.max_payload_size, self._serializer)
+
+    def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:
+        """Take what there is to take; nothing yet is not an error."""
+        pipeline = self.pipelines.get(id) if id else None
+        command_id = pipeline._command_id if pipeline else None
+        try:
+            state, _, streams = self.shell.receive("stdout", command_id=command_id)
+        except errors.OperationTimedOut:
+            return []
+        received = self._parse_responses(streams["stdout"], pipeline)
+        if state == CommandState.DONE and (pipeline is None or pipeline.state not in _TERMINATED):
+            raise _Broken("the session ended before the script did")
+        return received
+
+    def _process_runspacepool_state(self, message: Any) -> Any:
+        try:
+            state: Any = super()._process_runspacepool_state(message)
+        except InvalidPSRPOperation:
+            record = message.data.error_record
+            raise _Broken(str(_record(record)) if record is not None else "it gave no reason") from None
+        if state.state in (RunspacePoolState.CLOSED, RunspacePoolState.CLOSING):
+            raise _Broken("the session was closed")
+        return state
+
+    def _process_runspacepool_warning(self, message: Any) -> None:
+        """Ignore warnings of the pool, which pypsrp would write to stderr."""
+
+
+class _Serializer(Serializer):
+    """pypsrp's CLIXML, for texts with half surrogate pairs too, which Windows allows in any string."""
+
+    def deserialize(self, element: ET.Element | str, *arguments: Any, **keywords: Any) -> Any:
+        """Return the value of an element; called by pypsrp.
+
+        Raises:
+            ValueError: it declares a document type, which PowerShell never writes, and which can ask for much memory.
+        """
+        if isinstance(element, str) and "<!DOCTYPE" in element:
+            raise ValueError("a document type in a message of PowerShell")
+        return super().deserialize(element, *arguments, **keywords)
+
+    def _serialize_string(self, value: str | None) -> str | None:
+        return None if value is None else clixml.encoded(str(value))
+
+    def _deserialize_string(self, value: str | None) -> str:
+        return clixml.decoded(value or "")
+
+
+def _tagged(value: Any) -> Any:
+    """Return a parameter as pypsrp has to have it, so that PowerShell gets the type that is meant."""
+    if isinstance(value, Secret):
+        return TaggedValue("SS", value.text)
+    if isinstance(value, Credential):
+        return cast(Any, PSCredential)(username=value.username, password=value.password)
+    if isinstance(value, Mapping):
+        return {str(name): _tagged(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_tagged(item) for item in value]
+    if isinstance(value, float):
+        return TaggedValue("Db", value)
+    if isinstance(value, int) and not isinstance(value, bool) and not -_LARGEST_INT <= value < _LARGEST_INT:
+        return TaggedValue("I64", value)
+    return value
+
+
+def _output(pipeline: PowerShell) -> Output:
+    records = tuple(_record(record) for record in pipeline.streams.error)
+    return Output(tuple(pipeline.output), records, pipeline.state == PSInvocationState.COMPLETED)
+
+
+def _record(record: Any) -> ErrorRecord:
+    exception = getattr(record, "exception", None)
+    properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
+    message = properties.get("Message") or getattr(record, "details_message", None) or str(record)
+    types = tuple(str(name) for name in getattr(exception, "types", ()))
+    return ErrorRecord(str(getattr(record, "fq_error", "") or ""), str(message), types)

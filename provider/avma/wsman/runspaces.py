@@ -1,0 +1,169 @@
+"""The remote PowerShell of one machine: opened when first needed, kept open, and closed after a failure and at the end.
+
+Opening one starts a process on the machine, which takes seconds. A script that runs alone therefore finds the runspace
+pool of the one before it. Each conversation has a thread of its own, so its caller can leave it at the deadline or at
+Cancel, even while a request hangs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from avma import errors
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.wsman.pipe import Pipe
+from avma.wsman.script import Output
+
+if TYPE_CHECKING:
+    from avma.wsman.psrp import Pool
+
+_POLL = 0.1
+"""Seconds between two looks at the deadline."""
+_GRACE = 2.5
+"""Seconds that a conversation has to end, after the deadline or Cancel, before its caller leaves it."""
+
+
+@dataclass
+class _Call:
+    """One script to run, and the pool in which it runs."""
+
+    script: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    deadline: Deadline
+    tried: str
+    pool: Pool | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the script may have run."""
+        return self.pool is not None and self.pool.started
+
+
+class Runspaces:
+    """The runspace pools of one machine: one, unless scripts run in parallel. Safe to use from several threads."""
+
+    def __init__(self, connection: Connection, new_pipe: Callable[[Connection], Pipe]) -> None:
+        self._connection = connection
+        self._new_pipe = new_pipe
+        self._lock = threading.Lock()
+        self._idle: list[Pool] = []
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    @property
+    def where(self) -> str:
+        """The machine as errors name it."""
+        return self._connection.where
+
+    def run(self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Output:
+        """Run a script to its end and return what it wrote.
+
+        Raises:
+            AnswerLost: the script may have run, and its end was not seen. Also at the deadline and at Cancel.
+            AccessDenied: the account may not use PowerShell remoting there.
+            AvmaError: the script was not started.
+        """
+        deadline.check(tried, self.where)
+        call, outcome = _Call(script, parameters, deadline, tried), Future[Output]()
+        self._begin(lambda: self._settle(outcome, call))
+        while not wait((outcome,), _POLL).done:
+            try:
+                deadline.check(tried, self.where)
+            except (errors.TimedOut, errors.Cancelled) as end:
+                # It ends by itself, unless a request hangs. Its thread closes the pool then.
+                if wait((outcome,), _GRACE).done:
+                    break
+                raise self._error(call, end) from end
+        return outcome.result()
+
+    def close(self, timeout: float) -> None:
+        """End the idle pools, and wait up to that many seconds for those that are being ended."""
+        end = time.monotonic() + timeout
+        with self._lock:
+            self._closed = True
+        self.discard()
+        for thread in self._alive():
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def discard(self) -> None:
+        """End the idle pools, without waiting for it."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for pool in idle:
+            self._begin(pool.close)
+
+    def _settle(self, outcome: Future[Output], call: _Call) -> None:
+        try:
+            outcome.set_result(self._converse(call))
+        except Exception as error:  # it belongs to the caller, who raises it
+            outcome.set_exception(error)
+
+    def _converse(self, call: _Call) -> Output:
+        """Run a script in an idle pool, or in a new one. A pool that has ended meanwhile is replaced once."""
+        pool = self._take()
+        if pool is not None:
+            try:
+                return self._run(pool, call)
+            except errors.AvmaError:
+                if call.started:
+                    raise
+        return self._run(self._open(call), call)
+
+    def _take(self) -> Pool | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _open(self, call: _Call) -> Pool:
+        from avma.wsman.psrp import Pool  # pypsrp takes long to import, and most runs need no script
+
+        pool = call.pool = Pool(self._connection, self._new_pipe(self._connection))
+        try:
+            pool.open(call.deadline, call.tried)
+        except errors.AvmaError as error:
+            pool.close()
+            raise self._error(call, error) from error
+        return pool
+
+    def _run(self, pool: Pool, call: _Call) -> Output:
+        call.pool = pool
+        try:
+            output = pool.run(call.script, call.parameters, call.deadline, call.tried)
+        except errors.AvmaError as error:
+            pool.close()
+            raise self._error(call, error) from error
+        self._keep(pool)
+        return output
+
+    def _keep(self, pool: Pool) -> None:
+        with self._lock:
+            if pool.usable and not self._closed:
+                self._idle.append(pool)
+                return
+        pool.close()
+
+    def _error(self, call: _Call, error: errors.AvmaError) -> errors.AvmaError:
+        """Return what an error means: the script may have run, or nothing was done."""
+        if call.started:
+            over = isinstance(error, (errors.TimedOut, errors.Cancelled))
+            answer = error.answer if over else f"the session was lost: {error.answer}"
+            return errors.AnswerLost(call.tried, self.where, f"{answer}. The script may have run", error.remedy)
+        if isinstance(error, errors.AnswerLost):
+            return errors.Unreachable(call.tried, self.where, error.answer, error.remedy)
+        return error
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        with self._lock:
+            self._threads = [each for each in self._threads if each.is_alive()]
+            self._threads.append(thread)
+            thread.start()
+
+    def _alive(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads)

@@ -1,0 +1,84 @@
+"""Remote PowerShell for the fuzzer: a whole conversation as seeds, and the reader of what a machine sends in one."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Callable, Iterator
+
+from defusedxml.ElementTree import fromstring
+
+from avma import errors
+from avma.connection import Connection
+from avma.deadline import Deadline
+from avma.wsman.psrp import Pool
+from avma.wsman.script import Credential, Secret
+
+SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+SCRIPT = "# avma-script: cim-in-guest 2\n"
+_EMPTY = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body/></s:Envelope>'
+_RECEIVED = (
+    b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:ReceiveResponse '
+    b'xmlns:r="http://schemas.microsoft.com/wbem/wsman/1/windows/shell"><r:Stream Name="stdout">%s</r:Stream>'
+    b"</r:ReceiveResponse></s:Body></s:Envelope>"
+)
+
+
+class Asking:
+    """A pipe to a function that answers messages; it keeps both."""
+
+    def __init__(self, reply: Callable[[bytes], bytes]) -> None:
+        self._reply = reply
+        self.exchanged: list[tuple[bytes, bytes]] = []
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        self.exchanged.append((message, self._reply(message)))
+        return self.exchanged[-1][1]
+
+    def close(self) -> None:
+        pass
+
+
+class Sending:
+    """A pipe to a machine that sends these bytes, once to the pool and once to the pipeline."""
+
+    def __init__(self, data: bytes) -> None:
+        received = _RECEIVED % base64.b64encode(data)
+        self._answers = iter((_EMPTY, received, _EMPTY, received))
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        answer = next(self._answers, None)
+        if answer is None:
+            raise errors.TimedOut(tried, "hv01", "the time is over", "wait")
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def conversation(connection: Connection, reply: Callable[[bytes], bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the messages of runs that succeed and one that fails, and their answers."""
+    pipe = Asking(reply)
+    pool = Pool(connection, pipe)
+    pool.open(Deadline(20), "open it")
+    guest = {"id": "8a1f", "credential": Credential("u", "p"), "operations": [], "secrets": [Secret("x")]}
+    for guests in ([], [guest], 5):
+        pool.run(SCRIPT, {"Guests": guests, "ThrottleLimit": 1, "Timeout": 1.0}, Deadline(20), "run it")
+    pool.close()
+    return pipe.exchanged
+
+
+def streamed(answers: list[bytes]) -> Iterator[bytes]:
+    """Yield the bytes that answers carry."""
+    for answer in answers:
+        for stream in fromstring(answer).iter(f"{{{SHELL}}}Stream"):
+            yield base64.b64decode(stream.text or "")
+
+
+def sent(connection: Connection, data: bytes) -> None:
+    """Read bytes as those that a machine sends, to a pool that opens and to a script that runs."""
+    pool = Pool(connection, Sending(data))
+    with contextlib.suppress(errors.AvmaError):
+        pool.open(Deadline(60), "open it")
+        output = pool.run(SCRIPT, {}, Deadline(60), "run it")
+        repr((output.objects, output.errors)).encode("utf-8", "backslashreplace")

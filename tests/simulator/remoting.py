@@ -1,0 +1,51 @@
+"""Running a script of this project through pypsrp, as a client of the simulator would."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pypsrp.complex_objects import PSCredential
+from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.serializer import TaggedValue
+
+from avma_simulator import EstateServer
+from simulator.test_runspaces import connected
+
+
+def secret(text: str) -> TaggedValue:
+    return TaggedValue("SS", text)
+
+
+def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    """Return a guest as the script takes it; the arguments of methods travel as secrets."""
+    secrets, given = [], []
+    for operation in operations:
+        arguments = operation.get("arguments", {})
+        given.append({**operation, "arguments": {name: len(secrets) + at for at, name in enumerate(arguments)}})
+        secrets += [secret(value) for value in arguments.values()]
+    credential = PSCredential(username=account[0], password=account[1])
+    return {"id": identifier, "credential": credential, "operations": given, "secrets": secrets, **fields}
+
+
+def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tuple[list[Any], list[str]]:
+    """Return the output, and the ids of the errors."""
+    with connected(estate, host) as client, RunspacePool(client) as pool:
+        pool.exchange_keys()
+        shell = PowerShell(pool).add_script(f"# avma-script: {script}\n'the rest is not looked at'\n")
+        output = shell.add_parameters(parameters).invoke()
+        shell.close()
+    return output, [record.fq_error for record in shell.streams.error]
+
+
+def answers(estate: EstateServer, host: str, script: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Return the JSON objects of a script that succeeds."""
+    output, failed = run(estate, host, script, **parameters)
+    assert failed == []
+    return [json.loads(text) for text in output]
+
+
+def in_guests(estate: EstateServer, host: str, guests: list[Any], throttle: int = 8) -> list[dict[str, Any]]:
+    """Return the answers of guests."""
+    parameters = {"Guests": guests, "ThrottleLimit": throttle, "Timeout": 20.0}
+    return answers(estate, host, "cim-in-guest 2", **parameters)
