@@ -52,8 +52,8 @@ def test_an_old_guest_that_does_not_tell_its_version(estate, run):
         ("AvmaNoAnswer", errors.AnswerLost, "did not answer in time"),
         ("-2144108526,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
         ("2100,PSSessionStateBroken", errors.AnswerLost, "the session in the guest broke: said so"),
-        ("InvalidParameter,x", errors.UnexpectedAnswer, "PowerShell Direct failed: InvalidParameter said so"),
-        ("Surprise,x", errors.UnexpectedAnswer, "PowerShell Direct failed: Surprise said so"),
+        ("InvalidParameter,x", errors.UnexpectedAnswer, "PowerShell Direct failed: said so .InvalidParameter"),
+        ("Surprise,x", errors.UnexpectedAnswer, "PowerShell Direct failed: said so .Surprise"),
     ],
 )
 def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
