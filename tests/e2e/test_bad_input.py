@@ -79,10 +79,10 @@ def test_a_wrong_password(server, workspace):
     assert "Not-The-Password-1" not in stack.printed + stack.stored()
 
 
-def test_no_credentials_at_all(server, workspace):
+def test_no_username(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "rm", "avma:username")
-    rejected(server, stack, "no username and password are given", "set `username` and `password`")
+    rejected(server, stack, "no username is given", "set `username` in the provider")
 
 
 def test_a_misspelled_property(server, workspace):
