@@ -171,6 +171,7 @@ class Machine(Listening):
     license: License | None = None
     leftover_key: Annotated[fields.Key | None, Field(repr=False)] = None
     leftover_status: fields.Status = "Unlicensed"
+    service_version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+$")] | None = None
     leftover_evaluation: bool = False
     extended_security_updates: fields.EsuYears = Field((), strict=False)
     online: bool = True

@@ -73,7 +73,11 @@ def service_class(machine: Machine) -> CimClass:
 
 
 def service(machine: Machine) -> Instance:
-    """Return the licensing service. Inferred: the last part of its Version."""
+    """Return the licensing service.
+
+    Its Version is the file version of the service, which lags behind on enablement releases (recorded: 26200 shows
+    10.0.26100.8737). Inferred: the last part of the default.
+    """
     values: dict[str, Value] = {
         "ClientMachineID": str(uuid.uuid5(_NAMESPACE, machine.identifier)),
         "IsKeyManagementServiceMachine": 0,
@@ -86,7 +90,7 @@ def service(machine: Machine) -> Instance:
         "RequiredClientCount": _NOT_APPLICABLE,
         "VLActivationInterval": _NOT_APPLICABLE,
         "VLRenewalInterval": _NOT_APPLICABLE,
-        "Version": f"{machine.windows.release}.1",
+        "Version": machine.spec.service_version or f"{machine.windows.release}.1",
     }
     if machine.windows.knows_subscriptions:
         values |= _subscription(machine)

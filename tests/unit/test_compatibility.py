@@ -39,3 +39,25 @@ def test_semi_annual_builds_take_the_keys_of_the_release_before_them():
     assert compatibility.version_of_build(17134) == "2016"
     assert compatibility.version_of_build(18363) == "2019"
     assert compatibility.version_of_build(1) is None
+
+
+@pytest.mark.parametrize(
+    ("sku", "edition", "evaluation", "core"),
+    [
+        (8, "Datacenter", False, False),
+        (12, "Datacenter", False, True),
+        (80, "Datacenter", True, False),
+        (147, "Datacenter", False, True),
+        (148, "Standard", False, True),
+        (159, "Datacenter", True, True),
+        (160, "Standard", True, True),
+    ],
+)
+def test_skus_of_server_core_and_of_evaluations(sku, edition, evaluation, core):
+    assert compatibility.edition_of_sku(sku) == edition
+    assert (sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS) == (evaluation, core)
+
+
+def test_server_core_has_a_target_of_its_own_for_dism():
+    assert compatibility.dism_target(core=True) == "ServerDatacenterCor"
+    assert compatibility.dism_target(core=False) == "ServerDatacenter"
