@@ -45,6 +45,7 @@ CODES = {
     errors.DataExchangeOff: StatusCode.FAILED_PRECONDITION,
     errors.KeyConflict: StatusCode.FAILED_PRECONDITION,
     errors.NotReady: StatusCode.FAILED_PRECONDITION,
+    errors.NotOnHost: StatusCode.FAILED_PRECONDITION,
     errors.LogonUncertain: StatusCode.FAILED_PRECONDITION,
     errors.NodesFailed: StatusCode.FAILED_PRECONDITION,
     errors.NotFound: StatusCode.FAILED_PRECONDITION,

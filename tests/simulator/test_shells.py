@@ -211,7 +211,7 @@ def test_the_fault_of_a_shell_nests_that_of_the_shell_provider(shared: EstateSer
 
 
 def test_quotas(serve: Callable[[str], EstateServer]) -> None:
-    estate = serve(HOST.format(", quotas: {shells: 1, processes: 1}"))
+    estate = serve(HOST.format(", delays: {powershell: 60}, quotas: {shells: 1, processes: 1}"))
     with Client(estate.url("h")) as client:
         shell = client.protocol.open_shell()
         full = fault(client.protocol.open_shell)
