@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma_simulator.machine import Machine
-from avma_simulator.pipeline import Command, Pipeline
+from avma_simulator.pipeline import Command, ScriptFailed, Streams
 
 _TOKEN = re.compile(r"""'((?:[^']|'')*)'|"([^"]*)"|(;|\r?\n)|([^\s;'"]+)""")
 _WORD, _LITERALS = 4, (1, 2)
@@ -22,10 +22,10 @@ _ACTION_ERROR = "Microsoft.PowerShell.Commands.WriteErrorException"
 
 @dataclass(frozen=True)
 class Stage:
-    """One command of a statement as it runs: its machine and pipeline, its parameters, and where its output goes."""
+    """One command of a statement as it runs: its machine and streams, its parameters, and where its output goes."""
 
     machine: Machine
-    pipeline: Pipeline
+    streams: Streams
     parameters: Mapping[str, Any]
     objects: list[Any]
     emit: Callable[[Any], None]
@@ -107,29 +107,29 @@ async def _write_error(stage: Stage) -> None:
     details = {"exception_type": _ACTION_ERROR, "activity": "Write-Error"}
     text, error_id = stage.text("message"), stage.text("errorid", _ACTION_ERROR)
     if stage.text("erroraction").lower() == "stop":
-        stage.pipeline.fail(text, error_id, **details)
-    stage.pipeline.error(text, error_id, **details)
+        raise ScriptFailed(text, error_id, **details)
+    stage.streams.error(text, error_id, **details)
 
 
 async def _write_warning(stage: Stage) -> None:
-    stage.pipeline.warning(stage.text("message"))
+    stage.streams.warning(stage.text("message"))
 
 
 async def _write_verbose(stage: Stage) -> None:
     if stage.parameters.get("verbose"):
-        stage.pipeline.verbose(stage.text("message"))
+        stage.streams.verbose(stage.text("message"))
 
 
 async def _write_information(stage: Stage) -> None:
-    stage.pipeline.information(stage.text("messagedata"))
+    stage.streams.information(stage.text("messagedata"))
 
 
 async def _write_host(stage: Stage) -> None:
-    stage.pipeline.information(stage.text("object"), "PSHOST")
+    stage.streams.information(stage.text("object"), "PSHOST")
 
 
 async def _write_progress(stage: Stage) -> None:
-    stage.pipeline.progress(stage.text("activity"), stage.text("status", "Processing"))
+    stage.streams.progress(stage.text("activity"), stage.text("status", "Processing"))
 
 
 async def _start_sleep(stage: Stage) -> None:
@@ -139,7 +139,7 @@ async def _start_sleep(stage: Stage) -> None:
 
 async def _throw(stage: Stage) -> None:
     text = stage.text("message")
-    stage.pipeline.fail(text, text, category="OperationStopped", target=text)
+    raise ScriptFailed(text, text, category="OperationStopped", target=text)
 
 
 async def _out_string(stage: Stage) -> None:
@@ -166,7 +166,7 @@ async def _read_host(stage: Stage) -> None:
         "interaction. The host was attempting to request confirmation with the following message: "
         f"{stage.text('prompt')}"
     )
-    stage.pipeline.error(
+    stage.streams.error(
         text,
         "System.Management.Automation.Host.HostException,Microsoft.PowerShell.Commands.ReadHostCommand",
         exception_type="System.Management.Automation.Host.HostException",
@@ -175,6 +175,10 @@ async def _read_host(stage: Stage) -> None:
 
 
 async def _hostname(stage: Stage) -> None:
+    stage.emit(stage.machine.spec.dns_host_name)
+
+
+async def _computer_name(stage: Stage) -> None:
     stage.emit(stage.machine.computer_name)
 
 
@@ -194,5 +198,5 @@ _CMDLETS = {
     "out-null": Cmdlet(_out_null),
     "read-host": Cmdlet(_read_host, ("prompt",)),
     "hostname": Cmdlet(_hostname),
-    "$env:computername": Cmdlet(_hostname),
+    "$env:computername": Cmdlet(_computer_name),
 }

@@ -8,17 +8,15 @@ from __future__ import annotations
 from avma_simulator import powershell
 from avma_simulator.machine import Machine
 from avma_simulator.process import Console, Program
-from avma_simulator.scripts import SCRIPTS
-from avma_simulator.world import World
 
 _OK, _FAILED = 0, 1
 
 
-def find(world: World, machine: Machine, line: str) -> Program | None:
+def find(machine: Machine, line: str) -> Program | None:
     """Return what a command line runs, None when there is no such program."""
     name = _name(line).lower().rpartition("\\")[2].removesuffix(".exe")
     if name == "powershell":
-        return powershell.program(world, machine, SCRIPTS, line)
+        return powershell.program(machine, line)
     if name == "hostname":
         return lambda console: _hostname(machine, console)
     return None

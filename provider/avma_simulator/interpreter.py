@@ -9,7 +9,7 @@ from typing import Any
 from avma_simulator import cmdlets
 from avma_simulator.cmdlets import Stage
 from avma_simulator.machine import Machine
-from avma_simulator.pipeline import Command, Pipeline
+from avma_simulator.pipeline import Command, Pipeline, ScriptFailed, Streams
 from avma_simulator.world import World
 
 _FIRST_LINE = re.compile(r"\ufeff?# avma-script: ([a-z0-9-]+) ([0-9]+)\s*")
@@ -52,29 +52,33 @@ async def _script(
     lines = command.text.splitlines()
     found = _FIRST_LINE.fullmatch(lines[0]) if lines else None
     if found is None:
-        await _lines(machine, pipeline, command.text, emit)
+        for line in cmdlets.parse(command.text):
+            await run_line(machine, pipeline, line, emit)
     elif found.groups() in scripts:
         await scripts[found[1], found[2]](world, machine, command.named, pipeline)
     else:
         pipeline.fail(f"The simulator does not know the script {found[1]} {found[2]}.", "ScriptUnknown")
 
 
-async def _lines(machine: Machine, pipeline: Pipeline, text: str, emit: Callable[[Any], None]) -> None:
-    """Run the lines of a script, which goes on after a command that is not found."""
-    for command in cmdlets.parse(text):
-        if cmdlets.find(command.text) is None:
-            pipeline.error(**_not_found(command.text))
-        else:
-            await _cmdlet(machine, pipeline, command, [], emit)
+async def run_line(machine: Machine, streams: Streams, command: Command, emit: Callable[[Any], None]) -> None:
+    """Run one command of a script, which goes on after a command that is not found.
+
+    Raises:
+        ScriptFailed: the script ends with a terminating error.
+    """
+    if cmdlets.find(command.text) is None:
+        streams.error(**_not_found(command.text))
+    else:
+        await _cmdlet(machine, streams, command, [], emit)
 
 
 async def _cmdlet(
-    machine: Machine, pipeline: Pipeline, command: Command, objects: list[Any], emit: Callable[[Any], None]
+    machine: Machine, streams: Streams, command: Command, objects: list[Any], emit: Callable[[Any], None]
 ) -> None:
     cmdlet = cmdlets.find(command.text)
     if cmdlet is None:
-        pipeline.fail(**_not_found(command.text))
-    await cmdlet.run(Stage(machine, pipeline, cmdlet.bind(command), objects, emit))
+        raise ScriptFailed(**_not_found(command.text))
+    await cmdlet.run(Stage(machine, streams, cmdlet.bind(command), objects, emit))
 
 
 def _not_found(name: str) -> dict[str, Any]:

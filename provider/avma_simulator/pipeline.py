@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from psrpcore import ServerPipeline
 from psrpcore.types import (
@@ -60,6 +60,28 @@ class ScriptFailed(Exception):
     def __init__(self, text: str, error_id: str, **details: Any) -> None:
         self.error = Error(text, error_id, **details)
         super().__init__(text)
+
+
+class Streams(Protocol):
+    """Where a command writes. The arguments of `error` are those of `Error`."""
+
+    def write(self, value: Any) -> None:
+        """Write an object to the output stream."""
+
+    def error(self, text: str, error_id: str, **details: Any) -> None:
+        """Write an error record."""
+
+    def warning(self, text: str) -> None:
+        """Write a warning."""
+
+    def verbose(self, text: str) -> None:
+        """Write a verbose message."""
+
+    def information(self, text: str, *tags: str) -> None:
+        """Write to the information stream."""
+
+    def progress(self, activity: str, status: str, percent: int = -1, completed: bool = False) -> None:
+        """Write a progress record."""
 
 
 class Pipeline:

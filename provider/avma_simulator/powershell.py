@@ -1,93 +1,120 @@
-"""`powershell.exe -EncodedCommand` on one machine: which of the known scripts it is, and what that does.
-
-No script is interpreted: its first line, `# avma-script: NAME VERSION`, says which one it is, and its input is one JSON
-object on stdin. The module knows command lines and what PowerShell writes; it knows nothing of shells.
-"""
+"""`powershell.exe` as a program: the commands of `cmdlets`, with output on stdout and the other streams as CLIXML."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-import json
 import re
-from collections.abc import Callable, Coroutine, Mapping
-from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
 
+from avma_simulator import cmdlets, interpreter
 from avma_simulator.machine import Machine
+from avma_simulator.pipeline import ScriptFailed
 from avma_simulator.process import Console, Program
-from avma_simulator.world import World
 
-_FIRST_LINE = re.compile(r"\ufeff?# avma-script: ([a-z0-9-]+) ([0-9]+)\s*")
 _CONTROL = re.compile(r"[\x00-\x1f]")
-_ENCODED_COMMAND = "-encodedcommand"
+_ENCODED_COMMAND, _COMMAND = "-encodedcommand", "-command"
+_SWITCHES = ("-noprofile", "-noninteractive", "-nologo", "-mta", "-sta")
 _OK, _FAILED = 0, 1
 
-Script = Callable[[World, Machine, Mapping[str, Any], Console], Coroutine[Any, Any, None]]
+
+class _NotEncoded(Exception):
+    """The value of -EncodedCommand is not Base64 of UTF-16."""
 
 
-class ScriptFailed(Exception):
-    """A script ends with an error record: its text and its FullyQualifiedErrorId."""
+class _Streams:
+    """The streams of a script: output goes to stdout at once, the records of the others are kept for stderr."""
 
-    def __init__(self, text: str, error_id: str) -> None:
-        self.error_id = error_id
-        super().__init__(text)
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._records: list[tuple[str, str]] = []
+        self.failed = False
+        """Whether the last command wrote an error."""
+
+    def write(self, value: Any) -> None:
+        self._console.write(f"{value}\r\n")
+
+    def error(self, text: str, error_id: str, **details: Any) -> None:
+        self.failed = True
+        self._records += [("Error", text), ("Error", f"    + FullyQualifiedErrorId : {error_id}")]
+
+    def warning(self, text: str) -> None:
+        self._records.append(("warning", text))
+
+    def verbose(self, text: str) -> None:
+        self._records.append(("verbose", text))
+
+    def information(self, text: str, *tags: str) -> None:
+        self._console.write(f"{text}\r\n")
+
+    def progress(self, activity: str, status: str, percent: int = -1, completed: bool = False) -> None:
+        """Write nothing: the form of progress in CLIXML is left out."""
+
+    def close(self) -> None:
+        """Write the records to stderr, as PowerShell does when it is redirected."""
+        if not self._records:
+            return
+        written = "".join(f'<S S="{kind}">{_encoded(text)}_x000D__x000A_</S>' for kind, text in self._records)
+        objects = f'<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">{written}</Objs>'
+        self._console.write(f"#< CLIXML\r\n{objects}", "stderr")
 
 
-def program(world: World, machine: Machine, scripts: Mapping[tuple[str, str], Script], line: str) -> Program:
+def program(machine: Machine, line: str) -> Program:
     """Return what a command line runs."""
 
     async def run(console: Console) -> int:
         await asyncio.sleep(machine.spec.delays.powershell)
         try:
-            await _script(scripts, _script_of(line) or "")(world, machine, _document(await console.read()), console)
-        except ScriptFailed as error:
-            console.write(clixml(f"{error}", f"    + FullyQualifiedErrorId : {error.error_id}"), "stderr")
+            script = _script_of(line)
+        except _NotEncoded:
+            text = (
+                "Cannot process the command because the value specified with -EncodedCommand is not properly encoded."
+            )
+            console.write(f"{text}\r\n", "stderr")
             return _FAILED
-        return _OK
+        streams = _Streams(console)
+        await _run(machine, streams, await console.read() if script is None else script)
+        streams.close()
+        return _FAILED if streams.failed else _OK
 
     return run
 
 
-def clixml(*lines: str) -> str:
-    """Return an error record as PowerShell writes it to a redirected stderr."""
-    written = "".join(f'<S S="Error">{_encoded(line)}_x000D__x000A_</S>' for line in lines)
-    objects = f'<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">{written}</Objs>'
-    return f"#< CLIXML\r\n{objects}"
-
-
-def _script(scripts: Mapping[tuple[str, str], Script], text: str) -> Script:
-    found = _FIRST_LINE.fullmatch(text.splitlines()[0]) if text else None
-    if found is None:
-        raise ScriptFailed("The simulator runs no script but those of this project.", "NotAScriptOfThisProject")
-    if found.groups() not in scripts:
-        raise ScriptFailed(f"The simulator does not know the script {found[1]} {found[2]}.", "ScriptUnknown")
-    return scripts[found[1], found[2]]
-
-
-def _document(text: str) -> Mapping[str, Any]:
+async def _run(machine: Machine, streams: _Streams, script: str) -> None:
+    machine.script_blocks.write(script, ())
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        error_id = "System.ArgumentException,Microsoft.PowerShell.Commands.ConvertFromJsonCommand"
-        raise ScriptFailed("ConvertFrom-Json : Invalid JSON primitive.", error_id)
-    return document
+        for command in cmdlets.parse(script):
+            streams.failed = False
+            await interpreter.run_line(machine, streams, command, streams.write)
+    except ScriptFailed as failed:
+        streams.error(failed.error.text, failed.error.error_id)
 
 
 def _script_of(line: str) -> str | None:
-    """Return the script of a command line, None where it gives none."""
-    for flag, value in pairwise(line.replace('"', "").split()[1:]):
+    """Return the script of a command line, None if PowerShell reads it from stdin."""
+    words = line.replace('"', "").split()[1:]
+    while words:
+        flag, *words = words
+        name = flag.lower()
         # PowerShell takes every beginning of a parameter's name, and -ec for this one.
-        if len(flag) > 1 and (_ENCODED_COMMAND.startswith(flag.lower()) or flag.lower() == "-ec"):
-            try:
-                return base64.b64decode(value, validate=True).decode("utf-16-le")
-            except (binascii.Error, ValueError):
-                return None
+        if len(name) > 1 and words and (_ENCODED_COMMAND.startswith(name) or name == "-ec"):
+            return _decoded(words[0])
+        if len(name) > 1 and _COMMAND.startswith(name):
+            return " ".join(words)
+        if not name.startswith("-"):
+            return " ".join([flag, *words])
+        if name not in _SWITCHES:
+            words = words[1:]
     return None
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-16-le")
+    except (binascii.Error, ValueError):
+        raise _NotEncoded from None
 
 
 def _encoded(text: str) -> str:

@@ -7,7 +7,7 @@ from avma_simulator import commands, estate, faults, interpreter, runspace, shel
 from avma_simulator.machine import Machine
 from avma_simulator.pipeline import Pipeline
 from avma_simulator.process import Program
-from avma_simulator.scripts import REMOTE_SCRIPTS
+from avma_simulator.scripts import SCRIPTS
 from avma_simulator.shell_messages import URI
 from avma_simulator.shells import POWERSHELL, NewShell, Shells
 from avma_simulator.world import World
@@ -17,10 +17,10 @@ def of(machine: Machine, world: World) -> Shells:
     """Return the shells of a machine, none of them open."""
 
     def find_program(line: str) -> Program | None:
-        return commands.find(world, machine, line)
+        return commands.find(machine, line)
 
     async def run_pipeline(pipeline: Pipeline) -> None:
-        await interpreter.run(world, machine, REMOTE_SCRIPTS, pipeline)
+        await interpreter.run(world, machine, SCRIPTS, pipeline)
 
     kinds: dict[str, NewShell] = {
         winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),

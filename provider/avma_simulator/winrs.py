@@ -1,4 +1,8 @@
-"""A remote shell of cmd.exe (WinRS): programs with stdin, stdout, stderr and an exit code."""
+"""A remote shell of cmd.exe (WinRS): programs with stdin, stdout, stderr and an exit code.
+
+From Windows Server 2012 R2 on, Windows ignores WINRS_SKIP_CMD_SHELL and WINRS_CONSOLEMODE_STDIN ([MS-WSMV] 3.1.4.11,
+note 117). All versions here are 2012 R2 or newer, so cmd.exe always starts the program.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,8 @@ from avma_simulator.xmltree import element
 RESOURCE = f"{shell_messages.URI}/cmd"
 _CODE_PAGE = re.compile("[0-9]{1,5}")
 _DEFAULT_CODE_PAGE = 437
-LONGEST_LINE = 8191
+_LONGEST_LINE = 8191
 """Characters of a command line that cmd.exe takes."""
-_LONGEST_WITHOUT_CMD = 32767
 _MOST_COMMANDS = 1000
 """In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
 _LARGEST_INPUT = 16_000_000
@@ -51,13 +54,12 @@ class CommandShell:
         if running >= self._machine.spec.quotas.processes:
             raise shell_faults.not_enough_quota()
         name = str(uuid.uuid4()).upper()
-        longest = _LONGEST_WITHOUT_CMD if _skips_cmd(request) else LONGEST_LINE
-        self._processes[name] = Process(self._program(line, longest), self._code_page)
+        self._processes[name] = Process(self._program(line), self._code_page)
         self._machine.counts.processes += 1
         return rsp("CommandResponse", element("rsp:CommandId", name))
 
-    def _program(self, line: str, longest: int) -> Program:
-        if len(line) > longest:
+    def _program(self, line: str) -> Program:
+        if len(line) > _LONGEST_LINE:
             return commands.too_long
         return self._find_program(line) or commands.unknown(line)
 
@@ -105,10 +107,6 @@ class CommandShell:
         if name not in self._processes:
             raise shell_faults.command_not_found()
         return name, self._processes[name]
-
-
-def _skips_cmd(request: soap.Request) -> bool:
-    return request.options.get("WINRS_SKIP_CMD_SHELL", "").upper() in ("TRUE", "1")
 
 
 def _line(body: ET.Element) -> str:

@@ -52,7 +52,7 @@ def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
         async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
             function(parameters, pipeline)
 
-        monkeypatch.setattr("avma_simulator.remote_shells.REMOTE_SCRIPTS", {("demo", "1"): script})
+        monkeypatch.setattr("avma_simulator.remote_shells.SCRIPTS", {("demo", "1"): script})
 
     return serve
 

@@ -30,45 +30,69 @@ def fault(call: Callable[[], object]) -> WSManFaultError:
     return caught.value
 
 
+UNKNOWN = "The term 'Get-Process' is not recognized as the name of a cmdlet"
+
+
 @pytest.mark.parametrize(
-    ("script", "document", "record"),
+    ("arguments", "out", "records", "code"),
     [
-        ("# avma-script: sing 1\n", {}, "The simulator does not know the script sing 1."),
-        ("# avma-script: cim-in-guest 99\n", {}, "The simulator does not know the script cim-in-guest 99."),
-        ("Get-Process", {}, "The simulator runs no script but those of this project."),
-        ("1", {}, "The simulator runs no script but those of this project."),
+        (encoded("hostname"), "HV01\r\n", [], 0),
+        (["-Command", "hostname"], "HV01\r\n", [], 0),
+        (["-NoProfile", "hostname"], "HV01\r\n", [], 0),
+        (["-ec", encoded("'ä 😀'")[-1]], "ä 😀\r\n", [], 0),
+        (
+            encoded("Get-Process"),
+            "",
+            [f'<S S="Error">{UNKNOWN}', "FullyQualifiedErrorId : CommandNotFoundException"],
+            1,
+        ),
+        (encoded("Get-Process; 'on'"), "on\r\n", [f'<S S="Error">{UNKNOWN}'], 0),
+        (encoded("'a'; throw 'enough'; 'b'"), "a\r\n", ['<S S="Error">enough_x000D__x000A_</S>'], 1),
+        (encoded("Write-Warning 'a<b'"), "", ['<S S="warning">a&lt;b_x000D__x000A_</S>'], 0),
+        (encoded("Write-Verbose -Verbose v; Write-Progress p s"), "", ['<S S="verbose">v_x000D__x000A_</S>'], 0),
+        (encoded("Write-Host hello; Write-Error oops"), "hello\r\n", ['<S S="Error">oops'], 1),
     ],
 )
-def test_a_script_that_is_not_known(shared: EstateServer, script: str, document: object, record: str) -> None:
+def test_powershell_as_a_program(
+    shared: EstateServer, arguments: list[str], out: str, records: list[str], code: int
+) -> None:
     with Client(shared.url("hv01")) as client:
-        out, err, code = run(client.protocol, script, document)
+        found, err, ended = run(client.protocol, "powershell.exe", arguments)
+    assert (found, ended) == (out, code)
+    assert err.startswith("#< CLIXML\r\n<Objs ") == bool(records)
+    assert all(record in err for record in records)
+
+
+def test_powershell_reads_its_script_from_stdin(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        assert run(client.protocol, "powershell", [], b"hostname\r\n") == ("HV01\r\n", "", 0)
+
+
+def test_powershell_with_a_script_that_is_not_encoded(shared: EstateServer) -> None:
+    with Client(shared.url("hv01")) as client:
+        out, err, code = run(client.protocol, "powershell.exe", ["-EncodedCommand", "no-base64!"])
     assert (out, code) == ("", 1)
-    assert err.startswith("#< CLIXML\r\n<Objs ")
-    assert f'<S S="Error">{record}_x000D__x000A_</S>' in err
+    assert "the value specified with -EncodedCommand is not properly encoded" in err
 
 
-def ran(client: Client, command: str, *arguments: str) -> tuple[bytes, bytes, int]:
-    shell = client.protocol.open_shell()
-    started = client.protocol.run_command(shell, command, arguments)
-    answer: tuple[bytes, bytes, int] = client.protocol.get_command_output(shell, started)
-    client.protocol.close_shell(shell, close_session=False)
-    return answer
-
-
-@pytest.mark.parametrize("arguments", [("-Command", "1"), ("-EncodedCommand", "no base64!"), ("-File",), ()])
-def test_powershell_without_a_script(shared: EstateServer, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("skips", [True, False])
+def test_cmd_stands_between_a_shell_and_its_programs(shared: EstateServer, skips: bool) -> None:
+    """Windows Server 2012 R2 and later ignore WINRS_SKIP_CMD_SHELL."""
+    longest = "hostname ".ljust(8191, "x")
+    ended = {}
     with Client(shared.url("hv01")) as client:
-        out, err, code = ran(client, "powershell.exe", *arguments)
-    assert (out, code) == (b"", 1)
-    assert b"The simulator runs no script but those of this project." in err
-
-
-def test_a_program_that_is_there_and_one_that_is_not(shared: EstateServer) -> None:
-    with Client(shared.url("hv01")) as client:
-        assert ran(client, "hostname") == (b"HV01\r\n", b"", 0)
-        out, err, code = ran(client, "whoami")
-        assert (out, code) == (b"", 1)
-        assert err.startswith(b"'whoami' is not recognized as an internal or external command,")
+        shell = client.protocol.open_shell()
+        for line in ("hostname", "whoami", longest, f"{longest}x"):
+            command = client.protocol.run_command(shell, line, skip_cmd_shell=skips)
+            ended[line] = client.protocol.get_command_output(shell, command)
+        client.protocol.close_shell(shell, close_session=False)
+    unknown = b"'whoami' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
+    assert ended == {
+        "hostname": (b"HV01\r\n", b"", 0),
+        "whoami": (b"", unknown, 1),
+        longest: (b"HV01\r\n", b"", 0),
+        f"{longest}x": (b"", b"The command line is too long.\r\n", 1),
+    }
 
 
 def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
@@ -77,7 +101,7 @@ def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
         return counts["shells"], counts["processes"], counts["openShells"]
 
     with Client(estate.url("hv01")) as client:
-        run(client.protocol, "1", {})
+        run(client.protocol, "hostname")
         assert shells() == (1, 1, 0)
         left = client.protocol.open_shell()
         assert shells() == (2, 1, 1)
@@ -105,7 +129,7 @@ def test_nothing_to_receive_is_a_timeout(serve: Callable[[str], EstateServer]) -
 def test_a_signal_ends_a_process(shared: EstateServer) -> None:
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
-        command = client.protocol.run_command(shell, "powershell.exe", encoded("# avma-script: cim-in-guest 1"))
+        command = client.protocol.run_command(shell, "powershell.exe", encoded("Start-Sleep 600"))
         code = f"<r:Signal xmlns:r='{SHELL}' CommandId='{command}'><r:Code>{SHELL}/signal/ctrl_c</r:Code></r:Signal>"
         client.send(envelope(f"{SHELL}/Signal", RESOURCE, code, {"ShellId": shell}))
         assert client.protocol.get_command_output(shell, command)[2] == 1
@@ -216,7 +240,7 @@ def test_quotas(serve: Callable[[str], EstateServer]) -> None:
         shell = client.protocol.open_shell()
         full = fault(client.protocol.open_shell)
         assert (full.fault_subcode, full.wmierror_code) == ("w:QuotaLimit", 2150859173)
-        script = encoded("# avma-script: cim-in-guest 1")
+        script = encoded("Start-Sleep 600")
         client.protocol.run_command(shell, "powershell.exe", script)
         assert fault(lambda: client.protocol.run_command(shell, "powershell.exe", script)).fault_code == "s:Receiver"
         client.protocol.close_shell(shell, close_session=False)
@@ -307,13 +331,6 @@ def test_who_may_open_no_shell(serve: Callable[[str], EstateServer], fields: str
         if "none" not in fields:
             assert client.installed()
     assert estate.counts()["h"]["shells"] == 0
-
-
-def test_cmd_refuses_a_command_line_of_more_than_8191_characters(shared: EstateServer) -> None:
-    longest = "hostname ".ljust(8191, "x")
-    with Client(shared.url("hv01")) as client:
-        assert ran(client, longest) == (b"HV01\r\n", b"", 0)
-        assert ran(client, f"{longest}x") == (b"", b"The command line is too long.\r\n", 1)
 
 
 def test_shells_can_go_wrong_on_demand(estate: EstateServer) -> None:

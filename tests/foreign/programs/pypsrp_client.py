@@ -119,8 +119,8 @@ with opened() as made:
         "script": ran(
             made,
             "powershell.exe",
-            ["-EncodedCommand", "IwAgAGEAdgBtAGEALQBzAGMAcgBpAHAAdAA6ACAAcwBpAG4AZwAgADEA"],
-            b"{}",
+            ["-EncodedCommand", "aABvAHMAdABuAGEAbQBlAA=="],
+            b"not read",
         ),
         "runspace": runspace(made),
     }
