@@ -12,20 +12,20 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from pypsrp.complex_objects import PSCredential, PSInvocationState, RunspacePoolState
+from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidPSRPOperation
 from pypsrp.powershell import Fragmenter, PowerShell, RunspacePool
-from pypsrp.serializer import Serializer, TaggedValue
 from pypsrp.shell import CommandState
 from pypsrp.wsman import OptionSet, SelectorSet, WSMan, WSManAction
 
 from avma import errors, hresult
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.wsman import clixml, envelope, faults
+from avma.wsman import envelope, faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
-from avma.wsman.script import Credential, ErrorRecord, Output, Secret, TimeLeft, secrets_in
+from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
+from avma.wsman.script import Output, TimeLeft, secrets_in
 
 # It logs every message, and what it raises.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
@@ -40,7 +40,6 @@ _MARGIN = 10.0
 """Seconds that an answer may come after the time of its operation."""
 _LARGEST_OUTPUT = 32_000_000
 """Bytes of answers to one script. The scripts of this project write some kilobytes for each guest."""
-_LARGEST_INT = 1 << 31
 _GONE = 0x8033805B
 """What Windows reports for a shell that has ended: the selectors of the request match none."""
 _STOP = "powershell/signal/crtl_c"
@@ -95,7 +94,7 @@ class Pool:
             self._pipeline = self._start(script, parameters, deadline)
             while self._pipeline.state == PSInvocationState.RUNNING:
                 self._pipeline.poll_invoke()
-            output = _output(self._pipeline)
+            output = output_of(self._pipeline)
         self._finish()
         return output
 
@@ -114,7 +113,7 @@ class Pool:
         pipeline.add_script(script, use_local_scope=True)
         for name, value in parameters.items():
             given = value.of(deadline.remaining()) if isinstance(value, TimeLeft) else value
-            pipeline.add_parameter(name, _tagged(given))
+            pipeline.add_parameter(name, tagged(given))
         try:
             # Without information about the invocation, which would hold the parameters of each command that fails.
             pipeline.begin_invoke(remote_stream_options=0)
@@ -276,7 +275,7 @@ class _RunspacePool(RunspacePool):
     def __init__(self, connection: _Wsman, **settings: Any) -> None:
         super().__init__(connection, **settings)
         self._wsman = connection
-        self._serializer = _Serializer()
+        self._serializer = Serializer()
         self._fragmenter = Fragmenter(connection.max_payload_size, self._serializer)
 
     def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:
@@ -297,60 +296,10 @@ class _RunspacePool(RunspacePool):
             state: Any = super()._process_runspacepool_state(message)
         except InvalidPSRPOperation:
             record = message.data.error_record
-            raise _Broken(str(_record(record)) if record is not None else "it gave no reason") from None
+            raise _Broken(str(record_of(record)) if record is not None else "it gave no reason") from None
         if state.state in (RunspacePoolState.CLOSED, RunspacePoolState.CLOSING):
             raise _Broken("the session was closed")
         return state
 
     def _process_runspacepool_warning(self, message: Any) -> None:
         """Ignore warnings of the pool, which pypsrp would write to stderr."""
-
-
-class _Serializer(Serializer):
-    """pypsrp's CLIXML, for texts with half surrogate pairs too, which Windows allows in any string."""
-
-    def deserialize(self, element: ET.Element | str, *arguments: Any, **keywords: Any) -> Any:
-        """Return the value of an element; called by pypsrp.
-
-        Raises:
-            ValueError: it declares a document type, which PowerShell never writes, and which can ask for much memory.
-        """
-        if isinstance(element, str) and "<!DOCTYPE" in element:
-            raise ValueError("a document type in a message of PowerShell")
-        return super().deserialize(element, *arguments, **keywords)
-
-    def _serialize_string(self, value: str | None) -> str | None:
-        return None if value is None else clixml.encoded(str(value))
-
-    def _deserialize_string(self, value: str | None) -> str:
-        return clixml.decoded(value or "")
-
-
-def _tagged(value: Any) -> Any:
-    """Return a parameter as pypsrp has to have it, so that PowerShell gets the type that is meant."""
-    if isinstance(value, Secret):
-        return TaggedValue("SS", value.text)
-    if isinstance(value, Credential):
-        return cast(Any, PSCredential)(username=value.username, password=value.password)
-    if isinstance(value, Mapping):
-        return {str(name): _tagged(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_tagged(item) for item in value]
-    if isinstance(value, float):
-        return TaggedValue("Db", value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -_LARGEST_INT <= value < _LARGEST_INT:
-        return TaggedValue("I64", value)
-    return value
-
-
-def _output(pipeline: PowerShell) -> Output:
-    records = tuple(_record(record) for record in pipeline.streams.error)
-    return Output(tuple(pipeline.output), records, pipeline.state == PSInvocationState.COMPLETED)
-
-
-def _record(record: Any) -> ErrorRecord:
-    exception = getattr(record, "exception", None)
-    properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
-    message = properties.get("Message") or getattr(record, "details_message", None) or str(record)
-    types = tuple(str(name) for name in getattr(exception, "types", ()))
-    return ErrorRecord(str(getattr(record, "fq_error", "") or ""), str(message), types)

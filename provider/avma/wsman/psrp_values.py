@@ -1,0 +1,69 @@
+"""The values of PowerShell remoting in the types of pypsrp: parameters, output, error records, and texts."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pypsrp import serializer
+from pypsrp.complex_objects import PSCredential, PSInvocationState
+from pypsrp.powershell import PowerShell
+from pypsrp.serializer import TaggedValue
+
+from avma.wsman import clixml
+from avma.wsman.script import Credential, ErrorRecord, Output, Secret
+
+_LARGEST_INT = 1 << 31
+
+
+class Serializer(serializer.Serializer):
+    """pypsrp's CLIXML, for texts with half surrogate pairs too, which Windows allows in any string."""
+
+    def deserialize(self, element: ET.Element | str, *arguments: Any, **keywords: Any) -> Any:
+        """Return the value of an element; called by pypsrp.
+
+        Raises:
+            ValueError: it declares a document type, which PowerShell never writes, and which can ask for much memory.
+        """
+        if isinstance(element, str) and "<!DOCTYPE" in element:
+            raise ValueError("a document type in a message of PowerShell")
+        return super().deserialize(element, *arguments, **keywords)
+
+    def _serialize_string(self, value: str | None) -> str | None:
+        return None if value is None else clixml.encoded(str(value))
+
+    def _deserialize_string(self, value: str | None) -> str:
+        return clixml.decoded(value or "")
+
+
+def tagged(value: Any) -> Any:
+    """Return a parameter as pypsrp has to have it, so that PowerShell gets the type that is meant."""
+    if isinstance(value, Secret):
+        return TaggedValue("SS", value.text)
+    if isinstance(value, Credential):
+        return cast(Any, PSCredential)(username=value.username, password=value.password)
+    if isinstance(value, Mapping):
+        return {str(name): tagged(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [tagged(item) for item in value]
+    if isinstance(value, float):
+        return TaggedValue("Db", value)
+    if isinstance(value, int) and not isinstance(value, bool) and not -_LARGEST_INT <= value < _LARGEST_INT:
+        return TaggedValue("I64", value)
+    return value
+
+
+def output_of(pipeline: PowerShell) -> Output:
+    """Return what a pipeline has written."""
+    records = tuple(record_of(record) for record in pipeline.streams.error)
+    return Output(tuple(pipeline.output), records, pipeline.state == PSInvocationState.COMPLETED)
+
+
+def record_of(record: Any) -> ErrorRecord:
+    """Return an error record of pypsrp."""
+    exception = getattr(record, "exception", None)
+    properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
+    message = properties.get("Message") or getattr(record, "details_message", None) or str(record)
+    types = tuple(str(name) for name in getattr(exception, "types", ()))
+    return ErrorRecord(str(getattr(record, "fq_error", "") or ""), str(message), types)
