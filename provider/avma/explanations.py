@@ -14,6 +14,7 @@ from avma import errors, hresult
 
 _NUMBER = re.compile(r"(?P<sign>-?)(?P<digits>0x[0-9a-f]{1,16}|[0-9]{1,10}|[0-9a-f]{8})", re.IGNORECASE)
 _HEX_DIGITS = 8
+_LEAST_CONTAINED, _MOST_SIMILAR = 4, 3
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[\s_-]+")
 _MEANINGLESS = " \t\r\n.,;:()[]\"'`"
@@ -161,17 +162,14 @@ def codes() -> Iterator[Section]:
 def find(word: str) -> Section | None:
     """Return the section with that title, symbolic name or number, or None.
 
-    Case, separators and surrounding punctuation do not matter. Numbers may be signed, unsigned or hexadecimal.
+    Case, separators and surrounding punctuation do not matter. Numbers may be signed, unsigned or hexadecimal. Of
+    several words, such as a part of an error message, the first one with a section counts.
     """
-    number = number_in(word)
-    if number is not None:
-        return _code(hresult.lookup(number)) if hresult.known(number) else None
-    wanted = _plain(word)
-    return next((each for each in _all() if wanted and wanted in (_plain(each.title), _plain(each.name))), None)
+    return next(filter(None, map(_named, (word, *word.split()))), None)
 
 
 def number_in(word: str) -> int | None:
-    """Return the number that a word is, as an unsigned HRESULT, or None.
+    """Return the number that a word is, as an unsigned HRESULT, or None for a word that is no number of 32 bits.
 
     Eight digits without a prefix can be decimal or hexadecimal. A number that the table has is preferred, then
     hexadecimal.
@@ -179,19 +177,38 @@ def number_in(word: str) -> int | None:
     found = _NUMBER.fullmatch(word.strip(_MEANINGLESS))
     if found is None:
         return None
-    candidates = [-value if found["sign"] else value for value in _values(found["digits"])]
-    return hresult.canonical(next(filter(hresult.known, candidates), candidates[0]))
+    signed = [-value if found["sign"] else value for value in _values(found["digits"])]
+    candidates = [value for value in signed if _has_32_bits(value)]
+    known = next(filter(hresult.known, candidates), None)
+    return hresult.canonical(candidates[0] if known is None else known) if candidates else None
 
 
 def similar(word: str) -> list[str]:
-    """Return up to three titles and symbolic names that resemble a word."""
+    """Return up to three titles and symbolic names that resemble a word, or contain it."""
+    wanted = _plain(word)
     names = {_plain(name): name for each in _all() for name in (each.title, each.name) if name}
-    return [names[close] for close in get_close_matches(_plain(word), names)]
+    containing = [name for name in names if len(wanted) >= _LEAST_CONTAINED and wanted in name]
+    found = dict.fromkeys([*get_close_matches(wanted, names), *containing])
+    return [names[name] for name in list(found)[:_MOST_SIMILAR]]
 
 
 def names() -> list[str]:
     """Return all titles and symbolic names."""
     return [name for each in _all() for name in (each.title, each.name) if name]
+
+
+def _named(word: str) -> Section | None:
+    """Return the section of one title, symbolic name or number, or None."""
+    number = number_in(word)
+    if number is not None:
+        return _code(hresult.lookup(number)) if hresult.known(number) else None
+    wanted = _plain(word)
+    return next((each for each in _all() if wanted and wanted in (_plain(each.title), _plain(each.name))), None)
+
+
+def _has_32_bits(value: int) -> bool:
+    """Return True for a number of 32 bits, signed or not, also one that was extended to 64 bits with its sign."""
+    return -(1 << 31) <= value < 1 << 32 or value >> 31 == (1 << 33) - 1
 
 
 def _all() -> Iterator[Section]:

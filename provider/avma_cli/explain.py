@@ -42,7 +42,8 @@ def explain(
 
     Every error ends with the command that explains it. Numbers that Windows
     shows elsewhere work too: signed, unsigned or hexadecimal, in any case.
-    Without an argument, lists everything that can be explained.
+    A part of an error message works as well: the first number or name in it
+    counts. Without an argument, lists everything that can be explained.
 
       avma explain not-ready
       avma explain 0xC004F050
@@ -72,7 +73,7 @@ def _section(section: Section) -> Iterator[str]:
     yield section.title
     for paragraph in section.text.split("\n\n"):
         yield ""
-        yield textwrap.fill(_LINK.sub(r"\1", paragraph), _WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield _filled(_LINK.sub(r"\1", paragraph))
 
 
 def _list() -> Iterator[str]:
@@ -99,9 +100,16 @@ def _unknown_name(word: str) -> Iterator[str]:
 def _unknown_number(number: int) -> Iterator[str]:
     from avma import hresult
 
+    if number == 0:
+        yield "0 is no error: Windows returns it for an operation that succeeded."
+        return
     entry = hresult.lookup(number)
     yield f"0x{entry.value:08X}"
     yield ""
     yield f"This number is not in the table. It is {entry.meaning}."
     yield ""
-    yield f"What to do: {entry.remedy}."
+    yield _filled(f"What to do: {entry.remedy}.")
+
+
+def _filled(paragraph: str) -> str:
+    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)

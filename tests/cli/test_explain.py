@@ -47,6 +47,32 @@ def test_a_number_that_is_not_known_says_where_it_comes_from() -> None:
     assert "This number is not in the table. It is an error of the Software Protection Platform." in result.stdout
 
 
+@pytest.mark.parametrize("zero", ["0", "0x0", "0x00000000", "-0"])
+def test_zero_is_no_error(zero: str) -> None:
+    result = explain(zero)
+    assert result.exit_code == 1
+    assert "0x00000000" not in result.stdout
+    assert "succeeded" in result.stdout
+
+
+@pytest.mark.parametrize("number", ["4294967296", "0x800C004F050", "-2147483649", "99999999999"])
+def test_a_number_of_more_than_32_bits_is_none_of_windows(number: str) -> None:
+    assert explain(number).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
+        "could not install the product key on hv01: 0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
+        "See: avma explain 0xC004F050",
+    ],
+)
+def test_a_part_of_a_message(message: str) -> None:
+    for arguments in ([message], message.split()):
+        assert explain(*arguments).stdout.startswith("0xC004F050\n\n")
+
+
 def test_a_name_that_does_not_exist() -> None:
     result = explain("not-redy")
     assert result.exit_code == 2
@@ -54,5 +80,5 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 def test_lines_fit_a_terminal() -> None:
-    for name in explanations.names():
+    for name in (*explanations.names(), "0xC004FFFF", "0"):
         assert max(map(len, explain(name).stdout.splitlines())) <= 100

@@ -19,6 +19,7 @@ from simulator.client import CIMV2, HYPERV, NS, PASSWORD, SERVICE, TRANSFER, Cli
 COMMON = "http://schemas.dmtf.org/wbem/wscim/1/common"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 MANAGEMENT = f"{HYPERV}/Msvm_VirtualSystemManagementService"
 SYSTEM = f"{HYPERV}/Msvm_ComputerSystem"
 GET = envelope(f"{TRANSFER}/Get", SERVICE, selectors={"Version": "10.0.26100.1"})
@@ -181,3 +182,58 @@ def test_get_needs_all_keys_of_an_instance_that_is_there(estate: EstateServer, s
         with pytest.raises(WSManFaultError) as caught:
             client.get(SYSTEM, selectors)
     assert (caught.value.fault_subcode, caught.value.wsman_fault_code) == ("a:DestinationUnreachable", 0x80338000)
+
+
+_TYPES_OF_A_WMI_ERROR = {
+    "CIMStatusCode": "cimUnsignedInt",
+    "CIMStatusCodeDescription": "cimString",
+    "ErrorSource": "cimString",
+    "ErrorSourceFormat": "cimUnsignedShort",
+    "ErrorType": "cimUnsignedShort",
+    "Message": "cimString",
+    "MessageID": "cimString",
+    "OtherErrorSourceFormat": "cimString",
+    "OtherErrorType": "cimString",
+    "OwningEntity": "cimString",
+    "PerceivedSeverity": "cimUnsignedShort",
+    "ProbableCause": "cimUnsignedShort",
+    "ProbableCauseDescription": "cimString",
+    "error_Category": "cimUnsignedInt",
+    "error_Code": "cimUnsignedInt",
+    "error_Type": "cimString",
+    "error_WindowsErrorMessage": "cimString",
+}
+"""Recorded twice, in this order: each property of MSFT_WmiError and its type."""
+_NULL_IN_A_WMI_ERROR = {
+    "CIMStatusCodeDescription",
+    "ErrorSource",
+    "OtherErrorSourceFormat",
+    "OtherErrorType",
+    "OwningEntity",
+    "ProbableCauseDescription",
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "category"),
+    [
+        ({"operation": "Enumerate", "answer": "quota"}, 30),
+        ({"operation": "Enumerate", "hresult": 0xC004F050}, 0),
+    ],
+)
+def test_every_property_of_a_wmi_error_has_its_type(
+    estate: EstateServer, rule: dict[str, object], category: int
+) -> None:
+    estate.faults("h", [rule])
+    with Client(estate.url("h")) as client, pytest.raises(WSManFaultError) as caught:
+        client.query("SELECT Version FROM SoftwareLicensingService")
+    instance = fromstring(str(caught.value.response)).find(".//e:MSFT_WmiError", NS)
+    assert instance is not None
+    assert instance.get(XSI_TYPE) == "p:MSFT_WmiError_Type"
+    prefix = f"{{{NS['e']}}}"
+    found = {each.tag.removeprefix(prefix): str(each.get(XSI_TYPE)) for each in instance}
+    assert list(found.items()) == [(name, f"cim:{kind}") for name, kind in _TYPES_OF_A_WMI_ERROR.items()]
+    nulls = {each.tag.removeprefix(prefix) for each in instance if each.get(XSI_NIL) == "true"}
+    assert nulls == _NULL_IN_A_WMI_ERROR
+    assert all(bool(each.text) != (each.get(XSI_NIL) == "true") for each in instance)
+    assert instance.findtext("e:error_Category", None, NS) == str(category)

@@ -89,6 +89,7 @@ def test_what_does_not_exist_is_not_found(written: str) -> None:
 def test_similar_names() -> None:
     assert explanations.similar("not-redy")[0] == "not-ready"
     assert "SL_E_INVALID_PRODUCT_KEY" in explanations.similar("SL_E_INVALD_PRODUCT_KEY")
+    assert explanations.similar("logon") == ["logon-refused", "logon-uncertain"]
     assert explanations.similar("qqqqqq") == []
 
 

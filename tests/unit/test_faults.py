@@ -8,7 +8,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma import errors, hresult
-from avma.wsman import faults
+from avma.wsman import faults, retry
 
 S = "http://www.w3.org/2003/05/soap-envelope"
 WMI = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
@@ -18,6 +18,13 @@ WSMAN = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
 def wmi_error(**properties: object) -> str:
     values = "".join(f"<p:{name}>{escape(str(value))}</p:{name}>" for name, value in properties.items())
     return f'<p:MSFT_WmiError xmlns:p="{WMI}">{values}</p:MSFT_WmiError>'
+
+
+def omi_error(result: int, **properties: object) -> str:
+    """Return the instance as OMI's own server writes it, whose names are not those of MSFT_WmiError."""
+    shown = {"MessageID": f"OMI:MI_Result:{result}", "OMI_Code": result, "OMI_Category": 10, "OMI_Type": "MI"}
+    values = "".join(f"<p:{name}>{value}</p:{name}>" for name, value in (shown | properties).items() if value != "")
+    return f'<p:OMI_Error xmlns:p="urn:OMI_Error"><p:ErrorType nil="true"/>{values}</p:OMI_Error>'
 
 
 def wsman_fault(code: object, message: str = "") -> str:
@@ -74,12 +81,30 @@ def test_a_number_decides_before_the_subcode():
         (wmi_error(error_Code=0x80041010, error_Type="HRESULT", CIMStatusCode=2), "WBEM_E_INVALID_CLASS"),
         (wmi_error(error_Code=1062, error_Type="WIN32"), "ERROR_SERVICE_NOT_ACTIVE"),
         (wmi_error(CIMStatusCode=5), "WBEM_E_INVALID_CLASS"),
+        (omi_error(5, CIMStatusCode=5), "WBEM_E_INVALID_CLASS"),
+        (omi_error(5), "WBEM_E_INVALID_CLASS"),
+        (omi_error(6, OMI_Code="", OMI_Type=""), "WBEM_E_NOT_FOUND"),
     ],
 )
 def test_the_type_of_a_wmi_error_says_what_its_number_is(detail, name):
     error = error_of(detail)
     assert type(error) is errors.WsmanFault
     assert name in error.answer
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        omi_error(12, CIMStatusCode=12),
+        omi_error(12),
+        wmi_error(error_Code=12, error_Type="MI"),
+        wmi_error(CIMStatusCode=12),
+    ],
+)
+def test_a_result_that_no_hresult_means_is_shown(detail):
+    error = error_of(detail, text="No such property.")
+    assert error.answer == "a fault with the CIM status 12: InternalError: No such property."
+    assert error.topic == "wsman-fault"
 
 
 @pytest.mark.parametrize("code", [0x80041010, 0x8004100E, 0x8033801A])
@@ -164,6 +189,12 @@ def test_the_return_value_of_a_method_may_be_an_hresult(code):
 def test_the_return_value_of_a_method_may_be_a_number_of_its_own():
     error = faults.returned_error(5, "t", "w")
     assert error.answer == "the method returned 5"
+    assert str(error).endswith("See: avma explain wsman-fault")
+
+
+def test_the_own_number_of_a_method_is_not_taken_for_a_passing_error_of_windows():
+    assert hresult.lookup(14).transient
+    assert not retry.may_pass(faults.returned_error(14, "t", "w"))
 
 
 def test_no_entry_of_the_table_stands_twice():

@@ -20,11 +20,11 @@ from unit.test_messages import Answering
 S = "http://www.w3.org/2003/05/soap-envelope"
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 OMI = f"""<s:Envelope xmlns:s="{S}" xmlns:i="{IDENTITY}"><s:Body>
-<i:IdentifyResponse><i:ProtocolVersion>1</i:ProtocolVersion>
+<s:IdentifyResponse><i:ProtocolVersion>1</i:ProtocolVersion>
 <i:ProductVendor>Open Management Infrastructure</i:ProductVendor><i:ProductVersion>1.9.1-0</i:ProductVersion>
-</i:IdentifyResponse></s:Body></s:Envelope>"""
+</s:IdentifyResponse></s:Body></s:Envelope>"""
 NO_CLASS = f"""<s:Envelope xmlns:s="{S}"><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code><s:Detail>
-<e:OMI_Error xmlns:e="urn:e"><e:error_Code>5</e:error_Code><e:error_Type>MI</e:error_Type></e:OMI_Error>
+<e:OMI_Error xmlns:e="urn:e"><e:OMI_Code>5</e:OMI_Code><e:OMI_Type>MI</e:OMI_Type></e:OMI_Error>
 </s:Detail></s:Fault></s:Body></s:Envelope>"""
 
 

@@ -39,8 +39,12 @@ _WITHOUT_NUMBER = "look into the event logs of the machine (Windows Remote Manag
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
 _CLASS = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
-_MESSAGE_ID = re.compile(r"\s*(?:HRESULT (0x[0-9A-Fa-f]{1,8})|WIN32 (\d{1,5})|MI RESULT (\d{1,3}))\s*")
-"""What CIM calls an error: `MessageID` on the wire, the first part of PowerShell's error id."""
+_MESSAGE_ID = re.compile(
+    r"\s*(?:HRESULT (0x[0-9A-Fa-f]{1,8})|WIN32 (\d{1,5})|(?:MI RESULT |OMI:MI_Result:)(\d{1,3}))\s*"
+)
+"""What CIM calls an error: `MessageID` on the wire, the first part of PowerShell's error id. The last form is OMI's."""
+_CODE_AND_TYPE = (("error_Code", "error_Type"), ("OMI_Code", "OMI_Type"))
+"""The properties with the number and its kind, in MSFT_WmiError and in OMI_Error."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Fault:
         code: the number, 0 if there is none; an MI result is there as the HRESULT of the same meaning.
         subcode: the SOAP subcode without its prefix.
         text: Windows' own text.
-        status: `CIMStatusCode`, 0 if there is none.
+        status: `CIMStatusCode` or an MI result, which share their numbers; 0 if there is none.
     """
 
     code: int
@@ -68,7 +72,7 @@ def find_fault(body: Element) -> Fault | None:
     subcode = next((child for child in fault.iter() if local_name(child) == "Subcode"), None)
     value = _text(fault if subcode is None else subcode, "Value").strip().rpartition(":")[2]
     said = next(filter(None, _texts(fault)), "")
-    status = _integer(_text(fault, "CIMStatusCode"))
+    status = _integer(_text(fault, "CIMStatusCode")) or _mi_result(fault)
     return Fault(_number(fault), value, said[:_LONGEST_TEXT], status)
 
 
@@ -99,8 +103,9 @@ def returned_error(code: int, tried: str, where: str) -> errors.WsmanFault:
     """Return the error for the `ReturnValue` of a method, which is an HRESULT or a number of the method's own."""
     if code & 0xFFFFFFFF > 0xFFFF:
         return hresult_error(code, tried, where)
+    # The same small number is another error in Win32, so it is none that the table could explain or try again.
     remedy = "look up the return values of the method in the documentation of its WMI class"
-    return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, code)
+    return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, 0)
 
 
 def number_of(message_id: str) -> int:
@@ -139,7 +144,7 @@ def _denied(code: int, fault: Fault) -> bool:
 
 
 def _access_denied(code: int, fault: Fault, tried: str, where: str) -> errors.AccessDenied:
-    number = f" (0x{code:08X})" if code else ""
+    number = f" ({f'0x{code:08X} {hresult.lookup(code).name}'.rstrip()})" if code else ""
     said = f": {fault.text}" if fault.text and not hresult.known(code) else ""
     remedy = (
         "use an administrator of that machine; local accounts other than the built-in Administrator also need "
@@ -155,7 +160,8 @@ def _unnumbered(fault: Fault, tried: str, where: str) -> errors.WsmanFault:
         said = f" ({fault.text})" if fault.text else ""
         return errors.WsmanFault(tried, where, f"{entry.meaning}{said}", entry.remedy, entry.value)
     said = f"{_named(fault.subcode)}{fault.text or 'no text'}"
-    return errors.WsmanFault(tried, where, f"a fault without a number: {said}", _WITHOUT_NUMBER, 0)
+    what = f"a fault with the CIM status {fault.status}" if fault.status else "a fault without a number"
+    return errors.WsmanFault(tried, where, f"{what}: {said}", _WITHOUT_NUMBER, 0)
 
 
 def _named(subcode: str) -> str:
@@ -164,18 +170,29 @@ def _named(subcode: str) -> str:
 
 def _number(fault: Element) -> int:
     """Return the innermost number: a provider's own error stands inside the protocol's."""
-    number = _integer(_text(fault, "error_Code"))
-    if number and _text(fault, "error_Type").strip().upper() == "MI":
-        # mi.h, MI_RESULT_TYPE_MI; the same element holds HRESULTs and Win32 errors, by its type
-        return _OF_MI.get(number, 0)
+    result = _mi_result(fault)
+    if result:
+        return _OF_MI.get(result, 0)
+    number = next(filter(None, (_integer(_text(fault, name)) for name, _ in _CODE_AND_TYPE)), 0)
     codes = [_integer(e.get("Code", "")) for e in fault.iter() if local_name(e) == "WSManFault"]
     named, status = number_of(_text(fault, "MessageID")), _OF_MI.get(_integer(_text(fault, "CIMStatusCode")), 0)
     return next((code for code in (number, *reversed(codes), named, status) if code), 0)
 
 
+def _mi_result(fault: Element) -> int:
+    """Return the MI result (mi.h, MI_RESULT_TYPE_MI), 0 if the number is of another type or missing.
+
+    The same property holds HRESULTs and Win32 errors, by its type.
+    """
+    results = (
+        _integer(_text(fault, code)) for code, kind in _CODE_AND_TYPE if _text(fault, kind).strip().upper() == "MI"
+    )
+    return next(filter(None, results), 0)
+
+
 def _texts(fault: Element) -> Iterator[str]:
     """Yield the texts of a fault: its reason, then those of its details, from the inside out."""
-    names = (("Text",), ("error_WindowsErrorMessage", "Message"))
+    names = (("Text",), ("error_WindowsErrorMessage", "OMI_ErrorMessage", "Message"))
     for wanted in names:
         parts = [part for part in fault.iter() if local_name(part) in wanted]
         for part in parts if wanted == names[0] else reversed(parts):
