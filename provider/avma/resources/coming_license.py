@@ -24,16 +24,18 @@ its turn, as the engine runs a limited number of operations in parallel."""
 def await_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
     """Return the host once it can activate guests, or once nothing in this run is about to license it.
 
-    In a preview a license that is to come counts as if it were there.
+    In a preview a license that is to come counts as if it were there, and so does a key that replaces the present one.
 
     Raises:
         TimedOut, Cancelled: the deadline ended the wait.
     """
     began, waited = time.monotonic(), False
-    while host.licensed_for_guests is False:
+    while True:
         claim = coming(operation.claims, host.machine_id)
         if preview and claim is not None:
             return replace(host, will_be_licensed=True, coming_key_version=claim.key_version)
+        if host.licensed_for_guests is not False:
+            return host
         elapsed = time.monotonic() - began
         if claim is None and elapsed >= _longest(operation):
             # The license can have come between the last look and the end of the claim.
@@ -43,7 +45,6 @@ def await_license(host: HostState, vm_name: str, operation: Operation, preview: 
         waited = True
         if claim is not None:
             host = hosts.look(host.server, operation)
-    return host
 
 
 def _longest(operation: Operation) -> float:
