@@ -51,7 +51,7 @@ class Connection:
         Each connection is opened with this address, so none reaches a machine that nobody named. Checked here beside
         the check of the inputs, because stored inputs and what machines report are not checked there.
         """
-        reason = host_name_error(canonical(self.address))
+        reason = host_name_error(self.address)
         if reason is not None:
             remedy = "correct the name or address, or set `address` in the connection settings"
             raise errors.InvalidInput("open a connection", characters.shown(self.name), reason, remedy)

@@ -126,6 +126,18 @@ def test_one_spelling_of_each_host(text: str, spelling: str) -> None:
     assert canonical(text) == spelling
 
 
+@pytest.mark.parametrize("text", ["A..", "hv01..", "10.0.0.1..", "0..", ".", ".."])
+def test_no_connection_is_made_to_a_name_with_an_empty_label(text: str) -> None:
+    for name, address in ((text, None), ("hv01", text)):
+        with pytest.raises(errors.InvalidInput):
+            resolve(name, AddressedSettings(address=address), ACCOUNT)
+
+
+def test_a_stored_name_with_a_final_dot_is_the_same_host() -> None:
+    assert resolve("hv01.example.com.", ACCOUNT).address == "hv01.example.com"
+    assert resolve("10.0.0.11.", ACCOUNT).address == "10.0.0.11"
+
+
 def test_a_connection_keeps_the_case_of_a_name_and_its_endpoint_does_not() -> None:
     connection = resolve("HV01", ACCOUNT)
     assert (connection.address, connection.endpoint) == ("HV01", "https://hv01:5986/wsman")
