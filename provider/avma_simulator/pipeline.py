@@ -93,11 +93,6 @@ class Pipeline:
         self._server = server
         self._changed = changed
 
-    @property
-    def script_block(self) -> str:
-        """The text of all commands, as script-block logging records it."""
-        return "\n".join(command.text for statement in self.statements for command in statement)
-
     def write(self, value: Any) -> None:
         """Write an object to the output stream. A dict becomes a PSCustomObject."""
         self._server.write_output(psvalues.psobject(value))

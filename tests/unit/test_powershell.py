@@ -68,11 +68,15 @@ def test_each_text_is_one_answer():
     )
 
 
-@pytest.mark.parametrize("garbage", ['{"id": 2, "res', "WARNING: x", "[1]", "3", '"text"', 5, None, "[" * 100_000])
+@pytest.mark.parametrize("garbage", ['{"id": 2, "res', "WARNING: x", "[1]", "3", '"text"', 5, "[" * 100_000])
 def test_what_is_no_object_is_a_complaint_and_takes_no_other_answer_along(garbage):
     answers = read('{"id": 1}', garbage)
     assert answers.objects == ({"id": 1},)
     assert answers.complaint.startswith(f"unexpected output `{str(garbage)[:200]}")
+
+
+def test_null_and_empty_texts_are_told_in_words():
+    assert read(None, " ").complaint == "unexpected output `$null`; empty output"
 
 
 def test_half_a_surrogate_pair_in_an_answer_is_replaced():

@@ -91,7 +91,8 @@ def read(output: Output, redact: Redactor) -> Answers:
         if found is not None:
             objects.append(found)
         else:
-            complaints.append(f"unexpected output `{redact(' '.join(_text(written).split()))}`")
+            shown = "$null" if written is None else " ".join(_text(written).split())
+            complaints.append(f"unexpected output `{redact(shown)}`" if shown else "empty output")
     return Answers(tuple(objects), _shortened("; ".join(part for part in complaints if part)))
 
 

@@ -57,13 +57,22 @@ def tagged(value: Any) -> Any:
 def output_of(pipeline: PowerShell) -> Output:
     """Return what a pipeline has written."""
     records = tuple(record_of(record) for record in pipeline.streams.error)
-    return Output(tuple(pipeline.output), records, pipeline.state == PSInvocationState.COMPLETED)
+    objects = tuple(_plain(value) for value in pipeline.output)
+    return Output(objects, records, pipeline.state == PSInvocationState.COMPLETED)
 
 
 def record_of(record: Any) -> ErrorRecord:
-    """Return an error record of pypsrp."""
+    """Return an error record of pypsrp. Any part of it can be missing."""
     exception = getattr(record, "exception", None)
     properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
-    message = properties.get("Message") or getattr(record, "details_message", None) or str(record)
-    types = tuple(str(name) for name in getattr(exception, "types", ()))
-    return ErrorRecord(str(getattr(record, "fq_error", "") or ""), str(message), types)
+    texts = (properties.get("Message"), getattr(record, "details_message", None), getattr(record, "to_string", None))
+    message = next((text for text in texts if isinstance(text, str) and text.strip()), "PowerShell gave no text")
+    return ErrorRecord(str(getattr(record, "fq_error", None) or ""), message)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of the output: one that is neither a text nor a number is what PowerShell shows of it."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    shown, types = getattr(value, "to_string", None), getattr(value, "types", None)
+    return shown or (f"an object of the type {types[0]}" if types else "an object")

@@ -39,11 +39,10 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class ErrorRecord:
-    """An error of PowerShell: its FullyQualifiedErrorId, its text, and the types of its exception."""
+    """An error of PowerShell: its FullyQualifiedErrorId and its text."""
 
     error_id: str
     message: str
-    exception_types: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the text, and the id in parentheses."""
