@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import getpass
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from avma.resources.claims import Claim, Claims
 
 _ENGINE = "pulumi"
+_FIELDS = frozenset(field.name for field in fields(Claim))
 _STALE = 86400.0
 """Seconds after which the file of a run that ended is removed."""
 
@@ -36,53 +37,74 @@ class Journal(Claims):
 
     def __init__(self, engine_address: str, folder: Path | None = None) -> None:
         super().__init__()
-        self._folder = folder or own_folder()
+        self._folder = folder
         digest = hashlib.sha256(f"{engine_address} {engine_process()}".encode()).hexdigest()
-        self._file = self._folder / f"{digest[:32]}.jsonl"
+        self._name = f"{digest[:32]}.jsonl"
         self._offset = 0
         self._reading = threading.Lock()
-        self._ready = False
+        self._file: Path | None = None
 
     def add(self, claim: Claim) -> None:
         """See `Claims.add`."""
-        self._prepare()
-        line = json.dumps(asdict(claim)) + "\n"
-        with _locked(self._file) as descriptor:
+        line = (json.dumps(asdict(claim)) + "\n").encode()
+        with _locked(self._prepared()) as descriptor:
             os.lseek(descriptor, 0, os.SEEK_END)
-            os.write(descriptor, line.encode())
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, "it could not be written in full")
 
     def all(self) -> Sequence[Claim]:
         """See `Claims.all`."""
-        self._prepare()
         with self._reading:
-            with _locked(self._file) as descriptor:
+            with _locked(self._prepared()) as descriptor:
+                if os.lseek(descriptor, 0, os.SEEK_END) < self._offset:
+                    raise OSError(errno.EIO, "it was removed during the run")
                 os.lseek(descriptor, self._offset, os.SEEK_SET)
                 text = b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
+                claims = [_claim(line) for line in text.splitlines()]
             self._offset += len(text)
-            for line in text.splitlines():
-                super().add(Claim(**json.loads(line)))
+            for claim in claims:
+                super().add(claim)
         return super().all()
 
-    def _prepare(self) -> None:
-        """Make the folder and remove what runs of other days left there, once.
+    def _prepared(self) -> Path:
+        """Return the file. Make its folder and remove the files of runs of other days there, once.
 
         Raises:
             OSError: the folder cannot be made, or others can write to it.
         """
-        if self._ready:
-            return
-        require_own(self._folder)
-        for file in self._folder.glob("*.jsonl"):
-            with contextlib.suppress(OSError):
-                if time.time() - file.stat().st_mtime > _STALE:
-                    file.unlink()
-        self._ready = True
+        if self._file is None:
+            folder = self._folder or own_folder()
+            require_own(folder)
+            for file in folder.glob("*.jsonl"):
+                with contextlib.suppress(OSError):
+                    if time.time() - file.stat().st_mtime > _STALE:
+                        file.unlink()
+            self._file = folder / self._name
+        return self._file
 
 
 def own_folder() -> Path:
-    """Return the user's folder for the files of runs, below the temporary folder."""
-    owner = str(os.getuid()) if sys.platform != "win32" else getpass.getuser()
+    """Return the user's folder for the files of runs, below the temporary folder.
+
+    Raises:
+        OSError: there is no temporary folder.
+    """
+    # Windows gives each user a temporary folder, and all of its services one. Accounts can hold `\\` and `:`.
+    owner = str(os.getuid()) if sys.platform != "win32" else re.sub(r"\W", "_", os.environ.get("USERNAME", ""))
     return Path(tempfile.gettempdir()) / f"pulumi-resource-avma-{owner}"
+
+
+def _claim(line: bytes) -> Claim:
+    """Return the claim in a line. Fields that only a later version of the provider has are left out.
+
+    Raises:
+        OSError: the line was not written in full, so what its writer claimed is not known.
+    """
+    try:
+        written = json.loads(line)
+        return Claim(**{name: written[name] for name in _FIELDS & written.keys()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise OSError(errno.EIO, "a line of it is damaged") from error
 
 
 def require_own(folder: Path) -> None:
@@ -119,12 +141,19 @@ def engine_process() -> str:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[int]:
-    """Open a file for this process alone."""
+    """Open a file for this process alone.
+
+    Raises:
+        OSError: the file cannot be used; the error has its name.
+    """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(file, flags, 0o600)
     try:
         _lock(descriptor)
         yield descriptor
+    except OSError as error:
+        error.filename = str(file)
+        raise
     finally:
         os.close(descriptor)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -132,7 +134,7 @@ def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a
     (file,) = folder.iterdir()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o700, 0o600]
     folder.chmod(0o777)
-    with pytest.raises(errors.Refused, match="it must belong to you alone"):
+    with pytest.raises(errors.Refused, match="runs: it must belong to you alone"):
         kept_for(Journal(ENGINE, folder))
     with pytest.raises(errors.Refused):
         stake(Journal(ENGINE, folder), wants(A), "hv01", "license the host")
@@ -144,3 +146,46 @@ def test_files_of_other_days_are_removed(folder: Path) -> None:
     day_before_yesterday = time.time() - 2 * 86400
     os.utime(file, (day_before_yesterday, day_before_yesterday))
     assert list(Journal(ENGINE, folder).all()) == []
+
+
+CUT_OFF = b'{"resource": "urn:c", "mach'
+CLAIMED = b'{"resource": "urn:b", "machine": "hv02", "wants": true'
+
+
+@pytest.mark.parametrize("damage", [CUT_OFF, CUT_OFF + b"\n", b"\x00\xff\n", b"[]\n", b"null\n", b"\n", b"{}\n"])
+def test_nothing_is_undone_if_a_line_of_the_file_is_damaged(folder: Path, damage: bytes) -> None:
+    Journal(ENGINE, folder).add(wants(A))
+    (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes() + damage)
+    reader = Journal(ENGINE, folder)
+    for _ in range(2):
+        with pytest.raises(errors.Refused, match=r"a line of it is damaged.*\.jsonl"):
+            kept_for(reader)
+    with pytest.raises(errors.Refused, match="then run again"):
+        stake(reader, wants(A), "hv01", "license the host")
+
+
+def test_a_claim_of_a_later_version_of_the_provider_counts(folder: Path) -> None:
+    Journal(ENGINE, folder).add(wants(A))
+    (file,) = folder.iterdir()
+    file.write_bytes(CLAIMED + b', "a field of a later version": [1]}\n')
+    assert list(Journal(ENGINE, folder).all()) == [Claim("urn:b", "hv02")]
+
+
+def test_claims_are_not_forgotten_if_the_file_is_removed_during_the_run(folder: Path) -> None:
+    journal = Journal(ENGINE, folder)
+    journal.add(wants(A))
+    assert kept_for(journal, B) == A
+    (file,) = folder.iterdir()
+    file.unlink()
+    with pytest.raises(errors.Refused, match="it was removed during the run"):
+        kept_for(journal)
+
+
+def test_a_computer_without_a_temporary_folder_gets_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_folder() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", no_folder)
+    with pytest.raises(errors.Refused, match=r"No usable temporary directory found.*TMPDIR"):
+        kept_for(Journal(ENGINE))

@@ -82,7 +82,7 @@ def stake(claims: Claims, claim: Claim, where: str, tried: str) -> None:
         claims.add(claim)
         everything = claims.all()
     except OSError as error:
-        raise _unusable(error, where, tried) from error
+        raise unusable(error, where, tried) from error
     if not claim.installs:
         return
     rivals = [other for other in everything if other.installs and other.machine and other.machine == claim.machine]
@@ -107,7 +107,7 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
     try:
         everything = claims.all()
     except OSError as error:
-        raise _unusable(error, where, tried) from error
+        raise unusable(error, where, tried) from error
     latest = {(claim.resource, claim.machine): claim for claim in everything}
     others = [claim for claim in latest.values() if claim.wants and (claim.resource != resource or claim.made)]
     wanted = [claim for claim in others if claim.key in (key, None)]
@@ -138,7 +138,9 @@ def planned(claims: Claims) -> Claim | None:
     return next((claim for claim in latest.values() if claim.coming and not claim.machine), None)
 
 
-def _unusable(error: OSError, where: str, tried: str) -> errors.Refused:
+def unusable(error: OSError, where: str, tried: str) -> errors.Refused:
+    """Return what to report if the claims of the run cannot be read or written."""
     answer = f"the notes of this run cannot be used ({error.strerror or error}), so what others want is not known"
-    remedy = f"check the folder {error.filename}: it must belong to you alone" if error.filename else "run again"
-    return errors.Refused(tried, where, answer, remedy)
+    owned = f"check {error.filename}: it must belong to you alone, and its disk must have space; "
+    folder = "to use another folder, set the environment variable TMPDIR (TEMP on Windows); then run again"
+    return errors.Refused(tried, where, answer, f"{owned if error.filename else ''}{folder}")

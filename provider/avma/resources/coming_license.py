@@ -10,10 +10,11 @@ import time
 from dataclasses import replace
 
 from avma.resources import hosts
-from avma.resources.claims import Claim, coming, planned
+from avma.resources.claims import Claim, coming, planned, unusable
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
 
+_TRIED = "wait for the license of the host"
 _PAUSE = 0.5
 """Seconds between two looks."""
 _START = 60.0
@@ -28,7 +29,15 @@ def await_license(host: HostState, vm_name: str, operation: Operation, preview: 
 
     Raises:
         TimedOut, Cancelled: the deadline ended the wait.
+        Refused: the claims of the run cannot be read.
     """
+    try:
+        return _awaited(host, vm_name, operation, preview)
+    except OSError as error:
+        raise unusable(error, host.server.where, _TRIED) from error
+
+
+def _awaited(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
     began, waited = time.monotonic(), False
     while True:
         claim = coming(operation.claims, host.machine_id)
@@ -41,7 +50,7 @@ def await_license(host: HostState, vm_name: str, operation: Operation, preview: 
             # The license can have come between the last look and the end of the claim.
             return hosts.look(host.server, operation) if waited else host
         operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by(claim)}, {elapsed:.0f} s")
-        operation.deadline.wait(_PAUSE, "wait for the license of the host", host.server.where)
+        operation.deadline.wait(_PAUSE, _TRIED, host.server.where)
         waited = True
         if claim is not None:
             host = hosts.look(host.server, operation)
