@@ -86,7 +86,14 @@ def hidden_error(text: str) -> str | None:
     return None
 
 
+def visible(text: str) -> str:
+    """Return a text without invisible characters, which can reverse a line or control a terminal. Line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in "\n\r\t" else "\ufffd" for each in text)
+
+
 def shown(text: str) -> str:
-    """Return a text as an error may quote it: without invisible characters, and cut where it is very long."""
+    """Return a text as an error may quote it: one line without invisible characters, cut where it is very long."""
     visible = "".join(each if each.isprintable() else "\ufffd" for each in text)
     return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"

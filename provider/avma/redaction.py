@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
-from avma import keys
+from avma import characters, keys
 
 SHORTEST = 4
 """A shorter secret is left alone: it would be found inside ordinary words."""
@@ -41,11 +41,16 @@ class Redactor:
                 self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
-        """Return the text without secrets."""
+        """Return the text without secrets and without invisible characters, which a machine may report in names."""
         text = _KEY.sub(r"…\1", text)
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
-        return text
+        return characters.visible(text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return the beginning of a text. Product keys are masked first: no one recognizes a key that was cut."""
+    return _KEY.sub(r"…\1", text)[:longest]
 
 
 def _forms(secret: str) -> tuple[str, ...]:

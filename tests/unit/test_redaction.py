@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avma import keys
+from avma import keys, redaction
 from avma.redaction import Redactor
 
 KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
@@ -32,6 +32,8 @@ def redact() -> Redactor:
         (KEY.lower(), "…vch67"),
         (KEY.replace("-", "\u2013"), "…VCH67"),
         (f"{KEY}, {KEY}", "…VCH67, …VCH67"),
+        ("web01\u202e10bew\x1b[2J\x00", "web01\ufffd10bew\ufffd[2J\ufffd"),
+        ("first\nsecond\tcell", "first\nsecond\tcell"),
         ("f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e", "f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e"),
     ],
 )
@@ -51,3 +53,10 @@ def test_a_pasted_key_is_taken_out_as_it_was_written_and_as_it_is_sent(pasted: s
 
 def test_nothing_learnt_nothing_lost() -> None:
     assert Redactor()("a text") == "a text"
+
+
+@pytest.mark.parametrize("cut", range(1, len(KEY) + 20))
+def test_a_key_at_the_end_of_a_shortened_text_is_masked(cut: int) -> None:
+    text = redaction.shortened(f"the key {KEY} was refused", cut)
+    assert len(text) <= cut
+    assert KEY[:6] not in text

@@ -120,7 +120,7 @@ def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
     """Raise Refused if a guest reports an operating system that is not Windows; one that reports none may be any."""
     name = facts.values.get("OSName", "")
     if name and "Windows" not in name:
-        answer = f"its guest {vm.name} runs {name}, and only Windows Server is activated"
+        answer = f"its guest {vm.name} runs {characters.shown(name)}, and only Windows Server is activated"
         raise errors.Refused("reach the guest", where, answer, "declare a VM with Windows Server, or none")
 
 

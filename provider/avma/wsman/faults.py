@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from avma import errors, hresult
+from avma import errors, hresult, redaction
 from avma.wsman.envelope import local_name
 
 OPERATION_TIMEOUT = 0x80338029
@@ -73,7 +73,7 @@ def find_fault(body: Element) -> Fault | None:
     value = _text(fault if subcode is None else subcode, "Value").strip().rpartition(":")[2]
     said = next(filter(None, _texts(fault)), "")
     status = _integer(_text(fault, "CIMStatusCode")) or _mi_result(fault)
-    return Fault(_number(fault), value, said[:_LONGEST_TEXT], status)
+    return Fault(_number(fault), value, redaction.shortened(said, _LONGEST_TEXT), status)
 
 
 def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
