@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that nobody sees: controls, format characters, surrogates, private and unassigned ones."""
 _LONGEST = 100
+_BEGUN_WORD = re.compile(r"[!-~]{2,}\Z")
 
 _CYRILLIC = {
     "A": "A",
@@ -97,3 +99,15 @@ def shown(text: str) -> str:
     """Return a text as an error may quote it: one line without invisible characters, cut where it is very long."""
     visible = "".join(each if each.isprintable() else "\ufffd" for each in text)
     return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return the beginning of a text, cut between words.
+
+    Nothing recognizes a product key or a password that was cut. Texts in languages without spaces are cut anywhere
+    except inside a word of ASCII.
+    """
+    if len(text) <= longest:
+        return text
+    begun = _BEGUN_WORD.search(text, 0, longest + 1)
+    return (text[: begun.start()] if begun else text[:longest]).rstrip()

@@ -36,6 +36,7 @@ No front end is known here: they map these classes to their own codes.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -226,7 +227,11 @@ class Cancelled(AvmaError):
 
 
 class NodesFailed(AvmaError):
-    """Some nodes of a cluster failed, each for its own reason."""
+    """Some nodes of a cluster failed, each for its own reason; `causes` are the errors of the nodes."""
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, causes: Sequence[AvmaError] = ()) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.causes = tuple(causes)
 
 
 class PartlyDone(AvmaError, Generic[S]):

@@ -65,6 +65,11 @@ _TAMPERED = (
 )
 _FILES = "run `sfc /scannow` and `DISM /Online /Cleanup-Image /RestoreHealth` on the machine, and restart it"
 
+_TELEPHONE = (
+    "read `installationId` again, get a confirmation ID for it from the Microsoft Activation Center, and set "
+    "`confirmationId` to it"
+)
+
 TABLE = (
     # Automatic Virtual Machine Activation ("IA": inherited activation)
     HResult(
@@ -148,6 +153,22 @@ TABLE = (
         "the Software Protection service is stopping",
         "wait and run again",
         Again.CALL,
+    ),
+    # Activating by telephone
+    HResult(0xC004F02C, "SL_E_CIDIID_INVALID_DATA", "the confirmation ID is malformed", _TELEPHONE),
+    HResult(0xC004F02D, "SL_E_CIDIID_INVALID_VERSION", "the confirmation ID has another version", _TELEPHONE),
+    HResult(
+        0xC004F02E,
+        "SL_E_CIDIID_VERSION_NOT_SUPPORTED",
+        "Windows does not support the version of the confirmation ID",
+        _TELEPHONE,
+    ),
+    HResult(0xC004F02F, "SL_E_CIDIID_INVALID_DATA_LENGTH", "the confirmation ID has another length", _TELEPHONE),
+    HResult(
+        0xC004F04D,
+        "SL_E_CIDIID_INVALID_CHECK_DIGITS",
+        "the installation ID or the confirmation ID is invalid",
+        _TELEPHONE,
     ),
     # States, as LicenseStatusReason tells them
     HResult(0xC004F009, "SL_E_GRACE_TIME_EXPIRED", "the grace period is over", "activate Windows"),
@@ -251,7 +272,8 @@ TABLE = (
         0x8033801A,
         "ERROR_WSMAN_CANNOT_PROCESS_FILTER",
         "the WMI class or namespace does not exist there",
-        "check that this is the machine you mean; a Hyper-V host needs the Hyper-V role",
+        "check that this is the machine you mean; a Hyper-V host needs the Hyper-V role, and a cluster node needs the "
+        "feature Failover Clustering",
     ),
     HResult(
         0x80338104,

@@ -48,11 +48,6 @@ class Redactor:
         return characters.visible(text)
 
 
-def shortened(text: str, longest: int) -> str:
-    """Return the beginning of a text. Product keys are masked first: no one recognizes a key that was cut."""
-    return _KEY.sub(r"…\1", text)[:longest]
-
-
 def _forms(secret: str) -> tuple[str, ...]:
     """Return the value itself, as `repr`, JSON and XML show it inside a text, and a product key as it is sent."""
     sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()

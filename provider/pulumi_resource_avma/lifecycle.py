@@ -304,14 +304,20 @@ _UNREACHABLE = (
 
 _SIGN_IN = (errors.LogonRefused, errors.LogonUncertain)
 _STORED = (
-    "Pulumi used the settings that the last `pulumi up` saved. If the password or a setting has changed since then, "
-    "add `--run-program` to `pulumi refresh` or `pulumi destroy`, or run `pulumi up` first."
+    "`pulumi refresh` and `pulumi destroy` use the settings that the last `pulumi up` saved. If the password or a "
+    "setting has changed since then, add `--run-program`, or run `pulumi up` first."
 )
 
 
 def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
     forget = f"To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}."
-    return error.with_note(f"{_STORED} {forget}" if isinstance(error, _SIGN_IN) else forget)
+    return error.with_note(f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget)
+
+
+def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
+    """Return True if a machine rejected the account; of several nodes, one is enough."""
+    causes = error.causes if isinstance(error, errors.NodesFailed) else (error,)
+    return any(isinstance(cause, _SIGN_IN) for cause in causes)
 
 
 @contextlib.contextmanager
@@ -319,7 +325,7 @@ def _explained(stored: Stored | None) -> Iterator[None]:
     """Say, when a machine rejects a sign-in with stored settings, where these come from; an import has none."""
     try:
         yield
-    except _SIGN_IN as error:
-        if stored is None:
+    except (*_SIGN_IN, errors.NodesFailed) as error:
+        if stored is None or not _is_rejected_sign_in(error):
             raise
         raise Declined(code_for(error), error.with_note(_STORED)) from error

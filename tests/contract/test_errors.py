@@ -131,9 +131,18 @@ def test_a_rejected_sign_in_with_stored_settings_says_so(
         operation()
     code, message = failure(caught.value)
     assert code is CODES[kind]
-    assert "Pulumi used the settings that the last `pulumi up` saved." in message
+    assert "use the settings that the last `pulumi up` saved." in message
     assert "`--run-program`" in message
     assert "See: avma explain " in message
+
+
+def test_nodes_that_reject_the_stored_account_say_so(calls: Calls, shelf: Shelf) -> None:
+    stored = struct({"room": "lab"})
+    for causes, said in (([errors.LogonRefused(*PARTS)], True), ([errors.Unreachable(*PARTS)], False)):
+        shelf.script = raising(errors.NodesFailed(*PARTS, causes))
+        with pytest.raises(grpc.RpcError) as caught:
+            calls.read("lab", inputs=stored, properties=stored)
+        assert ("`--run-program`" in failure(caught.value)[1]) is said
 
 
 def test_a_rejected_sign_in_of_an_import_or_an_update_says_nothing_of_stored_settings(

@@ -4,6 +4,7 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline, duration_error, seconds
+from avma.wsman import retry
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,10 @@ def test_cancellation_wakes_a_wait():
     with pytest.raises(errors.Cancelled):
         deadline.wait(3600, "wait", "hv01")
     timer.join()
+
+
+def test_a_read_that_is_tried_again_says_once_that_the_time_is_over():
+    last = errors.TimedOut("read", "hv01", "the time allowed, 2 s, is over. The script may have run", "wait")
+    assert retry.timed_out(last, Deadline(2)).answer == last.answer
+    busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
+    assert retry.timed_out(busy, Deadline(2)).answer == "HTTP 503; the time allowed, 2 s, is over"

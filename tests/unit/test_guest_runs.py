@@ -8,6 +8,7 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
+from avma.windows import guest_runs
 from avma.windows.direct import GuestWmi
 from avma.windows.guest_runs import Account, GuestRuns, Request
 from avma.windows.powershell import Answers
@@ -179,3 +180,24 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
         "secrets": [Secret("one"), Secret("two"), Secret("three")],
     }
     assert "two" not in repr(request.as_parameter())
+
+
+def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
+    class Checking(Script):
+        def run(self, script, parameters, deadline, tried):
+            while True:
+                deadline.wait(0.01, tried, self.where)
+
+    with pytest.raises(errors.AvmaError, match=r"the time allowed, 1 s, is over"):
+        GuestRuns(Checking()).ask(Request("vm", ACCOUNT, [], Deadline(1)), "ask")
+
+
+def test_a_run_is_not_over_before_the_last_of_its_guests_is():
+    now = [0.0]
+    deadlines = [Deadline(seconds, clock=lambda: now[0]) for seconds in (5, 9)]
+    run = guest_runs._Joint(deadlines)
+    now[0] = 6.0
+    run.check("ask", "hv01")
+    now[0] = 9.0
+    with pytest.raises(errors.TimedOut, match=r"the time allowed, [59] s, is over"):
+        run.check("ask", "hv01")

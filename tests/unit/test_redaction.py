@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avma import keys, redaction
+from avma import characters, keys
 from avma.redaction import Redactor
 
 KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
@@ -55,8 +55,16 @@ def test_nothing_learnt_nothing_lost() -> None:
     assert Redactor()("a text") == "a text"
 
 
-@pytest.mark.parametrize("cut", range(1, len(KEY) + 20))
-def test_a_key_at_the_end_of_a_shortened_text_is_masked(cut: int) -> None:
-    text = redaction.shortened(f"the key {KEY} was refused", cut)
+@pytest.mark.parametrize("cut", range(4, len(KEY) + 20))
+def test_a_key_at_the_end_of_a_shortened_text_is_whole_or_left_out(cut: int) -> None:
+    text = characters.shortened(f"the key {KEY} was refused", cut)
     assert len(text) <= cut
-    assert KEY[:6] not in text
+    assert (KEY in text) or KEY[:2] not in text
+
+
+def test_one_long_word_is_left_out_and_a_short_text_is_kept() -> None:
+    assert characters.shortened("x" * 20, 10) == ""
+    assert characters.shortened("0123456789", 10) == "0123456789"
+    assert characters.shortened("01234 6789 x", 10) == "01234 6789"
+    assert characters.shortened("\u30e9\u30a4\u30bb\u30f3\u30b9", 3) == "\u30e9\u30a4\u30bb"
+    assert characters.shortened(f"\u30e9\u30a4\u30bb{KEY}", 10) == "\u30e9\u30a4\u30bb"

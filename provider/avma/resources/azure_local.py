@@ -92,6 +92,6 @@ class Application:
 def _refused(fault: errors.LicensingFault) -> errors.LicensingFault:
     """Return the refusal with what it means here; one for want of a network says nothing of the key."""
     about_the_key = hresult.lookup(fault.code).remedy != hresult.ONLINE
-    remedy = f"{_ABOUT_KEYS}. {fault.remedy}" if about_the_key else fault.remedy
+    remedy = f"{_ABOUT_KEYS}; {fault.remedy}" if about_the_key else fault.remedy
     answer = f"{fault.answer}; its activation stays as it was"
     return errors.LicensingFault(fault.tried, fault.where, answer, remedy, fault.code)

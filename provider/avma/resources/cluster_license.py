@@ -230,7 +230,7 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
         return reasons[0]
     answer = "; ".join(f"{node.name}: {node.error.answer}" for node in failed if node.error is not None)
     remedy = "; ".join(dict.fromkeys(error.remedy for error in reasons))
-    return errors.NodesFailed(tried, where, f"{len(failed)} nodes failed: {answer}", remedy)
+    return errors.NodesFailed(tried, where, f"{len(failed)} nodes failed: {answer}", remedy, reasons)
 
 
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:

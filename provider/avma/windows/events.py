@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from avma import errors, redaction
+from avma import characters, errors
 from avma.deadline import Deadline
 from avma.windows import times
 from avma.windows.operating_system import NAMESPACE
@@ -39,4 +39,4 @@ def latest(wmi: Wmi, event_code: int) -> str:
     if newest is None:
         return ""
     said = ", ".join(newest.strings("InsertionStrings")) or newest.text("Message") or ""
-    return redaction.shortened(" ".join(said.split()), _LONGEST_TEXT)
+    return characters.shortened(" ".join(said.split()), _LONGEST_TEXT)

@@ -87,11 +87,12 @@ class _Joint(Deadline):
         return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
 
     def check(self, tried: str, where: str) -> None:
-        """See `Deadline.check`."""
-        super().check(tried, where)
+        """See `Deadline.check`. The error names the time that the user allowed, not the longest one of a run."""
         ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
         if len(ends) == len(self._deadlines):
             raise ends[0]
+        if super().remaining() <= 0:
+            super().check(tried, where)
 
     def wait(self, timeout: float, tried: str, where: str) -> None:
         """See `Deadline.wait`."""

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from avma import errors, hresult, redaction
+from avma import characters, errors, hresult
 from avma.wsman.envelope import local_name
 
 OPERATION_TIMEOUT = 0x80338029
 CANNOT_PROCESS_FILTER = 0x8033801A
+UNEXPECTED_SELECTORS = 0x8033805B
+"""No such instance. For a shell: it has ended."""
 
 _DENIED = frozenset({0x80070005, 0x80041003, 0x80041062, 0x80338104, 0x80338105, 0x80338106, 0x80070522})
 # Windows writes most of them as a missing filter; other WS-Man services name the class or the namespace.
@@ -73,7 +75,7 @@ def find_fault(body: Element) -> Fault | None:
     value = _text(fault if subcode is None else subcode, "Value").strip().rpartition(":")[2]
     said = next(filter(None, _texts(fault)), "")
     status = _integer(_text(fault, "CIMStatusCode")) or _mi_result(fault)
-    return Fault(_number(fault), value, redaction.shortened(said, _LONGEST_TEXT), status)
+    return Fault(_number(fault), value, characters.shortened(said, _LONGEST_TEXT), status)
 
 
 def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:

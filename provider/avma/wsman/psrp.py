@@ -40,8 +40,6 @@ _MARGIN = 10.0
 """Seconds that an answer may come after the time of its operation."""
 _LARGEST_OUTPUT = 32_000_000
 """Bytes of answers to one script. The scripts of this project write some kilobytes for each guest."""
-_GONE = 0x8033805B
-"""What Windows reports for a shell that has ended: the selectors of the request match none."""
 _STOP = "powershell/signal/crtl_c"
 """The signal that stops a pipeline, spelled as in Windows (`WSManPluginConstants` in PowerShell's source)."""
 
@@ -148,7 +146,7 @@ class Pool:
             try:
                 self._wsman.delete(self._pool.shell.resource_uri, selector_set=selectors)
             except errors.WsmanFault as fault:
-                if fault.code == _GONE:
+                if fault.code == faults.UNEXPECTED_SELECTORS:
                     return
             except errors.AvmaError:
                 continue

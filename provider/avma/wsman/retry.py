@@ -65,7 +65,8 @@ def may_have_run(error: errors.AvmaError) -> bool:
 
 def timed_out(last: errors.AvmaError, deadline: Deadline) -> errors.TimedOut:
     """Return the error for a deadline that ends while an operation waits to be tried again."""
-    answer = f"{last.answer}; the time allowed, {deadline.timeout:.0f} s, is over"
+    over = f"the time allowed, {deadline.timeout:.0f} s, is over"
+    answer = last.answer if over in last.answer else f"{last.answer}; {over}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
+from avma.wsman import faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import Output
 
@@ -27,6 +28,12 @@ _POLL = 0.1
 """Seconds between two looks at the deadline."""
 _GRACE = 2.5
 """Seconds that a conversation has to end, after the deadline or Cancel, before its caller leaves it."""
+
+_ENDED = (
+    f"the remote PowerShell has ended there (0x{faults.UNEXPECTED_SELECTORS:08X})",
+    "run again; if it stays, read the event logs Application and Windows Remote Management of the machine",
+)
+"""Answer and remedy. For WMI the same number means a missing instance, and its remedy repairs WMI."""
 
 
 @dataclass
@@ -152,7 +159,10 @@ class Runspaces:
         if call.started:
             over = isinstance(error, (errors.TimedOut, errors.Cancelled))
             answer = error.answer if over else f"the session was lost: {error.answer}"
-            return errors.AnswerLost(call.tried, self.where, f"{answer}. The script may have run", error.remedy)
+            remedy = error.remedy
+            if isinstance(error, errors.WsmanFault) and error.code == faults.UNEXPECTED_SELECTORS:
+                answer, remedy = _ENDED
+            return errors.AnswerLost(call.tried, self.where, f"{answer}. The script may have run", remedy)
         if isinstance(error, errors.AnswerLost):
             return errors.Unreachable(call.tried, self.where, error.answer, error.remedy)
         return error

@@ -98,6 +98,14 @@ def test_a_read_is_repeated_wherever_the_first_run_breaks(estate, run, rule):
         assert run.vm.read(f"{HOST}/web01", None, run.operation()).outputs.guest_version == "2022"
 
 
+def test_a_remote_powershell_that_has_ended_is_named_and_wmi_is_not_blamed(estate, run):
+    estate.faults("hv01", [{"operation": "Pipeline/Receive", "hresult": GONE}])
+    with pytest.raises(errors.AnswerLost) as caught:
+        run.vm.read(f"{HOST}/web01", None, run.operation())
+    assert "the remote PowerShell has ended there (0x8033805B). The script may have run" in caught.value.answer
+    assert "winmgmt" not in str(caught.value)
+
+
 def test_a_pool_that_has_ended_is_replaced_and_a_method_runs_once(estate, run):
     run.vm.read(f"{HOST}/web01", None, run.operation())
     estate.reboot("hv01")
