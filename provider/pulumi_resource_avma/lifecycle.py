@@ -22,7 +22,7 @@ from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.replacement import Replacement
+from pulumi_resource_avma.replacement import Replacement, place_of
 from pulumi_resource_avma.run import Replaced, Run
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
@@ -122,7 +122,7 @@ class Lifecycle:
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.properties)
         operation = self._operation(request, resource)
-        wanted = self._run.wanted.get(request.urn)
+        wanted = self._successor(request, resource)
         try:
             if Replacement(resource, request.id, stored, wanted).stays(operation):
                 return
@@ -155,7 +155,7 @@ class Lifecycle:
         """
         if found.replaces:
             self._run.replaced[request.urn] = Replaced(request.id, stored)
-            self._note(request.urn, coming=resource.licenses_hosts, replaces=True)
+            self._note(request.urn, coming=resource.licenses_hosts, replaces=place_of(resource, request.id))
             return
         if resource.licenses_hosts and not found.diffs:
             self._note(request.urn)
@@ -163,8 +163,20 @@ class Lifecycle:
             claim = dataclasses.replace(holding, resource=request.urn)
             stake(self._run.claims, claim, request.id, f"keep {resource.name}")
 
-    def _note(self, urn: str, coming: bool = False, replaces: bool = False) -> None:
-        """Note whether a resource will license a host that it has not reached yet, and whether it replaces another."""
+    def _successor(self, request: pb.DeleteRequest, resource: Resource) -> Mapping[str, Any] | None:
+        """Return the inputs of what comes in place of a resource, None if nothing does or another process knows it.
+
+        With an alias the new resource has another URN than the one that is deleted. Both have the same type and id.
+        """
+        own = self._run.wanted.get(request.urn)
+        if own is not None:
+            return own
+        successors = (urn for urn, replaced in self._run.replaced.items() if replaced.identifier == request.id)
+        urn = next((urn for urn in successors if _type_of(urn) == _type_of(request.urn)), "")
+        return self._run.wanted.get(urn)
+
+    def _note(self, urn: str, coming: bool = False, replaces: str = "") -> None:
+        """Note whether a resource will license a host that it has not reached yet, and which one it replaces."""
         # Without the note guests do not wait for it. A deletion, which needs the notes, says that there are none.
         with contextlib.suppress(OSError):
             self._run.claims.add(Claim(urn, wants=False, coming=coming, replaces=replaces))

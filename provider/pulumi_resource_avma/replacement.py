@@ -36,7 +36,7 @@ class Replacement:
         Raises:
             AvmaError: the new resource cannot be created now, so nothing must be undone for it.
         """
-        elsewhere = self.wanted is None and _replaced_elsewhere(operation)
+        elsewhere = self.wanted is None and _replaced_elsewhere(self.resource, self.identifier, operation)
         if self.wanted is None and not elsewhere:
             return False
         undoing = self.resource.undoes(self.identifier, self.stored, operation)
@@ -84,8 +84,13 @@ class Replacement:
         return undoing.machine in [claim.machine for claim in claims]
 
 
-def _replaced_elsewhere(operation: Operation) -> bool:
+def place_of(resource: Resource, identifier: str) -> str:
+    """Return what a replaced resource and its successor have in common, whatever their names: `Claim.replaces`."""
+    return f"{resource.name} {identifier}"
+
+
+def _replaced_elsewhere(resource: Resource, identifier: str, operation: Operation) -> bool:
     """Return True if another provider process takes over the resource; the deletion itself says if it cannot know."""
     with contextlib.suppress(OSError):
-        return replaced(operation.claims, operation.resource)
+        return replaced(operation.claims, place_of(resource, identifier))
     return False

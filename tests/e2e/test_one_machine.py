@@ -99,6 +99,20 @@ def test_a_guest_whose_host_has_another_address(server, stack, options, on_delet
     require_untouched(server, made, "web01")
 
 
+@pytest.mark.parametrize("provider", [lambda resource, **options: {**resource, "options": options}, other])
+def test_an_alias_and_another_address(server, stack, provider):
+    urn = "urn:pulumi:dev::estate::avma:index:"
+    before = {"second": SECOND, "hv01": host(), "web01": guest("uninstallKey")}
+    after = {
+        "second": SECOND,
+        "first": provider(host(ALIAS), aliases=[f"{urn}HostLicense::hv01"]),
+        "web": provider(guest("uninstallKey", host=ALIAS), aliases=[f"{urn}VmActivation::web01"]),
+    }
+    made = stack(before, after)
+    require_untouched(server, made, "web01")
+    require_untouched(server, made, "hv01")
+
+
 def test_a_cluster_in_place_of_a_host(server, stack):
     cluster = {"type": "avma:ClusterLicense", "properties": {"nodes": [ALIAS], "productKey": "${productKey}"}}
     require_untouched(server, stack({"hv01": host()}, {"cl01": cluster}), "hv01")

@@ -28,7 +28,8 @@ class Claim:
         made: whether the resource was created or updated in this run.
         wants: whether the resource wants a license. A note of what a resource is about to do wants none.
         coming: whether the resource is about to license the machine, which is a host.
-        replaces: whether the resource takes the place of one with the same name, which is deleted first.
+        replaces: the resource in whose place it comes, by type and identifier, which is deleted first. An alias can
+            give the two different names.
         key_version: the release of the key by which a host is about to be licensed, if it is declared.
     """
 
@@ -39,7 +40,7 @@ class Claim:
     made: bool = False
     wants: bool = True
     coming: bool = False
-    replaces: bool = False
+    replaces: str = ""
     key_version: str | None = None
 
 
@@ -121,9 +122,9 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
     return None
 
 
-def replaced(claims: Claims, resource: str) -> bool:
-    """Return True if a resource of the run takes the place of one with the same name."""
-    return any(claim.replaces for claim in claims.all() if claim.resource == resource)
+def replaced(claims: Claims, what: str) -> bool:
+    """Return True if a resource of the run takes the place of that one, which is given as in `Claim.replaces`."""
+    return any(claim.replaces == what for claim in claims.all())
 
 
 def coming(claims: Claims, machine: str) -> Claim | None:
