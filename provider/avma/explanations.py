@@ -37,26 +37,27 @@ class Section:
 
 _KINDS: Mapping[type[errors.AvmaError], str] = {
     errors.InvalidInput: """\
-A setting or property cannot work, whatever the machine says; none was asked. The error names it.""",
+A setting or a property cannot work, so the provider asked no machine. The error names the setting. Correct it and run
+again.""",
     errors.Unreachable: """\
-There was no conversation: the name has no address, nothing listens on the port, a firewall is silent, or what
-listens is no WinRM. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and `winrm enumerate
-winrm/config/listener` shows its listeners. Https needs a listener with a certificate; `https: false` uses
-http, where messages are sealed.""",
+There was no connection to WinRM. Either the name has no address, nothing listens on the port, a firewall drops the
+packets, or another service listens there. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and
+`winrm enumerate winrm/config/listener` shows its listeners. Https needs a listener with a certificate. With
+`https: false` the provider uses http and encrypts the messages.""",
     errors.AnswerLost: """\
-The request was sent and no answer came, so the machine may have acted on it. Nothing is sent twice: the next
-run reads what was reached and goes on from there.""",
+The provider sent the request and received no answer, so the machine may have acted on it. The provider does not send
+it twice. Run `pulumi up` again: it reads the current state and continues from there.""",
     errors.OperationTimedOut: """\
-The machine takes longer than one request may and goes on with it. Run again; what it has done by then is
-found.""",
+The operation takes longer than one request may, and the machine continues with it. Run `pulumi up` again: it reads the
+current state and continues from there.""",
     errors.ServiceBusy: """\
 The machine answered HTTP 503: its WinRM service is stopped, starting or overloaded. Nothing was changed. The provider
 tries again for a minute. If it stays, run `Get-Service WinRM` and `winrm quickconfig` on the machine.""",
     errors.CertificateNotTrusted: """\
-The certificate of the listener is from an authority that is not trusted here, is for another name, or has
-expired. Give the authority in `caCert`, or connect by a name in the certificate. A new certificate needs a
-new thumbprint in the listener. `insecure: true` accepts any certificate and shows the account to whoever
-stands in between: for laboratories.""",
+The certificate of the listener has an issuer that is not trusted here, is for another name, or has expired. Set
+`caCert` to the certificate of the issuer, or connect by a name in the certificate. After you renew a certificate, set
+its thumbprint in the listener. `insecure: true` accepts any certificate, so anyone between you and the machine can
+read the account. Use it in laboratories only.""",
     errors.LogonRefused: """\
 The machine refused the account (401), or does not offer the kind of logon. The error tells which. With https
 and the right password, something in between may open TLS (channel binding). Kerberos errors name the KDC, the
@@ -64,10 +65,10 @@ ticket or the clock. Windows locks an account after some failed sign-ins, and a 
 machines. So a rejected account is not tried again on the same machine in that run. Until one machine of the domain
 has accepted a domain account (`DOMAIN\\user`, `user@domain`), the provider tries it on two machines at most.""",
     errors.AccessDenied: """\
-The account can log on and may not do this. Licensing needs an administrator of the machine. A local account
-other than the built-in Administrator is filtered by UAC over the network, unless the registry value
-`LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control and remote restrictions"); a
-domain account in the group Administrators is not.""",
+Windows accepted the sign-in, and the account has no right to the operation. Licensing needs an administrator of the
+machine. Over the network, UAC takes the rights of an administrator from a local account other than the built-in
+Administrator, unless the registry value `LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control
+and remote restrictions"). It does not do that to a domain account in the group Administrators.""",
     errors.EmptyAnswer: """\
 Windows returns no error and no rows to an account without rights, and for a service that is not running. The
 provider asks only for listings in which one row is always present: a Hyper-V host lists itself, and the licensing
@@ -76,34 +77,36 @@ the VMs are not gone, and the machine is not unlicensed. Nothing was changed, an
 lists its VMs to administrators and to members of the local group Hyper-V Administrators (SID S-1-5-32-578). The
 services are `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover cluster).""",
     errors.UnexpectedAnswer: """\
-The answer is not WS-Management, or not what WMI documents: often another web service or the login page of a
-proxy is on that port. If it is WinRM, `avma doctor HOST --record FILE` writes down what it said, without
-names, for a report.""",
+The answer is not WS-Management, or its values are not of the documented types. Often another web service or the login
+page of a proxy is on that port. If it is WinRM, run `avma doctor HOST --record FILE`. It writes the answers without
+names and secrets, so you can attach the file to a report.""",
     errors.ScriptFailed: """\
-A script on the host gave no answer, or one that is not its own. The error quotes PowerShell. The script may
-have run: run again. Application control, antivirus and a restricted language mode are usual causes.
+A script on the host returned no answer, or an answer that is not its own. The error quotes PowerShell. The script may
+have run, so run again. Application control, antivirus and a restricted language mode are usual causes.
 `avma doctor` runs the script for guests with an empty list of guests.""",
     errors.WsmanFault: """\
-The machine refused the request by the rules of WS-Management; the error has the number and its meaning.""",
+The machine rejected the request. The error contains the number or the CIM status, and Windows' own text if the number
+is not in the table. Read the event logs of the machine (Windows Remote Management, WMI-Activity and Application). For a
+return value of a method, see the documentation of its WMI class.""",
     errors.Refused: """\
-What was found on the machine forbids to act, and nothing was changed: the edition (a host needs Datacenter),
-an evaluation, a guest that is newer than its host, Data Exchange that is off. The error says which, and what
-would have to change.""",
+The state of the machine does not allow the operation. The provider changed nothing. Usual reasons are the edition (a
+host needs Datacenter), several installed keys, and a VM that is on no declared host. The error names the reason and
+the way out.""",
     errors.KeyConflict: """\
 Two resources of the program want different product keys on one machine. One of them may name the machine by its DNS
 name and the other by its address, or one is a `HostLicense` and the other a `ClusterLicense`. The error names both
 resources, the machine and the last five characters of each key. Each run would install the other key and use another
 activation. Remove one of the two resources, or declare the same key in both.""",
     errors.NotReady: """\
-The VM or the node is off, or still starting. Start it, or wait; `guest.readyTimeout` says how long `up`
+The VM or the node is off or still starting. Start it, or wait. `guest.readyTimeout` sets how long `pulumi up`
 waits.""",
     errors.LogonUncertain: """\
-Windows says the same of a guest that is still starting and of wrong credentials. If the guest has long been
-up, check `guest.username` and `guest.password`.""",
+Windows returns the same error for wrong credentials and for a guest that is still starting. If the guest has been up
+for a while, check `guest.username` and `guest.password`.""",
     errors.NotFound: """\
-The machine answered, and the VM, cluster or key that was asked for is not there.""",
+The machine answered and does not have the requested VM, cluster or key. Check the name and the host.""",
     errors.TimedOut: """\
-The time that the resource may take is over. The resource option `customTimeouts` allows more.""",
+The operation took longer than the resource allows. Set the resource option `customTimeouts` to a longer time.""",
     errors.Evaluation: """\
 The machine runs an evaluation edition. An evaluation takes no product key and activates no guests. Convert it to a
 full edition first; the error has the command.""",
@@ -124,14 +127,14 @@ named nodes and run `pulumi up` again.""",
 
 _ADMIN_CENTER: Mapping[str, str] = {
     "The key you entered didn't work": """\
-The key is mistyped, for another edition, or used up: [0xC004F050](#0xc004f050), [0xC004C020](#0xc004c020) and their
-neighbours tell which. The machine keeps the key that it had.""",
+The key is mistyped, for another edition, or used up. See [0xC004F050](#0xc004f050) and [0xC004C020](#0xc004c020). The
+machine keeps its previous key.""",
     "Some servers use keys for an older version of Windows Server": """\
-The provider says [refused](#refused), before anything is applied: a guest would lose its activation by moving. Give all
-machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
+The provider reports [refused](#refused) and applies no key, because a guest would lose its activation by moving. Give
+all machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
     "Server is down": """\
-The cluster says that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the others and names it;
-start it and run `pulumi up` again.""",
+The cluster reports that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the other nodes and names
+this one. Start it and run `pulumi up` again.""",
     "Couldn't check the status on this server": """\
 The cmdlet that sets the key is not on that machine yet: [refused](#refused). Update the machine, which is what
 Windows Admin Center asks for as well.""",
