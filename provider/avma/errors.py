@@ -70,6 +70,12 @@ class AvmaError(Exception):
         self.answer = answer
         self.remedy = remedy
 
+    def of(self, tried: str) -> AvmaError:
+        """Return the error for something else that was tried, and that failed with it."""
+        error = type(self).__new__(type(self), tried, self.where, self.answer, self.remedy)
+        error.__dict__.update(self.__dict__, tried=tried)
+        return error
+
     @property
     def topic(self) -> str:
         """The section that explains the error: the argument of `avma explain`."""

@@ -28,15 +28,25 @@ class Script:
         self.started = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
         self.deadlines: list[Deadline] = []
+        self.hanging: set[str] = set()
+        self.error: errors.AvmaError | None = None
 
-    def run(self, script, parameters, deadline, tried):
+    def run(self, script, parameters, deadline, tried, heard):
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
         self.deadlines.append(deadline)
         self.started.release()
+        answers = tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests)
+        for guest, answer in zip(guests, answers, strict=True):
+            if self.hanging and guest["id"] not in self.hanging:
+                heard(answer)
         assert self.go_on.acquire(timeout=5)
         assert set(secrets_in(parameters)) == {ACCOUNT.password}
-        return Answers(tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests), "")
+        if self.error is not None:
+            raise self.error
+        for answer in answers:
+            heard(answer)
+        return Answers(answers, "")
 
 
 class Asking(threading.Thread):
@@ -44,6 +54,7 @@ class Asking(threading.Thread):
 
     def __init__(self, runs: GuestRuns, vm: str, deadline: Deadline | None = None, change: bool = False) -> None:
         super().__init__()
+        self.vm = vm
         self.guest = GuestWmi(runs, vm, vm, ACCOUNT)
         self.deadline = deadline or Deadline(5)
         self.change = change
@@ -53,7 +64,7 @@ class Asking(threading.Thread):
     def run(self) -> None:
         try:
             if self.change:
-                self.answer = self.guest.invoke("root/cimv2", "A", "B", {}, {}, self.deadline, "change it")
+                self.answer = self.guest.invoke("root/cimv2", "A", "B", {}, {}, self.deadline, f"change {self.vm}")
             else:
                 self.answer = self.guest.query("root/cimv2", "SELECT *", self.deadline, "read it")
         except errors.AvmaError as error:
@@ -112,6 +123,37 @@ def test_a_vm_is_in_a_run_once(script, runs):
     for asking in (first, *others):
         assert len(asking.ends_with()) == 1
     assert [sorted(run) for run in script.runs] == [["a"], ["b", "c"], ["b"]]
+
+
+def test_a_guest_that_has_answered_waits_for_no_other_and_loses_no_answer(script, runs):
+    first = first_run(script, runs)
+    script.hanging = {"c"}
+    answered, hanging = Asking(runs, "b"), Asking(runs, "c", change=True)
+    wait_for(runs, 2)
+    script.go_on.release()
+    first.ends_with()
+    assert script.started.acquire(timeout=5)
+    script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
+    assert len(answered.ends_with()) == 1
+    assert hanging.is_alive()
+    script.go_on.release()
+    assert str(hanging.ends_with()).startswith("could not change c on hv01: it broke")
+
+
+def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, runs):
+    first = first_run(script, runs)
+    others = [Asking(runs, name, change=True) for name in "bc"]
+    wait_for(runs, 2)
+    script.go_on.release()
+    first.ends_with()
+    assert script.started.acquire(timeout=5)
+    script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
+    script.go_on.release()
+    told = [other.ends_with() for other in others]
+    assert [(type(error), error.tried, error.code) for error in told] == [
+        (errors.WsmanFault, "change b", 5),
+        (errors.WsmanFault, "change c", 5),
+    ]
 
 
 @pytest.mark.parametrize(("change", "kind"), [(False, errors.TimedOut), (True, errors.AnswerLost)])

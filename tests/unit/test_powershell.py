@@ -49,6 +49,12 @@ def test_a_script_ends_neither_its_powershell_nor_reads_from_a_console(script):
     assert not re.search(r"(?m)^\s*exit\b|\$input\b|Read-Host|Write-Host\b", text)
 
 
+def test_what_may_show_a_key_is_not_piped_and_modules_ask_nobody():
+    text = next(script.read_text() for script in SCRIPTS if script.stem == "server-avma-manager")
+    assert "|" not in text
+    assert "$global:ConfirmPreference = 'None'" in text
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_is_powershell(script):
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))

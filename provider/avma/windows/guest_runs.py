@@ -132,6 +132,8 @@ class GuestRuns:
                 self._wait(request, tried)
         except (errors.TimedOut, errors.Cancelled) as end:
             raise self._left(request, end, tried) from end
+        if isinstance(request.error, errors.AvmaError):
+            raise request.error.of(tried) from request.error  # whoever led the run tried something else
         if request.error is not None:
             raise request.error
         return request.answer or {}
@@ -169,7 +171,7 @@ class GuestRuns:
                 self._run(requests, tried)
             except Exception as error:  # kept for all who wait, and raised by each of them
                 for request in requests:
-                    request.error = error
+                    request.error = None if request.done else error
         finally:
             with self._changed:
                 self._under_way = False
@@ -190,10 +192,8 @@ class GuestRuns:
         if not requests:
             return
         answers = self._answers(requests, tried)
-        by_vm = {str(answer.get("id", "")).lower(): answer for answer in answers.objects}
         for request in requests:
-            request.answer = by_vm.get(request.vm_id.lower())
-            if request.answer is None:
+            if not request.done:
                 request.error = powershell.failure(answers.complaint, tried, self.where)
         if any(_error_id(answer) == NO_ANSWER for answer in answers.objects):
             # The session in that guest goes on, and ends with the PowerShell that began it.
@@ -206,8 +206,18 @@ class GuestRuns:
             "ThrottleLimit": _THROTTLE,
             "Timeout": TimeLeft(_MARGIN, _SHARE),
         }
+        by_vm = {request.vm_id.lower(): request for request in requests}
+
+        def heard(answer: Mapping[str, Any]) -> None:
+            """Let the guest's own asker go on: the other guests may take long, or never answer."""
+            request = by_vm.get(str(answer.get("id", "")).lower())
+            if request is not None and not request.done:
+                with self._changed:
+                    request.answer = answer
+                    self._changed.notify_all()
+
         try:
-            return self._powershell.run(SCRIPT, parameters, deadline, tried)
+            return self._powershell.run(SCRIPT, parameters, deadline, tried, heard)
         except errors.AccessDenied as error:
             raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
 

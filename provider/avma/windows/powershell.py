@@ -17,7 +17,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.wsman.runspaces import Runspaces
-from avma.wsman.script import Output, secrets_in
+from avma.wsman.script import Heard, Output, nobody, secrets_in
 
 _LONGEST = 400
 
@@ -41,15 +41,23 @@ class PowerShell:
         """The machine as errors name it."""
         return self._runspaces.where
 
-    def run(self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Answers:
-        """Run a script with those parameters and return its output, without the secrets among them.
+    def run(
+        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
+    ) -> Answers:
+        """Run a script with those parameters and return its output; `heard` gets each of its answers as it comes.
 
         Raises:
             ScriptFailed: it wrote no answer.
             AnswerLost: it may have run, and its end was not seen.
             AvmaError: it was not started.
         """
-        output = self._runspaces.run(load(script), parameters, deadline, tried)
+
+        def told(written: Any) -> None:
+            found = _json_object(written)
+            if found is not None:
+                heard(found)
+
+        output = self._runspaces.run(load(script), parameters, deadline, tried, told)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
         answers = read(output, redact)

@@ -25,7 +25,7 @@ from avma.wsman import envelope, faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
-from avma.wsman.script import Output, TimeLeft, secrets_in
+from avma.wsman.script import Heard, Output, TimeLeft, nobody, secrets_in
 
 # It logs every message, and what it raises.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
@@ -78,8 +78,10 @@ class Pool:
         if self._pool.state != RunspacePoolState.OPENED:
             raise self._unexpected(tried)
 
-    def run(self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Output:
-        """Run a script to its end and return what it wrote.
+    def run(
+        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
+    ) -> Output:
+        """Run a script to its end and return what it wrote; `heard` gets each object as it comes.
 
         Raises:
             AvmaError: its end was not seen. `started` says whether it may have run.
@@ -90,8 +92,13 @@ class Pool:
             if any(True for _ in secrets_in(parameters)):
                 self._pool.exchange_keys()
             self._pipeline = self._start(script, parameters, deadline)
+            told = 0
             while self._pipeline.state == PSInvocationState.RUNNING:
                 self._pipeline.poll_invoke()
+                objects = output_of(self._pipeline).objects
+                for written in objects[told:]:
+                    heard(written)
+                told = len(objects)
             output = output_of(self._pipeline)
         self._finish()
         return output

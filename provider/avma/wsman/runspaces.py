@@ -19,7 +19,7 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.wsman import faults
 from avma.wsman.pipe import Pipe
-from avma.wsman.script import Output
+from avma.wsman.script import Heard, Output, nobody
 
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
@@ -44,6 +44,7 @@ class _Call:
     parameters: Mapping[str, Any] = field(repr=False)
     deadline: Deadline
     tried: str
+    heard: Heard
     pool: Pool | None = None
 
     @property
@@ -68,8 +69,10 @@ class Runspaces:
         """The machine as errors name it."""
         return self._connection.where
 
-    def run(self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Output:
-        """Run a script to its end and return what it wrote.
+    def run(
+        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
+    ) -> Output:
+        """Run a script to its end and return what it wrote; `heard` gets each object as it comes.
 
         Raises:
             AnswerLost: the script may have run, and its end was not seen. Also at the deadline and at Cancel.
@@ -77,7 +80,7 @@ class Runspaces:
             AvmaError: the script was not started.
         """
         deadline.check(tried, self.where)
-        call, outcome = _Call(script, parameters, deadline, tried), Future[Output]()
+        call, outcome = _Call(script, parameters, deadline, tried, heard), Future[Output]()
         self._begin(lambda: self._settle(outcome, call))
         while not wait((outcome,), _POLL).done:
             try:
@@ -140,7 +143,7 @@ class Runspaces:
     def _run(self, pool: Pool, call: _Call) -> Output:
         call.pool = pool
         try:
-            output = pool.run(call.script, call.parameters, call.deadline, call.tried)
+            output = pool.run(call.script, call.parameters, call.deadline, call.tried, call.heard)
         except errors.AvmaError as error:
             pool.close()
             raise self._error(call, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,14 @@ class Output:
     objects: tuple[Any, ...]
     errors: tuple[ErrorRecord, ...]
     completed: bool
+
+
+Heard = Callable[[Any], None]
+"""Who is told each object of a script as it comes. It is called in another thread, and may be until that one ends."""
+
+
+def nobody(_: Any) -> None:
+    """Take no notice of an object."""
 
 
 def secrets_in(value: Any) -> Iterator[str]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 
 import pytest
 
 from avma import errors
-from avma.deadline import Deadline
-from avma.windows.guest_runs import Account
+from avma.deadline import Cancellation, Deadline
+from avma.windows.guest_runs import Account, Request
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
-from core.powershell_direct.lab import ESTATE, HANGING_HOST, HOST, INSTALL, SLOW_HOST, invoked, resolved
-from core.runner import Runner
+from core.powershell_direct.lab import ESTATE, GUEST_PASSWORD, HANGING_HOST, HOST, INSTALL, SLOW_HOST, invoked, resolved
+from core.runner import ADMINISTRATOR, Runner
 
 MESSAGES = {"Shell/Create": b"creationXml", "Shell/Receive": b"shell/Receive<"}
 
@@ -144,6 +145,32 @@ def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
         wmi.invoke("root/cimv2", "A", "B", {}, {}, Deadline(6), "change it")
     run.vm.read(f"{HOST}/web01", None, run.operation())
     assert estate.counts()["hv01"]["pools"] == 2
+
+
+def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
+    estate.faults("mute01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
+    account, cancellation = Account(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
+    operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
+    requests = [
+        Request(estate.machine(name)["id"], account, [operation], Deadline(60, cancellation))
+        for name in ("mute01", "web01")
+    ]
+    runs = run.machines.get(resolved())._runs
+
+    def lead() -> None:
+        with contextlib.suppress(errors.AnswerLost):
+            runs._run(requests, "read them")
+
+    joint = threading.Thread(target=lead)
+    joint.start()
+    while not requests[1].done:
+        requests[1].deadline.wait(0.05, "wait", "test")
+    assert requests[1].answer["results"]
+    assert joint.is_alive()
+    assert not requests[0].done
+    cancellation.set()
+    joint.join(20)
+    assert not joint.is_alive()
 
 
 def test_a_read_that_breaks_is_sent_again(estate, run):

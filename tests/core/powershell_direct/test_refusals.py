@@ -128,8 +128,11 @@ def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
 
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
-    def run(self, script, parameters, deadline, tried):
-        return powershell.Answers(tuple(answer(vm) for vm in parameters["Guests"]), "half a line")
+    def run(self, script, parameters, deadline, tried, heard):
+        answers = tuple(answer(vm) for vm in parameters["Guests"])
+        for each in answers:
+            heard(each)
+        return powershell.Answers(answers, "half a line")
 
     monkeypatch.setattr(PowerShell, "run", run)
 
@@ -149,7 +152,7 @@ def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
 
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
-    run.seconds = 2
+    run.seconds = 4
     with pytest.raises(errors.TimedOut, match="too many shells open there"):
         run.activate("web01", HOST)
 

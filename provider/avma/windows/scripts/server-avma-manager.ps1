@@ -2,11 +2,13 @@
 # Gets or sets what a machine of Azure Stack HCI (Azure Local) activates its guests with: the module ServerAVMAManager,
 # and the subscriptions as the module AzureStackHCI tells them. Cmdlets and types that Constrained Language Mode permits.
 # Output: one text, a JSON object. The key is a SecureString until the cmdlet takes it. That cmdlet has only a string
-# parameter for it, so module logging of ServerAVMAManager, which is off by default, would record the key.
+# parameter for it, so module logging of ServerAVMAManager and transcription, which are off by default, would record the
+# key. Nothing is piped: they record what a pipeline binds too, and the cmdlet may show the key.
 param([string] $Action, [securestring] $ProductKey)
 
-# The error preference stays as it is: modules would take it over, and end on errors that they know how to bear.
-$ConfirmPreference = 'None'
+# Functions of a script module see the preferences of the session, and not those of a script that calls them. The error
+# preference stays as it is: they would end on errors that they know how to bear.
+$global:ConfirmPreference = 'None'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 # Without this, Windows PowerShell writes some arrays as {"value": [], "Count": 0}.
@@ -21,7 +23,9 @@ function ConvertTo-Table($object) {
 }
 
 function ConvertTo-Rows($objects) {
-    @($objects | Where-Object { $null -ne $_ } | ForEach-Object { ConvertTo-Table $_ })
+    foreach ($object in @($objects)) {
+        if ($null -ne $object) { ConvertTo-Table $object }
+    }
 }
 
 function ConvertTo-Trouble($record) {
