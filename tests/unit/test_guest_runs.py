@@ -226,7 +226,7 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
 
 def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
     class Checking(Script):
-        def run(self, script, parameters, deadline, tried):
+        def run(self, script, parameters, deadline, tried, heard):
             while True:
                 deadline.wait(0.01, tried, self.where)
 
