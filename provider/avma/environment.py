@@ -40,6 +40,12 @@ def variables_of(record: type) -> dict[str, str]:
     return found
 
 
+def source_of(record: type, path: str, given: Mapping[str, Any]) -> str:
+    """Return a setting as errors name it: its property, and the variables that its value came from."""
+    variables = variables_of(record).get(path)
+    return f"`{path}`" if variables is None or _has(given, path) else f"`{path}` (from {variables})"
+
+
 def text_value(prop: Property, text: str) -> Any:
     """Return the value that a text stands for, where configuration can hold nothing but text."""
     if prop.type is str or (isinstance(prop.type, type) and issubclass(prop.type, Choice)):
@@ -59,3 +65,10 @@ def _value(prop: Property, environment: Mapping[str, str]) -> Any:
 
 def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((environment[name] for name in names if environment.get(name)), None)
+
+
+def _has(values: Any, path: str) -> bool:
+    """Return True if the user gave a value at a path such as "guest.port"."""
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values is not None

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from avma.configuration import Configuration, GuestDefaults
-from avma.environment import complete, from_environment
+from avma.environment import complete, from_environment, source_of
 from avma.properties import Property, properties, validate
 from avma.settings import Settings
 from avma_cli.exits import fail
@@ -61,7 +61,8 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     values = complete(options, complete(written, from_environment(Configuration)))
     failures = validate(Configuration, values)
     if failures:
-        fail("\n".join(f"{failure.path}: {failure.reason}" for failure in failures))
+        named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
+        fail("\n".join(f"{name} {failure.reason}" for name, failure in zip(named, failures, strict=True)))
     return values
 
 

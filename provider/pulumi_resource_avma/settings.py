@@ -12,8 +12,9 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
+from avma import errors
 from avma.configuration import Configuration
-from avma.environment import complete, from_environment, text_value, variables_of
+from avma.environment import complete, from_environment, source_of, text_value
 from avma.properties import Failure, Property, build, known, properties, validate
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -85,11 +86,6 @@ class Settings:
         paths = declared(self._record, given)
         return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
 
-    def _source(self, path: str, given: Mapping[str, Any]) -> str:
-        """Name a setting as the user gave it: by its property, and the environment variables that it came from."""
-        variables = variables_of(self._record).get(path)
-        return f"`{path}`" if variables is None or _has(given, path) else f"`{path}` (from {variables})"
-
     def _missing(self, values: Mapping[str, Any]) -> list[Property]:
         return [prop for prop in properties(self._record) if prop.required and values.get(prop.name) is None]
 
@@ -99,16 +95,11 @@ class Settings:
             raise MissingKeys({f"{PACKAGE}:{prop.name}": prop.rule.description for prop in missing})
         failures = [*rejected, *validate(self._record, values)]
         if failures:
-            text = "; ".join(f"{self._source(failure.path, given)} {failure.reason}" for failure in failures)
-            message = f"the provider's configuration cannot be used: {text}"
+            sources = [source_of(self._record, failure.path, given) for failure in failures]
+            text = "; ".join(f"{source} {failure.reason}" for source, failure in zip(sources, failures, strict=True))
+            see = f"See: avma explain {errors.topic_of(errors.InvalidInput)}"
+            message = f"the provider's configuration cannot be used: {text}. {see}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message)
-
-
-def _has(values: Any, path: str) -> bool:
-    """Return True if the user gave a value at a path such as "guest.port"."""
-    for name in path.split("."):
-        values = values.get(name) if isinstance(values, Mapping) else None
-    return values is not None
 
 
 def _users(name: str) -> bool:

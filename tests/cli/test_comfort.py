@@ -88,3 +88,12 @@ def test_the_page_names_each_option_that_all_share_and_each_exit_code() -> None:
     assert not [option for option in shared - {"--help", "--no-https"} if option not in page]
     for code in ("| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 130 |"):
         assert code in page
+
+
+def test_a_wrong_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVMA_GUEST_PORT", "many")
+    monkeypatch.setenv("AVMA_HTTPS", "no")
+    result = CliRunner().invoke(app, ["doctor", "127.0.0.1"])
+    assert result.exit_code == 2
+    assert "`guest.port` (from AVMA_GUEST_PORT) must be a whole number" in result.stderr
+    assert "`https` (from AVMA_HTTPS or HYPERV_HTTPS) must be true or false" in result.stderr

@@ -171,6 +171,7 @@ class TestConfigure:
         code, message = failure(caught.value)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert "`port` (from AVMA_PORT or HYPERV_PORT) must be a whole number" in message
+        assert message.endswith("See: avma explain invalid-input")
 
     @pytest.mark.parametrize("values", [{"insecure": True}, {"insecure": "true"}, {"guest": {"insecure": True}}])
     def test_insecure_warns_once(self, unconfigured: Calls, engine: FakeEngine, values: dict[str, Any]) -> None:
