@@ -56,6 +56,12 @@ def test_what_may_show_a_key_is_not_piped_and_modules_ask_nobody():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_script_measures_time_in_utc(script):
+    text = script.read_text()
+    assert text.count("Get-Date") == text.count("(Get-Date).ToUniversalTime()")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_is_powershell(script):
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
     assert not parser.parse(script.read_bytes()).root_node.has_error

@@ -135,12 +135,15 @@ function Write-HostFacts {
     ConvertTo-Json -InputObject @{ host = $facts } -Depth 4 -Compress
 }
 
-$end = (Get-Date).AddSeconds($Timeout)
+# Local time jumps where daylight saving time begins or ends.
+function Get-UtcNow { (Get-Date).ToUniversalTime() }
+
+$end = (Get-UtcNow).AddSeconds($Timeout)
 $waiting = @($Guests)
 if ($waiting.Count -eq 0) { Write-HostFacts }
 $next = 0
 $running = @()
-while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-Date) -lt $end) {
+while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt $end) {
     while ($next -lt $waiting.Count -and $running.Count -lt $ThrottleLimit) {
         $guest = $waiting[$next]
         $next += 1
