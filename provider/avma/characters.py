@@ -89,10 +89,15 @@ def hidden_error(text: str) -> str | None:
 
 
 def visible(text: str) -> str:
-    """Return a text without invisible characters, which can reverse a line or control a terminal. Line ends stay."""
+    """Return a text without invisible characters, which can reverse a line or control a terminal.
+
+    Line ends stay, and so do the spaces of other languages, such as the no-break space in French.
+    """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() or each in "\n\r\t" else "\ufffd" for each in text)
+    return "".join(
+        "\ufffd" if unicodedata.category(each) in _HIDDEN and each not in "\n\r\t" else each for each in text
+    )
 
 
 def shown(text: str) -> str:

@@ -34,6 +34,10 @@ def redact() -> Redactor:
         (f"{KEY}, {KEY}", "…VCH67, …VCH67"),
         ("web01\u202e10bew\x1b[2J\x00", "web01\ufffd10bew\ufffd[2J\ufffd"),
         ("first\nsecond\tcell", "first\nsecond\tcell"),
+        (
+            "Erreur\u00a0: la cl\u00e9\u202fn\u2019est pas\u3000valide",
+            "Erreur\u00a0: la cl\u00e9\u202fn\u2019est pas\u3000valide",
+        ),
         ("f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e", "f8ba8f4c-9b5c-4b5e-9c0e-2f6d3c1a4b5e"),
     ],
 )

@@ -78,7 +78,7 @@ class Reaching:
         named = f"{identity.vendor} {identity.version}".strip()
         answer = f"this is {named}, not Windows"
         remedy = "give the address and the port of WinRM on a Windows machine"
-        return UnexpectedAnswer("log on", self._connection.where, answer, remedy)
+        return UnexpectedAnswer("sign in", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
         """Look at the port of WinRM's other listener too, which is often the only one."""
@@ -128,7 +128,7 @@ class Reaching:
         if not talked and self._speaks_tls():
             answer = "the service there speaks TLS, and `https` is false"
             remedy = "set `https: true`, or give the port of a WinRM http listener"
-            raise Unreachable("log on", self._connection.where, answer, remedy)
+            raise Unreachable("sign in", self._connection.where, answer, remedy)
         return Finding("not used, as `https` is false: messages are sealed by the logon", Status.SKIPPED)
 
     def _speaks_tls(self) -> bool:

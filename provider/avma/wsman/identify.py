@@ -40,7 +40,7 @@ def identify(cim: Cim, deadline: Deadline) -> Identity:
     Raises:
         AvmaError: there is no way to the machine, the logon was refused, or another service answers there.
     """
-    tried = "log on"
+    tried = "sign in"
     body = cim.ask(_Identify(f"{IDENTITY}/Identify", ""), deadline, tried)
     values = {local_name(part): (part.text or "").strip() for response in body for part in response}
     if "ProtocolVersion" not in values:
