@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from weakref import WeakSet
 
 from avma import errors
 
@@ -42,10 +43,25 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._parts: WeakSet[Cancellation] = WeakSet()
+        self._lock = threading.Lock()
 
     def set(self) -> None:
         """Ask every waiting operation to end."""
-        self._event.set()
+        with self._lock:
+            self._event.set()
+            parts = list(self._parts)
+        for part in parts:
+            part.set()
+
+    def part(self) -> Cancellation:
+        """Return a cancellation that is set when this one is, and can be set alone."""
+        part = Cancellation()
+        with self._lock:
+            self._parts.add(part)
+            if self._event.is_set():
+                part.set()
+        return part
 
     def is_set(self) -> bool:
         """Say whether the user wishes to stop."""

@@ -51,7 +51,7 @@ class Operations:
         return Operation(
             configuration=configuration,
             machines=self._machines_for(configuration.max_concurrency),
-            deadline=Deadline(timeout, self._session.cancellation),
+            deadline=Deadline(timeout, self._session.cancellation_of_call),
             status=lambda text: log.status(text, urn),
             warn=lambda text: log.warning(text, urn),
             claims=self.run.claims,

@@ -7,6 +7,7 @@ What only computes is answered on the event loop, at once; what blocks goes to a
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -231,4 +232,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         await context.abort(status.code_of(told), told.message, details)
 
     async def _in_pool(self, call: Callable[[Any], R], request: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, call, request)
+        cancellation = self._session.begin_call()
+        context = contextvars.copy_context()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, context.run, call, request)
+        except asyncio.CancelledError:
+            # The engine was killed or has ended the call. The thread goes on, and must not change anything more.
+            cancellation.set()
+            raise

@@ -5,6 +5,8 @@ It knows when these begin and end. It must not know resources, and it is light, 
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from google.protobuf.struct_pb2 import Struct
 
 from avma.configuration import Configuration
@@ -13,6 +15,9 @@ from avma.redaction import Redactor
 from pulumi_resource_avma.engine import EngineLog
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.values import Decoded, decode, texts_at
+
+_CALL: ContextVar[Cancellation | None] = ContextVar("call", default=None)
+"""The cancellation of the call that is served in this context."""
 
 
 class Session:
@@ -38,6 +43,17 @@ class Session:
     def cancel(self) -> None:
         """Ask every operation to end."""
         self.cancellation.set()
+
+    def begin_call(self) -> Cancellation:
+        """Return a cancellation for one call, which the operations begun in this context look at."""
+        cancellation = self.cancellation.part()
+        _CALL.set(cancellation)
+        return cancellation
+
+    @property
+    def cancellation_of_call(self) -> Cancellation:
+        """The cancellation of the call that is served in this context, or else of the session."""
+        return _CALL.get() or self.cancellation
 
     def decode(self, struct: Struct, record: type) -> Decoded:
         """Turn the properties of a record into plain values, and remember which of them must not leave."""

@@ -140,6 +140,46 @@ class TestCancel:
             assert error.code() is grpc.StatusCode.ABORTED
             assert "the run was cancelled" in error.details()
 
+    def test_an_operation_ends_with_its_call_and_others_go_on(self, calls: Calls, shelf: Shelf) -> None:
+        begun, ended = threading.Semaphore(0), threading.Event()
+
+        def wait(_name: str, operation: Operation) -> None:
+            begun.release()
+            try:
+                operation.deadline.wait(60, "wait for the paint", "lab")
+            finally:
+                ended.set()
+
+        shelf.script = wait
+        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+        first, second = (calls.stub.Create.future(request) for _ in range(2))
+        for _ in range(2):
+            assert begun.acquire(timeout=10)
+        first.cancel()
+        assert ended.wait(10)
+        assert not second.done()
+        calls.stub.Cancel(Empty())
+        assert second.exception(timeout=5).code() is grpc.StatusCode.ABORTED
+
+    def test_an_operation_ends_with_the_connection_of_its_engine(
+        self, calls: Calls, provider: Provider, shelf: Shelf
+    ) -> None:
+        begun, ended = threading.Event(), threading.Event()
+
+        def wait(_name: str, operation: Operation) -> None:
+            begun.set()
+            try:
+                operation.deadline.wait(60, "wait for the paint", "lab")
+            finally:
+                ended.set()
+
+        shelf.script = wait
+        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+        calls.stub.Create.future(request)
+        assert begun.wait(10)
+        provider.channel.close()
+        assert ended.wait(10)
+
     def test_the_next_run_of_an_attached_process_is_not_cancelled(
         self, calls: Calls, engine: FakeEngine, shelf: Shelf
     ) -> None:
