@@ -62,7 +62,8 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     failures = validate(Configuration, values)
     if failures:
         named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
-        fail("\n".join(f"{name} {failure.reason}" for name, failure in zip(named, failures, strict=True)))
+        told = zip(named, failures, strict=True)
+        fail("\n".join(f"{name.replace('`', '')}: {failure.reason}" for name, failure in told))
     return values
 
 

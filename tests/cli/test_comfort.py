@@ -95,5 +95,5 @@ def test_a_wrong_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AVMA_HTTPS", "no")
     result = CliRunner().invoke(app, ["doctor", "127.0.0.1"])
     assert result.exit_code == 2
-    assert "`guest.port` (from AVMA_GUEST_PORT) must be a whole number" in result.stderr
-    assert "`https` (from AVMA_HTTPS or HYPERV_HTTPS) must be true or false" in result.stderr
+    assert "guest.port (from AVMA_GUEST_PORT): must be a whole number" in result.stderr
+    assert "https (from AVMA_HTTPS or HYPERV_HTTPS): must be true or false" in result.stderr
