@@ -73,7 +73,12 @@ def test_a_recording_replays_to_the_same_result(replay: Replay, number: int) -> 
     nameless = ("cim", "virtualization", "shell", "system", "license", "hyperV", "powershellDirect", "vm")
     for before, after in zip(original["steps"], again["steps"], strict=True):
         if before["rung"] in nameless:
-            assert after["found"] == before["found"]
+            assert _without_ids(after["found"]) == _without_ids(before["found"])
+
+
+def _without_ids(found: str) -> str:
+    """Return a text in which each GUID is the same, as a recording has stand-ins for them."""
+    return re.sub(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "GUID", found)
 
 
 def test_a_peer_that_is_down_is_down_in_the_replay(replay: Replay, shared: EstateServer) -> None:
@@ -126,7 +131,7 @@ def test_what_only_windows_can_answer_is_asked_and_changes_nothing(shared: Estat
     assert operations["Invoke SoftwareLicensingService/InstallProductKey"] == 1
     assert operations["Get"] == 3
     asked = [exchange for exchange in recorded(file)[1:] if "_INPUT" in exchange["request"]]
-    assert "InvalidSelectors" in asked[0]["answer"]
+    assert "HRESULT 0x8004102f" in asked[0]["answer"]
     assert f">{0xC004F050}</p:error_Code>" in asked[1]["answer"]
     assert all(exchange["bytes"] > 0 for exchange in asked)
 

@@ -319,7 +319,7 @@ def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
     monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
     with serving(tmp_path, heard.append) as port, closing(cim(port)) as opened:
         with pytest.raises(errors.Unreachable, match="no connection within") as caught:
-            opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(0.2), "call")
+            opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(2), "call")
         senders = [thread for thread in threading.enumerate() if thread.name == SENDER]
         over.set()
         for thread in senders:

@@ -104,7 +104,7 @@ class WinrmPipe:
     def _timeout(self, deadline: Deadline) -> tuple[float, float]:
         left = deadline.remaining()
         connect = max(0.1, min(self._connection.connect_timeout, left))
-        return connect, min(self._connection.operation_timeout + _ANSWER_MARGIN, left + _LAST_CHANCE)
+        return connect, max(0.1, min(self._connection.operation_timeout + _ANSWER_MARGIN, left + _LAST_CHANCE))
 
 
 def _seals(connection: Connection) -> bool:
