@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import socketserver
 import ssl
@@ -45,13 +45,16 @@ class Carrier(socketserver.BaseRequestHandler):
             self._carry({client: service, service: client})
 
     def _carry(self, ends: dict[ssl.SSLSocket, ssl.SSLSocket]) -> None:
-        while not self.server.stopped.is_set():
-            pending = [end for end in ends if end.pending()]
-            for end in pending or select.select(list(ends), [], [], 0.05)[0]:
-                data = end.recv(65536)
-                if not data or (self.server.breaking and data.startswith(b"HTTP/1.1 200")):
-                    return
-                ends[end].sendall(data)
+        with selectors.DefaultSelector() as selector:  # unlike select(), for descriptors from 1,024 on too
+            for end in ends:
+                selector.register(end, selectors.EVENT_READ, end)
+            while not self.server.stopped.is_set():
+                pending = [end for end in ends if end.pending()]
+                for end in pending or [key.data for key, _ in selector.select(0.05)]:
+                    data = end.recv(65536)
+                    if not data or (self.server.breaking and data.startswith(b"HTTP/1.1 200")):
+                        return
+                    ends[end].sendall(data)
 
 
 @contextmanager
