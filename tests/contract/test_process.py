@@ -175,10 +175,12 @@ class TestCancel:
 
         shelf.script = wait
         request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
-        calls.stub.Create.future(request)
+        # Kept by its name: gRPC cancels a call that nobody refers to.
+        call = calls.stub.Create.future(request)
         assert begun.wait(10)
         provider.channel.close()
         assert ended.wait(10)
+        assert call.done()
 
     def test_the_next_run_of_an_attached_process_is_not_cancelled(
         self, calls: Calls, engine: FakeEngine, shelf: Shelf

@@ -161,9 +161,9 @@ def shell_body(name: str, content: str = "", **attributes: str) -> str:
 def test_a_new_shell_is_described_as_windows_describes_it(shared: EstateServer) -> None:
     streams = "<r:InputStreams>stdin</r:InputStreams><r:OutputStreams>stdout stderr</r:OutputStreams>"
     with Client(shared.url("hv01")) as client:
-        created, described = (
-            client.send(envelope(f"{TRANSFER}/Create", RESOURCE, shell_body("Shell", streams))).find("s:Body", NS) or ()
-        )
+        body = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, shell_body("Shell", streams))).find("s:Body", NS)
+        assert body is not None
+        created, described = body
         to = fromstring(envelope("x", RESOURCE)).findtext("s:Header/a:To", None, NS)
         assert created.findtext("a:Address", None, NS) == to
         name = created.findtext(".//w:Selector[@Name='ShellId']", None, NS)
