@@ -1,1 +1,1 @@
-"""The `avma` command line: a front end for people; each command is a module of its own."""
+"""The `avma` command line, with one module or package per command."""

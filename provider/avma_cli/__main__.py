@@ -1,4 +1,4 @@
-"""The entry point of the `avma` command. It knows which commands there are, and what none of them does."""
+"""The entry point of the `avma` command: registers the commands."""
 
 from __future__ import annotations
 
@@ -37,27 +37,26 @@ def _commands(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Tools around Windows Automatic Virtual Machine Activation (AVMA).
+    """Tools for Windows Automatic Virtual Machine Activation (AVMA).
 
-    Why does a host not activate its guests, and what to do about it:
+    Find out why a host does not activate its guests:
 
       avma doctor hv01.example.com --username 'LAB\\svc-avma'
 
-    What an error means, and what to do about it:
+    Look up an error:
 
       avma explain not-ready
 
-    What is licensed by which key, on all hosts and in all VMs:
+    List the licenses and keys of all hosts and VMs:
 
       avma report estate.yaml --html report.html
 
-    A Windows estate to try programs against, without Windows:
+    Try a program without Windows:
 
       avma simulate estate.yaml
 
-    Passwords come from AVMA_PASSWORD and AVMA_GUEST_PASSWORD, never from an
-    option. Exit codes: 0 all is well, 1 something is wrong, 2 the command
-    cannot be run as it was given. Completion: avma --install-completion.
+    Set passwords in AVMA_PASSWORD and AVMA_GUEST_PASSWORD. There is no option
+    for them. Exit codes: 0 success, 1 problem found, 2 wrong usage.
     """
 
 

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, which mean the same for every command, and the text that goes with one."""
+"""Exit codes, with the same meaning for every command, and functions that end a command."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import typer
 
 
 class Exit(IntEnum):
-    """The exit codes."""
+    """The exit codes of the `avma` command."""
 
     WELL = 0
-    """All is well."""
+    """Success."""
     WRONG = 1
-    """Something is wrong: a cause was found, or the command could not finish."""
+    """The command found a problem, or could not finish."""
     USAGE = 2
-    """The command cannot be run as it was given; nothing was asked or served."""
+    """Wrong usage. The command contacted no machine and served nothing."""
     INCOMPLETE = 3
-    """Some machine did not answer."""
+    """At least one machine did not answer."""
     INTERRUPTED = 130
-    """Stopped by Ctrl+C, as shells have it."""
+    """Stopped by Ctrl+C. The number is the convention of shells."""
 
 
 def fail(text: str, code: Exit = Exit.USAGE) -> NoReturn:
-    """End the command with a text on stderr.
+    """Print a text to stderr and end the command.
 
     Raises:
         Exit: always.
@@ -37,7 +37,7 @@ def fail(text: str, code: Exit = Exit.USAGE) -> NoReturn:
 
 @contextmanager
 def guarded(command: str) -> Iterator[None]:
-    """End the command in one line, whatever happens in the block: a traceback could hold a name or a secret."""
+    """Print one line for any exception in the block. A traceback could contain a name or a secret."""
     try:
         yield
     except KeyboardInterrupt:
@@ -45,4 +45,4 @@ def guarded(command: str) -> Iterator[None]:
     except typer.Exit:
         raise
     except Exception as error:
-        fail(f"avma {command} failed by itself ({type(error).__name__}): please report it", Exit.WRONG)
+        fail(f"avma {command}: unexpected error ({type(error).__name__}). Please report it.", Exit.WRONG)

@@ -1,4 +1,4 @@
-"""`avma explain`: print the explanation of an error, without a network."""
+"""`avma explain`: print the explanation of an error. The command needs no network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
-"""A link to another section. Its text is the section's title, which is the argument of this command."""
+"""A link to another section. Its text is the title of the section, so it is also an argument of this command."""
 
 
 def _completed(incomplete: str) -> list[str]:
@@ -24,7 +24,7 @@ def _completed(incomplete: str) -> list[str]:
 
     wanted = incomplete.lower()
     names = [name for name in explanations.names() if name.lower().startswith(wanted) and " " not in name]
-    # Typer drops what does not begin as it was typed, in upper or lower case.
+    # Typer drops completions that do not begin with the typed text. Its comparison is case-sensitive.
     return [incomplete + name[len(incomplete) :] for name in names]
 
 
@@ -33,24 +33,24 @@ def explain(
         list[str] | None,
         typer.Argument(
             metavar="[NAME|NUMBER]",
-            help="A name such as not-ready or SL_E_INVALID_PRODUCT_KEY, or a number in decimal or hexadecimal.",
+            help="A name such as not-ready or SL_E_INVALID_PRODUCT_KEY, or a decimal or hexadecimal number.",
             autocompletion=_completed,
         ),
     ] = None,
 ) -> None:
     """Explain an error: what it means, and what to do.
 
-    Every error ends with the command that explains it. Numbers that Windows
-    shows elsewhere work too: signed, unsigned or hexadecimal, in any case.
-    A part of an error message works as well: the first number or name in it
-    counts. Without an argument, lists everything that can be explained.
-
+    \b
       avma explain not-ready
       avma explain 0xC004F050
       avma explain SL_E_INVALID_PRODUCT_KEY
 
-    The exit code is 0 when there is an explanation, 1 for a number that
-    nothing is known about but its origin, 2 for a name that does not exist.
+    Numbers can be signed, unsigned or hexadecimal, as Windows shows them. You
+    can also paste a part of an error message. The command explains the first
+    number or name in it. Without an argument, it lists all explanations.
+
+    Exit codes: 0 explained, 1 unknown number (only its origin is known), 2
+    unknown name.
     """
     from avma import explanations
 
@@ -81,27 +81,27 @@ def _list() -> Iterator[str]:
 
     yield "Kinds of errors:"
     yield from (f"  {each.title}" for each in explanations.kinds())
-    yield "\nNumbers of Windows:"
+    yield "\nError codes of Windows:"
     yield from (f"  {each.title}  {each.name}" for each in explanations.codes())
-    yield "\nTexts of Windows Admin Center on Azure Local:"
+    yield "\nMessages of Windows Admin Center on Azure Local:"
     yield from (f'  "{each.title}"' for each in explanations.admin_center())
 
 
 def _unknown_name(word: str) -> Iterator[str]:
     from avma import explanations
 
-    yield f"there is no explanation of `{word}`"
+    yield f"no explanation found for `{word}`"
     similar = explanations.similar(word)
     if similar:
         yield f"did you mean {' or '.join(similar)}?"
-    yield "list all: avma explain"
+    yield "list all explanations: avma explain"
 
 
 def _unknown_number(number: int) -> Iterator[str]:
     from avma import hresult
 
     if number == 0:
-        yield "0 is no error: Windows returns it for an operation that succeeded."
+        yield "0 is not an error. Windows returns it for an operation that succeeded."
         return
     entry = hresult.lookup(number)
     yield f"0x{entry.value:08X}"

@@ -1,7 +1,7 @@
-"""The options that tell how to log on, the same for every command that asks machines, and the settings they make.
+"""Connection options, the same for every command that connects to machines, and the settings that result from them.
 
-They are the settings that `avma.configuration` declares. What an option does not say, the file that was read does, and
-then the environment: the AVMA_* variables of the settings, and AVMA_GUEST_* for those of guests.
+The options are the settings that `avma.configuration` declares. Precedence: command-line option, file, environment
+variable (AVMA_* for hosts, AVMA_GUEST_* for guests).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from avma.settings import Settings
 from avma_cli.exits import fail
 
 Given = Mapping[str, Any]
-"""The options that were given, by their settings' names in Python; those of guests begin with `guest_`."""
+"""The options on the command line, by the Python name of their setting. Names of guest settings begin with `guest_`."""
 
 _IN_ENVIRONMENT_ALONE = "password"
-"""Others could read it on a command line."""
+"""Other users of the computer can read command lines."""
 _GUEST = "guest_"
 
 
 def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command the options of a connection, and those named here for guests.
+    """Return a decorator that adds the connection options to a command, and the named options for guests.
 
-    The command gets them as one argument, `given`.
+    The command receives them in one argument, `given`.
     """
     offered = [_option(prop, "") for prop in properties(Settings) if prop.attribute != _IN_ENVIRONMENT_ALONE]
     offered += [_option(prop, _GUEST) for prop in properties(GuestDefaults) if prop.attribute in of_guests]
@@ -43,7 +43,7 @@ def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[...,
             command(**values, given={name: value for name, value in said.items() if value is not None})
 
         own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "given"]
-        # Typer makes the options from these two.
+        # Typer reads the options from these two attributes.
         vars(run)["__signature__"] = inspect.Signature([*own, *offered])
         run.__annotations__ = {each.name: each.annotation for each in (*own, *offered)}
         return run
@@ -52,9 +52,9 @@ def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provider's configuration from options, from what a file says, and from the environment.
+    """Return the provider configuration, merged from options, file and environment.
 
-    `written` is the validated configuration of the file.
+    `written` is the validated configuration in the file.
     """
     of_guest = _named(given, GuestDefaults, _GUEST)
     options = {**_named(given, Configuration), **({"guest": of_guest} if of_guest else {})}
@@ -77,12 +77,13 @@ def _option(prop: Property, prefix: str) -> inspect.Parameter:
 
 def _help(prop: Property, prefix: str) -> str:
     sentence = prop.rule.description.partition(". ")[0].rstrip(".")
-    whose = "For guests: " if prefix else ""
-    return f"{whose}{sentence} ({prop.rule.environment[0]}; default: {prop.rule.unset}).".replace("`", "")
+    if prefix:
+        sentence = f"For guests: {sentence[:1].lower()}{sentence[1:]}"
+    return f"{sentence} ({prop.rule.environment[0]}; default: {prop.rule.unset}).".replace("`", "")
 
 
 def _named(given: Given, record: type, prefix: str = "") -> dict[str, Any]:
-    """Return the properties of a record that the options say, by the names that they have outside."""
+    """Return the properties of a record that have an option on the command line, by their external name."""
     names = {f"{prefix}{prop.attribute}": prop.name for prop in properties(record)}
     return {name: given[option] for option, name in names.items() if option in given}
 

@@ -1,7 +1,7 @@
-"""`avma simulate`: serve a simulated Windows estate until stopped.
+"""`avma simulate`: run simulated Hyper-V hosts and VMs until stopped.
 
-The module knows the command's options and how to show an estate. What is heavy is imported when the command runs, so
-that help is instant and the rest of the command line works without the simulator's packages.
+The module contains the options of the command and the table of addresses. It imports heavy modules when the command
+runs. So help is instant, and the other commands work without the packages of the simulator.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ _MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource
 
 def simulate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The estate: a YAML file of hosts, VMs and product keys.")
+        Path | None, typer.Argument(metavar="FILE", help="The estate file: YAML with hosts, VMs and product keys.")
     ] = None,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Write the addresses, as JSON, to this file once every listener is open.")
+        Path | None, typer.Option(help="Write the addresses to this file, as JSON, as soon as all listeners are open.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the addresses as one line of JSON instead of a table.")
     ] = False,
     replay: Annotated[
-        Path | None, typer.Option(help="Serve a recording of `avma doctor --record` in place of an estate.")
+        Path | None, typer.Option(help="Serve a recording of `avma doctor --record` instead of an estate file.")
     ] = None,
     username: Annotated[
-        str, typer.Option(help="With --replay: the account to log on with; the recording's stand-in unless said.")
+        str,
+        typer.Option(
+            help="With --replay: the account that clients sign in with (default: the account in the recording)."
+        ),
     ] = "",
     port: Annotated[int, typer.Option(help="With --replay: the port of all machines.", min=0, max=65535)] = 5985,
 ) -> None:
-    """Serve a simulated Windows estate over WinRM on loopback, until Ctrl+C.
+    """Run simulated Hyper-V hosts and VMs.
 
-    Every host and VM of the file that has an account gets its own address,
-    with real NTLM or Basic logon, and answers WMI as Windows does. An estate:
+    Every machine with an account gets its own WinRM endpoint on loopback.
+    Other computers cannot reach it. Stop with Ctrl+C. An estate file:
 
     \b
       hosts:
@@ -55,7 +58,8 @@ def simulate(
         - {name: web01, version: "2022", edition: Standard,
            username: Administrator, password: Pa55w.rd}
 
-    Change the world behind a client's back through the control URL:
+    The command prints the URL of the control endpoint. Use it to change
+    machines while the simulator runs:
 
     \b
       curl CONTROL/machines/hv01
@@ -65,25 +69,22 @@ def simulate(
         CONTROL/machines/hv01/faults
       curl CONTROL/counts
 
-    Every mistake in the file is reported with its line. Nothing is served
-    beyond this computer.
-
-    A recording is served over http at loopback addresses of its own. The
-    password is that of AVMA_PASSWORD, or "replay".
+    With --replay, the command serves a recording over http on its own
+    loopback addresses. The password is AVMA_PASSWORD, or "replay".
     """
     try:
         from avma_simulator import CannotListen, FileError, load_estate, serve, serve_recording
     except ImportError as error:
         fail(_MISSING.format(error.name), Exit.WRONG)
     if (file is None) == (replay is None):
-        fail("give an estate's file, or a recording by --replay")
+        fail("give either an estate file, or a recording with --replay")
 
     def announce(ready: Ready, machines: list[dict[str, Any]]) -> None:
         _announce(ready, machines, ready_file, as_json)
 
     try:
         if replay is not None:
-            # A recording holds nothing to protect, so any known word will do.
+            # A recording contains nothing to protect, so any known password will do.
             serve_recording(replay, username, os.environ.get("AVMA_PASSWORD") or "replay", port, announce)
         elif file is not None:
             serve(load_estate(file), announce)
@@ -116,7 +117,7 @@ def _print_table(ready: Ready, machines: list[dict[str, Any]]) -> None:
 
     table = Table("Machine", "Runs on", "WinRM", box=None, pad_edge=False)
     for machine in machines:
-        addresses = "\n".join(machine["urls"]) or "no listener: no account, or no network"
+        addresses = "\n".join(machine["urls"]) or "no listener (no account or no network)"
         table.add_row(machine["name"], machine.get("host", ""), addresses)
     for cluster in ready.clusters:
         table.add_row(cluster["name"], "a cluster", "\n".join(cluster["urls"]))
@@ -128,7 +129,7 @@ def _print_table(ready: Ready, machines: list[dict[str, Any]]) -> None:
 
 
 def _write_at_once(path: Path, text: str) -> None:
-    """Write a file so that whoever waits for it never reads a part of it."""
+    """Write a file in one step, so that a process that waits for it never reads a part of it."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(f"{text}\n", encoding="utf-8")
     os.replace(partial, path)

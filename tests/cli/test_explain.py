@@ -76,7 +76,9 @@ def test_a_part_of_a_message(message: str) -> None:
 def test_a_name_that_does_not_exist() -> None:
     result = explain("not-redy")
     assert result.exit_code == 2
-    assert result.stderr == "there is no explanation of `not-redy`\ndid you mean not-ready?\nlist all: avma explain\n"
+    assert result.stderr == (
+        "no explanation found for `not-redy`\ndid you mean not-ready?\nlist all explanations: avma explain\n"
+    )
 
 
 def test_lines_fit_a_terminal() -> None:

@@ -120,7 +120,7 @@ def test_without_scripts_it_is_plain_tables(opened: Callable[..., sync_api.Page]
 def test_the_cluster_map_shows_nodes_and_their_vms(opened: Callable[..., sync_api.Page]) -> None:
     page = opened()
     boxes = page.locator(".cluster")
-    assert boxes.locator("h3").all_inner_texts() == ["Cluster 127.48.0.100", "Hosts that no cluster named"]
+    assert boxes.locator("h3").all_inner_texts() == ["Cluster 127.48.0.100", "Hosts without a cluster"]
     node = boxes.first.locator(".nodes > li").nth(1)
     assert node.locator(".chip").all_text_contents() == ["✓ mail Activated", "○ sleeper Off", "? stranger Not read"]
 

@@ -144,7 +144,7 @@ def test_the_tables(shared: EstateServer, estate: Path) -> None:
     payroll = next(line for line in lines if " payroll " in line)
     for part in ("n1", "2022 Standard", "✓ Activated", "…78VHK", "N1"):
         assert part in payroll
-    assert "2 of 4 hosts licensed, 0 not read; 3 of 7 VMs licensed, 1 not licensed, 1 off, 2 not read." in lines[-1]
+    assert "2 of 4 hosts licensed, 0 not read. 3 of 7 VMs licensed, 1 not licensed, 1 off, 2 not read." in lines[-1]
 
 
 def test_csv(shared: EstateServer, estate: Path) -> None:
@@ -179,8 +179,8 @@ def test_a_file_that_cannot_be_written(shared: EstateServer, estate: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--json", "--csv"], "exclude each other"),
-        (["--json", "--quiet"], "exclude each other"),
+        (["--json", "--csv"], "cannot be combined"),
+        (["--json", "--quiet"], "cannot be combined"),
         (["--timeout", "soon"], "--timeout: must be a duration"),
         (["--auth", "magic"], "'magic' is not one of 'ntlm', 'negotiate'"),
         (["--guest-transport", "pigeon"], "'pigeon' is not one of 'powershellDirect', 'winrm'"),

@@ -1,1 +1,1 @@
-"""`avma doctor`: the command, how a diagnosis is shown, and what to type next."""
+"""`avma doctor`: the command, its output formats, and the command to run next."""

@@ -1,7 +1,6 @@
 """`avma doctor`: find out why a Hyper-V host does not activate its guests.
 
-The module knows the command's options and exit codes. What is asked is in `avma.diagnosis`, and how it is shown in
-`output`.
+The module contains options and exit codes. `avma.diagnosis` contains the checks, and `output` the output formats.
 """
 
 from __future__ import annotations
@@ -35,31 +34,32 @@ _HALF_AN_ACCOUNT = "no password is given: set AVMA_PASSWORD"
 def doctor(
     host: Annotated[str, typer.Argument(metavar="HOST", help="The Hyper-V host: a DNS name or an IP address.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the cause and the next command alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the cause and the next command.")] = False,
     record: Annotated[
-        Path | None, typer.Option(help="Write what was said, without names and secrets, to this new file.")
+        Path | None, typer.Option(help="Record all messages in this new file, without names and secrets.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Connect to this name or address instead.")] = None,
+    address: Annotated[str | None, typer.Option(help="Connect to this name or address instead of HOST.")] = None,
     *,
     given: options.Given,
 ) -> None:
     """Find out why a Hyper-V host does not activate its guests.
 
-    Asks, from the host's name to the peers in its cluster, what has to be so,
-    and changes nothing. The password comes from AVMA_PASSWORD or a prompt;
-    every AVMA_* variable of the provider's configuration counts here too.
+    The command checks the host from its name to the other nodes of its
+    cluster. It changes nothing, and needs no account in guests. It prints
+    the first problem and the command to run next.
 
       AVMA_PASSWORD=... avma doctor hv01.example.com --username Administrator
 
-    The exit code is 0 when all is well, 1 when something is wrong, 2 when
-    the command cannot be run as it was given. NO_COLOR switches colours off.
+    Without AVMA_PASSWORD, it asks for the password. It reads all AVMA_*
+    variables of the provider. NO_COLOR=1 turns colors off. Exit codes: 0 no
+    problem found, 1 problem found, 2 wrong usage.
     """
     from avma.connection import resolve
     from avma_cli.doctor.next_command import Command
     from avma_cli.doctor.output import Form
 
     if as_json and quiet:
-        fail("--json and --quiet exclude each other")
+        fail("--json and --quiet cannot be combined")
     form = Form.JSON if as_json else Form.QUIET if quiet else Form.TEXT
     configuration = options.settings(given, {})
     settings = _settings(host, configuration, address)
@@ -105,14 +105,14 @@ def _diagnose(
 
 @contextmanager
 def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
-    """Write the recording at the end, whatever the end is; a file that cannot be written is seen before the start."""
+    """Write the recording at the end, even after an error. Fail before the start if the file cannot be written."""
     if path is None:
         yield
         return
     try:
         file = path.open("x", encoding="utf-8")
     except FileExistsError:
-        fail(f"--record: {path} is there already; name a new file")
+        fail(f"--record: {path} already exists. Choose a new file")
     except OSError as error:
         fail(f"--record: {path} cannot be written: {error.strerror}")
     with file:
@@ -123,7 +123,7 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
 
 
 def _settings(host: str, configuration: Mapping[str, Any], address: str | None) -> AddressedSettings:
-    """Return complete settings; a password that is missing is asked for on a terminal."""
+    """Return complete settings. Prompt for a missing password on a terminal."""
     from avma.addresses import host_name_error
     from avma.properties import build
     from avma.settings import AddressedSettings
@@ -148,7 +148,7 @@ def _settings(host: str, configuration: Mapping[str, Any], address: str | None) 
 
 
 def _connection_error(host: str, values: dict[str, Any]) -> str | None:
-    """Say why no connection can be made with these values, None when one can."""
+    """Return the reason why these values make no connection, None if they do."""
     from avma import errors
     from avma.connection import resolve
     from avma.properties import build

@@ -1,6 +1,6 @@
-"""What to type next after a diagnosis: one command for the first step that failed.
+"""The command to run after a diagnosis: one command for the first failed check.
 
-A command for Windows is one of PowerShell, said with the machine to run it on.
+Commands for Windows are PowerShell, and begin with the machine to run them on.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ _NEW_CERTIFICATE = (
     "-ValueSet @{CertificateThumbprint='THUMBPRINT-OF-A-NEW-ONE'}"
 )
 _LOGONS = {Auth.NTLM: "Negotiate", Auth.KERBEROS: "Kerberos", Auth.CREDSSP: "CredSSP", Auth.BASIC: "Basic"}
-"""The scheme that a service offers for each kind of logon."""
+"""The scheme that a service offers for each authentication method."""
 _BUILT_IN = "administrator"
 _ADMINISTRATORS, _HYPER_V_ADMINISTRATORS = "S-1-5-32-544", "S-1-5-32-578"
-"""Groups by their well-known SIDs (MS-DTYP 2.4.2.4), as their names are those of the language of Windows."""
+"""Well-known SIDs of groups (MS-DTYP 2.4.2.4). The names of the groups depend on the language of Windows."""
 _RECORDING = "recording.jsonl"
 
 _Kinds = type[AvmaError] | tuple[type[AvmaError], ...]
 
 
 class Command:
-    """The command that was given, with the connection that it made; a next one repeats it but for what changes."""
+    """The current command line and its connection. The next command repeats it with some changes."""
 
     def __init__(self, connection: Connection, options: Mapping[str, Any]) -> None:
         self.connection = connection
         self._options = options
 
     def but(self, **changes: Any) -> str:
-        """Return the command with some options changed, and without those that are None."""
+        """Return the command with some options changed. Options that are None are left out."""
         return self._said(self.connection.name, {**self._options, **changes})
 
     def at(self, host: str) -> str:
@@ -67,7 +67,7 @@ class Command:
         return self._said(host, {**self._options, "address": None})
 
     def other_listener(self) -> str:
-        """Return the command for WinRM's other listener, whatever the environment says of port and TLS."""
+        """Return the command for the other WinRM listener. It overrides port and TLS of the environment."""
         https = not self.connection.https
         return self.but(https=https, port=HTTPS_PORT if https else HTTP_PORT)
 
@@ -86,14 +86,14 @@ class Command:
 
 
 def _scripts(step: Step) -> str:
-    """Return the command for a host on which the script for guests does not run."""
+    """Return the command for a host that cannot run the script for guests."""
     if isinstance(step.error, Refused):
         return "Install-WindowsFeature Hyper-V-PowerShell"
     return "winrm get winrm/config/winrs"
 
 
 def next_command(diagnosis: Diagnosis, given: Command) -> str:
-    """Return what to type next."""
+    """Return the command to run next."""
     step = diagnosis.cause
     if step is None:
         return "pulumi preview"
@@ -114,7 +114,7 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
         Rung.PEER: (AvmaError, lambda: _peer(step, given, there)),
     }
     kinds, command = commands.get(step.rung, ((), str))
-    # What is not expected on a rung is worth a recording.
+    # An error without an entry here is unexpected, so a recording of it helps.
     return command() if isinstance(step.error, kinds) else given.but(record=_RECORDING)
 
 
@@ -154,12 +154,12 @@ def _virtualization(step: Step, given: Command, there: str) -> str:
 
 
 def _is_built_in(given: Command) -> bool:
-    """Return True for the built-in Administrator, who is a member of every group of administrators."""
+    """Return True for the built-in Administrator, a member of every group of administrators."""
     return given.connection.username.rpartition("\\")[2].lower() == _BUILT_IN
 
 
 def _membership(group: str, given: Command, there: str) -> str:
-    if _is_built_in(given):  # it is a member, so this is something else
+    if _is_built_in(given):  # already a member, so membership is not the problem
         return given.but(record=_RECORDING)
     return f"{there}Add-LocalGroupMember -SID {group} -Member {literal(given.connection.username)}"
 

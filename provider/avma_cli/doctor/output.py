@@ -1,4 +1,4 @@
-"""Showing a diagnosis: line by line as it goes, live on a terminal, or as one JSON document at its end."""
+"""Output of a diagnosis: lines of text, a live display on a terminal, or one JSON document at the end."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from avma.settings import AddressedSettings
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _OF_ITS_OWN = (Rung.VM, Rung.PEER)
-"""Rungs that are about something else than the host."""
-
+"""Checks of something other than the host."""
 
 _SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
-"""How a remedy names a setting of a Pulumi program, and what it proposes for it."""
+"""A setting of a Pulumi program in a remedy, and its proposed value."""
 _OPTIONS = {prop.name: f"--{prop.attribute.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
     "password": "AVMA_PASSWORD",
     "guest.transport": "--guest-transport",
 }
-"""What stands for a setting on a command line: its option, or the variable of what has none."""
+"""The option of each setting on a command line, or its environment variable if it has no option."""
 
 
 class Form(Enum):
-    """How a diagnosis is shown."""
+    """The output formats of a diagnosis."""
 
     TEXT = auto()
     QUIET = auto()
@@ -42,20 +41,20 @@ class Form(Enum):
 
 
 class Report(Protocol):
-    """What shows a diagnosis."""
+    """The interface of the output formats."""
 
     def begin(self, rung: Rung, subject: str) -> None:
-        """Show that a question is being asked."""
+        """Show the check that starts."""
 
     def step(self, step: Step) -> None:
-        """Show the result of a question."""
+        """Show the result of a check."""
 
     def end(self, diagnosis: Diagnosis, command: str) -> None:
-        """Show what came of it all, and what to type next."""
+        """Show the conclusion and the command to run next."""
 
 
 class TextReport:
-    """One line for each step, and the cause at the end; on a terminal the question under way is shown as well."""
+    """One line for each check, and the cause at the end. A terminal also shows the current check."""
 
     def __init__(self, console: Console, redact: Redactor, spinner: Spinner | None) -> None:
         self._console = console
@@ -110,7 +109,7 @@ class JsonReport:
 
 
 class QuietReport(TextReport):
-    """The cause and the next command alone."""
+    """Only the cause and the next command."""
 
     def step(self, step: Step) -> None:
         """See `Report.step`."""
@@ -118,7 +117,7 @@ class QuietReport(TextReport):
 
 @contextmanager
 def reporting(form: Form, redact: Redactor) -> Iterator[Report]:
-    """Give the report that suits the output: of text, live on a terminal and in plain lines elsewhere."""
+    """Yield the report for this format. Text is live on a terminal, and plain lines elsewhere."""
     console = Console(highlight=False)
     if form is Form.JSON:
         yield JsonReport(console, redact)
@@ -132,17 +131,17 @@ def reporting(form: Form, redact: Redactor) -> Iterator[Report]:
 
 
 def conclusion(diagnosis: Diagnosis) -> str:
-    """Return the result of a diagnosis: the cause, and the command that explains it."""
+    """Return the conclusion of a diagnosis: the cause, and the command that explains it."""
     cause = diagnosis.cause
     if cause is None:
-        return f"Nothing stands in the way of {diagnosis.host} activating its guests."
+        return f"No problem found. {diagnosis.host} can activate its guests."
     if cause.error is None:
         return f"Cause: {cause.subject}: {cause.found.rstrip('.')}."
     return f"Cause: {cause.subject}: {cause.error.answer.rstrip('.')}. See: avma explain {cause.error.topic}"
 
 
 def as_options(remedy: str) -> str:
-    """Return a remedy in which the command's options stand for the settings of a Pulumi program."""
+    """Return a remedy with the options of this command instead of the settings of a Pulumi program."""
     return _SETTING.sub(_as_option, remedy)
 
 
@@ -165,7 +164,7 @@ def _said(step: Step) -> Iterator[str]:
 
 
 def _redacted(value: Any, redact: Redactor) -> Any:
-    """Return a document with its texts redacted; a secret can be a word that is the name of a field too."""
+    """Return a document with redacted values. The names of fields stay, even if a secret is the same word."""
     if isinstance(value, dict):
         return {name: _redacted(each, redact) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,1 +1,1 @@
-"""`avma report`: what it reads, and a module for each form in which it shows an inventory."""
+"""`avma report`: the command, its sources, and one module per output format."""

@@ -1,7 +1,7 @@
-"""`avma report`: one view of all hosts and VMs, and of what is licensed by which key.
+"""`avma report`: list the licenses and keys of all hosts and VMs.
 
-The module knows the command's options and exit codes. What is asked is in `avma.inventory`, and each form in which
-it is shown is a module beside this one.
+The module contains options and exit codes. `avma.inventory` reads the machines. Each output format has its own module
+in this package.
 """
 
 from __future__ import annotations
@@ -28,23 +28,22 @@ if TYPE_CHECKING:
 @options.connecting("username", "transport")
 def report(
     estate: Annotated[
-        Path, typer.Argument(metavar="ESTATE", help="An estate list, stack outputs or a stack export; - for stdin.")
+        Path,
+        typer.Argument(metavar="FILE", help="A host list (YAML), stack outputs or a stack export. Use - for stdin."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a self-contained page to this file.")] = None,
-    import_file: Annotated[
-        Path | None, typer.Option(help="Write what `pulumi import --file` takes to this file.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
-    parallel: Annotated[int, typer.Option(min=1, max=256, help="How many hosts are asked at a time.")] = 16,
-    timeout: Annotated[str, typer.Option(help="How long one host and its guests may take.")] = "5m",
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page to this file.")] = None,
+    import_file: Annotated[Path | None, typer.Option(help="Write a file for `pulumi import --file`.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    parallel: Annotated[int, typer.Option(min=1, max=256, help="How many hosts to read in parallel.")] = 16,
+    timeout: Annotated[str, typer.Option(help="Time limit for one host with its guests.")] = "5m",
     *,
     given: options.Given,
 ) -> None:
-    """Show what is licensed by which key on all hosts and in all VMs.
+    """List the licenses and keys of all hosts and VMs.
 
-    Changes nothing. An estate list is a YAML file:
+    The command changes nothing. A host list is a YAML file:
 
     \b
       settings: {username: 'LAB\\svc-avma', guest: {username: Administrator}}
@@ -57,15 +56,14 @@ def report(
       AVMA_PASSWORD=... AVMA_GUEST_PASSWORD=... avma report estate.yaml
       pulumi stack export | avma report - --html report.html
 
-    Of a product key the last five characters are shown. A guest without an
-    account is shown with what it tells its host.
+    The report shows the last five characters of each product key. For guests
+    without an account, it shows what they report to their host.
 
-    The exit code is 0 when every machine answered, 3 when some did not (the
-    report shows which), 2 when the command cannot be run as it was given,
-    and 1 when a file could not be written. NO_COLOR switches colours off.
+    NO_COLOR=1 turns colors off. Exit codes: 0 all machines answered, 1 cannot
+    write a file, 2 wrong usage, 3 some machines did not answer.
     """
     if sum((as_json, as_csv, quiet)) > 1:
-        fail("--json, --csv and --quiet exclude each other")
+        fail("--json, --csv and --quiet cannot be combined")
     seconds = _seconds(timeout)
     source = _source(estate)
     request = _request(source, given)
@@ -95,7 +93,7 @@ def _source(path: Path) -> Source:
 
 
 def _request(source: Source, given: options.Given) -> InventoryRequest:
-    """Complete the settings from options, file and environment."""
+    """Return the request, with settings merged from options, file and environment."""
     from avma.configuration import Configuration
     from avma.inventory.request import InventoryRequest
     from avma.properties import build
@@ -127,7 +125,7 @@ def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bo
 
 
 class _Warnings:
-    """Prints each warning once, beside the progress."""
+    """Prints each warning once, without breaking the progress display."""
 
     def __init__(self, console: Console, redact: Redactor) -> None:
         self._console = console
@@ -135,7 +133,7 @@ class _Warnings:
         self._said: set[str] = set()
 
     def __call__(self, text: str) -> None:
-        """Print a warning that was not printed yet."""
+        """Print a warning, unless it was printed before."""
         from rich.text import Text
 
         if text not in self._said:
@@ -144,7 +142,7 @@ class _Warnings:
 
 
 def _redactor(request: InventoryRequest) -> Redactor:
-    """Return what takes the secrets of all settings out of texts."""
+    """Return a redactor for the secrets in all settings."""
     from avma.properties import properties
     from avma.redaction import Redactor
 

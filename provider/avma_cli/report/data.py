@@ -1,4 +1,4 @@
-"""An inventory as JSON, as CSV, and as the file that `pulumi import --file` takes."""
+"""An inventory as JSON, as CSV, and as a file for `pulumi import --file`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _COLUMNS = ("kind", *_HOST, *_VM, *_SEEN)
 
 
 def json_document(inventory: Inventory) -> str:
-    """Return the inventory as one JSON document, its properties in camel case; what is not known is absent."""
+    """Return the inventory as one JSON document in camel case. Unknown properties are absent."""
     return json.dumps({**dump(inventory), "complete": inventory.complete}, indent=2, ensure_ascii=False)
 
 
 def csv_table(inventory: Inventory) -> str:
-    """Return the inventory as CSV (RFC 4180): a row for each host, then one for each of its VMs.
+    """Return the inventory as CSV (RFC 4180): a row for each host, followed by a row for each of its VMs.
 
-    The names come from machines, and a program for tables takes a text that begins like a formula for one, so such a
-    text gets an apostrophe before it (OWASP, "CSV Injection").
+    Names come from machines. A spreadsheet runs text that begins like a formula, so such text gets an apostrophe in
+    front (OWASP, "CSV Injection").
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -55,10 +55,10 @@ def _cell(value: Any) -> str:
 
 
 def import_file(inventory: Inventory) -> str:
-    """Return the JSON for `pulumi import --file`: each licensed host or cluster, and each guest that a host activated.
+    """Return the JSON for `pulumi import --file`: licensed hosts and clusters, and guests activated by a host.
 
-    A cluster is imported when all its nodes hold their licence, since an import reads all of them. The ids are those
-    of the resources: DESIGN.md, "Identifiers".
+    A cluster is included only if all its nodes are licensed, because an import reads all of them. The ids are resource
+    ids.
     """
     whole = {cluster.cluster for cluster in inventory.clusters if _licensed(inventory, cluster.cluster)}
     names = _Names()
@@ -86,7 +86,7 @@ def _licensed(inventory: Inventory, cluster: str) -> bool:
 
 
 def _hosts(inventory: Inventory, host: SeenHost) -> list[str]:
-    """Return the hosts on which a VM may run: its own, or all nodes of its cluster."""
+    """Return the hosts on which a VM can run: its own host, or all nodes of its cluster."""
     if host.cluster is None:
         return [host.address]
     return [each.address for each in inventory.hosts if each.cluster == host.cluster]
@@ -97,13 +97,13 @@ def _resource(kind: str, name: str, identifier: str) -> dict[str, str]:
 
 
 class _Names:
-    """Gives every resource a name of its own, which can stand in a program."""
+    """Generates unique resource names that are valid in a program."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def __call__(self, wanted: str) -> str:
-        """Return a name like the wanted one that was not given before."""
+        """Return an unused name similar to the wanted one."""
         base = _UNUSABLE.sub("-", wanted).strip("-").lower()
         base = base if base[:1].isalpha() else f"machine-{base}".rstrip("-")
         numbers = iter(range(2, len(self._taken) + 3))

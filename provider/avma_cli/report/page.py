@@ -1,6 +1,6 @@
-"""An inventory as one self-contained page: it needs no network, and without scripts it is plain tables.
+"""An inventory as one self-contained page. It needs no network. Without JavaScript, it shows plain tables.
 
-Every text is escaped, and the page's own Content-Security-Policy lets nothing run or load but what it came with.
+Every text is escaped. The Content-Security-Policy of the page allows only its own script and style.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from avma import compatibility
 from avma.inventory.inventory import Answer, Inventory, Seen, SeenCluster, SeenHost, SeenVm
 from avma_cli.report import rows
 
-_HOST_HEADS = ("Host", "Cluster", "System", "Licence", "Key", "Managed since")
-_VM_HEADS = ("VM", "Host", "System", "Licence", "Key", "Activated by", "Last activated (UTC)")
-_ALONE = "Hosts that no cluster named"
+_HOST_HEADS = ("Host", "Cluster", "System", "License", "Key", "Managed since")
+_VM_HEADS = ("VM", "Host", "System", "License", "Key", "Activated by", "Last activated (UTC)")
+_ALONE = "Hosts without a cluster"
 _CODE = re.compile(r"`([^`]+)`")
 
 
 def page(inventory: Inventory, source: str) -> str:
-    """Return the page; `source` says what was read to know whom to ask."""
+    """Return the page. `source` names the host list."""
     style, script = _file("page.css"), _file("page.js")
     return Template(_file("page.html")).substitute(
         style=style,
@@ -52,7 +52,7 @@ def _file(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return a text's source expression of a Content-Security-Policy (W3C CSP Level 3, "hash-source")."""
+    """Return the source expression of a text for a Content-Security-Policy (W3C CSP Level 3, "hash-source")."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -71,7 +71,7 @@ def _tiles(inventory: Inventory) -> Iterator[str]:
 
 
 def _attention(inventory: Inventory) -> str:
-    """Return what an auditor has to ask about; nothing when there is nothing."""
+    """Return the section with the problems, empty if there are none."""
     items = [
         *(_item(f"cluster {each.cluster}", "Not read", each.problem, each.remedy) for each in _unread(inventory)),
         *(
@@ -97,7 +97,7 @@ def _unread(inventory: Inventory) -> Iterator[SeenCluster]:
 
 
 def _item(name: str, word: str, problem: str | None, remedy: str | None) -> str:
-    reason = f": {problem}; {remedy}" if problem and remedy else f": {problem}" if problem else ""
+    reason = f": {rows.sentences(problem, remedy)}" if problem else ""
     return f"<li><strong>{escape(name)}</strong> — {escape(word)}{_prose(reason)}</li>"
 
 
@@ -158,7 +158,7 @@ def _key(seen: Seen) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return a text of this project, in which code stands in backquotes."""
+    """Return a text of this project, with code elements for its backquotes."""
     return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
@@ -167,7 +167,7 @@ def _time(text: str | None) -> str:
 
 
 def _map(inventory: Inventory) -> Iterator[str]:
-    """Yield a box for each cluster, with its nodes and their VMs, and one for the hosts without a cluster."""
+    """Yield a box for each cluster with its nodes and their VMs, and one box for hosts without a cluster."""
     for cluster in _unread(inventory):
         yield f'<div class="cluster"><h3>{escape(cluster.cluster)}</h3><p>{escape(cluster.problem or "")}</p></div>'
     for name, hosts in groupby(inventory.hosts, key=lambda host: host.cluster):

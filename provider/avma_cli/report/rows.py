@@ -1,4 +1,4 @@
-"""An inventory as rows of text, for every form that is a table: one row for each host, and one for each VM."""
+"""The texts in the tables of an inventory, shared by all output formats with tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avma.inventory.inventory import Answer, Inventory, Seen, SeenHost, SeenVm
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a machine's row says at a glance: a sign that needs no colour, a word, and a kind for styles."""
+    """The status of a machine at a glance: a sign that works without color, a word, and a kind for styles."""
 
     sign: str
     word: str
@@ -27,7 +27,7 @@ _UNASKED = {
 
 
 def verdict(seen: Seen) -> Verdict:
-    """Return what to say of a machine at a glance."""
+    """Return the status of a machine at a glance."""
     if seen.license_status is None:
         return _UNASKED.get(seen.answer, Verdict("?", "Not read", _OPEN))
     if isinstance(seen, SeenHost):
@@ -44,35 +44,40 @@ def _why_not(host: SeenHost) -> str:
 
 
 def system(version: str | None, edition: str | None) -> str:
-    """Return a release and edition as a table shows them, empty where they are not known."""
+    """Return release and edition, empty if both are unknown."""
     return " ".join(part for part in (version, edition) if part)
 
 
 def guest_system(vm: SeenVm) -> str:
-    """Return the system in a VM: as it is licensed, or as the guest tells its host."""
+    """Return the system in a VM, from the guest itself or from its Data Exchange."""
     return system(vm.guest_version, vm.guest_edition) or vm.guest_os or ""
 
 
 def time(text: str | None) -> str:
-    """Return a time of ISO 8601 to the minute, as people read it; empty where none is known."""
+    """Return an ISO 8601 time in readable form, to the minute, empty if unknown."""
     return text[:16].replace("T", " ") if text else ""
 
 
 def key(seen: Seen) -> str:
-    """Return the last five characters of a key; no more of one is ever shown."""
+    """Return the last five characters of the key. A report never shows more."""
     return f"…{seen.partial_product_key}" if seen.partial_product_key else ""
 
 
 def channel(seen: Seen) -> str:
-    """Return how the key was issued, in WMI's word."""
+    """Return the channel of the key, as named by WMI."""
     return seen.license_channel.value if seen.license_channel else ""
 
 
 def note(seen: Seen) -> str:
-    """Return why a machine does not say what is licensed, or in WMI's word why it is not."""
+    """Return why the license status is unknown, or the status in the words of WMI if the machine is not licensed."""
     if seen.problem or seen.license_status is None or seen.licensed:
         return seen.problem or ""
-    return f"its licence status is {seen.license_status.value}"
+    return f"its license status is {seen.license_status.value}"
+
+
+def sentences(problem: str, remedy: str | None) -> str:
+    """Return a problem and its remedy as sentences."""
+    return f"{problem.rstrip('.')}. {remedy[:1].upper()}{remedy[1:]}" if remedy else problem
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Summary:
 
 
 def summary(inventory: Inventory) -> Summary:
-    """Count what was seen."""
+    """Return the numbers of an inventory."""
     vms = [vm for _, vm in inventory.vms]
     read = [vm for vm in vms if vm.license_status is not None]
     licensed = sum(vm.licensed for vm in read)
@@ -108,7 +113,7 @@ def summary(inventory: Inventory) -> Summary:
 
 
 def matrix(inventory: Inventory) -> dict[tuple[str, str], int]:
-    """Count the VMs by the Windows Server release of their host and their own, where both are known."""
+    """Count the VMs for each pair of host release and guest release, if both are known."""
     counted: dict[tuple[str, str], int] = {}
     for host, vm in inventory.vms:
         pair = host.os_version or "", vm.guest_version or ""

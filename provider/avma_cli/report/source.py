@@ -1,6 +1,6 @@
-"""Reading what to look at: an estate list in YAML, or in JSON the outputs or the export of a Pulumi stack.
+"""Reads the source of a report: a host list (YAML), or the outputs or the export of a Pulumi stack (JSON).
 
-All three become the same plain values, which are checked by the declared properties of `avma.inventory.request`.
+All three become the same plain values. The declared properties of `avma.inventory.request` validate them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from avma_cli.report import stack
 STDIN = Path("-")
 _PARTS = ("settings", "hosts", "clusters")
 _NOTHING = (
-    "it names no hosts and no clusters; an estate list has `hosts` or `clusters`, a stack needs outputs of these "
-    "names, and `pulumi stack export` tells those of the resources"
+    "it lists no hosts and no clusters. Add `hosts` or `clusters` to a host list, or outputs of these names to a "
+    "stack, or pass `pulumi stack export`"
 )
 
 
 class SourceError(Exception):
-    """What was given cannot be used; the text says why, a line for each mistake."""
+    """A source is unusable. The text has one line per mistake."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What to look at, as it was written; `settings` are validated values of the provider's configuration."""
+    """The hosts and clusters to read. `settings` are validated values of the provider configuration."""
 
     name: str
     settings: dict[str, Any]
@@ -42,10 +42,10 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Read a file, or standard input where the path is `-`.
+    """Read a file, or standard input if the path is `-`.
 
     Raises:
-        SourceError: it cannot be read, or says nothing that can be used.
+        SourceError: the file cannot be read, or is not a usable source.
     """
     name = "standard input" if path == STDIN else str(path)
     values = _parts(_text(path, name), name)
@@ -74,7 +74,7 @@ def _text(path: Path, name: str) -> str:
 
 
 def _parts(text: str, name: str) -> dict[str, Any]:
-    """Return settings, hosts and clusters; JSON comes from Pulumi and may hold anything beside them."""
+    """Return settings, hosts and clusters. JSON comes from Pulumi, so other keys in it are ignored."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -98,10 +98,10 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
         line = f"{mark.line + 1}: " if mark else " "
         raise SourceError(f"{name}:{line}is not YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(document, Mapping):
-        raise SourceError(f"{name}: must be an estate list: {', '.join(f'`{part}`' for part in _PARTS)}")
+        raise SourceError(f"{name}: must be a host list with {', '.join(f'`{part}`' for part in _PARTS)}")
     unknown = [str(part) for part in document if part not in _PARTS]
     if unknown:
-        lines = (f"{name}: {part}: is not a part of an estate list, which has {', '.join(_PARTS)}" for part in unknown)
+        lines = (f"{name}: {part}: is not a key of a host list. Use {', '.join(_PARTS)}" for part in unknown)
         raise SourceError("\n".join(lines))
     return document
 
@@ -113,7 +113,7 @@ def _settings_failures(values: Any) -> list[Failure]:
 
 
 def _entries(values: Any, record: type, part: str, key: str, failures: list[Failure]) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a list; one that is only a name is that of the host or cluster."""
+    """Yield the entries of a list. A plain text is the name of the host or cluster."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         failures.append(Failure(part, "must be a list"))
         return

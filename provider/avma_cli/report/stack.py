@@ -1,7 +1,7 @@
-"""What a stack export (`pulumi stack export`) tells of an estate: hosts, clusters, and how they are reached.
+"""Reads hosts, clusters and their connections from a stack export (`pulumi stack export`).
 
-Source of the format: sdk/go/common/apitype/deployments.go of pulumi/pulumi, `DeploymentV3`. A secret, decrypted or not,
-is never read: it is an object with Pulumi's signature, and what is one, or holds one, is left out.
+Source of the format: sdk/go/common/apitype/deployments.go of pulumi/pulumi, `DeploymentV3`. The module never reads a
+secret, encrypted or not. A secret is an object with Pulumi's signature. Values with such an object are left out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from avma.properties import properties
 from avma.settings import AddressedSettings
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
-"""The key that marks what is no plain value: secrets, assets, references."""
+"""The key in objects that are not plain values: secrets, assets, references."""
 _PROVIDER = "pulumi:providers:avma"
 _HOST, _CLUSTER, _VM = "avma:index:HostLicense", "avma:index:ClusterLicense", "avma:index:VmActivation"
 
 
 def estate(export: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, hosts and clusters of an export, as an estate list would say them."""
+    """Return the settings, hosts and clusters of an export, in the form of a host list."""
     deployment = export.get("deployment")
     found = deployment.get("resources") if isinstance(deployment, Mapping) else None
     resources = [each for each in found or [] if isinstance(each, Mapping) and not each.get("delete")]
@@ -54,7 +54,7 @@ def _clusters(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _hosts(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield every host that a resource names, those with a licence of their own first."""
+    """Yield every host named by a resource. Hosts with their own license resource come first."""
     for resource in _of(resources, _HOST):
         inputs = _inputs(resource)
         if isinstance(inputs.get("host"), str):
@@ -79,7 +79,7 @@ def _entry(key: str, name: str, inputs: Mapping[str, Any], resource: Mapping[str
 
 
 def _settings(providers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the settings of the stack's provider; of several, the first, which is the default one's in most stacks."""
+    """Return the settings of the provider. With several providers, the first counts, usually the default provider."""
     inputs = next((_inputs(provider) for provider in providers), {})
     found = _meant(Configuration, inputs)
     guest = _meant(GuestDefaults, found.pop("guest", None))
@@ -87,7 +87,7 @@ def _settings(providers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _meant(record: type, values: Any) -> dict[str, Any]:
-    """Read declared values, which in a provider's inputs are text, objects as JSON."""
+    """Return the declared values. In the inputs of a provider they are text, and objects are JSON."""
     if isinstance(values, str):
         try:
             values = _plain(json.loads(values))
@@ -104,7 +104,7 @@ def _meant(record: type, values: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value without what is, or holds as text, anything that is no plain value."""
+    """Return a value without the parts that are not plain values."""
     if isinstance(value, Mapping):
         kept = {name: _plain(each) for name, each in value.items() if not _marked(each)}
         return {} if _SIGNATURE in value else kept

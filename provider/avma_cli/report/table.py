@@ -1,4 +1,4 @@
-"""An inventory as tables on a terminal, and the progress while it is taken."""
+"""An inventory as tables on a terminal, and the progress display."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "idle": "dim"}
 
 
 def show(inventory: Inventory, console: Console) -> None:
-    """Print the tables of hosts and VMs, and what they come to."""
-    hosts = Table("Cluster", "Host", "System", "Licence", "Key", "Channel", "Note", box=None, pad_edge=False)
+    """Print the tables of hosts and VMs, and a summary."""
+    hosts = Table("Cluster", "Host", "System", "License", "Key", "Channel", "Note", box=None, pad_edge=False)
     for host in inventory.hosts:
         hosts.add_row(
             *map(Text, (host.cluster or "", host.host, rows.system(host.os_version, host.edition))),
@@ -30,7 +30,7 @@ def show(inventory: Inventory, console: Console) -> None:
         "Host",
         "VM",
         "System",
-        "Licence",
+        "License",
         "Key",
         "Activated by",
         "Last activated (UTC)",
@@ -50,15 +50,15 @@ def show(inventory: Inventory, console: Console) -> None:
             console.print()
     for cluster in inventory.clusters:
         if cluster.problem:
-            console.print(Text(f"{cluster.cluster}: {cluster.problem}; {cluster.remedy}"))
+            console.print(Text(f"{cluster.cluster}: {rows.sentences(cluster.problem, cluster.remedy)}"))
     console.print(Text(conclusion(inventory)))
 
 
 def conclusion(inventory: Inventory) -> str:
-    """Return what the inventory comes to, in one line."""
+    """Return a summary in one line."""
     found = rows.summary(inventory)
     return (
-        f"{found.hosts_licensed} of {found.hosts} hosts licensed, {found.hosts - found.hosts_answered} not read; "
+        f"{found.hosts_licensed} of {found.hosts} hosts licensed, {found.hosts - found.hosts_answered} not read. "
         f"{found.vms_licensed} of {found.vms} VMs licensed, {found.vms_unlicensed} not licensed, "
         f"{found.vms_off} off, {found.vms_unread} not read."
     )
@@ -66,13 +66,13 @@ def conclusion(inventory: Inventory) -> str:
 
 @contextmanager
 def progress(console: Console) -> Iterator[Callable[[collect.Progress], None]]:
-    """Give what shows the progress: a bar on a terminal, nothing elsewhere."""
+    """Yield a function that shows the progress: a bar on a terminal, nothing elsewhere."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda _: None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("asking", total=None)
+        task = bar.add_task("connecting", total=None)
 
         def show(now: collect.Progress) -> None:
             bar.update(task, total=now.known, completed=now.done, description=now.machine)
