@@ -1,7 +1,7 @@
-"""The quickstart, played from beginning to end: the real `pulumi` engine against a simulated Windows estate.
+"""Runs the quickstart from preview to destroy, with the real `pulumi` engine against the simulator.
 
-It starts the estate of examples/quickstart, shows what each step does and checks that it did; it leaves nothing
-running and nothing behind. Exit code 0 says that the whole story is true.
+The script starts the machines of examples/quickstart, prints the effect of each step, and checks it. It leaves no
+processes and no files. Exit code 0 means that all checks passed.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ resources:
 
 
 def main() -> int:
-    """Play the story; return the exit code."""
+    """Run all steps and return the exit code."""
     began = time.monotonic()
     estate = yaml.safe_load((QUICKSTART / "estate.yaml").read_text())
     with simulated_estate(QUICKSTART / "estate.yaml") as simulator, tempfile.TemporaryDirectory() as folder:
-        say(f"A simulated estate is running: {', '.join(simulator.machines)}. It speaks WinRM with sealed NTLM.")
+        say(f"The simulator is running: {', '.join(simulator.machines)}. WinRM over http, encrypted with NTLM.")
         first = Workspace(Path(folder) / "first", (QUICKSTART / "Pulumi.yaml").read_text())
         configure(first, estate, product_key=estate["keys"][0]["key"])
         play(first, simulator)
@@ -46,13 +46,13 @@ def main() -> int:
         configure(second, estate)
         adopt(second)
         destroy(first, simulator)
-    say(f"Done in {time.monotonic() - began:.0f} s. Nothing is left running, and no stack is left behind.")
+    say(f"Done in {time.monotonic() - began:.0f} s. All processes and stacks are gone.")
     return 0
 
 
 def play(workspace: Workspace, simulator: Simulator) -> None:
-    """Preview, up, an empty preview, drift, refresh, repair."""
-    step("pulumi preview: what would happen. Nothing is touched.")
+    """Run preview, up, an empty preview, drift, refresh, and repair."""
+    step("pulumi preview: show the plan. It changes nothing.")
     show(workspace.run("preview"))
     expect(simulator.method_calls() == 0, "the preview called no method on any machine")
 
@@ -61,42 +61,42 @@ def play(workspace: Workspace, simulator: Simulator) -> None:
     show(workspace.run("up", "--yes", "--skip-preview"))
     show_counts(simulator)
 
-    step("pulumi preview again, asking the machines: program, state and machines agree.")
+    step("pulumi preview --refresh: program, state and machines agree.")
     simulator.reset_counts()
     show(workspace.run("preview", "--refresh", "--expect-no-changes"))
     show(workspace.run("up", "--yes", "--skip-preview", "--expect-no-changes"))
     expect(simulator.method_calls() == 0, "an up without changes called no method on any machine")
 
-    step("Behind Pulumi's back: somebody uninstalls the product key of app01.")
+    step("Drift: somebody uninstalls the product key of app01, outside of Pulumi.")
     simulator.post("/machines/app01/uninstall-key")
     print(f"  app01 is now {simulator.get('/machines/app01')['status']}.")
 
-    step("pulumi refresh: finds exactly that.")
+    step("pulumi refresh: finds the drift.")
     show(workspace.run("refresh", "--yes", "--diff", "--skip-preview"))
-    expect(workspace.preview_steps() == {"app01": "update"}, "app01, and nothing else, is to be repaired")
+    expect(workspace.preview_steps() == {"app01": "update"}, "only app01 needs a repair")
 
-    step("pulumi up: repairs it. (The preview shows what is wrong; the value to come is Windows' to say.)")
+    step("pulumi up: repairs app01. The preview shows the current value, because Windows decides the next one.")
     show(workspace.run("up", "--yes", "--diff"))
-    expect(simulator.get("/machines/app01")["status"] == "Licensed", "Windows in app01 says that it is licensed")
+    expect(simulator.get("/machines/app01")["status"] == "Licensed", "Windows in app01 reports that it is licensed")
 
 
 def adopt(workspace: Workspace) -> None:
     """Import the licensed host into a second stack."""
-    step("pulumi import, in a second stack: a host that is licensed already is adopted. Nothing is spent.")
+    step("pulumi import, in a second stack: adopt a licensed host. This uses no activation.")
     show(workspace.run("import", "avma:index:HostLicense", "existing", "127.42.0.11", "--yes", "--protect=false"))
     show(workspace.run("preview", "--expect-no-changes"))
 
 
 def destroy(workspace: Workspace, simulator: Simulator) -> None:
-    """Destroy the first stack; the machines stay licensed."""
-    step("pulumi destroy: by default resources are forgotten, and the machines stay licensed.")
+    """Destroy the first stack. The machines stay licensed."""
+    step("pulumi destroy: by default, the machines stay licensed.")
     show(workspace.run("destroy", "--yes"))
     expect(workspace.export()["deployment"].get("resources", []) == [], "the stack is empty")
     expect(simulator.get("/machines/web01")["status"] == "Licensed", "web01 is still licensed")
 
 
 def configure(workspace: Workspace, estate: dict[str, Any], product_key: str = "") -> None:
-    """Make a stack that knows how to log on to the estate."""
+    """Create a stack with the connection settings of the simulated machines."""
     host = estate["hosts"][0]
     guest = host["vms"][0]
     workspace.new_stack(
@@ -117,37 +117,37 @@ def configure(workspace: Workspace, estate: dict[str, Any], product_key: str = "
 
 
 class Simulator:
-    """A running `avma simulate`, through its control endpoint."""
+    """A running `avma simulate`, accessed through its control endpoint."""
 
     def __init__(self, announcement: dict[str, Any]) -> None:
         self.machines = [machine["name"] for machine in announcement["machines"]]
         self._control = announcement["control"]
 
     def get(self, path: str) -> dict[str, Any]:
-        """Ask the control endpoint."""
+        """Send a GET request to the control endpoint."""
         with urllib.request.urlopen(self._control + path, timeout=10) as answer:
             result: dict[str, Any] = json.load(answer)
         return result
 
     def post(self, path: str) -> None:
-        """Change the world behind Pulumi's back."""
+        """Change a machine outside of Pulumi."""
         request = urllib.request.Request(self._control + path, data=b"{}", method="POST")
         with urllib.request.urlopen(request, timeout=10):
             pass
 
     def reset_counts(self) -> None:
-        """Begin to count requests anew."""
+        """Reset the counts of requests."""
         self.post("/counts/reset")
 
     def method_calls(self) -> int:
-        """Return how many WMI methods were called on all machines since counting began."""
+        """Return the number of WMI method calls on all machines since the last reset."""
         operations = [machine["operations"] for machine in self.get("/counts").values()]
         return sum(count for o in operations for name, count in o.items() if name.startswith("Invoke "))
 
 
 @contextmanager
 def simulated_estate(file: Path) -> Iterator[Simulator]:
-    """Serve an estate file for as long as the context lasts."""
+    """Run `avma simulate` with an estate file until the block ends."""
     avma = Path(sys.executable).parent / "avma"
     process = subprocess.Popen([avma, "simulate", file, "--json"], stdout=subprocess.PIPE, text=True)
     try:
@@ -161,33 +161,33 @@ def simulated_estate(file: Path) -> Iterator[Simulator]:
 
 
 def show_counts(simulator: Simulator) -> None:
-    """Say what the machines were asked."""
+    """Print the number of requests to each machine."""
     for name, counts in simulator.get("/counts").items():
         asked = counts["requests"] - counts["handshakes"]
-        print(f"  {name}: {counts['handshakes']} requests to log on, {asked} to read, license and verify")
+        print(f"  {name}: {counts['handshakes']} requests to authenticate, {asked} to read, license and verify")
         expect(counts["shells"] == counts["processes"] == 0, f"no shell and no process was started on {name}")
 
 
 def step(text: str) -> None:
-    """Announce a step."""
+    """Print the heading of a step."""
     print(f"\n== {text}\n", flush=True)
 
 
 def say(text: str) -> None:
-    """Tell something."""
+    """Print a line of text."""
     print(f"\n{text}", flush=True)
 
 
 def show(done: subprocess.CompletedProcess[str]) -> None:
-    """Show what pulumi printed."""
+    """Print the output of pulumi."""
     lines = (line for line in done.stdout.splitlines() if line.strip())
     print("\n".join(f"  {line}" for line in lines), flush=True)
 
 
 def expect(true: bool, what: str) -> None:
-    """Say that something is so, or end the demo because it is not."""
+    """Print a passed check, or end the demo with a failed one."""
     if not true:
-        raise SystemExit(f"the demo failed: it is not so that {what}")
+        raise SystemExit(f"the demo failed. Expected: {what}")
     print(f"  (checked: {what})", flush=True)
 
 

@@ -1,10 +1,10 @@
-"""Build what is distributed, into a folder: Python packages, the npm package, and the plugin as an archive.
+"""Builds all packages into a folder: Python packages, the npm package, and the plugin archive.
 
-The archive is for the platform that builds it: a program with its own Python (PyInstaller), so that who downloads it
-needs none. It has no Kerberos, whose libraries are those of a system; the wheel has it as an extra.
+The plugin archive is for the current platform. It contains its own Python (PyInstaller), so users need none. It has no
+Kerberos, because Kerberos needs libraries of the system. The wheel has Kerberos as an extra.
 
-Everything is built in the virtual environment of the checkout, from what it holds. The time in archives is that of the
-last commit, so that what has not changed is the same to the byte as far as its builder allows.
+The build uses only the virtual environment of the checkout. Times in archives are those of the last commit, so
+unchanged sources produce identical files, as far as the builders allow.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from workspace import ROOT, version
 
 PLUGIN = "pulumi-resource-avma"
 _OF_PULUMI = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-"""Pulumi's names for the processors, by those of Python."""
+"""Pulumi's names of processors, by their Python names."""
 _NOT_IN_THE_PLUGIN = ("avma_cli", "avma_simulator", "gssapi", "krb5", "sspilib", "tkinter", "readline")
 _TYPESCRIPT = ROOT / ".cache" / "typescript" / "node_modules"
 
 
 def main(arguments: list[str]) -> int:
-    """Build everything into the folder that is given; print what was built."""
+    """Build all packages into the given folder and list them."""
     folder = Path(arguments[0]).resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -52,7 +52,7 @@ def python_packages(folder: Path) -> None:
 
 
 def python_sdk(folder: Path, scratch: Path) -> None:
-    """Build the wheel and the source distribution of the SDK; setuptools would leave its traces beside the sources."""
+    """Build the wheel and the source distribution of the SDK in a copy, as setuptools writes next to the sources."""
     sources = scratch / "python"
     shutil.copytree(ROOT / "sdk" / "python", sources)
     shutil.copy(sources / "pulumi_avma" / "README.md", sources)
@@ -62,9 +62,9 @@ def python_sdk(folder: Path, scratch: Path) -> None:
 
 
 def nodejs_sdk(folder: Path, scratch: Path) -> None:
-    """Compile and pack the SDK for Node.js; without npm it is left out, with a line on stderr."""
+    """Compile and pack the SDK for Node.js. Without TypeScript, print a line to stderr and skip it."""
     if not _TYPESCRIPT.exists():
-        sys.stderr.write("no TypeScript here: the npm package is left out\n")
+        sys.stderr.write("TypeScript is not installed: skipping the npm package\n")
         return
     sources = scratch / "nodejs"
     shutil.copytree(ROOT / "sdk" / "nodejs", sources)
@@ -75,7 +75,7 @@ def nodejs_sdk(folder: Path, scratch: Path) -> None:
 
 
 def plugin(folder: Path, scratch: Path) -> None:
-    """Freeze the plugin, and pack it under the name by which Pulumi looks for a plugin of this platform."""
+    """Freeze the plugin, and pack it with the file name that Pulumi expects on this platform."""
     _run(
         *(sys.executable, "-m", "PyInstaller", "--onedir", "--name", PLUGIN, "--noconfirm", "--log-level", "WARN"),
         *("--distpath", scratch, "--workpath", scratch / "work", "--specpath", scratch),
@@ -92,7 +92,7 @@ def plugin(folder: Path, scratch: Path) -> None:
 
 
 def checksums(folder: Path) -> None:
-    """Write the SHA-256 of every file, as `sha256sum --check` reads it."""
+    """Write the SHA-256 of every file, in the format of `sha256sum --check`."""
     lines = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(folder.iterdir()))
     (folder / "SHA256SUMS").write_text("".join(lines))
 
@@ -115,13 +115,13 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _time() -> int:
-    """Return when the last commit was made, in seconds of the epoch."""
+    """Return the time of the last commit, in seconds since the epoch."""
     said = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=True)
     return int(said.stdout)
 
 
 def _run(*command: str | Path, cwd: Path) -> None:
-    """Run a builder, whose output is shown when it fails."""
+    """Run a builder. Show its output if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

@@ -1,7 +1,7 @@
-"""Play the examples: the commands of each README, as they stand there, with the real `pulumi` and a simulated estate.
+"""Runs the examples: the commands in each README, with the real `pulumi` against the simulator.
 
-A README has the command that serves its estate in its first block of commands, and what is typed beside it in the
-second. The second is run by a shell, line by line as a person would, and ends at the first that fails.
+The first console block of a README starts the simulator. A shell runs the second block line by line, and stops at the
+first command that fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Play the examples that are named, or all; return 1 when one fails."""
+    """Run the named examples, or all. Return 1 if one fails."""
     failed = []
     for name in arguments or sorted(folder.name for folder in EXAMPLES.iterdir()):
         print(f"\n== examples/{name}\n", flush=True)
@@ -34,12 +34,12 @@ def main(arguments: list[str]) -> int:
             done = play(EXAMPLES / name, Path(folder))
         print(done.stdout, flush=True)
         failed += [name] if done.returncode else []
-    print(f"failed: {', '.join(failed)}" if failed else "\nAll examples did what they say.")
+    print(f"failed: {', '.join(failed)}" if failed else "\nAll examples passed.")
     return bool(failed)
 
 
 def play(example: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the commands of an example in a copy of it, in that folder, with a Pulumi of its own."""
+    """Run the commands of an example in a copy of it, with a separate Pulumi home."""
     serve, commands = blocks(example / "README.md")
     workspace = Workspace(folder / "pulumi", (example / "Pulumi.yaml").read_text())
     shutil.copytree(example, workspace.project, dirs_exist_ok=True)
@@ -60,7 +60,7 @@ def play(example: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def blocks(readme: Path) -> tuple[str, str]:
-    """Return the first two blocks of commands of a README."""
+    """Return the first two console blocks of a README."""
     tokens = MarkdownIt().parse(readme.read_text(encoding="utf-8"))
     first, second, *_ = (token.content for token in tokens if token.type == "fence" and token.info == "console")
     return first, second
@@ -68,7 +68,7 @@ def blocks(readme: Path) -> tuple[str, str]:
 
 @contextmanager
 def serving(command: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Serve an estate by the command of a README until the block ends."""
+    """Run the simulator with the command of a README until the block ends."""
     words = [*command.split(), "--json"]
     with subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None or not process.stdout.readline():

@@ -1,6 +1,6 @@
-"""Writes schema.json from what is declared in Python and the programs in docs/programs.
+"""Generates schema.json from the Python declarations and the programs in docs/programs.
 
-`python tools/package_schema.py` prints it; a test fails when the committed one is stale.
+`python tools/package_schema.py` prints the schema. A test fails if the committed file is stale.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pulumi_resource_avma import schema
 
 
 def text() -> str:
-    """Return the file's text."""
+    """Return the text of schema.json."""
     return schema.text(schema.generate(RESOURCES, FUNCTIONS, programs.examples()))
 
 

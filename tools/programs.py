@@ -1,7 +1,7 @@
-"""The programs in docs/programs, the examples of each resource and function, in each language of Pulumi.
+"""The example programs of each resource and function, in all languages of Pulumi (docs/programs).
 
-Each is written once, in PCL (*.pp), Pulumi's language for examples, and its file's name is its title. `python
-tools/programs.py` writes it anew in the other languages, by Pulumi's own generators.
+Each program is written once in PCL (*.pp), Pulumi's language for examples. The file name is the title. Run
+`python tools/programs.py` to generate the other languages with Pulumi's own generators.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workspace import ROOT, Workspace
 
 FOLDER = ROOT / "docs" / "programs"
 LANGUAGES = {".yaml": "yaml", ".ts": "typescript", ".py": "python", ".go": "go", ".cs": "csharp"}
-"""The languages as code blocks name them, by the ending of a program's file."""
+"""The language of a code block, by the file extension of the program."""
 
 _SECRET = re.compile(r'config "(\w+)" "\w+" \{\s*secret = true')
 _PROJECT = "name: examples\nruntime: yaml\n"
@@ -27,7 +27,7 @@ _AS_IN_MODERN_PROGRAMS = {"configuration": "config"}
 
 
 def examples() -> Mapping[str, str]:
-    """Return the section with examples of each resource and function, in the form of Pulumi's schema."""
+    """Return the examples section of each resource and function, in the format of Pulumi schemas."""
     return {folder.name: "\n".join(_section(folder)) for folder in sorted(FOLDER.iterdir())}
 
 
@@ -35,7 +35,7 @@ def _section(folder: Path) -> Iterator[str]:
     yield "{{% examples %}}\n## Example Usage\n"
     for source in sorted(folder.glob("*.pp")):
         yield f"{{{{% example %}}}}\n### {_title(source)}\n"
-        # One that is new has no other language yet: they are generated from the schema, which these examples are for.
+        # A new program exists only in PCL. The generators need the schema, and the schema contains these examples.
         for written in filter(Path.exists, map(source.with_suffix, LANGUAGES)):
             yield f"```{LANGUAGES[written.suffix]}\n{written.read_text('utf-8').strip()}\n```"
         yield "{{% /example %}}\n"
@@ -48,7 +48,7 @@ def _title(source: Path) -> str:
 
 
 def generate(folder: Path) -> None:
-    """Write the programs in a folder in the other languages.
+    """Generate the other languages for all programs in a folder.
 
     Raises:
         CalledProcessError: a program is not valid.
@@ -61,11 +61,11 @@ def generate(folder: Path) -> None:
 
 
 def _in_yaml(source: Path, workspace: Workspace) -> str:
-    """Convert a program by the CLI, whose generator for YAML writes an old word for `config`, and forgets secrets."""
+    """Convert a program with the CLI. Fix the output: it has an old name for `config`, and loses secrets."""
     (workspace.project / "main.pp").write_bytes(source.read_bytes())
     program = workspace.project / "out" / "Main.yaml"
     program.unlink(missing_ok=True)
-    # The host for YAML cannot link packages, which the CLI asks of it once the program has been written.
+    # The command fails after it has written the program, because the YAML language host cannot link packages.
     ended = workspace.run(
         "convert", "--from", "pcl", "--language", "yaml", "--out", "out", "--generate-only", check=False
     )

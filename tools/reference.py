@@ -1,6 +1,6 @@
-"""Writes docs/reference.md and, for each resource and function, a page in docs/reference/, all from schema.json.
+"""Generates docs/reference.md, and a page in docs/reference/ for each resource and function, from schema.json.
 
-`python tools/reference.py` writes them; a test fails when a committed one is stale.
+`python tools/reference.py` writes the pages. A test fails if a committed page is stale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LANGUAGES = {"typescript": "TypeScript", "python": "Python", "go": "Go", "cshar
 
 
 def pages(schema: Schema) -> Mapping[str, str]:
-    """Return the pages by their paths in docs."""
+    """Return the text of all pages, by their path in docs/."""
     kinds = {"resources": _resource, "functions": _function}
     return {PAGE: _joined(_overview(schema))} | {
         _path(token): _joined(write(token, described))
@@ -97,7 +97,7 @@ def _function(token: str, function: Schema) -> Iterator[str]:
 
 
 def _examples(programs: str) -> str:
-    """Show the programs in YAML, and fold those in other languages."""
+    """Return the programs, with all languages except YAML in collapsed sections."""
     return _PROGRAM.sub(_folded, _SHORTCODE.sub("", programs)).strip()
 
 
@@ -115,7 +115,7 @@ def _type(name: str, described: Schema) -> Iterator[str]:
 
 
 def _properties(properties: Schema, required: list[str], types: str) -> str:
-    """List properties; `types` is the page with the types."""
+    """Return a list of properties. `types` is the page with the types."""
     return "\n".join(_property(name, prop, name in required, types) for name, prop in properties.items())
 
 
@@ -139,7 +139,7 @@ def _type_name(prop: Schema, types: str) -> str:
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write all pages."""
     for path, text in pages(json.loads((ROOT / "schema.json").read_text("utf-8"))).items():
         (DOCS / path).parent.mkdir(exist_ok=True)
         (DOCS / path).write_text(text, "utf-8")

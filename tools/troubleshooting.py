@@ -1,6 +1,6 @@
-"""Writes docs/troubleshooting.md: a section for each kind of error, and for each HRESULT that the core knows.
+"""Generates docs/troubleshooting.md: a section for each kind of error and each known HRESULT.
 
-`python tools/troubleshooting.py` prints the page; a test fails when the committed one is stale.
+`python tools/troubleshooting.py` prints the page. A test fails if the committed page is stale.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A private Pulumi workspace: a home, a state and a plugin of its own, in one temporary folder.
+"""A private Pulumi workspace: home, state and plugin in one temporary folder.
 
-The demo and the end-to-end tests run the real `pulumi` in it; nothing of the user's own Pulumi is read or written.
+The demo and the end-to-end tests run the real `pulumi` in it, without access to the user's own Pulumi files.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ PLUGIN = Path(sys.executable).parent / "pulumi-resource-avma"
 
 
 def version() -> str:
-    """Return the plugin's version."""
+    """Return the version of the plugin."""
     from pulumi_resource_avma import __version__
 
     return __version__
 
 
 class Workspace:
-    """One project in a folder of its own; `run` starts the CLI there."""
+    """One project in its own folder. `run` runs the CLI there."""
 
     def __init__(self, folder: Path, program: str) -> None:
         self.printed = ""
@@ -57,10 +57,10 @@ class Workspace:
     def run(
         self, *arguments: str, text: str | None = None, check: bool = True, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run `pulumi` with these arguments and return what it printed, output and errors in one.
+        """Run `pulumi` with these arguments. Return its output, with stderr in stdout.
 
         Raises:
-            CalledProcessError: it failed, and `check` was asked for.
+            CalledProcessError: the command failed and `check` is true.
         """
         done = subprocess.run(
             [self.pulumi, *arguments, "--non-interactive", "--color=never"],
@@ -81,7 +81,7 @@ class Workspace:
         return done
 
     def new_stack(self, name: str, config: dict[str, str], secrets: dict[str, str]) -> None:
-        """Make a stack and set its configuration; secrets go in on standard input, not on a command line."""
+        """Create a stack and set its configuration. Secrets go through standard input, not the command line."""
         self.run("stack", "init", name)
         for key, value in config.items():
             self.run("config", "set", "--path", key, value)
@@ -89,11 +89,11 @@ class Workspace:
             self.run("config", "set", "--path", "--secret", key, text=value)
 
     def write_resources(self, resources: dict[str, Any]) -> None:
-        """Change the program to have these resources."""
+        """Replace the resources of the program."""
         self._rewrite(resources=resources)
 
     def write_outputs(self, outputs: dict[str, str]) -> None:
-        """Change the program to have these outputs."""
+        """Replace the outputs of the program."""
         self._rewrite(outputs=outputs)
 
     def _rewrite(self, **sections: Any) -> None:
@@ -101,18 +101,18 @@ class Workspace:
         file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **sections}))
 
     def export(self) -> dict[str, Any]:
-        """Return the state of the selected stack, as it is stored."""
+        """Return the stored state of the selected stack."""
         state: dict[str, Any] = json.loads(self.run("stack", "export").stdout)
         return state
 
     def stored(self) -> str:
-        """Return everything that the state folder and the project hold, as text."""
+        """Return the content of all files in the state folder and the project, as text."""
         folders = (self.project, self.project.parent / "state")
         files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
         return "\n".join(file.read_text(errors="replace") for file in files)
 
     def preview_steps(self, *arguments: str) -> dict[str, str]:
-        """Return what a preview would do, by resource name; "same" and the stack itself left out."""
+        """Return the operations of a preview by resource name, without "same" and without the stack."""
         preview = json.loads(self.run("preview", "--json", *arguments).stdout)
         steps = {step["urn"].rpartition("::")[2]: step["op"] for step in preview["steps"]}
         return {name: op for name, op in steps.items() if op != "same" and "-" not in name}

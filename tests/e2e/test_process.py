@@ -106,7 +106,7 @@ def test_the_demo_tells_the_whole_story_and_no_secret():
         [sys.executable, ROOT / "tools" / "demo.py"], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
-    for step in ("preview", "up:", "preview again", "Behind Pulumi's back", "refresh", "repairs", "import", "destroy"):
+    for step in ("preview", "up:", "preview --refresh", "Drift", "refresh", "repairs", "import", "destroy"):
         assert step in done.stdout
     declared = yaml.safe_load((ROOT / "examples" / "quickstart" / "estate.yaml").read_text())
     host = declared["hosts"][0]
