@@ -63,10 +63,9 @@ def may_have_run(error: errors.AvmaError) -> bool:
     return isinstance(error, (errors.AnswerLost, errors.UnexpectedAnswer))
 
 
-def timed_out(last: errors.AvmaError, deadline: Deadline) -> errors.TimedOut:
-    """Return the error for a deadline that ends while an operation waits to be tried again."""
-    over = f"the time allowed, {deadline.timeout:.0f} s, is over"
-    answer = last.answer if over in last.answer else f"{last.answer}; {over}"
+def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
+    """Return the error for a time that ended, with what the machine answered last."""
+    answer = last.answer if end.answer in last.answer else f"{last.answer}; {end.answer}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
 
@@ -94,5 +93,5 @@ def _pause(pause: float, last: errors.AvmaError, deadline: Deadline, tried: str,
     jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests and keeps nothing secret
     try:
         deadline.wait(jittered, tried, where)
-    except errors.TimedOut:
-        raise timed_out(last, deadline) from last
+    except errors.TimedOut as end:
+        raise quoting(last, end) from last

@@ -1,0 +1,250 @@
+"""Decide how to license one machine, step by step and without a machine.
+
+`LicensingSteps.run` is a generator. It yields one `Step` at a time. Whoever performs the steps sends back the product
+that `ReadProduct` found, and throws the error of a step that failed into the generator. `activation.Attempt` performs
+steps on a machine. The tests perform them on a model.
+
+The decisions follow four rules. Read before acting. Act only on a difference. Read again after acting, because a method
+that returned proves nothing and `LicenseStatus = 1` does. Never repeat a change whose answer was lost: read, and decide
+by what the machine shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from avma import errors, keys
+from avma.windows.licensing import LicenseChannel, Product, reason_text
+from avma.wsman import retry
+
+AUTOMATIC_PAUSES = (1.0, 2.0)
+"""Seconds between the looks at a guest that activates by itself, as Windows does with a new AVMA key."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+"""Seconds between the looks at a machine whose activation Windows accepted. The pauses double."""
+PATIENCE = 90.0
+"""Seconds in which an accepted activation shows. WinRM itself ends a call after 60."""
+
+_EVENT_LOG = "look into the machine's Application event log for Security-SPP"
+
+
+@dataclass(frozen=True)
+class InstallKey:
+    """Call InstallProductKey."""
+
+    product_key: str
+
+
+@dataclass(frozen=True)
+class RefreshStatus:
+    """Call RefreshLicenseStatus, which makes the licensing service look at its licenses again."""
+
+
+@dataclass(frozen=True)
+class Activate:
+    """Activate a product, through the internet, through the host, or by telephone."""
+
+    activation_id: str
+
+
+@dataclass(frozen=True)
+class ReadProduct:
+    """Read the installed product. The one with the given last five characters comes first."""
+
+    partial_product_key: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Wait for the activation to show."""
+
+    seconds: float
+
+
+Step: TypeAlias = InstallKey | RefreshStatus | Activate | ReadProduct | Wait
+Steps: TypeAlias = Generator[Step, Product | None, None]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a machine should have: a product key, and its activation.
+
+    Args:
+        product_key: the key to install unless it is installed.
+        activate: whether Windows has to be activated.
+        channel: the channel through which it has to be licensed; None if any will do.
+    """
+
+    product_key: str
+    activate: bool = True
+    channel: LicenseChannel | None = None
+
+    def has_key(self, product: Product | None) -> bool:
+        """Return True if the product has the key. Windows reports only the last five characters."""
+        return product is not None and product.partial_product_key == keys.partial(self.product_key)
+
+    def is_activated(self, product: Product | None) -> bool:
+        """Return True if the product is activated through the right channel."""
+        return product is not None and product.licensed and self.channel in (None, product.channel)
+
+    def is_reached(self, product: Product | None) -> bool:
+        """Return True if nothing is left to do."""
+        return self.has_key(product) and (not self.activate or self.is_activated(product))
+
+
+@dataclass
+class LicensingSteps:
+    """The steps to one goal on one machine, and how far they have come.
+
+    Args:
+        goal: what the machine should have.
+        where: the machine, as errors name it.
+        product: the installed product, as it was read last.
+        changed: whether the machine was changed, or may have been.
+    """
+
+    goal: Goal
+    where: str
+    product: Product | None
+    changed: bool = False
+
+    def run(self, read_again: bool) -> Steps:
+        """Install the key unless it is installed, and activate Windows unless it is activated.
+
+        With `read_again`, another thread changed the machine since `product` was read. An activation that can be used
+        up is never decided by an old reading: another process can have activated the machine. An AVMA key is generic,
+        and its activation costs nothing.
+
+        Raises:
+            AvmaError: the goal is not reached. `changed` says whether the machine was changed before.
+        """
+        spends = self.goal.channel is not LicenseChannel.AVMA and not self.goal.is_reached(self.product)
+        if read_again or spends:
+            yield from self._read(keys.partial(self.goal.product_key))
+        if not self.goal.has_key(self.product):
+            yield from self._install()
+            if self.goal.channel is LicenseChannel.AVMA:
+                yield from self._await_automatic_activation()
+        if self.goal.activate and not self.goal.is_activated(self.product):
+            yield from self._activate()
+
+    def _read(self, partial_product_key: str | None = None) -> Steps:
+        if partial_product_key is None:
+            partial_product_key = self.product.partial_product_key if self.product else ""
+        self.product = yield ReadProduct(partial_product_key)
+
+    def _install(self) -> Steps:
+        lost: errors.AvmaError | None = None
+        try:
+            yield InstallKey(keys.normalize(self.goal.product_key))
+        except errors.AvmaError as error:
+            if not retry.may_have_run(error):
+                raise
+            lost = error
+        self.changed = True
+        wanted = keys.partial(self.goal.product_key)
+        yield from self._read(wanted)
+        if isinstance(lost, errors.WsmanFault):
+            self.changed = self.goal.has_key(self.product)
+        if not self.goal.has_key(self.product) and lost is None:
+            yield RefreshStatus()
+            yield from self._read(wanted)
+        if not self.goal.has_key(self.product):
+            raise lost or self._not_installed()
+
+    def _await_automatic_activation(self) -> Steps:
+        for pause in AUTOMATIC_PAUSES:
+            if self.goal.is_activated(self.product):
+                return
+            yield Wait(pause)
+            yield from self._read()
+
+    def _activate(self) -> Steps:
+        """Request the activation, then read until Windows is activated.
+
+        The request is repeated only after an error with which Windows says that it did not begin.
+        """
+        trouble = yield from self._request_activation()
+        waited = 0.0
+        for pause in _pauses():
+            if self.goal.is_activated(self.product):
+                return
+            if _is_final(trouble) or waited > PATIENCE:
+                raise trouble or self._not_activated()
+            yield from self._wait_after(trouble, pause)
+            waited += pause
+            if trouble is not None and retry.did_not_begin(trouble) and not self.goal.is_activated(self.product):
+                trouble, waited = (yield from self._request_activation()), 0.0
+
+    def _wait_after(self, trouble: errors.AvmaError | None, pause: float) -> Steps:
+        try:
+            yield Wait(pause)
+            yield from self._read()
+        except errors.TimedOut as end:
+            raise retry.quoting(trouble or self._not_activated(), end) from end
+
+    def _request_activation(self) -> Generator[Step, Product | None, errors.AvmaError | None]:
+        """Activate and read again. Return the error of the request, None if Windows accepted it."""
+        if self.product is None:
+            remedy = "declare a product key"
+            raise errors.Refused("activate Windows", self.where, "no product key is installed", remedy)
+        trouble: errors.AvmaError | None = None
+        try:
+            yield Activate(self.product.activation_id)
+            self.changed = True
+        except (errors.WsmanFault, errors.ServiceBusy, errors.AnswerLost, errors.UnexpectedAnswer) as error:
+            trouble = error
+            self.changed = self.changed or retry.may_have_run(error)
+        try:
+            yield from self._read()
+        except (errors.TimedOut, errors.Cancelled) as end:
+            raise self._ended_after(trouble, end) from end
+        return trouble
+
+    def _ended_after(self, trouble: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
+        """Return the error for a time that ends, or a run that is cancelled, between the request and the proof."""
+        if trouble is not None and not retry.may_have_run(trouble) and isinstance(end, errors.TimedOut):
+            return retry.quoting(trouble, end)
+        answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
+        return type(end)("activate Windows", self.where, answer, end.remedy)
+
+    def _not_activated(self) -> errors.AvmaError:
+        answer = f"Windows took the activation, but {reason_text(self.product)}"
+        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{_EVENT_LOG}, then run again")
+
+    def _not_installed(self) -> errors.AvmaError:
+        shown = keys.masked(self.goal.product_key)
+        answer = f"Windows accepted the key {shown}, but does not show it as installed"
+        return errors.UnexpectedAnswer("install the product key", self.where, answer, _EVENT_LOG)
+
+
+def drive(steps: Steps, perform: Callable[[Step], Product | None]) -> None:
+    """Perform steps until there are none left. A step that fails is thrown back into the decisions.
+
+    Raises:
+        AvmaError: the decisions end with it.
+    """
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = perform(step)
+            except errors.AvmaError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration:
+        return
+
+
+def _is_final(trouble: errors.AvmaError | None) -> bool:
+    """Return True if Windows refused permanently. A lost answer or a busy service is no refusal."""
+    return isinstance(trouble, errors.WsmanFault) and not retry.did_not_begin(trouble)
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * 2, LONGEST_PAUSE)

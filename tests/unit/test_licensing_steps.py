@@ -1,0 +1,235 @@
+"""The decisions of licensing: every fault, and every pair of faults, at every step, on a model of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+
+import pytest
+
+from avma import errors, keys
+from avma.resources.licensing_steps import (
+    Activate,
+    Goal,
+    InstallKey,
+    LicensingSteps,
+    ReadProduct,
+    RefreshStatus,
+    Step,
+    drive,
+)
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
+
+WANTED, OTHER = "BCDFG-HJKMN-PQRTV-WXY23-46789", "BCDFG-HJKMN-PQRTV-WXY23-4678B"
+MAK, AVMA = LicenseChannel.MAK, LicenseChannel.AVMA
+WHERE = "hv01"
+FINAL, NOT_BEGUN, PASSING = 0xC004C003, 0xC004FD00, 0x80041033
+
+
+@dataclass
+class Machine:
+    """A machine that does what Windows does with each step."""
+
+    channel: LicenseChannel
+    key: str | None
+    licensed: bool
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    activates_by_itself: bool = False
+    installations: int = 0
+    activations: int = 0
+    sent: list[Step] = field(default_factory=list)
+
+    def perform(self, step: Step) -> Product | None:
+        self.sent.append(step)
+        fault = self.faults.get(len(self.sent) - 1)
+        if fault is None:
+            return self.act(step)
+        if fault.acted:
+            self.act(step)
+        raise fault.error()
+
+    def act(self, step: Step) -> Product | None:
+        if isinstance(step, InstallKey):
+            self.key, self.licensed, self.installations = step.product_key, False, self.installations + 1
+            self.licensed = self.activates_by_itself
+        if isinstance(step, Activate):
+            assert self.key is not None
+            self.licensed, self.activations = True, self.activations + 1
+        return self.product if isinstance(step, ReadProduct) else None
+
+    @property
+    def product(self) -> Product | None:
+        if self.key is None:
+            return None
+        status = LicenseStatus.LICENSED if self.licensed else LicenseStatus.NOTIFICATION
+        return Product("id", self.channel, "ServerDatacenter", status, 0, keys.partial(self.key), 0, "", None)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one step; `acted` says whether the machine did it before."""
+
+    name: str
+    error: Callable[[], errors.AvmaError]
+    acted: bool = False
+
+
+def of(kind: Callable[..., errors.AvmaError], *more: int) -> Callable[[], errors.AvmaError]:
+    return lambda: kind("license", WHERE, "the answer", "the remedy", *more)
+
+
+TIMED_OUT = Fault("timed out", lambda: errors.TimedOut("license", WHERE, "the time is over", "allow more time"))
+FAULTS = (
+    Fault("lost", of(errors.AnswerLost)),
+    Fault("lost after", of(errors.AnswerLost), acted=True),
+    Fault("garbage", of(errors.UnexpectedAnswer)),
+    Fault("garbage after", of(errors.UnexpectedAnswer), acted=True),
+    Fault("refused", of(errors.LicensingFault, FINAL)),
+    Fault("not begun", of(errors.LicensingFault, NOT_BEGUN)),
+    Fault("passing", of(errors.WsmanFault, PASSING)),
+    Fault("passing after", of(errors.WsmanFault, PASSING), acted=True),
+    Fault("busy", of(errors.ServiceBusy)),
+    Fault("unreachable", of(errors.Unreachable)),
+    Fault("denied", of(errors.AccessDenied)),
+    TIMED_OUT,
+    Fault("cancelled", of(errors.Cancelled)),
+)
+GOALS = {
+    "a key that can be used up": Goal(WANTED, channel=None),
+    "a key without its activation": Goal(WANTED, activate=False),
+    "an AVMA key": Goal(WANTED, channel=AVMA),
+}
+STARTS = {
+    "without a key": Machine(MAK, None, licensed=False),
+    "with another key": Machine(MAK, OTHER, licensed=True),
+    "with the key": Machine(MAK, WANTED, licensed=False),
+    "activated": Machine(MAK, WANTED, licensed=True),
+    "activates by itself": Machine(MAK, None, licensed=False, activates_by_itself=True),
+}
+
+
+def started(goal: Goal, start: Machine, faults: Mapping[int, Fault]) -> Machine:
+    return replace(start, channel=goal.channel or start.channel, faults=faults, sent=[])
+
+
+def attempt(goal: Goal, machine: Machine, read_again: bool = False) -> tuple[LicensingSteps, errors.AvmaError | None]:
+    steps = LicensingSteps(goal, WHERE, machine.product)
+    try:
+        drive(steps.run(read_again), machine.perform)
+    except errors.AvmaError as error:
+        return steps, error
+    return steps, None
+
+
+def plans(goal: Goal, start: Machine) -> Iterator[dict[int, Fault]]:
+    """Every fault, and every pair of faults, at the steps that a run takes, and at the two that a fault adds."""
+    machine = started(goal, start, {})
+    attempt(goal, machine)
+    places = range(len(machine.sent) + 2)
+    for place, fault in product(places, FAULTS):
+        yield {place: fault}
+    for (first, second), faults in product(combinations(places, 2), product(FAULTS, FAULTS)):
+        yield {first: faults[0], second: faults[1]}
+
+
+def changes(machine: Machine) -> list[type[Step]]:
+    return [type(step) for step in machine.sent if isinstance(step, InstallKey | Activate)]
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("goal", GOALS.values(), ids=GOALS)
+def test_no_fault_spends_an_activation_twice_hides_a_change_or_hinders_the_next_attempt(
+    goal: Goal, start: Machine
+) -> None:
+    for faults in plans(goal, start):
+        machine = started(goal, start, faults)
+        steps, error = attempt(goal, machine)
+        told = {place: fault.name for place, fault in faults.items()}, machine.sent
+        assert error is not None or goal.is_reached(machine.product), told
+        assert steps.changed or machine.installations + machine.activations == 0, told
+        machine.faults = {}
+        _steps, error = attempt(goal, machine)
+        assert error is None, told
+        assert goal.is_reached(machine.product), told
+        assert machine.installations <= 1, told
+        assert machine.activations <= 1, told
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS if fault.name in ("refused", "denied")], ids=lambda f: f.name
+)
+@pytest.mark.parametrize("change", [InstallKey, Activate])
+def test_nothing_is_sent_after_a_final_refusal_but_a_read(fault: Fault, change: type[Step]) -> None:
+    usual = started(GOALS["a key that can be used up"], STARTS["without a key"], {})
+    attempt(GOALS["a key that can be used up"], usual)
+    place = [type(step) for step in usual.sent].index(change)
+    machine = started(GOALS["a key that can be used up"], STARTS["without a key"], {place: fault})
+    _steps, error = attempt(GOALS["a key that can be used up"], machine)
+    assert error is not None
+    assert {type(step) for step in machine.sent[place + 1 :]} <= {ReadProduct}
+
+
+def test_the_steps_of_a_new_host_and_of_one_that_is_licensed() -> None:
+    goal = GOALS["a key that can be used up"]
+    machine = started(goal, STARTS["without a key"], {})
+    assert attempt(goal, machine)[0].changed
+    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, ReadProduct, Activate, ReadProduct]
+    machine = started(goal, STARTS["activated"], {})
+    assert not attempt(goal, machine)[0].changed
+    assert machine.sent == []
+
+
+def test_another_thread_that_was_faster_is_found_by_reading_again() -> None:
+    goal = GOALS["an AVMA key"]
+    machine = started(goal, STARTS["activated"], {})
+    steps = LicensingSteps(goal, WHERE, None)
+    drive(steps.run(read_again=True), machine.perform)
+    assert machine.sent == [ReadProduct(keys.partial(WANTED))]
+
+
+def test_a_guest_activates_by_itself_before_it_is_asked_to() -> None:
+    goal = GOALS["an AVMA key"]
+    machine = started(goal, STARTS["activates by itself"], {})
+    attempt(goal, machine)
+    assert changes(machine) == [InstallKey]
+
+
+def test_a_key_that_does_not_show_is_looked_for_after_a_refresh_of_the_service() -> None:
+    goal = GOALS["a key without its activation"]
+    machine = started(goal, STARTS["without a key"], {})
+    hidden = iter([None])
+
+    def perform(step: Step) -> Product | None:
+        found = machine.perform(step)
+        return next(hidden, found) if isinstance(step, ReadProduct) and machine.installations else found
+
+    drive(LicensingSteps(goal, WHERE, None).run(read_again=False), perform)
+    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, ReadProduct, RefreshStatus, ReadProduct]
+
+
+def test_an_activation_that_never_shows_is_requested_once() -> None:
+    goal = GOALS["a key that can be used up"]
+    start = STARTS["with the key"]
+    machine = started(goal, start, {1: Fault("lost", of(errors.AnswerLost))})
+    _steps, error = attempt(goal, machine)
+    assert isinstance(error, errors.AnswerLost)
+    assert changes(machine) == [Activate]
+
+
+def test_the_end_of_the_time_quotes_what_windows_answered_last() -> None:
+    goal = GOALS["a key that can be used up"]
+    not_begun = Fault("not begun", of(errors.LicensingFault, NOT_BEGUN))
+    machine = started(goal, STARTS["with the key"], {1: not_begun, 3: TIMED_OUT})
+    _steps, error = attempt(goal, machine)
+    assert isinstance(error, errors.TimedOut)
+    assert error.answer == "the answer; the time is over"
+
+
+def test_the_end_of_the_time_after_the_request_says_that_it_was_sent() -> None:
+    goal = GOALS["a key that can be used up"]
+    machine = started(goal, STARTS["with the key"], {2: TIMED_OUT})
+    steps, error = attempt(goal, machine)
+    assert steps.changed
+    assert error is not None
+    assert error.answer.startswith("it was asked for, and the time is over")
