@@ -1,6 +1,6 @@
-"""What holds for all tests: package registries are cut off, and no property test fails because the machine is busy.
+"""Settings for all tests: no access to package registries, and no time limits for property tests.
 
-`make test` downloads beforehand everything that the tests need.
+`make test` downloads all packages before the tests run.
 """
 
 from __future__ import annotations

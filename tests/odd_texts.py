@@ -1,4 +1,4 @@
-"""Texts that people paste, mistype or make up where a host, an address, a name or a key is wanted."""
+"""Texts that people paste, mistype or invent as host, address, name or key."""
 
 from __future__ import annotations
 

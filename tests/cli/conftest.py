@@ -1,4 +1,4 @@
-"""`avma doctor` against a simulated estate, over real sockets: what the tests share."""
+"""Shared fixtures for `avma doctor` against the simulator, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An estate of healthy and broken hosts."""
+"""An estate file with healthy and broken hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shell and its user find comfortable: help that teaches, completion, versions, colours, exit codes."""
+"""Usability of the `avma` command: help with examples, completion, version, colors, exit codes."""
 
 from __future__ import annotations
 

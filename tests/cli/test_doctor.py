@@ -1,4 +1,4 @@
-"""`avma doctor`: a healthy estate passes, and each broken one is told by its cause."""
+"""`avma doctor`: a healthy host passes, and each broken host yields its cause."""
 
 from __future__ import annotations
 

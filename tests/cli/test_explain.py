@@ -1,4 +1,4 @@
-"""`avma explain`: what it prints, and its exit codes."""
+"""`avma explain`: output and exit codes."""
 
 from __future__ import annotations
 

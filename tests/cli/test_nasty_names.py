@@ -1,4 +1,4 @@
-"""A whole run is recorded in an estate whose names look like anything but names, and the file is searched for each."""
+"""Recordings of machines with unusual names contain none of these names."""
 
 from __future__ import annotations
 

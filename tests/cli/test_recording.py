@@ -1,4 +1,4 @@
-"""`avma doctor --record` and `avma simulate --replay`: a recording tells nobody's secrets, and replays to the same."""
+"""`avma doctor --record` and `avma simulate --replay`: recordings contain no secrets, and replay to the same result."""
 
 from __future__ import annotations
 

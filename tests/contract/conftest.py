@@ -1,4 +1,4 @@
-"""A provider with the test resource and a fake engine, new for each test."""
+"""Fixture for a new provider with the test resource and a fake engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provider on a real socket, a fake engine on another, and requests as short as tests want them."""
+"""The provider and a fake engine on real sockets, with short request helpers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A resource of the core for tests: it provokes what no simulated machine can."""
+"""A test resource of the core that provokes cases beyond the simulator."""
 
 from __future__ import annotations
 

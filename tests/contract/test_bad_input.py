@@ -1,4 +1,4 @@
-"""Any text in a field for a host, an address, a name or a key: a clear reason, or the machine that is written."""
+"""Any text as host, address, name or key: the provider accepts it literally or rejects it with a clear reason."""
 
 from __future__ import annotations
 

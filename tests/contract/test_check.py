@@ -1,4 +1,4 @@
-"""Check: what the user wrote, judged and given back."""
+"""Check: validation and normalization of inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The claims of one run, in one process and across several."""
+"""Claims of one run, within one process and across processes."""
 
 from __future__ import annotations
 

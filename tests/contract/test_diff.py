@@ -1,4 +1,4 @@
-"""Diff: the invariants of its answer, whatever is compared."""
+"""Diff: invariants for any pair of inputs and state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real engine against the provider, with a host that does what no machine does on demand."""
+"""The real engine with the provider and the test resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: their codes, and what a user may and may not read in them."""
+"""Errors: gRPC codes, and the text that users see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Create, Read, Update and Delete, real and previewed."""
+"""Create, Read, Update and Delete, for real and in previews."""
 
 from __future__ import annotations
 

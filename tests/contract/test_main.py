@@ -1,4 +1,4 @@
-"""The process: its arguments, its port line, and how it ends."""
+"""The plugin process: arguments, port line and exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshake, attach, cancel and the calls that say what the plugin is."""
+"""Handshake, Attach, Cancel and GetPluginInfo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the protocol that we use exist in the installed SDK, whose stubs are no documented interface."""
+"""The installed SDK contains all used parts of the protocol. Its stubs are not a documented interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The core against a simulated estate, over real sockets: what the tests share."""
+"""Shared fixtures for the core against the simulator, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy that opens TLS: it shows a certificate of its own and carries what is said to the real service."""
+"""A proxy that opens TLS: it has its own certificate, and forwards requests to the real service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Kerberos realm for tests: MIT's KDC on loopback, without privileges, with every file of it in one folder."""
+"""A Kerberos realm for tests: an unprivileged MIT KDC on loopback, with all files in one folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine in the middle of a conversation over http: it carries messages on, and changes answers as a test wants."""
+"""A proxy for http that forwards messages and changes answers for a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that answers each request with the bytes that a test gives it, over TLS, so that Basic logons reach it."""
+"""A TLS server that answers each request with the bytes of a test. Because of TLS, clients send Basic credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estate that the tests of the core run against, and the lifecycle as a front end would run it."""
+"""The simulated machines of the core tests, and a lifecycle runner that acts as a front end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An activation is money: whatever is lost between two requests, the next run converges and nothing is spent twice."""
+"""Lost answers at every point: the next run converges and uses no second activation."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The CIM operations beside queries and methods: one instance by its keys, and giving an enumeration back."""
+"""CIM operations other than queries and methods: Get by keys, and Release of an enumeration."""
 
 from contextlib import closing
 

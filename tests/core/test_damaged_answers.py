@@ -1,4 +1,4 @@
-"""Answers that are damaged on the way: during the sign-in, and after a method that has run."""
+"""Answers damaged in transit, during the sign-in and after a completed method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of a domain, from the provider's settings to the machine that accepts them."""
+"""Domain accounts, from the provider settings to the accepting machine."""
 
 from __future__ import annotations
 

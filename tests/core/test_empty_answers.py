@@ -1,4 +1,4 @@
-"""An answer without the row that Windows always returns is an error: nothing is gone, unlicensed or worth a key."""
+"""A missing row that Windows always returns is an error. It does not mean that a resource or license is gone."""
 
 from __future__ import annotations
 

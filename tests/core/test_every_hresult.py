@@ -1,4 +1,4 @@
-"""Each code that Windows can give, injected: the error has its name, its meaning and a remedy, and nothing is lost."""
+"""Every error code of Windows: the error contains its name, meaning and remedy, and loses no state."""
 
 import pytest
 

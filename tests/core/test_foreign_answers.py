@@ -1,4 +1,4 @@
-"""Answers in every form that the standards allow, and in none: the right value, or an error with a name."""
+"""Answers in every valid form, and in invalid forms: the right value, or a named error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look-ups: two tables, and three questions to the simulated estate."""
+"""The functions: two tables, and three reads from simulated machines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Guests that report several addresses, or none that works, over the network."""
+"""Guests that report several addresses, or no working address, over the network."""
 
 from __future__ import annotations
 

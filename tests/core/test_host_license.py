@@ -1,4 +1,4 @@
-"""HostLicense against a simulated estate."""
+"""HostLicense against the simulator."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A VM that moves between hosts is followed."""
+"""The provider follows a VM that moves between hosts."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Machines without the Hyper-V role: they can be licensed, and activate no guests.
+"""Machines without the Hyper-V role: they can hold a license, but activate no guests.
 
-A VM without VMs of its own stands for one: it runs Windows Server Datacenter, and has no Hyper-V.
+A VM without VMs serves as such a machine. It runs Windows Server Datacenter without Hyper-V.
 """
 
 import pytest

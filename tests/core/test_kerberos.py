@@ -1,4 +1,4 @@
-"""Kerberos against a real KDC: with a password, with a cache of tickets and with a keytab, and each way it fails."""
+"""Kerberos against a real KDC: password, ticket cache and keytab, and each failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines with more than one licensed row: add-ons with keys of their own, and semi-annual releases."""
+"""Machines with several licensed rows: add-ons with their own keys, and semi-annual releases."""
 
 from __future__ import annotations
 

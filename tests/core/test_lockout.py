@@ -1,4 +1,4 @@
-"""One wrong password locks no account, however many machines a run has and however much it does in parallel."""
+"""A wrong password locks no account, even with many machines and parallel requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each way to log on, over real sockets, with what each end saw of it."""
+"""Each authentication method over real sockets, as seen by client and server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which machine it is, whatever name or address leads to it, and what resources that share a machine may do to it."""
+"""The identity of a machine under any name or address, and resources that share one machine."""
 
 from __future__ import annotations
 

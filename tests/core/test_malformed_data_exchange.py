@@ -1,4 +1,4 @@
-"""A guest writes its own Data Exchange data, and must not harm its neighbors with it."""
+"""Malformed Data Exchange data of one guest does not affect other VMs."""
 
 from __future__ import annotations
 

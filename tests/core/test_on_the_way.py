@@ -1,4 +1,4 @@
-"""What stands between the provider and a machine can neither speak for the machine nor make it do a thing twice."""
+"""Proxies and other intermediaries cannot impersonate a machine or repeat a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guests that are not Windows, VMs with a replica on another host, and hosts that are VMs themselves."""
+"""Guests without Windows, VMs with a replica on another host, and nested hosts."""
 
 from __future__ import annotations
 

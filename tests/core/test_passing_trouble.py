@@ -1,4 +1,4 @@
-"""What passes by itself is waited for, once for all who share a read; what does not is told at once."""
+"""Transient errors are retried once for all concurrent reads. Other errors fail at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reaching a machine: each way in which it fails ends in one sentence, and a connection that breaks is mended."""
+"""Connection failures: each yields one clear sentence. Broken connections are reopened."""
 
 import socket
 import threading

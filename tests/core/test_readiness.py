@@ -1,4 +1,4 @@
-"""A VM that is still being set up is waited for, and what is wrong is told when it does not get ready."""
+"""Waiting for a VM that is being provisioned, and the error if it does not get ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures that look alike on the wire: each is told apart from the others, with its remedy."""
+"""Failures that look alike on the wire: each has its own error and remedy."""
 
 from __future__ import annotations
 

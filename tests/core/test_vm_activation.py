@@ -1,4 +1,4 @@
-"""VmActivation against a simulated estate."""
+"""VmActivation against the simulator."""
 
 import pytest
 

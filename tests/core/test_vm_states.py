@@ -1,4 +1,4 @@
-"""VMs in every state that Hyper-V has: what an error says of it, and what it advises."""
+"""VMs in every state of Hyper-V: errors and remedies."""
 
 import re
 

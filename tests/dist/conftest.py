@@ -1,4 +1,4 @@
-"""What `make dist` builds, and an environment that has nothing but that: what the tests share."""
+"""Shared fixtures: the output of `make dist`, and an environment without anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is distributed, used as its users do: from what `make dist` has built, with nothing of the checkout."""
+"""The packages as users install them: from the output of `make dist`, without the checkout."""
 
 from __future__ import annotations
 

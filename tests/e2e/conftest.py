@@ -1,4 +1,4 @@
-"""The real `pulumi` engine against a simulated estate: what the tests share."""
+"""Shared fixtures for the real `pulumi` engine against the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small estate as data, so that each test can change it."""
+"""A small estate file as data that each test can change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines of Azure Stack HCI / Azure Local with the real engine: a key for their guests, and its guests."""
+"""Azure Local with the real engine: a key for guests, and the guests."""
 
 from avma import keys
 from e2e.estate import HOST, HOST_KEY, SPARE_KEY, host_license, machine, vm_activation

@@ -1,4 +1,4 @@
-"""Each mistake ends in one clear sentence, before anything was changed, and the state stays as it was."""
+"""Invalid input fails with one clear sentence, and changes neither machines nor state."""
 
 import pytest
 

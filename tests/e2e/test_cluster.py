@@ -1,4 +1,4 @@
-"""examples/cluster with the real engine: four nodes and forty guests; a node joins and a guest moves."""
+"""examples/cluster with the real engine: four nodes, forty guests, a new node and a moved guest."""
 
 import yaml
 

@@ -1,4 +1,4 @@
-"""The programs in docs/programs, as they stand in YAML, run by the real engine against machines of their names."""
+"""The YAML programs in docs/programs, run by the real engine against matching machines."""
 
 import json
 import re

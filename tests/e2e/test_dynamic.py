@@ -1,4 +1,4 @@
-"""The quickstart with dynamic resources, run by the real engine without our plugin."""
+"""The quickstart with dynamic resources, run by the real engine without the plugin."""
 
 import base64
 import shutil

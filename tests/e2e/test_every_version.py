@@ -1,4 +1,4 @@
-"""Any program over any estate: hosts of every version with guests of every version and edition that they activate."""
+"""Random programs and machines: hosts of every version, with guests of every version and edition they activate."""
 
 from avma import compatibility, keys
 from e2e.estate import ADMINISTRATOR, PASSWORD, machine

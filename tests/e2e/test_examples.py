@@ -1,4 +1,4 @@
-"""The examples, each by the commands of its own README, and the pipelines of examples/gitops, which call scripts."""
+"""The examples, run with the commands in their READMEs, and the scripts of the examples/gitops pipelines."""
 
 from __future__ import annotations
 

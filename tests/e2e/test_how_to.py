@@ -1,6 +1,6 @@
-"""The guides in docs/how-to, played: their programs and commands, as they stand there, on machines of their names.
+"""The programs and commands of the guides in docs/how-to, run against matching machines.
 
-What a person is asked for is given on standard input, and names of machines become addresses: there is no DNS here.
+Answers to prompts come from standard input. Names of machines become addresses, because there is no DNS here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adopting what is there already."""
+"""Import of existing licenses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From the first preview to destroy, step by step, as an engineer would go."""
+"""The whole lifecycle, from the first preview to destroy."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A wrong password and many hosts, with the real engine: the account is not locked."""
+"""A wrong password and many hosts with the real engine: no account is locked."""
 
 from __future__ import annotations
 

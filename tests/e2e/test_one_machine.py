@@ -1,4 +1,4 @@
-"""Resources that share one machine, with the real engine and with several processes of the provider."""
+"""Several resources on one machine, with the real engine and several provider processes."""
 
 from __future__ import annotations
 

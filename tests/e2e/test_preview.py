@@ -1,4 +1,4 @@
-"""A preview asks the machines, changes nothing, and finds what would stand in the way."""
+"""Previews read the machines, change nothing, and report future problems."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The plugin as a process: found by the engine in each way, interrupted, and played by the demo."""
+"""The plugin as a process: discovery by the engine, interruption, and the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replacement never leaves a machine without the licence that the new resource stands for."""
+"""A replacement never leaves a machine without the license of the new resource."""
 
 import pytest
 

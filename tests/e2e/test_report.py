@@ -1,4 +1,4 @@
-"""What `avma report --import-file` writes is what `pulumi import --file` takes, and an export is what it reads."""
+"""`avma report` and Pulumi: `pulumi import --file` reads its import file, and it reads a stack export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An account without rights for Hyper-V, with the real engine: nothing leaves the state, and the cause is named."""
+"""An account without Hyper-V rights, with the real engine: the state stays, and the error has the cause."""
 
 from __future__ import annotations
 

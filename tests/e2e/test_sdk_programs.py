@@ -1,4 +1,4 @@
-"""The quickstart as a program in Python, TypeScript and Go, with the generated SDKs, run by the real engine."""
+"""The quickstart in Python, TypeScript and Go with the generated SDKs, run by the real engine."""
 
 import shutil
 import subprocess

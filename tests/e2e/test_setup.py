@@ -1,4 +1,4 @@
-"""A VM that the same run made is still in setup: the real engine waits for it."""
+"""The real engine waits for a VM that the same run created."""
 
 from e2e.estate import HOST_KEY, estate, host_license, machine, vm_activation
 

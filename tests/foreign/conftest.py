@@ -1,4 +1,4 @@
-"""Clients that others wrote, let loose on the simulated estate: where they are, and one line for each that passed."""
+"""Shared fixtures for WinRM clients of other projects, and a summary line for each that passed."""
 
 from __future__ import annotations
 

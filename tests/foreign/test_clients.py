@@ -1,4 +1,4 @@
-"""WinRM clients that others wrote and that never saw the simulator: what each gets, and what the estate was asked."""
+"""WinRM clients of other projects against the simulator: their results, and their requests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Give each reader of the wire changed messages for so many seconds, and print how many it was given.
+"""Sends altered messages to every parser for a number of seconds, and prints how many.
 
-Memory is limited; a message that takes longer than ten seconds is a finding. Each message follows from a number, which
-is printed with a finding: `--message READER NUMBER` gives that one again, to a server that has seen no other before.
+Memory is limited. A message that takes longer than ten seconds is a finding. Each message derives from a number. To
+repeat a finding against a fresh server, run `--message READER NUMBER`.
 """
 
 from __future__ import annotations

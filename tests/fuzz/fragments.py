@@ -1,4 +1,4 @@
-"""A pool of runspaces as a reader of bytes: fragments of PSRP in the first message of a shell, and in later ones."""
+"""Fuzz target for a runspace pool: PSRP fragments in the first message of a shell, and in later messages."""
 
 from __future__ import annotations
 

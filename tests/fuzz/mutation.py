@@ -1,4 +1,4 @@
-"""Messages that are nearly right: what was said on the wire, changed here and there, and now and then plain noise."""
+"""Generates almost valid messages: altered real messages, and sometimes random bytes."""
 
 from __future__ import annotations
 

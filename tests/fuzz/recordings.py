@@ -1,5 +1,7 @@
-"""What makes and reads recordings: any answer of a machine is written so that it can be read again, any file is refused
-or served, and any request to what it recorded is answered."""
+"""Fuzz targets for recordings.
+
+A written recording can always be read. Any file is rejected or served, and every recorded request has an answer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remote PowerShell for the fuzzer: a whole conversation as seeds, and the reader of what a machine sends in one."""
+"""Fuzz target for PowerShell remoting: a whole conversation as seeds, and the client parser."""
 
 from __future__ import annotations
 

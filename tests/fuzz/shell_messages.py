@@ -1,4 +1,4 @@
-"""The SOAP messages of a remote shell of cmd.exe (MS-WSMV 2.2.4 and 3.1.4.1.31), as other clients send them."""
+"""SOAP messages of a `cmd.exe` shell (MS-WSMV 2.2.4 and 3.1.4.1.31), as sent by other clients."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What reads bytes of others: each target takes any, and may end in nothing but the errors that it names.
+"""Fuzz targets: each accepts any bytes, and may raise only the errors that it lists.
 
-The parsers of the client are reached as an answer reaches them, below a pipe that gives it to them; the server is the
-message handler of a machine, which keeps its state from one message to the next.
+Parsers of the client get their bytes below a pipe, as in a real connection. The server target is the message handler of
+a machine, with state between messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A few hundred changed messages for each reader; `make fuzz` tries as many as its time allows."""
+"""A few hundred altered messages for each fuzz target. `make fuzz` runs as many as time allows."""
 
 from __future__ import annotations
 

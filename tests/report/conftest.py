@@ -1,4 +1,4 @@
-"""`avma report` against a simulated estate, over real sockets: what the tests share."""
+"""Shared fixtures for `avma report` against the simulator, over real sockets."""
 
 from __future__ import annotations
 

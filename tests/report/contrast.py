@@ -1,4 +1,4 @@
-"""A script for the page: every visible text against what is behind it (WCAG 2.2, success criterion 1.4.3: 4.5 to 1)."""
+"""A script for the HTML page that measures the contrast of all text (WCAG 2.2, success criterion 1.4.3: 4.5 to 1)."""
 
 from __future__ import annotations
 

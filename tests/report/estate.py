@@ -1,4 +1,4 @@
-"""An estate with a cluster, lone hosts, and VMs in every state, for `avma report`."""
+"""An estate file with a cluster, single hosts, and VMs in every state, for `avma report`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of `avma report` in a real browser, headless, without a network."""
+"""The HTML page of `avma report` in a headless browser, without a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`avma report`: what it says of an estate, in each form, and with which exit code."""
+"""`avma report`: the content of each output format, and exit codes."""
 
 from __future__ import annotations
 

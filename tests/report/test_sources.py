@@ -1,4 +1,4 @@
-"""What `avma report` reads: estate lists, a stack's outputs and its export, and what is wrong with them."""
+"""The sources of `avma report`: host lists, stack outputs and stack exports, and mistakes in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program in Go, in a module of its own that takes the SDK from `sdk/go`."""
+"""The Go program, in its own module that uses the SDK in `sdk/go`."""
 
 from __future__ import annotations
 

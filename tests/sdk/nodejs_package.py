@@ -1,4 +1,4 @@
-"""The SDK for Node.js as a program finds it: compiled, in `node_modules`."""
+"""The compiled SDK for Node.js in `node_modules`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python SDK as a program finds it: with the metadata of an installed package, of which it asks its own version."""
+"""The Python SDK with the metadata of an installed package. The SDK reads its own version from there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs in docs/programs are what the generators write, and the compilers and checkers take them."""
+"""The programs in docs/programs match the generators, and compile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDKs in `sdk/`: they are what the generators write, and programs that use them are checked by their compilers."""
+"""The SDKs in `sdk/` match the generators, and programs that use them compile."""
 
 from __future__ import annotations
 

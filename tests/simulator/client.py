@@ -1,4 +1,4 @@
-"""A WinRM client for these tests: pywinrm's transport under the few messages that they send."""
+"""A small WinRM client for these tests, on top of pywinrm's transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estates for these tests: one that is only read, and one for each test that changes it."""
+"""Simulators for these tests: a shared one for reading, and a new one for each test that changes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a script of this project through pypsrp, as a client of the simulator would."""
+"""Runs scripts of the provider through pypsrp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a program through pywinrm's remote shell, as a client of the simulator would."""
+"""Runs programs through the remote shell of pywinrm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of domains: how their names are written, where they are accepted, and what cannot be declared."""
+"""Domain accounts: spellings, the machines that accept them, and invalid declarations."""
 
 from __future__ import annotations
 

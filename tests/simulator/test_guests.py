@@ -1,4 +1,4 @@
-"""Guests of other kinds: Linux, with a name of their own, nested hosts, and replicas on a second host."""
+"""Linux guests, computer names, nested hosts, and replicas on a second host."""
 
 from __future__ import annotations
 

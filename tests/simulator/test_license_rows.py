@@ -1,4 +1,4 @@
-"""More than one row of the licensing service: add-ons with keys of their own, and a converted evaluation's row."""
+"""Several rows in the licensing service: add-ons with their own keys, and converted evaluations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts that are locked after failed sign-ins, each counted where Windows counts it."""
+"""Account lockout: failed sign-ins count where Windows counts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computer names: what is longer than a NetBIOS name is cut where Windows cuts it."""
+"""Computer names: NetBIOS names are cut where Windows cuts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Semi-annual releases, the Annual Channel, and Server Core: builds, SKU numbers, families, and the keys they take."""
+"""Semi-annual releases, the Annual Channel, and Server Core: builds, SKU numbers, families, and keys."""
 
 from __future__ import annotations
 

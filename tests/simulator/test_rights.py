@@ -1,4 +1,4 @@
-"""What an account without rights sees, and what a stopped service hides: as Windows, an empty list and no error."""
+"""Accounts without rights and stopped services: empty lists without errors, as on Windows."""
 
 from __future__ import annotations
 

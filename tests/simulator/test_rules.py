@@ -1,4 +1,4 @@
-"""The rules of WS-Management that a client meets beside the messages themselves: limits, rights, and what ends."""
+"""The rules of WS-Management around messages: limits, rights, and expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runspace pools and pipelines over PSRP, as pypsrp uses them and as single messages."""
+"""Runspace pools and pipelines over PSRP, with pypsrp and with single messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes of answers that real servers were recorded with: datetimes, instances, languages, encodings and selectors."""
+"""Answers have the recorded forms of real servers: datetimes, instances, languages, encodings and selectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VMs that are renamed, created and deleted while the estate is served, and machines with several addresses."""
+"""VMs renamed, created and deleted at run time, and machines with several addresses."""
 
 from __future__ import annotations
 

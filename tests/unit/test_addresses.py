@@ -1,4 +1,4 @@
-"""Which spellings of a host are accepted: those that `ipaddress` and the system's resolver read alike."""
+"""Accepted spellings of a host: those that `ipaddress` and the system resolver read alike."""
 
 from __future__ import annotations
 

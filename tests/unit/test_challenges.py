@@ -1,4 +1,4 @@
-"""Which ways to log on a `WWW-Authenticate` names, in the forms that RFC 9110 allows."""
+"""The authentication schemes in `WWW-Authenticate`, in the forms of RFC 9110."""
 
 import pytest
 

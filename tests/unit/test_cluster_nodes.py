@@ -1,4 +1,4 @@
-"""What a cluster reports of its nodes is judged before any of them is asked."""
+"""The provider validates the nodes reported by a cluster before it connects to them."""
 
 from __future__ import annotations
 

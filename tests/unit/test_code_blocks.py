@@ -1,4 +1,4 @@
-"""The blocks of code in the pages, and the settings and variables that the pages name, are such as exist."""
+"""The pages contain valid code blocks, and only existing settings and variables."""
 
 from __future__ import annotations
 

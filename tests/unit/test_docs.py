@@ -1,4 +1,4 @@
-"""The pages: generated ones are fresh, links lead somewhere, programs and estates in them are valid."""
+"""The pages: generated pages are fresh, links work, and programs and estate files are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written on the wire, and what is read from it: messages in the forms that Windows documents."""
+"""WS-Management messages: written and parsed in the forms that Windows documents."""
 
 import pytest
 from defusedxml.ElementTree import fromstring

@@ -1,4 +1,4 @@
-"""The explanations of errors: every error has one, and it is found under every form of its name or number."""
+"""Every error has an explanation, under every form of its name or number."""
 
 from __future__ import annotations
 

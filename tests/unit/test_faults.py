@@ -1,4 +1,4 @@
-"""What each number, subcode and status of a fault is taken for. The shapes are those that Windows and OMI send."""
+"""The meaning of each number, subcode and status of a fault, in the forms of Windows and OMI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Script runs that guests of one host share: who is in which, and what happens when somebody's time is over."""
+"""Script runs shared by guests of one host: membership and time limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file for `pulumi import --file`: what is in it, and under which names."""
+"""The file for `pulumi import --file`: resources and names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every reader of what machines send ends in messages for people: no empty number, no name of a class, no blank."""
+"""Errors from parsers are readable: no empty numbers, class names or blanks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine sends over PowerShell remoting, whatever it is, ends in messages for people."""
+"""Any data from PowerShell remoting yields readable errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operations of the same process share, and what a new run begins again."""
+"""State shared by operations of one process, and its reset in a new run."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""WS-Management services that are not Windows: what a diagnosis calls them, and the classes that they lack."""
+"""WS-Management services other than Windows: their names in a diagnosis, and their missing classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts: that they are PowerShell and hold no value, and what is read from their output."""
+"""The scripts are valid PowerShell without values, and their output is parsed."""
 
 from __future__ import annotations
 

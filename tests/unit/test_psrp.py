@@ -1,4 +1,4 @@
-"""Values as PowerShell remoting carries them, and what a broken conversation becomes."""
+"""Values in PowerShell remoting, and errors of broken conversations."""
 
 from __future__ import annotations
 

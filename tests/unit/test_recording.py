@@ -1,4 +1,4 @@
-"""What a recording keeps of a message, on forms that real machines use: synthetic values in their shapes."""
+"""Which parts of a message a recording keeps, on synthetic messages in real forms."""
 
 from __future__ import annotations
 

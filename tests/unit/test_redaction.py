@@ -1,4 +1,4 @@
-"""No secret leaves in a text."""
+"""Redaction removes all secrets from texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs no machine: the checks and differences of both resources."""
+"""Checks and differences of both resources, without machines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The committed schema: what it promises, and that it is what the declarations say."""
+"""The committed schema is complete, and matches the declarations."""
 
 from __future__ import annotations
 

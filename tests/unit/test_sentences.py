@@ -1,4 +1,4 @@
-"""What of a sentence is handed on: invented sentences in the forms in which Windows says who and where."""
+"""Which parts of a sentence a recording keeps, on invented sentences in the forms of Windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The value codec: what goes out comes back, marks and all."""
+"""The value codec: values and their marks survive a round trip."""
 
 from __future__ import annotations
 

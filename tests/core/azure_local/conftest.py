@@ -1,4 +1,4 @@
-"""What the tests of Azure Local are given."""
+"""Fixtures for the Azure Local tests."""
 
 from __future__ import annotations
 

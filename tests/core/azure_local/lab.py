@@ -1,4 +1,4 @@
-"""A simulated estate of Azure Stack HCI / Azure Local, and what its tests share."""
+"""Simulated machines of Azure Local, and helpers for their tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Windows does not tell of a key, or is not heard to tell: no key is applied twice for it."""
+"""If Windows does not report the key, or the report is lost, the provider does not apply a key twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of PowerShell Direct are given."""
+"""Fixtures for the PowerShell Direct tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated estate whose guests are reached through their hosts, and what its tests share."""
+"""Simulated guests behind their hosts, and helpers for their tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Script runs that break or end early: the next run finds what was done, and no runspace pool stays open."""
+"""Interrupted script runs: the next run finds the completed work, and no runspace pool stays open."""
 
 from __future__ import annotations
 

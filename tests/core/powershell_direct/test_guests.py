@@ -1,4 +1,4 @@
-"""Guests that are reached through their host: PowerShell Direct against a simulated estate."""
+"""Guests reached through their host: PowerShell Direct against the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forty guests of one host: one runspace pool, few pipelines, and no secret in a script."""
+"""Forty guests of one host use one runspace pool and few pipelines, without secrets in scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PowerShell, the host and the guest refuse, each told with its remedy."""
+"""Errors of PowerShell, the host and the guest, each with its remedy."""
 
 from __future__ import annotations
 

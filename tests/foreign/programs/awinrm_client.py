@@ -1,6 +1,6 @@
-"""What awinrm does on a machine, as one line of JSON. Argument: its URL.
+"""Runs awinrm against a machine and prints the results as one line of JSON. Argument: the URL.
 
-It runs in an environment of its own, beside the project's.
+The program runs in its own environment.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""What pypsrp asks of a machine, as one line of JSON. Arguments: host, port, `https` or `http`, authority, auth.
+"""Runs pypsrp against a machine and prints the results as one line of JSON.
 
-It runs in an environment of its own, beside the project's, but for Kerberos and CredSSP, whose bindings the project's
-has. SERVICE_HOST names the machine in its service principal.
+Arguments: host, port, `https` or `http`, authority, auth. The program runs in its own environment. For Kerberos and
+CredSSP it runs in the environment of the project, which has the bindings. SERVICE_HOST is the name of the machine in
+its service principal.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""What pypsrp does with runspace pools, as one line of JSON. Arguments: host, port, scheme, authority, auth."""
+"""Runs pypsrp with runspace pools and prints the results as one line of JSON.
+
+Arguments: host, port, scheme, authority, auth.
+"""
 
 import json
 import sys

@@ -1,7 +1,7 @@
-"""Runs the program beside it inline by Pulumi's Automation API: `inline.py PROJECT up|preview|destroy`.
+"""Runs `program.py` inline with Pulumi's Automation API: `inline.py PROJECT up|preview|destroy`.
 
-So the calling process is the engine's language runtime, and no language host is needed. It is a process of its own, as
-the Automation API keeps much for the whole process.
+This process is the language runtime of the engine, so no language host is needed. It is a separate process, because the
+Automation API keeps global state.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""The quickstart in Python: a host gets its licence, and a guest on it is activated."""
+"""The quickstart in Python: license a host, and activate a guest on it."""
 
 import pulumi
 import pulumi_avma as avma
