@@ -26,7 +26,7 @@ function sort(table, column, head) {
   const value = (row) => row.cells[column].textContent.trim();
   const sorted = rowsOf(table).sort((a, b) => {
     const [first, second] = [value(a), value(b)];
-    if (!first || !second) return (first ? 0 : 1) - (second ? 0 : 1); // what is not known comes last
+    if (!first || !second) return (first ? 0 : 1) - (second ? 0 : 1); // unknown values come last
     return (down ? -1 : 1) * order.compare(first, second);
   });
   table.tBodies[0].append(...sorted);
