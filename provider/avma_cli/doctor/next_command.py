@@ -59,7 +59,7 @@ class Command:
         self._options = options
 
     def but(self, **changes: Any) -> str:
-        """Return the command with some options changed. Options that are None are left out."""
+        """Return the command with some options changed. A value of None removes an option."""
         return self._said(self.connection.name, {**self._options, **changes})
 
     def at(self, host: str) -> str:

@@ -71,7 +71,7 @@ def _tiles(inventory: Inventory) -> Iterator[str]:
 
 
 def _attention(inventory: Inventory) -> str:
-    """Return the section with the problems, empty if there are none."""
+    """Return the section with the problems, empty without problems."""
     items = [
         *(_item(f"cluster {each.cluster}", "Not read", each.problem, each.remedy) for each in _unread(inventory)),
         *(
