@@ -21,6 +21,27 @@ Each error ends with a command, for example `avma explain not-ready`, that print
 network. `avma explain` without an argument lists all sections. `avma doctor HOST` looks for the cause on a host, from
 its name to its guests, and proposes the next command ([doctor.md](doctor.md))."""
 
+_LOG = """\
+## See what is sent to a machine
+
+The provider logs one line for each request, and one for each decision. No line contains a secret or a value.
+
+```console
+pulumi up --debug 2>&1 | grep 'avma\\.'
+avma -vv doctor hv01.example.com
+```
+
+```text
+avma.wsman: hv01 (10.0.0.11:5986): Enumerate SoftwareLicensingProduct: ok, 1143 bytes sent, 2210 received, 34 ms
+avma.wsman: hv01 (10.0.0.11:5986): Activate SoftwareLicensingProduct: fault InternalError 0xC004C008, 1209 bytes sent, \
+1804 received, 812 ms
+avma.resources: hv01: activating
+```
+
+A line of a request names the machine, the operation with its class, the result, the bytes and the time. `attempt 2` at
+its end marks the second try of the same operation. Use `avma -v` for the decisions alone. If you open an issue, attach
+the lines of the failed operation."""
+
 _ADMIN_CENTER = """\
 ## What Windows Admin Center says on Azure Local
 
@@ -34,7 +55,7 @@ What the Software Protection Platform and WMI say by a number, named as in the W
 
 def page() -> str:
     """Return the whole page."""
-    parts = [_HEAD, "## Kinds of errors", *_sections(explanations.kinds())]
+    parts = [_HEAD, _LOG, "## Kinds of errors", *_sections(explanations.kinds())]
     parts += [_ADMIN_CENTER, *_sections(explanations.admin_center())]
     parts += [_CODES, *_sections(explanations.codes())]
     return "\n\n".join(parts) + "\n"

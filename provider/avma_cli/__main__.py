@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from avma_cli import options
 from avma_cli.doctor.command import doctor
 from avma_cli.explain import explain
 from avma_cli.report.command import report
@@ -36,6 +37,10 @@ def _commands(
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Log decisions to standard error. -vv also logs requests."),
+    ] = 0,
 ) -> None:
     """Tools for Windows Automatic Virtual Machine Activation (AVMA).
 
@@ -58,6 +63,7 @@ def _commands(
     Set passwords in AVMA_PASSWORD and AVMA_GUEST_PASSWORD. There is no option
     for them. Exit codes: 0 success, 1 problem found, 2 wrong usage.
     """
+    options.set_verbosity(verbose)
 
 
 def main() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
+from avma import logs
 from avma.configuration import Configuration, GuestDefaults
 from avma.environment import complete, from_environment, source_of
 from avma.properties import Property, properties, validate
@@ -26,6 +28,18 @@ Given = Mapping[str, Any]
 _IN_ENVIRONMENT_ALONE = "password"
 """Other users of the computer can read command lines."""
 _GUEST = "guest_"
+
+
+def set_verbosity(verbosity: int) -> None:
+    """Set the level of the log: 0 for warnings, 1 for decisions, 2 for requests as well."""
+    logging.getLogger("avma").setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
+
+
+def start_log(redact: Callable[[str], str]) -> None:
+    """Write the log to standard error, if a verbosity was set."""
+    level = logging.getLogger("avma").level
+    if level < logging.WARNING:
+        logs.to_stderr(redact, level)
 
 
 def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

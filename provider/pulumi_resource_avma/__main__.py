@@ -47,8 +47,9 @@ def _serve(port_line: TextIO, address: str) -> None:
     # Only now: an import that prints must not come before the port line.
     import asyncio
 
+    from avma import logs
     from avma.redaction import Redactor
-    from pulumi_resource_avma import log
+    from pulumi_resource_avma.engine import EngineHandler
     from pulumi_resource_avma.server import serve
     from pulumi_resource_avma.servicer import Servicer
     from pulumi_resource_avma.session import Session
@@ -57,10 +58,12 @@ def _serve(port_line: TextIO, address: str) -> None:
         print(port, file=port_line, flush=True)
 
     redact = Redactor()
-    log.to_stderr(redact)
+    session = Session(redact)
+    logs.to_stderr(redact)
+    logs.to_handler(EngineHandler(session.log))
     # Where an event loop takes no signal handlers, Ctrl-C arrives as an exception.
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(Servicer(Session(redact)), announce, address))
+        asyncio.run(serve(Servicer(session), announce, address))
     _leave()
 
 

@@ -7,6 +7,7 @@ for no operation may fail because of it. It must not know what the lines are abo
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 
@@ -47,6 +48,10 @@ class EngineLog:
         """Show what is being done in the resource's row, until the next such line."""
         self._send(engine_pb2.INFO, message, urn, ephemeral=True)
 
+    def debug(self, message: str) -> None:
+        """Add a line that `pulumi up --debug` shows."""
+        self._send(engine_pb2.DEBUG, message, "")
+
     def warning(self, message: str, urn: str = "") -> None:
         """Add a warning."""
         self._send(engine_pb2.WARNING, message, urn)
@@ -68,6 +73,18 @@ class EngineLog:
         if self._channel is not None:
             self._channel.close()
         self._address, self._channel, self._stub = "", None, None
+
+
+class EngineHandler(logging.Handler):
+    """Sends the log of the core to the engine, whose debug log it becomes."""
+
+    def __init__(self, engine: EngineLog) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line. It is redacted like every line to the engine."""
+        self._engine.debug(f"{record.name}: {record.getMessage()}")
 
 
 def _by_resource(text: str, urn: str) -> str:

@@ -52,8 +52,8 @@ class Operations:
             configuration=configuration,
             machines=self._machines_for(configuration.max_concurrency),
             deadline=Deadline(timeout, self._session.cancellation_of_call),
-            status=lambda text: log.status(text, urn),
-            warn=lambda text: log.warning(text, urn),
+            show_status=lambda text: log.status(text, urn),
+            show_warning=lambda text: log.warning(text, urn),
             claims=self.run.claims,
             resource=urn,
         )

@@ -45,6 +45,16 @@ def test_a_healthy_host_passes_over_http(shared: EstateServer) -> None:
     assert document["next"] == "pulumi preview"
 
 
+@pytest.mark.parametrize(("option", "logged"), [("-v", "avma.diagnosis"), ("-vv", "avma.wsman")])
+def test_verbose_logs_decisions_and_requests_to_standard_error(shared: EstateServer, option: str, logged: str) -> None:
+    command = [*AVMA[:-1], option, "doctor", HEALTHY, PLAIN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f" {logged}: " in done.stderr
+    assert ("DEBUG" in done.stderr) is (option == "-vv")
+    assert PASSWORD not in done.stderr
+
+
 def test_it_changes_nothing_and_leaves_no_shell(shared: EstateServer) -> None:
     shared.reset_counts()
     assert diagnosed(HEALTHY, PLAIN)["passed"]

@@ -67,7 +67,7 @@ def test_the_log_on_standard_error_holds_no_secret() -> None:
     program = """
 import logging
 from avma.redaction import Redactor
-from pulumi_resource_avma.log import to_stderr
+from avma.logs import to_stderr
 redact = Redactor()
 redact.learn(["shelf-pass"])
 to_stderr(redact)

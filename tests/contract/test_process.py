@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from avma.resources.resource import Operation
 from contract.harness import Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma import __version__
+from pulumi_resource_avma.engine import EngineHandler
 from pulumi_resource_avma.protocol import plugin_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 
@@ -79,6 +81,15 @@ def test_an_attached_engine_gets_the_log(unconfigured: Calls, engine: FakeEngine
     unconfigured.stub.Attach(plugin_pb2.PluginAttach(address=engine.address))
     unconfigured.configure(insecure=True)
     assert [line[0] for line in engine.lines] == ["WARNING"]
+
+
+def test_the_log_of_the_core_goes_to_the_engines_debug_log(unconfigured: Calls, engine: FakeEngine) -> None:
+    session = unconfigured.provider.session
+    session.redact.learn(["shelf-pass"])
+    session.begin(engine.address)
+    handler = EngineHandler(session.log)
+    handler.handle(logging.LogRecord("avma.wsman", logging.DEBUG, "", 0, "%s: ok", ("shelf-pass",), None))
+    assert engine.lines == [("DEBUG", "avma.wsman: [secret]: ok", "", False)]
 
 
 def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from avma import keys
-from e2e.estate import HOST_KEY, estate, host_license
+from e2e.estate import HOST_KEY, PASSWORD, estate, host_license
 from workspace import PLUGIN, ROOT
 
 
@@ -78,6 +78,17 @@ def test_the_plugin_is_found_on_path(serve, workspace):
     stack.run("plugin", "rm", "resource", "avma", "--yes", "--all")
     path = os.pathsep.join([str(PLUGIN.parent), stack.environment["PATH"]])
     stack.run("up", "--yes", "--skip-preview", PATH=path, PULUMI_IGNORE_AMBIENT_PLUGINS="false")
+
+
+def test_debug_shows_requests_and_decisions_without_secrets(serve, workspace):
+    serve(estate())
+    stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
+    printed = stack.run("up", "--yes", "--skip-preview", "--debug").stdout
+    assert "avma.wsman: 127.44.0.11:5985: InstallProductKey SoftwareLicensingService: ok, " in printed
+    assert "avma.resources: 127.44.0.11: activating" in printed
+    assert HOST_KEY not in printed
+    assert PASSWORD not in printed
+    assert "avma.wsman" not in stack.run("refresh", "--yes").stdout
 
 
 def test_no_plugin_outlives_its_command(serve, workspace):

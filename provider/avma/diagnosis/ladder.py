@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Machines
 from avma.wsman.faults import is_missing_class
+
+_log = logging.getLogger("avma.diagnosis")
 
 _TIMEOUT = 600.0
 """Seconds that a diagnosis may take; each request ends by the timeouts of the connection."""
@@ -101,6 +104,7 @@ class Ladder:
         step = ask(rung, subject, question)
         if step.status is Status.FAILED:
             self._closed[rung] = rung
+        _log.info("%s: %s: %s", subject, rung.value, step.status.value)
         return step
 
     def _guests(self, host: middle.Host) -> Iterator[Step]:

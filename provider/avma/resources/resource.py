@@ -9,6 +9,7 @@ the machine said so.
 from __future__ import annotations
 
 import contextlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,21 +24,40 @@ from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
 
+_log = logging.getLogger("avma.resources")
+
 
 @dataclass(frozen=True)
 class Operation:
-    """What one call of a front end works with: configuration, machines, deadline, and ways to tell the user.
+    """What one call of a front end works with.
 
-    `claims` are those of the whole run; `resource` is the resource as errors name it.
+    Args:
+        configuration: the configuration of the provider.
+        machines: the machines of the run.
+        deadline: the end of the operation's time.
+        show_status: shows what the operation is doing, until the next such text.
+        show_warning: shows a warning.
+        claims: the claims of the whole run.
+        resource: the resource, as errors name it.
     """
 
     configuration: Configuration
     machines: Machines
     deadline: Deadline
-    status: Callable[[str], None]
-    warn: Callable[[str], None]
+    show_status: Callable[[str], None]
+    show_warning: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     resource: str = ""
+
+    def status(self, text: str) -> None:
+        """Show what the operation is doing, and log it."""
+        _log.info("%s", text)
+        self.show_status(text)
+
+    def warn(self, text: str) -> None:
+        """Show a warning, and log it."""
+        _log.info("warning: %s", text)
+        self.show_warning(text)
 
     def claim(
         self,

@@ -21,6 +21,7 @@ from avma.windows.powershell import PowerShell
 from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.cim import Cim
+from avma.wsman.logged_pipe import LoggedPipe
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
@@ -175,7 +176,7 @@ class Machines:
             return self._machines[connection]
 
     def _guarded(self, connection: Connection) -> Pipe:
-        return GuardedPipe(connection, self._new_pipe(connection), self.sign_ins)
+        return GuardedPipe(connection, LoggedPipe(connection, self._new_pipe(connection)), self.sign_ins)
 
     def _turns_of(self, machine: str) -> Turns:
         with self._lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from avma import errors, hresult
@@ -20,6 +21,7 @@ _BROKEN_ATTEMPTS = 3
 _PATIENCE = 60.0
 """Seconds for which a machine that asks to try again later is tried."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_ATTEMPT: ContextVar[int] = ContextVar("attempt", default=1)
 
 
 def reading(read: Callable[[], T], deadline: Deadline, tried: str, where: str) -> T:
@@ -69,20 +71,34 @@ def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
 
+def attempt() -> int:
+    """Return the number of the attempt that is under way in this thread, 1 for the first."""
+    return _ATTEMPT.get()
+
+
 def _repeated(
     call: Callable[[], T], passes: Callable[[errors.AvmaError], bool], deadline: Deadline, tried: str, where: str
 ) -> T:
-    began, broken, pause = time.monotonic(), 0, _FIRST_PAUSE
+    began, number, broken, pause = time.monotonic(), 1, 0, _FIRST_PAUSE
     while True:
         try:
-            return call()
+            return _numbered(number, call)
         except errors.AvmaError as error:
             broken += _is_broken(error)
             tired = broken >= _BROKEN_ATTEMPTS or time.monotonic() - began > _PATIENCE
             if tired or not passes(error):
                 raise
             _pause(pause, error, deadline, tried, where)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        number, pause = number + 1, min(2 * pause, _LONGEST_PAUSE)
+
+
+def _numbered(number: int, call: Callable[[], T]) -> T:
+    """Return the result of a call during which `attempt` is that number."""
+    token = _ATTEMPT.set(number)
+    try:
+        return call()
+    finally:
+        _ATTEMPT.reset(token)
 
 
 def _is_broken(error: errors.AvmaError) -> bool:

@@ -88,6 +88,7 @@ def _diagnose(
 
     redact = Redactor()
     redact.learn(_secrets(settings))
+    options.start_log(redact)
     recorder = Recorder(WinrmPipe)
     steps: list[Step] = []
     diagnosis = Diagnosis(host, steps)

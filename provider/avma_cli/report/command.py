@@ -111,6 +111,7 @@ def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bo
 
     console = Console(stderr=True, quiet=quiet, highlight=False)
     redact = _redactor(request)
+    options.start_log(redact)
     with closing(Machines(request.settings.max_concurrency)) as machines, progress(console) as told:
         collector = Collector(
             request,
