@@ -8,7 +8,10 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test fuzz check browser lint pythons docs sdk examples dist pins clean
+.PHONY: help demo test unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 demo: $(READY) ## play the quickstart against a simulated estate
 	tools/pulumi-cli >/dev/null
@@ -26,6 +29,9 @@ test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, forei
 	tools/wheels
 	python -m pytest
 
+unit: $(READY) ## the tests that need no machine and no socket; takes seconds
+	python -m pytest -q tests/unit
+
 fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
@@ -40,6 +46,9 @@ lint: $(READY)
 	ruff format --check
 	mypy
 	lint-imports
+
+prose: $(READY) ## how plain the pages and docstrings are, with the worst sentences
+	python tools/prose.py
 
 pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox

@@ -1,7 +1,7 @@
 """Write the log of the core to standard error, without secrets.
 
-`avma.wsman` writes one line at level DEBUG for each request to a machine. `avma.resources` and `avma.diagnosis` write one
-line at level INFO for each decision and each check.
+`avma.wsman` writes one line at level DEBUG for each request to a machine. `avma.resources` and `avma.diagnosis` write
+one line at level INFO for each decision and each check.
 """
 
 from __future__ import annotations
