@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from avma import errors, hresult
-from avma.deadline import Deadline
+from avma.deadline import Deadline, text_of
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def may_have_run(error: errors.AvmaError) -> bool:
 
 def timed_out(last: errors.AvmaError, deadline: Deadline) -> errors.TimedOut:
     """Return the error for a deadline that ends while an operation waits to be tried again."""
-    over = f"the time allowed, {deadline.timeout:.0f} s, is over"
+    over = f"the time allowed, {text_of(deadline.timeout)}, is over"
     answer = last.answer if over in last.answer else f"{last.answer}; {over}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
