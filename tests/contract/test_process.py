@@ -6,12 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from queue import Queue
 
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from avma.resources.resource import Operation
+from avma.windows.machine import Machines
 from contract.harness import Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma import __version__
@@ -79,6 +81,26 @@ def test_an_attached_engine_gets_the_log(unconfigured: Calls, engine: FakeEngine
     unconfigured.stub.Attach(plugin_pb2.PluginAttach(address=engine.address))
     unconfigured.configure(insecure=True)
     assert [line[0] for line in engine.lines] == ["WARNING"]
+
+
+@pytest.mark.parametrize("begins", ["Attach", "Handshake"])
+def test_the_connections_of_an_engine_end_when_another_one_begins(
+    calls: Calls, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    closed: Queue[Machines] = Queue()
+    close = Machines.close
+    monkeypatch.setattr(Machines, "close", lambda machines: (closed.put(machines), close(machines)))
+    used: list[Machines] = []
+    shelf.script = lambda _name, operation: used.append(operation.machines)
+    calls.create({"room": "lab"})
+    address = "127.0.0.1:1"
+    if begins == "Attach":
+        calls.stub.Attach(plugin_pb2.PluginAttach(address=address))
+    else:
+        calls.stub.Handshake(pb.ProviderHandshakeRequest(engine_address=address))
+    assert closed.get(timeout=10) is used[0]
+    calls.create({"room": "lab"})
+    assert used[1] is not used[0]
 
 
 def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:
