@@ -38,8 +38,8 @@ NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 class GuestRuns:
     """The script runs of one host, each for all guests that wait for one. Safe for several threads.
 
-    There is one at a time, unless a guest hangs. Then requests that have not begun go on in a run of their own, and so
-    do reads that share a run with the guest. A guest that has kept a run silent is asked alone until it answers.
+    There is one at a time, unless a guest hangs. Then the requests that wait get a run of their own, and so do the
+    reads that share a run with that guest. A guest that has kept a run silent is asked alone until it answers.
     """
 
     def __init__(self, powershell: PowerShell) -> None:
@@ -88,7 +88,7 @@ class GuestRuns:
         threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
 
     def _free_others(self, run: Run) -> None:
-        """Let reads of a silent run that it has not begun wait again. The first answer counts, from whichever run."""
+        """Let the reads of the other guests of a silent run wait again. The first answer counts, from either run."""
         suspects = run.suspects()
         self._suspects |= suspects
         freed = [request for request in run.open if request.reads and key_of(request) not in suspects]

@@ -118,7 +118,7 @@ function Write-Starting($id) {
 }
 
 # What a session has sent: the text of its answer, and the first error. Text counts once it is here, even if the session
-# broke after it. No answer is as long as the limit, and the host sends all guests' answers in one output with a limit.
+# broke after it. Answers have some kilobytes. The answers of all guests share one limit, so one of them has its own.
 function Receive-Answer($run) {
     $came = @()
     $problems = @()
@@ -141,7 +141,7 @@ function Complete-Guest($run) {
 }
 
 function Write-HostFacts {
-    # By its module: VMware's PowerCLI and the module of Virtual Machine Manager have a Get-VM too.
+    # By its module: VMware's PowerCLI has a Get-VM too.
     $getVm = Get-Command -Name Hyper-V\Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
     $facts = @{
         hyperV = if ($getVm) { "$($getVm.ModuleName)" } else { $null }
