@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 from avma import characters
 
@@ -46,6 +47,18 @@ def canonical(text: str) -> str:
     """
     address = parse_ip(text)
     return text.removesuffix(".").lower() if address is None else str(address)
+
+
+def doubled_error(hosts: Iterable[str]) -> str | None:
+    """Return why a list names a host twice, None if it names each once."""
+    seen: dict[str, str] = {}
+    for host in hosts:
+        first = seen.get(canonical(host))
+        if first is not None:
+            also = f" (`{first}` is the same)" if first != host else ""
+            return f"the list contains `{host}` twice{also}"
+        seen[canonical(host)] = host
+    return None
 
 
 def parse_ip(text: str) -> _Ip | None:

@@ -16,6 +16,10 @@ from avma import errors
 UNIT = "a number followed by `ms`, `s`, `m` or `h`; several add up"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
+_SHORT = 10.0
+"""Seconds below which a fraction is shown."""
+_SHORTEST = 0.01
+"""The smallest number of seconds that is shown."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 
 
@@ -28,6 +32,13 @@ def seconds(duration: str) -> float:
     if not _DURATION.fullmatch(duration):
         raise ValueError(duration)
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+
+
+def text_of(duration: float) -> str:
+    """Return a number of seconds as errors show it: whole ones, or a short time as it was given, such as `0.3 s`."""
+    if duration <= 0 or duration >= _SHORT:
+        return f"{duration:.0f} s"
+    return f"{max(round(duration, 2), _SHORTEST):g} s"
 
 
 def duration_error(duration: str) -> str | None:
@@ -104,7 +115,7 @@ class Deadline:
         if self._cancellation.is_set():
             raise errors.Cancelled(tried, where, "the run was cancelled", "run again to go on from here")
         if self.remaining() <= 0:
-            answer = f"the time allowed, {self.timeout:.0f} s, is over"
+            answer = f"the time allowed, {text_of(self.timeout)}, is over"
             remedy = "look at the machine, or allow more time with the resource option customTimeouts"
             raise errors.TimedOut(tried, where, answer, remedy)
 

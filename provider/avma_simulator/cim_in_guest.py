@@ -23,6 +23,8 @@ from avma_simulator.world import World
 
 _OPERATION = "PowerShellDirect/Connect"
 """What `faults` of a guest call the session in it."""
+_CREDENTIALS = "PowerShellDirect/Credentials"
+"""What they call the exchange of credentials that comes before it."""
 _INVOKE_COMMAND = "Microsoft.PowerShell.Commands.InvokeCommandCommand"
 _GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 _BROKEN = "PSSessionStateBroken"
@@ -58,17 +60,25 @@ async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeli
     if not guests:
         pipeline.write(json.dumps({"host": _facts(host)}))
         return
-    places, begun = asyncio.Semaphore(throttle), set[str]()
+    places, script, begun = asyncio.Semaphore(throttle), asyncio.Lock(), set[str]()
 
     async def one(guest: Mapping[str, Any]) -> None:
         async with places:
-            begun.add(guest["id"])
+            async with script:
+                begun.add(guest["id"])
+                pipeline.write(json.dumps({"starting": guest["id"]}))
+                await _exchange_credentials(world, host, guest["id"])
+                pipeline.write(json.dumps({"starting": None}))
             answer = await _in_guest(world, host, guest)
-        pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
+            async with script:
+                pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
 
     tasks = {asyncio.ensure_future(one(guest)): guest["id"] for guest in guests}
     try:
         _, late = await asyncio.wait(tasks, timeout=float(timeout or 0))
+        async with script:  # a script that is blocked reports nothing, also when its time is over
+            for task in tasks:
+                task.cancel()
     finally:
         for task in tasks:
             task.cancel()
@@ -89,6 +99,19 @@ def _late(begun: bool) -> dict[str, Any]:
     asked = ("AvmaNotAsked", "The virtual machine was not asked before the time was over.")
     error_id, text = answered if begun else asked
     return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
+
+
+async def _exchange_credentials(world: World, host: Machine, vm_id: str) -> None:
+    """Block the script for as long as the guest demands.
+
+    RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit. Inferred from
+    Runspace.OpenAsync and the throttle manager: it does so in the thread of the script, one guest after the other.
+    """
+    wanted = vm_id.strip("{}").upper()
+    guest = next((guest for guest in world.guests_of(host) if guest.identifier == wanted and guest.running), None)
+    rule = guest.trouble.take(_CREDENTIALS) if guest is not None else None
+    if rule is not None and rule.answer == "timeout":
+        await asyncio.Event().wait()
 
 
 async def _in_guest(world: World, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:

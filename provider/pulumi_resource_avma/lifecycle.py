@@ -31,6 +31,8 @@ from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
 
 PROBE_TIMEOUT = 60.0
 """Seconds that a preview may ask a machine."""
+LOCATE_TIMEOUT = 15.0
+"""Seconds that a comparison may ask the machines of one resource who they are."""
 
 
 class Request(Protocol):
@@ -159,9 +161,34 @@ class Lifecycle:
             return
         if resource.licenses_hosts and not found.diffs:
             self._note(request.urn)
-        for holding in resource.holdings(stored, wanted):
-            claim = dataclasses.replace(holding, resource=request.urn)
-            stake(self._run.claims, claim, request.id, f"keep {resource.name}")
+        for holding in self._holdings(request, resource, stored, wanted):
+            self._stake(request, resource, holding)
+
+    def _stake(self, request: pb.DiffRequest, resource: Resource, holding: Claim, asking: bool = False) -> None:
+        claim = dataclasses.replace(holding, resource=request.urn, asking=asking)
+        stake(self._run.claims, claim, request.id, f"keep {resource.name}")
+
+    def _holdings(
+        self, request: pb.DiffRequest, resource: Resource, stored: Stored, wanted: Mapping[str, Any]
+    ) -> list[Claim]:
+        """Return what a resource has. State of an older version does not show the machines, so these are asked.
+
+        What cannot be asked stays unknown, and so does what `previewProbe: false` forbids to ask: a comparison does
+        not show whether it belongs to a preview.
+        """
+        found = resource.holdings(stored, wanted)
+        configuration = self._session.configuration
+        if all(claim.machine or not claim.installs for claim in found):
+            return found
+        if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
+            return found
+        for claim in found:
+            if not claim.machine:
+                self._stake(request, resource, claim, asking=True)
+        operation = self._operations.begin(LOCATE_TIMEOUT, request.urn)
+        return resource.located(
+            stored, wanted, dataclasses.replace(operation, show_status=_unsaid, show_warning=_unsaid)
+        )
 
     def _successor(self, request: pb.DeleteRequest, resource: Resource) -> Mapping[str, Any] | None:
         """Return the inputs of what comes in place of a resource, None if nothing does or another process knows it.
@@ -268,6 +295,10 @@ class Lifecycle:
 
     def _operation(self, request: TimedRequest, resource: Resource, most: float = math.inf) -> Operation:
         return self._operations.begin(min(request.timeout or resource.timeout, most), request.urn)
+
+
+def _unsaid(_text: str) -> None:
+    """Drop a line: what is asked beside an operation says nothing of its own."""
 
 
 def _type_of(urn: str) -> str:

@@ -24,7 +24,7 @@ class Operations:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._machines: dict[tuple[int, int], Machines] = {}
+        self._machines: dict[tuple[str, int, int], Machines] = {}
         self._lock = threading.Lock()
         self._run: tuple[int, Run] | None = None
 
@@ -58,6 +58,17 @@ class Operations:
             resource=urn,
         )
 
+    def leave(self) -> None:
+        """End the idle connections of engines before this one, whose runs are over, without waiting for it.
+
+        An engine with several provider instances attaches several times, and each instance keeps its connections.
+        """
+        current = self._session.engine_address
+        with self._lock:
+            over = [self._machines.pop(kind) for kind in list(self._machines) if kind[0] != current]
+        for machines in over:
+            threading.Thread(target=machines.close, daemon=True).start()
+
     def close(self) -> None:
         """End all connections to machines."""
         with self._lock:
@@ -67,7 +78,7 @@ class Operations:
     def _machines_for(self, max_concurrency: int) -> Machines:
         """Return the machines of this run: between runs a name can come to lead to another machine."""
         with self._lock:
-            kind = self._session.run, max_concurrency
+            kind = self._session.engine_address, self._session.run, max_concurrency
             if kind not in self._machines:
                 self._machines[kind] = Machines(max_concurrency)
             return self._machines[kind]

@@ -1,6 +1,6 @@
 """The gRPC service: one short method for each call of the protocol.
 
-What only computes is answered on the event loop, at once; what blocks goes to a bounded pool of threads, so that
+What only computes is answered on the event loop, at once; what blocks goes to bounded pools of threads, so that
 `Cancel` is heard while all of them are busy. Every error becomes a status here and nowhere else.
 """
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pulumi_resource_avma.operations import Operations
 
 WORKERS = 64
+COMPARERS = 8
+"""Threads for comparisons, which must not wait for operations: guests wait for hosts that are still to be compared."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._resources = resources
         self._settings = Settings(session, configuration)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
+        self._comparers = ThreadPoolExecutor(COMPARERS, thread_name_prefix="comparison")
 
     @functools.cached_property
     def _operations(self) -> Operations:
@@ -103,7 +106,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def close(self) -> None:
         """Let go of everything, without waiting for operations under way."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._workers, self._comparers):
+            pool.shutdown(wait=False, cancel_futures=True)
         if "_operations" in self.__dict__:
             self._operations.close()
         self._session.log.close()
@@ -111,13 +115,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Handshake(self, request: pb.ProviderHandshakeRequest, _: Context) -> pb.ProviderHandshakeResponse:
         """Begin a run."""
-        self._session.begin(request.engine_address)
+        self._begin(request.engine_address)
         return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
 
     @answer
     async def Attach(self, request: plugin_pb2.PluginAttach, _: Context) -> Empty:
         """Begin a run of an engine that did not start this process."""
-        self._session.begin(request.address)
+        self._begin(request.address)
         return Empty()
 
     @answer
@@ -170,7 +174,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Diff(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
         """Compare a resource's inputs and state."""
-        return self._lifecycle.diff(request)
+        return await self._in_pool(self._lifecycle.diff, request, self._comparers)
 
     @answer
     async def Create(self, request: pb.CreateRequest, _: Context) -> pb.CreateResponse:
@@ -218,6 +222,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         await self.refuse(Declined(StatusCode.UNIMPLEMENTED, "this provider lists no resources"), context)
         yield pb.ListResponse()
 
+    def _begin(self, engine_address: str) -> None:
+        self._session.begin(engine_address)
+        if "_operations" in self.__dict__:
+            self._operations.leave()
+
     def _configure(self, request: pb.ConfigureRequest) -> None:
         """Not on the event loop: a warning waits for the engine, and the resources' import, due now, is slow."""
         self._settings.configure(request)
@@ -231,11 +240,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         details = (("grpc-status-details-bin", told.SerializeToString()),) if told.details else ()
         await context.abort(status.code_of(told), told.message, details)
 
-    async def _in_pool(self, call: Callable[[Any], R], request: Any) -> R:
+    async def _in_pool(self, call: Callable[[Any], R], request: Any, pool: ThreadPoolExecutor | None = None) -> R:
         cancellation = self._session.begin_call()
         context = contextvars.copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._workers, context.run, call, request)
+            return await asyncio.get_running_loop().run_in_executor(pool or self._workers, context.run, call, request)
         except asyncio.CancelledError:
             # The engine was killed or has ended the call. The thread goes on, and must not change anything more.
             cancellation.set()

@@ -9,6 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ RENAMED = HV01.replace("hv01", "hv09")
 ENGINE = "127.0.0.1:4711"
 
 
-def wants(resource: str, key: str = "46789", machine: str = HV01, **more: bool) -> Claim:
+def wants(resource: str, key: str = "46789", machine: str = HV01, **more: Any) -> Claim:
     return Claim(resource, machine, key, **{"installs": True, **more})
 
 
@@ -57,6 +58,79 @@ def test_the_first_of_two_keys_for_one_machine_goes_on(claims: Claims) -> None:
 def test_what_is_no_conflict(claims: Claims, other: Claim) -> None:
     stake(claims, wants(A), "hv01", "license the host")
     stake(claims, other, "hv01", "license the host")
+
+
+UNKNOWN = wants(A, machine="")
+ABOUT_TO_SPEND = wants(B, "98764", made=True, spends=True)
+
+
+@pytest.mark.parametrize("order", [(UNKNOWN, ABOUT_TO_SPEND), (ABOUT_TO_SPEND, UNKNOWN)])
+def test_no_key_is_spent_while_the_machine_of_another_key_is_not_known(
+    claims: Claims, order: tuple[Claim, Claim]
+) -> None:
+    first, second = order
+    stake(claims, first, "hv01", "license the host")
+    expected = rf"{first.resource} wants another key \(…{first.key}\).*the state of {A} does not show.*pulumi refresh"
+    with pytest.raises(errors.Refused, match=expected):
+        stake(claims, second, "hv01", "license the host")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        [wants(A, "98764", machine="")],
+        [wants(A, machine="", installs=False)],
+        [UNKNOWN, wants(A, machine="hv02.example.com", made=True)],
+    ],
+    ids=["the same key", "any license", "a machine that was unknown before"],
+)
+def test_what_is_no_conflict_of_an_unknown_machine(claims: Claims, known: list[Claim]) -> None:
+    for claim in known:
+        claims.add(claim)
+    stake(claims, ABOUT_TO_SPEND, "hv01", "license the host")
+
+
+ASKING = wants(A, machine="", asking=True)
+
+
+def test_a_machine_that_is_being_asked_is_waited_for(claims: Claims) -> None:
+    stake(claims, ASKING, "hv01", "keep the license")
+    stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(wants(A, machine="hv02.example.com")))
+
+
+def test_the_first_claim_counts_though_its_machine_was_known_later(claims: Claims) -> None:
+    stake(claims, ASKING, "hv01", "keep the license")
+    with pytest.raises(errors.KeyConflict, match=rf"{A} wants …46789, {B} wants …98764"):
+        stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(wants(A)))
+    stake(claims, wants(A), "hv01", "keep the license")
+
+
+def test_a_machine_that_could_not_be_asked_ends_the_wait(claims: Claims) -> None:
+    stake(claims, ASKING, "hv01", "keep the license")
+    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+        stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(UNKNOWN))
+
+
+def test_unknown_machines_that_are_licensed_already_are_no_conflict(claims: Claims) -> None:
+    stake(claims, UNKNOWN, "hv01", "keep the license")
+    stake(claims, wants(B, "98764", machine=""), "hv02", "keep the license")
+    stake(claims, wants(C, "98764"), "hv03", "keep the license")
+
+
+def test_a_node_that_is_not_known_is_named(claims: Claims) -> None:
+    claims.add(wants(A, machine="", place="hv02"))
+    claims.add(wants(A, machine=HV01, place="hv01"))
+    with pytest.raises(errors.Refused, match=f"the state of the node hv02 of {A} does not show"):
+        stake(claims, wants(B, "98764", machine="hv09", spends=True), "hv09", "license the host")
+
+
+def test_the_keys_of_two_unknown_nodes_count_both(claims: Claims) -> None:
+    claims.add(wants(B, machine="", place="hv01"))
+    claims.add(wants(B, "98764", machine="", place="hv02"))
+    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+        kept_for(claims)
+    claims.add(wants(B, machine="hv01.example.com", place="hv01"))
+    assert kept_for(claims) is None
 
 
 def test_the_key_that_another_resource_wants_is_kept(claims: Claims) -> None:

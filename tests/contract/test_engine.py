@@ -77,6 +77,7 @@ class Host(HostLicense):
             license_status=self.status,
             activates_guests=True,
             partial_product_key=keys.partial(KEY),
+            machine_id="hv01.example.com",
         )
         result = Result(str(wanted["host"]).lower(), wanted, outputs)
         self.scripts.get(name, lambda _result: None)(result)

@@ -7,12 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from queue import Queue
 
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from avma.resources.resource import Operation
+from avma.windows.machine import Machines
 from contract.harness import Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma import __version__
@@ -90,6 +92,26 @@ def test_the_log_of_the_core_goes_to_the_engines_debug_log(unconfigured: Calls, 
     handler = EngineHandler(session.log)
     handler.handle(logging.LogRecord("avma.wsman", logging.DEBUG, "", 0, "%s: ok", ("shelf-pass",), None))
     assert engine.lines == [("DEBUG", "avma.wsman: [secret]: ok", "", False)]
+
+
+@pytest.mark.parametrize("begins", ["Attach", "Handshake"])
+def test_the_connections_of_an_engine_end_when_another_one_begins(
+    calls: Calls, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    closed: Queue[Machines] = Queue()
+    close = Machines.close
+    monkeypatch.setattr(Machines, "close", lambda machines: (closed.put(machines), close(machines)))
+    used: list[Machines] = []
+    shelf.script = lambda _name, operation: used.append(operation.machines)
+    calls.create({"room": "lab"})
+    address = "127.0.0.1:1"
+    if begins == "Attach":
+        calls.stub.Attach(plugin_pb2.PluginAttach(address=address))
+    else:
+        calls.stub.Handshake(pb.ProviderHandshakeRequest(engine_address=address))
+    assert closed.get(timeout=10) is used[0]
+    calls.create({"room": "lab"})
+    assert used[1] is not used[0]
 
 
 def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:

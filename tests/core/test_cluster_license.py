@@ -160,6 +160,19 @@ def test_import_by_the_cluster(cluster, run):
     assert RESOURCE.diff(stored(result), result.inputs) == []
 
 
+@pytest.mark.parametrize(
+    ("identifier", "text"),
+    [
+        ("n1,n1", "the list contains `n1` twice"),
+        ("n1,n2,N1", r"the list contains `N1` twice \(`n1` is the same\)"),
+        ("127.43.2.1,::ffff:127.43.2.1", r"`::ffff:127.43.2.1` twice \(`127.43.2.1` is the same\)"),
+    ],
+)
+def test_an_import_names_the_node_that_is_listed_twice(run, identifier, text):
+    with pytest.raises(errors.InvalidInput, match=text):
+        RESOURCE.read(identifier, None, run.operation())
+
+
 def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
     cluster.power("n2", "off")
     RESOURCE.probe(WANTED, run.operation())

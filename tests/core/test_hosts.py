@@ -67,3 +67,8 @@ def test_import_names_all_hosts(nodes, run):
     assert (result.identifier, result.outputs) == (created.identifier, created.outputs)
     assert result.inputs == {"hosts": BOTH, "vmName": "web01"}
     assert run.vm.diff(stored(result), result.inputs) == []
+
+
+def test_an_import_names_the_host_that_is_listed_twice(run):
+    with pytest.raises(errors.InvalidInput, match="the list contains `HV01` twice"):
+        run.vm.read("hv01,hv02,HV01/web01", None, run.operation())

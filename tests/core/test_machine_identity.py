@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from avma import errors, keys
-from avma.resources.claims import Claims
+from avma.resources.claims import Claim, Claims
 from avma.resources.cluster_license import ClusterLicense
 from avma.resources.host_license import HostLicense
 from avma.resources.resource import Stored
@@ -134,6 +134,48 @@ def test_a_host_and_the_cluster_of_its_node_with_different_keys_are_refused(esta
     assert methods(estate, "hv02") == {}
 
 
+def without_identity(result) -> Stored:
+    """Return what a version stored that knew no identities."""
+    outputs = {name: value for name, value in stored(result).outputs.items() if name != "machineId"}
+    nodes = [{**node, "machineId": None} for node in outputs.get("nodeLicenses", [])]
+    return Stored(result.inputs, {**outputs, "nodeLicenses": nodes} if nodes else outputs)
+
+
+def test_an_old_state_asks_the_host_which_machine_it_is(estate, run):
+    old = without_identity(run.license(HV01, HOST_KEY))
+    (held,) = HostLicense().holdings(old, old.inputs)
+    (claim,) = HostLicense().located(old, old.inputs, run.operation(A))
+    assert (held.machine, claim.machine) == ("", identity(run, HV01))
+    assert run.host.located(old, {**old.inputs, "host": "127.43.7.250"}, run.operation(A))[0].machine == ""
+
+
+def test_an_old_state_asks_only_the_nodes_that_are_not_known(estate, run, new_runner):
+    result = ClusterLicense().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    old = without_identity(result)
+    old.outputs["nodeLicenses"][0]["machineId"] = identity(run, HV01)
+    estate.reset_counts()
+    claims = ClusterLicense().located(old, old.inputs, new_runner().operation())
+    assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: identity(run, HV02)}
+    assert estate.counts()["hv01"]["requests"] == 0
+    assert methods(estate, "hv02") == {}
+
+
+def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, new_runner):
+    old = without_identity(ClusterLicense().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation()))
+    estate.power("hv02", "off")
+    later = new_runner()
+    later.seconds = 2
+    claims = ClusterLicense().located(old, old.inputs, later.operation())
+    assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: ""}
+
+
+def test_a_key_that_is_there_is_not_about_to_be_spent(estate, shared):
+    """It is no reason to refuse anything because of a machine that is not known."""
+    for spends in (True, False):
+        HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+        assert shared.claims.all()[-1].spends is spends
+
+
 def test_a_resource_that_adopts_any_license_is_no_conflict(estate, shared):
     HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
     HostLicense().create({"host": ALIAS}, shared.operation(B))
@@ -243,6 +285,14 @@ def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkey
     monkeypatch.setattr(type(operation), "claim", other_process)
     HostLicense().create({"host": HV01, "productKey": HOST_KEY}, operation)
     assert methods(estate, "hv01") == {}
+
+
+def test_the_wait_for_a_license_ends_with_the_time_of_the_operation(estate, shared):
+    shared.claims.add(Claim(A, wants=False, coming=True))
+    shared.seconds = 1.5
+    with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time allowed, 1\.5 s, is over"):
+        VmActivation().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
+    assert methods(estate, "web01") == {}
 
 
 def test_a_guest_waits_for_the_license_that_the_run_makes_on_its_host(estate, shared):

@@ -91,7 +91,7 @@ def test_each_vm_is_read_by_itself_if_the_answer_for_all_cannot_be_read():
     assert facts[Spoiled.vms[1]].values == {"OSName": "Windows"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.text(), max_size=3))
 def test_no_text_of_a_guest_breaks_the_listing(items):
     class Host:

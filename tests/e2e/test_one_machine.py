@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -164,6 +165,64 @@ def test_two_keys_for_one_machine(server, workspace, provider):
     used = {key: spent[key] - left for key, left in server.keys().items()}
     assert sum(used.values()) <= 1
     assert methods(server, "hv01").get("InstallProductKey", 0) <= 1
+
+
+def forget_identities(stack: Any) -> None:
+    """Store what a version stored that knew no identities."""
+    state = stack.export()
+    for resource in state["deployment"]["resources"]:
+        outputs = resource.get("outputs", {})
+        for record in (outputs, *outputs.get("nodeLicenses", [])):
+            record.pop("machineId", None)
+    stack.run("stack", "import", text=json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    ("names", "provider"),
+    [
+        (("first", "rival"), lambda resource: resource),
+        (("first", "rival"), other),
+        (("rival", "first"), other),  # the engine comes to the new one first
+    ],
+)
+def test_another_key_for_a_node_whose_stored_state_does_not_show_its_machine(server, workspace, provider, names):
+    properties = {"nodes": [ALIAS, OTHER], "productKey": "${productKey}"}
+    old, new = names
+    resources = {"second": SECOND, old: {"type": "avma:ClusterLicense", "properties": properties}}
+    made = workspace(resources, SECRETS)
+    made.run("up", "--yes", "--skip-preview")
+    forget_identities(made)
+    spent = server.keys()
+    made.write_resources({**resources, new: provider(host(HOST, "${spareKey}"))})
+    shown = [made.run("preview", check=False)]
+    if old < new:
+        shown.append(made.run("up", "--yes", "--skip-preview", check=False))
+    for failed in shown:
+        assert failed.returncode != 0
+        assert "two resources want different product keys on one machine (hv01.workgroup/" in failed.stdout
+    assert server.keys() == spent
+    made.write_resources({**resources, new: provider(host(OTHER))})
+    made.run("preview")
+
+
+def test_another_key_while_a_node_that_is_not_known_is_down(server, workspace):
+    properties = {"nodes": [OTHER], "productKey": "${productKey}"}
+    resources = {"second": SECOND, "first": {"type": "avma:ClusterLicense", "properties": properties}}
+    made = workspace(resources, SECRETS, **{"avma:connectTimeout": "1s"})
+    made.run("up", "--yes", "--skip-preview")
+    forget_identities(made)
+    server.power("hv02", "off")
+    spent = server.keys()
+    # The host has the first key, so another one would be installed in its place.
+    made.write_resources({**resources, "rival": other(host(HOST, "${spareKey}"))})
+    failed = made.run("up", "--yes", "--skip-preview", check=False)
+    assert failed.returncode != 0
+    assert f"the state of the node {OTHER} of" in failed.stdout
+    assert "run `pulumi refresh`" in failed.stdout
+    assert server.keys() == spent
+    server.power("hv02", "running")
+    made.run("up", "--yes")
+    assert server.machine("hv01")["partialProductKey"] == SPARE_KEY[-5:]
 
 
 @pytest.mark.parametrize("provider", [lambda resource: resource, other])

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pypsrp.powershell import PowerShell, RunspacePool
 
 from avma_simulator import EstateServer
 from simulator.client import PASSWORD
 from simulator.remoting import guest, in_guests, run
 from simulator.test_estate_file import HOST, mistakes
+from simulator.test_runspaces import connected
 
 DIRECT = "System.Management.Automation.Remoting.PSDirectException"
 AVMA_2022 = "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK"
@@ -207,8 +209,32 @@ def test_a_guest_that_does_not_answer_and_one_whose_turn_does_not_come(estate: E
     estate.faults("web", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
     asked = [vm(estate, "web"), vm(estate, "slow")]
     output, _ = run(estate, "hv01", "cim-in-guest 2", Guests=asked, ThrottleLimit=1, Timeout=0.2)
-    ids = {answer["id"]: answer["error"]["errorId"] for answer in map(json.loads, output)}
+    ids = {answer["id"]: answer["error"]["errorId"] for answer in map(json.loads, output) if "id" in answer}
     assert ids == {estate.machine("web")["id"]: "AvmaNoAnswer", estate.machine("slow")["id"]: "AvmaNotAsked"}
+
+
+def test_the_script_reports_which_guest_it_connects_to(estate: EstateServer) -> None:
+    asked = [vm(estate, "web"), vm(estate, "nobody")]
+    output, _ = run(estate, "hv01", "cim-in-guest 2", Guests=asked, ThrottleLimit=2, Timeout=20.0)
+    ids = [estate.machine(name)["id"] for name in ("web", "nobody")]
+    starting = [answer["starting"] for answer in map(json.loads, output) if "starting" in answer]
+    assert starting == [ids[0], None, ids[1], None]
+
+
+def test_a_guest_that_takes_no_credentials_blocks_the_script(estate: EstateServer) -> None:
+    estate.faults("web", [{"operation": "PowerShellDirect/Credentials", "answer": "timeout"}])
+    asked = [vm(estate, "nobody"), vm(estate, "web"), vm(estate, "old")]
+    parameters = {"Guests": asked, "ThrottleLimit": 8, "Timeout": 0.2}
+    with connected(estate, "hv01") as client, RunspacePool(client) as pool:
+        pool.exchange_keys()
+        shell = PowerShell(pool).add_script("# avma-script: cim-in-guest 2\n").add_parameters(parameters)
+        shell.begin_invoke()
+        while f'{{"starting": "{asked[1]["id"]}"}}' not in shell.output:
+            shell.poll_invoke()
+        shell.stop()
+        written = [json.loads(text) for text in shell.output]
+        shell.close()
+    assert written[-1] == {"starting": asked[1]["id"]}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,28 @@ def test_time_runs_out():
         deadline.check("read", "hv01")
 
 
+@pytest.mark.parametrize(
+    ("timeout", "shown"),
+    [
+        (0.3, "0.3 s"),
+        (0.25, "0.25 s"),
+        (0.004, "0.01 s"),
+        (2, "2 s"),
+        (1.5, "1.5 s"),
+        (9.876, "9.88 s"),
+        (90.2, "90 s"),
+    ],
+)
+def test_a_short_time_is_shown_as_it_was_given(timeout, shown):
+    now = [0.0]
+    deadline = Deadline(timeout, clock=lambda: now[0])
+    now[0] = 100.0
+    with pytest.raises(errors.TimedOut, match=rf"the time allowed, {shown}, is over") as over:
+        deadline.check("read", "hv01")
+    busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
+    assert retry.quoting(busy, over.value).answer == f"HTTP 503; the time allowed, {shown}, is over"
+
+
 def test_cancellation_wakes_a_wait():
     cancellation = Cancellation()
     deadline = Deadline(3600, cancellation)
@@ -47,6 +69,7 @@ def test_cancellation_wakes_a_wait():
 
 def test_a_read_that_is_tried_again_says_once_that_the_time_is_over():
     last = errors.TimedOut("read", "hv01", "the time allowed, 2 s, is over. The script may have run", "wait")
-    assert retry.timed_out(last, Deadline(2)).answer == last.answer
+    end = errors.TimedOut("read", "hv01", "the time allowed, 2 s, is over", "wait")
+    assert retry.quoting(last, end).answer == last.answer
     busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
-    assert retry.timed_out(busy, Deadline(2)).answer == "HTTP 503; the time allowed, 2 s, is over"
+    assert retry.quoting(busy, end).answer == "HTTP 503; the time allowed, 2 s, is over"

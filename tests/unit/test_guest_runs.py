@@ -8,9 +8,10 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
-from avma.windows import guest_runs
+from avma.windows import guest_run
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_runs import Account, GuestRuns, Request
+from avma.windows.guest_run import Account, Request
+from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.wsman.script import Credential, Secret, secrets_in
 
@@ -31,7 +32,7 @@ class Script:
         self.hanging: set[str] = set()
         self.error: errors.AvmaError | None = None
 
-    def run(self, script, parameters, deadline, tried, heard):
+    def run(self, script, parameters, deadline, tried, heard, spoils):
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
         self.deadlines.append(deadline)
@@ -226,7 +227,7 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
 
 def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
     class Checking(Script):
-        def run(self, script, parameters, deadline, tried, heard):
+        def run(self, script, parameters, deadline, tried, heard, spoils):
             while True:
                 deadline.wait(0.01, tried, self.where)
 
@@ -237,9 +238,119 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():
     now = [0.0]
     deadlines = [Deadline(seconds, clock=lambda: now[0]) for seconds in (5, 9)]
-    run = guest_runs._Joint(deadlines)
+    run = guest_run.Joint(deadlines)
     now[0] = 6.0
     run.check("ask", "hv01")
     now[0] = 9.0
     with pytest.raises(errors.TimedOut, match=r"the time allowed, [59] s, is over"):
         run.check("ask", "hv01")
+
+
+class Connecting(Script):
+    """A PowerShell that connects to one guest after the other; those in `stuck` block it until `released`."""
+
+    def __init__(self, *stuck: str) -> None:
+        super().__init__()
+        self.stuck = set(stuck)
+        self.blocked = {vm: threading.Event() for vm in stuck}
+        self.released = threading.Event()
+        self.first = threading.Event()
+
+    def run(self, script, parameters, deadline, tried, heard, spoils):
+        ids = [guest["id"] for guest in parameters["Guests"]]
+        self.runs.append(ids)
+        if len(self.runs) == 1:
+            assert self.first.wait(5)
+        for vm in ids:
+            heard({"starting": vm.upper()})
+            if vm in self.stuck:
+                self.blocked[vm].set()
+                assert self.released.wait(5)
+            heard({"starting": None})
+            heard({"id": vm, "results": ROWS})
+        return Answers(({"starting": None},), "")
+
+
+def shared_run(script: Connecting, runs: GuestRuns, names: str, changing: str = "") -> dict[str, Asking]:
+    """Return those who ask the guests of these names in one run."""
+    before = Asking(runs, "before")
+    while not script.runs:
+        before.join(0.01)
+    asking = {}
+    for name in names:
+        asking[name] = Asking(runs, name, change=name in changing)
+        wait_for(runs, len(asking))
+    script.first.set()
+    before.ends_with()
+    return asking
+
+
+def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypatch):
+    script = Connecting("a")
+    runs = GuestRuns(script)
+    asking = shared_run(script, runs, "abc")
+    assert script.blocked["a"].wait(5)
+    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    assert len(asking["b"].ends_with()) == len(asking["c"].ends_with()) == 1
+    for name in "defghijkl":
+        assert len(Asking(runs, name).ends_with()) == 1
+    assert asking["a"].is_alive()
+    script.released.set()
+    assert len(asking["a"].ends_with()) == 1
+    assert script.runs[1:3] == [["a", "b", "c"], ["b", "c"]]
+
+
+def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
+    script = Connecting("a")
+    runs = GuestRuns(script)
+    asking = shared_run(script, runs, "abc", changing="b")
+    assert script.blocked["a"].wait(5)
+    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    assert len(asking["c"].ends_with()) == 1
+    assert asking["b"].is_alive()
+    script.released.set()
+    asking["a"].ends_with()
+    asking["b"].ends_with()
+    assert [sorted(run) for run in script.runs if "b" in run] == [["a", "b", "c"]]
+
+
+def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch):
+    script = Connecting("a", "b", "c")
+    runs = GuestRuns(script)
+    asking = shared_run(script, runs, "abcd")
+    assert script.blocked["a"].wait(5)
+    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    assert len(asking["d"].ends_with()) == 1
+    assert script.blocked["b"].wait(5)
+    assert script.blocked["c"].wait(5)
+    assert len(Asking(runs, "e").ends_with()) == 1
+    assert len(runs._runs) <= 4
+    script.released.set()
+    for name in "abc":
+        asking[name].ends_with()
+
+
+def test_a_guest_that_was_given_up_is_asked_alone_until_it_answers(script, runs):
+    runs._suspects = {"b"}
+    first = first_run(script, runs)
+    others = [Asking(runs, name) for name in "bcd"]
+    for _ in others:
+        script.go_on.release()
+    script.go_on.release()
+    for asking in (first, *others):
+        assert len(asking.ends_with()) == 1
+    assert ["b"] in script.runs
+    assert not runs._suspects
+
+
+def test_a_run_that_has_reached_no_guest_yet_is_waited_for(script, runs, monkeypatch):
+    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    first = first_run(script, runs)
+    other = Asking(runs, "b")
+    wait_for(runs, 1)
+    runs._lead_if_due("ask")
+    assert not runs._gathering
+    script.go_on.release(2)
+    for asking in (first, other):
+        assert len(asking.ends_with()) == 1
+    assert script.runs == [["a"], ["b"]]

@@ -25,7 +25,7 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_runs import Account, Request
+from avma.windows.guest_run import Account, Request
 from avma.wsman import failures, faults, kerberos
 from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
 from avma.wsman.cim import Cim

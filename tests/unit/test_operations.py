@@ -1,11 +1,16 @@
 """State shared by operations of one process, and its reset in a new run."""
 
+import tempfile
+from pathlib import Path
+from queue import Queue
+
 import pytest
 
 from avma import errors
 from avma.configuration import Configuration
 from avma.deadline import Deadline
 from avma.redaction import Redactor
+from avma.windows.machine import Machines
 from avma.wsman.sign_ins import Account, Place
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.session import Session
@@ -31,3 +36,26 @@ def test_a_rejected_account_is_tried_again_in_the_next_run_of_an_attached_proces
         sign_in(operations, rejected=False)
     session.begin("")
     sign_in(operations, rejected=False)
+
+
+def test_another_engine_begins_without_the_claims_and_connections_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    closed: Queue[Machines] = Queue()
+    monkeypatch.setattr(Machines, "close", lambda machines: closed.put(machines))
+    session = Session(Redactor())
+    session.configuration = Configuration()
+    operations = Operations(session)
+    session.begin("127.0.0.1:4711")
+    first = operations.begin(5, "urn:a")
+    first.claim("hv01.example.com", "46789", "hv01", "license the host", installs=True)
+    session.begin("127.0.0.1:4711")  # another provider instance of the same engine
+    operations.leave()
+    second = operations.begin(5, "urn:b")
+    assert [claim.resource for claim in second.claims.all()] == ["urn:a"]
+    session.begin("127.0.0.1:4712")
+    operations.leave()
+    assert list(operations.begin(5, "urn:c").claims.all()) == []
+    assert {closed.get(timeout=10), closed.get(timeout=10)} == {first.machines, second.machines}
+    assert closed.empty()

@@ -49,6 +49,11 @@ def test_a_script_ends_neither_its_powershell_nor_reads_from_a_console(script):
     assert not re.search(r"(?m)^\s*exit\b|\$input\b|Read-Host|Write-Host\b", text)
 
 
+def test_hyper_v_is_recognized_by_its_module():
+    text = powershell.load("cim-in-guest")
+    assert set(re.findall(r"(?:\S+\\)?Get-VM\b(?! too)", text)) == {"Hyper-V\\Get-VM"}
+
+
 def test_what_may_show_a_key_is_not_piped_and_modules_ask_nobody():
     text = next(script.read_text() for script in SCRIPTS if script.stem == "server-avma-manager")
     assert "|" not in text
@@ -85,6 +90,13 @@ def test_what_is_no_object_is_a_complaint_and_takes_no_other_answer_along(garbag
     answers = read('{"id": 1}', garbage)
     assert answers.objects == ({"id": 1},)
     assert answers.complaint.startswith(f"unexpected output `{str(garbage)[:200]}")
+
+
+def test_a_guest_cannot_answer_for_another_one():
+    forged = '{"id":"a","results":[],"id":"b","results":[{"rows":[]}]}'
+    answers = read(forged)
+    assert answers.objects == ()
+    assert answers.complaint.startswith("unexpected output")
 
 
 def test_null_and_empty_texts_are_told_in_words():

@@ -13,6 +13,7 @@ from avma.resources import guests, rules
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
+from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Server
 from avma.windows.vm_state import to_running
@@ -38,12 +39,14 @@ class Guests:
         if not vm.running:
             return Finding(f"{state}: {to_running(vm.state, vm.id)} to see its Windows")
         exchange = "Data Exchange unknown" if switch is None else "Data Exchange on"
-        return self._windows(f"{state}, {exchange}", self._facts.get(vm.id, GuestFacts({})))
+        return self._windows(f"{state}, {exchange}", hyperv.facts_of_vm(self._facts, vm))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
         guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
 
     def _windows(self, state: str, facts: GuestFacts) -> Finding:
+        if not facts.listed:
+            return Finding(f"{state}, {guests.NOT_LISTED}", Status.WARNING)
         if facts.malformed:
             return Finding(f"{state}, {guests.MALFORMED}", Status.WARNING)
         name = facts.values.get("OSName", "")

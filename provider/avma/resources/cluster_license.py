@@ -6,12 +6,13 @@ node is licensed as HostLicense licenses a host.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from avma import characters, compatibility, errors, keys
-from avma.addresses import canonical, host_name_error
+from avma.addresses import canonical, doubled_error, host_name_error
 from avma.properties import Failure, Values, build, known, validate
 from avma.resources import rules
 from avma.resources.activation import license_outputs
@@ -22,6 +23,7 @@ from avma.resources.cluster_nodes import (
     claim,
     each,
     find_nodes,
+    identities,
     is_name_of,
     key_of,
     license_node,
@@ -88,8 +90,20 @@ class ClusterLicense(Resource):
             key = _wanted_key(wanted, node.get("node"))
             partial = keys.partial(key) if isinstance(key, str) else None
             machine, installed = node.get("machineId") or "", node.get("partialProductKey")
-            found.append(Claim("", machine, partial or installed, installs=bool(partial)))
+            place = str(node.get("node") or "")
+            found.append(Claim("", machine, partial or installed, installs=bool(partial), place=place))
         return found
+
+    def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
+        """See `Resource.located`."""
+        inputs = build(ClusterLicenseInputs, {name: value for name, value in wanted.items() if known(value)})
+        held = self.holdings(stored, wanted)
+        unknown = {claim.place for claim in held if not claim.machine}
+        machines: Mapping[str, str] = {}
+        with contextlib.suppress(errors.AvmaError):
+            nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
+            machines = identities([node for node in nodes if node.name in unknown], operation)
+        return [replace(claim, machine=claim.machine or machines.get(claim.place, "")) for claim in held]
 
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
@@ -257,9 +271,9 @@ def _wanted_key(wanted: Values, node: Any) -> Any:
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     names = identifier.split(",")
-    reason = next((reason for reason in map(host_name_error, names) if reason), None)
+    reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
     if reason:
-        remedy = "give the cluster's name, or its nodes as node,node"
+        remedy = "give the cluster's name, or each node once, as node,node"
         raise errors.InvalidInput(f"import `{characters.shown(identifier)}`", "", reason, remedy)
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 

@@ -107,6 +107,17 @@ def look(node: NodeState, operation: Operation) -> None:
         node.state = replace(state, found=state.found.preferring(wanted), known_partial=node.known_partial)
 
 
+def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str, str]:
+    """Return which machines the nodes are, by name, without those that are down or cannot be asked."""
+    found: dict[str, str] = {}
+
+    def identify(node: NodeState) -> None:
+        found[node.name] = node.machine.identity(operation.deadline)
+
+    each([node for node in nodes if node.error is None], identify)
+    return found
+
+
 def _longer_name(node: NodeState) -> str:
     """Return what to do about a node that may not have been reached because its name is longer than reported."""
     if node.cluster_state is None or len(node.name) != _NETBIOS_LENGTH:
@@ -134,6 +145,8 @@ def claim(node: NodeState, activate: bool, key_version: str | None, operation: O
         installs=node.product_key is not None,
         coming=activate,
         key_version=key_version,
+        place=node.name,
+        spends=state.needs(node.product_key, activate),
     )
 
 

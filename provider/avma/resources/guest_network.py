@@ -73,9 +73,10 @@ def connect(
         _require_identity(machine, vm, host, operation, "check `guest.address`; the VM may have another one now")
         return machine
     tls = _uses_tls(guest, operation.configuration.guest)
-    addresses = reported(read_facts(), tls, is_local(host.connection.address))
+    facts = read_facts()
+    addresses = reported(facts, tls, is_local(host.connection.address))
     if not addresses.usable:
-        raise _no_address(vm, host, addresses)
+        raise _no_address(vm, host, facts, addresses)
     return _first(vm, host, addresses, guest, operation)
 
 
@@ -150,8 +151,10 @@ def _machine(vm: VirtualMachine, address: str | None, guest: Guest | None, opera
     return operation.machine(vm.name, *layers, _inherited(operation.configuration), prefix="guest.")
 
 
-def _no_address(vm: VirtualMachine, host: Server, addresses: Addresses) -> errors.NotReady:
+def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: Addresses) -> errors.NotReady:
     answer = f"the VM {vm.name} has not reported an IP address through Data Exchange yet"
+    if not facts.listed:
+        answer = f"the host lists no Data Exchange component of the VM {vm.name}, so its addresses are not reported"
     if addresses.skipped:
         answer = f"the VM {vm.name} reports no address that can be used ({'; '.join(addresses.skipped)})"
     remedy = "set `guest.address`, or check that Windows and its Data Exchange service run in the VM"

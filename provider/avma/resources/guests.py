@@ -14,7 +14,7 @@ from avma.connection import missing_account
 from avma.resources import guest_network
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.guest_runs import Account
+from avma.windows.guest_run import Account
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.windows.vm_state import on_vm, to_running
@@ -26,6 +26,10 @@ _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service, the same in every language of Windows."""
 
 
+NOT_LISTED = (
+    "it is running, and its host lists no Data Exchange of it (Msvm_KvpExchangeComponent): it has just started, its "
+    "Data Exchange is off, or the host's account may not see it"
+)
 MALFORMED = "its guest reports malformed data through Data Exchange"
 
 
@@ -109,8 +113,10 @@ def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
 
 
 def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: Operation) -> GuestFacts:
-    """Return the same out of the listing of the VM's host."""
-    facts = listing.get(vm.id, GuestFacts({}))
+    """Return the same out of the listing of the VM's host; a VM that runs and is not in it is a warning too."""
+    facts = hyperv.facts_of_vm(listing, vm)
+    if not facts.listed:
+        operation.warn(f"{vm.name}: {NOT_LISTED}; its name, version and addresses are not reported")
     if facts.malformed:
         operation.warn(f"{vm.name}: {MALFORMED}; its name, version and addresses are unknown")
     return facts
@@ -137,7 +143,7 @@ def naming_other_systems(placement: Placement, operation: Operation) -> Iterator
         raise
     except (errors.NotReady, errors.Unreachable):
         with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
-            facts = placement.host.guest_facts(operation.deadline).get(placement.vm.id, GuestFacts({}))
+            facts = hyperv.facts_of_vm(placement.host.guest_facts(operation.deadline), placement.vm)
             require_windows(placement.vm, facts, placement.host.where)
         raise
 

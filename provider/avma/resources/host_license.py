@@ -5,6 +5,7 @@ It knows what a user declares of a host and the rules of host licensing; Windows
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -83,6 +84,15 @@ class HostLicense(Resource):
         key, installed = wanted.get("productKey"), stored.outputs.get("partialProductKey")
         partial = keys.partial(key) if isinstance(key, str) else None
         return [Claim("", stored.outputs.get("machineId") or "", partial or installed, installs=bool(partial))]
+
+    def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
+        """See `Resource.located`."""
+        inputs = build(HostLicenseInputs, {name: value for name, value in wanted.items() if known(value)})
+        held = self.holdings(stored, wanted)
+        with contextlib.suppress(errors.AvmaError):
+            server = operation.machine(inputs.host, inputs.connection, operation.configuration)
+            held = [replace(claim, machine=server.identity(operation.deadline)) for claim in held]
+        return held
 
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
@@ -238,6 +248,7 @@ def _claim(inputs: HostLicenseInputs, state: HostState, operation: Operation) ->
         installs=key is not None,
         coming=inputs.activate,
         key_version=_text(inputs.product_key_version),
+        spends=state.needs(key, inputs.activate),
     )
 
 

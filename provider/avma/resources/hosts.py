@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from avma import compatibility, errors
+from avma import compatibility, errors, keys
 from avma.properties import Choice
 from avma.resources.resource import Operation
 from avma.windows import licensing
@@ -100,6 +100,12 @@ class HostState:
             return covered or (False if self.activation.tells_no_key else None)
         fits = self.system.edition == compatibility.DATACENTER and not self.system.evaluation
         return fits and self.found.licensed and not self.licensed_as_it_goes
+
+    def needs(self, product_key: str | None, activate: bool) -> bool:
+        """Return True if a key must still be installed here, or activated."""
+        if product_key is None:
+            return False
+        return self.partial_in_use != keys.partial(product_key) or (activate and self.licensed_for_guests is False)
 
     @property
     def licensed_as_it_goes(self) -> bool:

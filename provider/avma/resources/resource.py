@@ -25,6 +25,8 @@ from avma.settings import Settings
 from avma.windows.machine import Machines, Server
 
 _log = logging.getLogger("avma.resources")
+_PAUSE = 0.2
+"""Seconds between two looks at claims of machines that are being asked who they are."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,28 @@ class Operation:
         installs: bool = False,
         coming: bool = False,
         key_version: str | None = None,
+        place: str = "",
+        spends: bool = False,
     ) -> None:
         """Claim a machine for the resource before it is changed; arguments as for `Claim`.
 
         Raises:
             KeyConflict: another resource of the run wants another key there.
+            Refused: another resource wants another key, and it is not known on which machine.
+            TimedOut, Cancelled: its machine was still being asked.
         """
-        claim = Claim(self.resource, machine, key, installs, made=True, coming=coming, key_version=key_version)
-        stake(self.claims, claim, where, tried)
+        claim = Claim(
+            self.resource,
+            machine,
+            key,
+            installs,
+            made=True,
+            coming=coming,
+            key_version=key_version,
+            place=place,
+            spends=spends,
+        )
+        stake(self.claims, claim, where, tried, lambda: self.deadline.wait(_PAUSE, tried, where))
 
     def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Server:
         """Return the machine of that name, reached as the layers of settings say, the first winning.
@@ -196,6 +212,13 @@ class Resource(ABC):
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """Return which machines the resource has, by what is stored, and which keys it wants there. Asks no machine."""
         return []
+
+    def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
+        """Return `holdings` with the machines that the state does not show, as it was stored by an older version.
+
+        Asks these machines who they are, and changes nothing. One that cannot be asked stays without identity.
+        """
+        return self.holdings(stored, wanted)
 
     def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
         """Return what deleting the resource undoes, None if it only forgets. Looks and changes nothing.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from avma import characters, compatibility, errors, keys
-from avma.addresses import canonical, host_name_error
+from avma.addresses import canonical, doubled_error, host_name_error
 from avma.configuration import READY_TIMEOUT
 from avma.deadline import seconds
 from avma.keys import KeyKind
@@ -282,15 +282,15 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
         answer = "the id is not of the form host/vmName or host/vmId"
         remedy = "give for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
         raise errors.InvalidInput(tried, "", answer, remedy)
-    for name in host.split(","):
-        reason = host_name_error(name)
-        if reason:
-            raise errors.InvalidInput(tried, "", reason, "give hosts by DNS name or IP address")
+    names = host.split(",")
+    reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
+    if reason:
+        raise errors.InvalidInput(tried, "", reason, "give each host once, by DNS name or IP address")
     hidden = characters.hidden_error(vm)
     if hidden:
         answer = f"the VM's name {hidden}"
         raise errors.InvalidInput(tried, "", answer, "give the VM's name, or its id")
-    where = {"hosts": host.split(",")} if "," in host else {"host": host}
+    where = {"hosts": names} if len(names) > 1 else {"host": host}
     return {**where, ("vmId" if hyperv.canonical_vm_id(vm) else "vmName"): vm}
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from avma import errors
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, Account, GuestRuns, Operation, Request
+from avma.windows.guest_run import Account, Operation, Request
+from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
 from avma.wsman import faults, retry
@@ -134,20 +135,24 @@ class GuestWmi:
         )
 
     def _not_connected(self, said: str, tried: str) -> errors.AvmaError:
-        """Return the error for a PSDirectException, which has no id that distinguishes its causes.
+        """Return the error for a PSDirectException.
 
-        The texts are English: the request asks for English, and PowerShell has its own texts in English everywhere.
+        It has a text and no id or number that distinguishes its causes (remotingexceptions.cs). Windows PowerShell
+        can have the text in the language of the host. A text that is not known counts as a rejected account: it is
+        not tried again, so the account is not locked, and the remedy names the other cause too.
         """
         if any(text in said for text in _NOT_NEGOTIATED):
             answer = f"its host and the guest did not agree on a session: `{said}`"
             return errors.Refused(tried, self.where, answer, _UPDATE)
-        return self._logon_failed(said, tried)
+        if _REJECTED in said:
+            return self._logon_failed(said, tried)
+        return self._logon_failed(said, tried, f"; if they are right, {_UPDATE}")
 
-    def _logon_failed(self, said: str, tried: str) -> errors.LogonUncertain:
+    def _logon_failed(self, said: str, tried: str, otherwise: str = "") -> errors.LogonUncertain:
         answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
         remedy = (
             f"check `guest.username` ({self._account.username}) and `guest.password`; or wait until {self._name} has "
-            "started and its setup is over; then run again"
+            f"started and its setup is over; then run again{otherwise}"
         )
         return errors.LogonUncertain(tried, self.where, answer, remedy)
 
@@ -211,6 +216,8 @@ _BROKEN = "PSSessionStateBroken"
 _GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 _NOT_NEGOTIATED = ("secure connection", "Credential response", "TransportVersion response")
 """Of the texts HyperVNegotiationFailed and HyperVInvalidResponse. No password was refused."""
+_REJECTED = "The credential is invalid"
+"""The text InvalidCredential."""
 _UPDATE = (
     "install the latest Windows updates on the host and in the guest, which both need where the host has "
     rf"RequirePsDirectAuthentication = 1 (HKLM\SOFTWARE\Microsoft\PowerShell); or {OVER_NETWORK}"

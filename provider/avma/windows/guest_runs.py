@@ -1,116 +1,54 @@
-"""Script runs of one host for the guests on it: who waits at the same time shares one.
+"""Script runs of one host for the guests on it: requests that wait at the same time share one.
 
-Only one pipeline runs on a host at a time, and each session in a guest takes seconds to start. The module knows the
-script `cim-in-guest` by its parameters and output, and nothing of what the guests are asked.
+Each session in a guest takes seconds to start, so guests share a run. A guest must not harm its neighbors: if a run
+hears nothing for some seconds, the next one begins beside it. The module knows the script `cim-in-guest` by its
+parameters and output, and nothing of what the guests are asked.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from avma import errors
-from avma.deadline import Deadline
 from avma.windows import powershell
+from avma.windows.guest_run import Joint, Request, Run, key_of, lower
 from avma.windows.powershell import Answers, PowerShell
-from avma.wsman.script import Credential, Secret, TimeLeft
+from avma.wsman.script import TimeLeft
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
-
-Operation = Mapping[str, Any]
 
 _GATHERING = 0.05
 """Seconds that a run waits for others to share it; little beside the start of a session in a guest."""
 _POLL = 0.1
 """Seconds between two looks at the deadline while a run is under way."""
+_MOST_RUNS = 4
+"""Runs on one host at a time. Each has a PowerShell of its own there, and Windows allows an account 30."""
 _THROTTLE = 16
 """Guests in which one run works at a time."""
-_LONGEST_RUN = 300.0
-"""Seconds after which a run gives up those guests that have not answered."""
 _MARGIN, _SHARE = 5.0, 0.2
 """The script gets so many seconds, or this share, less than its caller waits, to report who has not answered."""
 NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 """The script's own error ids: a guest did not answer in time, or it was not its turn."""
 
 
-@dataclass(frozen=True)
-class Account:
-    """An account of the Windows inside a VM; the password is kept out of `repr`."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-@dataclass(eq=False)
-class Request:
-    """Operations in one guest, and what came of them. The values of a method's `arguments` are secret."""
-
-    vm_id: str
-    account: Account
-    operations: Sequence[Operation]
-    deadline: Deadline
-    begun: bool = False
-    answer: Mapping[str, Any] | None = None
-    error: Exception | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether it is answered."""
-        return self.answer is not None or self.error is not None
-
-    def as_parameter(self) -> dict[str, Any]:
-        """Return it as the script takes it: each argument of a method is the place of its value among the secrets."""
-        secrets: list[Secret] = []
-        operations = [dict(operation) for operation in self.operations]
-        for operation in operations:
-            arguments = operation.get("arguments")
-            if arguments is not None:
-                operation["arguments"] = {name: len(secrets) + place for place, name in enumerate(arguments)}
-                secrets += [Secret(str(value)) for value in arguments.values()]
-        credential = Credential(self.account.username, self.account.password)
-        return {"id": self.vm_id, "credential": credential, "operations": operations, "secrets": secrets}
-
-
-class _Joint(Deadline):
-    """The deadline of a run: over when those of all who share it are, and in any case after a while."""
-
-    def __init__(self, deadlines: Iterable[Deadline]) -> None:
-        super().__init__(_LONGEST_RUN)
-        self._deadlines = tuple(deadlines)
-
-    def remaining(self) -> float:
-        """See `Deadline.remaining`."""
-        return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
-
-    def check(self, tried: str, where: str) -> None:
-        """See `Deadline.check`. The error names the time that the user allowed, not the longest one of a run."""
-        ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
-        if len(ends) == len(self._deadlines):
-            raise ends[0]
-        if super().remaining() <= 0:
-            super().check(tried, where)
-
-    def wait(self, timeout: float, tried: str, where: str) -> None:
-        """See `Deadline.wait`."""
-        end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
-            self.check(tried, where)
-            time.sleep(min(left, _POLL))
-        self.check(tried, where)
-
-
 class GuestRuns:
-    """The script runs of one host, one at a time, each for all guests that wait for one. Safe for several threads."""
+    """The script runs of one host, each for all guests that wait for one. Safe for several threads.
+
+    There is one at a time, unless a guest hangs. Then the requests that wait get a run of their own, and so do the
+    reads that share a run with that guest. A guest that has kept a run silent is asked alone until it answers.
+    """
 
     def __init__(self, powershell: PowerShell) -> None:
         self._powershell = powershell
         self._changed = threading.Condition()
         self._waiting: list[Request] = []
-        self._under_way = False
+        self._runs: list[Run] = []
+        self._suspects: set[str] = set()
+        self._gathering = False
 
     @property
     def where(self) -> str:
@@ -128,7 +66,7 @@ class GuestRuns:
             self._waiting.append(request)
         try:
             while not request.done:
-                self._lead_if_none_does(tried)
+                self._lead_if_due(tried)
                 self._wait(request, tried)
         except (errors.TimedOut, errors.Cancelled) as end:
             raise self._left(request, end, tried) from end
@@ -138,17 +76,28 @@ class GuestRuns:
             raise request.error
         return request.answer or {}
 
-    def _lead_if_none_does(self, tried: str) -> None:
+    def _lead_if_due(self, tried: str) -> None:
         """Begin a run, in a thread of its own: whoever asks first must not have to stay until all are answered."""
         with self._changed:
-            if self._under_way or not self._waiting:
+            for run in self._runs:
+                if run.silent:
+                    self._free_others(run)
+            if self._gathering or not self._next():
                 return
-            self._under_way = True
+            self._gathering = True
         threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
+
+    def _free_others(self, run: Run) -> None:
+        """Let the reads of the other guests of a silent run wait again. The first answer counts, from either run."""
+        suspects = run.suspects()
+        self._suspects |= suspects
+        freed = [request for request in run.open if request.reads and key_of(request) not in suspects]
+        run.requests = [request for request in run.requests if request not in freed]
+        self._waiting += freed
 
     def _wait(self, request: Request, tried: str) -> None:
         with self._changed:
-            if self._under_way and not request.done:
+            if (self._gathering or self._runs) and not request.done:
                 self._changed.wait(_POLL)
         if not request.done:
             request.deadline.check(tried, self.where)
@@ -165,71 +114,94 @@ class GuestRuns:
     def _lead(self, tried: str) -> None:
         """Wait for others to join, then run the script for all."""
         time.sleep(_GATHERING)
+        with self._changed:
+            run = Run(self._take())
+            self._runs.append(run)
+            self._gathering = False
         try:
-            requests = self._take()
-            try:
-                self._run(requests, tried)
-            except Exception as error:  # kept for all who wait, and raised by each of them
-                for request in requests:
-                    request.error = None if request.done else error
+            self._run(run, tried)
+        except Exception as error:  # kept for all who wait, and raised by each of them
+            for request in run.open:
+                request.error = error
         finally:
             with self._changed:
-                self._under_way = False
+                self._runs.remove(run)
                 self._changed.notify_all()
 
+    def _next(self) -> list[Request]:
+        """Return the requests for the next run, none if one must end first.
+
+        Of each VM it is the first one only, and none of a VM that a run has not answered. Suspects come last, each
+        alone, and leave one run to the others.
+        """
+        self._waiting = [request for request in self._waiting if not request.done]
+        busy = {key_of(request) for run in self._runs for request in run.open}
+        first: dict[str, Request] = {}
+        for request in self._waiting:
+            if key_of(request) not in busy:
+                first.setdefault(key_of(request), request)
+        healthy = [request for vm_id, request in first.items() if vm_id not in self._suspects]
+        if healthy:
+            return healthy if self._is_free(_MOST_RUNS) else []
+        return list(first.values())[:1] if len(self._runs) < _MOST_RUNS - 1 else []
+
+    def _is_free(self, most: int) -> bool:
+        """Return True unless a run is under way that is worth waiting for, or there are too many."""
+        hopeless = [run for run in self._runs if run.silent or {key_of(each) for each in run.open} <= self._suspects]
+        return len(hopeless) == len(self._runs) < most
+
     def _take(self) -> list[Request]:
-        """Take what waits, of each VM the first only: the others are for the next run."""
-        with self._changed:
-            taken: dict[str, Request] = {}
-            for request in self._waiting:
-                taken.setdefault(request.vm_id, request)
-            self._waiting = [request for request in self._waiting if request is not taken[request.vm_id]]
-            for request in taken.values():
-                request.begun = True
-            return list(taken.values())
+        taken = self._next()
+        self._waiting = [request for request in self._waiting if request not in taken]
+        for request in taken:
+            request.begun = True
+        return taken
 
-    def _run(self, requests: Sequence[Request], tried: str) -> None:
-        if not requests:
+    def _run(self, run: Run, tried: str) -> None:
+        if not run.requests:
             return
-        answers = self._answers(requests, tried)
-        for request in requests:
-            if not request.done:
-                request.error = powershell.failure(answers.complaint, tried, self.where)
-        if any(_error_id(answer) == NO_ANSWER for answer in answers.objects):
-            # The session in that guest goes on, and ends with the PowerShell that began it.
-            self._powershell.restart()
+        answers = self._answers(run, tried)
+        for request in run.open:
+            request.error = powershell.failure(answers.complaint, tried, self.where)
 
-    def _answers(self, requests: Sequence[Request], tried: str) -> Answers:
-        deadline = _Joint(request.deadline for request in requests)
+    def _answers(self, run: Run, tried: str) -> Answers:
+        deadline = Joint(request.deadline for request in run.requests)
         parameters = {
-            "Guests": [request.as_parameter() for request in requests],
+            "Guests": [request.as_parameter() for request in run.requests],
             "ThrottleLimit": _THROTTLE,
             "Timeout": TimeLeft(_MARGIN, _SHARE),
         }
-        by_vm = {request.vm_id.lower(): request for request in requests}
+        by_vm = {key_of(request): request for request in run.requests}
 
         def heard(answer: Mapping[str, Any]) -> None:
             """Let the guest's own asker go on: the other guests may take long, or never answer."""
-            request = by_vm.get(str(answer.get("id", "")).lower())
-            if request is not None and not request.done:
-                with self._changed:
+            with self._changed:
+                if set(answer) == {"starting"}:
+                    run.starts(lower(answer["starting"]) if answer["starting"] else None)
+                    return
+                run.reports()
+                vm_id = lower(answer.get("id", ""))
+                if _gave_up(answer):
+                    self._suspects.add(vm_id)
+                else:
+                    self._suspects.discard(vm_id)
+                request = by_vm.get(vm_id)
+                if request is not None and not request.done:
                     request.answer = answer
                     self._changed.notify_all()
 
         try:
-            return self._powershell.run(SCRIPT, parameters, deadline, tried, heard)
+            # A session that hangs goes on, and ends with the PowerShell that began it.
+            return self._powershell.run(SCRIPT, parameters, deadline, tried, heard, _gave_up)
         except errors.AccessDenied as error:
             raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+
+
+def _gave_up(answer: Mapping[str, Any]) -> bool:
+    """Return True if the script gave a guest up in which a session may still run."""
+    return _error_id(answer) == NO_ANSWER
 
 
 def _error_id(answer: Mapping[str, Any]) -> str:
     error = answer.get("error")
     return str(error.get("errorId", "")) if isinstance(error, Mapping) else ""
-
-
-def _end_of(deadline: Deadline, tried: str, where: str) -> errors.AvmaError | None:
-    try:
-        deadline.check(tried, where)
-    except errors.AvmaError as end:
-        return end
-    return None

@@ -59,6 +59,8 @@ class GuestFacts:
     values: Mapping[str, str]
     malformed: bool = False
     """Whether the guest reports something that is not CIM-XML. Then `values` is empty."""
+    listed: bool = True
+    """Whether the host lists the VM's Data Exchange. If not, nothing is known of what the guest reports."""
 
     @property
     def fully_qualified_domain_name(self) -> str:
@@ -90,6 +92,7 @@ class GuestFacts:
 
 _READ_FACTS = "read what the guests report through Data Exchange"
 _MALFORMED = GuestFacts({}, malformed=True)
+_NOT_LISTED = GuestFacts({}, listed=False)
 
 
 def is_vm_id(text: str) -> bool:
@@ -146,16 +149,25 @@ def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
     try:
         rows = _rows_of_vms(wmi, _EXCHANGED, deadline, _READ_FACTS)
     except errors.UnexpectedAnswer:
-        return {vm.id: _facts_of_one(wmi, vm.id, deadline) for vm in list_virtual_machines(wmi, deadline)}
+        found = {vm.id: _facts_of_one(wmi, vm.id, deadline) for vm in list_virtual_machines(wmi, deadline)}
+        return {vm_id: facts for vm_id, facts in found.items() if facts is not None}
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
 
-def _facts_of_one(wmi: Wmi, vm_id: str, deadline: Deadline) -> GuestFacts:
+def facts_of_vm(listing: Mapping[str, GuestFacts], vm: VirtualMachine) -> GuestFacts:
+    """Return what a guest reports. A VM that runs has a row, so without one the listing says nothing about its guest.
+
+    Inferred: that Hyper-V keeps the row of a VM that runs, whatever the switch of its Data Exchange.
+    """
+    return listing.get(vm.id, _NOT_LISTED if vm.running else GuestFacts({}))
+
+
+def _facts_of_one(wmi: Wmi, vm_id: str, deadline: Deadline) -> GuestFacts | None:
     try:
         rows = wmi.query(NAMESPACE, f"{_EXCHANGED} WHERE SystemName = '{vm_id}'", deadline, _READ_FACTS)
     except errors.UnexpectedAnswer:
         return _MALFORMED
-    return _guest_facts(rows[0]) if rows else GuestFacts({})
+    return _guest_facts(rows[0]) if rows else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, hyperv, identity, licensing
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_runs import Account, GuestRuns
+from avma.windows.guest_run import Account
+from avma.windows.guest_runs import GuestRuns
 from avma.windows.licensing import Licensing
 from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell

@@ -8,7 +8,7 @@ module log (event 4103), which records the parameters of cmdlets: it shows the n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -42,9 +42,17 @@ class PowerShell:
         return self._runspaces.where
 
     def run(
-        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
+        self,
+        script: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        tried: str,
+        heard: Heard = nobody,
+        spoils: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     ) -> Answers:
         """Run a script with those parameters and return its output; `heard` gets each of its answers as it comes.
+
+        If `spoils` is True of one of them, the PowerShell that ran it ends, with all that it has begun.
 
         Raises:
             ScriptFailed: it wrote no answer.
@@ -57,17 +65,17 @@ class PowerShell:
             if found is not None:
                 heard(found)
 
-        output = self._runspaces.run(load(script), parameters, deadline, tried, told)
+        def spent(output: Output) -> bool:
+            found = (_json_object(written) for written in output.objects)
+            return any(spoils(answer) for answer in found if answer is not None)
+
+        output = self._runspaces.run(load(script), parameters, deadline, tried, told, spent)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
         answers = read(output, redact)
         if not answers.objects and (answers.complaint or not output.completed):
             raise failure(answers.complaint, tried, self.where)
         return answers
-
-    def restart(self) -> None:
-        """Let the next script run in a new PowerShell, and end the one that is idle with all that it has begun."""
-        self._runspaces.discard()
 
 
 def load(script: str) -> str:
@@ -106,10 +114,21 @@ def read(output: Output, redact: Redactor) -> Answers:
 
 def _json_object(written: Any) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(written) if isinstance(written, str) else None
+        found = json.loads(written, object_pairs_hook=_table) if isinstance(written, str) else None
     except (ValueError, RecursionError):
         return None
     return _whole(found) if isinstance(found, dict) else None
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, in which no name may come twice.
+
+    A script passes a guest's text on inside its own. With a second `id`, it would be the answer of another guest.
+    """
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name comes twice")
+    return table
 
 
 def _whole(value: Any) -> Any:

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 
 LARGEST_ANSWER = 8 * 512_000
 """Bytes after decompression: sealed and in UTF-8, an envelope of WinRM stays far below (MaxEnvelopeSizekb 500)."""
@@ -91,8 +92,13 @@ class BoundedAdapter(HTTPAdapter):
             raise self._end() from None
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
-        """Make the pools, whose connections are known here; called by requests."""
+        """Make the pools, whose connections are known here; called by requests.
+
+        Closing the adapter closes their idle connections. urllib3 leaves that to the garbage collector, which never
+        gets there: a pool is reachable from its own finalizer, by way of a connection and this adapter.
+        """
         super().init_poolmanager(*arguments, **keywords)
+        self.poolmanager.pools.dispose_func = HTTPConnectionPool.close
         pools = self.poolmanager.pool_classes_by_scheme
         self.poolmanager.pool_classes_by_scheme = {scheme: self._watching(pool) for scheme, pool in pools.items()}
 

@@ -37,6 +37,7 @@ class Cim:
         self._new_pipe = new_pipe
         self._slots = threading.BoundedSemaphore(limit)
         self._idle: list[Pipe] = []
+        self._closed = False
 
     @property
     def where(self) -> str:
@@ -114,7 +115,8 @@ class Cim:
             return self._ask(pipe, message, deadline, tried, longest)
 
     def close(self) -> None:
-        """End the idle connections."""
+        """End the idle connections, and each of the others after its request."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -207,6 +209,8 @@ class Cim:
             yield pipe
         finally:
             self._idle.append(pipe)
+            if self._closed:
+                self.close()
             self._slots.release()
 
     def _borrow(self) -> Pipe:

@@ -14,6 +14,7 @@ import requests
 
 from avma import errors
 from avma.connection import Connection
+from avma.deadline import text_of
 from avma.errors import Distrust
 from avma.settings import SEALING, Auth
 from avma.wsman import http_answers, kerberos, probes
@@ -220,7 +221,7 @@ def _timeout(error: Exception, connection: Connection, adapter: Adapter, tried: 
         answer = "the connection was made, but the sign-in was not answered in time"
         remedy = "check that the machine is not overloaded or restarting, and that the port is WinRM's, then run again"
         return errors.Unreachable(tried, where, answer, remedy)
-    answer = f"no connection within {connection.connect_timeout:.0f} s"
+    answer = f"no connection within {text_of(connection.connect_timeout)}"
     return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")
 
 

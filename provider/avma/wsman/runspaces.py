@@ -45,6 +45,7 @@ class _Call:
     deadline: Deadline
     tried: str
     heard: Heard
+    spent: Callable[[Output], bool]
     pool: Pool | None = None
 
     @property
@@ -70,9 +71,17 @@ class Runspaces:
         return self._connection.where
 
     def run(
-        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
+        self,
+        script: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        tried: str,
+        heard: Heard = nobody,
+        spent: Callable[[Output], bool] = lambda _: False,
     ) -> Output:
         """Run a script to its end and return what it wrote; `heard` gets each object as it comes.
+
+        If `spent` is True of the output, the pool ends, because something that the script began goes on in it.
 
         Raises:
             AnswerLost: the script may have run, and its end was not seen. Also at the deadline and at Cancel.
@@ -80,7 +89,7 @@ class Runspaces:
             AvmaError: the script was not started.
         """
         deadline.check(tried, self.where)
-        call, outcome = _Call(script, parameters, deadline, tried, heard), Future[Output]()
+        call, outcome = _Call(script, parameters, deadline, tried, heard, spent), Future[Output]()
         self._begin(lambda: self._settle(outcome, call))
         while not wait((outcome,), _POLL).done:
             try:
@@ -97,16 +106,11 @@ class Runspaces:
         end = time.monotonic() + timeout
         with self._lock:
             self._closed = True
-        self.discard()
-        for thread in self._alive():
-            thread.join(max(0.0, end - time.monotonic()))
-
-    def discard(self) -> None:
-        """End the idle pools, without waiting for it."""
-        with self._lock:
             idle, self._idle = self._idle, []
         for pool in idle:
             self._begin(pool.close)
+        for thread in self._alive():
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _settle(self, outcome: Future[Output], call: _Call) -> None:
         try:
@@ -147,12 +151,12 @@ class Runspaces:
         except errors.AvmaError as error:
             pool.close()
             raise self._error(call, error) from error
-        self._keep(pool)
+        self._keep(pool, pool.usable and not call.spent(output))
         return output
 
-    def _keep(self, pool: Pool) -> None:
+    def _keep(self, pool: Pool, usable: bool) -> None:
         with self._lock:
-            if pool.usable and not self._closed:
+            if usable and not self._closed:
                 self._idle.append(pool)
                 return
         pool.close()

@@ -10,12 +10,24 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
-from avma.windows.guest_runs import Account, Request
+from avma.windows import guest_run, guest_runs
+from avma.windows.guest_run import Account, Request
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
-from core.powershell_direct.lab import ESTATE, GUEST_PASSWORD, HANGING_HOST, HOST, INSTALL, SLOW_HOST, invoked, resolved
+from core.powershell_direct.lab import (
+    ESTATE,
+    GUEST_PASSWORD,
+    HANGING_HOST,
+    HOST,
+    INSTALL,
+    MANY,
+    SLOW_HOST,
+    at_once,
+    invoked,
+    resolved,
+)
 from core.runner import ADMINISTRATOR, Runner
 
 MESSAGES = {"Shell/Create": b"creationXml", "Shell/Receive": b"shell/Receive<"}
@@ -159,7 +171,7 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
 
     def lead() -> None:
         with contextlib.suppress(errors.AnswerLost):
-            runs._run(requests, "read them")
+            runs._run(guest_run.Run(requests), "read them")
 
     joint = threading.Thread(target=lead)
     joint.start()
@@ -171,6 +183,37 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     cancellation.set()
     joint.join(20)
     assert not joint.is_alive()
+
+
+def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monkeypatch):
+    monkeypatch.setattr(guest_run, "SILENCE", 0.5)
+    estate.faults("mute01", [{"operation": "PowerShellDirect/Credentials", "answer": "timeout"}])
+    ends = list[BaseException]()
+
+    def hang() -> None:
+        try:
+            run.vm.read(f"{HOST}/mute01", None, run.operation())
+        except errors.AvmaError as error:
+            ends.append(error)
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    read = [lambda name=name: run.vm.read(f"{HOST}/{name}", None, run.operation()) for name in MANY[:10]]
+    assert {result.outputs.guest_version for result in at_once(read)} == {"2022"}
+    assert hanging.is_alive()
+    run.cancellation.set()
+    hanging.join(20)
+    assert isinstance(ends[0], errors.Cancelled | errors.AnswerLost)
+
+
+def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
+    estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
+    powershell = run.machines.get(resolved()).powershell
+    request = Request(estate.machine("web01")["id"], Account("x", "y"), [], Deadline(20))
+    given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
+    for spoils in (guest_runs._gave_up, lambda _: False):
+        powershell.run(guest_runs.SCRIPT, given, Deadline(20), "ask", spoils=spoils)
+    assert estate.counts()["hv01"]["pools"] == 2
 
 
 def test_a_read_that_breaks_is_sent_again(estate, run):

@@ -10,7 +10,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
-from avma.windows.guest_runs import Account
+from avma.windows.guest_run import Account
 from avma.windows.powershell import PowerShell
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
@@ -82,6 +82,7 @@ ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote 
     [
         ("The credential is invalid.", errors.LogonUncertain, "check `guest.username`"),
         ("Die Anmeldeinformationen sind ungültig.", errors.LogonUncertain, "check `guest.username`"),
+        ("Fehler beim Aushandeln einer Verbindung.", errors.LogonUncertain, "check `guest.username`.*Windows updates"),
         ("Negotiating a secure connection to Hyper-V failed.", errors.Refused, "did not agree.*latest Windows updates"),
         ("Hyper-V Broker sent an invalid Credential response.", errors.Refused, "RequirePsDirectAuthentication"),
         ("Hyper-V Server sent an invalid TransportVersion response.", errors.Refused, "did not agree"),
@@ -128,7 +129,7 @@ def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
 
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
-    def run(self, script, parameters, deadline, tried, heard):
+    def run(self, script, parameters, deadline, tried, heard, spoils):
         answers = tuple(answer(vm) for vm in parameters["Guests"])
         for each in answers:
             heard(each)

@@ -1,7 +1,9 @@
 # avma-script: cim-in-guest 2
 # Runs CIM operations inside VMs of this host through PowerShell Direct. Only cmdlets, and types that Constrained Language
 # Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations, secrets. Output: one text for
-# each guest, a JSON object. Without guests: one that tells whether this host has what the script needs.
+# each guest, a JSON object. Without guests: one that tells whether this host has what the script needs. Before and after
+# it connects to a guest, the script says so: PowerShell exchanges the credentials with the guest in the thread that calls
+# Invoke-Command, without a time limit (RemoteSessionHyperVSocket.cs). A guest that does not answer stops this script.
 # Secrets are of the types PSCredential and SecureString up to the place in the guest that needs their text: module
 # logging records the parameters of cmdlets, of these types only the names, and script-block logging this text alone.
 param([object[]] $Guests, [int] $ThrottleLimit, [double] $Timeout)
@@ -111,21 +113,36 @@ function Start-Guest($guest) {
     Invoke-Command @given -ArgumentList $operations, @($guest.secrets) -AsJob
 }
 
+function Write-Starting($id) {
+    ConvertTo-Json -InputObject @{ starting = $id } -Compress
+}
+
+# What a session has sent: the text of its answer, and the first error. Text counts once it is here, even if the session
+# broke after it. Answers have some kilobytes. The answers of all guests share one limit, so one of them has its own.
+function Receive-Answer($run) {
+    $came = @()
+    $problems = @()
+    try { $null = Receive-Job -Job $run.job -OutVariable came -ErrorVariable problems -ErrorAction SilentlyContinue }
+    catch { $problems += $_ }
+    $text = @($came) -join ''
+    if ($text.Length -gt 500000) { return @{ error = 'The virtual machine sent more than an answer.' } }
+    $id = ConvertTo-Json -InputObject $run.id -Compress
+    if ($text) { return @{ text = '{"id":' + $id + ',"results":' + $text + '}' } }
+    @{ record = @($problems)[0]; error = 'The session in the virtual machine ended without an answer.' }
+}
+
 function Complete-Guest($run) {
-    try {
-        $text = @(Receive-Job -Job $run.job -ErrorAction Stop) -join ''
-        if (-not $text) { throw 'The session in the virtual machine ended without an answer.' }
-        '{"id":' + (ConvertTo-Json -InputObject $run.id -Compress) + ',"results":' + $text + '}'
-    }
-    catch {
-        Write-Failure $run.id $_
-    }
+    $answer = Receive-Answer $run
+    if ($answer.text) { $answer.text }
+    elseif ($answer.record) { Write-Failure $run.id $answer.record }
+    else { Write-Trouble $run.id '' $answer.error }
     # This PowerShell stays for the next run, and would keep each job.
     Remove-Job -Job $run.job -Force -ErrorAction SilentlyContinue
 }
 
 function Write-HostFacts {
-    $getVm = Get-Command -Name Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
+    # By its module: VMware's PowerCLI has a Get-VM too.
+    $getVm = Get-Command -Name Hyper-V\Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
     $facts = @{
         hyperV = if ($getVm) { "$($getVm.ModuleName)" } else { $null }
         direct = @((Get-Command -Name Invoke-Command).Parameters.Keys) -contains 'VMId'
@@ -147,12 +164,14 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt
     while ($next -lt $waiting.Count -and $running.Count -lt $ThrottleLimit) {
         $guest = $waiting[$next]
         $next += 1
+        Write-Starting $guest.id
         try {
             $running += @{ id = $guest.id; job = Start-Guest $guest }
         }
         catch {
             Write-Failure $guest.id $_
         }
+        Write-Starting $null
     }
     if ($running.Count -eq 0) { continue }
     $null = Wait-Job -Job @($running | ForEach-Object { $_.job }) -Any -Timeout 1
@@ -164,7 +183,11 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt
     $running = $open
 }
 # To stop the job of a guest that hangs could hang as well. Whoever reads this answer ends this PowerShell.
-foreach ($run in $running) { Write-Trouble $run.id 'AvmaNoAnswer' 'The virtual machine did not answer in time.' }
+foreach ($run in $running) {
+    $answer = Receive-Answer $run
+    if ($answer.text) { $answer.text }
+    else { Write-Trouble $run.id 'AvmaNoAnswer' 'The virtual machine did not answer in time.' }
+}
 for (; $next -lt $waiting.Count; $next += 1) {
     Write-Trouble $waiting[$next].id 'AvmaNotAsked' 'The virtual machine was not asked before the time was over.'
 }

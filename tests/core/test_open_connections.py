@@ -1,0 +1,102 @@
+"""What stays open of the connections to a machine: as much after many as after one, and nothing after the last."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+
+import pytest
+
+from avma import errors
+from avma.connection import Connection, resolve
+from avma.deadline import Deadline
+from avma.settings import Auth
+from avma.windows import operating_system
+from avma.windows.powershell import load
+from avma.wsman.cim import Cim
+from avma.wsman.pipe import WinrmPipe
+from avma.wsman.runspaces import Runspaces
+from core.runner import HV01
+
+BREAKS = [
+    pytest.param({"answer": "drop"}, id="request lost"),
+    pytest.param({"answer": "drop", "after": True}, id="response lost"),
+    pytest.param({"answer": "garbage"}, id="no SOAP"),
+    pytest.param({"answer": "accessDenied"}, id="access denied"),
+]
+
+
+def open_to(connection: Connection) -> int:
+    """Return how many sockets of this process are connected to the machine."""
+    sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() >= 0]
+    return sum(peer == (connection.address, connection.port) for peer in _peers(sockets))
+
+
+def _peers(sockets: list[socket.socket]) -> Iterator[object]:
+    for each in sockets:
+        with suppress(OSError):
+            yield each.getpeername()
+
+
+def read(cim: Cim) -> None:
+    operating_system.read(cim, Deadline(20))
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_a_connection_that_is_ended_is_not_kept_open(estate, configuration, auth):
+    connection = resolve(HV01, replace(configuration, auth=auth))
+    for _ in range(3):
+        with closing(Cim(connection, 2, WinrmPipe)) as cim:
+            read(cim)
+            assert open_to(connection) == 1
+        assert open_to(connection) == 0
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
+def test_a_connection_that_broke_is_not_kept_open(estate, configuration, auth, fault):
+    connection = resolve(HV01, replace(configuration, auth=auth))
+    with closing(Cim(connection, 2, WinrmPipe)) as cim:
+        for _ in range(3):
+            estate.faults("hv01", [{"operation": "Enumerate", "times": 1, **fault}])
+            with suppress(errors.AvmaError):
+                read(cim)
+            assert open_to(connection) <= 1
+    assert open_to(connection) == 0
+
+
+def test_remote_powershell_that_is_ended_is_not_kept_open(estate, configuration):
+    connection = resolve(HV01, configuration)
+    for _ in range(3):
+        runspaces = Runspaces(connection, WinrmPipe)
+        try:
+            runspaces.run(load("server-avma-manager"), {}, Deadline(20), "run a script")
+        finally:
+            runspaces.close(20)
+        assert open_to(connection) == 0
+
+
+class EndedMeanwhile:
+    """A pipe of a machine whose connections are ended while a request is under way."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self.closed = False
+
+    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+        self._end()
+        return b""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_connection_is_ended_after_its_last_request_if_the_machine_is_closed_meanwhile(configuration):
+    pipe = EndedMeanwhile(lambda: cim.close())
+    cim = Cim(resolve(HV01, configuration), 2, lambda _connection: pipe)
+    with pytest.raises(errors.UnexpectedAnswer):
+        read(cim)
+    assert pipe.closed
