@@ -14,7 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from avma.resources.resource import Operation
 from avma.windows.machine import Machines
-from contract.harness import Calls, FakeEngine, Provider, failure, struct
+from contract.harness import UNKNOWN, Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma import __version__
 from pulumi_resource_avma.protocol import plugin_pb2
@@ -64,10 +64,24 @@ def test_what_is_not_offered_is_unimplemented(unconfigured: Calls, method: str, 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_list_is_unimplemented(unconfigured: Calls) -> None:
+def test_a_type_that_cannot_be_listed_is_unimplemented(unconfigured: Calls) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        list(unconfigured.stub.List(pb.ListRequest(token="avma:index:Shelf")))
+        list(unconfigured.stub.List(pb.ListRequest(token="avma:index:ClusterLicense")))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "can be listed are avma:index:HostLicense, avma:index:VmActivation" in caught.value.details()
+
+
+def test_a_query_of_a_list_is_checked(calls: Calls) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(calls.stub.List(pb.ListRequest(token="avma:index:VmActivation", query=struct({"host": "a b"}))))
+    assert failure(caught.value)[0] is grpc.StatusCode.INVALID_ARGUMENT
+    assert "`host` `a b` is not a host name or an IP address" in caught.value.details()
+
+
+def test_a_list_whose_query_is_not_known_yet_is_not_known_either(calls: Calls) -> None:
+    request = pb.ListRequest(token="avma:index:VmActivation", query=struct({"host": UNKNOWN}))
+    (response,) = calls.stub.List(request)
+    assert response.WhichOneof("response") == "computed"
 
 
 def test_unknown_function_is_named(unconfigured: Calls) -> None:
