@@ -14,6 +14,7 @@ from avma.windows.guest_run import Account, Request
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.wsman.script import Credential, Secret, secrets_in
+from waiting import PATIENCE
 
 ACCOUNT = Account("Administrator", "Hush-Hush-1")
 ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
@@ -41,7 +42,7 @@ class Script:
         for guest, answer in zip(guests, answers, strict=True):
             if self.hanging and guest["id"] not in self.hanging:
                 heard(answer)
-        assert self.go_on.acquire(timeout=5)
+        assert self.go_on.acquire(timeout=PATIENCE)
         assert set(secrets_in(parameters)) == {ACCOUNT.password}
         if self.error is not None:
             raise self.error
@@ -72,7 +73,7 @@ class Asking(threading.Thread):
             self.answer = error
 
     def ends_with(self) -> object:
-        self.join(5)
+        self.join(PATIENCE)
         assert not self.is_alive()
         return self.answer
 
@@ -95,7 +96,7 @@ def wait_for(runs: GuestRuns, count: int) -> None:
 
 def first_run(script: Script, runs: GuestRuns, **keywords) -> Asking:
     asking = Asking(runs, "a", **keywords)
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     return asking
 
 
@@ -133,7 +134,7 @@ def test_a_guest_that_has_answered_waits_for_no_other_and_loses_no_answer(script
     wait_for(runs, 2)
     script.go_on.release()
     first.ends_with()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
     assert len(answered.ends_with()) == 1
     assert hanging.is_alive()
@@ -147,7 +148,7 @@ def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, ru
     wait_for(runs, 2)
     script.go_on.release()
     first.ends_with()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
     script.go_on.release()
     told = [other.ends_with() for other in others]
@@ -163,7 +164,7 @@ def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, ki
     short = Asking(runs, "c", Deadline(1), change)
     wait_for(runs, 2)
     script.go_on.release()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     assert isinstance(short.ends_with(), kind)
     script.deadlines[1].check("run", "hv01")  # somebody has time left, and so has the run
     script.go_on.release()
