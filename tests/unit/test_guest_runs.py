@@ -261,12 +261,12 @@ class Connecting(Script):
         ids = [guest["id"] for guest in parameters["Guests"]]
         self.runs.append(ids)
         if len(self.runs) == 1:
-            assert self.first.wait(5)
+            assert self.first.wait(PATIENCE)
         for vm in ids:
             heard({"starting": vm.upper()})
             if vm in self.stuck:
                 self.blocked[vm].set()
-                assert self.released.wait(5)
+                assert self.released.wait(PATIENCE)
             heard({"starting": None})
             heard({"id": vm, "results": ROWS})
         return Answers(({"starting": None},), "")
@@ -290,7 +290,7 @@ def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypa
     script = Connecting("a")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abc")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["b"].ends_with()) == len(asking["c"].ends_with()) == 1
     for name in "defghijkl":
@@ -305,7 +305,7 @@ def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
     script = Connecting("a")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abc", changing="b")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["c"].ends_with()) == 1
     assert asking["b"].is_alive()
@@ -319,11 +319,11 @@ def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch)
     script = Connecting("a", "b", "c")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abcd")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["d"].ends_with()) == 1
-    assert script.blocked["b"].wait(5)
-    assert script.blocked["c"].wait(5)
+    assert script.blocked["b"].wait(PATIENCE)
+    assert script.blocked["c"].wait(PATIENCE)
     assert len(Asking(runs, "e").ends_with()) == 1
     assert len(runs._runs) <= 4
     script.released.set()

@@ -203,7 +203,7 @@ def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monke
     assert {result.outputs.guest_version for result in at_once(read)} == {"2022"}
     assert hanging.is_alive()
     run.cancellation.set()
-    hanging.join(20)
+    hanging.join(PATIENCE)
     assert isinstance(ends[0], errors.Cancelled | errors.AnswerLost)
 
 
