@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import stat
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from pathlib import Path
 from avma.resources.claims import Claim, Claims
 
 _ENGINE = "pulumi"
+_LISTENING = "0A"
+"""The state of a socket that listens, as Linux numbers it in `/proc/net/tcp`."""
 _FIELDS = frozenset(field.name for field in fields(Claim))
 _STALE = 86400.0
 """Seconds after which the file of a run that ended is removed."""
@@ -38,7 +41,8 @@ class Journal(Claims):
     def __init__(self, engine_address: str, folder: Path | None = None) -> None:
         super().__init__()
         self._folder = folder
-        digest = hashlib.sha256(f"{engine_address} {engine_process()}".encode()).hexdigest()
+        engine = engine_socket(engine_address) or engine_process()
+        digest = hashlib.sha256(f"{engine_address} {engine}".encode()).hexdigest()
         self._name = f"{digest[:32]}.jsonl"
         self._offset = 0
         self._reading = threading.Lock()
@@ -121,11 +125,24 @@ def require_own(folder: Path) -> None:
         raise PermissionError(errno.EACCES, "others can write to it", str(folder))
 
 
-def engine_process() -> str:
-    """Return the engine among the processes above this one, with its start time, where the system shows them.
+def engine_socket(address: str) -> str:
+    """Return the number of the socket at which the engine listens, where the system shows it.
 
-    Ports are used again, and a file of an engine that ended must not count.
+    Ports are used again, and a file of an engine that ended must not count. An engine to which this process is attached
+    is not among the processes above it.
     """
+    host, _, port = address.rpartition(":")
+    try:
+        listed = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        local = f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{int(port):04X}"
+    except (OSError, ValueError):
+        return ""
+    sockets = (line.split() for line in listed)  # proc(5): the address is the second field, the inode the tenth
+    return next((fields[9] for fields in sockets if fields[1] == local and fields[3] == _LISTENING), "")
+
+
+def engine_process() -> str:
+    """Return the engine among the processes above this one, with its start time, where the system shows them."""
     process = os.getppid()
     while process > 1:
         try:

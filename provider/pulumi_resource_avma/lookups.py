@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from grpc import StatusCode
 
 from avma.functions import Function
-from avma.properties import dump
+from avma.properties import dump, known
 from pulumi_resource_avma import PACKAGE
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -24,6 +24,7 @@ class Lookups:
         self._session = session
         self._operations = operations
         self._functions = {f"{PACKAGE}:index:{function.name}": function for function in functions}
+        self._listing = {f"{PACKAGE}:index:{each.lists}": each for each in self._functions.values() if each.lists}
 
     def invoke(self, request: pb.InvokeRequest) -> pb.InvokeResponse:
         """Call a function; what is wrong with its arguments is returned, not raised."""
@@ -40,3 +41,26 @@ class Lookups:
         # The field has the name of a keyword.
         getattr(response, "return").CopyFrom(encode(outputs, declared(function.outputs, outputs)))
         return response
+
+    def list(self, request: pb.ListRequest) -> Sequence[pb.ListResponse]:
+        """Find resources that can be imported, by a function; unknown values in the query leave the result unknown.
+
+        Raises:
+            Declined: resources of this type are not listed, or the query is not valid.
+        """
+        function = self._listing.get(request.token)
+        if function is None:
+            known_types = ", ".join(sorted(self._listing))
+            message = f"`{request.token}` cannot be listed; the types that can be listed are {known_types}"
+            raise Declined(StatusCode.UNIMPLEMENTED, message)
+        query = self._session.decode(request.query, function.inputs)
+        failures = [*query.rejected, *function.check(query.values)]
+        if failures:
+            message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
+            raise Declined(StatusCode.INVALID_ARGUMENT, message)
+        if not known(query.values):
+            return [pb.ListResponse(computed=pb.ListResponse.Computed())]
+        outputs = function.call(query.values, lambda: self._operations.begin(function.timeout))
+        found = function.listed(query.values, outputs)
+        wanted = found[: request.limit] if request.limit > 0 else found
+        return [pb.ListResponse(result=pb.ListResponse.Result(id=each.identifier, name=each.name)) for each in wanted]

@@ -58,11 +58,16 @@ def generate(resources: Iterable[Resource], functions: Iterable[Function], examp
     `examples` has, by the name of a resource or function, the section of its description with programs.
     """
     types: dict[str, Schema] = {}
+    functions = tuple(functions)
+    listing = {function.lists: function for function in functions}
     return {
         **_PACKAGE_FACTS,
         "config": _configuration(types),
         "provider": _provider(types),
-        "resources": {_token(resource.name): _resource(resource, examples, types) for resource in resources},
+        "resources": {
+            _token(each.name): {**_resource(each, examples, types), **_listing(listing.get(each.name), types)}
+            for each in resources
+        },
         "functions": {_token(function.name): _function(function, examples, types) for function in functions},
         "types": dict(sorted(types.items())),
     }
@@ -121,6 +126,14 @@ def _function(function: Function, examples: Mapping[str, str], types: dict[str, 
         "inputs": {"properties": _properties(function.inputs, types), **_required("required", function.inputs)},
         "outputs": {"properties": _properties(function.outputs, types), **_required("required", function.outputs)},
     }
+
+
+def _listing(function: Function | None, types: dict[str, Schema]) -> Schema:
+    """Describe the query of `pulumi do … list`, which is that of the function that finds the resources."""
+    if function is None:
+        return {}
+    query = {"properties": _properties(function.inputs, types), **_required("required", function.inputs)}
+    return {"listInputs": query}
 
 
 def _as_output(entry: Schema) -> Schema:

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -217,10 +217,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Refuse: resources have no methods."""
         raise Declined(StatusCode.UNIMPLEMENTED, "this provider's resources have no methods")
 
-    async def List(self, _request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
-        """Refuse: nothing is listed."""
-        await self.refuse(Declined(StatusCode.UNIMPLEMENTED, "this provider lists no resources"), context)
-        yield pb.ListResponse()
+    async def List(self, request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
+        """Find resources that can be imported."""
+        for response in await self._list(request, context):
+            yield response
+
+    @answer
+    async def _list(self, request: pb.ListRequest, _: Context) -> Sequence[pb.ListResponse]:
+        return await self._in_pool(self._lookups.list, request)
 
     def _begin(self, engine_address: str) -> None:
         self._session.begin(engine_address)

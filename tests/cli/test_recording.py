@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from avma_cli.__main__ import app
 from avma_simulator import EstateServer, load_estate, recording, running, running_recording, soap
 from cli.conftest import causes, diagnosed, recorded, statuses
 from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, address
+from waiting import PATIENCE, wait_until
 
 PLAIN = "--no-https"
 REPLAYED = "127.77.0.1"
@@ -202,7 +202,7 @@ def replaying(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield start
     for process in processes:
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20)[1] == ""
+        assert process.communicate(timeout=PATIENCE)[1] == ""
 
 
 def test_the_command_serves_a_recording(
@@ -212,9 +212,7 @@ def test_the_command_serves_a_recording(
     diagnosed(address(1), PLAIN, "--record", file)
     monkeypatch.delenv("AVMA_PASSWORD")
     replaying(file, "--port", 0, "--ready-file", ready)
-    deadline = time.monotonic() + 20
-    while not ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(ready.exists)
     (machine,) = json.loads(ready.read_text())["machines"]
     port = machine["urls"][0].rpartition(":")[2].removesuffix("/wsman")
     monkeypatch.setenv("AVMA_PASSWORD", "replay")

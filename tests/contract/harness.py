@@ -20,6 +20,7 @@ from pulumi_resource_avma.server import Server
 from pulumi_resource_avma.servicer import Servicer, all_resources
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.values import SECRET, SIGNATURE, UNKNOWN_STRING
+from waiting import PATIENCE
 
 TYPE = "avma:index:Shelf"
 URN = f"urn:pulumi:dev::test::{TYPE}::s"
@@ -86,14 +87,14 @@ class Provider:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
-        self._started.wait(10)
+        assert self._started.wait(PATIENCE)
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
         self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
 
     def stop(self) -> None:
         self.channel.close()
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import tempfile
 import time
@@ -186,6 +187,15 @@ def test_two_processes_of_one_run_share_their_claims(folder: Path) -> None:
     second.add(wants(C))
     assert list(first.all()) == [wants(B), wants(C)]
     assert list(Journal("127.0.0.1:4712", folder).all()) == []
+
+
+def test_an_engine_that_listens_at_the_port_of_one_that_ended_has_claims_of_its_own(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        Journal(address, folder).add(wants(A))
+        assert list(Journal(address, folder).all()) == [wants(A)]
+    with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
+        assert list(Journal(address, folder).all()) == []
 
 
 def _stake(folder: Path, number: int) -> bool:

@@ -13,11 +13,12 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from contract.harness import FakeEngine
-from pulumi_resource_avma import __version__
+from pulumi_resource_avma import __version__, server
 from pulumi_resource_avma.__main__ import engine_address
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.protocol import provider_pb2_grpc
 from pulumi_resource_avma.server import watch_engine
+from waiting import PATIENCE, wait_until
 
 PLUGIN = [sys.executable, "-m", "pulumi_resource_avma"]
 
@@ -54,12 +55,14 @@ def test_it_serves_until_a_signal(plugin: subprocess.Popen[str], engine: FakeEng
     assert port.strip().isdigit()
     with grpc.insecure_channel(f"127.0.0.1:{port.strip()}") as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
-        stub.Handshake(pb.ProviderHandshakeRequest(engine_address=engine.address), wait_for_ready=True, timeout=10)
+        stub.Handshake(
+            pb.ProviderHandshakeRequest(engine_address=engine.address), wait_for_ready=True, timeout=PATIENCE
+        )
         assert stub.GetPluginInfo(Empty()).version == __version__
         stub.Cancel(Empty())
         assert plugin.poll() is None
     plugin.send_signal(number)
-    rest, log = plugin.communicate(timeout=10)
+    rest, log = plugin.communicate(timeout=PATIENCE)
     assert (plugin.returncode, rest, log) == (0, "", "")
 
 
@@ -82,14 +85,23 @@ except ValueError:
     assert "shelf-pass'" not in done.stderr
 
 
-def test_it_does_not_outlive_the_engine(engine: FakeEngine) -> None:
+def test_it_does_not_outlive_the_engine(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[bool] = []
+    alive = server._alive
+
+    async def counted(channel: grpc.aio.Channel) -> bool:
+        checks.append(await alive(channel))
+        return checks[-1]
+
+    monkeypatch.setattr(server, "_alive", counted)
+
     async def watch() -> None:
         stop = asyncio.Event()
         task = asyncio.create_task(watch_engine(engine.address, stop, interval=0.02, doubt=0.02))
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(wait_until, lambda: len(checks) > 2)
         assert not stop.is_set(), "an engine without a health service is alive"
         await asyncio.to_thread(engine.stop)
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE)
         assert stop.is_set()
 
     asyncio.run(watch())

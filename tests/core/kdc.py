@@ -6,11 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+from waiting import PATIENCE, wait_until
 
 REALM = "LAB.TEST"
 UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "debian"
@@ -60,7 +61,9 @@ class Realm:
     def run(self, *command: str, text: str = "") -> None:
         """Run a Kerberos program."""
         program = shutil.which(command[0], path=SEARCH)
-        subprocess.run([str(program), *command[1:]], env=self._tools, input=text, text=True, check=True, timeout=60)
+        subprocess.run(
+            [str(program), *command[1:]], env=self._tools, input=text, text=True, check=True, timeout=PATIENCE
+        )
 
     def start(self) -> None:
         """Start the KDC, in the foreground of a process of its own."""
@@ -105,9 +108,10 @@ def realm(folder: Path, user: str, password: str, *services: str) -> Iterator[Re
 
 
 def _wait(port: int) -> None:
-    for _ in range(200):
+    """Return once the KDC listens."""
+
+    def listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the KDC does not listen")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens)

@@ -71,7 +71,7 @@ class Runner:
     host = HostLicense()
     vm = VmActivation()
 
-    seconds: float = 30
+    seconds: float = 120
 
     def operation(self, resource: str = "") -> Operation:
         deadline, tell = Deadline(self.seconds, self.cancellation), self.told.append

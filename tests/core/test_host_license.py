@@ -223,10 +223,10 @@ def test_an_import_by_what_is_no_host_name_is_refused(estate, run):
 def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, configuration):
     file = tmp_path / "slow.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
-    file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 3}}\n", 1))
+    file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 60}}\n", 1))
     asked = r"could not activate Windows .*: it was asked for, and the time allowed"
     with running(load_estate(file)), closing(Machines(4)) as machines:
-        runner = Runner(configuration, machines, seconds=1)
+        runner = Runner(configuration, machines, seconds=5)
         with pytest.raises(errors.PartlyDone, match=asked):
             runner.license()
 
@@ -235,7 +235,7 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
 def test_the_end_of_the_time_quotes_what_windows_answered_last(estate, new_runner, code):
     estate.faults("hv01", [{"operation": "SoftwareLicensingProduct/Activate", "hresult": int(code, 16)}])
     runner = new_runner()
-    runner.seconds = 4
+    runner.seconds = 8
     with pytest.raises(errors.PartlyDone, match=rf"{code} .*the time allowed") as caught:
         runner.license()
     assert isinstance(caught.value.cause, errors.TimedOut)

@@ -18,6 +18,7 @@ from avma.wsman.cim import Cim
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HV01, PASSWORD
+from waiting import PATIENCE
 
 TLS_ESTATE = f"""
 hosts:
@@ -109,7 +110,7 @@ def serve(server: socket.socket, answer: bytes, stop: threading.Event) -> None:
         except TimeoutError:
             continue
         with client:
-            client.settimeout(0.5)
+            client.settimeout(PATIENCE)
             try:
                 client.recv(65536)
                 client.sendall(answer)

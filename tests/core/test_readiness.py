@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, stored
+from waiting import wait_until
 
 WINRM = {"transport": "winrm"}
 WRONG = {"password": "Wrong-Horse-9"}
@@ -23,10 +24,23 @@ WRONG = {"password": "Wrong-Horse-9"}
 def direct(estate, run) -> EstateServer:
     """Return the estate with hv01 licensed, its guests reached through it."""
     run.license(HV01, OTHER_KEY)
-    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="20s")
+    guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="90s")
     run.configuration = replace(run.configuration, guest=guest)
     estate.reset_counts()
     return estate
+
+
+class Waiting(list[str]):
+    """What the user is told; it calls a function when the wait for the guest is told for the first time."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__()
+        self._then: list[Callable[[], object]] = [then]
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if "waiting for its guest (" in line and self._then:
+            self._then.pop()()
 
 
 def calls(estate: EstateServer) -> list[str]:
@@ -36,22 +50,27 @@ def calls(estate: EstateServer) -> list[str]:
 
 @pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
 def test_a_vm_in_setup_is_waited_for(direct, run, guest):
-    direct.setup("web01", 3)
+    direct.setup("web01", 600)
+    run.told = Waiting(lambda: direct.setup("web01", 1))
     result = run.activate(guest=guest)
     assert result.outputs.license_status is LicenseStatus.LICENSED
-    assert any("web01: waiting for its guest (" in text and "of 20 s" in text for text in run.told)
+    assert any("web01: waiting for its guest (" in text and "of 90 s" in text for text in run.told)
 
 
-def test_a_vm_that_is_started_meanwhile_is_activated(direct, run, later):
+def test_a_vm_that_is_started_meanwhile_is_activated(direct, run):
     direct.power("web01", "off")
-    later(2, direct.power, "web01", "running")
+    run.told = Waiting(lambda: direct.power("web01", "running"))
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
     assert any("waiting for its guest (the VM is Off)" in text for text in run.told)
 
 
-def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
-    direct.setup("web01", 4)
-    later(1, direct.move, "web01", "licensed")
+def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
+    def move() -> None:
+        direct.move("web01", "licensed")
+        direct.setup("web01", 1)
+
+    direct.setup("web01", 600)
+    run.told = Waiting(move)
     result = run.activate(host=None, hosts=[HV01, LICENSED])
     assert result.outputs.activated_by_host == "LICENSED"
 
@@ -70,17 +89,17 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run, later):
     ],
 )
 def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest, text):
-    direct.setup("web01", 60)
+    direct.setup("web01", 600)
     with pytest.raises(errors.NotReady, match=rf"it was not ready after \d+ s \({text}"):
-        run.activate(guest={**guest, "readyTimeout": "1500ms"})
+        run.activate(guest={**guest, "readyTimeout": "6s"})
     assert calls(direct) == []
 
 
 def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run):
     direct.power("web01", "off")
-    run.seconds = 3
+    run.seconds = 8
     with pytest.raises(
-        errors.NotReady, match=r"not ready after \d s \(the VM is Off\).*web01 is Off.*Start-VM.*customTimeouts"
+        errors.NotReady, match=r"not ready after \d+ s \(the VM is Off\).*web01 is Off.*Start-VM.*customTimeouts"
     ):
         run.activate()
 
@@ -118,10 +137,13 @@ def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
 
 
 def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, later):
-    direct.setup("web01", 60)
-    later(1, direct.power, "hv01", "off")
-    later(3, direct.power, "hv01", "running")
-    later(4, direct.setup, "web01", 0)
+    def leave() -> None:
+        direct.power("hv01", "off")
+        later(2, direct.power, "hv01", "running")
+        later(3, direct.setup, "web01", 0)
+
+    direct.setup("web01", 600)
+    run.told = Waiting(leave)
     assert run.activate().outputs.activated_by_host == "HV01"
 
 
@@ -146,7 +168,7 @@ def test_what_no_waiting_mends_is_told_at_once(direct, run):
 
 def test_a_preview_and_an_update_do_not_wait(direct, run):
     result = run.activate()
-    direct.setup("web01", 60)
+    direct.setup("web01", 600)
     with pytest.raises(errors.NotReady, match="wait until web01 has started"):
         run.vm.probe(result.inputs, run.operation())
     drifted = {**result.inputs, "productKey": None}
@@ -159,14 +181,14 @@ def test_a_preview_and_an_update_do_not_wait(direct, run):
 @pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
 def test_a_preview_takes_a_refusal_in_setup_for_one_that_time_may_mend(direct, run, guest):
     direct.setup("web01", 0.1)
-    time.sleep(0.2)
+    wait_until(lambda: direct.machine("web01")["ready"])
     with pytest.raises(errors.LogonUncertain):
         run.vm.probe({"host": HV01, "vmName": "web01", "guest": {**guest, **WRONG}}, run.operation())
 
 
 def test_a_refresh_keeps_what_is_stored_of_a_vm_that_is_starting(direct, run):
     result = run.activate()
-    direct.setup("web01", 60)
+    direct.setup("web01", 600)
     kept = run.vm.read(result.identifier, stored(result), run.operation())
     assert kept.outputs == result.outputs
     assert "web01: its activation was not read: " in run.told[-1]
@@ -183,7 +205,7 @@ def test_a_refresh_tells_wrong_credentials_of_a_vm_that_has_been_on_for_long(dir
 
 
 def test_cancelling_ends_the_wait(direct, run: Runner, later):
-    direct.setup("web01", 60)
+    direct.setup("web01", 600)
     later(1, run.cancellation.set)
     with pytest.raises(errors.Cancelled):
         run.activate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waiting import PATIENCE
 import hashlib
 import json
 import os
@@ -38,7 +39,7 @@ def estate(installed: Path) -> Iterator[None]:
         assert json.loads(process.stdout.readline())["machines"]
         yield
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_pulumis_way_to_run_a_folder_runs_the_plugin(installed: Path, tmp_path: 
         assert plugin.stdout is not None
         assert int(plugin.stdout.readline()) > 0
         plugin.send_signal(signal.SIGTERM)
-        assert plugin.communicate(timeout=20)[1] == ""
+        assert plugin.communicate(timeout=PATIENCE)[1] == ""
 
 
 def test_pulumi_does_not_take_the_provider_for_an_sdk(installed: Path) -> None:

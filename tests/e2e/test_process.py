@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import yaml
 
 from avma import keys
 from e2e.estate import HOST_KEY, PASSWORD, estate, host_license
+from waiting import PATIENCE, wait_until
 from workspace import PLUGIN, ROOT
 
 
@@ -29,13 +29,6 @@ def plugins() -> set[int]:
     return found
 
 
-def wait_until(true, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve, workspace):
     server = serve(estate(delays={"activation": 3}))
@@ -48,7 +41,7 @@ def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve
     activate = "Invoke SoftwareLicensingProduct/Activate"
     wait_until(lambda: activate in server.counts()["hv01"]["operations"])
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "exited prematurely" not in printed
     assert HOST_KEY not in printed

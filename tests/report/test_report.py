@@ -20,6 +20,7 @@ import pytest
 from avma_simulator import EstateServer, load_estate, running
 from report.conftest import hosts, report, reported, vms, written
 from report.estate import CLUSTER, ESTATE, LIST, LONE, N1, N2, N3, NOBODY, SECRETS, elsewhere
+from waiting import PATIENCE
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "report"]
 LEFT_OPEN = 3
@@ -239,7 +240,7 @@ def test_ctrl_c_stops_it(tmp_path: Path) -> None:
         with process, silent.accept()[0] as connection:
             connection.recv(1)
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=60)[1]
+            said = process.communicate(timeout=PATIENCE)[1]
     assert (process.returncode, said) == (130, "stopped\n")
 
 
@@ -267,7 +268,7 @@ def test_hosts_are_asked_at_once_but_not_more_than_allowed(tmp_path: Path) -> No
                 stack.enter_context(connection)
                 asked.add(connection.getsockname()[0])
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert len(asked) == 3
 
 

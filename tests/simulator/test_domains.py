@@ -16,6 +16,7 @@ from avma_simulator.accounts import Account, Accounts, Domain
 from avma_simulator.lockout import Lockout
 from simulator.client import CIMV2, PASSWORD, Client
 from simulator.test_estate_file import mistakes
+from waiting import PATIENCE
 
 LAB = Domain("LAB", "lab.example")
 SELECT = "SELECT Name,Domain,DomainRole,PartOfDomain,Workgroup FROM Win32_ComputerSystem"
@@ -108,7 +109,7 @@ def test_basic_ends_the_name_at_the_first_colon_and_takes_local_accounts_only(
         lab.url("hv02", "https"),
         headers={"Authorization": f"Basic {credentials}"},
         verify=lab.ca_certificate,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert answer.status_code == status
 

@@ -16,6 +16,7 @@ from simulator.client import HYPERV, PASSWORD, Client
 from simulator.conftest import RETAIL
 from simulator.test_estate_file import HOST, mistakes
 from simulator.test_licensing import AVMA_2025, refusal
+from waiting import PATIENCE
 
 MACHINE = f"version: 2025, edition: Datacenter, username: Administrator, password: {PASSWORD}"
 ESTATE = f"""
@@ -103,7 +104,7 @@ def test_a_replica_has_the_same_id_and_is_off_until_it_fails_over(estate: Estate
     with Client(estate.url("web")) as client:
         client.install(AVMA_2025)
     assert estate.machine("web")["activatedByHost"] == "RACK-07"
-    assert requests.post(f"{estate.control_url}/machines/web/fail-over", timeout=20).ok
+    assert requests.post(f"{estate.control_url}/machines/web/fail-over", timeout=PATIENCE).ok
     assert systems(estate, "hv01")["web"] == ("3", "2")
     assert systems(estate, "hv02")["web"] == ("2", "1")
     found = estate.machine("web")

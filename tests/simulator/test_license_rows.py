@@ -13,6 +13,7 @@ from simulator.client import PASSWORD, PRODUCT, Client
 from simulator.conftest import RETAIL
 from simulator.test_estate_file import HOST as BARE
 from simulator.test_estate_file import mistakes
+from waiting import PATIENCE
 
 MACHINE = f"version: 2025, edition: Datacenter, username: Administrator, password: {PASSWORD}"
 KEYS = f"keys:\n- {{key: {RETAIL}, channel: Retail, version: 2025, edition: Datacenter}}\nhosts:\n"
@@ -56,7 +57,7 @@ def test_a_status_may_have_another_reason(serve: Callable[[str], EstateServer]) 
     with Client(estate.url("h")) as client:
         assert client.installed()["LicenseStatusReason"] == [str(0xC004F056)]
         changed = {"status": "Notification", "reason": 0xC004F00F}
-        assert requests.post(f"{estate.control_url}/machines/h/set-license", json=changed, timeout=20).ok
+        assert requests.post(f"{estate.control_url}/machines/h/set-license", json=changed, timeout=PATIENCE).ok
         assert client.installed()["LicenseStatusReason"] == [str(0xC004F00F)]
         estate.set_license("h", "Notification")
         assert client.installed()["LicenseStatusReason"] == [str(0xC004F009)]

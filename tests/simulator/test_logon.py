@@ -16,6 +16,7 @@ from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 
 from avma_simulator import EstateServer
 from simulator.client import PASSWORD, SERVICE, TRANSFER, Client, envelope
+from waiting import PATIENCE
 
 SELECT = "SELECT Version FROM SoftwareLicensingService"
 GET = envelope(f"{TRANSFER}/Get", SERVICE, selectors={"Version": "10.0.26100.1"})
@@ -162,7 +163,7 @@ def test_channel_bindings_must_be_those_of_the_certificate(
     url = urlsplit(estate.url("h", "https"))
     tls = ssl.create_default_context(cafile=estate.ca_certificate)
     for spoilt, status in ((b"", own), (b"x", other), (None, none)):
-        connection = http.client.HTTPSConnection(str(url.hostname), url.port, context=tls, timeout=10)
+        connection = http.client.HTTPSConnection(str(url.hostname), url.port, context=tls, timeout=PATIENCE)
         connection.connect()
         certificate = connection.sock.getpeercert(binary_form=True)
         digest = hashlib.sha256(certificate or b"").digest()

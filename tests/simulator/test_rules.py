@@ -32,6 +32,7 @@ from simulator.client import (
     items,
     properties,
 )
+from waiting import PATIENCE
 
 HOST = "hosts:\n- {{name: h, version: '2025', edition: Datacenter, username: Administrator, password: Pa55w.rd{}}}\n"
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
@@ -329,7 +330,7 @@ def test_shells_take_no_message_in_chunks(shared: EstateServer) -> None:
     body = f"<n:Enumerate>{OPTIMISED}<w:Filter Dialect='{WQL}'>{VERSION}</w:Filter></n:Enumerate>"
     create = envelope(f"{TRANSFER}/Create", f"{shell}/cmd", f"<r:Shell xmlns:r='{shell}'/>")
     context = ssl.create_default_context(cafile=shared.ca_certificate)
-    connection = http.client.HTTPSConnection(*shared.address("hv01", "https"), timeout=20, context=context)
+    connection = http.client.HTTPSConnection(*shared.address("hv01", "https"), timeout=PATIENCE, context=context)
     headers = {"Content-Type": "application/soap+xml;charset=UTF-8", "Authorization": BASIC}
     answers = []
     for message in (envelope(f"{ENUMERATION}/Enumerate", f"{CIMV2}/*", body), create):
@@ -342,7 +343,7 @@ def test_shells_take_no_message_in_chunks(shared: EstateServer) -> None:
 
 def test_identify_without_a_logon_tells_no_version(shared: EstateServer) -> None:
     def asked(message: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection(*shared.address("hv01"), timeout=20)
+        connection = http.client.HTTPConnection(*shared.address("hv01"), timeout=PATIENCE)
         headers = {"WSMANIDENTIFY": "unauthenticated", "Content-Type": "application/soap+xml;charset=UTF-8"}
         connection.request("POST", "/wsman", message, headers)
         answer = connection.getresponse()

@@ -15,6 +15,7 @@ from winrm.exceptions import WSManFaultError
 from avma_simulator import EstateServer
 from avma_simulator.encoding import cim_datetime, xs_datetime
 from simulator.client import CIMV2, HYPERV, NS, PASSWORD, SERVICE, TRANSFER, Client, envelope, items, properties
+from waiting import PATIENCE
 
 COMMON = "http://schemas.dmtf.org/wbem/wscim/1/common"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -126,7 +127,7 @@ def test_the_envelope_and_its_faults_name_the_language_of_the_machine(estate: Es
         assert client.enumerate("SELECT Version FROM SoftwareLicensingService").get(XML_LANG) == "ja-JP"
     with requests.Session() as session:
         session.auth = ("Administrator", PASSWORD)
-        answer = session.post(estate.url("h", "https"), data=b"<a/>", verify=estate.ca_certificate, timeout=20)
+        answer = session.post(estate.url("h", "https"), data=b"<a/>", verify=estate.ca_certificate, timeout=PATIENCE)
     root = fromstring(answer.content)
     assert root.get(XML_LANG) == "ja-JP"
     assert root.find(".//s:Text", NS).get(XML_LANG) == "ja-JP"
@@ -154,7 +155,7 @@ def test_the_charset_of_the_header_comes_before_the_declaration(
             data=f"{declaration}{GET}".encode(codec),
             headers={"Content-Type": content_type},
             verify=estate.ca_certificate,
-            timeout=20,
+            timeout=PATIENCE,
         )
     assert answer.status_code == status
 

@@ -18,6 +18,7 @@ from avma_simulator.soap import Request
 from avma_simulator.world import World
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
+from waiting import PATIENCE
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
@@ -114,15 +115,13 @@ def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
 
 
 def test_nothing_to_receive_is_a_timeout(serve: Callable[[str], EstateServer]) -> None:
-    estate = serve(HOST.format(", delays: {powershell: 2}"))
-    with Client(estate.url("h"), operation_timeout_sec=1, read_timeout_sec=10) as client:
+    estate = serve(HOST.format(", delays: {powershell: 5}"))
+    with Client(estate.url("h"), operation_timeout_sec=1, read_timeout_sec=PATIENCE) as client:
         shell = client.protocol.open_shell()
         command = client.protocol.run_command(shell, "powershell.exe", encoded("1"))
         client.protocol.send_command_input(shell, command, b"{}", end=True)
-        before = time.monotonic()
         with pytest.raises(WinRMOperationTimeoutError):
             client.protocol.get_command_output_raw(shell, command)
-        assert 0.9 < time.monotonic() - before < 2
         assert client.protocol.get_command_output(shell, command)[2] == 1
 
 

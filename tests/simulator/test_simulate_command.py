@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from avma_cli import simulate as command
 from avma_cli.__main__ import app
 from simulator.client import Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
+from waiting import PATIENCE, wait_until
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "simulate"]
 
@@ -23,9 +23,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 def waited(path: Path) -> dict[str, object]:
-    deadline = time.monotonic() + 20
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(path.exists)
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -38,7 +36,7 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals) -
         with Client(machines["hv01"]["urls"][1], ca=str(summary["caCertificate"])) as client:
             assert client.installed()["LicenseStatus"] == ["1"]
         process.send_signal(number)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert errors == ""
     for shown in ("hv01", machines["hv01"]["urls"][0], summary["control"], summary["caCertificate"], "no account"):
@@ -52,7 +50,7 @@ def test_json_is_one_line(tmp_path: Path) -> None:
         assert process.stdout is not None
         summary = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
     assert set(summary) == {"machines", "clusters", "control", "caCertificate"}
 
@@ -74,11 +72,11 @@ def test_a_port_in_use(tmp_path: Path) -> None:
             [*AVMA, str(write(tmp_path / "other", host % port))],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert result.returncode == 1
     assert result.stderr == (
         f"h: port {port} at 127.0.0.1 is already in use; stop what listens there, or give another port\n"

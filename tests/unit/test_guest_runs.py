@@ -14,6 +14,7 @@ from avma.windows.guest_run import Account, Request
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.wsman.script import Credential, Secret, secrets_in
+from waiting import PATIENCE
 
 ACCOUNT = Account("Administrator", "Hush-Hush-1")
 ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
@@ -41,7 +42,7 @@ class Script:
         for guest, answer in zip(guests, answers, strict=True):
             if self.hanging and guest["id"] not in self.hanging:
                 heard(answer)
-        assert self.go_on.acquire(timeout=5)
+        assert self.go_on.acquire(timeout=PATIENCE)
         assert set(secrets_in(parameters)) == {ACCOUNT.password}
         if self.error is not None:
             raise self.error
@@ -72,7 +73,7 @@ class Asking(threading.Thread):
             self.answer = error
 
     def ends_with(self) -> object:
-        self.join(5)
+        self.join(PATIENCE)
         assert not self.is_alive()
         return self.answer
 
@@ -95,7 +96,7 @@ def wait_for(runs: GuestRuns, count: int) -> None:
 
 def first_run(script: Script, runs: GuestRuns, **keywords) -> Asking:
     asking = Asking(runs, "a", **keywords)
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     return asking
 
 
@@ -133,7 +134,7 @@ def test_a_guest_that_has_answered_waits_for_no_other_and_loses_no_answer(script
     wait_for(runs, 2)
     script.go_on.release()
     first.ends_with()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
     assert len(answered.ends_with()) == 1
     assert hanging.is_alive()
@@ -147,7 +148,7 @@ def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, ru
     wait_for(runs, 2)
     script.go_on.release()
     first.ends_with()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     script.error = errors.WsmanFault("x", "hv01", "it broke", "look", 5)
     script.go_on.release()
     told = [other.ends_with() for other in others]
@@ -163,7 +164,7 @@ def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, ki
     short = Asking(runs, "c", Deadline(1), change)
     wait_for(runs, 2)
     script.go_on.release()
-    assert script.started.acquire(timeout=5)
+    assert script.started.acquire(timeout=PATIENCE)
     assert isinstance(short.ends_with(), kind)
     script.deadlines[1].check("run", "hv01")  # somebody has time left, and so has the run
     script.go_on.release()
@@ -260,12 +261,12 @@ class Connecting(Script):
         ids = [guest["id"] for guest in parameters["Guests"]]
         self.runs.append(ids)
         if len(self.runs) == 1:
-            assert self.first.wait(5)
+            assert self.first.wait(PATIENCE)
         for vm in ids:
             heard({"starting": vm.upper()})
             if vm in self.stuck:
                 self.blocked[vm].set()
-                assert self.released.wait(5)
+                assert self.released.wait(PATIENCE)
             heard({"starting": None})
             heard({"id": vm, "results": ROWS})
         return Answers(({"starting": None},), "")
@@ -289,7 +290,7 @@ def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypa
     script = Connecting("a")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abc")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["b"].ends_with()) == len(asking["c"].ends_with()) == 1
     for name in "defghijkl":
@@ -304,7 +305,7 @@ def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
     script = Connecting("a")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abc", changing="b")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["c"].ends_with()) == 1
     assert asking["b"].is_alive()
@@ -318,11 +319,11 @@ def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch)
     script = Connecting("a", "b", "c")
     runs = GuestRuns(script)
     asking = shared_run(script, runs, "abcd")
-    assert script.blocked["a"].wait(5)
+    assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
     assert len(asking["d"].ends_with()) == 1
-    assert script.blocked["b"].wait(5)
-    assert script.blocked["c"].wait(5)
+    assert script.blocked["b"].wait(PATIENCE)
+    assert script.blocked["c"].wait(PATIENCE)
     assert len(Asking(runs, "e").ends_with()) == 1
     assert len(runs._runs) <= 4
     script.released.set()

@@ -5,6 +5,7 @@ import pytest
 from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows.shared_read import SharedRead
+from waiting import PATIENCE
 
 
 class Source:
@@ -20,7 +21,7 @@ class Source:
         self.reads += 1
         number = self.reads
         self.started.release()
-        assert self.go_on.acquire(timeout=5)
+        assert self.go_on.acquire(timeout=PATIENCE)
         if self.failures:
             raise self.failures.pop(0)
         return number
@@ -63,7 +64,7 @@ class Held(Deadline):
         self.go_on = threading.Event()
 
     def wait(self, timeout, tried, where):
-        assert self.go_on.wait(5)
+        assert self.go_on.wait(PATIENCE)
 
     def check(self, tried, where):
         super().check(tried, where)
@@ -76,7 +77,7 @@ def test_questions_at_the_same_moment_share_one_read(source, read):
     threads = [ask(read, answers, leader)]
     wait_until_gathering(read)
     threads += [ask(read, answers, deadline) for deadline in others]
-    assert all(deadline.waiting.wait(5) for deadline in others)
+    assert all(deadline.waiting.wait(PATIENCE) for deadline in others)
     leader.go_on.set()
     source.go_on.release()
     for thread in threads:
@@ -87,7 +88,7 @@ def test_questions_at_the_same_moment_share_one_read(source, read):
 def test_who_asks_while_a_read_is_under_way_shares_the_next_one(source, read):
     answers: list = []
     first = ask(read, answers)
-    assert source.started.acquire(timeout=5)
+    assert source.started.acquire(timeout=PATIENCE)
     others = [ask(read, answers) for _ in range(20)]
     wait_until_gathering(read)
     source.go_on.release()
@@ -122,7 +123,7 @@ def test_a_leader_whose_time_is_over_does_not_end_the_others(source, read):
     answers: list = []
     late: list = []
     first = ask(read, answers)
-    assert source.started.acquire(timeout=5)
+    assert source.started.acquire(timeout=PATIENCE)
     cancellation = Cancellation()
     leader = ask(read, late, Deadline(60, cancellation))
     wait_until_gathering(read)

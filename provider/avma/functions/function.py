@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from avma.properties import Failure, Values, validate
 from avma.resources.resource import Operation
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A resource that can be imported."""
+
+    identifier: str
+    """The id by which it is imported."""
+    name: str
 
 
 class Function(ABC):
@@ -18,6 +28,8 @@ class Function(ABC):
     inputs: ClassVar[type]
     outputs: ClassVar[type]
     timeout: ClassVar[float] = 60.0
+    lists: ClassVar[str] = ""
+    """The name of the resource that `listed` finds; empty if it finds none."""
 
     def check(self, values: Values) -> list[Failure]:
         """Return everything that is wrong with the inputs."""
@@ -30,3 +42,7 @@ class Function(ABC):
         Raises:
             AvmaError: the answer could not be found.
         """
+
+    def listed(self, _values: Values, _outputs: Any) -> list[Listed]:
+        """Return the resources that the outputs of a call contain."""
+        return []

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from avma.addresses import host_name_error
 from avma.configuration import Guest
-from avma.functions.function import Function
+from avma.functions.function import Function, Listed
 from avma.properties import Failure, Values, build, declare
 from avma.resources import hosts
 from avma.resources.cluster_nodes import NodeState, each, find_nodes, look
 from avma.resources.guests import facts_in
-from avma.resources.host_license import host_outputs
+from avma.resources.host_license import HostLicense, host_outputs
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.resource import Operation
 from avma.resources.vm_activation import VmActivation, outputs_of
@@ -178,6 +178,7 @@ class GetHostVms(Function):
     description = "The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon."
     inputs = HostInputs
     outputs = GetHostVmsOutputs
+    lists = VmActivation.name
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetHostVmsOutputs:
         """See `Function.call`."""
@@ -186,6 +187,10 @@ class GetHostVms(Function):
         vms = sorted(host.virtual_machines(now.deadline), key=lambda vm: (vm.name.lower(), vm.id))
         facts = host.guest_facts(now.deadline)
         return GetHostVmsOutputs([_host_vm(vm, facts_in(facts, vm, now)) for vm in vms])
+
+    def listed(self, values: Values, outputs: GetHostVmsOutputs) -> list[Listed]:
+        """See `Function.listed`."""
+        return [Listed(f"{values['host']}/{vm.vm_id}", vm.vm_name) for vm in outputs.vms]
 
 
 def _host_vm(vm: VirtualMachine, facts: GuestFacts) -> HostVm:
@@ -250,6 +255,7 @@ class GetClusterNodes(Function):
     description = "The nodes of a failover cluster, with the licence of each; a node that is down has its error."
     inputs = GetClusterNodesInputs
     outputs = GetClusterNodesOutputs
+    lists = HostLicense.name
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetClusterNodesOutputs:
         """See `Function.call`."""
@@ -257,6 +263,10 @@ class GetClusterNodes(Function):
         nodes = find_nodes(asked.cluster, [], asked.connection, now)
         each(nodes, lambda node: look(node, now))
         return GetClusterNodesOutputs([_cluster_node(node) for node in nodes])
+
+    def listed(self, _values: Values, outputs: GetClusterNodesOutputs) -> list[Listed]:
+        """See `Function.listed`."""
+        return [Listed(node.address, node.node) for node in outputs.nodes]
 
 
 def _cluster_node(node: NodeState) -> ClusterNode:

@@ -29,6 +29,7 @@ from core.powershell_direct.lab import (
     resolved,
 )
 from core.runner import ADMINISTRATOR, Runner
+from waiting import PATIENCE
 
 MESSAGES = {"Shell/Create": b"creationXml", "Shell/Receive": b"shell/Receive<"}
 
@@ -56,9 +57,9 @@ def test_cancel_ends_a_run_and_its_pool(estate, new_runner, vm, host, operation)
 
     thread = threading.Thread(target=activate)
     thread.start()
-    assert under_way.wait(20)
+    assert under_way.wait(PATIENCE)
     run.cancellation.set()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert isinstance(ends[0], errors.Cancelled)
     assert not invoked(estate)
     run.machines.close()
@@ -181,7 +182,7 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     assert joint.is_alive()
     assert not requests[0].done
     cancellation.set()
-    joint.join(20)
+    joint.join(PATIENCE)
     assert not joint.is_alive()
 
 
@@ -202,7 +203,7 @@ def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monke
     assert {result.outputs.guest_version for result in at_once(read)} == {"2022"}
     assert hanging.is_alive()
     run.cancellation.set()
-    hanging.join(20)
+    hanging.join(PATIENCE)
     assert isinstance(ends[0], errors.Cancelled | errors.AnswerLost)
 
 

@@ -153,7 +153,7 @@ def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
 
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
-    run.seconds = 4
+    run.seconds = 10
     with pytest.raises(errors.TimedOut, match="too many shells open there"):
         run.activate("web01", HOST)
 
