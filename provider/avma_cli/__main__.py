@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from avma_cli.doctor.command import doctor
+from avma_cli.exits import Commands, end
 from avma_cli.explain import explain
 from avma_cli.report.command import report
 from avma_cli.simulate import simulate
 
 app = typer.Typer(
     name="avma",
-    no_args_is_help=True,
+    cls=Commands,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -33,6 +35,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _commands(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
@@ -59,6 +62,8 @@ def _commands(
     option. Exit codes: 0 all is well, 1 something is wrong, 2 the command
     cannot be run as it was given. Completion: avma --install-completion.
     """
+    if context.invoked_subcommand is None:
+        end(context.get_help())
 
 
 def main() -> None:

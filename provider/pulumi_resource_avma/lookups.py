@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from grpc import StatusCode
 
+from avma import topics
 from avma.functions import Function
 from avma.properties import dump, known
 from pulumi_resource_avma import PACKAGE
@@ -31,7 +32,8 @@ class Lookups:
         function = self._functions.get(request.tok)
         if function is None:
             known = ", ".join(sorted(self._functions))
-            raise Declined(StatusCode.INVALID_ARGUMENT, f"no function `{request.tok}`; there are {known}")
+            message = f"no function `{request.tok}`; there are {known}"
+            raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         arguments = self._session.decode(request.args, function.inputs)
         failures = [*arguments.rejected, *function.check(arguments.values)]
         if failures:

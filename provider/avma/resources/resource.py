@@ -31,7 +31,8 @@ _PAUSE = 0.2
 class Operation:
     """What one call of a front end works with: configuration, machines, deadline, and ways to tell the user.
 
-    `claims` are those of the whole run; `resource` is the resource as errors name it.
+    `claims` are those of the whole run; `resource` is the resource as errors name it. `shown` returns the text of an
+    error that does not end the call, to which a front end can add a note.
     """
 
     configuration: Configuration
@@ -41,6 +42,11 @@ class Operation:
     warn: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     resource: str = ""
+    shown: Callable[[errors.AvmaError], str] = str
+
+    def warn_of(self, name: str, error: errors.AvmaError) -> None:
+        """Warn of the error of one machine that does not end the call."""
+        self.warn(f"{name}: {self.shown(error)}")
 
     def claim(
         self,
