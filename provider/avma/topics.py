@@ -39,7 +39,8 @@ a value that another resource creates is not known yet. Run `pulumi up` to creat
     UNSUPPORTED: """\
 The program asks for a resource, a function or a feature that this version of the provider does not have. The error
 names the ones that it has. Usually the SDK and the plugin are of different versions. `pulumi plugin ls` lists the
-versions of the plugin. The provider takes no parameters and has no components, methods or lists of resources.""",
+versions of the plugin. The provider takes no parameters and has no components and no methods. `pulumi do` lists only
+some types of resources.""",
     INTERNAL_ERROR: """\
 The provider or the command failed in a way that it does not expect, which is a bug. Report the message with the
 version, which `pulumi plugin ls` and `avma --version` print. The message contains no names and no secrets. A change

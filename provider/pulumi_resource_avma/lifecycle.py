@@ -26,7 +26,7 @@ from pulumi_resource_avma.replacement import Replacement, place_of
 from pulumi_resource_avma.run import Replaced, Run
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, InitFailed, Noted, check_failures
+from pulumi_resource_avma.status import Declined, InitFailed, Noted, check_failures, invalid
 from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
 
 PROBE_TIMEOUT = 60.0
@@ -270,8 +270,7 @@ class Lifecycle:
         """Decode inputs that have passed `check`, as far as the engine calls in the right order."""
         decoded = self._session.decode(struct, resource.inputs)
         if decoded.rejected:
-            text = "; ".join(f"`{failure.path}` {failure.reason}" for failure in decoded.rejected)
-            raise Declined(StatusCode.INVALID_ARGUMENT, text, decoded.rejected[0].topic)
+            raise invalid(decoded.rejected)
         return decoded
 
     def _stored(

@@ -7,7 +7,7 @@ the last are never used, and INTERNAL only for a bug of ours. It must not know h
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -78,6 +78,12 @@ def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) ->
     """Turn failures into the protocol's, without secrets, each with the command that explains it."""
     explained = ((failure.path, topics.explained(failure.reason, failure.topic)) for failure in failures)
     return [pb.CheckFailure(property=path, reason=redact(reason)) for path, reason in explained]
+
+
+def invalid(failures: Sequence[Failure]) -> Declined:
+    """Return the error for inputs in a call that returns no failures."""
+    message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
+    return Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 
 
 def is_bug(error: Exception) -> bool:

@@ -113,13 +113,15 @@ def test_calls_that_the_plugin_declines(calls: Calls) -> None:
         lambda: stub.Parameterize(pb.ParameterizeRequest()),
         lambda: stub.Construct(pb.ConstructRequest()),
         lambda: stub.Call(pb.CallRequest()),
-        lambda: list(stub.List(pb.ListRequest())),
+        lambda: list(stub.List(pb.ListRequest(token="avma:index:Sofa"))),
         lambda: stub.Invoke(pb.InvokeRequest(tok="avma:index:getSofa")),
         lambda: stub.Check(pb.CheckRequest(urn=URN, type="avma:index:Sofa")),
         lambda: stub.Create(pb.CreateRequest(urn=URN, type="avma:index:Sofa")),
     ):
         assert_explained(refused(call), "unsupported")
     assert_explained(refused(lambda: calls.create({"room": "lab", "label": ASSET})), "invalid-input")
+    query = pb.ListRequest(token="avma:index:VmActivation", query=struct({"host": "10.0.0.011"}))
+    assert_explained(refused(lambda: list(stub.List(query))), "invalid-host")
 
 
 def test_a_configuration_that_is_missing_or_wrong(
