@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from avma import characters
+from avma import characters, topics
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -25,6 +25,7 @@ _BROADCAST = ipaddress.ip_address("255.255.255.255")
 _BYTES = 4
 
 
+@topics.explained_by(topics.INVALID_HOST)
 def host_name_error(text: str) -> str | None:
     """Return why a text cannot be a host name or an IP address, None if it can."""
     if not text:

@@ -8,6 +8,7 @@ import unicodedata
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that nobody sees: controls, format characters, surrogates, private and unassigned ones."""
 _LONGEST = 100
+_ELLIPSIS = " …"
 _BEGUN_WORD = re.compile(r"[!-~]{2,}\Z")
 
 _CYRILLIC = {
@@ -107,12 +108,13 @@ def shown(text: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return the beginning of a text, cut between words.
+    """Return the beginning of a text that is too long, cut between words, with an ellipsis.
 
     Nothing recognizes a product key or a password that was cut. Texts in languages without spaces are cut anywhere
     except inside a word of ASCII.
     """
     if len(text) <= longest:
         return text
-    begun = _BEGUN_WORD.search(text, 0, longest + 1)
-    return (text[: begun.start()] if begun else text[:longest]).rstrip()
+    most = longest - len(_ELLIPSIS)
+    begun = _BEGUN_WORD.search(text, 0, most + 1)
+    return f"{(text[: begun.start()] if begun else text[:most]).rstrip()}{_ELLIPSIS}".lstrip()

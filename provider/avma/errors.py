@@ -40,7 +40,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Generic, TypeVar
 
-from avma import hresult
+from avma import hresult, topics
 
 S = TypeVar("S")
 
@@ -88,7 +88,7 @@ class AvmaError(Exception):
         """Return the message with a sentence added before the command that explains the error."""
         place = f" on {self.where}" if self.where else ""
         message = f"could not {self.tried}{place}: {self.answer}; {self.remedy}".removesuffix(".")
-        return " ".join(filter(None, (f"{message}.", note, f"See: avma explain {self.topic}")))
+        return topics.explained(f"{message}. {note}".rstrip(), self.topic)
 
 
 class InvalidInput(AvmaError):

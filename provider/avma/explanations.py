@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from avma import errors, hresult
+from avma import errors, hresult, topics
 
 _NUMBER = re.compile(r"(?P<sign>-?)(?P<digits>0x[0-9a-f]{1,16}|[0-9]{1,10}|[0-9a-f]{8})", re.IGNORECASE)
 _HEX_DIGITS = 8
@@ -38,7 +38,8 @@ class Section:
 _KINDS: Mapping[type[errors.AvmaError], str] = {
     errors.InvalidInput: """\
 A setting or a property cannot work, so the provider asked no machine. The error names the setting. Correct it and run
-again.""",
+again. A duration is text such as `30s`, `2m` or `1h30m`. Numbers, `true` and `false` have no quotes in a program, and
+are text in `pulumi config set` and in environment variables.""",
     errors.Unreachable: """\
 There was no connection to WinRM. Either the name has no address, nothing listens on the port, a firewall drops the
 packets, or another service listens there. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and
@@ -145,9 +146,11 @@ subscription`. It asks Azure twice a day, or at once by `Sync-AzureStackHCI`, bu
 
 
 def kinds() -> Iterator[Section]:
-    """Yield a section for each kind of error."""
+    """Yield a section for each kind of error, and for each other topic."""
     for kind, text in _KINDS.items():
         yield Section(errors.topic_of(kind), text)
+    for topic, text in topics.TEXTS.items():
+        yield Section(topic, text)
 
 
 def admin_center() -> Iterator[Section]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from avma import topics
+
 Values = Mapping[str, Any]
 """Values as a front end passes them: camelCase names to None, bool, number, str, list, mapping or `UNKNOWN`."""
 
@@ -48,10 +50,14 @@ class Choice(str, Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that is wrong with what the user wrote: the property's path and the reason, remedy included."""
+    """One thing that is wrong with what the user wrote: the property's path and the reason, remedy included.
+
+    `topic` is the argument of `avma explain`. A front end adds the command, as several failures can share one.
+    """
 
     path: str
     reason: str
+    topic: str = topics.INVALID_INPUT
 
 
 @dataclass(frozen=True)
@@ -224,8 +230,11 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
         return _validate_list(prop, value, path)
     if typing.get_origin(prop.type) is dict:
         return _validate_map(prop, value, path)
-    reason = _type_mismatch(prop.type, value) or (prop.rule.check(value) if prop.rule.check else None)
-    return [Failure(path, reason)] if reason else []
+    mismatch = _type_mismatch(prop.type, value)
+    if mismatch:
+        return [Failure(path, mismatch)]
+    reason = prop.rule.check(value) if prop.rule.check else None
+    return [Failure(path, reason, topics.of_check(prop.rule.check))] if prop.rule.check and reason else []
 
 
 def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:

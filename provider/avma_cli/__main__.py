@@ -8,13 +8,15 @@ import typer
 
 from avma_cli import options
 from avma_cli.doctor.command import doctor
+from avma_cli.exits import Commands, end
 from avma_cli.explain import explain
 from avma_cli.report.command import report
 from avma_cli.simulate import simulate
 
 app = typer.Typer(
     name="avma",
-    no_args_is_help=True,
+    cls=Commands,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -34,6 +36,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _commands(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
@@ -64,6 +67,8 @@ def _commands(
     for them. Exit codes: 0 success, 1 problem found, 2 wrong usage.
     """
     options.set_verbosity(verbose)
+    if context.invoked_subcommand is None:
+        end(context.get_help())
 
 
 def main() -> None:

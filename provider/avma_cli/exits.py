@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
+
+from avma import topics
+
+_UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
+"""What Typer raises for a wrong command line. Typer gives it no public name of its own."""
 
 
 class Exit(IntEnum):
@@ -25,8 +31,50 @@ class Exit(IntEnum):
     """Stopped by Ctrl+C. The number is the convention of shells."""
 
 
-def fail(text: str, code: Exit = Exit.USAGE) -> NoReturn:
-    """Print a text to stderr and end the command.
+class Commands(TyperGroup):
+    """The commands of `avma`. A wrong command line ends with the command that explains it, like every other error."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """See `TyperGroup.make_context`."""
+        with _explained_usage():
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        """See `TyperGroup.invoke`; the options of a command are read here."""
+        with _explained_usage():
+            return super().invoke(ctx)
+
+
+class _WrongUsage(typer.BadParameter):
+    def format_message(self) -> str:
+        return topics.explained(self.message, topics.USAGE)
+
+
+@contextmanager
+def _explained_usage() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        wrong: Any = error
+        raise _WrongUsage(wrong.format_message(), wrong.ctx) from None
+
+
+def fail(text: str, code: Exit = Exit.USAGE, *explained_by: str) -> NoReturn:
+    """End the command with an error on stderr, and below it the commands that explain it.
+
+    Args:
+        text: the error, a line for each mistake.
+        code: the exit code.
+        explained_by: topics of `avma explain`; the default is `topics.USAGE`.
+
+    Raises:
+        Exit: always.
+    """
+    end("\n".join([text, *map(topics.see, dict.fromkeys(explained_by or (topics.USAGE,)))]), code)
+
+
+def end(text: str, code: Exit = Exit.USAGE) -> NoReturn:
+    """End the command with a text on stderr that has its own command, or is not an error.
 
     Raises:
         Exit: always.
@@ -41,8 +89,9 @@ def guarded(command: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        fail("stopped", Exit.INTERRUPTED)
+        end("stopped", Exit.INTERRUPTED)
     except typer.Exit:
         raise
     except Exception as error:
-        fail(f"avma {command}: unexpected error ({type(error).__name__}). Please report it.", Exit.WRONG)
+        bug = f"avma {command}: unexpected error ({type(error).__name__}). Please report it."
+        fail(bug, Exit.WRONG, topics.INTERNAL_ERROR)

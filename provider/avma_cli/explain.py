@@ -1,22 +1,12 @@
-"""`avma explain`: print the explanation of an error. The command needs no network."""
+"""`avma explain`: print the explanation of an error, without a network."""
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from avma_cli.exits import Exit, fail
-
-if TYPE_CHECKING:
-    from avma.explanations import Section
-
-_WIDTH = 100
-_LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
-"""A link to another section. Its text is the title of the section, so it is also an argument of this command."""
+from avma_cli.exits import Exit, end
 
 
 def _completed(incomplete: str) -> list[str]:
@@ -24,7 +14,7 @@ def _completed(incomplete: str) -> list[str]:
 
     wanted = incomplete.lower()
     names = [name for name in explanations.names() if name.lower().startswith(wanted) and " " not in name]
-    # Typer drops completions that do not begin with the typed text. Its comparison is case-sensitive.
+    # Typer drops what does not begin as it was typed, in upper or lower case.
     return [incomplete + name[len(incomplete) :] for name in names]
 
 
@@ -33,7 +23,7 @@ def explain(
         list[str] | None,
         typer.Argument(
             metavar="[NAME|NUMBER]",
-            help="A name such as not-ready or SL_E_INVALID_PRODUCT_KEY, or a decimal or hexadecimal number.",
+            help="A name such as not-ready or SL_E_INVALID_PRODUCT_KEY, or a number in decimal or hexadecimal.",
             autocompletion=_completed,
         ),
     ] = None,
@@ -52,64 +42,12 @@ def explain(
     Exit codes: 0 explained, 1 unknown number (only its origin is known), 2
     unknown name.
     """
-    from avma import explanations
+    from avma import explaining
+    from avma.explaining import Outcome
 
-    if not words:
-        typer.echo("\n".join(_list()))
-        return
-    word = " ".join(words)
-    section = explanations.find(word)
-    if section is not None:
-        typer.echo("\n".join(_section(section)))
-        return
-    number = explanations.number_in(word)
-    if number is None:
-        fail("\n".join(_unknown_name(word)))
-    typer.echo("\n".join(_unknown_number(number)))
-    raise typer.Exit(Exit.WRONG)
-
-
-def _section(section: Section) -> Iterator[str]:
-    yield section.title
-    for paragraph in section.text.split("\n\n"):
-        yield ""
-        yield _filled(_LINK.sub(r"\1", paragraph))
-
-
-def _list() -> Iterator[str]:
-    from avma import explanations
-
-    yield "Kinds of errors:"
-    yield from (f"  {each.title}" for each in explanations.kinds())
-    yield "\nError codes of Windows:"
-    yield from (f"  {each.title}  {each.name}" for each in explanations.codes())
-    yield "\nMessages of Windows Admin Center on Azure Local:"
-    yield from (f'  "{each.title}"' for each in explanations.admin_center())
-
-
-def _unknown_name(word: str) -> Iterator[str]:
-    from avma import explanations
-
-    yield f"no explanation found for `{word}`"
-    similar = explanations.similar(word)
-    if similar:
-        yield f"did you mean {' or '.join(similar)}?"
-    yield "list all explanations: avma explain"
-
-
-def _unknown_number(number: int) -> Iterator[str]:
-    from avma import hresult
-
-    if number == 0:
-        yield "0 is not an error. Windows returns it for an operation that succeeded."
-        return
-    entry = hresult.lookup(number)
-    yield f"0x{entry.value:08X}"
-    yield ""
-    yield f"This number is not in the table. It is {entry.meaning}."
-    yield ""
-    yield _filled(f"What to do: {entry.remedy}.")
-
-
-def _filled(paragraph: str) -> str:
-    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    answer = explaining.explain(words or ())
+    if answer.outcome is Outcome.UNKNOWN_NAME:
+        end(answer.text)
+    typer.echo(answer.text)
+    if answer.outcome is Outcome.UNKNOWN_NUMBER:
+        raise typer.Exit(Exit.WRONG)

@@ -20,7 +20,7 @@ from avma.configuration import Configuration, GuestDefaults
 from avma.environment import complete, from_environment, source_of
 from avma.properties import Property, properties, validate
 from avma.settings import Settings
-from avma_cli.exits import fail
+from avma_cli.exits import Exit, fail
 
 Given = Mapping[str, Any]
 """The options on the command line, by the Python name of their setting. Names of guest settings begin with `guest_`."""
@@ -77,7 +77,8 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     if failures:
         named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
         told = zip(named, failures, strict=True)
-        fail("\n".join(f"{name.replace('`', '')}: {failure.reason}" for name, failure in told))
+        text = "\n".join(f"{name.replace('`', '')}: {failure.reason}" for name, failure in told)
+        fail(text, Exit.USAGE, *(failure.topic for failure in failures))
     return values
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avma import topics
 from avma_cli.exits import Exit, fail
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def simulate(
     try:
         from avma_simulator import CannotListen, FileError, load_estate, serve, serve_recording
     except ImportError as error:
-        fail(_MISSING.format(error.name), Exit.WRONG)
+        fail(_MISSING.format(error.name), Exit.WRONG, topics.SIMULATOR)
     if (file is None) == (replay is None):
         fail("give either an estate file, or a recording with --replay")
 
@@ -89,9 +90,9 @@ def simulate(
         elif file is not None:
             serve(load_estate(file), announce)
     except FileError as error:
-        fail(str(error))
+        fail(str(error), Exit.USAGE, topics.SIMULATOR)
     except CannotListen as error:
-        fail(str(error), Exit.WRONG)
+        fail(str(error), Exit.WRONG, topics.SIMULATOR)
 
 
 def _announce(ready: Ready, machines: list[dict[str, Any]], ready_file: Path | None, as_json: bool) -> None:

@@ -26,10 +26,25 @@ def engine_address(arguments: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Serve one engine, or with no address any number of them, until a signal comes."""
+    """Serve one engine, or with no address any number of them, until a signal comes.
+
+    The engine passes flags and an address. The argument `explain` prints an explanation instead, for users who have the
+    archive of the plugin and no `avma` command.
+    """
+    if sys.argv[1:2] == ["explain"]:
+        return _explain(sys.argv[2:])
     port_line = _private_stdout()
     _serve(port_line, engine_address(sys.argv[1:]))
     return 0
+
+
+def _explain(words: Sequence[str]) -> int:
+    """Print what `avma explain` prints, with its exit code."""
+    from avma.explaining import Outcome, explain
+
+    answer = explain(words)
+    print(answer.text, file=sys.stderr if answer.outcome is Outcome.UNKNOWN_NAME else sys.stdout)
+    return {Outcome.FOUND: 0, Outcome.UNKNOWN_NUMBER: 1, Outcome.UNKNOWN_NAME: 2}[answer.outcome]
 
 
 def _private_stdout() -> TextIO:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
-from avma import errors
+from avma import errors, topics
 from avma.properties import UNKNOWN, dump
 from avma.resources.claims import Claim, stake
 from avma.resources.resource import Operation, Resource, Result, Stored
@@ -26,7 +26,7 @@ from pulumi_resource_avma.replacement import Replacement, place_of
 from pulumi_resource_avma.run import Replaced, Run
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, InitFailed, check_failures, code_for
+from pulumi_resource_avma.status import Declined, InitFailed, Noted, check_failures, invalid
 from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
 
 PROBE_TIMEOUT = 60.0
@@ -97,8 +97,11 @@ class Lifecycle:
         """Find out what the resource is now; an empty response says that it is gone."""
         resource = self._resource(request)
         stored, secrets = self._stored_for_read(request, resource)
+        operation = self._operation(request, resource)
+        if stored is not None:
+            operation = dataclasses.replace(operation, shown=_of_stored)
         with _kept_when_partly_done(resource, secrets), _explained(stored):
-            result = resource.read(request.id, stored, self._operation(request, resource))
+            result = resource.read(request.id, stored, operation)
         if result is None:
             return pb.ReadResponse()
         return pb.ReadResponse(
@@ -129,13 +132,11 @@ class Lifecycle:
             if Replacement(resource, request.id, stored, wanted).stays(operation):
                 return
             resource.delete(request.id, stored, operation)
-        except errors.LogonRefused as error:
-            raise Declined(StatusCode.UNAUTHENTICATED, _ways_out(error, request.urn)) from error
-        except errors.Refused as error:
-            raise Declined(StatusCode.FAILED_PRECONDITION, _ways_out(error, request.urn)) from error
+        except (errors.LogonRefused, errors.Refused) as error:
+            raise Noted(error, _ways_out(error, request.urn)) from error
         except errors.Unreachable as error:
             if not operation.configuration.delete_unreachable:
-                raise Declined(StatusCode.UNAVAILABLE, _ways_out(error, request.urn, _UNREACHABLE)) from error
+                raise Noted(error, _ways_out(error, request.urn, _UNREACHABLE)) from error
             operation.warn(error.with_note("The resource is forgotten all the same, as `deleteUnreachable` is set."))
 
     @property
@@ -263,15 +264,15 @@ class Lifecycle:
         token = request.type or _type_of(request.urn)
         if token not in self._resources:
             known = ", ".join(sorted(self._resources))
-            raise Declined(StatusCode.INVALID_ARGUMENT, f"no resource type `{token}`; there are {known}")
+            message = f"no resource type `{token}`; there are {known}"
+            raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         return self._resources[token]
 
     def _accepted(self, struct: Struct, resource: Resource) -> Decoded:
         """Decode inputs that have passed `check`, as far as the engine calls in the right order."""
         decoded = self._session.decode(struct, resource.inputs)
         if decoded.rejected:
-            text = "; ".join(f"`{failure.path}` {failure.reason}" for failure in decoded.rejected)
-            raise Declined(StatusCode.INVALID_ARGUMENT, text)
+            raise invalid(decoded.rejected)
         return decoded
 
     def _stored(
@@ -354,13 +355,18 @@ _STORED = (
 
 def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
     forget = f"To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}."
-    return error.with_note(f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget)
+    return f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget
 
 
 def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
     """Return True if a machine rejected the account; of several nodes, one is enough."""
     causes = error.causes if isinstance(error, errors.NodesFailed) else (error,)
     return any(isinstance(cause, _SIGN_IN) for cause in causes)
+
+
+def _of_stored(error: errors.AvmaError) -> str:
+    """Return the text of an error of a machine that was asked with stored settings."""
+    return error.with_note(_STORED) if _is_rejected_sign_in(error) else str(error)
 
 
 @contextlib.contextmanager
@@ -371,4 +377,4 @@ def _explained(stored: Stored | None) -> Iterator[None]:
     except (*_SIGN_IN, errors.NodesFailed) as error:
         if stored is None or not _is_rejected_sign_in(error):
             raise
-        raise Declined(code_for(error), error.with_note(_STORED)) from error
+        raise Noted(error, _STORED) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from grpc import StatusCode
 
+from avma import topics
 from avma.functions import Function
 from avma.properties import dump, known
 from pulumi_resource_avma import PACKAGE
@@ -13,7 +14,7 @@ from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, check_failures
+from pulumi_resource_avma.status import Declined, check_failures, invalid
 from pulumi_resource_avma.values import encode
 
 
@@ -31,7 +32,8 @@ class Lookups:
         function = self._functions.get(request.tok)
         if function is None:
             known = ", ".join(sorted(self._functions))
-            raise Declined(StatusCode.INVALID_ARGUMENT, f"no function `{request.tok}`; there are {known}")
+            message = f"no function `{request.tok}`; there are {known}"
+            raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         arguments = self._session.decode(request.args, function.inputs)
         failures = [*arguments.rejected, *function.check(arguments.values)]
         if failures:
@@ -52,12 +54,11 @@ class Lookups:
         if function is None:
             known_types = ", ".join(sorted(self._listing))
             message = f"`{request.token}` cannot be listed; the types that can be listed are {known_types}"
-            raise Declined(StatusCode.UNIMPLEMENTED, message)
+            raise Declined(StatusCode.UNIMPLEMENTED, message, topics.UNSUPPORTED)
         query = self._session.decode(request.query, function.inputs)
         failures = [*query.rejected, *function.check(query.values)]
         if failures:
-            message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
-            raise Declined(StatusCode.INVALID_ARGUMENT, message)
+            raise invalid(failures)
         if not known(query.values):
             return [pb.ListResponse(computed=pb.ListResponse.Computed())]
         outputs = function.call(query.values, lambda: self._operations.begin(function.timeout))

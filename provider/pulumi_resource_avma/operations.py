@@ -9,6 +9,7 @@ import threading
 
 from grpc import StatusCode
 
+from avma import topics
 from avma.deadline import Deadline
 from avma.resources.claims import Claims
 from avma.resources.resource import Operation
@@ -46,7 +47,7 @@ class Operations:
         configuration = self._session.configuration
         if configuration is None:
             message = "the provider is not configured: some of its configuration is not known yet"
-            raise Declined(StatusCode.FAILED_PRECONDITION, message)
+            raise Declined(StatusCode.FAILED_PRECONDITION, message, topics.CONFIGURATION)
         log = self._session.log
         return Operation(
             configuration=configuration,

@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from grpc import StatusCode
 
+from avma import topics
 from avma.configuration import Configuration
 from pulumi_resource_avma import __version__, schema_file, status
 from pulumi_resource_avma.protocol import plugin_pb2, provider_pb2_grpc
@@ -205,17 +206,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:
         """Refuse: there is one schema."""
-        raise Declined(StatusCode.UNIMPLEMENTED, "this provider takes no parameters")
+        raise _unsupported("this provider takes no parameters")
 
     @answer
     async def Construct(self, _request: pb.ConstructRequest, _: Context) -> pb.ConstructResponse:
         """Refuse: there are no components."""
-        raise Declined(StatusCode.UNIMPLEMENTED, "this provider has no components")
+        raise _unsupported("this provider has no components")
 
     @answer
     async def Call(self, _request: pb.CallRequest, _: Context) -> pb.CallResponse:
         """Refuse: resources have no methods."""
-        raise Declined(StatusCode.UNIMPLEMENTED, "this provider's resources have no methods")
+        raise _unsupported("this provider's resources have no methods")
 
     async def List(self, request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
         """Find resources that can be imported."""
@@ -253,3 +254,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             # The engine was killed or has ended the call. The thread goes on, and must not change anything more.
             cancellation.set()
             raise
+
+
+def _unsupported(what: str) -> Declined:
+    return Declined(StatusCode.UNIMPLEMENTED, what, topics.UNSUPPORTED)

@@ -12,7 +12,6 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
-from avma import errors
 from avma.configuration import Configuration
 from avma.environment import complete, from_environment, source_of, text_value
 from avma.properties import Failure, Property, build, known, properties, validate
@@ -97,9 +96,8 @@ class Settings:
         if failures:
             sources = [source_of(self._record, failure.path, given) for failure in failures]
             text = "; ".join(f"{source} {failure.reason}" for source, failure in zip(sources, failures, strict=True))
-            see = f"See: avma explain {errors.topic_of(errors.InvalidInput)}"
-            message = f"the provider's configuration cannot be used: {text}. {see}"
-            raise Declined(StatusCode.INVALID_ARGUMENT, message)
+            message = f"the provider's configuration cannot be used: {text}"
+            raise Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 
 
 def _users(name: str) -> bool:

@@ -7,14 +7,14 @@ the last are never used, and INTERNAL only for a bug of ours. It must not know h
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
-from avma import errors
+from avma import errors, topics
 from avma.properties import Failure
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.protocol import status_pb2
@@ -31,18 +31,26 @@ CODES: Mapping[type[BaseException], StatusCode] = {
 
 
 class Declined(Exception):
-    """What the plugin itself does not do, or cannot do yet."""
+    """What the plugin itself does not do, or cannot do yet; `topic` is the argument of `avma explain`."""
 
-    def __init__(self, code: StatusCode, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: StatusCode, message: str, topic: str) -> None:
+        super().__init__(topics.explained(message, topic))
         self.code = code
+
+
+class Noted(Exception):
+    """An error of the core with a sentence that only this front end can add, such as one about a Pulumi command."""
+
+    def __init__(self, error: errors.AvmaError, note: str) -> None:
+        super().__init__(error.with_note(note))
+        self.error = error
 
 
 class MissingKeys(Exception):
     """Configuration that is required and given nowhere: names to descriptions."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
-        super().__init__(f"missing configuration: {', '.join(keys)}")
+        super().__init__(topics.explained(f"missing configuration: {', '.join(keys)}", topics.CONFIGURATION))
         self.keys = keys
 
 
@@ -67,8 +75,15 @@ def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Stat
 
 
 def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) -> list[pb.CheckFailure]:
-    """Turn failures into the protocol's, without secrets."""
-    return [pb.CheckFailure(property=failure.path, reason=redact(failure.reason)) for failure in failures]
+    """Turn failures into the protocol's, without secrets, each with the command that explains it."""
+    explained = ((failure.path, topics.explained(failure.reason, failure.topic)) for failure in failures)
+    return [pb.CheckFailure(property=path, reason=redact(reason)) for path, reason in explained]
+
+
+def invalid(failures: Sequence[Failure]) -> Declined:
+    """Return the error for inputs in a call that returns no failures."""
+    message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
+    return Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 
 
 def is_bug(error: Exception) -> bool:
@@ -90,6 +105,8 @@ def code_for(error: BaseException) -> StatusCode:
     """Return the code for an error."""
     if isinstance(error, Declined):
         return error.code
+    if isinstance(error, Noted):
+        return code_for(error.error)
     if isinstance(error, MissingKeys):
         return StatusCode.INVALID_ARGUMENT
     if isinstance(error, (InitFailed, errors.PartlyDone)):
@@ -105,7 +122,8 @@ def _bug_report(error: Exception) -> str:
     """Name the bug without the exception's text, which could hold anything."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"a bug in pulumi-resource-avma, please report: {type(error).__name__}{where}"
+    bug = f"a bug in pulumi-resource-avma, please report: {type(error).__name__}{where}"
+    return topics.explained(bug, topics.INTERNAL_ERROR)
 
 
 def _detail(error: Exception, redact: Callable[[str], str]) -> Message | None:

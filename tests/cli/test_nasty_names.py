@@ -150,7 +150,19 @@ def _texts(lines: list[dict]) -> Iterator[str]:
             yield value
             yield unescape(unescape(value))
             for data in re.findall(r">([A-Za-z0-9+/=]{8,})</(?:\w+:)?(?:Stream|Arguments|creationXml)>", value):
-                yield b64decode(data).decode(errors="replace")  # fragments of PSRP begin with binary headers
+                yield from (text.decode(errors="replace") for text in _fragments(b64decode(data)))
+
+
+def _fragments(data: bytes) -> Iterator[bytes]:
+    """Yield the text of each fragment of PSRP ([MS-PSRP] 2.2.4), without the header of a message.
+
+    The header has two random ids, in which any letter can stand.
+    """
+    while data:
+        size = int.from_bytes(data[17:21], "big")
+        blob = data[21 : 21 + size]
+        yield blob[40:] if data[16] & 1 else blob
+        data = data[21 + size :]
 
 
 def _is_xml(text: str, name: str) -> bool:

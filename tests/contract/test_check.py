@@ -66,12 +66,16 @@ def test_what_is_no_plain_value_is_rejected_with_its_path(calls: Calls, value: d
 
 def test_a_secret_in_a_failure_is_redacted(calls: Calls) -> None:
     response = calls.check({"room": "lab", "label": secret("hush!hush")})
-    assert [failure.reason for failure in response.failures] == ["`[secret]` is not a label"]
+    assert [failure.reason for failure in response.failures] == [
+        "`[secret]` is not a label. See: avma explain invalid-input"
+    ]
 
 
 def test_a_product_key_in_a_failure_is_redacted(calls: Calls) -> None:
     response = calls.check({"room": "lab", "label": "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67!"})
-    assert [failure.reason for failure in response.failures] == ["`…VCH67!` is not a label"]
+    assert [failure.reason for failure in response.failures] == [
+        "`…VCH67!` is not a label. See: avma explain invalid-input"
+    ]
 
 
 def test_resource_references_and_output_values_are_taken(calls: Calls) -> None:

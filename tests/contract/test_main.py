@@ -39,6 +39,17 @@ def test_engine_address(arguments: list[str], address: str) -> None:
     assert engine_address(arguments) == address
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [(["not-ready"], 0), (["0xC004F050"], 0), ([], 0), (["0xC004FFFF"], 1), (["not-redy"], 2)]
+)
+def test_it_explains_errors_as_the_avma_command_does(words: list[str], code: int) -> None:
+    ours = subprocess.run([*PLUGIN, "explain", *words], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "avma_cli", "explain", *words]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ours.returncode, ours.stdout, ours.stderr) == (code, theirs.stdout, theirs.stderr)
+    assert theirs.returncode == code
+
+
 @pytest.fixture
 def plugin(engine: FakeEngine) -> Iterator[subprocess.Popen[str]]:
     arguments = [*PLUGIN, "--logtostderr", "-v=3", "--tracing", "http://tracer:9411", engine.address]

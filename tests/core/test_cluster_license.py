@@ -122,6 +122,23 @@ def test_a_node_that_is_down_is_shown_with_its_error(cluster, run):
     assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster says that the node is Down")
 
 
+def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run):
+    file = tmp_path / "cluster.yaml"
+    third = f"address: 127.43.2.3, {ACCOUNT}"
+    file.write_text(ESTATE.replace(third, third.replace(PASSWORD, "Another-pass-1")))
+    wanted = {"nodes": ["127.43.2.1", "127.43.2.3"], "productKey": HOST_KEY}
+    with running(load_estate(file)):
+        with pytest.raises(errors.PartlyDone) as caught:
+            RESOURCE.create(wanted, run.operation())
+        first = caught.value.state
+        run.told.clear()
+        now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    assert [bool(node.error) for node in now.outputs.node_licenses] == [False, True]
+    (warning,) = [text for text in run.told if "See: " in text]
+    assert warning.startswith("127.43.2.3: could not ")
+    assert warning.endswith("See: avma explain logon-refused")
+
+
 @pytest.mark.parametrize(
     ("joins", "text"),
     [

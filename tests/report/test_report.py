@@ -51,6 +51,7 @@ def test_a_guest_that_is_not_read_shows_what_its_host_knows(shared: EstateServer
     assert (stranger["answer"], stranger["guestVersion"], stranger["guestEdition"]) == ("failed", "2022", "Standard")
     assert "credential" in stranger["problem"]
     assert "guest.password" in stranger["remedy"]
+    assert stranger["remedy"].endswith(". See: avma explain logon-uncertain")
     assert (sleeper["answer"], sleeper["running"], "licenseStatus" in sleeper) == ("off", False, False)
     assert (odd["answer"], odd["guestVersion"]) == ("failed", "2012 R2")
 

@@ -59,7 +59,10 @@ def test_mistakes_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "hosts: []\nkeys: 1\n")
     result = CliRunner().invoke(app, ["simulate", str(path)])
     assert result.exit_code == 2
-    assert result.stderr == f"{path}:1: hosts: must not be empty\n{path}:2: keys: must be a list\n"
+    assert (
+        result.stderr
+        == f"{path}:1: hosts: must not be empty\n{path}:2: keys: must be a list\nSee: avma explain simulator\n"
+    )
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
@@ -80,6 +83,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr == (
         f"h: port {port} at 127.0.0.1 is already in use; stop what listens there, or give another port\n"
+        "See: avma explain simulator\n"
     )
 
 

@@ -147,6 +147,15 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
     require_readable(guest._session_error(trouble, "ask"))
 
 
+def test_a_long_text_of_a_script_is_cut_between_words() -> None:
+    trouble = {"errorId": "x", "message": "registered " * 50}
+    guest = GuestWmi.__new__(GuestWmi)
+    guest._redact = str
+    for text in (azure_local._error(trouble, "ask", "hv01").answer, guest._said(trouble)):
+        assert " registered …" in text
+        assert not re.search(r"\bregistered\w|\br(?!egistered)", text)
+
+
 CERTIFICATE = ssl.SSLCertVerificationError("certificate verify failed: CERTIFICATE_VERIFY_FAILED")
 RAISED: tuple[Exception, ...] = (
     KeyError("www-authenticate"),

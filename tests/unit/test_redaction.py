@@ -67,8 +67,9 @@ def test_a_key_at_the_end_of_a_shortened_text_is_whole_or_left_out(cut: int) -> 
 
 
 def test_one_long_word_is_left_out_and_a_short_text_is_kept() -> None:
-    assert characters.shortened("x" * 20, 10) == ""
+    assert characters.shortened("x" * 20, 10) == "…"
     assert characters.shortened("0123456789", 10) == "0123456789"
-    assert characters.shortened("01234 6789 x", 10) == "01234 6789"
-    assert characters.shortened("\u30e9\u30a4\u30bb\u30f3\u30b9", 3) == "\u30e9\u30a4\u30bb"
-    assert characters.shortened(f"\u30e9\u30a4\u30bb{KEY}", 10) == "\u30e9\u30a4\u30bb"
+    assert characters.shortened("01234 67 9 x", 10) == "01234 67 …"
+    assert characters.shortened("01234 6789 x", 10) == "01234 …"
+    assert characters.shortened("\u30e9\u30a4\u30bb\u30f3\u30b9", 4) == "\u30e9\u30a4 …"
+    assert characters.shortened(f"\u30e9\u30a4\u30bb{KEY}", 10) == "\u30e9\u30a4\u30bb …"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from avma import errors
+from avma import errors, topics
 from avma.configuration import Guest, GuestDefaults
 from avma.deadline import Cancellation, Deadline
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
@@ -209,7 +209,8 @@ class Collector:
     def _trouble(self, error: errors.AvmaError) -> dict[str, Any]:
         """Return the properties that say what an error leaves open."""
         answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
-        return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(error.remedy)}
+        remedy = topics.explained(error.remedy, error.topic)
+        return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(remedy)}
 
 
 def _known_to_host(vm: VirtualMachine, facts: GuestFacts) -> SeenVm:

@@ -29,7 +29,7 @@ class Seen:
 
     answer: Answer = declare("What came of asking it.")
     problem: str | None = declare("Why it does not say what is licensed.", default=None)
-    remedy: str | None = declare("What to do about that.", default=None)
+    remedy: str | None = declare("What to do about that, and the command that explains it.", default=None)
     license_status: LicenseStatus | None = declare("The licence status, in WMI's words.", default=None)
     license_channel: LicenseChannel | None = declare("How the installed key was issued.", default=None)
     partial_product_key: str | None = declare(
@@ -100,7 +100,7 @@ class SeenCluster:
     cluster: str = declare("The cluster, as it was given.")
     answer: Answer = declare("What came of asking it.")
     problem: str | None = declare("Why it does not tell its nodes.", default=None)
-    remedy: str | None = declare("What to do about that.", default=None)
+    remedy: str | None = declare("What to do about that, and the command that explains it.", default=None)
     recorded_since: str | None = declare("Since when its licences are under management.", default=None)
 
 

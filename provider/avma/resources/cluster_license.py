@@ -120,7 +120,7 @@ class ClusterLicense(Resource):
         nodes = self._inspect(inputs, operation, None)
         for node in nodes:
             if isinstance(node.error, errors.PASSING):
-                operation.warn(f"{node.name}: {node.error}")
+                operation.warn_of(node.name, node.error)
         lasting = [node for node in nodes if node.error is not None and not isinstance(node.error, errors.PASSING)]
         if lasting:
             raise _nodes_failed(lasting, "the cluster")
@@ -157,6 +157,9 @@ class ClusterLicense(Resource):
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licences of the nodes")
+        for node in failed:
+            if node.error is not None:
+                operation.warn_of(node.name, node.error)
         if stored is None:
             for node in nodes:
                 if node.state is not None:

@@ -41,6 +41,7 @@ class Operation:
         show_warning: shows a warning.
         claims: the claims of the whole run.
         resource: the resource, as errors name it.
+        shown: returns the text of an error that does not end the call, to which a front end can add a note.
     """
 
     configuration: Configuration
@@ -50,6 +51,11 @@ class Operation:
     show_warning: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     resource: str = ""
+    shown: Callable[[errors.AvmaError], str] = str
+
+    def warn_of(self, name: str, error: errors.AvmaError) -> None:
+        """Warn of the error of one machine that does not end the call."""
+        self.warn(f"{name}: {self.shown(error)}")
 
     def status(self, text: str) -> None:
         """Show what the operation is doing, and log it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from avma import compatibility, errors, keys
+from avma import compatibility, errors, keys, topics
 from avma.keys import KeyKind, PublishedKey
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
@@ -34,6 +34,7 @@ _WAIT_FOR_SYNC = (
 )
 
 
+@topics.explained_by(topics.INVALID_KEY)
 def host_key_error(key: str) -> str | None:
     """Say why a key cannot license a host."""
     published = keys.published(key)
@@ -45,6 +46,7 @@ def host_key_error(key: str) -> str | None:
     )
 
 
+@topics.explained_by(topics.INVALID_KEY)
 def avma_key_error(key: str) -> str | None:
     """Say why a key cannot be an AVMA key."""
     published = keys.published(key)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avma import errors, hresult, keys
+from avma import characters, errors, hresult, keys
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
 from avma.wsman import faults, retry
@@ -153,7 +153,7 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
         kind = errors.LicensingFault if online or hresult.is_licensing(code) else errors.WsmanFault
         return kind(tried, where, str(meaning), _NETWORK if online else meaning.remedy, code)
     remedy = "run Get-VMAutomaticActivation there by hand; see that the machine is registered and online"
-    answer = f"the cmdlet failed: {said[:_LONGEST] or 'PowerShell gave no text'}"
+    answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell gave no text'}"
     shown = faults.shown_id(error_id)
     return errors.WsmanFault(tried, where, f"{answer} ({shown})" if shown else answer, remedy, code)
 
@@ -172,7 +172,7 @@ def _activation(answer: Mapping[str, Any]) -> AutomaticActivation:
     return AutomaticActivation(
         shown=dict(_shown(answer["result"])),
         subscriptions=dict(_statuses(rows)) if isinstance(rows, list) else None,
-        subscription_error=" ".join(_masked(said).split())[:_LONGEST],
+        subscription_error=characters.shortened(" ".join(_masked(said).split()), _LONGEST),
     )
 
 

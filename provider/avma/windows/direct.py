@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avma import errors
+from avma import characters, errors
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows.guest_run import Account, Operation, Request
@@ -23,6 +23,7 @@ from avma.wsman.instance import Instance, Origin
 from avma.wsman.sign_ins import Account as SignIn
 from avma.wsman.sign_ins import Place, SignIns, is_of_domain
 
+_LONGEST_TEXT = 256
 _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
 
 
@@ -174,7 +175,7 @@ class GuestWmi:
         return faults.to_error(faults.Fault(number & 0xFFFFFFFF, faults.shown_id(error_id), said), tried, self.where)
 
     def _said(self, error: Mapping[str, Any]) -> str:
-        return self._redact(" ".join(str(error.get("message", "")).split()))[:256]
+        return characters.shortened(self._redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
 
     def _not_its_own(self, what: str, tried: str) -> errors.ScriptFailed:
         return failure(f"what came is {what}", tried, self.where)

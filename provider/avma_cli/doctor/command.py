@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avma import topics
 from avma.properties import properties
 from avma_cli import options
-from avma_cli.exits import Exit, fail, guarded
+from avma_cli.exits import Exit, end, fail, guarded
 
 if TYPE_CHECKING:
     from avma.configuration import Transport
@@ -132,14 +133,14 @@ def _settings(host: str, configuration: Mapping[str, Any], address: str | None) 
     for name, value in (("HOST", host), ("--address", address)):
         reason = host_name_error(value) if value is not None else None
         if reason:
-            fail(f"{name}: {reason}")
+            fail(f"{name}: {reason}", Exit.USAGE, topics.of_check(host_name_error))
     names = {prop.name for prop in properties(AddressedSettings)}
     values = {name: value for name, value in configuration.items() if name in names} | {"address": address}
     error = _connection_error(host, values)
     if error is None:
         return build(AddressedSettings, values)
     if _connection_error(host, {"username": "-", "password": "-", **_filled(values)}) is not None:
-        fail(error)
+        end(error)
     if not values.get("username") or values.get("password"):
         fail(_NO_ACCOUNT)
     if not sys.stdin.isatty():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avma import topics
 from avma_cli import options
 from avma_cli.exits import Exit, fail, guarded
 
@@ -79,7 +80,7 @@ def _seconds(timeout: str) -> float:
 
     reason = duration_error(timeout)
     if reason:
-        fail(f"--timeout: {reason}")
+        fail(f"--timeout: {reason}", Exit.USAGE, topics.of_check(duration_error))
     return seconds(timeout)
 
 
@@ -89,7 +90,7 @@ def _source(path: Path) -> Source:
     try:
         return read(path)
     except SourceError as error:
-        fail(str(error))
+        fail(str(error), Exit.USAGE, *error.topics)
 
 
 def _request(source: Source, given: options.Given) -> InventoryRequest:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from avma import topics
 from avma.configuration import Configuration
 from avma.inventory.request import ClusterRequest, HostRequest
 from avma.properties import Failure, build, validate
@@ -28,7 +29,11 @@ _NOTHING = (
 
 
 class SourceError(Exception):
-    """A source is unusable. The text has one line per mistake."""
+    """A source is unusable. The text has one line per mistake, and `topics` explain the mistakes."""
+
+    def __init__(self, text: str, failures: Sequence[Failure] = ()) -> None:
+        super().__init__(text)
+        self.topics = [failure.topic for failure in failures] or [topics.ESTATE_LIST]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def read(path: Path) -> Source:
     hosts = list(_entries(values["hosts"], HostRequest, "hosts", "host", failures))
     clusters = list(_entries(values["clusters"], ClusterRequest, "clusters", "cluster", failures))
     if failures:
-        raise SourceError("\n".join(f"{name}: {failure.path}: {failure.reason}" for failure in failures))
+        raise SourceError("\n".join(f"{name}: {failure.path}: {failure.reason}" for failure in failures), failures)
     if not hosts and not clusters:
         raise SourceError(f"{name}: {_NOTHING}")
     return Source(
@@ -108,20 +113,21 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
 
 def _settings_failures(values: Any) -> list[Failure]:
     if not isinstance(values, Mapping):
-        return [Failure("settings", "must be the settings of the provider's configuration, by name")]
+        reason = "must be the settings of the provider's configuration, by name"
+        return [Failure("settings", reason, topics.ESTATE_LIST)]
     return validate(Configuration, values, "settings")
 
 
 def _entries(values: Any, record: type, part: str, key: str, failures: list[Failure]) -> Iterator[dict[str, Any]]:
     """Yield the entries of a list. A plain text is the name of the host or cluster."""
     if not isinstance(values, Sequence) or isinstance(values, str):
-        failures.append(Failure(part, "must be a list"))
+        failures.append(Failure(part, "must be a list", topics.ESTATE_LIST))
         return
     for index, value in enumerate(values):
         entry = {key: value} if isinstance(value, str) else value
         path = f"{part}[{index}]"
         if not isinstance(entry, Mapping):
-            failures.append(Failure(path, f"must be a name, or an object with `{key}`"))
+            failures.append(Failure(path, f"must be a name, or an object with `{key}`", topics.ESTATE_LIST))
             continue
         found = validate(record, entry, path)
         failures += found

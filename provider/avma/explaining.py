@@ -1,0 +1,85 @@
+"""The answer to `avma explain`, also for front ends without the `avma` command."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from avma import explanations, hresult
+
+_WIDTH = 100
+_LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
+"""A link to another section. Its text is the section's title, which is the argument of the command."""
+
+
+class Outcome(Enum):
+    """What is known about the argument."""
+
+    FOUND = "an explanation"
+    UNKNOWN_NUMBER = "a number that the table does not have"
+    UNKNOWN_NAME = "a name that does not exist"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The text to print, and what is known."""
+
+    text: str
+    outcome: Outcome = Outcome.FOUND
+
+
+def explain(words: Sequence[str]) -> Answer:
+    """Return the explanation of the first name or number in the words; without words, the list of all."""
+    if not words:
+        return Answer("\n".join(_list()))
+    word = " ".join(words)
+    section = explanations.find(word)
+    if section is not None:
+        return Answer("\n".join(_section(section)))
+    number = explanations.number_in(word)
+    if number is None:
+        return Answer("\n".join(_unknown_name(word)), Outcome.UNKNOWN_NAME)
+    return Answer("\n".join(_unknown_number(number)), Outcome.UNKNOWN_NUMBER)
+
+
+def _section(section: explanations.Section) -> Iterator[str]:
+    yield section.title
+    for paragraph in section.text.split("\n\n"):
+        yield ""
+        yield _filled(_LINK.sub(r"\1", paragraph))
+
+
+def _list() -> Iterator[str]:
+    yield "Kinds of errors:"
+    yield from (f"  {each.title}" for each in explanations.kinds())
+    yield "\nError codes of Windows:"
+    yield from (f"  {each.title}  {each.name}" for each in explanations.codes())
+    yield "\nMessages of Windows Admin Center on Azure Local:"
+    yield from (f'  "{each.title}"' for each in explanations.admin_center())
+
+
+def _unknown_name(word: str) -> Iterator[str]:
+    yield f"no explanation found for `{word}`"
+    similar = explanations.similar(word)
+    if similar:
+        yield f"did you mean {' or '.join(similar)}?"
+    yield "list all explanations: avma explain"
+
+
+def _unknown_number(number: int) -> Iterator[str]:
+    if number == 0:
+        yield "0 is not an error. Windows returns it for an operation that succeeded."
+        return
+    entry = hresult.lookup(number)
+    yield f"0x{entry.value:08X}"
+    yield ""
+    yield f"This number is not in the table. It is {entry.meaning}."
+    yield ""
+    yield _filled(f"What to do: {entry.remedy}.")
+
+
+def _filled(paragraph: str) -> str:
+    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
