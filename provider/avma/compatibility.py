@@ -19,7 +19,7 @@ AZURE_LOCAL = "Azure Stack HCI"
 
 
 class Version(Choice):
-    """A Windows Server release. Semi-annual releases count as the long-term one before them."""
+    """A Windows Server release. Each semi-annual release belongs to the long-term release before it."""
 
     R2012 = "2012 R2", "Windows Server 2012 R2."
     R2016 = "2016", "Windows Server 2016, 1709 and 1803."
@@ -29,7 +29,7 @@ class Version(Choice):
 
 
 class Edition(Choice):
-    """An edition of Windows Server that has AVMA keys."""
+    """An edition of Windows Server with AVMA keys."""
 
     DATACENTER = DATACENTER, "Datacenter."
     STANDARD = STANDARD, "Standard."

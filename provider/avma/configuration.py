@@ -11,17 +11,17 @@ from avma.settings import AddressedSettings, Settings
 
 
 class Transport(Choice):
-    """How the provider reaches the Windows inside a VM."""
+    """How the provider connects to Windows inside a VM."""
 
     POWERSHELL_DIRECT = (
         "powershellDirect",
-        "PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the "
-        "other settings of `guest`, `username` and `password` are used.",
+        "PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows "
+        "Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.",
     )
     WINRM = (
         "winrm",
-        "WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange "
-        "are tried in turn, until one is that of this VM. No PowerShell process is started.",
+        "WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's "
+        "Data Exchange report until one belongs to this VM. Starts no PowerShell process.",
     )
 
 
@@ -35,15 +35,15 @@ class _OfGuests:
     environment_prefix: ClassVar[str] = "AVMA_GUEST_"
 
     transport: Transport | None = declare(
-        "How the guest is reached.",
+        "How the provider connects to the guest.",
         default=None,
         unset=f"`{Transport.POWERSHELL_DIRECT.value}`",
         example="winrm",
         environment=("AVMA_GUEST_TRANSPORT",),
     )
     ready_timeout: str | None = declare(
-        "How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource "
-        "option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait.",
+        "How long creating a VmActivation waits until the VM runs and its guest answers. The resource option "
+        "`customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait.",
         default=None,
         unit=deadline.UNIT,
         unset=f"`{READY_TIMEOUT}`",
@@ -55,12 +55,12 @@ class _OfGuests:
 
 @dataclass(frozen=True)
 class GuestDefaults(_OfGuests, Settings):
-    """How guests are reached, where a resource does not say otherwise."""
+    """Default connection settings for guests. A resource can override each of them."""
 
 
 @dataclass(frozen=True)
 class Guest(_OfGuests, AddressedSettings):
-    """How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`."""
+    """Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`."""
 
 
 def _concurrency_error(count: float) -> str | None:
@@ -69,16 +69,16 @@ def _concurrency_error(count: float) -> str | None:
 
 @dataclass(frozen=True)
 class Configuration(Settings):
-    """The provider's configuration."""
+    """The configuration of the provider."""
 
     guest: GuestDefaults | None = declare(
-        "Default connection settings and credentials for the Windows inside the VMs.",
+        "Default connection settings and credentials for Windows inside VMs.",
         default=None,
-        unset="`caCert` and the timeouts as for hosts, and no account",
+        unset="`caCert` and the timeouts of the provider, and no account",
         example={"username": "Administrator", "password": "${guestPassword}"},
     )
     max_concurrency: int = declare(
-        "How many requests may be under way on one machine at a time.",
+        "How many requests the provider sends to one machine in parallel, from 1 to 100.",
         default=4,
         unit="requests",
         example=8,
@@ -86,13 +86,13 @@ class Configuration(Settings):
         environment=("AVMA_MAX_CONCURRENCY",),
     )
     preview_probe: bool = declare(
-        "Whether a preview asks the machines, without changing anything, what would stand in the way.",
+        "Whether a preview reads the machines to find problems. The preview changes nothing.",
         default=True,
         environment=("AVMA_PREVIEW_PROBE",),
     )
     delete_unreachable: bool = declare(
-        "Whether deleting a resource succeeds when its machine cannot be reached. "
-        "A deletion that would have changed the machine then leaves it as it is.",
+        "Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets "
+        "the resource and leaves the machine unchanged.",
         default=False,
         environment=("AVMA_DELETE_UNREACHABLE",),
     )

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from avma import errors
 
-UNIT = "a number followed by `ms`, `s`, `m` or `h`; several add up"
+UNIT = "a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _SHORT = 10.0

@@ -19,24 +19,21 @@ OPERATION_TIMEOUT = "60s"
 
 
 class Auth(Choice):
-    """The ways to log on."""
+    """How the provider authenticates to a machine."""
 
-    NTLM = "ntlm", "NTLM, sealed over http and bound to the TLS channel over https; works without a domain."
+    NTLM = "ntlm", "NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https."
     NEGOTIATE = (
         "negotiate",
-        "SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.",
+        "SPNEGO. Uses Kerberos if the `kerberos` extra is installed and the password gets a ticket, otherwise NTLM.",
     )
     KERBEROS = (
         "kerberos",
-        "Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the "
-        "extra `kerberos` of the Python package, and the machine's name instead of its address.",
+        "Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the "
+        "`kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.",
     )
-    CREDSSP = (
-        "credssp",
-        "CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.",
-    )
-    CERTIFICATE = "certificate", "A client certificate (`clientCert`, `clientKey`), over https only."
-    BASIC = "basic", "Basic, over https only; Windows has it switched off unless it was switched on."
+    CREDSSP = "credssp", "CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package."
+    CERTIFICATE = "certificate", "A client certificate (`clientCert` and `clientKey`). Works over https only."
+    BASIC = "basic", "Basic authentication. Works over https only. Windows turns it off by default."
 
 
 SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
@@ -44,11 +41,14 @@ SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
 
 
 class MessageEncryption(Choice):
-    """Whether messages are sealed with the key of the logon."""
+    """When the provider encrypts messages with the key from authentication."""
 
-    AUTO = "auto", "Sealed over http, and left to TLS over https."
-    ALWAYS = "always", "Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with."
-    NEVER = "never", "Never sealed, which is refused without https."
+    AUTO = "auto", "Encrypt over http. Over https, rely on TLS."
+    ALWAYS = (
+        "always",
+        "Encrypt over https as well. Not possible with `basic` and `certificate`, because they provide no key.",
+    )
+    NEVER = "never", "Do not encrypt. Allowed over https only."
 
 
 def port_error(port: float) -> str | None:
@@ -58,27 +58,27 @@ def port_error(port: float) -> str | None:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a machine is reached by WinRM. What is left out is taken from the provider's configuration."""
+    """Connection settings for WinRM. Omitted settings come from the provider configuration."""
 
     port: int | None = declare(
         "The TCP port of the WinRM listener.",
         default=None,
-        unit="a port's number",
+        unit="port number",
         unset="`5986` with https, `5985` without",
         example=5985,
         check=port_error,
         environment=("AVMA_PORT", "HYPERV_PORT"),
     )
     https: bool | None = declare(
-        "Whether to use TLS. Without it messages are sealed with the key of the logon.",
+        "Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication.",
         default=None,
         unset="`true`",
         example=False,
         environment=("AVMA_HTTPS", "HYPERV_HTTPS"),
     )
     username: str | None = declare(
-        "The account to log on with; not needed with a certificate or a Kerberos ticket. "
-        "It must be an administrator there.",
+        "The account to sign in with. To change a license, it must be an administrator of the machine. Not needed "
+        "with a client certificate or a Kerberos ticket.",
         default=None,
         unset="none",
         example="LAB\\svc-avma",
@@ -86,7 +86,7 @@ class Settings:
         environment=("AVMA_USERNAME", "HYPERV_USERNAME"),
     )
     password: str | None = declare(
-        "The account's password.",
+        "The password of the account.",
         default=None,
         unset="none",
         example="${password}",
@@ -94,30 +94,30 @@ class Settings:
         environment=("AVMA_PASSWORD", "HYPERV_PASSWORD"),
     )
     auth: Auth | None = declare(
-        "How to log on.", default=None, unset="`ntlm`", example="kerberos", environment=("AVMA_AUTH",)
+        "The authentication method.", default=None, unset="`ntlm`", example="kerberos", environment=("AVMA_AUTH",)
     )
     insecure: bool | None = declare(
-        "Whether to accept any TLS certificate. Each use gives a warning.",
+        "Whether to accept any TLS certificate. The provider prints a warning for each such connection.",
         default=None,
         unset="`false`",
         environment=("AVMA_INSECURE", "HYPERV_INSECURE"),
     )
     ca_cert: str | None = declare(
-        "The certificate authorities to trust: the path of a PEM file, or the text of one.",
+        "The certificate authorities to trust, as a PEM file path or PEM text.",
         default=None,
-        unset="those of Python's certifi",
+        unset="the authorities in the Python package certifi",
         example="/etc/ssl/certs/lab-ca.pem",
         environment=("AVMA_CA_CERT", "HYPERV_CACERT_PATH"),
     )
     client_cert: str | None = declare(
-        "The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one.",
+        "The certificate for certificate authentication, as a PEM file path or PEM text.",
         default=None,
         unset="none",
         example="svc-avma.pem",
         environment=("AVMA_CLIENT_CERT",),
     )
     client_key: str | None = declare(
-        "The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one.",
+        "The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase.",
         default=None,
         unset="none",
         example="svc-avma.key",
@@ -125,30 +125,30 @@ class Settings:
         environment=("AVMA_CLIENT_KEY",),
     )
     message_encryption: MessageEncryption | None = declare(
-        "Whether messages are sealed with the key of the logon.",
+        "When to encrypt messages with the key from authentication.",
         default=None,
         unset="`auto`",
         example="always",
         environment=("AVMA_MESSAGE_ENCRYPTION",),
     )
     kerberos_hostname: str | None = declare(
-        "The name in the machine's service principal `host/NAME`.",
+        "The host name in the service principal of the machine (`host/NAME`).",
         default=None,
-        unset="the name that is connected to",
+        unset="the name to connect to",
         example="hv01.lab.example.com",
         check=host_name_error,
         environment=("AVMA_KERBEROS_HOSTNAME",),
     )
     kerberos_keytab: str | None = declare(
-        "The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its "
-        "first entry counts unless `username` is set.",
+        "The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the "
+        "first entry of the keytab is the account.",
         default=None,
         unset="none",
         example="/etc/avma/svc-avma.keytab",
         environment=("AVMA_KERBEROS_KEYTAB",),
     )
     connect_timeout: str | None = declare(
-        "How long one connection may take to be made.",
+        "Time limit for opening a connection.",
         default=None,
         unit=deadline.UNIT,
         unset=f"`{CONNECT_TIMEOUT}`",
@@ -157,7 +157,7 @@ class Settings:
         environment=("AVMA_CONNECT_TIMEOUT",),
     )
     operation_timeout: str | None = declare(
-        "How long one WS-Management request may take.",
+        "Time limit for one WS-Management request.",
         default=None,
         unit=deadline.UNIT,
         unset=f"`{OPERATION_TIMEOUT}`",
@@ -169,12 +169,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class AddressedSettings(Settings):
-    """The settings of one machine, with its address."""
+    """Connection settings for one machine. Omitted settings come from the provider configuration."""
 
     address: str | None = declare(
         "The DNS name or IP address to connect to.",
         default=None,
-        unset="the machine's name",
+        unset="the name of the machine, or for a guest, the addresses in its Data Exchange report",
         example="192.0.2.11",
         check=host_name_error,
     )

@@ -27,7 +27,7 @@ _PLAIN = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _PACKAGE_FACTS: Schema = {
     "name": PACKAGE,
     "displayName": "AVMA",
-    "description": "Windows Automatic Virtual Machine Activation: license Hyper-V hosts, activate their guests.",
+    "description": "Windows Automatic Virtual Machine Activation: license Hyper-V hosts and activate their guests.",
     "keywords": ["pulumi", PACKAGE, "windows", "hyper-v", "category/infrastructure", "kind/native"],
     "license": "Apache-2.0",
     "language": {
@@ -84,7 +84,7 @@ def _configuration(types: dict[str, Schema]) -> Schema:
 
 def _provider(types: dict[str, Schema]) -> Schema:
     return {
-        "description": "The provider of the avma package: how machines are reached, unless a resource says otherwise.",
+        "description": "The avma provider, with the default connection settings for all resources.",
         "inputProperties": _provider_properties(types),
         **_required("requiredInputs", Configuration),
     }

@@ -11,7 +11,7 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+    /// An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
     /// 
     /// ## Example Usage
     /// ### A key for each node
@@ -72,13 +72,13 @@ namespace PulumiAvma.Avma
     /// 
     /// ## Import
     /// 
-    /// By the cluster's name, or any of its nodes:
+    /// By the name of the cluster or of one of its nodes:
     /// 
     /// ```sh
     /// pulumi import avma:index:ClusterLicense cl01 cl01.example.com
     /// ```
     /// 
-    /// By the nodes, where the cluster is not to be asked for them:
+    /// By the names or addresses of the nodes, without asking the cluster:
     /// 
     /// ```sh
     /// pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
@@ -88,61 +88,61 @@ namespace PulumiAvma.Avma
     public partial class ClusterLicense : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        /// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         /// </summary>
         [Output("activate")]
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+        /// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
         /// </summary>
         [Output("cluster")]
         public Output<string?> Cluster { get; private set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+        /// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
+        /// On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes differ. Example: `2022`.
         /// </summary>
         [Output("keyVersion")]
         public Output<string?> KeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
+        /// The number of licensed nodes. On Azure Local, nodes with a license for their guests count. Unit: nodes. Example: `4`.
         /// </summary>
         [Output("licensedNodes")]
         public Output<int> LicensedNodes { get; private set; } = null!;
 
         /// <summary>
-        /// Each node's licence, by name.
+        /// The license of each node, sorted by name.
         /// </summary>
         [Output("nodeLicenses")]
         public Output<ImmutableArray<Outputs.NodeLicense>> NodeLicenses { get; private set; } = null!;
 
         /// <summary>
-        /// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         [Output("nodes")]
         public Output<ImmutableArray<string>> Nodes { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        /// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        /// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         /// </summary>
         [Output("productKeyVersion")]
         public Output<PulumiAvma.Avma.Version?> ProductKeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        /// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         [Output("productKeys")]
         public Output<ImmutableDictionary<string, string>?> ProductKeys { get; private set; } = null!;
@@ -198,19 +198,19 @@ namespace PulumiAvma.Avma
     public sealed class ClusterLicenseArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        /// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         /// </summary>
         [Input("activate")]
         public Input<bool>? Activate { get; set; }
 
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+        /// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster")]
         public Input<string>? Cluster { get; set; }
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+        /// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
@@ -219,7 +219,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _nodes;
 
         /// <summary>
-        /// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Nodes
         {
@@ -231,7 +231,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        /// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -244,7 +244,7 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        /// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         /// </summary>
         [Input("productKeyVersion")]
         public Input<PulumiAvma.Avma.Version>? ProductKeyVersion { get; set; }
@@ -253,7 +253,7 @@ namespace PulumiAvma.Avma
         private InputMap<string>? _productKeys;
 
         /// <summary>
-        /// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        /// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         /// </summary>
         public InputMap<string> ProductKeys
         {

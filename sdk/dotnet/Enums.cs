@@ -8,7 +8,7 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// The ways to log on.
+    /// How the provider authenticates to a machine.
     /// </summary>
     [EnumType]
     public readonly struct Auth : IEquatable<Auth>
@@ -21,27 +21,27 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// NTLM, sealed over http and bound to the TLS channel over https; works without a domain.
+        /// NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https.
         /// </summary>
         public static Auth Ntlm { get; } = new Auth("ntlm");
         /// <summary>
-        /// SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.
+        /// SPNEGO. Uses Kerberos if the `kerberos` extra is installed and the password gets a ticket, otherwise NTLM.
         /// </summary>
         public static Auth Negotiate { get; } = new Auth("negotiate");
         /// <summary>
-        /// Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the extra `kerberos` of the Python package, and the machine's name instead of its address.
+        /// Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the `kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.
         /// </summary>
         public static Auth Kerberos { get; } = new Auth("kerberos");
         /// <summary>
-        /// CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.
+        /// CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package.
         /// </summary>
         public static Auth Credssp { get; } = new Auth("credssp");
         /// <summary>
-        /// A client certificate (`clientCert`, `clientKey`), over https only.
+        /// A client certificate (`clientCert` and `clientKey`). Works over https only.
         /// </summary>
         public static Auth Certificate { get; } = new Auth("certificate");
         /// <summary>
-        /// Basic, over https only; Windows has it switched off unless it was switched on.
+        /// Basic authentication. Works over https only. Windows turns it off by default.
         /// </summary>
         public static Auth Basic { get; } = new Auth("basic");
 
@@ -61,7 +61,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// An edition of Windows Server that has AVMA keys.
+    /// An edition of Windows Server with AVMA keys.
     /// </summary>
     [EnumType]
     public readonly struct Edition : IEquatable<Edition>
@@ -119,15 +119,15 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Nothing: the guest keeps its key and stays activated as long as its host activates it.
+        /// Leave the guest unchanged. It keeps its key, and stays activated while its host activates it.
         /// </summary>
         public static GuestOnDelete Retain { get; } = new GuestOnDelete("retain");
         /// <summary>
-        /// Uninstall the AVMA key; the guest is unlicensed afterwards.
+        /// Uninstall the AVMA key. The guest is then unlicensed.
         /// </summary>
         public static GuestOnDelete UninstallKey { get; } = new GuestOnDelete("uninstallKey");
         /// <summary>
-        /// Install the generic KMS client key of the guest's version and edition, with which its media came.
+        /// Install the generic KMS client key for the version and edition of the guest, as on its installation media. If no such key is known, leave the guest unchanged.
         /// </summary>
         public static GuestOnDelete RestoreKmsClientKey { get; } = new GuestOnDelete("restoreKmsClientKey");
 
@@ -160,11 +160,11 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Nothing: the host stays licensed and is forgotten.
+        /// Leave the host unchanged. It stays licensed.
         /// </summary>
         public static HostOnDelete Retain { get; } = new HostOnDelete("retain");
         /// <summary>
-        /// Uninstall the declared product key; refused while a VM is running on the host, unless `forceDestroy` is set. Not possible on Azure Local.
+        /// Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is `true`. Not possible on Azure Local.
         /// </summary>
         public static HostOnDelete UninstallKey { get; } = new HostOnDelete("uninstallKey");
 
@@ -184,7 +184,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`.
+    /// The channel of a product key, as in `SoftwareLicensingProduct.Description`.
     /// </summary>
     [EnumType]
     public readonly struct LicenseChannel : IEquatable<LicenseChannel>
@@ -197,11 +197,11 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// A generic AVMA key: the Hyper-V host activates the guest.
+        /// A generic AVMA key. The Hyper-V host activates the guest.
         /// </summary>
         public static LicenseChannel VIRTUAL_MACHINE_ACTIVATION { get; } = new LicenseChannel("VIRTUAL_MACHINE_ACTIVATION");
         /// <summary>
-        /// A generic KMS client key: a KMS host or Active Directory activates.
+        /// A generic KMS client key. A KMS host or Active Directory activates the machine.
         /// </summary>
         public static LicenseChannel VOLUME_KMSCLIENT { get; } = new LicenseChannel("VOLUME_KMSCLIENT");
         /// <summary>
@@ -213,7 +213,7 @@ namespace PulumiAvma.Avma
         /// </summary>
         public static LicenseChannel VOLUME_MAK { get; } = new LicenseChannel("VOLUME_MAK");
         /// <summary>
-        /// An evaluation, or another licence that ends.
+        /// An evaluation, or another license with a time limit.
         /// </summary>
         public static LicenseChannel TIMEBASED { get; } = new LicenseChannel("TIMEBASED");
         /// <summary>
@@ -225,7 +225,7 @@ namespace PulumiAvma.Avma
         /// </summary>
         public static LicenseChannel RETAIL { get; } = new LicenseChannel("RETAIL");
         /// <summary>
-        /// A channel that this version does not know.
+        /// Any other channel.
         /// </summary>
         public static LicenseChannel Other { get; } = new LicenseChannel("other");
 
@@ -245,7 +245,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// Where a host's licence comes from.
+    /// Where the license of a host comes from.
     /// </summary>
     [EnumType]
     public readonly struct LicenseSource : IEquatable<LicenseSource>
@@ -258,15 +258,15 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The product key that is declared.
+        /// The declared product key.
         /// </summary>
         public static LicenseSource ProductKey { get; } = new LicenseSource("productKey");
         /// <summary>
-        /// The licence that the host has already, whatever its channel; nothing is spent.
+        /// The existing license of the host, from any channel. The provider installs and activates nothing.
         /// </summary>
         public static LicenseSource Existing { get; } = new LicenseSource("existing");
         /// <summary>
-        /// The Windows Server subscription of Azure Local: it is looked for, and never bought or cancelled.
+        /// The Windows Server subscription of Azure Local. The provider checks that it is active, and never buys or cancels it.
         /// </summary>
         public static LicenseSource Subscription { get; } = new LicenseSource("subscription");
 
@@ -286,7 +286,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// `SoftwareLicensingProduct.LicenseStatus`, in WMI's words.
+    /// The license status of Windows, in the terms of WMI (`SoftwareLicensingProduct.LicenseStatus`).
     /// </summary>
     [EnumType]
     public readonly struct LicenseStatus : IEquatable<LicenseStatus>
@@ -311,15 +311,15 @@ namespace PulumiAvma.Avma
         /// </summary>
         public static LicenseStatus OOBGrace { get; } = new LicenseStatus("OOBGrace");
         /// <summary>
-        /// In the additional grace period: hardware changed, or a KMS activation lapsed.
+        /// In the grace period after a hardware change or a lapsed KMS activation.
         /// </summary>
         public static LicenseStatus OOTGrace { get; } = new LicenseStatus("OOTGrace");
         /// <summary>
-        /// In the grace period of a copy that is not genuine.
+        /// In the grace period after Windows found the copy not genuine.
         /// </summary>
         public static LicenseStatus NonGenuineGrace { get; } = new LicenseStatus("NonGenuineGrace");
         /// <summary>
-        /// The grace period is over.
+        /// The grace period is over, and Windows is not licensed.
         /// </summary>
         public static LicenseStatus Notification { get; } = new LicenseStatus("Notification");
         /// <summary>
@@ -343,7 +343,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// Whether messages are sealed with the key of the logon.
+    /// When the provider encrypts messages with the key from authentication.
     /// </summary>
     [EnumType]
     public readonly struct MessageEncryption : IEquatable<MessageEncryption>
@@ -356,15 +356,15 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Sealed over http, and left to TLS over https.
+        /// Encrypt over http. Over https, rely on TLS.
         /// </summary>
         public static MessageEncryption Auto { get; } = new MessageEncryption("auto");
         /// <summary>
-        /// Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with.
+        /// Encrypt over https as well. Not possible with `basic` and `certificate`, because they provide no key.
         /// </summary>
         public static MessageEncryption Always { get; } = new MessageEncryption("always");
         /// <summary>
-        /// Never sealed, which is refused without https.
+        /// Do not encrypt. Allowed over https only.
         /// </summary>
         public static MessageEncryption Never { get; } = new MessageEncryption("never");
 
@@ -397,11 +397,11 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Windows Server with the Hyper-V role.
+        /// Windows Server.
         /// </summary>
         public static Platform WindowsServer { get; } = new Platform("windowsServer");
         /// <summary>
-        /// Azure Stack HCI / Azure Local.
+        /// Azure Local, formerly Azure Stack HCI.
         /// </summary>
         public static Platform AzureLocal { get; } = new Platform("azureLocal");
 
@@ -421,7 +421,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// How the provider reaches the Windows inside a VM.
+    /// How the provider connects to Windows inside a VM.
     /// </summary>
     [EnumType]
     public readonly struct Transport : IEquatable<Transport>
@@ -434,11 +434,11 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the other settings of `guest`, `username` and `password` are used.
+        /// PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.
         /// </summary>
         public static Transport PowershellDirect { get; } = new Transport("powershellDirect");
         /// <summary>
-        /// WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
+        /// WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.
         /// </summary>
         public static Transport Winrm { get; } = new Transport("winrm");
 
@@ -458,7 +458,7 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
-    /// A Windows Server release. Semi-annual releases count as the long-term one before them.
+    /// A Windows Server release. Each semi-annual release belongs to the long-term release before it.
     /// </summary>
     [EnumType]
     public readonly struct Version : IEquatable<Version>

@@ -13,7 +13,7 @@ namespace PulumiAvma.Avma
     public static class GetAvmaKey
     {
         /// <summary>
-        /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -102,7 +102,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetAvmaKeyResult>("avma:index:getAvmaKey", args ?? new GetAvmaKeyArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -191,7 +191,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetAvmaKeyResult>("avma:index:getAvmaKey", args ?? new GetAvmaKeyInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+        /// Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -284,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition. Example: `Standard`.
+        /// The edition of the guest. Example: `Standard`.
         /// </summary>
         [Input("edition", required: true)]
         public PulumiAvma.Avma.Edition Edition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest. Example: `2022`.
         /// </summary>
         [Input("version", required: true)]
         public PulumiAvma.Avma.Version Version { get; set; }
@@ -304,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition. Example: `Standard`.
+        /// The edition of the guest. Example: `Standard`.
         /// </summary>
         [Input("edition", required: true)]
         public Input<PulumiAvma.Avma.Edition> Edition { get; set; } = null!;
 
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest. Example: `2022`.
         /// </summary>
         [Input("version", required: true)]
         public Input<PulumiAvma.Avma.Version> Version { get; set; } = null!;
@@ -326,11 +326,11 @@ namespace PulumiAvma.Avma
     public sealed class GetAvmaKeyResult
     {
         /// <summary>
-        /// Its last five characters. Example: `78VHK`.
+        /// The last five characters of the key. Example: `78VHK`.
         /// </summary>
         public readonly string PartialProductKey;
         /// <summary>
-        /// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        /// The AVMA key, for example for an answer file. The key alone licenses nothing. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         public readonly string ProductKey;
 

@@ -13,7 +13,7 @@ namespace PulumiAvma.Avma
     public static class GetClusterNodes
     {
         /// <summary>
-        /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -102,7 +102,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetClusterNodesResult>("avma:index:getClusterNodes", args ?? new GetClusterNodesArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -191,7 +191,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetClusterNodesResult>("avma:index:getClusterNodes", args ?? new GetClusterNodesInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+        /// Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -284,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetClusterNodesArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+        /// The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster", required: true)]
         public string Cluster { get; set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+        /// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
@@ -304,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetClusterNodesInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+        /// The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
         /// </summary>
         [Input("cluster", required: true)]
         public Input<string> Cluster { get; set; } = null!;
 
         /// <summary>
-        /// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+        /// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
@@ -326,7 +326,7 @@ namespace PulumiAvma.Avma
     public sealed class GetClusterNodesResult
     {
         /// <summary>
-        /// The cluster's nodes, by name.
+        /// The nodes of the cluster, sorted by name.
         /// </summary>
         public readonly ImmutableArray<Outputs.ClusterNode> Nodes;
 

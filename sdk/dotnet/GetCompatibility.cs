@@ -13,13 +13,13 @@ namespace PulumiAvma.Avma
     public static class GetCompatibility
     {
         /// <summary>
-        /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Before a guest is upgraded
+        /// ### Check a guest upgrade
         /// 
         /// ```yaml
         /// name: getCompatibility
@@ -107,13 +107,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetCompatibilityResult>("avma:index:getCompatibility", args ?? new GetCompatibilityArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Before a guest is upgraded
+        /// ### Check a guest upgrade
         /// 
         /// ```yaml
         /// name: getCompatibility
@@ -201,13 +201,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetCompatibilityResult>("avma:index:getCompatibility", args ?? new GetCompatibilityInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+        /// Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Before a guest is upgraded
+        /// ### Check a guest upgrade
         /// 
         /// ```yaml
         /// name: getCompatibility
@@ -299,19 +299,19 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition. Default: `Datacenter`. Example: `Standard`.
+        /// The edition of the guest. Default: `Datacenter`. Example: `Standard`.
         /// </summary>
         [Input("guestEdition")]
         public PulumiAvma.Avma.Edition? GuestEdition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest. Example: `2022`.
         /// </summary>
         [Input("guestVersion", required: true)]
         public PulumiAvma.Avma.Version GuestVersion { get; set; }
 
         /// <summary>
-        /// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+        /// The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
         /// </summary>
         [Input("hostVersion", required: true)]
         public PulumiAvma.Avma.Version HostVersion { get; set; }
@@ -326,19 +326,19 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The guest's edition. Default: `Datacenter`. Example: `Standard`.
+        /// The edition of the guest. Default: `Datacenter`. Example: `Standard`.
         /// </summary>
         [Input("guestEdition")]
         public Input<PulumiAvma.Avma.Edition>? GuestEdition { get; set; }
 
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest. Example: `2022`.
         /// </summary>
         [Input("guestVersion", required: true)]
         public Input<PulumiAvma.Avma.Version> GuestVersion { get; set; } = null!;
 
         /// <summary>
-        /// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+        /// The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
         /// </summary>
         [Input("hostVersion", required: true)]
         public Input<PulumiAvma.Avma.Version> HostVersion { get; set; } = null!;
@@ -355,11 +355,11 @@ namespace PulumiAvma.Avma
     public sealed class GetCompatibilityResult
     {
         /// <summary>
-        /// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
+        /// Whether a licensed host of this release can activate the guest. Example: `true`.
         /// </summary>
         public readonly bool Activates;
         /// <summary>
-        /// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
+        /// The reason, in one sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
         /// </summary>
         public readonly string Reason;
 

@@ -13,13 +13,13 @@ namespace PulumiAvma.Avma
     public static class GetHostLicense
     {
         /// <summary>
-        /// What Windows says of a host's licence.
+        /// Reads the license of a host.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### What a host has
+        /// ### The license of a host
         /// 
         /// ```yaml
         /// name: getHostLicense
@@ -102,13 +102,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetHostLicenseResult>("avma:index:getHostLicense", args ?? new GetHostLicenseArgs(), options.WithDefaults());
 
         /// <summary>
-        /// What Windows says of a host's licence.
+        /// Reads the license of a host.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### What a host has
+        /// ### The license of a host
         /// 
         /// ```yaml
         /// name: getHostLicense
@@ -191,13 +191,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetHostLicenseResult>("avma:index:getHostLicense", args ?? new GetHostLicenseInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// What Windows says of a host's licence.
+        /// Reads the license of a host.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### What a host has
+        /// ### The license of a host
         /// 
         /// ```yaml
         /// name: getHostLicense
@@ -284,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public string Host { get; set; } = null!;
@@ -304,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;
@@ -326,59 +326,59 @@ namespace PulumiAvma.Avma
     public sealed class GetHostLicenseResult
     {
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        /// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
+        /// On Azure Local: the complete output of `Get-VMAutomaticActivation`, with product keys masked. Microsoft does not document this output. Example: `{"ActivationType": "DatacenterKey"}`.
         /// </summary>
         public readonly ImmutableDictionary<string, string>? AutomaticActivation;
         /// <summary>
-        /// The edition. Example: `Datacenter`.
+        /// The edition of Windows. Example: `Datacenter`.
         /// </summary>
         public readonly string Edition;
         /// <summary>
-        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         /// </summary>
         public readonly bool? HyperV;
         /// <summary>
-        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+        /// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         /// </summary>
         public readonly string? InstallationId;
         /// <summary>
-        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+        /// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         /// </summary>
         public readonly string? KeyVersion;
         /// <summary>
-        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        /// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus LicenseStatus;
         /// <summary>
-        /// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         /// </summary>
         public readonly string? MachineId;
         /// <summary>
-        /// The build number. Unit: a build's number. Example: `26100`.
+        /// The build number of Windows. Unit: build number. Example: `26100`.
         /// </summary>
         public readonly int OsBuild;
         /// <summary>
-        /// The release, of Windows Server or of Azure Local. Example: `2025`.
+        /// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         /// </summary>
         public readonly string OsVersion;
         /// <summary>
-        /// The last five characters of the installed key; absent without a key. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// The host's operating system. Example: `windowsServer`.
+        /// The operating system of the host. Example: `windowsServer`.
         /// </summary>
         public readonly PulumiAvma.Avma.Platform Platform;
         /// <summary>
-        /// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+        /// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
         /// </summary>
         public readonly string? SubscriptionStatus;
 

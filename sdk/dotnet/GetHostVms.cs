@@ -13,7 +13,7 @@ namespace PulumiAvma.Avma
     public static class GetHostVms
     {
         /// <summary>
-        /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -102,7 +102,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetHostVmsResult>("avma:index:getHostVms", args ?? new GetHostVmsArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -191,7 +191,7 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetHostVmsResult>("avma:index:getHostVms", args ?? new GetHostVmsInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+        /// Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
@@ -284,13 +284,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostVmsArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public string Host { get; set; } = null!;
@@ -304,13 +304,13 @@ namespace PulumiAvma.Avma
     public sealed class GetHostVmsInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;
@@ -326,7 +326,7 @@ namespace PulumiAvma.Avma
     public sealed class GetHostVmsResult
     {
         /// <summary>
-        /// The host's VMs, by name.
+        /// The VMs of the host, sorted by name.
         /// </summary>
         public readonly ImmutableArray<Outputs.HostVm> Vms;
 

@@ -13,13 +13,13 @@ namespace PulumiAvma.Avma
     public static class GetVmActivation
     {
         /// <summary>
-        /// What Windows says of a guest's activation now, with what changes by itself.
+        /// Reads the activation of a guest, with the time of the last activation and the minutes remaining.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Until when a VM is activated
+        /// ### The activation of a VM
         /// 
         /// ```yaml
         /// name: getVmActivation
@@ -107,13 +107,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetVmActivationResult>("avma:index:getVmActivation", args ?? new GetVmActivationArgs(), options.WithDefaults());
 
         /// <summary>
-        /// What Windows says of a guest's activation now, with what changes by itself.
+        /// Reads the activation of a guest, with the time of the last activation and the minutes remaining.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Until when a VM is activated
+        /// ### The activation of a VM
         /// 
         /// ```yaml
         /// name: getVmActivation
@@ -201,13 +201,13 @@ namespace PulumiAvma.Avma
             => global::Pulumi.Deployment.Instance.Invoke<GetVmActivationResult>("avma:index:getVmActivation", args ?? new GetVmActivationInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// What Windows says of a guest's activation now, with what changes by itself.
+        /// Reads the activation of a guest, with the time of the last activation and the minutes remaining.
         /// 
         /// {{% examples %}}
         /// ## Example Usage
         /// 
         /// {{% example %}}
-        /// ### Until when a VM is activated
+        /// ### The activation of a VM
         /// 
         /// ```yaml
         /// name: getVmActivation
@@ -299,19 +299,19 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Inputs.Connection? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        /// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Inputs.Guest? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public string? Host { get; set; }
@@ -320,7 +320,7 @@ namespace PulumiAvma.Avma
         private List<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public List<string> Hosts
         {
@@ -329,13 +329,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public string? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        /// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public string? VmName { get; set; }
@@ -349,19 +349,19 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        /// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Input<Inputs.GuestArgs>? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public Input<string>? Host { get; set; }
@@ -370,7 +370,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -379,13 +379,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public Input<string>? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        /// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public Input<string>? VmName { get; set; }
@@ -401,47 +401,47 @@ namespace PulumiAvma.Avma
     public sealed class GetVmActivationResult
     {
         /// <summary>
-        /// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+        /// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
         /// </summary>
         public readonly string? ActivatedByHost;
         /// <summary>
-        /// The guest's edition. Example: `Standard`.
+        /// The edition of the guest. Example: `Standard`.
         /// </summary>
         public readonly string GuestEdition;
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
         /// </summary>
         public readonly string GuestVersion;
         /// <summary>
-        /// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
+        /// When the host last activated the guest, in ISO 8601. Absent if no host activated it. Example: `2026-02-03T10:15:00Z`.
         /// </summary>
         public readonly string? LastActivationTime;
         /// <summary>
-        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        /// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus LicenseStatus;
         /// <summary>
-        /// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
+        /// The time until Windows must renew the activation. 0 if the activation does not end. Unit: minutes. Example: `10080`.
         /// </summary>
         public readonly int MinutesRemaining;
         /// <summary>
-        /// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        /// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
         /// </summary>
         public readonly string? NameTakenBy;
         /// <summary>
-        /// The last five characters of the installed key; absent without a key. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         public readonly string VmId;
         /// <summary>
-        /// The VM's name. Example: `web01`.
+        /// The name of the VM. Example: `web01`.
         /// </summary>
         public readonly string VmName;
 

@@ -11,7 +11,7 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+    /// An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests (Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
     /// 
     /// ## Example Usage
     /// ### A key from the configuration
@@ -38,7 +38,7 @@ namespace PulumiAvma.Avma
     ///     };
     /// });
     /// ```
-    /// ### An existing licence
+    /// ### An existing license
     /// ```csharp
     /// using System.Collections.Generic;
     /// using System.Linq;
@@ -82,7 +82,7 @@ namespace PulumiAvma.Avma
     /// 
     /// ## Import
     /// 
-    /// By the host's DNS name or IP address:
+    /// By the DNS name or IP address of the host:
     /// 
     /// ```sh
     /// pulumi import avma:index:HostLicense hv01 hv01.example.com
@@ -92,133 +92,133 @@ namespace PulumiAvma.Avma
     public partial class HostLicense : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        /// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         /// </summary>
         [Output("activate")]
         public Output<bool?> Activate { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        /// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
         /// </summary>
         [Output("activatesGuests")]
         public Output<bool?> ActivatesGuests { get; private set; } = null!;
 
         /// <summary>
-        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        /// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         /// </summary>
         [Output("confirmationId")]
         public Output<string?> ConfirmationId { get; private set; } = null!;
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// The edition. Example: `Datacenter`.
+        /// The edition of Windows. Example: `Datacenter`.
         /// </summary>
         [Output("edition")]
         public Output<string> Edition { get; private set; } = null!;
 
         /// <summary>
-        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        /// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
         /// </summary>
         [Output("forceDestroy")]
         public Output<bool?> ForceDestroy { get; private set; } = null!;
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Output("host")]
         public Output<string> Host { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         /// </summary>
         [Output("hyperV")]
         public Output<bool?> HyperV { get; private set; } = null!;
 
         /// <summary>
-        /// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+        /// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         /// </summary>
         [Output("installationId")]
         public Output<string?> InstallationId { get; private set; } = null!;
 
         /// <summary>
-        /// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+        /// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         /// </summary>
         [Output("keyVersion")]
         public Output<string?> KeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        /// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         [Output("licenseChannel")]
         public Output<PulumiAvma.Avma.LicenseChannel?> LicenseChannel { get; private set; } = null!;
 
         /// <summary>
-        /// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        /// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
         /// </summary>
         [Output("licenseSource")]
         public Output<PulumiAvma.Avma.LicenseSource?> LicenseSource { get; private set; } = null!;
 
         /// <summary>
-        /// The licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         [Output("licenseStatus")]
         public Output<PulumiAvma.Avma.LicenseStatus> LicenseStatus { get; private set; } = null!;
 
         /// <summary>
-        /// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         /// </summary>
         [Output("machineId")]
         public Output<string?> MachineId { get; private set; } = null!;
 
         /// <summary>
-        /// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        /// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
         /// </summary>
         [Output("onDelete")]
         public Output<PulumiAvma.Avma.HostOnDelete?> OnDelete { get; private set; } = null!;
 
         /// <summary>
-        /// The build number. Unit: a build's number. Example: `26100`.
+        /// The build number of Windows. Unit: build number. Example: `26100`.
         /// </summary>
         [Output("osBuild")]
         public Output<int> OsBuild { get; private set; } = null!;
 
         /// <summary>
-        /// The release, of Windows Server or of Azure Local. Example: `2025`.
+        /// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         /// </summary>
         [Output("osVersion")]
         public Output<string> OsVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The last five characters of the installed key; absent without a key. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         [Output("partialProductKey")]
         public Output<string?> PartialProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The host's operating system. Example: `windowsServer`.
+        /// The operating system of the host. Example: `windowsServer`.
         /// </summary>
         [Output("platform")]
         public Output<PulumiAvma.Avma.Platform> Platform { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        /// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        /// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         /// </summary>
         [Output("productKeyVersion")]
         public Output<PulumiAvma.Avma.Version?> ProductKeyVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+        /// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
         /// </summary>
         [Output("subscriptionStatus")]
         public Output<string?> SubscriptionStatus { get; private set; } = null!;
@@ -273,43 +273,43 @@ namespace PulumiAvma.Avma
     public sealed class HostLicenseArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        /// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         /// </summary>
         [Input("activate")]
         public Input<bool>? Activate { get; set; }
 
         /// <summary>
-        /// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        /// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         /// </summary>
         [Input("confirmationId")]
         public Input<string>? ConfirmationId { get; set; }
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        /// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
         /// </summary>
         [Input("forceDestroy")]
         public Input<bool>? ForceDestroy { get; set; }
 
         /// <summary>
-        /// The host's DNS name or IP address. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the host. Example: `hv01.example.com`.
         /// </summary>
         [Input("host", required: true)]
         public Input<string> Host { get; set; } = null!;
 
         /// <summary>
-        /// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        /// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
         /// </summary>
         [Input("licenseSource")]
         public Input<PulumiAvma.Avma.LicenseSource>? LicenseSource { get; set; }
 
         /// <summary>
-        /// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        /// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
         /// </summary>
         [Input("onDelete")]
         public Input<PulumiAvma.Avma.HostOnDelete>? OnDelete { get; set; }
@@ -318,7 +318,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        /// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -331,7 +331,7 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        /// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         /// </summary>
         [Input("productKeyVersion")]
         public Input<PulumiAvma.Avma.Version>? ProductKeyVersion { get; set; }

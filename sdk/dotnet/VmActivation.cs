@@ -11,7 +11,7 @@ using Pulumi;
 namespace PulumiAvma.Avma
 {
     /// <summary>
-    /// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+    /// Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). The provider installs the AVMA key for the version and edition of the guest, unless the guest has it already. Creation succeeds when Windows reports a license through this key.
     /// 
     /// ## Example Usage
     /// ### A VM on its host
@@ -91,7 +91,7 @@ namespace PulumiAvma.Avma
     /// 
     /// ## Import
     /// 
-    /// By the host, and the VM's name or GUID:
+    /// By the host, and the name or GUID of the VM:
     /// 
     /// ```sh
     /// pulumi import avma:index:VmActivation web01 hv01.example.com/web01
@@ -107,67 +107,67 @@ namespace PulumiAvma.Avma
     public partial class VmActivation : global::Pulumi.CustomResource
     {
         /// <summary>
-        /// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+        /// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
         /// </summary>
         [Output("activatedByHost")]
         public Output<string?> ActivatedByHost { get; private set; } = null!;
 
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Output("connection")]
         public Output<Outputs.Connection?> Connection { get; private set; } = null!;
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        /// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Output("guest")]
         public Output<Outputs.Guest?> Guest { get; private set; } = null!;
 
         /// <summary>
-        /// The guest's edition. Example: `Standard`.
+        /// The edition of the guest. Example: `Standard`.
         /// </summary>
         [Output("guestEdition")]
         public Output<string> GuestEdition { get; private set; } = null!;
 
         /// <summary>
-        /// The guest's Windows Server release. Example: `2022`.
+        /// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
         /// </summary>
         [Output("guestVersion")]
         public Output<string> GuestVersion { get; private set; } = null!;
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         /// </summary>
         [Output("host")]
         public Output<string?> Host { get; private set; } = null!;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         [Output("hosts")]
         public Output<ImmutableArray<string>> Hosts { get; private set; } = null!;
 
         /// <summary>
-        /// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        /// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         [Output("licenseChannel")]
         public Output<PulumiAvma.Avma.LicenseChannel?> LicenseChannel { get; private set; } = null!;
 
         /// <summary>
-        /// The licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         [Output("licenseStatus")]
         public Output<PulumiAvma.Avma.LicenseStatus> LicenseStatus { get; private set; } = null!;
 
         /// <summary>
-        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        /// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         /// </summary>
         [Output("manageDataExchange")]
         public Output<bool?> ManageDataExchange { get; private set; } = null!;
 
         /// <summary>
-        /// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        /// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
         /// </summary>
         [Output("nameTakenBy")]
         public Output<string?> NameTakenBy { get; private set; } = null!;
@@ -179,25 +179,25 @@ namespace PulumiAvma.Avma
         public Output<PulumiAvma.Avma.GuestOnDelete?> OnDelete { get; private set; } = null!;
 
         /// <summary>
-        /// The last five characters of the installed key; absent without a key. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         [Output("partialProductKey")]
         public Output<string?> PartialProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        /// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         [Output("productKey")]
         public Output<string?> ProductKey { get; private set; } = null!;
 
         /// <summary>
-        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Output("vmId")]
         public Output<string> VmId { get; private set; } = null!;
 
         /// <summary>
-        /// The VM's name. Example: `web01`.
+        /// The name of the VM. Example: `web01`.
         /// </summary>
         [Output("vmName")]
         public Output<string> VmName { get; private set; } = null!;
@@ -252,19 +252,19 @@ namespace PulumiAvma.Avma
     public sealed class VmActivationArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         /// </summary>
         [Input("connection")]
         public Input<Inputs.ConnectionArgs>? Connection { get; set; }
 
         /// <summary>
-        /// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        /// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         /// </summary>
         [Input("guest")]
         public Input<Inputs.GuestArgs>? Guest { get; set; }
 
         /// <summary>
-        /// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        /// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         /// </summary>
         [Input("host")]
         public Input<string>? Host { get; set; }
@@ -273,7 +273,7 @@ namespace PulumiAvma.Avma
         private InputList<string>? _hosts;
 
         /// <summary>
-        /// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        /// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         /// </summary>
         public InputList<string> Hosts
         {
@@ -282,7 +282,7 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        /// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         /// </summary>
         [Input("manageDataExchange")]
         public Input<bool>? ManageDataExchange { get; set; }
@@ -297,7 +297,7 @@ namespace PulumiAvma.Avma
         private Input<string>? _productKey;
 
         /// <summary>
-        /// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        /// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         /// </summary>
         public Input<string>? ProductKey
         {
@@ -310,13 +310,13 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
-        /// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         [Input("vmId")]
         public Input<string>? VmId { get; set; }
 
         /// <summary>
-        /// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        /// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         /// </summary>
         [Input("vmName")]
         public Input<string>? VmName { get; set; }

@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+ * An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
  *
  * ## Example Usage
  * ### A key for each node
@@ -47,13 +47,13 @@ import * as utilities from "./utilities";
  *
  * ## Import
  *
- * By the cluster's name, or any of its nodes:
+ * By the name of the cluster or of one of its nodes:
  *
  * ```sh
  * pulumi import avma:index:ClusterLicense cl01 cl01.example.com
  * ```
  *
- * By the nodes, where the cluster is not to be asked for them:
+ * By the names or addresses of the nodes, without asking the cluster:
  *
  * ```sh
  * pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
@@ -97,43 +97,43 @@ export class ClusterLicense extends pulumi.CustomResource {
     }
 
     /**
-     * Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+     * Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+     * The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
      */
     declare public readonly cluster: pulumi.Output<string | undefined>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+     * Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
+     * On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes differ. Example: `2022`.
      */
     declare public /*out*/ readonly keyVersion: pulumi.Output<string | undefined>;
     /**
-     * How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
+     * The number of licensed nodes. On Azure Local, nodes with a license for their guests count. Unit: nodes. Example: `4`.
      */
     declare public /*out*/ readonly licensedNodes: pulumi.Output<number>;
     /**
-     * Each node's licence, by name.
+     * The license of each node, sorted by name.
      */
     declare public /*out*/ readonly nodeLicenses: pulumi.Output<outputs.NodeLicense[]>;
     /**
-     * The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     declare public readonly nodes: pulumi.Output<string[] | undefined>;
     /**
-     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+     * The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+     * The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
      */
     declare public readonly productKeyVersion: pulumi.Output<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+     * The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     declare public readonly productKeys: pulumi.Output<{[key: string]: string} | undefined>;
 
@@ -182,31 +182,31 @@ export class ClusterLicense extends pulumi.CustomResource {
  */
 export interface ClusterLicenseArgs {
     /**
-     * Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+     * Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
      */
     activate?: pulumi.Input<boolean | undefined>;
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+     * The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
      */
     cluster?: pulumi.Input<string | undefined>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+     * Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     nodes?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+     * The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+     * The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
      */
     productKeyVersion?: pulumi.Input<enums.Version | undefined>;
     /**
-     * The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+     * The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     productKeys?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
 }

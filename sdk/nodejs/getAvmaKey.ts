@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+ * Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
  *
  * ## Example Usage
  * ### A key for an answer file
@@ -33,27 +33,27 @@ export function getAvmaKey(args: GetAvmaKeyArgs, opts?: pulumi.InvokeOptions): P
 
 export interface GetAvmaKeyArgs {
     /**
-     * The guest's edition. Example: `Standard`.
+     * The edition of the guest. Example: `Standard`.
      */
     edition: enums.Edition;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest. Example: `2022`.
      */
     version: enums.Version;
 }
 
 export interface GetAvmaKeyResult {
     /**
-     * Its last five characters. Example: `78VHK`.
+     * The last five characters of the key. Example: `78VHK`.
      */
     readonly partialProductKey: string;
     /**
-     * The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+     * The AVMA key, for example for an answer file. The key alone licenses nothing. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     readonly productKey: string;
 }
 /**
- * The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+ * Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
  *
  * ## Example Usage
  * ### A key for an answer file
@@ -78,11 +78,11 @@ export function getAvmaKeyOutput(args: GetAvmaKeyOutputArgs, opts?: pulumi.Invok
 
 export interface GetAvmaKeyOutputArgs {
     /**
-     * The guest's edition. Example: `Standard`.
+     * The edition of the guest. Example: `Standard`.
      */
     edition: pulumi.Input<enums.Edition>;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest. Example: `2022`.
      */
     version: pulumi.Input<enums.Version>;
 }

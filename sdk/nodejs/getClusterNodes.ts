@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+ * Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
  *
  * ## Example Usage
  * ### The state of a node
@@ -33,23 +33,23 @@ export function getClusterNodes(args: GetClusterNodesArgs, opts?: pulumi.InvokeO
 
 export interface GetClusterNodesArgs {
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+     * The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
      */
     cluster: string;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+     * Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: inputs.Connection;
 }
 
 export interface GetClusterNodesResult {
     /**
-     * The cluster's nodes, by name.
+     * The nodes of the cluster, sorted by name.
      */
     readonly nodes: outputs.ClusterNode[];
 }
 /**
- * The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+ * Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
  *
  * ## Example Usage
  * ### The state of a node
@@ -74,11 +74,11 @@ export function getClusterNodesOutput(args: GetClusterNodesOutputArgs, opts?: pu
 
 export interface GetClusterNodesOutputArgs {
     /**
-     * The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+     * The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
      */
     cluster: pulumi.Input<string>;
     /**
-     * How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+     * Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
 }

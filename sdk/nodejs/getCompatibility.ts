@@ -8,10 +8,10 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Whether a Datacenter host of one release activates guests of another. Asks no machine.
+ * Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
  *
  * ## Example Usage
- * ### Before a guest is upgraded
+ * ### Check a guest upgrade
  * ```typescript
  * import * as pulumi from "@pulumi/pulumi";
  * import * as avma from "@pulumi-avma/avma";
@@ -35,34 +35,34 @@ export function getCompatibility(args: GetCompatibilityArgs, opts?: pulumi.Invok
 
 export interface GetCompatibilityArgs {
     /**
-     * The guest's edition. Default: `Datacenter`. Example: `Standard`.
+     * The edition of the guest. Default: `Datacenter`. Example: `Standard`.
      */
     guestEdition?: enums.Edition;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest. Example: `2022`.
      */
     guestVersion: enums.Version;
     /**
-     * The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+     * The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
      */
     hostVersion: enums.Version;
 }
 
 export interface GetCompatibilityResult {
     /**
-     * Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
+     * Whether a licensed host of this release can activate the guest. Example: `true`.
      */
     readonly activates: boolean;
     /**
-     * Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
+     * The reason, in one sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
      */
     readonly reason: string;
 }
 /**
- * Whether a Datacenter host of one release activates guests of another. Asks no machine.
+ * Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
  *
  * ## Example Usage
- * ### Before a guest is upgraded
+ * ### Check a guest upgrade
  * ```typescript
  * import * as pulumi from "@pulumi/pulumi";
  * import * as avma from "@pulumi-avma/avma";
@@ -86,15 +86,15 @@ export function getCompatibilityOutput(args: GetCompatibilityOutputArgs, opts?: 
 
 export interface GetCompatibilityOutputArgs {
     /**
-     * The guest's edition. Default: `Datacenter`. Example: `Standard`.
+     * The edition of the guest. Default: `Datacenter`. Example: `Standard`.
      */
     guestEdition?: pulumi.Input<enums.Edition | undefined>;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest. Example: `2022`.
      */
     guestVersion: pulumi.Input<enums.Version>;
     /**
-     * The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+     * The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
      */
     hostVersion: pulumi.Input<enums.Version>;
 }

@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+ * Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
  *
  * ## Example Usage
  * ### The VMs of a host
@@ -33,23 +33,23 @@ export function getHostVms(args: GetHostVmsArgs, opts?: pulumi.InvokeOptions): P
 
 export interface GetHostVmsArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: inputs.Connection;
     /**
-     * The host's DNS name or IP address. Example: `hv01.example.com`.
+     * The DNS name or IP address of the host. Example: `hv01.example.com`.
      */
     host: string;
 }
 
 export interface GetHostVmsResult {
     /**
-     * The host's VMs, by name.
+     * The VMs of the host, sorted by name.
      */
     readonly vms: outputs.HostVm[];
 }
 /**
- * The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+ * Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
  *
  * ## Example Usage
  * ### The VMs of a host
@@ -74,11 +74,11 @@ export function getHostVmsOutput(args: GetHostVmsOutputArgs, opts?: pulumi.Invok
 
 export interface GetHostVmsOutputArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * The host's DNS name or IP address. Example: `hv01.example.com`.
+     * The DNS name or IP address of the host. Example: `hv01.example.com`.
      */
     host: pulumi.Input<string>;
 }

@@ -8,10 +8,10 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * What Windows says of a guest's activation now, with what changes by itself.
+ * Reads the activation of a guest, with the time of the last activation and the minutes remaining.
  *
  * ## Example Usage
- * ### Until when a VM is activated
+ * ### The activation of a VM
  * ```typescript
  * import * as pulumi from "@pulumi/pulumi";
  * import * as avma from "@pulumi-avma/avma";
@@ -39,82 +39,82 @@ export function getVmActivation(args?: GetVmActivationArgs, opts?: pulumi.Invoke
 
 export interface GetVmActivationArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: inputs.Connection;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+     * Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: inputs.Guest;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+     * The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
      */
     host?: string;
     /**
-     * All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: string[];
     /**
-     * The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: string;
     /**
-     * The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+     * The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
      */
     vmName?: string;
 }
 
 export interface GetVmActivationResult {
     /**
-     * The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+     * The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
      */
     readonly activatedByHost?: string;
     /**
-     * The guest's edition. Example: `Standard`.
+     * The edition of the guest. Example: `Standard`.
      */
     readonly guestEdition: string;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
      */
     readonly guestVersion: string;
     /**
-     * When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
+     * When the host last activated the guest, in ISO 8601. Absent if no host activated it. Example: `2026-02-03T10:15:00Z`.
      */
     readonly lastActivationTime?: string;
     /**
-     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
      */
     readonly licenseChannel?: enums.LicenseChannel;
     /**
-     * The licence status, in WMI's words. Example: `Licensed`.
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
      */
     readonly licenseStatus: enums.LicenseStatus;
     /**
-     * The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
+     * The time until Windows must renew the activation. 0 if the activation does not end. Unit: minutes. Example: `10080`.
      */
     readonly minutesRemaining: number;
     /**
-     * The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+     * The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
      */
     readonly nameTakenBy?: string;
     /**
-     * The last five characters of the installed key; absent without a key. Example: `46789`.
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
      */
     readonly partialProductKey?: string;
     /**
-     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     readonly vmId: string;
     /**
-     * The VM's name. Example: `web01`.
+     * The name of the VM. Example: `web01`.
      */
     readonly vmName: string;
 }
 /**
- * What Windows says of a guest's activation now, with what changes by itself.
+ * Reads the activation of a guest, with the time of the last activation and the minutes remaining.
  *
  * ## Example Usage
- * ### Until when a VM is activated
+ * ### The activation of a VM
  * ```typescript
  * import * as pulumi from "@pulumi/pulumi";
  * import * as avma from "@pulumi-avma/avma";
@@ -142,27 +142,27 @@ export function getVmActivationOutput(args?: GetVmActivationOutputArgs, opts?: p
 
 export interface GetVmActivationOutputArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+     * Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: pulumi.Input<inputs.GuestArgs | undefined>;
     /**
-     * The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+     * The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
      */
     host?: pulumi.Input<string | undefined>;
     /**
-     * All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: pulumi.Input<string | undefined>;
     /**
-     * The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+     * The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
      */
     vmName?: pulumi.Input<string | undefined>;
 }

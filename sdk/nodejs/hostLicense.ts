@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+ * An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests (Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
  *
  * ## Example Usage
  * ### A key from the configuration
@@ -25,7 +25,7 @@ import * as utilities from "./utilities";
  * });
  * export const activatesGuests = hv01.activatesGuests;
  * ```
- * ### An existing licence
+ * ### An existing license
  * ```typescript
  * import * as pulumi from "@pulumi/pulumi";
  * import * as avma from "@pulumi-avma/avma";
@@ -47,7 +47,7 @@ import * as utilities from "./utilities";
  *
  * ## Import
  *
- * By the host's DNS name or IP address:
+ * By the DNS name or IP address of the host:
  *
  * ```sh
  * pulumi import avma:index:HostLicense hv01 hv01.example.com
@@ -91,91 +91,91 @@ export class HostLicense extends pulumi.CustomResource {
     }
 
     /**
-     * Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+     * Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
      */
     declare public readonly activate: pulumi.Output<boolean | undefined>;
     /**
-     * Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+     * Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
      */
     declare public /*out*/ readonly activatesGuests: pulumi.Output<boolean | undefined>;
     /**
-     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+     * The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
      */
     declare public readonly confirmationId: pulumi.Output<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * The edition. Example: `Datacenter`.
+     * The edition of Windows. Example: `Datacenter`.
      */
     declare public /*out*/ readonly edition: pulumi.Output<string>;
     /**
-     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+     * Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
      */
     declare public readonly forceDestroy: pulumi.Output<boolean | undefined>;
     /**
-     * The host's DNS name or IP address. Example: `hv01.example.com`.
+     * The DNS name or IP address of the host. Example: `hv01.example.com`.
      */
     declare public readonly host: pulumi.Output<string>;
     /**
-     * Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+     * Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
      */
     declare public /*out*/ readonly hyperV: pulumi.Output<boolean | undefined>;
     /**
-     * The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+     * The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
      */
     declare public /*out*/ readonly installationId: pulumi.Output<string | undefined>;
     /**
-     * The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+     * On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
      */
     declare public /*out*/ readonly keyVersion: pulumi.Output<string | undefined>;
     /**
-     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
      */
     declare public /*out*/ readonly licenseChannel: pulumi.Output<enums.LicenseChannel | undefined>;
     /**
-     * Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+     * Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
      */
     declare public readonly licenseSource: pulumi.Output<enums.LicenseSource | undefined>;
     /**
-     * The licence status, in WMI's words. Example: `Licensed`.
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
      */
     declare public /*out*/ readonly licenseStatus: pulumi.Output<enums.LicenseStatus>;
     /**
-     * The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+     * The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
      */
     declare public /*out*/ readonly machineId: pulumi.Output<string | undefined>;
     /**
-     * What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+     * What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
      */
     declare public readonly onDelete: pulumi.Output<enums.HostOnDelete | undefined>;
     /**
-     * The build number. Unit: a build's number. Example: `26100`.
+     * The build number of Windows. Unit: build number. Example: `26100`.
      */
     declare public /*out*/ readonly osBuild: pulumi.Output<number>;
     /**
-     * The release, of Windows Server or of Azure Local. Example: `2025`.
+     * The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
      */
     declare public /*out*/ readonly osVersion: pulumi.Output<string>;
     /**
-     * The last five characters of the installed key; absent without a key. Example: `46789`.
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
      */
     declare public /*out*/ readonly partialProductKey: pulumi.Output<string | undefined>;
     /**
-     * The host's operating system. Example: `windowsServer`.
+     * The operating system of the host. Example: `windowsServer`.
      */
     declare public /*out*/ readonly platform: pulumi.Output<enums.Platform>;
     /**
-     * The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+     * The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+     * The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
      */
     declare public readonly productKeyVersion: pulumi.Output<enums.Version | undefined>;
     /**
-     * The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+     * On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
      */
     declare public /*out*/ readonly subscriptionStatus: pulumi.Output<string | undefined>;
 
@@ -251,39 +251,39 @@ export class HostLicense extends pulumi.CustomResource {
  */
 export interface HostLicenseArgs {
     /**
-     * Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+     * Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
      */
     activate?: pulumi.Input<boolean | undefined>;
     /**
-     * The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+     * The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
      */
     confirmationId?: pulumi.Input<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+     * Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
      */
     forceDestroy?: pulumi.Input<boolean | undefined>;
     /**
-     * The host's DNS name or IP address. Example: `hv01.example.com`.
+     * The DNS name or IP address of the host. Example: `hv01.example.com`.
      */
     host: pulumi.Input<string>;
     /**
-     * Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+     * Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
      */
     licenseSource?: pulumi.Input<enums.LicenseSource | undefined>;
     /**
-     * What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+     * What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
      */
     onDelete?: pulumi.Input<enums.HostOnDelete | undefined>;
     /**
-     * The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+     * The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+     * The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
      */
     productKeyVersion?: pulumi.Input<enums.Version | undefined>;
 }

@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+ * Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). The provider installs the AVMA key for the version and edition of the guest, unless the guest has it already. Creation succeeds when Windows reports a license through this key.
  *
  * ## Example Usage
  * ### A VM on its host
@@ -56,7 +56,7 @@ import * as utilities from "./utilities";
  *
  * ## Import
  *
- * By the host, and the VM's name or GUID:
+ * By the host, and the name or GUID of the VM:
  *
  * ```sh
  * pulumi import avma:index:VmActivation web01 hv01.example.com/web01
@@ -106,47 +106,47 @@ export class VmActivation extends pulumi.CustomResource {
     }
 
     /**
-     * The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+     * The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
      */
     declare public /*out*/ readonly activatedByHost: pulumi.Output<string | undefined>;
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     declare public readonly connection: pulumi.Output<outputs.Connection | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+     * Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     declare public readonly guest: pulumi.Output<outputs.Guest | undefined>;
     /**
-     * The guest's edition. Example: `Standard`.
+     * The edition of the guest. Example: `Standard`.
      */
     declare public /*out*/ readonly guestEdition: pulumi.Output<string>;
     /**
-     * The guest's Windows Server release. Example: `2022`.
+     * The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
      */
     declare public /*out*/ readonly guestVersion: pulumi.Output<string>;
     /**
-     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+     * The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
      */
     declare public readonly host: pulumi.Output<string | undefined>;
     /**
-     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     declare public readonly hosts: pulumi.Output<string[] | undefined>;
     /**
-     * How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
      */
     declare public /*out*/ readonly licenseChannel: pulumi.Output<enums.LicenseChannel | undefined>;
     /**
-     * The licence status, in WMI's words. Example: `Licensed`.
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
      */
     declare public /*out*/ readonly licenseStatus: pulumi.Output<enums.LicenseStatus>;
     /**
-     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+     * Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
      */
     declare public readonly manageDataExchange: pulumi.Output<boolean | undefined>;
     /**
-     * The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+     * The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
      */
     declare public /*out*/ readonly nameTakenBy: pulumi.Output<string | undefined>;
     /**
@@ -154,19 +154,19 @@ export class VmActivation extends pulumi.CustomResource {
      */
     declare public readonly onDelete: pulumi.Output<enums.GuestOnDelete | undefined>;
     /**
-     * The last five characters of the installed key; absent without a key. Example: `46789`.
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
      */
     declare public /*out*/ readonly partialProductKey: pulumi.Output<string | undefined>;
     /**
-     * The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+     * The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     declare public readonly productKey: pulumi.Output<string | undefined>;
     /**
-     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     declare public readonly vmId: pulumi.Output<string>;
     /**
-     * The VM's name. Example: `web01`.
+     * The name of the VM. Example: `web01`.
      */
     declare public readonly vmName: pulumi.Output<string>;
 
@@ -227,23 +227,23 @@ export class VmActivation extends pulumi.CustomResource {
  */
 export interface VmActivationArgs {
     /**
-     * How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+     * Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
      */
     connection?: pulumi.Input<inputs.ConnectionArgs | undefined>;
     /**
-     * How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+     * Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
      */
     guest?: pulumi.Input<inputs.GuestArgs | undefined>;
     /**
-     * The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+     * The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
      */
     host?: pulumi.Input<string | undefined>;
     /**
-     * All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+     * All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
      */
     hosts?: pulumi.Input<pulumi.Input<string>[] | undefined>;
     /**
-     * Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+     * Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
      */
     manageDataExchange?: pulumi.Input<boolean | undefined>;
     /**
@@ -251,15 +251,15 @@ export interface VmActivationArgs {
      */
     onDelete?: pulumi.Input<enums.GuestOnDelete | undefined>;
     /**
-     * The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+     * The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
      */
     productKey?: pulumi.Input<string | undefined>;
     /**
-     * The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId?: pulumi.Input<string | undefined>;
     /**
-     * The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+     * The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
      */
     vmName?: pulumi.Input<string | undefined>;
 }

@@ -20,7 +20,7 @@ SECRETS = {"productKey": HOST_KEY, "firstKey": HOST_KEY, "secondKey": SPARE_KEY,
 LICENSED = {"license": {"key": HOST_KEY}}
 EXPECTED = {
     "HostLicense/a-key-from-the-configuration": {"activatesGuests": True},
-    "HostLicense/an-existing-licence": {"licenseChannel": "VOLUME_MAK"},
+    "HostLicense/an-existing-license": {"licenseChannel": "VOLUME_MAK"},
     "HostLicense/azure-local-with-a-subscription": {"subscriptionStatus": "Active"},
     "ClusterLicense/one-key-for-all-nodes": {"licensedNodes": 2},
     "ClusterLicense/a-key-for-each-node": {"licensedNodes": 2},
@@ -28,10 +28,10 @@ EXPECTED = {
     "VmActivation/a-vm-that-moves-in-a-cluster": {},
     "getAvmaKey/a-key-for-an-answer-file": {"productKey": keys.find(keys.KeyKind.AVMA, "2022", "Standard").key},
     "getClusterNodes/the-state-of-a-node": {"firstNode": "hv01", "state": "Up"},
-    "getCompatibility/before-a-guest-is-upgraded": {"activates": False},
-    "getHostLicense/what-a-host-has": {"edition": "Datacenter", "osVersion": "2025"},
+    "getCompatibility/check-a-guest-upgrade": {"activates": False},
+    "getHostLicense/the-license-of-a-host": {"edition": "Datacenter", "osVersion": "2025"},
     "getHostVms/the-vms-of-a-host": {"firstVm": "web01", "running": True},
-    "getVmActivation/until-when-a-vm-is-activated": {"guestVersion": "2022", "minutesRemaining": 43200},
+    "getVmActivation/the-activation-of-a-vm": {"guestVersion": "2022", "minutesRemaining": 43200},
 }
 """Some of what each gives out."""
 

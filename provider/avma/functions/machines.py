@@ -27,34 +27,34 @@ _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
 
 @dataclass(frozen=True)
 class HostInputs:
-    """The host to ask."""
+    """The inputs of functions that read a host."""
 
-    host: str = declare("The host's DNS name or IP address.", example="hv01.example.com", check=host_name_error)
+    host: str = declare("The DNS name or IP address of the host.", example="hv01.example.com", check=host_name_error)
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.",
+        "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"address": "192.0.2.11"},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GetHostLicenseOutputs(HostLicenseOutputs):
-    """What Windows says of a host's licence, with what is not state."""
+    """The outputs of getHostLicense."""
 
     automatic_activation: dict[str, str] | None = declare(
-        "All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not "
-        "document it.",
+        "On Azure Local: the complete output of `Get-VMAutomaticActivation`, with product keys masked. Microsoft "
+        "does not document this output.",
         default=None,
         example={"ActivationType": "DatacenterKey"},
     )
 
 
 class GetHostLicense(Function):
-    """What is licensed on a host."""
+    """Read the license of a host."""
 
     name = "getHostLicense"
-    description = "What Windows says of a host's licence."
+    description = "Reads the license of a host."
     inputs = HostInputs
     outputs = GetHostLicenseOutputs
 
@@ -68,69 +68,72 @@ class GetHostLicense(Function):
 
 @dataclass(frozen=True)
 class GetVmActivationInputs:
-    """The VM to ask."""
+    """The inputs of getVmActivation."""
 
     host: str | None = declare(
-        "The Hyper-V host on which the VM runs. Give this or `hosts`.",
+        "The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`.",
         default=None,
-        unset="none, where `hosts` is given",
+        unset="none",
         example="hv01.example.com",
         check=host_name_error,
     )
     hosts: list[str] | None = declare(
-        "All hosts on which the VM may run.",
+        "All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of "
+        "them. Set either `host` or `hosts`.",
         default=None,
-        unset="none, where `host` is given",
+        unset="none",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.",
+        "The name of the VM. Set either `vmName` or `vmId`.",
         default=None,
-        unset="none, where `vmId` is given",
+        unset="none",
         example="web01",
         check=vm_name_error,
     )
     vm_id: str | None = declare(
-        "The VM's GUID. Give this or `vmName`.",
+        "The GUID of the VM. Set either `vmName` or `vmId`.",
         default=None,
-        unset="none, where `vmName` is given",
+        unset="none",
         example=_VM_ID,
         check=vm_id_error,
     )
     guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
+        "Connection settings for Windows inside the VM, where they differ from the provider's `guest`.",
         default=None,
-        unset="as the provider's `guest` says",
+        unset="the provider's `guest`",
         example={"transport": "winrm", "address": "192.0.2.21"},
     )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.",
+        "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"address": "192.0.2.11"},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GetVmActivationOutputs(VmActivationOutputs):
-    """What Windows says of a guest's activation now, with what changes by itself."""
+    """The outputs of getVmActivation."""
 
     minutes_remaining: int = declare(
-        "The time until the activation has to be renewed; 0 when it does not end.", unit="minutes", example=10080
+        "The time until Windows must renew the activation. 0 if the activation does not end.",
+        unit="minutes",
+        example=10080,
     )
     last_activation_time: str | None = declare(
-        "When the host last activated the guest, as Windows writes it; absent when it never did.",
+        "When the host last activated the guest, in ISO 8601. Absent if no host activated it.",
         default=None,
         example="2026-02-03T10:15:00Z",
     )
 
 
 class GetVmActivation(Function):
-    """What is activated in a VM."""
+    """Read the activation of a guest."""
 
     name = "getVmActivation"
-    description = "What Windows says of a guest's activation now, with what changes by itself."
+    description = "Reads the activation of a guest, with the time of the last activation and the minutes remaining."
     inputs = GetVmActivationInputs
     outputs = GetVmActivationOutputs
 
@@ -151,31 +154,35 @@ class GetVmActivation(Function):
 
 @dataclass(frozen=True, kw_only=True)
 class HostVm:
-    """A VM on a host, with what its guest tells through Data Exchange."""
+    """A VM on a host, with the Data Exchange report of its guest."""
 
-    vm_id: str = declare("The VM's GUID, in lower case.", example=_VM_ID)
-    vm_name: str = declare("The VM's name.", example="web01")
+    vm_id: str = declare("The GUID of the VM, in lower case.", example=_VM_ID)
+    vm_name: str = declare("The name of the VM.", example="web01")
     running: bool = declare("Whether the VM is running.")
-    guest_name: str | None = declare("The guest's DNS name.", default=None, example="web01.lab.example.com")
+    guest_name: str | None = declare("The DNS name of the guest.", default=None, example="web01.lab.example.com")
     guest_os: str | None = declare(
-        "The guest's operating system, in its own words.", default=None, example="Windows Server 2022 Standard"
+        "The operating system of the guest, as the guest reports it.",
+        default=None,
+        example="Windows Server 2022 Standard",
     )
-    guest_build: str | None = declare("The guest's build number.", default=None, example="20348")
-    ip_addresses: list[str] = declare("The guest's IP addresses, IPv4 first.", example=["192.0.2.21"])
+    guest_build: str | None = declare("The build number of the guest.", default=None, example="20348")
+    ip_addresses: list[str] = declare("The IP addresses of the guest, IPv4 first.", example=["192.0.2.21"])
 
 
 @dataclass(frozen=True)
 class GetHostVmsOutputs:
-    """The VMs of a host."""
+    """The outputs of getHostVms."""
 
-    vms: list[HostVm] = declare("The host's VMs, by name.")
+    vms: list[HostVm] = declare("The VMs of the host, sorted by name.")
 
 
 class GetHostVms(Function):
-    """The VMs of a host."""
+    """List the VMs of a host."""
 
     name = "getHostVms"
-    description = "The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon."
+    description = (
+        "Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests."
+    )
     inputs = HostInputs
     outputs = GetHostVmsOutputs
     lists = VmActivation.name
@@ -207,52 +214,66 @@ def _host_vm(vm: VirtualMachine, facts: GuestFacts) -> HostVm:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterNode:
-    """A node of a failover cluster; what could not be asked is absent."""
+    """A node of a failover cluster. Properties that the provider could not read are absent."""
 
-    node: str = declare("The node's name, in lower case.", example="hv01")
-    state: str = declare("Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`.", example="Up")
-    address: str = declare("The name or address by which it is reached.", example="hv01.example.com")
-    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None, example="2025")
-    edition: str | None = declare("Its edition.", default=None, example="Datacenter")
+    node: str = declare("The name of the node, in lower case.", example="hv01")
+    state: str = declare(
+        "The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`.", example="Up"
+    )
+    address: str = declare("The name or address the provider connects to.", example="hv01.example.com")
+    os_version: str | None = declare(
+        "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
+        default=None,
+        example="2025",
+    )
+    edition: str | None = declare("The edition of Windows.", default=None, example="Datacenter")
     license_status: LicenseStatus | None = declare(
-        "Its licence status, in WMI's words.", default=None, example="Licensed"
+        "The license status of Windows, in the terms of WMI.", default=None, example="Licensed"
     )
     partial_product_key: str | None = declare(
-        "The last five characters of its key; on Azure Local, of its key for guests.", default=None, example="46789"
+        "The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent "
+        "without a key.",
+        default=None,
+        example="46789",
     )
-    activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
-    error: str | None = declare("Why it could not be asked.", default=None, example="nothing answers at hv02:5986")
+    activates_guests: bool | None = declare("Whether the host can activate guests now.", default=None)
+    error: str | None = declare(
+        "Why the provider could not read the node.", default=None, example="nothing answers at hv02:5986"
+    )
 
 
 @dataclass(frozen=True)
 class GetClusterNodesInputs:
-    """The cluster to ask."""
+    """The inputs of getClusterNodes."""
 
     cluster: str = declare(
-        "The cluster's name, or any of its nodes; DNS name or IP address.",
+        "The DNS name or IP address of the cluster, or of any of its nodes.",
         example="cl01.example.com",
         check=host_name_error,
     )
     connection: AddressedSettings | None = declare(
-        "How cluster and nodes are reached, where it differs from the provider's configuration.",
+        "Connection settings for the cluster and its nodes, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"username": "LAB\\svc-avma", "password": "${password}"},
     )
 
 
 @dataclass(frozen=True)
 class GetClusterNodesOutputs:
-    """The nodes of a cluster."""
+    """The outputs of getClusterNodes."""
 
-    nodes: list[ClusterNode] = declare("The cluster's nodes, by name.")
+    nodes: list[ClusterNode] = declare("The nodes of the cluster, sorted by name.")
 
 
 class GetClusterNodes(Function):
-    """The nodes of a failover cluster, and what is licensed on each."""
+    """List the nodes of a failover cluster, with the license of each."""
 
     name = "getClusterNodes"
-    description = "The nodes of a failover cluster, with the licence of each; a node that is down has its error."
+    description = (
+        "Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the "
+        "node has an `error` instead."
+    )
     inputs = GetClusterNodesInputs
     outputs = GetClusterNodesOutputs
     lists = HostLicense.name

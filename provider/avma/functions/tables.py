@@ -15,29 +15,32 @@ from avma.resources.resource import Operation
 
 @dataclass(frozen=True)
 class GetAvmaKeyInputs:
-    """Which AVMA key is wanted."""
+    """The inputs of getAvmaKey."""
 
-    version: Version = declare("The guest's Windows Server release.", example="2022")
-    edition: Edition = declare("The guest's edition.", example="Standard")
+    version: Version = declare("The Windows Server release of the guest.", example="2022")
+    edition: Edition = declare("The edition of the guest.", example="Standard")
 
 
 @dataclass(frozen=True)
 class GetAvmaKeyOutputs:
-    """A published AVMA key."""
+    """The outputs of getAvmaKey."""
 
     product_key: str = declare(
-        "The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself.",
+        "The AVMA key, for example for an answer file. The key alone licenses nothing.",
         example="YDFWN-MJ9JR-3DYRK-FXXRW-78VHK",
         secret=True,
     )
-    partial_product_key: str = declare("Its last five characters.", example="78VHK")
+    partial_product_key: str = declare("The last five characters of the key.", example="78VHK")
 
 
 class GetAvmaKey(Function):
-    """The published AVMA key of a release and edition."""
+    """Return the published AVMA key for a release and edition."""
 
     name = "getAvmaKey"
-    description = "The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine."
+    description = (
+        "Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no "
+        "machine."
+    )
     inputs = GetAvmaKeyInputs
     outputs = GetAvmaKeyOutputs
 
@@ -57,26 +60,30 @@ class GetAvmaKey(Function):
 
 @dataclass(frozen=True)
 class GetCompatibilityInputs:
-    """A host and a guest to compare."""
+    """The inputs of getCompatibility."""
 
-    host_version: Version = declare("The Windows Server release of the host, which must be Datacenter.", example="2025")
-    guest_version: Version = declare("The guest's Windows Server release.", example="2022")
-    guest_edition: Edition = declare("The guest's edition.", default=Edition.DATACENTER, example="Standard")
+    host_version: Version = declare(
+        "The Windows Server release of the host. The host must run a Datacenter edition.", example="2025"
+    )
+    guest_version: Version = declare("The Windows Server release of the guest.", example="2022")
+    guest_edition: Edition = declare("The edition of the guest.", default=Edition.DATACENTER, example="Standard")
 
 
 @dataclass(frozen=True)
 class GetCompatibilityOutputs:
-    """Whether the host can activate the guest."""
+    """The outputs of getCompatibility."""
 
-    activates: bool = declare("Whether a licensed Datacenter host of that release activates such guests.")
-    reason: str = declare("Why, in a sentence.", example="a 2025 Datacenter host activates 2022 guests")
+    activates: bool = declare("Whether a licensed host of this release can activate the guest.")
+    reason: str = declare("The reason, in one sentence.", example="a 2025 Datacenter host activates 2022 guests")
 
 
 class GetCompatibility(Function):
-    """Whether a host of one release activates guests of another."""
+    """Return whether a host of one release activates guests of another."""
 
     name = "getCompatibility"
-    description = "Whether a Datacenter host of one release activates guests of another. Asks no machine."
+    description = (
+        "Returns whether a Datacenter host of one release activates guests of another. Connects to no machine."
+    )
     inputs = GetCompatibilityInputs
     outputs = GetCompatibilityOutputs
 

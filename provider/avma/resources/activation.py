@@ -33,14 +33,17 @@ from avma.wsman import retry
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseOutputs:
-    """What Windows says of the licence of one machine."""
+    """The license of one machine, as Windows reports it."""
 
-    license_status: LicenseStatus = declare("The licence status, in WMI's words.", example="Licensed")
+    license_status: LicenseStatus = declare("The license status of Windows, in the terms of WMI.", example="Licensed")
     license_channel: LicenseChannel | None = declare(
-        "How the installed key was issued; absent without a key.", default=None, example="VOLUME_MAK"
+        "The channel of the installed key. Absent without a key.", default=None, example="VOLUME_MAK"
     )
     partial_product_key: str | None = declare(
-        "The last five characters of the installed key; absent without a key.", default=None, example="46789"
+        "The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent "
+        "without a key.",
+        default=None,
+        example="46789",
     )
 
 

@@ -46,14 +46,19 @@ class ClusterLicense(Resource):
 
     name = "ClusterLicense"
     description = (
-        "An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay "
-        "activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next "
-        "`pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next "
-        "`pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed."
+        "An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay "
+        "activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh "
+        "reports drift, and the next update licenses the node. If a node is down, the provider licenses the others "
+        "and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes "
+        "licensed."
     )
     imports = (
-        Import("the cluster's name, or any of its nodes", "cl01", "cl01.example.com"),
-        Import("the nodes, where the cluster is not to be asked for them", "cl01", "hv01.example.com,hv02.example.com"),
+        Import("the name of the cluster or of one of its nodes", "cl01", "cl01.example.com"),
+        Import(
+            "the names or addresses of the nodes, without asking the cluster",
+            "cl01",
+            "hv01.example.com,hv02.example.com",
+        ),
     )
     licenses_hosts = True
     inputs = ClusterLicenseInputs

@@ -14,101 +14,120 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 @dataclass(frozen=True)
 class ClusterLicenseInputs:
-    """What a user declares of the licences of a cluster."""
+    """The inputs of a ClusterLicense."""
 
     cluster: str | None = declare(
-        "The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their "
-        "names, in the same domain; with an address by theirs. Give this or `nodes`.",
+        "The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider "
+        "connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set "
+        "either `cluster` or `nodes`.",
         default=None,
-        unset="none, where `nodes` is given",
+        unset="none",
         example="cl01.example.com",
         replaces=True,
         check=host_name_error,
     )
     nodes: list[str] | None = declare(
-        "The nodes, where the cluster is not to be asked for them.",
+        "The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either "
+        "`cluster` or `nodes`.",
         default=None,
-        unset="those that `cluster` tells",
+        unset="the nodes that `cluster` reports",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     product_key: str | None = declare(
-        "The Windows Server Datacenter volume key for all nodes that `productKeys` does not name.",
+        "The Windows Server Datacenter volume key for all nodes without a key in `productKeys`.",
         default=None,
-        unset="they keep the licence that they have",
+        unset="the existing licenses",
         example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
         check=rules.host_key_error,
     )
     product_keys: dict[str, str] | None = declare(
-        "The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. "
-        "A name that is no node's is refused.",
+        "The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster "
+        "reports. Any other name is an error.",
         default=None,
-        unset="`productKey` is for all nodes",
+        unset="`productKey` for all nodes",
         example={"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"},
         secret=True,
         check=rules.host_key_error,
     )
     product_key_version: Version | None = declare(
-        "The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are "
-        "found in the preview.",
+        "The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On "
+        "Azure Local, it also rejects keys older than the existing ones.",
         default=None,
-        unset="not known",
+        unset="unknown",
         example="2025",
     )
-    activate: bool = declare("Whether to activate Windows once the keys are installed.", default=True)
+    activate: bool = declare(
+        "Whether to activate Windows after installing the keys. On Azure Local, it must be `true`.", default=True
+    )
     connection: AddressedSettings | None = declare(
-        "How cluster and nodes are reached, where it differs from the provider's configuration.",
+        "Connection settings for the cluster and its nodes, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"username": "LAB\\svc-avma", "password": "${password}"},
     )
 
 
 @dataclass(frozen=True)
 class NodeLicense:
-    """What Windows says of the licence of one node; what could not be asked is absent."""
+    """The license of one node, as Windows reports it. Properties that the provider could not read are absent."""
 
-    node: str = declare("The node's name, in lower case.", example="hv01")
+    node: str = declare("The name of the node, in lower case.", example="hv01")
     license_status: LicenseStatus | None = declare(
-        "The licence status, in WMI's words.", default=None, example="Licensed"
+        "The license status of Windows, in the terms of WMI.", default=None, example="Licensed"
     )
     license_channel: LicenseChannel | None = declare(
-        "How the installed key was issued.", default=None, example="VOLUME_MAK"
+        "The channel of the installed key. Absent without a key.", default=None, example="VOLUME_MAK"
     )
     partial_product_key: str | None = declare(
-        "The last five characters of the installed key.", default=None, example="46789"
+        "The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent "
+        "without a key.",
+        default=None,
+        example="46789",
     )
-    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None, example="2025")
-    edition: str | None = declare("Its edition.", default=None, example="Datacenter")
-    activates_guests: bool | None = declare("Whether it can activate guests now.", default=None)
+    os_version: str | None = declare(
+        "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
+        default=None,
+        example="2025",
+    )
+    edition: str | None = declare("The edition of Windows.", default=None, example="Datacenter")
+    activates_guests: bool | None = declare("Whether the host can activate guests now.", default=None)
     hyper_v: bool | None = declare(
-        "Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local.",
+        "Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on "
+        "Azure Local.",
         default=None,
     )
     key_version: str | None = declare(
-        "The newest Windows Server release that its key activates, on Azure Local.", default=None, example="2022"
+        "On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does "
+        "not report it.",
+        default=None,
+        example="2022",
     )
     machine_id: str | None = declare(
-        "Its identity, the same under each name and address: its computer name and its firmware's UUID.",
+        "The identity of the host: its computer name and firmware UUID. It is the same for each of its names and "
+        "addresses.",
         default=None,
         example="hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132",
     )
     error: str | None = declare(
-        "Why it could not be asked, or not be licensed.", default=None, example="nothing answers at hv02:5986"
+        "Why the provider could not read or license the node.", default=None, example="nothing answers at hv02:5986"
     )
 
 
 @dataclass(frozen=True)
 class ClusterLicenseOutputs:
-    """What Windows says of the licences of a cluster."""
+    """The outputs of a ClusterLicense."""
 
-    node_licenses: list[NodeLicense] = declare("Each node's licence, by name.")
+    node_licenses: list[NodeLicense] = declare("The license of each node, sorted by name.")
     licensed_nodes: int = declare(
-        "How many nodes are licensed; on Azure Local, for their guests.", unit="nodes", example=4
+        "The number of licensed nodes. On Azure Local, nodes with a license for their guests count.",
+        unit="nodes",
+        example=4,
     )
     key_version: str | None = declare(
-        "The newest Windows Server release that the keys of all nodes activate, on Azure Local.",
+        "On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes "
+        "differ.",
         default=None,
         example="2022",
     )

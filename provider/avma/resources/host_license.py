@@ -54,12 +54,12 @@ class HostLicense(Resource):
 
     name = "HostLicense"
     description = (
-        "An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests "
-        "(Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted "
-        "without any change; the key of a host that is licensed is never activated again. On Azure Local the key is "
-        "the Windows Server key for guests (`Set-VMAutomaticActivation`)."
+        "An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests "
+        "(Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider "
+        "changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests "
+        "(`Set-VMAutomaticActivation`)."
     )
-    imports = (Import("the host's DNS name or IP address", "hv01", "hv01.example.com"),)
+    imports = (Import("the DNS name or IP address of the host", "hv01", "hv01.example.com"),)
     licenses_hosts = True
     inputs = HostLicenseInputs
     outputs = HostLicenseOutputs

@@ -16,24 +16,28 @@ _CONFIRMATION_DIGITS = 48
 
 
 class LicenseSource(Choice):
-    """Where a host's licence comes from."""
+    """Where the license of a host comes from."""
 
-    PRODUCT_KEY = "productKey", "The product key that is declared."
-    EXISTING = "existing", "The licence that the host has already, whatever its channel; nothing is spent."
+    PRODUCT_KEY = "productKey", "The declared product key."
+    EXISTING = (
+        "existing",
+        "The existing license of the host, from any channel. The provider installs and activates nothing.",
+    )
     SUBSCRIPTION = (
         "subscription",
-        "The Windows Server subscription of Azure Local: it is looked for, and never bought or cancelled.",
+        "The Windows Server subscription of Azure Local. The provider checks that it is active, and never buys or "
+        "cancels it.",
     )
 
 
 class HostOnDelete(Choice):
     """What deleting the resource does to the host."""
 
-    RETAIN = "retain", "Nothing: the host stays licensed and is forgotten."
+    RETAIN = "retain", "Leave the host unchanged. It stays licensed."
     UNINSTALL_KEY = (
         "uninstallKey",
-        "Uninstall the declared product key; refused while a VM is running on the host, unless `forceDestroy` is set. "
-        "Not possible on Azure Local.",
+        "Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is "
+        "`true`. Not possible on Azure Local.",
     )
 
 
@@ -48,94 +52,102 @@ def digits(text: str) -> str:
 
 @dataclass(frozen=True)
 class HostLicenseInputs:
-    """What a user declares of a host's licence."""
+    """The inputs of a HostLicense."""
 
     host: str = declare(
-        "The host's DNS name or IP address.", example="hv01.example.com", replaces=True, check=host_name_error
+        "The DNS name or IP address of the host.", example="hv01.example.com", replaces=True, check=host_name_error
     )
     product_key: str | None = declare(
         "The Windows Server Datacenter product key for the host.",
         default=None,
-        unset="the licence that is there is adopted",
+        unset="the existing license",
         example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
         check=rules.host_key_error,
     )
     product_key_version: Version | None = declare(
-        "The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit "
-        "the host, or on Azure Local the key that is there, is found in the preview.",
+        "The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. "
+        "On Azure Local, it also rejects a key older than the existing one.",
         default=None,
-        unset="not known",
+        unset="unknown",
         example="2025",
     )
     license_source: LicenseSource | None = declare(
-        "Where the licence comes from.",
+        "Where the license comes from.",
         default=None,
-        unset="`productKey` when a key is given, else `existing`",
+        unset="`productKey` with a product key, otherwise `existing`",
         example="subscription",
     )
     confirmation_id: str | None = declare(
-        "The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then "
-        "activated by telephone, without internet.",
+        "The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The "
+        "provider then activates the host by phone activation, without internet access. Not possible on Azure Local.",
         default=None,
-        unset="the host is activated over the internet",
+        unset="activation over the internet",
         example="-".join(["012345"] * 8),
         check=_confirmation_id_error,
     )
-    activate: bool = declare("Whether to activate Windows once the key is installed.", default=True)
+    activate: bool = declare(
+        "Whether to activate Windows after installing the key. On Azure Local, it must be `true`.", default=True
+    )
     on_delete: HostOnDelete = declare(
-        "What deleting the resource does to the host. An activation that was used is never given back.",
+        "What deleting the resource does to the host. It never restores a used activation.",
         default=HostOnDelete.RETAIN,
         example="uninstallKey",
     )
     force_destroy: bool = declare(
-        "Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose "
-        "their activation.",
+        "Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then "
+        "lose their activation.",
         default=False,
     )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.",
+        "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"address": "192.0.2.11"},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostLicenseOutputs(LicenseOutputs):
-    """What Windows says of a host's licence."""
+    """The outputs of a HostLicense, as Windows reports them."""
 
-    platform: Platform = declare("The host's operating system.", example="windowsServer")
-    os_version: str = declare("The release, of Windows Server or of Azure Local.", example="2025")
-    os_build: int = declare("The build number.", unit="a build's number", example=26100)
-    edition: str = declare("The edition.", example="Datacenter")
+    platform: Platform = declare("The operating system of the host.", example="windowsServer")
+    os_version: str = declare(
+        "The release of Windows Server or Azure Local, or `build N` for an unknown release.", example="2025"
+    )
+    os_build: int = declare("The build number of Windows.", unit="build number", example=26100)
+    edition: str = declare("The edition of Windows.", example="Datacenter")
     activates_guests: bool | None = declare(
-        "Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation "
-        "and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where "
-        "that is not told.",
+        "Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed "
+        "Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key "
+        "or subscription. Absent if an Azure Local host does not report it.",
         default=None,
     )
     hyper_v: bool | None = declare(
-        "Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local.",
+        "Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on "
+        "Azure Local.",
         default=None,
     )
     key_version: str | None = declare(
-        "The newest Windows Server release that the host's key activates, on Azure Local, where that is told.",
+        "On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does "
+        "not report it.",
         default=None,
         example="2022",
     )
     subscription_status: str | None = declare(
-        "The status of the Windows Server subscription in Windows' word, on Azure Local.",
+        "On Azure Local: the status of the Windows Server subscription, as Windows reports it.",
         default=None,
         example="Active",
     )
     machine_id: str | None = declare(
-        "The host's identity, the same under each name and address: its computer name and its firmware's UUID.",
+        "The identity of the host: its computer name and firmware UUID. It is the same for each of its names and "
+        "addresses.",
         default=None,
         example="hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132",
     )
     installation_id: str | None = declare(
-        "The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated.",
+        "The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or "
+        "OEM key without activation.",
         default=None,
         example="0123456" * 9,
     )

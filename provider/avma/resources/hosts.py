@@ -21,8 +21,8 @@ from avma.wsman.faults import is_missing_class
 class Platform(Choice):
     """The operating system of a host."""
 
-    WINDOWS_SERVER = "windowsServer", "Windows Server with the Hyper-V role."
-    AZURE_LOCAL = "azureLocal", "Azure Stack HCI / Azure Local."
+    WINDOWS_SERVER = "windowsServer", "Windows Server."
+    AZURE_LOCAL = "azureLocal", "Azure Local, formerly Azure Stack HCI."
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,12 @@ class VmActivation(Resource):
 
     name = "VmActivation"
     description = (
-        "The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The "
-        "AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when "
-        "Windows says that it is licensed through it."
+        "Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). "
+        "The provider installs the AVMA key for the version and edition of the guest, unless the guest has it "
+        "already. Creation succeeds when Windows reports a license through this key."
     )
     imports = (
-        Import("the host, and the VM's name or GUID", "web01", "hv01.example.com/web01"),
+        Import("the host, and the name or GUID of the VM", "web01", "hv01.example.com/web01"),
         Import("all hosts, for a VM that moves between them", "web01", "hv01.example.com,hv02.example.com/web01"),
     )
     inputs = VmActivationInputs

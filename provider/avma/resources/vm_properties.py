@@ -19,14 +19,12 @@ _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
 class GuestOnDelete(Choice):
     """What deleting the resource does to the guest."""
 
-    RETAIN = (
-        "retain",
-        "Nothing: the guest keeps its key and stays activated as long as its host activates it.",
-    )
-    UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key; the guest is unlicensed afterwards."
+    RETAIN = "retain", "Leave the guest unchanged. It keeps its key, and stays activated while its host activates it."
+    UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key. The guest is then unlicensed."
     RESTORE_KMS_CLIENT_KEY = (
         "restoreKmsClientKey",
-        "Install the generic KMS client key of the guest's version and edition, with which its media came.",
+        "Install the generic KMS client key for the version and edition of the guest, as on its installation media. "
+        "If no such key is known, leave the guest unchanged.",
     )
 
 
@@ -47,81 +45,85 @@ def vm_id_error(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class VmActivationInputs:
-    """What a user declares of a guest's activation."""
+    """The inputs of a VmActivation."""
 
     host: str | None = declare(
-        "The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`.",
+        "The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`.",
         default=None,
-        unset="none, where `hosts` is given",
+        unset="none",
         example="hv01.example.com",
         replaces=True,
         check=host_name_error,
     )
     hosts: list[str] | None = declare(
-        "All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is.",
+        "All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of "
+        "them. Set either `host` or `hosts`.",
         default=None,
-        unset="none, where `host` is given",
+        unset="none",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The VM's name. Give this or `vmId`.",
+        "The name of the VM. Set either `vmName` or `vmId`.",
         default=None,
-        unset="none, where `vmId` is given",
+        unset="none",
         example="web01",
         replaces=True,
         check=vm_name_error,
     )
     vm_id: str | None = declare(
-        "The VM's GUID. Give this or `vmName`.",
+        "The GUID of the VM. Set either `vmName` or `vmId`.",
         default=None,
-        unset="none, where `vmName` is given",
+        unset="none",
         example=_VM_ID,
         replaces=True,
         check=vm_id_error,
     )
     guest: Guest | None = declare(
-        "How the Windows inside the VM is reached, where it differs from the provider's `guest`.",
+        "Connection settings for Windows inside the VM, where they differ from the provider's `guest`.",
         default=None,
-        unset="as the provider's `guest` says",
+        unset="the provider's `guest`",
         example={"transport": "winrm", "address": "192.0.2.21"},
     )
     product_key: str | None = declare(
         "The AVMA key.",
         default=None,
-        unset="the published one of the guest's own version and edition",
+        unset="the published AVMA key for the version and edition of the guest",
         example="YDFWN-MJ9JR-3DYRK-FXXRW-78VHK",
         secret=True,
         check=rules.avma_key_error,
     )
     manage_data_exchange: bool = declare(
-        "Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated.",
+        "Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a "
+        "host activates no guest.",
         default=False,
     )
     on_delete: GuestOnDelete = declare(
         "What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN, example="restoreKmsClientKey"
     )
     connection: AddressedSettings | None = declare(
-        "How the host is reached, where it differs from the provider's configuration.",
+        "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
-        unset="as the provider's configuration says",
+        unset="the provider configuration",
         example={"address": "192.0.2.11"},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VmActivationOutputs(LicenseOutputs):
-    """What Windows says of a guest's activation."""
+    """The outputs of a VmActivation, as Windows reports them."""
 
-    vm_id: str = declare("The VM's GUID, in lower case.", example=_VM_ID)
-    vm_name: str = declare("The VM's name.", example="web01")
+    vm_id: str = declare("The GUID of the VM, in lower case.", example=_VM_ID)
+    vm_name: str = declare("The name of the VM.", example="web01")
     name_taken_by: str | None = declare(
-        "The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise.",
+        "The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent.",
         default=None,
         example="0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22",
     )
-    guest_version: str = declare("The guest's Windows Server release.", example="2022")
-    guest_edition: str = declare("The guest's edition.", example="Standard")
+    guest_version: str = declare(
+        "The Windows Server release of the guest, or `build N` for an unknown release.", example="2022"
+    )
+    guest_edition: str = declare("The edition of the guest.", example="Standard")
     activated_by_host: str | None = declare(
-        "The host that activated the guest, by its own name; absent when none did.", default=None, example="HV01"
+        "The computer name of the host that activated the guest. Absent if no host did.", default=None, example="HV01"
     )

@@ -42,14 +42,14 @@ _READ_PRODUCTS = "read the installed licenses"
 
 
 class LicenseStatus(Choice):
-    """`SoftwareLicensingProduct.LicenseStatus`, in WMI's words."""
+    """The license status of Windows, in the terms of WMI (`SoftwareLicensingProduct.LicenseStatus`)."""
 
     UNLICENSED = "Unlicensed", "Not licensed."
     LICENSED = "Licensed", "Licensed."
     OOB_GRACE = "OOBGrace", "In the grace period after installation."
-    OOT_GRACE = "OOTGrace", "In the additional grace period: hardware changed, or a KMS activation lapsed."
-    NON_GENUINE_GRACE = "NonGenuineGrace", "In the grace period of a copy that is not genuine."
-    NOTIFICATION = "Notification", "The grace period is over."
+    OOT_GRACE = "OOTGrace", "In the grace period after a hardware change or a lapsed KMS activation."
+    NON_GENUINE_GRACE = "NonGenuineGrace", "In the grace period after Windows found the copy not genuine."
+    NOTIFICATION = "Notification", "The grace period is over, and Windows is not licensed."
     EXTENDED_GRACE = "ExtendedGrace", "In an extended grace period."
 
 
@@ -57,16 +57,16 @@ _STATUS = tuple(LicenseStatus)
 
 
 class LicenseChannel(Choice):
-    """How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`."""
+    """The channel of a product key, as in `SoftwareLicensingProduct.Description`."""
 
-    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "A generic AVMA key: the Hyper-V host activates the guest."
-    KMS_CLIENT = "VOLUME_KMSCLIENT", "A generic KMS client key: a KMS host or Active Directory activates."
+    AVMA = "VIRTUAL_MACHINE_ACTIVATION", "A generic AVMA key. The Hyper-V host activates the guest."
+    KMS_CLIENT = "VOLUME_KMSCLIENT", "A generic KMS client key. A KMS host or Active Directory activates the machine."
     KMS_HOST = "VOLUME_KMS", "The key of a KMS host."
     MAK = "VOLUME_MAK", "A Multiple Activation Key."
-    EVALUATION = "TIMEBASED", "An evaluation, or another licence that ends."
+    EVALUATION = "TIMEBASED", "An evaluation, or another license with a time limit."
     OEM = "OEM", "A key that came with the hardware."
     RETAIL = "RETAIL", "A retail key."
-    OTHER = "other", "A channel that this version does not know."
+    OTHER = "other", "Any other channel."
 
 
 OWN = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM, LicenseChannel.KMS_HOST)

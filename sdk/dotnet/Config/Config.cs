@@ -34,7 +34,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<PulumiAvma.Avma.Auth?> _auth = new __Value<PulumiAvma.Avma.Auth?>(() => __config.GetObject<PulumiAvma.Avma.Auth>("auth"));
         /// <summary>
-        /// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        /// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         /// </summary>
         public static PulumiAvma.Avma.Auth? Auth
         {
@@ -44,7 +44,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _caCert = new __Value<string?>(() => __config.Get("caCert"));
         /// <summary>
-        /// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        /// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         /// </summary>
         public static string? CaCert
         {
@@ -54,7 +54,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _clientCert = new __Value<string?>(() => __config.Get("clientCert"));
         /// <summary>
-        /// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        /// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         /// </summary>
         public static string? ClientCert
         {
@@ -64,7 +64,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _clientKey = new __Value<string?>(() => __config.Get("clientKey"));
         /// <summary>
-        /// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        /// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         /// </summary>
         public static string? ClientKey
         {
@@ -74,7 +74,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _connectTimeout = new __Value<string?>(() => __config.Get("connectTimeout"));
         /// <summary>
-        /// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         /// </summary>
         public static string? ConnectTimeout
         {
@@ -84,7 +84,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<bool?> _deleteUnreachable = new __Value<bool?>(() => __config.GetBoolean("deleteUnreachable"));
         /// <summary>
-        /// Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        /// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         /// </summary>
         public static bool? DeleteUnreachable
         {
@@ -94,7 +94,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<Types.GuestDefaults?> _guest = new __Value<Types.GuestDefaults?>(() => __config.GetObject<Types.GuestDefaults>("guest"));
         /// <summary>
-        /// Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+        /// Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
         /// </summary>
         public static Types.GuestDefaults? Guest
         {
@@ -104,7 +104,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<bool?> _https = new __Value<bool?>(() => __config.GetBoolean("https"));
         /// <summary>
-        /// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        /// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         /// </summary>
         public static bool? Https
         {
@@ -114,7 +114,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<bool?> _insecure = new __Value<bool?>(() => __config.GetBoolean("insecure"));
         /// <summary>
-        /// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        /// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         /// </summary>
         public static bool? Insecure
         {
@@ -124,7 +124,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _kerberosHostname = new __Value<string?>(() => __config.Get("kerberosHostname"));
         /// <summary>
-        /// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        /// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         /// </summary>
         public static string? KerberosHostname
         {
@@ -134,7 +134,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _kerberosKeytab = new __Value<string?>(() => __config.Get("kerberosKeytab"));
         /// <summary>
-        /// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        /// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         /// </summary>
         public static string? KerberosKeytab
         {
@@ -144,7 +144,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<int?> _maxConcurrency = new __Value<int?>(() => __config.GetInt32("maxConcurrency"));
         /// <summary>
-        /// How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+        /// How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
         /// </summary>
         public static int? MaxConcurrency
         {
@@ -154,7 +154,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<PulumiAvma.Avma.MessageEncryption?> _messageEncryption = new __Value<PulumiAvma.Avma.MessageEncryption?>(() => __config.GetObject<PulumiAvma.Avma.MessageEncryption>("messageEncryption"));
         /// <summary>
-        /// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        /// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         /// </summary>
         public static PulumiAvma.Avma.MessageEncryption? MessageEncryption
         {
@@ -164,7 +164,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _operationTimeout = new __Value<string?>(() => __config.Get("operationTimeout"));
         /// <summary>
-        /// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        /// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         /// </summary>
         public static string? OperationTimeout
         {
@@ -174,7 +174,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _password = new __Value<string?>(() => __config.Get("password"));
         /// <summary>
-        /// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        /// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         /// </summary>
         public static string? Password
         {
@@ -184,7 +184,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<int?> _port = new __Value<int?>(() => __config.GetInt32("port"));
         /// <summary>
-        /// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        /// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         /// </summary>
         public static int? Port
         {
@@ -194,7 +194,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<bool?> _previewProbe = new __Value<bool?>(() => __config.GetBoolean("previewProbe"));
         /// <summary>
-        /// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        /// Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
         /// </summary>
         public static bool? PreviewProbe
         {
@@ -204,7 +204,7 @@ namespace PulumiAvma.Avma
 
         private static readonly __Value<string?> _username = new __Value<string?>(() => __config.Get("username"));
         /// <summary>
-        /// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+        /// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
         /// </summary>
         public static string? Username
         {
@@ -218,67 +218,67 @@ namespace PulumiAvma.Avma
              public class GuestDefaults
              {
             /// <summary>
-            /// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+            /// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
             /// </summary>
                 public PulumiAvma.Avma.Auth? Auth { get; set; }
             /// <summary>
-            /// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+            /// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
             /// </summary>
                 public string? CaCert { get; set; } = null!;
             /// <summary>
-            /// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+            /// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
             /// </summary>
                 public string? ClientCert { get; set; } = null!;
             /// <summary>
-            /// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+            /// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
             /// </summary>
                 public string? ClientKey { get; set; } = null!;
             /// <summary>
-            /// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+            /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
             /// </summary>
                 public string? ConnectTimeout { get; set; } = null!;
             /// <summary>
-            /// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+            /// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
             /// </summary>
                 public bool? Https { get; set; }
             /// <summary>
-            /// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+            /// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
             /// </summary>
                 public bool? Insecure { get; set; }
             /// <summary>
-            /// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+            /// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
             /// </summary>
                 public string? KerberosHostname { get; set; } = null!;
             /// <summary>
-            /// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+            /// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
             /// </summary>
                 public string? KerberosKeytab { get; set; } = null!;
             /// <summary>
-            /// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+            /// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
             /// </summary>
                 public PulumiAvma.Avma.MessageEncryption? MessageEncryption { get; set; }
             /// <summary>
-            /// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+            /// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
             /// </summary>
                 public string? OperationTimeout { get; set; } = null!;
             /// <summary>
-            /// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+            /// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
             /// </summary>
                 public string? Password { get; set; } = null!;
             /// <summary>
-            /// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+            /// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
             /// </summary>
                 public int? Port { get; set; }
             /// <summary>
-            /// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+            /// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
             /// </summary>
                 public string? ReadyTimeout { get; set; } = null!;
             /// <summary>
-            /// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+            /// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
             /// </summary>
                 public PulumiAvma.Avma.Transport? Transport { get; set; }
             /// <summary>
-            /// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+            /// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
             /// </summary>
                 public string? Username { get; set; } = null!;
             }

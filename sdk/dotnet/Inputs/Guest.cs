@@ -12,30 +12,30 @@ namespace PulumiAvma.Avma.Inputs
 {
 
     /// <summary>
-    /// How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+    /// Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
     /// </summary>
     public sealed class Guest : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        /// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         /// </summary>
         [Input("address")]
         public string? Address { get; set; }
 
         /// <summary>
-        /// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        /// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         /// </summary>
         [Input("auth")]
         public PulumiAvma.Avma.Auth? Auth { get; set; }
 
         /// <summary>
-        /// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        /// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         /// </summary>
         [Input("caCert")]
         public string? CaCert { get; set; }
 
         /// <summary>
-        /// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        /// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         /// </summary>
         [Input("clientCert")]
         public string? ClientCert { get; set; }
@@ -44,7 +44,7 @@ namespace PulumiAvma.Avma.Inputs
         private string? _clientKey;
 
         /// <summary>
-        /// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        /// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         /// </summary>
         public string? ClientKey
         {
@@ -53,43 +53,43 @@ namespace PulumiAvma.Avma.Inputs
         }
 
         /// <summary>
-        /// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         /// </summary>
         [Input("connectTimeout")]
         public string? ConnectTimeout { get; set; }
 
         /// <summary>
-        /// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        /// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         /// </summary>
         [Input("https")]
         public bool? Https { get; set; }
 
         /// <summary>
-        /// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        /// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         /// </summary>
         [Input("insecure")]
         public bool? Insecure { get; set; }
 
         /// <summary>
-        /// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        /// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         /// </summary>
         [Input("kerberosHostname")]
         public string? KerberosHostname { get; set; }
 
         /// <summary>
-        /// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        /// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         /// </summary>
         [Input("kerberosKeytab")]
         public string? KerberosKeytab { get; set; }
 
         /// <summary>
-        /// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        /// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         /// </summary>
         [Input("messageEncryption")]
         public PulumiAvma.Avma.MessageEncryption? MessageEncryption { get; set; }
 
         /// <summary>
-        /// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        /// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         /// </summary>
         [Input("operationTimeout")]
         public string? OperationTimeout { get; set; }
@@ -98,7 +98,7 @@ namespace PulumiAvma.Avma.Inputs
         private string? _password;
 
         /// <summary>
-        /// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        /// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         /// </summary>
         public string? Password
         {
@@ -107,25 +107,25 @@ namespace PulumiAvma.Avma.Inputs
         }
 
         /// <summary>
-        /// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        /// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         /// </summary>
         [Input("port")]
         public int? Port { get; set; }
 
         /// <summary>
-        /// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        /// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         /// </summary>
         [Input("readyTimeout")]
         public string? ReadyTimeout { get; set; }
 
         /// <summary>
-        /// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        /// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         /// </summary>
         [Input("transport")]
         public PulumiAvma.Avma.Transport? Transport { get; set; }
 
         /// <summary>
-        /// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+        /// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
         /// </summary>
         [Input("username")]
         public string? Username { get; set; }

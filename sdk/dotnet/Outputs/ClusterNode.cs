@@ -12,45 +12,45 @@ namespace PulumiAvma.Avma.Outputs
 {
 
     /// <summary>
-    /// A node of a failover cluster; what could not be asked is absent.
+    /// A node of a failover cluster. Properties that the provider could not read are absent.
     /// </summary>
     [OutputType]
     public sealed class ClusterNode
     {
         /// <summary>
-        /// Whether it can activate guests now. Example: `true`.
+        /// Whether the host can activate guests now. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// The name or address by which it is reached. Example: `hv01.example.com`.
+        /// The name or address the provider connects to. Example: `hv01.example.com`.
         /// </summary>
         public readonly string Address;
         /// <summary>
-        /// Its edition. Example: `Datacenter`.
+        /// The edition of Windows. Example: `Datacenter`.
         /// </summary>
         public readonly string? Edition;
         /// <summary>
-        /// Why it could not be asked. Example: `nothing answers at hv02:5986`.
+        /// Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
         /// </summary>
         public readonly string? Error;
         /// <summary>
-        /// Its licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus? LicenseStatus;
         /// <summary>
-        /// The node's name, in lower case. Example: `hv01`.
+        /// The name of the node, in lower case. Example: `hv01`.
         /// </summary>
         public readonly string Node;
         /// <summary>
-        /// Its release, of Windows Server or of Azure Local. Example: `2025`.
+        /// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         /// </summary>
         public readonly string? OsVersion;
         /// <summary>
-        /// The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
         /// <summary>
-        /// Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+        /// The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
         /// </summary>
         public readonly string State;
 

@@ -12,25 +12,25 @@ namespace PulumiAvma.Avma.Outputs
 {
 
     /// <summary>
-    /// A VM on a host, with what its guest tells through Data Exchange.
+    /// A VM on a host, with the Data Exchange report of its guest.
     /// </summary>
     [OutputType]
     public sealed class HostVm
     {
         /// <summary>
-        /// The guest's build number. Example: `20348`.
+        /// The build number of the guest. Example: `20348`.
         /// </summary>
         public readonly string? GuestBuild;
         /// <summary>
-        /// The guest's DNS name. Example: `web01.lab.example.com`.
+        /// The DNS name of the guest. Example: `web01.lab.example.com`.
         /// </summary>
         public readonly string? GuestName;
         /// <summary>
-        /// The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+        /// The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
         /// </summary>
         public readonly string? GuestOs;
         /// <summary>
-        /// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+        /// The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
         /// </summary>
         public readonly ImmutableArray<string> IpAddresses;
         /// <summary>
@@ -38,11 +38,11 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly bool Running;
         /// <summary>
-        /// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        /// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         /// </summary>
         public readonly string VmId;
         /// <summary>
-        /// The VM's name. Example: `web01`.
+        /// The name of the VM. Example: `web01`.
         /// </summary>
         public readonly string VmName;
 

@@ -12,53 +12,53 @@ namespace PulumiAvma.Avma.Outputs
 {
 
     /// <summary>
-    /// What Windows says of the licence of one node; what could not be asked is absent.
+    /// The license of one node, as Windows reports it. Properties that the provider could not read are absent.
     /// </summary>
     [OutputType]
     public sealed class NodeLicense
     {
         /// <summary>
-        /// Whether it can activate guests now. Example: `true`.
+        /// Whether the host can activate guests now. Example: `true`.
         /// </summary>
         public readonly bool? ActivatesGuests;
         /// <summary>
-        /// Its edition. Example: `Datacenter`.
+        /// The edition of Windows. Example: `Datacenter`.
         /// </summary>
         public readonly string? Edition;
         /// <summary>
-        /// Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+        /// Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
         /// </summary>
         public readonly string? Error;
         /// <summary>
-        /// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        /// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         /// </summary>
         public readonly bool? HyperV;
         /// <summary>
-        /// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+        /// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         /// </summary>
         public readonly string? KeyVersion;
         /// <summary>
-        /// How the installed key was issued. Example: `VOLUME_MAK`.
+        /// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseChannel? LicenseChannel;
         /// <summary>
-        /// The licence status, in WMI's words. Example: `Licensed`.
+        /// The license status of Windows, in the terms of WMI. Example: `Licensed`.
         /// </summary>
         public readonly PulumiAvma.Avma.LicenseStatus? LicenseStatus;
         /// <summary>
-        /// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        /// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         /// </summary>
         public readonly string? MachineId;
         /// <summary>
-        /// The node's name, in lower case. Example: `hv01`.
+        /// The name of the node, in lower case. Example: `hv01`.
         /// </summary>
         public readonly string Node;
         /// <summary>
-        /// Its release, of Windows Server or of Azure Local. Example: `2025`.
+        /// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         /// </summary>
         public readonly string? OsVersion;
         /// <summary>
-        /// The last five characters of the installed key. Example: `46789`.
+        /// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         /// </summary>
         public readonly string? PartialProductKey;
 

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+// An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
 //
 // ## Example Usage
 // ### A key for each node
@@ -82,13 +82,13 @@ import (
 //
 // ## Import
 //
-// By the cluster's name, or any of its nodes:
+// By the name of the cluster or of one of its nodes:
 //
 // ```sh
 // pulumi import avma:index:ClusterLicense cl01 cl01.example.com
 // ```
 //
-// By the nodes, where the cluster is not to be asked for them:
+// By the names or addresses of the nodes, without asking the cluster:
 //
 // ```sh
 // pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
@@ -96,25 +96,25 @@ import (
 type ClusterLicense struct {
 	pulumi.CustomResourceState
 
-	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+	// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrOutput `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+	// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
+	// On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes differ. Example: `2022`.
 	KeyVersion pulumi.StringPtrOutput `pulumi:"keyVersion"`
-	// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
+	// The number of licensed nodes. On Azure Local, nodes with a license for their guests count. Unit: nodes. Example: `4`.
 	LicensedNodes pulumi.IntOutput `pulumi:"licensedNodes"`
-	// Each node's licence, by name.
+	// The license of each node, sorted by name.
 	NodeLicenses NodeLicenseArrayOutput `pulumi:"nodeLicenses"`
-	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes pulumi.StringArrayOutput `pulumi:"nodes"`
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapOutput `pulumi:"productKeys"`
 }
 
@@ -178,37 +178,37 @@ func ClusterLicenseExists(ctx *pulumi.Context,
 }
 
 type clusterLicenseArgs struct {
-	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate *bool `pulumi:"activate"`
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+	// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
 	Cluster *string `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+	// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes []string `pulumi:"nodes"`
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey *string `pulumi:"productKey"`
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
-	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys map[string]string `pulumi:"productKeys"`
 }
 
 // The set of arguments for constructing a ClusterLicense resource.
 type ClusterLicenseArgs struct {
-	// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrInput
-	// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+	// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
 	Cluster pulumi.StringPtrInput
-	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+	// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrInput
-	// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Nodes pulumi.StringArrayInput
-	// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrInput
-	// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
 	ProductKeyVersion VersionPtrInput
-	// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapInput
 }
 
@@ -299,52 +299,52 @@ func (o ClusterLicenseOutput) ToClusterLicenseOutputWithContext(ctx context.Cont
 	return o
 }
 
-// Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+// Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 func (o ClusterLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+// The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
 func (o ClusterLicenseOutput) Cluster() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.Cluster }).(pulumi.StringPtrOutput)
 }
 
-// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 func (o ClusterLicenseOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
+// On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes differ. Example: `2022`.
 func (o ClusterLicenseOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
+// The number of licensed nodes. On Azure Local, nodes with a license for their guests count. Unit: nodes. Example: `4`.
 func (o ClusterLicenseOutput) LicensedNodes() pulumi.IntOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.IntOutput { return v.LicensedNodes }).(pulumi.IntOutput)
 }
 
-// Each node's licence, by name.
+// The license of each node, sorted by name.
 func (o ClusterLicenseOutput) NodeLicenses() NodeLicenseArrayOutput {
 	return o.ApplyT(func(v *ClusterLicense) NodeLicenseArrayOutput { return v.NodeLicenses }).(NodeLicenseArrayOutput)
 }
 
-// The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+// The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
 func (o ClusterLicenseOutput) Nodes() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringArrayOutput { return v.Nodes }).(pulumi.StringArrayOutput)
 }
 
-// The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+// The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 func (o ClusterLicenseOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+// The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
 func (o ClusterLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 	return o.ApplyT(func(v *ClusterLicense) VersionPtrOutput { return v.ProductKeyVersion }).(VersionPtrOutput)
 }
 
-// The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 func (o ClusterLicenseOutput) ProductKeys() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringMapOutput { return v.ProductKeys }).(pulumi.StringMapOutput)
 }

@@ -1,2 +1,2 @@
-// Windows Automatic Virtual Machine Activation: license Hyper-V hosts, activate their guests.
+// Windows Automatic Virtual Machine Activation: license Hyper-V hosts and activate their guests.
 package avma

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+// Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
 //
 // ## Example Usage
 // ### A key for an answer file
@@ -51,16 +51,16 @@ func GetAvmaKey(ctx *pulumi.Context, args *GetAvmaKeyArgs, opts ...pulumi.Invoke
 }
 
 type GetAvmaKeyArgs struct {
-	// The guest's edition. Example: `Standard`.
+	// The edition of the guest. Example: `Standard`.
 	Edition Edition `pulumi:"edition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest. Example: `2022`.
 	Version Version `pulumi:"version"`
 }
 
 type GetAvmaKeyResult struct {
-	// Its last five characters. Example: `78VHK`.
+	// The last five characters of the key. Example: `78VHK`.
 	PartialProductKey string `pulumi:"partialProductKey"`
-	// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	// The AVMA key, for example for an answer file. The key alone licenses nothing. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey string `pulumi:"productKey"`
 }
 
@@ -70,9 +70,9 @@ func GetAvmaKeyOutput(ctx *pulumi.Context, args GetAvmaKeyOutputArgs, opts ...pu
 }
 
 type GetAvmaKeyOutputArgs struct {
-	// The guest's edition. Example: `Standard`.
+	// The edition of the guest. Example: `Standard`.
 	Edition EditionInput `pulumi:"edition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest. Example: `2022`.
 	Version VersionInput `pulumi:"version"`
 }
 
@@ -94,12 +94,12 @@ func (o GetAvmaKeyResultOutput) ToGetAvmaKeyResultOutputWithContext(ctx context.
 	return o
 }
 
-// Its last five characters. Example: `78VHK`.
+// The last five characters of the key. Example: `78VHK`.
 func (o GetAvmaKeyResultOutput) PartialProductKey() pulumi.StringOutput {
 	return o.ApplyT(func(v GetAvmaKeyResult) string { return v.PartialProductKey }).(pulumi.StringOutput)
 }
 
-// The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+// The AVMA key, for example for an answer file. The key alone licenses nothing. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 func (o GetAvmaKeyResultOutput) ProductKey() pulumi.StringOutput {
 	return o.ApplyT(func(v GetAvmaKeyResult) string { return v.ProductKey }).(pulumi.StringOutput)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+// Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
 //
 // ## Example Usage
 // ### The state of a node
@@ -51,14 +51,14 @@ func GetClusterNodes(ctx *pulumi.Context, args *GetClusterNodesArgs, opts ...pul
 }
 
 type GetClusterNodesArgs struct {
-	// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+	// The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
 	Cluster string `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+	// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection *Connection `pulumi:"connection"`
 }
 
 type GetClusterNodesResult struct {
-	// The cluster's nodes, by name.
+	// The nodes of the cluster, sorted by name.
 	Nodes []ClusterNode `pulumi:"nodes"`
 }
 
@@ -68,9 +68,9 @@ func GetClusterNodesOutput(ctx *pulumi.Context, args GetClusterNodesOutputArgs, 
 }
 
 type GetClusterNodesOutputArgs struct {
-	// The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
+	// The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
 	Cluster pulumi.StringInput `pulumi:"cluster"`
-	// How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
+	// Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\svc-avma", "password": "${password}"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
 }
 
@@ -92,7 +92,7 @@ func (o GetClusterNodesResultOutput) ToGetClusterNodesResultOutputWithContext(ct
 	return o
 }
 
-// The cluster's nodes, by name.
+// The nodes of the cluster, sorted by name.
 func (o GetClusterNodesResultOutput) Nodes() ClusterNodeArrayOutput {
 	return o.ApplyT(func(v GetClusterNodesResult) []ClusterNode { return v.Nodes }).(ClusterNodeArrayOutput)
 }

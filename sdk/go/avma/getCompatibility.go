@@ -11,10 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Whether a Datacenter host of one release activates guests of another. Asks no machine.
+// Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
 //
 // ## Example Usage
-// ### Before a guest is upgraded
+// ### Check a guest upgrade
 // ```go
 // package main
 //
@@ -52,11 +52,11 @@ func GetCompatibility(ctx *pulumi.Context, args *GetCompatibilityArgs, opts ...p
 }
 
 type GetCompatibilityArgs struct {
-	// The guest's edition. Default: `Datacenter`. Example: `Standard`.
+	// The edition of the guest. Default: `Datacenter`. Example: `Standard`.
 	GuestEdition *Edition `pulumi:"guestEdition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest. Example: `2022`.
 	GuestVersion Version `pulumi:"guestVersion"`
-	// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+	// The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
 	HostVersion Version `pulumi:"hostVersion"`
 }
 
@@ -74,9 +74,9 @@ func (val *GetCompatibilityArgs) Defaults() *GetCompatibilityArgs {
 }
 
 type GetCompatibilityResult struct {
-	// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
+	// Whether a licensed host of this release can activate the guest. Example: `true`.
 	Activates bool `pulumi:"activates"`
-	// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
+	// The reason, in one sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
 	Reason string `pulumi:"reason"`
 }
 
@@ -91,11 +91,11 @@ func GetCompatibilityOutput(ctx *pulumi.Context, args GetCompatibilityOutputArgs
 }
 
 type GetCompatibilityOutputArgs struct {
-	// The guest's edition. Default: `Datacenter`. Example: `Standard`.
+	// The edition of the guest. Default: `Datacenter`. Example: `Standard`.
 	GuestEdition EditionPtrInput `pulumi:"guestEdition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest. Example: `2022`.
 	GuestVersion VersionInput `pulumi:"guestVersion"`
-	// The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+	// The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
 	HostVersion VersionInput `pulumi:"hostVersion"`
 }
 
@@ -117,12 +117,12 @@ func (o GetCompatibilityResultOutput) ToGetCompatibilityResultOutputWithContext(
 	return o
 }
 
-// Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
+// Whether a licensed host of this release can activate the guest. Example: `true`.
 func (o GetCompatibilityResultOutput) Activates() pulumi.BoolOutput {
 	return o.ApplyT(func(v GetCompatibilityResult) bool { return v.Activates }).(pulumi.BoolOutput)
 }
 
-// Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
+// The reason, in one sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
 func (o GetCompatibilityResultOutput) Reason() pulumi.StringOutput {
 	return o.ApplyT(func(v GetCompatibilityResult) string { return v.Reason }).(pulumi.StringOutput)
 }

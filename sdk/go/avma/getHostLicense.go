@@ -11,10 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// What Windows says of a host's licence.
+// Reads the license of a host.
 //
 // ## Example Usage
-// ### What a host has
+// ### The license of a host
 // ```go
 // package main
 //
@@ -51,40 +51,40 @@ func LookupHostLicense(ctx *pulumi.Context, args *LookupHostLicenseArgs, opts ..
 }
 
 type LookupHostLicenseArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
 }
 
 type LookupHostLicenseResult struct {
-	// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+	// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
 	ActivatesGuests *bool `pulumi:"activatesGuests"`
-	// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
+	// On Azure Local: the complete output of `Get-VMAutomaticActivation`, with product keys masked. Microsoft does not document this output. Example: `{"ActivationType": "DatacenterKey"}`.
 	AutomaticActivation map[string]string `pulumi:"automaticActivation"`
-	// The edition. Example: `Datacenter`.
+	// The edition of Windows. Example: `Datacenter`.
 	Edition string `pulumi:"edition"`
-	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 	HyperV *bool `pulumi:"hyperV"`
-	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+	// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId *string `pulumi:"installationId"`
-	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+	// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 	KeyVersion *string `pulumi:"keyVersion"`
-	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
-	// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 	MachineId *string `pulumi:"machineId"`
-	// The build number. Unit: a build's number. Example: `26100`.
+	// The build number of Windows. Unit: build number. Example: `26100`.
 	OsBuild int `pulumi:"osBuild"`
-	// The release, of Windows Server or of Azure Local. Example: `2025`.
+	// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 	OsVersion string `pulumi:"osVersion"`
-	// The last five characters of the installed key; absent without a key. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
-	// The host's operating system. Example: `windowsServer`.
+	// The operating system of the host. Example: `windowsServer`.
 	Platform Platform `pulumi:"platform"`
-	// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+	// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
 	SubscriptionStatus *string `pulumi:"subscriptionStatus"`
 }
 
@@ -94,9 +94,9 @@ func LookupHostLicenseOutput(ctx *pulumi.Context, args LookupHostLicenseOutputAr
 }
 
 type LookupHostLicenseOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host pulumi.StringInput `pulumi:"host"`
 }
 
@@ -118,72 +118,72 @@ func (o LookupHostLicenseResultOutput) ToLookupHostLicenseResultOutputWithContex
 	return o
 }
 
-// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
 func (o LookupHostLicenseResultOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *bool { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
+// On Azure Local: the complete output of `Get-VMAutomaticActivation`, with product keys masked. Microsoft does not document this output. Example: `{"ActivationType": "DatacenterKey"}`.
 func (o LookupHostLicenseResultOutput) AutomaticActivation() pulumi.StringMapOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) map[string]string { return v.AutomaticActivation }).(pulumi.StringMapOutput)
 }
 
-// The edition. Example: `Datacenter`.
+// The edition of Windows. Example: `Datacenter`.
 func (o LookupHostLicenseResultOutput) Edition() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) string { return v.Edition }).(pulumi.StringOutput)
 }
 
-// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 func (o LookupHostLicenseResultOutput) HyperV() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *bool { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
-// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 func (o LookupHostLicenseResultOutput) InstallationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.InstallationId }).(pulumi.StringPtrOutput)
 }
 
-// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 func (o LookupHostLicenseResultOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 func (o LookupHostLicenseResultOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o LookupHostLicenseResultOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) LicenseStatus { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 func (o LookupHostLicenseResultOutput) MachineId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
-// The build number. Unit: a build's number. Example: `26100`.
+// The build number of Windows. Unit: build number. Example: `26100`.
 func (o LookupHostLicenseResultOutput) OsBuild() pulumi.IntOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) int { return v.OsBuild }).(pulumi.IntOutput)
 }
 
-// The release, of Windows Server or of Azure Local. Example: `2025`.
+// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 func (o LookupHostLicenseResultOutput) OsVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) string { return v.OsVersion }).(pulumi.StringOutput)
 }
 
-// The last five characters of the installed key; absent without a key. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o LookupHostLicenseResultOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The host's operating system. Example: `windowsServer`.
+// The operating system of the host. Example: `windowsServer`.
 func (o LookupHostLicenseResultOutput) Platform() PlatformOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) Platform { return v.Platform }).(PlatformOutput)
 }
 
-// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
 func (o LookupHostLicenseResultOutput) SubscriptionStatus() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupHostLicenseResult) *string { return v.SubscriptionStatus }).(pulumi.StringPtrOutput)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+// Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
 //
 // ## Example Usage
 // ### The VMs of a host
@@ -51,14 +51,14 @@ func GetHostVms(ctx *pulumi.Context, args *GetHostVmsArgs, opts ...pulumi.Invoke
 }
 
 type GetHostVmsArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
 }
 
 type GetHostVmsResult struct {
-	// The host's VMs, by name.
+	// The VMs of the host, sorted by name.
 	Vms []HostVm `pulumi:"vms"`
 }
 
@@ -68,9 +68,9 @@ func GetHostVmsOutput(ctx *pulumi.Context, args GetHostVmsOutputArgs, opts ...pu
 }
 
 type GetHostVmsOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host pulumi.StringInput `pulumi:"host"`
 }
 
@@ -92,7 +92,7 @@ func (o GetHostVmsResultOutput) ToGetHostVmsResultOutputWithContext(ctx context.
 	return o
 }
 
-// The host's VMs, by name.
+// The VMs of the host, sorted by name.
 func (o GetHostVmsResultOutput) Vms() HostVmArrayOutput {
 	return o.ApplyT(func(v GetHostVmsResult) []HostVm { return v.Vms }).(HostVmArrayOutput)
 }

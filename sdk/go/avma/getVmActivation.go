@@ -11,10 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// What Windows says of a guest's activation now, with what changes by itself.
+// Reads the activation of a guest, with the time of the last activation and the minutes remaining.
 //
 // ## Example Usage
-// ### Until when a VM is activated
+// ### The activation of a VM
 // ```go
 // package main
 //
@@ -52,42 +52,42 @@ func LookupVmActivation(ctx *pulumi.Context, args *LookupVmActivationArgs, opts 
 }
 
 type LookupVmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+	// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+	// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+	// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
 type LookupVmActivationResult struct {
-	// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+	// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
 	ActivatedByHost *string `pulumi:"activatedByHost"`
-	// The guest's edition. Example: `Standard`.
+	// The edition of the guest. Example: `Standard`.
 	GuestEdition string `pulumi:"guestEdition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
 	GuestVersion string `pulumi:"guestVersion"`
-	// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
+	// When the host last activated the guest, in ISO 8601. Absent if no host activated it. Example: `2026-02-03T10:15:00Z`.
 	LastActivationTime *string `pulumi:"lastActivationTime"`
-	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus LicenseStatus `pulumi:"licenseStatus"`
-	// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
+	// The time until Windows must renew the activation. 0 if the activation does not end. Unit: minutes. Example: `10080`.
 	MinutesRemaining int `pulumi:"minutesRemaining"`
-	// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+	// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
 	NameTakenBy *string `pulumi:"nameTakenBy"`
-	// The last five characters of the installed key; absent without a key. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
-	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId string `pulumi:"vmId"`
-	// The VM's name. Example: `web01`.
+	// The name of the VM. Example: `web01`.
 	VmName string `pulumi:"vmName"`
 }
 
@@ -97,17 +97,17 @@ func LookupVmActivationOutput(ctx *pulumi.Context, args LookupVmActivationOutput
 }
 
 type LookupVmActivationOutputArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+	// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+	// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput `pulumi:"host"`
-	// All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput `pulumi:"hosts"`
-	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+	// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
 	VmName pulumi.StringPtrInput `pulumi:"vmName"`
 }
 
@@ -129,57 +129,57 @@ func (o LookupVmActivationResultOutput) ToLookupVmActivationResultOutputWithCont
 	return o
 }
 
-// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
 func (o LookupVmActivationResultOutput) ActivatedByHost() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
 }
 
-// The guest's edition. Example: `Standard`.
+// The edition of the guest. Example: `Standard`.
 func (o LookupVmActivationResultOutput) GuestEdition() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.GuestEdition }).(pulumi.StringOutput)
 }
 
-// The guest's Windows Server release. Example: `2022`.
+// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
 func (o LookupVmActivationResultOutput) GuestVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.GuestVersion }).(pulumi.StringOutput)
 }
 
-// When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
+// When the host last activated the guest, in ISO 8601. Absent if no host activated it. Example: `2026-02-03T10:15:00Z`.
 func (o LookupVmActivationResultOutput) LastActivationTime() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.LastActivationTime }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 func (o LookupVmActivationResultOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o LookupVmActivationResultOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) LicenseStatus { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
+// The time until Windows must renew the activation. 0 if the activation does not end. Unit: minutes. Example: `10080`.
 func (o LookupVmActivationResultOutput) MinutesRemaining() pulumi.IntOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) int { return v.MinutesRemaining }).(pulumi.IntOutput)
 }
 
-// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
 func (o LookupVmActivationResultOutput) NameTakenBy() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.NameTakenBy }).(pulumi.StringPtrOutput)
 }
 
-// The last five characters of the installed key; absent without a key. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o LookupVmActivationResultOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 func (o LookupVmActivationResultOutput) VmId() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.VmId }).(pulumi.StringOutput)
 }
 
-// The VM's name. Example: `web01`.
+// The name of the VM. Example: `web01`.
 func (o LookupVmActivationResultOutput) VmName() pulumi.StringOutput {
 	return o.ApplyT(func(v LookupVmActivationResult) string { return v.VmName }).(pulumi.StringOutput)
 }

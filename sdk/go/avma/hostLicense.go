@@ -12,7 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+// An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests (Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
 //
 // ## Example Usage
 // ### A key from the configuration
@@ -45,7 +45,7 @@ import (
 //	}
 //
 // ```
-// ### An existing licence
+// ### An existing license
 // ```go
 // package main
 //
@@ -99,7 +99,7 @@ import (
 //
 // ## Import
 //
-// By the host's DNS name or IP address:
+// By the DNS name or IP address of the host:
 //
 // ```sh
 // pulumi import avma:index:HostLicense hv01 hv01.example.com
@@ -107,49 +107,49 @@ import (
 type HostLicense struct {
 	pulumi.CustomResourceState
 
-	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrOutput `pulumi:"activate"`
-	// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+	// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
 	ActivatesGuests pulumi.BoolPtrOutput `pulumi:"activatesGuests"`
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+	// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId pulumi.StringPtrOutput `pulumi:"confirmationId"`
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// The edition. Example: `Datacenter`.
+	// The edition of Windows. Example: `Datacenter`.
 	Edition pulumi.StringOutput `pulumi:"edition"`
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+	// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy pulumi.BoolPtrOutput `pulumi:"forceDestroy"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host pulumi.StringOutput `pulumi:"host"`
-	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 	HyperV pulumi.BoolPtrOutput `pulumi:"hyperV"`
-	// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+	// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 	InstallationId pulumi.StringPtrOutput `pulumi:"installationId"`
-	// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+	// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 	KeyVersion pulumi.StringPtrOutput `pulumi:"keyVersion"`
-	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel LicenseChannelPtrOutput `pulumi:"licenseChannel"`
-	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+	// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
 	LicenseSource LicenseSourcePtrOutput `pulumi:"licenseSource"`
-	// The licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
-	// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 	MachineId pulumi.StringPtrOutput `pulumi:"machineId"`
-	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+	// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
 	OnDelete HostOnDeletePtrOutput `pulumi:"onDelete"`
-	// The build number. Unit: a build's number. Example: `26100`.
+	// The build number of Windows. Unit: build number. Example: `26100`.
 	OsBuild pulumi.IntOutput `pulumi:"osBuild"`
-	// The release, of Windows Server or of Azure Local. Example: `2025`.
+	// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 	OsVersion pulumi.StringOutput `pulumi:"osVersion"`
-	// The last five characters of the installed key; absent without a key. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey pulumi.StringPtrOutput `pulumi:"partialProductKey"`
-	// The host's operating system. Example: `windowsServer`.
+	// The operating system of the host. Example: `windowsServer`.
 	Platform PlatformOutput `pulumi:"platform"`
-	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
-	// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+	// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
 	SubscriptionStatus pulumi.StringPtrOutput `pulumi:"subscriptionStatus"`
 }
 
@@ -218,45 +218,45 @@ func HostLicenseExists(ctx *pulumi.Context,
 }
 
 type hostLicenseArgs struct {
-	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate *bool `pulumi:"activate"`
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+	// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId *string `pulumi:"confirmationId"`
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+	// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy *bool `pulumi:"forceDestroy"`
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host string `pulumi:"host"`
-	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+	// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
 	LicenseSource *LicenseSource `pulumi:"licenseSource"`
-	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+	// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
 	OnDelete *HostOnDelete `pulumi:"onDelete"`
-	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey *string `pulumi:"productKey"`
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
 }
 
 // The set of arguments for constructing a HostLicense resource.
 type HostLicenseArgs struct {
-	// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+	// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 	Activate pulumi.BoolPtrInput
-	// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+	// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 	ConfirmationId pulumi.StringPtrInput
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput
-	// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+	// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
 	ForceDestroy pulumi.BoolPtrInput
-	// The host's DNS name or IP address. Example: `hv01.example.com`.
+	// The DNS name or IP address of the host. Example: `hv01.example.com`.
 	Host pulumi.StringInput
-	// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+	// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
 	LicenseSource LicenseSourcePtrInput
-	// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+	// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
 	OnDelete HostOnDeletePtrInput
-	// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+	// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 	ProductKey pulumi.StringPtrInput
-	// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+	// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
 	ProductKeyVersion VersionPtrInput
 }
 
@@ -347,112 +347,112 @@ func (o HostLicenseOutput) ToHostLicenseOutputWithContext(ctx context.Context) H
 	return o
 }
 
-// Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+// Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
 func (o HostLicenseOutput) Activate() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.Activate }).(pulumi.BoolPtrOutput)
 }
 
-// Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+// Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
 func (o HostLicenseOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
 func (o HostLicenseOutput) ConfirmationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.ConfirmationId }).(pulumi.StringPtrOutput)
 }
 
-// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 func (o HostLicenseOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *HostLicense) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// The edition. Example: `Datacenter`.
+// The edition of Windows. Example: `Datacenter`.
 func (o HostLicenseOutput) Edition() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.Edition }).(pulumi.StringOutput)
 }
 
-// Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+// Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
 func (o HostLicenseOutput) ForceDestroy() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.ForceDestroy }).(pulumi.BoolPtrOutput)
 }
 
-// The host's DNS name or IP address. Example: `hv01.example.com`.
+// The DNS name or IP address of the host. Example: `hv01.example.com`.
 func (o HostLicenseOutput) Host() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.Host }).(pulumi.StringOutput)
 }
 
-// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 func (o HostLicenseOutput) HyperV() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.BoolPtrOutput { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
-// The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+// The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
 func (o HostLicenseOutput) InstallationId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.InstallationId }).(pulumi.StringPtrOutput)
 }
 
-// The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 func (o HostLicenseOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 func (o HostLicenseOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseChannelPtrOutput { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+// Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
 func (o HostLicenseOutput) LicenseSource() LicenseSourcePtrOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseSourcePtrOutput { return v.LicenseSource }).(LicenseSourcePtrOutput)
 }
 
-// The licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o HostLicenseOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v *HostLicense) LicenseStatusOutput { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 func (o HostLicenseOutput) MachineId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
-// What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+// What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
 func (o HostLicenseOutput) OnDelete() HostOnDeletePtrOutput {
 	return o.ApplyT(func(v *HostLicense) HostOnDeletePtrOutput { return v.OnDelete }).(HostOnDeletePtrOutput)
 }
 
-// The build number. Unit: a build's number. Example: `26100`.
+// The build number of Windows. Unit: build number. Example: `26100`.
 func (o HostLicenseOutput) OsBuild() pulumi.IntOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.IntOutput { return v.OsBuild }).(pulumi.IntOutput)
 }
 
-// The release, of Windows Server or of Azure Local. Example: `2025`.
+// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 func (o HostLicenseOutput) OsVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringOutput { return v.OsVersion }).(pulumi.StringOutput)
 }
 
-// The last five characters of the installed key; absent without a key. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o HostLicenseOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The host's operating system. Example: `windowsServer`.
+// The operating system of the host. Example: `windowsServer`.
 func (o HostLicenseOutput) Platform() PlatformOutput {
 	return o.ApplyT(func(v *HostLicense) PlatformOutput { return v.Platform }).(PlatformOutput)
 }
 
-// The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+// The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
 func (o HostLicenseOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+// The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
 func (o HostLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 	return o.ApplyT(func(v *HostLicense) VersionPtrOutput { return v.ProductKeyVersion }).(VersionPtrOutput)
 }
 
-// The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+// On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
 func (o HostLicenseOutput) SubscriptionStatus() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *HostLicense) pulumi.StringPtrOutput { return v.SubscriptionStatus }).(pulumi.StringPtrOutput)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The provider of the avma package: how machines are reached, unless a resource says otherwise.
+// The avma provider, with the default connection settings for all resources.
 type Provider struct {
 	pulumi.ProviderResourceState
 }
@@ -39,81 +39,81 @@ func NewProvider(ctx *pulumi.Context,
 }
 
 type providerArgs struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 	DeleteUnreachable *bool `pulumi:"deleteUnreachable"`
-	// Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+	// Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
 	Guest *GuestDefaults `pulumi:"guest"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+	// How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
 	MaxConcurrency *int `pulumi:"maxConcurrency"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+	// Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
 	PreviewProbe *bool `pulumi:"previewProbe"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
 // The set of arguments for constructing a Provider resource.
 type ProviderArgs struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput
-	// Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
 	DeleteUnreachable pulumi.BoolPtrInput
-	// Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+	// Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
 	Guest GuestDefaultsPtrInput
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput
-	// How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+	// How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
 	MaxConcurrency pulumi.IntPtrInput
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput
-	// Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+	// Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
 	PreviewProbe pulumi.BoolPtrInput
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput
 }
 

@@ -10,21 +10,21 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The ways to log on.
+// How the provider authenticates to a machine.
 type Auth string
 
 const (
-	// NTLM, sealed over http and bound to the TLS channel over https; works without a domain.
+	// NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https.
 	AuthNtlm = Auth("ntlm")
-	// SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.
+	// SPNEGO. Uses Kerberos if the `kerberos` extra is installed and the password gets a ticket, otherwise NTLM.
 	AuthNegotiate = Auth("negotiate")
-	// Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the extra `kerberos` of the Python package, and the machine's name instead of its address.
+	// Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the `kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.
 	AuthKerberos = Auth("kerberos")
-	// CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.
+	// CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package.
 	AuthCredssp = Auth("credssp")
-	// A client certificate (`clientCert`, `clientKey`), over https only.
+	// A client certificate (`clientCert` and `clientKey`). Works over https only.
 	AuthCertificate = Auth("certificate")
-	// Basic, over https only; Windows has it switched off unless it was switched on.
+	// Basic authentication. Works over https only. Windows turns it off by default.
 	AuthBasic = Auth("basic")
 )
 
@@ -190,7 +190,7 @@ func (in *authPtr) ToAuthPtrOutputWithContext(ctx context.Context) AuthPtrOutput
 	return pulumi.ToOutputWithContext(ctx, in).(AuthPtrOutput)
 }
 
-// An edition of Windows Server that has AVMA keys.
+// An edition of Windows Server with AVMA keys.
 type Edition string
 
 const (
@@ -368,11 +368,11 @@ func (in *editionPtr) ToEditionPtrOutputWithContext(ctx context.Context) Edition
 type GuestOnDelete string
 
 const (
-	// Nothing: the guest keeps its key and stays activated as long as its host activates it.
+	// Leave the guest unchanged. It keeps its key, and stays activated while its host activates it.
 	GuestOnDeleteRetain = GuestOnDelete("retain")
-	// Uninstall the AVMA key; the guest is unlicensed afterwards.
+	// Uninstall the AVMA key. The guest is then unlicensed.
 	GuestOnDeleteUninstallKey = GuestOnDelete("uninstallKey")
-	// Install the generic KMS client key of the guest's version and edition, with which its media came.
+	// Install the generic KMS client key for the version and edition of the guest, as on its installation media. If no such key is known, leave the guest unchanged.
 	GuestOnDeleteRestoreKmsClientKey = GuestOnDelete("restoreKmsClientKey")
 )
 
@@ -539,9 +539,9 @@ func (in *guestOnDeletePtr) ToGuestOnDeletePtrOutputWithContext(ctx context.Cont
 type HostOnDelete string
 
 const (
-	// Nothing: the host stays licensed and is forgotten.
+	// Leave the host unchanged. It stays licensed.
 	HostOnDeleteRetain = HostOnDelete("retain")
-	// Uninstall the declared product key; refused while a VM is running on the host, unless `forceDestroy` is set. Not possible on Azure Local.
+	// Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is `true`. Not possible on Azure Local.
 	HostOnDeleteUninstallKey = HostOnDelete("uninstallKey")
 )
 
@@ -703,25 +703,25 @@ func (in *hostOnDeletePtr) ToHostOnDeletePtrOutputWithContext(ctx context.Contex
 	return pulumi.ToOutputWithContext(ctx, in).(HostOnDeletePtrOutput)
 }
 
-// How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`.
+// The channel of a product key, as in `SoftwareLicensingProduct.Description`.
 type LicenseChannel string
 
 const (
-	// A generic AVMA key: the Hyper-V host activates the guest.
+	// A generic AVMA key. The Hyper-V host activates the guest.
 	LicenseChannel_VIRTUAL_MACHINE_ACTIVATION = LicenseChannel("VIRTUAL_MACHINE_ACTIVATION")
-	// A generic KMS client key: a KMS host or Active Directory activates.
+	// A generic KMS client key. A KMS host or Active Directory activates the machine.
 	LicenseChannel_VOLUME_KMSCLIENT = LicenseChannel("VOLUME_KMSCLIENT")
 	// The key of a KMS host.
 	LicenseChannel_VOLUME_KMS = LicenseChannel("VOLUME_KMS")
 	// A Multiple Activation Key.
 	LicenseChannel_VOLUME_MAK = LicenseChannel("VOLUME_MAK")
-	// An evaluation, or another licence that ends.
+	// An evaluation, or another license with a time limit.
 	LicenseChannelTIMEBASED = LicenseChannel("TIMEBASED")
 	// A key that came with the hardware.
 	LicenseChannelOEM = LicenseChannel("OEM")
 	// A retail key.
 	LicenseChannelRETAIL = LicenseChannel("RETAIL")
-	// A channel that this version does not know.
+	// Any other channel.
 	LicenseChannelOther = LicenseChannel("other")
 )
 
@@ -808,15 +808,15 @@ func (o LicenseChannelPtrOutput) ToStringPtrOutputWithContext(ctx context.Contex
 	}).(pulumi.StringPtrOutput)
 }
 
-// Where a host's licence comes from.
+// Where the license of a host comes from.
 type LicenseSource string
 
 const (
-	// The product key that is declared.
+	// The declared product key.
 	LicenseSourceProductKey = LicenseSource("productKey")
-	// The licence that the host has already, whatever its channel; nothing is spent.
+	// The existing license of the host, from any channel. The provider installs and activates nothing.
 	LicenseSourceExisting = LicenseSource("existing")
-	// The Windows Server subscription of Azure Local: it is looked for, and never bought or cancelled.
+	// The Windows Server subscription of Azure Local. The provider checks that it is active, and never buys or cancels it.
 	LicenseSourceSubscription = LicenseSource("subscription")
 )
 
@@ -979,7 +979,7 @@ func (in *licenseSourcePtr) ToLicenseSourcePtrOutputWithContext(ctx context.Cont
 	return pulumi.ToOutputWithContext(ctx, in).(LicenseSourcePtrOutput)
 }
 
-// `SoftwareLicensingProduct.LicenseStatus`, in WMI's words.
+// The license status of Windows, in the terms of WMI (`SoftwareLicensingProduct.LicenseStatus`).
 type LicenseStatus string
 
 const (
@@ -989,11 +989,11 @@ const (
 	LicenseStatusLicensed = LicenseStatus("Licensed")
 	// In the grace period after installation.
 	LicenseStatusOOBGrace = LicenseStatus("OOBGrace")
-	// In the additional grace period: hardware changed, or a KMS activation lapsed.
+	// In the grace period after a hardware change or a lapsed KMS activation.
 	LicenseStatusOOTGrace = LicenseStatus("OOTGrace")
-	// In the grace period of a copy that is not genuine.
+	// In the grace period after Windows found the copy not genuine.
 	LicenseStatusNonGenuineGrace = LicenseStatus("NonGenuineGrace")
-	// The grace period is over.
+	// The grace period is over, and Windows is not licensed.
 	LicenseStatusNotification = LicenseStatus("Notification")
 	// In an extended grace period.
 	LicenseStatusExtendedGrace = LicenseStatus("ExtendedGrace")
@@ -1082,15 +1082,15 @@ func (o LicenseStatusPtrOutput) ToStringPtrOutputWithContext(ctx context.Context
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon.
+// When the provider encrypts messages with the key from authentication.
 type MessageEncryption string
 
 const (
-	// Sealed over http, and left to TLS over https.
+	// Encrypt over http. Over https, rely on TLS.
 	MessageEncryptionAuto = MessageEncryption("auto")
-	// Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with.
+	// Encrypt over https as well. Not possible with `basic` and `certificate`, because they provide no key.
 	MessageEncryptionAlways = MessageEncryption("always")
-	// Never sealed, which is refused without https.
+	// Do not encrypt. Allowed over https only.
 	MessageEncryptionNever = MessageEncryption("never")
 )
 
@@ -1257,9 +1257,9 @@ func (in *messageEncryptionPtr) ToMessageEncryptionPtrOutputWithContext(ctx cont
 type Platform string
 
 const (
-	// Windows Server with the Hyper-V role.
+	// Windows Server.
 	PlatformWindowsServer = Platform("windowsServer")
-	// Azure Stack HCI / Azure Local.
+	// Azure Local, formerly Azure Stack HCI.
 	PlatformAzureLocal = Platform("azureLocal")
 )
 
@@ -1346,13 +1346,13 @@ func (o PlatformPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pul
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the provider reaches the Windows inside a VM.
+// How the provider connects to Windows inside a VM.
 type Transport string
 
 const (
-	// PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the other settings of `guest`, `username` and `password` are used.
+	// PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.
 	TransportPowershellDirect = Transport("powershellDirect")
-	// WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
+	// WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.
 	TransportWinrm = Transport("winrm")
 )
 
@@ -1514,7 +1514,7 @@ func (in *transportPtr) ToTransportPtrOutputWithContext(ctx context.Context) Tra
 	return pulumi.ToOutputWithContext(ctx, in).(TransportPtrOutput)
 }
 
-// A Windows Server release. Semi-annual releases count as the long-term one before them.
+// A Windows Server release. Each semi-annual release belongs to the long-term release before it.
 type Version string
 
 const (

@@ -13,29 +13,29 @@ import (
 
 var _ = internal.GetEnvOrDefault
 
-// A node of a failover cluster; what could not be asked is absent.
+// A node of a failover cluster. Properties that the provider could not read are absent.
 type ClusterNode struct {
-	// Whether it can activate guests now. Example: `true`.
+	// Whether the host can activate guests now. Example: `true`.
 	ActivatesGuests *bool `pulumi:"activatesGuests"`
-	// The name or address by which it is reached. Example: `hv01.example.com`.
+	// The name or address the provider connects to. Example: `hv01.example.com`.
 	Address string `pulumi:"address"`
-	// Its edition. Example: `Datacenter`.
+	// The edition of Windows. Example: `Datacenter`.
 	Edition *string `pulumi:"edition"`
-	// Why it could not be asked. Example: `nothing answers at hv02:5986`.
+	// Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
 	Error *string `pulumi:"error"`
-	// Its licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus *LicenseStatus `pulumi:"licenseStatus"`
-	// The node's name, in lower case. Example: `hv01`.
+	// The name of the node, in lower case. Example: `hv01`.
 	Node string `pulumi:"node"`
-	// Its release, of Windows Server or of Azure Local. Example: `2025`.
+	// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 	OsVersion *string `pulumi:"osVersion"`
-	// The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
-	// Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+	// The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
 	State string `pulumi:"state"`
 }
 
-// A node of a failover cluster; what could not be asked is absent.
+// A node of a failover cluster. Properties that the provider could not read are absent.
 type ClusterNodeOutput struct{ *pulumi.OutputState }
 
 func (ClusterNodeOutput) ElementType() reflect.Type {
@@ -50,47 +50,47 @@ func (o ClusterNodeOutput) ToClusterNodeOutputWithContext(ctx context.Context) C
 	return o
 }
 
-// Whether it can activate guests now. Example: `true`.
+// Whether the host can activate guests now. Example: `true`.
 func (o ClusterNodeOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *bool { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// The name or address by which it is reached. Example: `hv01.example.com`.
+// The name or address the provider connects to. Example: `hv01.example.com`.
 func (o ClusterNodeOutput) Address() pulumi.StringOutput {
 	return o.ApplyT(func(v ClusterNode) string { return v.Address }).(pulumi.StringOutput)
 }
 
-// Its edition. Example: `Datacenter`.
+// The edition of Windows. Example: `Datacenter`.
 func (o ClusterNodeOutput) Edition() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *string { return v.Edition }).(pulumi.StringPtrOutput)
 }
 
-// Why it could not be asked. Example: `nothing answers at hv02:5986`.
+// Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
 func (o ClusterNodeOutput) Error() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *string { return v.Error }).(pulumi.StringPtrOutput)
 }
 
-// Its licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o ClusterNodeOutput) LicenseStatus() LicenseStatusPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *LicenseStatus { return v.LicenseStatus }).(LicenseStatusPtrOutput)
 }
 
-// The node's name, in lower case. Example: `hv01`.
+// The name of the node, in lower case. Example: `hv01`.
 func (o ClusterNodeOutput) Node() pulumi.StringOutput {
 	return o.ApplyT(func(v ClusterNode) string { return v.Node }).(pulumi.StringOutput)
 }
 
-// Its release, of Windows Server or of Azure Local. Example: `2025`.
+// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 func (o ClusterNodeOutput) OsVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *string { return v.OsVersion }).(pulumi.StringPtrOutput)
 }
 
-// The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o ClusterNodeOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v ClusterNode) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+// The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
 func (o ClusterNodeOutput) State() pulumi.StringOutput {
 	return o.ApplyT(func(v ClusterNode) string { return v.State }).(pulumi.StringOutput)
 }
@@ -115,37 +115,37 @@ func (o ClusterNodeArrayOutput) Index(i pulumi.IntInput) ClusterNodeOutput {
 	}).(ClusterNodeOutput)
 }
 
-// The settings of one machine, with its address.
+// Connection settings for one machine. Omitted settings come from the provider configuration.
 type Connection struct {
-	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 	Address *string `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -160,37 +160,37 @@ type ConnectionInput interface {
 	ToConnectionOutputWithContext(context.Context) ConnectionOutput
 }
 
-// The settings of one machine, with its address.
+// Connection settings for one machine. Omitted settings come from the provider configuration.
 type ConnectionArgs struct {
-	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 	Address pulumi.StringPtrInput `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -247,7 +247,7 @@ func (i *connectionPtrType) ToConnectionPtrOutputWithContext(ctx context.Context
 	return pulumi.ToOutputWithContext(ctx, i).(ConnectionPtrOutput)
 }
 
-// The settings of one machine, with its address.
+// Connection settings for one machine. Omitted settings come from the provider configuration.
 type ConnectionOutput struct{ *pulumi.OutputState }
 
 func (ConnectionOutput) ElementType() reflect.Type {
@@ -272,77 +272,77 @@ func (o ConnectionOutput) ToConnectionPtrOutputWithContext(ctx context.Context) 
 	}).(ConnectionPtrOutput)
 }
 
-// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 func (o ConnectionOutput) Address() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.Address }).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 func (o ConnectionOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v Connection) *Auth { return v.Auth }).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o ConnectionOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.CaCert }).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o ConnectionOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o ConnectionOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 func (o ConnectionOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 func (o ConnectionOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Connection) *bool { return v.Https }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 func (o ConnectionOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Connection) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o ConnectionOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o ConnectionOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o ConnectionOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v Connection) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 func (o ConnectionOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 func (o ConnectionOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.Password }).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 func (o ConnectionOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Connection) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o ConnectionOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -371,7 +371,7 @@ func (o ConnectionPtrOutput) Elem() ConnectionOutput {
 	}).(ConnectionOutput)
 }
 
-// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 func (o ConnectionPtrOutput) Address() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -381,7 +381,7 @@ func (o ConnectionPtrOutput) Address() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
 func (o ConnectionPtrOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v *Connection) *Auth {
 		if v == nil {
@@ -391,7 +391,7 @@ func (o ConnectionPtrOutput) Auth() AuthPtrOutput {
 	}).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o ConnectionPtrOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -401,7 +401,7 @@ func (o ConnectionPtrOutput) CaCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o ConnectionPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -411,7 +411,7 @@ func (o ConnectionPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o ConnectionPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -421,7 +421,7 @@ func (o ConnectionPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 func (o ConnectionPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -431,7 +431,7 @@ func (o ConnectionPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
 func (o ConnectionPtrOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Connection) *bool {
 		if v == nil {
@@ -441,7 +441,7 @@ func (o ConnectionPtrOutput) Https() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
 func (o ConnectionPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Connection) *bool {
 		if v == nil {
@@ -451,7 +451,7 @@ func (o ConnectionPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o ConnectionPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -461,7 +461,7 @@ func (o ConnectionPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o ConnectionPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -471,7 +471,7 @@ func (o ConnectionPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o ConnectionPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v *Connection) *MessageEncryption {
 		if v == nil {
@@ -481,7 +481,7 @@ func (o ConnectionPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	}).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
 func (o ConnectionPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -491,7 +491,7 @@ func (o ConnectionPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
 func (o ConnectionPtrOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -501,7 +501,7 @@ func (o ConnectionPtrOutput) Password() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
 func (o ConnectionPtrOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *Connection) *int {
 		if v == nil {
@@ -511,7 +511,7 @@ func (o ConnectionPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func (o ConnectionPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Connection) *string {
 		if v == nil {
@@ -521,41 +521,41 @@ func (o ConnectionPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+// Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 type Guest struct {
-	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 	Address *string `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout *string `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -570,41 +570,41 @@ type GuestInput interface {
 	ToGuestOutputWithContext(context.Context) GuestOutput
 }
 
-// How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+// Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 type GuestArgs struct {
-	// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+	// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 	Address pulumi.StringPtrInput `pulumi:"address"`
-	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -661,7 +661,7 @@ func (i *guestPtrType) ToGuestPtrOutputWithContext(ctx context.Context) GuestPtr
 	return pulumi.ToOutputWithContext(ctx, i).(GuestPtrOutput)
 }
 
-// How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+// Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 type GuestOutput struct{ *pulumi.OutputState }
 
 func (GuestOutput) ElementType() reflect.Type {
@@ -686,87 +686,87 @@ func (o GuestOutput) ToGuestPtrOutputWithContext(ctx context.Context) GuestPtrOu
 	}).(GuestPtrOutput)
 }
 
-// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 func (o GuestOutput) Address() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Address }).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v Guest) *Auth { return v.Auth }).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.CaCert }).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Guest) *bool { return v.Https }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v Guest) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v Guest) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Password }).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v Guest) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.ReadyTimeout }).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v Guest) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Guest) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -795,7 +795,7 @@ func (o GuestPtrOutput) Elem() GuestOutput {
 	}).(GuestOutput)
 }
 
-// The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+// The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
 func (o GuestPtrOutput) Address() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -805,7 +805,7 @@ func (o GuestPtrOutput) Address() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestPtrOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v *Guest) *Auth {
 		if v == nil {
@@ -815,7 +815,7 @@ func (o GuestPtrOutput) Auth() AuthPtrOutput {
 	}).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestPtrOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -825,7 +825,7 @@ func (o GuestPtrOutput) CaCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -835,7 +835,7 @@ func (o GuestPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -845,7 +845,7 @@ func (o GuestPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -855,7 +855,7 @@ func (o GuestPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestPtrOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Guest) *bool {
 		if v == nil {
@@ -865,7 +865,7 @@ func (o GuestPtrOutput) Https() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Guest) *bool {
 		if v == nil {
@@ -875,7 +875,7 @@ func (o GuestPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -885,7 +885,7 @@ func (o GuestPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -895,7 +895,7 @@ func (o GuestPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v *Guest) *MessageEncryption {
 		if v == nil {
@@ -905,7 +905,7 @@ func (o GuestPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	}).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -915,7 +915,7 @@ func (o GuestPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestPtrOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -925,7 +925,7 @@ func (o GuestPtrOutput) Password() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestPtrOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *Guest) *int {
 		if v == nil {
@@ -935,7 +935,7 @@ func (o GuestPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -945,7 +945,7 @@ func (o GuestPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestPtrOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v *Guest) *Transport {
 		if v == nil {
@@ -955,7 +955,7 @@ func (o GuestPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Guest) *string {
 		if v == nil {
@@ -965,39 +965,39 @@ func (o GuestPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How guests are reached, where a resource does not say otherwise.
+// Default connection settings for guests. A resource can override each of them.
 type GuestDefaults struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth *Auth `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert *string `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert *string `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https *bool `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure *bool `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname *string `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab *string `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption *MessageEncryption `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout *string `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password *string `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port *int `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout *string `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport *Transport `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username *string `pulumi:"username"`
 }
 
@@ -1012,39 +1012,39 @@ type GuestDefaultsInput interface {
 	ToGuestDefaultsOutputWithContext(context.Context) GuestDefaultsOutput
 }
 
-// How guests are reached, where a resource does not say otherwise.
+// Default connection settings for guests. A resource can override each of them.
 type GuestDefaultsArgs struct {
-	// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+	// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 	Auth AuthPtrInput `pulumi:"auth"`
-	// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+	// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 	CaCert pulumi.StringPtrInput `pulumi:"caCert"`
-	// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+	// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
-	// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
-	// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
-	// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 	Https pulumi.BoolPtrInput `pulumi:"https"`
-	// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+	// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 	Insecure pulumi.BoolPtrInput `pulumi:"insecure"`
-	// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+	// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 	KerberosHostname pulumi.StringPtrInput `pulumi:"kerberosHostname"`
-	// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+	// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 	KerberosKeytab pulumi.StringPtrInput `pulumi:"kerberosKeytab"`
-	// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+	// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 	MessageEncryption MessageEncryptionPtrInput `pulumi:"messageEncryption"`
-	// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+	// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 	OperationTimeout pulumi.StringPtrInput `pulumi:"operationTimeout"`
-	// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+	// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 	Password pulumi.StringPtrInput `pulumi:"password"`
-	// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+	// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 	Port pulumi.IntPtrInput `pulumi:"port"`
-	// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+	// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 	ReadyTimeout pulumi.StringPtrInput `pulumi:"readyTimeout"`
-	// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+	// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 	Transport TransportPtrInput `pulumi:"transport"`
-	// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+	// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 	Username pulumi.StringPtrInput `pulumi:"username"`
 }
 
@@ -1101,7 +1101,7 @@ func (i *guestDefaultsPtrType) ToGuestDefaultsPtrOutputWithContext(ctx context.C
 	return pulumi.ToOutputWithContext(ctx, i).(GuestDefaultsPtrOutput)
 }
 
-// How guests are reached, where a resource does not say otherwise.
+// Default connection settings for guests. A resource can override each of them.
 type GuestDefaultsOutput struct{ *pulumi.OutputState }
 
 func (GuestDefaultsOutput) ElementType() reflect.Type {
@@ -1126,82 +1126,82 @@ func (o GuestDefaultsOutput) ToGuestDefaultsPtrOutputWithContext(ctx context.Con
 	}).(GuestDefaultsPtrOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestDefaultsOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *Auth { return v.Auth }).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestDefaultsOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.CaCert }).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestDefaultsOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ClientCert }).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestDefaultsOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestDefaultsOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestDefaultsOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *bool { return v.Https }).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestDefaultsOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *bool { return v.Insecure }).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestDefaultsOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.KerberosHostname }).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestDefaultsOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.KerberosKeytab }).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestDefaultsOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *MessageEncryption { return v.MessageEncryption }).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestDefaultsOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.OperationTimeout }).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestDefaultsOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.Password }).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestDefaultsOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *int { return v.Port }).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestDefaultsOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.ReadyTimeout }).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestDefaultsOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *Transport { return v.Transport }).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v GuestDefaults) *string { return v.Username }).(pulumi.StringPtrOutput)
 }
@@ -1230,7 +1230,7 @@ func (o GuestDefaultsPtrOutput) Elem() GuestDefaultsOutput {
 	}).(GuestDefaultsOutput)
 }
 
-// How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+// The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
 func (o GuestDefaultsPtrOutput) Auth() AuthPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *Auth {
 		if v == nil {
@@ -1240,7 +1240,7 @@ func (o GuestDefaultsPtrOutput) Auth() AuthPtrOutput {
 	}).(AuthPtrOutput)
 }
 
-// The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+// The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
 func (o GuestDefaultsPtrOutput) CaCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1250,7 +1250,7 @@ func (o GuestDefaultsPtrOutput) CaCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+// The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
 func (o GuestDefaultsPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1260,7 +1260,7 @@ func (o GuestDefaultsPtrOutput) ClientCert() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
 func (o GuestDefaultsPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1270,7 +1270,7 @@ func (o GuestDefaultsPtrOutput) ClientKey() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
 func (o GuestDefaultsPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1280,7 +1280,7 @@ func (o GuestDefaultsPtrOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
 func (o GuestDefaultsPtrOutput) Https() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *bool {
 		if v == nil {
@@ -1290,7 +1290,7 @@ func (o GuestDefaultsPtrOutput) Https() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+// Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
 func (o GuestDefaultsPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *bool {
 		if v == nil {
@@ -1300,7 +1300,7 @@ func (o GuestDefaultsPtrOutput) Insecure() pulumi.BoolPtrOutput {
 	}).(pulumi.BoolPtrOutput)
 }
 
-// The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+// The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
 func (o GuestDefaultsPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1310,7 +1310,7 @@ func (o GuestDefaultsPtrOutput) KerberosHostname() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+// The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
 func (o GuestDefaultsPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1320,7 +1320,7 @@ func (o GuestDefaultsPtrOutput) KerberosKeytab() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+// When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
 func (o GuestDefaultsPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *MessageEncryption {
 		if v == nil {
@@ -1330,7 +1330,7 @@ func (o GuestDefaultsPtrOutput) MessageEncryption() MessageEncryptionPtrOutput {
 	}).(MessageEncryptionPtrOutput)
 }
 
-// How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+// Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
 func (o GuestDefaultsPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1340,7 +1340,7 @@ func (o GuestDefaultsPtrOutput) OperationTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+// The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
 func (o GuestDefaultsPtrOutput) Password() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1350,7 +1350,7 @@ func (o GuestDefaultsPtrOutput) Password() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+// The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
 func (o GuestDefaultsPtrOutput) Port() pulumi.IntPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *int {
 		if v == nil {
@@ -1360,7 +1360,7 @@ func (o GuestDefaultsPtrOutput) Port() pulumi.IntPtrOutput {
 	}).(pulumi.IntPtrOutput)
 }
 
-// How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+// How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
 func (o GuestDefaultsPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1370,7 +1370,7 @@ func (o GuestDefaultsPtrOutput) ReadyTimeout() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+// How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
 func (o GuestDefaultsPtrOutput) Transport() TransportPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *Transport {
 		if v == nil {
@@ -1380,7 +1380,7 @@ func (o GuestDefaultsPtrOutput) Transport() TransportPtrOutput {
 	}).(TransportPtrOutput)
 }
 
-// The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+// The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
 func (o GuestDefaultsPtrOutput) Username() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *GuestDefaults) *string {
 		if v == nil {
@@ -1390,25 +1390,25 @@ func (o GuestDefaultsPtrOutput) Username() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
-// A VM on a host, with what its guest tells through Data Exchange.
+// A VM on a host, with the Data Exchange report of its guest.
 type HostVm struct {
-	// The guest's build number. Example: `20348`.
+	// The build number of the guest. Example: `20348`.
 	GuestBuild *string `pulumi:"guestBuild"`
-	// The guest's DNS name. Example: `web01.lab.example.com`.
+	// The DNS name of the guest. Example: `web01.lab.example.com`.
 	GuestName *string `pulumi:"guestName"`
-	// The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+	// The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
 	GuestOs *string `pulumi:"guestOs"`
-	// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+	// The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
 	IpAddresses []string `pulumi:"ipAddresses"`
 	// Whether the VM is running. Example: `true`.
 	Running bool `pulumi:"running"`
-	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId string `pulumi:"vmId"`
-	// The VM's name. Example: `web01`.
+	// The name of the VM. Example: `web01`.
 	VmName string `pulumi:"vmName"`
 }
 
-// A VM on a host, with what its guest tells through Data Exchange.
+// A VM on a host, with the Data Exchange report of its guest.
 type HostVmOutput struct{ *pulumi.OutputState }
 
 func (HostVmOutput) ElementType() reflect.Type {
@@ -1423,22 +1423,22 @@ func (o HostVmOutput) ToHostVmOutputWithContext(ctx context.Context) HostVmOutpu
 	return o
 }
 
-// The guest's build number. Example: `20348`.
+// The build number of the guest. Example: `20348`.
 func (o HostVmOutput) GuestBuild() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostVm) *string { return v.GuestBuild }).(pulumi.StringPtrOutput)
 }
 
-// The guest's DNS name. Example: `web01.lab.example.com`.
+// The DNS name of the guest. Example: `web01.lab.example.com`.
 func (o HostVmOutput) GuestName() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostVm) *string { return v.GuestName }).(pulumi.StringPtrOutput)
 }
 
-// The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+// The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
 func (o HostVmOutput) GuestOs() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v HostVm) *string { return v.GuestOs }).(pulumi.StringPtrOutput)
 }
 
-// The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+// The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
 func (o HostVmOutput) IpAddresses() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v HostVm) []string { return v.IpAddresses }).(pulumi.StringArrayOutput)
 }
@@ -1448,12 +1448,12 @@ func (o HostVmOutput) Running() pulumi.BoolOutput {
 	return o.ApplyT(func(v HostVm) bool { return v.Running }).(pulumi.BoolOutput)
 }
 
-// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 func (o HostVmOutput) VmId() pulumi.StringOutput {
 	return o.ApplyT(func(v HostVm) string { return v.VmId }).(pulumi.StringOutput)
 }
 
-// The VM's name. Example: `web01`.
+// The name of the VM. Example: `web01`.
 func (o HostVmOutput) VmName() pulumi.StringOutput {
 	return o.ApplyT(func(v HostVm) string { return v.VmName }).(pulumi.StringOutput)
 }
@@ -1478,33 +1478,33 @@ func (o HostVmArrayOutput) Index(i pulumi.IntInput) HostVmOutput {
 	}).(HostVmOutput)
 }
 
-// What Windows says of the licence of one node; what could not be asked is absent.
+// The license of one node, as Windows reports it. Properties that the provider could not read are absent.
 type NodeLicense struct {
-	// Whether it can activate guests now. Example: `true`.
+	// Whether the host can activate guests now. Example: `true`.
 	ActivatesGuests *bool `pulumi:"activatesGuests"`
-	// Its edition. Example: `Datacenter`.
+	// The edition of Windows. Example: `Datacenter`.
 	Edition *string `pulumi:"edition"`
-	// Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+	// Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
 	Error *string `pulumi:"error"`
-	// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+	// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 	HyperV *bool `pulumi:"hyperV"`
-	// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+	// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 	KeyVersion *string `pulumi:"keyVersion"`
-	// How the installed key was issued. Example: `VOLUME_MAK`.
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel *LicenseChannel `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus *LicenseStatus `pulumi:"licenseStatus"`
-	// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+	// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 	MachineId *string `pulumi:"machineId"`
-	// The node's name, in lower case. Example: `hv01`.
+	// The name of the node, in lower case. Example: `hv01`.
 	Node string `pulumi:"node"`
-	// Its release, of Windows Server or of Azure Local. Example: `2025`.
+	// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 	OsVersion *string `pulumi:"osVersion"`
-	// The last five characters of the installed key. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey *string `pulumi:"partialProductKey"`
 }
 
-// What Windows says of the licence of one node; what could not be asked is absent.
+// The license of one node, as Windows reports it. Properties that the provider could not read are absent.
 type NodeLicenseOutput struct{ *pulumi.OutputState }
 
 func (NodeLicenseOutput) ElementType() reflect.Type {
@@ -1519,57 +1519,57 @@ func (o NodeLicenseOutput) ToNodeLicenseOutputWithContext(ctx context.Context) N
 	return o
 }
 
-// Whether it can activate guests now. Example: `true`.
+// Whether the host can activate guests now. Example: `true`.
 func (o NodeLicenseOutput) ActivatesGuests() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *bool { return v.ActivatesGuests }).(pulumi.BoolPtrOutput)
 }
 
-// Its edition. Example: `Datacenter`.
+// The edition of Windows. Example: `Datacenter`.
 func (o NodeLicenseOutput) Edition() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.Edition }).(pulumi.StringPtrOutput)
 }
 
-// Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+// Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
 func (o NodeLicenseOutput) Error() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.Error }).(pulumi.StringPtrOutput)
 }
 
-// Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+// Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
 func (o NodeLicenseOutput) HyperV() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *bool { return v.HyperV }).(pulumi.BoolPtrOutput)
 }
 
-// The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+// On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
 func (o NodeLicenseOutput) KeyVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.KeyVersion }).(pulumi.StringPtrOutput)
 }
 
-// How the installed key was issued. Example: `VOLUME_MAK`.
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 func (o NodeLicenseOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *LicenseChannel { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o NodeLicenseOutput) LicenseStatus() LicenseStatusPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *LicenseStatus { return v.LicenseStatus }).(LicenseStatusPtrOutput)
 }
 
-// Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+// The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 func (o NodeLicenseOutput) MachineId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.MachineId }).(pulumi.StringPtrOutput)
 }
 
-// The node's name, in lower case. Example: `hv01`.
+// The name of the node, in lower case. Example: `hv01`.
 func (o NodeLicenseOutput) Node() pulumi.StringOutput {
 	return o.ApplyT(func(v NodeLicense) string { return v.Node }).(pulumi.StringOutput)
 }
 
-// Its release, of Windows Server or of Azure Local. Example: `2025`.
+// The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
 func (o NodeLicenseOutput) OsVersion() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.OsVersion }).(pulumi.StringPtrOutput)
 }
 
-// The last five characters of the installed key. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o NodeLicenseOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v NodeLicense) *string { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+// Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). The provider installs the AVMA key for the version and edition of the guest, unless the guest has it already. Creation succeeds when Windows reports a license through this key.
 //
 // ## Example Usage
 // ### A VM on its host
@@ -101,7 +101,7 @@ import (
 //
 // ## Import
 //
-// By the host, and the VM's name or GUID:
+// By the host, and the name or GUID of the VM:
 //
 // ```sh
 // pulumi import avma:index:VmActivation web01 hv01.example.com/web01
@@ -115,37 +115,37 @@ import (
 type VmActivation struct {
 	pulumi.CustomResourceState
 
-	// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+	// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
 	ActivatedByHost pulumi.StringPtrOutput `pulumi:"activatedByHost"`
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrOutput `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+	// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrOutput `pulumi:"guest"`
-	// The guest's edition. Example: `Standard`.
+	// The edition of the guest. Example: `Standard`.
 	GuestEdition pulumi.StringOutput `pulumi:"guestEdition"`
-	// The guest's Windows Server release. Example: `2022`.
+	// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
 	GuestVersion pulumi.StringOutput `pulumi:"guestVersion"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+	// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 	Host pulumi.StringPtrOutput `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayOutput `pulumi:"hosts"`
-	// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+	// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 	LicenseChannel LicenseChannelPtrOutput `pulumi:"licenseChannel"`
-	// The licence status, in WMI's words. Example: `Licensed`.
+	// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 	LicenseStatus LicenseStatusOutput `pulumi:"licenseStatus"`
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+	// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrOutput `pulumi:"manageDataExchange"`
-	// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+	// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
 	NameTakenBy pulumi.StringPtrOutput `pulumi:"nameTakenBy"`
 	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete GuestOnDeletePtrOutput `pulumi:"onDelete"`
-	// The last five characters of the installed key; absent without a key. Example: `46789`.
+	// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 	PartialProductKey pulumi.StringPtrOutput `pulumi:"partialProductKey"`
-	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey pulumi.StringPtrOutput `pulumi:"productKey"`
-	// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringOutput `pulumi:"vmId"`
-	// The VM's name. Example: `web01`.
+	// The name of the VM. Example: `web01`.
 	VmName pulumi.StringOutput `pulumi:"vmName"`
 }
 
@@ -208,45 +208,45 @@ func VmActivationExists(ctx *pulumi.Context,
 }
 
 type vmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection *Connection `pulumi:"connection"`
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+	// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest *Guest `pulumi:"guest"`
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+	// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 	Host *string `pulumi:"host"`
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts []string `pulumi:"hosts"`
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+	// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 	ManageDataExchange *bool `pulumi:"manageDataExchange"`
 	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete *GuestOnDelete `pulumi:"onDelete"`
-	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey *string `pulumi:"productKey"`
-	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId *string `pulumi:"vmId"`
-	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+	// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
 	VmName *string `pulumi:"vmName"`
 }
 
 // The set of arguments for constructing a VmActivation resource.
 type VmActivationArgs struct {
-	// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+	// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 	Connection ConnectionPtrInput
-	// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+	// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 	Guest GuestPtrInput
-	// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+	// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 	Host pulumi.StringPtrInput
-	// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+	// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 	Hosts pulumi.StringArrayInput
-	// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+	// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 	ManageDataExchange pulumi.BoolPtrInput
 	// What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
 	OnDelete GuestOnDeletePtrInput
-	// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+	// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 	ProductKey pulumi.StringPtrInput
-	// The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+	// The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 	VmId pulumi.StringPtrInput
-	// The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+	// The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
 	VmName pulumi.StringPtrInput
 }
 
@@ -337,57 +337,57 @@ func (o VmActivationOutput) ToVmActivationOutputWithContext(ctx context.Context)
 	return o
 }
 
-// The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+// The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
 func (o VmActivationOutput) ActivatedByHost() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.ActivatedByHost }).(pulumi.StringPtrOutput)
 }
 
-// How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
 func (o VmActivationOutput) Connection() ConnectionPtrOutput {
 	return o.ApplyT(func(v *VmActivation) ConnectionPtrOutput { return v.Connection }).(ConnectionPtrOutput)
 }
 
-// How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+// Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
 func (o VmActivationOutput) Guest() GuestPtrOutput {
 	return o.ApplyT(func(v *VmActivation) GuestPtrOutput { return v.Guest }).(GuestPtrOutput)
 }
 
-// The guest's edition. Example: `Standard`.
+// The edition of the guest. Example: `Standard`.
 func (o VmActivationOutput) GuestEdition() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.GuestEdition }).(pulumi.StringOutput)
 }
 
-// The guest's Windows Server release. Example: `2022`.
+// The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
 func (o VmActivationOutput) GuestVersion() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.GuestVersion }).(pulumi.StringOutput)
 }
 
-// The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+// The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
 func (o VmActivationOutput) Host() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.Host }).(pulumi.StringPtrOutput)
 }
 
-// All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+// All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
 func (o VmActivationOutput) Hosts() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringArrayOutput { return v.Hosts }).(pulumi.StringArrayOutput)
 }
 
-// How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+// The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
 func (o VmActivationOutput) LicenseChannel() LicenseChannelPtrOutput {
 	return o.ApplyT(func(v *VmActivation) LicenseChannelPtrOutput { return v.LicenseChannel }).(LicenseChannelPtrOutput)
 }
 
-// The licence status, in WMI's words. Example: `Licensed`.
+// The license status of Windows, in the terms of WMI. Example: `Licensed`.
 func (o VmActivationOutput) LicenseStatus() LicenseStatusOutput {
 	return o.ApplyT(func(v *VmActivation) LicenseStatusOutput { return v.LicenseStatus }).(LicenseStatusOutput)
 }
 
-// Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+// Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
 func (o VmActivationOutput) ManageDataExchange() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.BoolPtrOutput { return v.ManageDataExchange }).(pulumi.BoolPtrOutput)
 }
 
-// The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+// The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
 func (o VmActivationOutput) NameTakenBy() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.NameTakenBy }).(pulumi.StringPtrOutput)
 }
@@ -397,22 +397,22 @@ func (o VmActivationOutput) OnDelete() GuestOnDeletePtrOutput {
 	return o.ApplyT(func(v *VmActivation) GuestOnDeletePtrOutput { return v.OnDelete }).(GuestOnDeletePtrOutput)
 }
 
-// The last five characters of the installed key; absent without a key. Example: `46789`.
+// The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
 func (o VmActivationOutput) PartialProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.PartialProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+// The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
 func (o VmActivationOutput) ProductKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringPtrOutput { return v.ProductKey }).(pulumi.StringPtrOutput)
 }
 
-// The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+// The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
 func (o VmActivationOutput) VmId() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.VmId }).(pulumi.StringOutput)
 }
 
-// The VM's name. Example: `web01`.
+// The name of the VM. Example: `web01`.
 func (o VmActivationOutput) VmName() pulumi.StringOutput {
 	return o.ApplyT(func(v *VmActivation) pulumi.StringOutput { return v.VmName }).(pulumi.StringOutput)
 }

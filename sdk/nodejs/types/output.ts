@@ -7,275 +7,275 @@ import * as outputs from "../types/output";
 import * as enums from "../types/enums";
 
 /**
- * A node of a failover cluster; what could not be asked is absent.
+ * A node of a failover cluster. Properties that the provider could not read are absent.
  */
 export interface ClusterNode {
     /**
-     * Whether it can activate guests now. Example: `true`.
+     * Whether the host can activate guests now. Example: `true`.
      */
     activatesGuests?: boolean;
     /**
-     * The name or address by which it is reached. Example: `hv01.example.com`.
+     * The name or address the provider connects to. Example: `hv01.example.com`.
      */
     address: string;
     /**
-     * Its edition. Example: `Datacenter`.
+     * The edition of Windows. Example: `Datacenter`.
      */
     edition?: string;
     /**
-     * Why it could not be asked. Example: `nothing answers at hv02:5986`.
+     * Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
      */
     error?: string;
     /**
-     * Its licence status, in WMI's words. Example: `Licensed`.
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
      */
     licenseStatus?: enums.LicenseStatus;
     /**
-     * The node's name, in lower case. Example: `hv01`.
+     * The name of the node, in lower case. Example: `hv01`.
      */
     node: string;
     /**
-     * Its release, of Windows Server or of Azure Local. Example: `2025`.
+     * The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
      */
     osVersion?: string;
     /**
-     * The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
      */
     partialProductKey?: string;
     /**
-     * Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+     * The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
      */
     state: string;
 }
 
 /**
- * The settings of one machine, with its address.
+ * Connection settings for one machine. Omitted settings come from the provider configuration.
  */
 export interface Connection {
     /**
-     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+     * The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+     * The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+     * The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+     * The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+     * The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+     * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+     * Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+     * Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+     * The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+     * The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+     * When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+     * Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+     * The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+     * The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
 
 /**
- * How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+ * Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
  */
 export interface Guest {
     /**
-     * The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+     * The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
      */
     address?: string;
     /**
-     * How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+     * The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+     * The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+     * The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+     * The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+     * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+     * Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+     * Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+     * The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+     * The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+     * When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+     * Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+     * The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+     * The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+     * How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
      */
     readyTimeout?: string;
     /**
-     * How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+     * How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
 
 /**
- * How guests are reached, where a resource does not say otherwise.
+ * Default connection settings for guests. A resource can override each of them.
  */
 export interface GuestDefaults {
     /**
-     * How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+     * The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
      */
     auth?: enums.Auth;
     /**
-     * The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+     * The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
      */
     caCert?: string;
     /**
-     * The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+     * The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
      */
     clientCert?: string;
     /**
-     * The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+     * The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: string;
     /**
-     * How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+     * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
     /**
-     * Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+     * Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
      */
     https?: boolean;
     /**
-     * Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+     * Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
      */
     insecure?: boolean;
     /**
-     * The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+     * The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
      */
     kerberosHostname?: string;
     /**
-     * The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+     * The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
      */
     kerberosKeytab?: string;
     /**
-     * Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+     * When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
      */
     messageEncryption?: enums.MessageEncryption;
     /**
-     * How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+     * Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
      */
     operationTimeout?: string;
     /**
-     * The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+     * The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
      */
     password?: string;
     /**
-     * The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+     * The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
      */
     port?: number;
     /**
-     * How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+     * How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
      */
     readyTimeout?: string;
     /**
-     * How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+     * How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
      */
     transport?: enums.Transport;
     /**
-     * The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
+     * The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\svc-avma`.
      */
     username?: string;
 }
 
 /**
- * A VM on a host, with what its guest tells through Data Exchange.
+ * A VM on a host, with the Data Exchange report of its guest.
  */
 export interface HostVm {
     /**
-     * The guest's build number. Example: `20348`.
+     * The build number of the guest. Example: `20348`.
      */
     guestBuild?: string;
     /**
-     * The guest's DNS name. Example: `web01.lab.example.com`.
+     * The DNS name of the guest. Example: `web01.lab.example.com`.
      */
     guestName?: string;
     /**
-     * The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+     * The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
      */
     guestOs?: string;
     /**
-     * The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+     * The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
      */
     ipAddresses: string[];
     /**
@@ -283,61 +283,61 @@ export interface HostVm {
      */
     running: boolean;
     /**
-     * The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+     * The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
      */
     vmId: string;
     /**
-     * The VM's name. Example: `web01`.
+     * The name of the VM. Example: `web01`.
      */
     vmName: string;
 }
 
 /**
- * What Windows says of the licence of one node; what could not be asked is absent.
+ * The license of one node, as Windows reports it. Properties that the provider could not read are absent.
  */
 export interface NodeLicense {
     /**
-     * Whether it can activate guests now. Example: `true`.
+     * Whether the host can activate guests now. Example: `true`.
      */
     activatesGuests?: boolean;
     /**
-     * Its edition. Example: `Datacenter`.
+     * The edition of Windows. Example: `Datacenter`.
      */
     edition?: string;
     /**
-     * Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+     * Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
      */
     error?: string;
     /**
-     * Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+     * Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
      */
     hyperV?: boolean;
     /**
-     * The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+     * On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
      */
     keyVersion?: string;
     /**
-     * How the installed key was issued. Example: `VOLUME_MAK`.
+     * The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
      */
     licenseChannel?: enums.LicenseChannel;
     /**
-     * The licence status, in WMI's words. Example: `Licensed`.
+     * The license status of Windows, in the terms of WMI. Example: `Licensed`.
      */
     licenseStatus?: enums.LicenseStatus;
     /**
-     * Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+     * The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
      */
     machineId?: string;
     /**
-     * The node's name, in lower case. Example: `hv01`.
+     * The name of the node, in lower case. Example: `hv01`.
      */
     node: string;
     /**
-     * Its release, of Windows Server or of Azure Local. Example: `2025`.
+     * The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
      */
     osVersion?: string;
     /**
-     * The last five characters of the installed key. Example: `46789`.
+     * The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
      */
     partialProductKey?: string;
 }

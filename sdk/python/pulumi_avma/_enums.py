@@ -24,38 +24,38 @@ __all__ = [
 @pulumi.type_token("avma:index:Auth")
 class Auth(_builtins.str, Enum):
     """
-    The ways to log on.
+    How the provider authenticates to a machine.
     """
     NTLM = "ntlm"
     """
-    NTLM, sealed over http and bound to the TLS channel over https; works without a domain.
+    NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https.
     """
     NEGOTIATE = "negotiate"
     """
-    SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.
+    SPNEGO. Uses Kerberos if the `kerberos` extra is installed and the password gets a ticket, otherwise NTLM.
     """
     KERBEROS = "kerberos"
     """
-    Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the extra `kerberos` of the Python package, and the machine's name instead of its address.
+    Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the `kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.
     """
     CREDSSP = "credssp"
     """
-    CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.
+    CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package.
     """
     CERTIFICATE = "certificate"
     """
-    A client certificate (`clientCert`, `clientKey`), over https only.
+    A client certificate (`clientCert` and `clientKey`). Works over https only.
     """
     BASIC = "basic"
     """
-    Basic, over https only; Windows has it switched off unless it was switched on.
+    Basic authentication. Works over https only. Windows turns it off by default.
     """
 
 
 @pulumi.type_token("avma:index:Edition")
 class Edition(_builtins.str, Enum):
     """
-    An edition of Windows Server that has AVMA keys.
+    An edition of Windows Server with AVMA keys.
     """
     DATACENTER = "Datacenter"
     """
@@ -82,15 +82,15 @@ class GuestOnDelete(_builtins.str, Enum):
     """
     RETAIN = "retain"
     """
-    Nothing: the guest keeps its key and stays activated as long as its host activates it.
+    Leave the guest unchanged. It keeps its key, and stays activated while its host activates it.
     """
     UNINSTALL_KEY = "uninstallKey"
     """
-    Uninstall the AVMA key; the guest is unlicensed afterwards.
+    Uninstall the AVMA key. The guest is then unlicensed.
     """
     RESTORE_KMS_CLIENT_KEY = "restoreKmsClientKey"
     """
-    Install the generic KMS client key of the guest's version and edition, with which its media came.
+    Install the generic KMS client key for the version and edition of the guest, as on its installation media. If no such key is known, leave the guest unchanged.
     """
 
 
@@ -101,26 +101,26 @@ class HostOnDelete(_builtins.str, Enum):
     """
     RETAIN = "retain"
     """
-    Nothing: the host stays licensed and is forgotten.
+    Leave the host unchanged. It stays licensed.
     """
     UNINSTALL_KEY = "uninstallKey"
     """
-    Uninstall the declared product key; refused while a VM is running on the host, unless `forceDestroy` is set. Not possible on Azure Local.
+    Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is `true`. Not possible on Azure Local.
     """
 
 
 @pulumi.type_token("avma:index:LicenseChannel")
 class LicenseChannel(_builtins.str, Enum):
     """
-    How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`.
+    The channel of a product key, as in `SoftwareLicensingProduct.Description`.
     """
     VIRTUA_L_MACHIN_E_ACTIVATION = "VIRTUAL_MACHINE_ACTIVATION"
     """
-    A generic AVMA key: the Hyper-V host activates the guest.
+    A generic AVMA key. The Hyper-V host activates the guest.
     """
     VOLUM_E_KMSCLIENT = "VOLUME_KMSCLIENT"
     """
-    A generic KMS client key: a KMS host or Active Directory activates.
+    A generic KMS client key. A KMS host or Active Directory activates the machine.
     """
     VOLUM_E_KMS = "VOLUME_KMS"
     """
@@ -132,7 +132,7 @@ class LicenseChannel(_builtins.str, Enum):
     """
     TIMEBASED = "TIMEBASED"
     """
-    An evaluation, or another licence that ends.
+    An evaluation, or another license with a time limit.
     """
     OEM = "OEM"
     """
@@ -144,33 +144,33 @@ class LicenseChannel(_builtins.str, Enum):
     """
     OTHER = "other"
     """
-    A channel that this version does not know.
+    Any other channel.
     """
 
 
 @pulumi.type_token("avma:index:LicenseSource")
 class LicenseSource(_builtins.str, Enum):
     """
-    Where a host's licence comes from.
+    Where the license of a host comes from.
     """
     PRODUCT_KEY = "productKey"
     """
-    The product key that is declared.
+    The declared product key.
     """
     EXISTING = "existing"
     """
-    The licence that the host has already, whatever its channel; nothing is spent.
+    The existing license of the host, from any channel. The provider installs and activates nothing.
     """
     SUBSCRIPTION = "subscription"
     """
-    The Windows Server subscription of Azure Local: it is looked for, and never bought or cancelled.
+    The Windows Server subscription of Azure Local. The provider checks that it is active, and never buys or cancels it.
     """
 
 
 @pulumi.type_token("avma:index:LicenseStatus")
 class LicenseStatus(_builtins.str, Enum):
     """
-    `SoftwareLicensingProduct.LicenseStatus`, in WMI's words.
+    The license status of Windows, in the terms of WMI (`SoftwareLicensingProduct.LicenseStatus`).
     """
     UNLICENSED = "Unlicensed"
     """
@@ -186,15 +186,15 @@ class LicenseStatus(_builtins.str, Enum):
     """
     OOT_GRACE = "OOTGrace"
     """
-    In the additional grace period: hardware changed, or a KMS activation lapsed.
+    In the grace period after a hardware change or a lapsed KMS activation.
     """
     NON_GENUINE_GRACE = "NonGenuineGrace"
     """
-    In the grace period of a copy that is not genuine.
+    In the grace period after Windows found the copy not genuine.
     """
     NOTIFICATION = "Notification"
     """
-    The grace period is over.
+    The grace period is over, and Windows is not licensed.
     """
     EXTENDED_GRACE = "ExtendedGrace"
     """
@@ -205,19 +205,19 @@ class LicenseStatus(_builtins.str, Enum):
 @pulumi.type_token("avma:index:MessageEncryption")
 class MessageEncryption(_builtins.str, Enum):
     """
-    Whether messages are sealed with the key of the logon.
+    When the provider encrypts messages with the key from authentication.
     """
     AUTO = "auto"
     """
-    Sealed over http, and left to TLS over https.
+    Encrypt over http. Over https, rely on TLS.
     """
     ALWAYS = "always"
     """
-    Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with.
+    Encrypt over https as well. Not possible with `basic` and `certificate`, because they provide no key.
     """
     NEVER = "never"
     """
-    Never sealed, which is refused without https.
+    Do not encrypt. Allowed over https only.
     """
 
 
@@ -228,33 +228,33 @@ class Platform(_builtins.str, Enum):
     """
     WINDOWS_SERVER = "windowsServer"
     """
-    Windows Server with the Hyper-V role.
+    Windows Server.
     """
     AZURE_LOCAL = "azureLocal"
     """
-    Azure Stack HCI / Azure Local.
+    Azure Local, formerly Azure Stack HCI.
     """
 
 
 @pulumi.type_token("avma:index:Transport")
 class Transport(_builtins.str, Enum):
     """
-    How the provider reaches the Windows inside a VM.
+    How the provider connects to Windows inside a VM.
     """
     POWERSHELL_DIRECT = "powershellDirect"
     """
-    PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the other settings of `guest`, `username` and `password` are used.
+    PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.
     """
     WINRM = "winrm"
     """
-    WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
+    WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.
     """
 
 
 @pulumi.type_token("avma:index:Version")
 class Version(_builtins.str, Enum):
     """
-    A Windows Server release. Semi-annual releases count as the long-term one before them.
+    A Windows Server release. Each semi-annual release belongs to the long-term release before it.
     """
     VERSION_2012_R2 = "2012 R2"
     """

@@ -30,67 +30,67 @@ __all__ = [
 
 class ConnectionDict(TypedDict):
     """
-    The settings of one machine, with its address.
+    Connection settings for one machine. Omitted settings come from the provider configuration.
     """
     address: NotRequired[_builtins.str]
     """
-    The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
     """
     auth: NotRequired['Auth']
     """
-    How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+    The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
     """
     ca_cert: NotRequired[_builtins.str]
     """
-    The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
     """
     client_cert: NotRequired[_builtins.str]
     """
-    The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
     """
     client_key: NotRequired[_builtins.str]
     """
-    The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
     """
     connect_timeout: NotRequired[_builtins.str]
     """
-    How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
     """
     https: NotRequired[_builtins.bool]
     """
-    Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
     """
     insecure: NotRequired[_builtins.bool]
     """
-    Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
     """
     kerberos_hostname: NotRequired[_builtins.str]
     """
-    The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
     """
     kerberos_keytab: NotRequired[_builtins.str]
     """
-    The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
     """
     message_encryption: NotRequired['MessageEncryption']
     """
-    Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
     """
     operation_timeout: NotRequired[_builtins.str]
     """
-    How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
     """
     password: NotRequired[_builtins.str]
     """
-    The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+    The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
     """
     port: NotRequired[_builtins.int]
     """
-    The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
     """
     username: NotRequired[_builtins.str]
     """
-    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -112,23 +112,23 @@ class Connection:
                  port: Optional[_builtins.int] = None,
                  username: Optional[_builtins.str] = None):
         """
-        The settings of one machine, with its address.
+        Connection settings for one machine. Omitted settings come from the provider configuration.
 
-        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -165,7 +165,7 @@ class Connection:
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -177,7 +177,7 @@ class Connection:
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -189,7 +189,7 @@ class Connection:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -201,7 +201,7 @@ class Connection:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -213,7 +213,7 @@ class Connection:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -225,7 +225,7 @@ class Connection:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -237,7 +237,7 @@ class Connection:
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -249,7 +249,7 @@ class Connection:
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -261,7 +261,7 @@ class Connection:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -273,7 +273,7 @@ class Connection:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -285,7 +285,7 @@ class Connection:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -297,7 +297,7 @@ class Connection:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -309,7 +309,7 @@ class Connection:
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -321,7 +321,7 @@ class Connection:
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -333,7 +333,7 @@ class Connection:
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -344,67 +344,67 @@ class Connection:
 
 class ConnectionArgsDict(TypedDict):
     """
-    The settings of one machine, with its address.
+    Connection settings for one machine. Omitted settings come from the provider configuration.
     """
     address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
     """
     auth: NotRequired[pulumi.Input[Optional['Auth']]]
     """
-    How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+    The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
     """
     ca_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
     """
     client_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
     """
     client_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
     """
     connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
     """
     https: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
     """
     insecure: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
     """
     kerberos_hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
     """
     kerberos_keytab: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
     """
     message_encryption: NotRequired[pulumi.Input[Optional['MessageEncryption']]]
     """
-    Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
     """
     operation_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
     """
     password: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+    The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
     """
     port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
     """
-    The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -426,23 +426,23 @@ class ConnectionArgs:
                  port: pulumi.Input[Optional[_builtins.int]] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None):
         """
-        The settings of one machine, with its address.
+        Connection settings for one machine. Omitted settings come from the provider configuration.
 
-        :param pulumi.Input[_builtins.str] address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param pulumi.Input['Auth'] auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param pulumi.Input[_builtins.str] client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param pulumi.Input[_builtins.str] client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param pulumi.Input[_builtins.str] connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param pulumi.Input[_builtins.str] kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param pulumi.Input['MessageEncryption'] message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -479,7 +479,7 @@ class ConnectionArgs:
     @pulumi.getter
     def address(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -491,7 +491,7 @@ class ConnectionArgs:
     @pulumi.getter
     def auth(self) -> pulumi.Input[Optional['Auth']]:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -503,7 +503,7 @@ class ConnectionArgs:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -515,7 +515,7 @@ class ConnectionArgs:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -527,7 +527,7 @@ class ConnectionArgs:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -539,7 +539,7 @@ class ConnectionArgs:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -551,7 +551,7 @@ class ConnectionArgs:
     @pulumi.getter
     def https(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -563,7 +563,7 @@ class ConnectionArgs:
     @pulumi.getter
     def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -575,7 +575,7 @@ class ConnectionArgs:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -587,7 +587,7 @@ class ConnectionArgs:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -599,7 +599,7 @@ class ConnectionArgs:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> pulumi.Input[Optional['MessageEncryption']]:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -611,7 +611,7 @@ class ConnectionArgs:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -623,7 +623,7 @@ class ConnectionArgs:
     @pulumi.getter
     def password(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -635,7 +635,7 @@ class ConnectionArgs:
     @pulumi.getter
     def port(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -647,7 +647,7 @@ class ConnectionArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -658,75 +658,75 @@ class ConnectionArgs:
 
 class GuestDict(TypedDict):
     """
-    How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+    Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
     """
     address: NotRequired[_builtins.str]
     """
-    The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
     """
     auth: NotRequired['Auth']
     """
-    How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
     """
     ca_cert: NotRequired[_builtins.str]
     """
-    The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
     """
     client_cert: NotRequired[_builtins.str]
     """
-    The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
     """
     client_key: NotRequired[_builtins.str]
     """
-    The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
     """
     connect_timeout: NotRequired[_builtins.str]
     """
-    How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
     """
     https: NotRequired[_builtins.bool]
     """
-    Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
     """
     insecure: NotRequired[_builtins.bool]
     """
-    Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
     """
     kerberos_hostname: NotRequired[_builtins.str]
     """
-    The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
     """
     kerberos_keytab: NotRequired[_builtins.str]
     """
-    The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
     """
     message_encryption: NotRequired['MessageEncryption']
     """
-    Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
     """
     operation_timeout: NotRequired[_builtins.str]
     """
-    How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
     """
     password: NotRequired[_builtins.str]
     """
-    The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
     """
     port: NotRequired[_builtins.int]
     """
-    The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
     """
     ready_timeout: NotRequired[_builtins.str]
     """
-    How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
     """
     transport: NotRequired['Transport']
     """
-    How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
     """
     username: NotRequired[_builtins.str]
     """
-    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -750,25 +750,25 @@ class Guest:
                  transport: Optional['Transport'] = None,
                  username: Optional[_builtins.str] = None):
         """
-        How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+        Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 
-        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
-        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -809,7 +809,7 @@ class Guest:
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -821,7 +821,7 @@ class Guest:
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -833,7 +833,7 @@ class Guest:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -845,7 +845,7 @@ class Guest:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -857,7 +857,7 @@ class Guest:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -869,7 +869,7 @@ class Guest:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -881,7 +881,7 @@ class Guest:
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -893,7 +893,7 @@ class Guest:
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -905,7 +905,7 @@ class Guest:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -917,7 +917,7 @@ class Guest:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -929,7 +929,7 @@ class Guest:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -941,7 +941,7 @@ class Guest:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -953,7 +953,7 @@ class Guest:
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -965,7 +965,7 @@ class Guest:
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -977,7 +977,7 @@ class Guest:
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -989,7 +989,7 @@ class Guest:
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -1001,7 +1001,7 @@ class Guest:
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -1012,75 +1012,75 @@ class Guest:
 
 class GuestArgsDict(TypedDict):
     """
-    How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+    Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
     """
     address: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+    The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
     """
     auth: NotRequired[pulumi.Input[Optional['Auth']]]
     """
-    How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
     """
     ca_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
     """
     client_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
     """
     client_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
     """
     connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
     """
     https: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
     """
     insecure: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
     """
     kerberos_hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
     """
     kerberos_keytab: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
     """
     message_encryption: NotRequired[pulumi.Input[Optional['MessageEncryption']]]
     """
-    Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
     """
     operation_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
     """
     password: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
     """
     port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
     """
-    The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
     """
     ready_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
     """
     transport: NotRequired[pulumi.Input[Optional['Transport']]]
     """
-    How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -1104,25 +1104,25 @@ class GuestArgs:
                  transport: pulumi.Input[Optional['Transport']] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None):
         """
-        How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+        Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 
-        :param pulumi.Input[_builtins.str] address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param pulumi.Input['Auth'] auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
-        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param pulumi.Input[_builtins.str] client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param pulumi.Input[_builtins.str] client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param pulumi.Input[_builtins.str] connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
-        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
-        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
-        :param pulumi.Input[_builtins.str] kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param pulumi.Input['MessageEncryption'] message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
-        :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
-        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
-        :param pulumi.Input['Transport'] transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input[_builtins.str] address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param pulumi.Input['Transport'] transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -1163,7 +1163,7 @@ class GuestArgs:
     @pulumi.getter
     def address(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -1175,7 +1175,7 @@ class GuestArgs:
     @pulumi.getter
     def auth(self) -> pulumi.Input[Optional['Auth']]:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -1187,7 +1187,7 @@ class GuestArgs:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -1199,7 +1199,7 @@ class GuestArgs:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -1211,7 +1211,7 @@ class GuestArgs:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -1223,7 +1223,7 @@ class GuestArgs:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -1235,7 +1235,7 @@ class GuestArgs:
     @pulumi.getter
     def https(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -1247,7 +1247,7 @@ class GuestArgs:
     @pulumi.getter
     def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -1259,7 +1259,7 @@ class GuestArgs:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -1271,7 +1271,7 @@ class GuestArgs:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -1283,7 +1283,7 @@ class GuestArgs:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> pulumi.Input[Optional['MessageEncryption']]:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -1295,7 +1295,7 @@ class GuestArgs:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -1307,7 +1307,7 @@ class GuestArgs:
     @pulumi.getter
     def password(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -1319,7 +1319,7 @@ class GuestArgs:
     @pulumi.getter
     def port(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -1331,7 +1331,7 @@ class GuestArgs:
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -1343,7 +1343,7 @@ class GuestArgs:
     @pulumi.getter
     def transport(self) -> pulumi.Input[Optional['Transport']]:
         """
-        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -1355,7 +1355,7 @@ class GuestArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -1366,71 +1366,71 @@ class GuestArgs:
 
 class GuestDefaultsArgsDict(TypedDict):
     """
-    How guests are reached, where a resource does not say otherwise.
+    Default connection settings for guests. A resource can override each of them.
     """
     auth: NotRequired[pulumi.Input[Optional['Auth']]]
     """
-    How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+    The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
     """
     ca_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+    The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
     """
     client_cert: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+    The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
     """
     client_key: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+    The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
     """
     connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+    Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
     """
     https: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+    Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
     """
     insecure: NotRequired[pulumi.Input[Optional[_builtins.bool]]]
     """
-    Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+    Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
     """
     kerberos_hostname: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+    The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
     """
     kerberos_keytab: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+    The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
     """
     message_encryption: NotRequired[pulumi.Input[Optional['MessageEncryption']]]
     """
-    Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+    When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
     """
     operation_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+    Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
     """
     password: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+    The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
     """
     port: NotRequired[pulumi.Input[Optional[_builtins.int]]]
     """
-    The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+    The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
     """
     ready_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+    How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
     """
     transport: NotRequired[pulumi.Input[Optional['Transport']]]
     """
-    How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+    How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
     """
     username: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
-    The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+    The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
     """
 
 @pulumi.input_type
@@ -1453,24 +1453,24 @@ class GuestDefaultsArgs:
                  transport: pulumi.Input[Optional['Transport']] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None):
         """
-        How guests are reached, where a resource does not say otherwise.
+        Default connection settings for guests. A resource can override each of them.
 
-        :param pulumi.Input['Auth'] auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
-        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param pulumi.Input[_builtins.str] client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param pulumi.Input[_builtins.str] client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param pulumi.Input[_builtins.str] connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
-        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
-        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
-        :param pulumi.Input[_builtins.str] kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param pulumi.Input['MessageEncryption'] message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
-        :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
-        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
-        :param pulumi.Input['Transport'] transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.str] ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param pulumi.Input['Transport'] transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -1509,7 +1509,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def auth(self) -> pulumi.Input[Optional['Auth']]:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -1521,7 +1521,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -1533,7 +1533,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -1545,7 +1545,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -1557,7 +1557,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -1569,7 +1569,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def https(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -1581,7 +1581,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -1593,7 +1593,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -1605,7 +1605,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -1617,7 +1617,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> pulumi.Input[Optional['MessageEncryption']]:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -1629,7 +1629,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -1641,7 +1641,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def password(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -1653,7 +1653,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def port(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -1665,7 +1665,7 @@ class GuestDefaultsArgs:
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -1677,7 +1677,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def transport(self) -> pulumi.Input[Optional['Transport']]:
         """
-        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -1689,7 +1689,7 @@ class GuestDefaultsArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 

@@ -32,13 +32,13 @@ class ClusterLicenseArgs:
         """
         The set of arguments for constructing a ClusterLicense resource.
 
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
-        :param pulumi.Input['ConnectionArgs'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] cluster: The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
+        :param pulumi.Input['ConnectionArgs'] connection: Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         if activate is None:
             activate = True
@@ -61,7 +61,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def activate(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -73,7 +73,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def cluster(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+        The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -85,7 +85,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -97,7 +97,7 @@ class ClusterLicenseArgs:
     @pulumi.getter
     def nodes(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "nodes")
 
@@ -109,7 +109,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -121,7 +121,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Input[Optional['Version']]:
         """
-        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -133,7 +133,7 @@ class ClusterLicenseArgs:
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]:
         """
-        The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 
@@ -157,7 +157,7 @@ class ClusterLicense(pulumi.CustomResource):
                  product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
                  __props__=None):
         """
-        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+        An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
 
         ## Example Usage
         ### A key for each node
@@ -194,13 +194,13 @@ class ClusterLicense(pulumi.CustomResource):
 
         ## Import
 
-        By the cluster's name, or any of its nodes:
+        By the name of the cluster or of one of its nodes:
 
         ```sh
         pulumi import avma:index:ClusterLicense cl01 cl01.example.com
         ```
 
-        By the nodes, where the cluster is not to be asked for them:
+        By the names or addresses of the nodes, without asking the cluster:
 
         ```sh
         pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
@@ -208,13 +208,13 @@ class ClusterLicense(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] cluster: The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
-        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] cluster: The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] nodes: The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
+        :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         ...
     @overload
@@ -223,7 +223,7 @@ class ClusterLicense(pulumi.CustomResource):
                  args: Optional[ClusterLicenseArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        An activated Windows Server Datacenter licence on every node of a failover cluster, so that guests stay activated wherever they run. The nodes are asked of the cluster: one that joins later is drift, and the next `pulumi up` licenses it. A node that is down fails by itself: the others are licensed, and the next `pulumi up` finishes. Deleting the resource forgets it; the nodes stay licensed.
+        An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
 
         ## Example Usage
         ### A key for each node
@@ -260,13 +260,13 @@ class ClusterLicense(pulumi.CustomResource):
 
         ## Import
 
-        By the cluster's name, or any of its nodes:
+        By the name of the cluster or of one of its nodes:
 
         ```sh
         pulumi import avma:index:ClusterLicense cl01 cl01.example.com
         ```
 
-        By the nodes, where the cluster is not to be asked for them:
+        By the names or addresses of the nodes, without asking the cluster:
 
         ```sh
         pulumi import avma:index:ClusterLicense cl01 hv01.example.com,hv02.example.com
@@ -361,7 +361,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def activate(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the keys are installed. Default: `true`. Example: `false`.
+        Whether to activate Windows after installing the keys. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -369,7 +369,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def cluster(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The cluster's name, or any of its nodes; DNS name or IP address. With a name the nodes are reached by their names, in the same domain; with an address by theirs. Give this or `nodes`. Default: none, where `nodes` is given. Example: `cl01.example.com`.
+        The DNS name or IP address of the cluster, or of any of its nodes. If you give a name, the provider connects to the nodes by name, in the same domain. If you give an address, it uses their addresses. Set either `cluster` or `nodes`. Default: none. Example: `cl01.example.com`.
         """
         return pulumi.get(self, "cluster")
 
@@ -377,7 +377,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+        Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -385,7 +385,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The newest Windows Server release that the keys of all nodes activate, on Azure Local. Example: `2022`.
+        On Azure Local: the newest Windows Server release that the keys of all nodes activate. Absent if the nodes differ. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -393,7 +393,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="licensedNodes")
     def licensed_nodes(self) -> pulumi.Output[_builtins.int]:
         """
-        How many nodes are licensed; on Azure Local, for their guests. Unit: nodes. Example: `4`.
+        The number of licensed nodes. On Azure Local, nodes with a license for their guests count. Unit: nodes. Example: `4`.
         """
         return pulumi.get(self, "licensed_nodes")
 
@@ -401,7 +401,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="nodeLicenses")
     def node_licenses(self) -> pulumi.Output[Sequence['outputs.NodeLicense']]:
         """
-        Each node's licence, by name.
+        The license of each node, sorted by name.
         """
         return pulumi.get(self, "node_licenses")
 
@@ -409,7 +409,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter
     def nodes(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        The nodes, where the cluster is not to be asked for them. Default: those that `cluster` tells. Example: `["hv01.example.com", "hv02.example.com"]`.
+        The DNS names or IP addresses of the nodes, if the provider should not ask the cluster for them. Set either `cluster` or `nodes`. Default: the nodes that `cluster` reports. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "nodes")
 
@@ -417,7 +417,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter volume key for all nodes that `productKeys` does not name. Default: they keep the licence that they have. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -425,7 +425,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Output[Optional['Version']]:
         """
-        The Windows Server release that the keys are for. A key does not show it; with it, keys that do not fit are found in the preview. Default: not known. Example: `2025`.
+        The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -433,7 +433,7 @@ class ClusterLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeys")
     def product_keys(self) -> pulumi.Output[Optional[Mapping[str, _builtins.str]]]:
         """
-        The keys of single nodes, by the name that `nodes` gives the node, or the cluster tells. A name that is no node's is refused. Default: `productKey` is for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
 

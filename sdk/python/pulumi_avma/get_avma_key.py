@@ -36,7 +36,7 @@ class GetAvmaKeyResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> _builtins.str:
         """
-        Its last five characters. Example: `78VHK`.
+        The last five characters of the key. Example: `78VHK`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -44,7 +44,7 @@ class GetAvmaKeyResult:
     @pulumi.getter(name="productKey")
     def product_key(self) -> _builtins.str:
         """
-        The AVMA key that Microsoft publishes, for an answer file, say. It licenses nothing by itself. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        The AVMA key, for example for an answer file. The key alone licenses nothing. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -63,7 +63,7 @@ def get_avma_key(edition: Optional['Edition'] = None,
                  version: Optional['Version'] = None,
                  opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetAvmaKeyResult:
     """
-    The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+    Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
 
     ## Example Usage
     ### A key for an answer file
@@ -76,8 +76,8 @@ def get_avma_key(edition: Optional['Edition'] = None,
     pulumi.export("productKey", standard2022.product_key)
     ```
 
-    :param 'Edition' edition: The guest's edition. Example: `Standard`.
-    :param 'Version' version: The guest's Windows Server release. Example: `2022`.
+    :param 'Edition' edition: The edition of the guest. Example: `Standard`.
+    :param 'Version' version: The Windows Server release of the guest. Example: `2022`.
     """
     __args__ = dict()
     __args__['edition'] = edition
@@ -92,7 +92,7 @@ def get_avma_key_output(edition: pulumi.Input[Optional['Edition']] = None,
                         version: pulumi.Input[Optional['Version']] = None,
                         opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetAvmaKeyResult]:
     """
-    The AVMA key that Microsoft publishes for a Windows Server release and edition. Asks no machine.
+    Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no machine.
 
     ## Example Usage
     ### A key for an answer file
@@ -105,8 +105,8 @@ def get_avma_key_output(edition: pulumi.Input[Optional['Edition']] = None,
     pulumi.export("productKey", standard2022.product_key)
     ```
 
-    :param 'Edition' edition: The guest's edition. Example: `Standard`.
-    :param 'Version' version: The guest's Windows Server release. Example: `2022`.
+    :param 'Edition' edition: The edition of the guest. Example: `Standard`.
+    :param 'Version' version: The Windows Server release of the guest. Example: `2022`.
     """
     __args__ = dict()
     __args__['edition'] = edition

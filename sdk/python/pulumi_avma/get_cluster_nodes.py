@@ -35,7 +35,7 @@ class GetClusterNodesResult:
     @pulumi.getter
     def nodes(self) -> Sequence['outputs.ClusterNode']:
         """
-        The cluster's nodes, by name.
+        The nodes of the cluster, sorted by name.
         """
         return pulumi.get(self, "nodes")
 
@@ -53,7 +53,7 @@ def get_cluster_nodes(cluster: Optional[_builtins.str] = None,
                       connection: Optional[Union['Connection', 'ConnectionDict', 'outputs.Connection']] = None,
                       opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetClusterNodesResult:
     """
-    The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+    Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
 
     ## Example Usage
     ### The state of a node
@@ -66,8 +66,8 @@ def get_cluster_nodes(cluster: Optional[_builtins.str] = None,
     pulumi.export("state", cl01.nodes[0].state)
     ```
 
-    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+    :param _builtins.str cluster: The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
     """
     __args__ = dict()
     __args__['cluster'] = cluster
@@ -81,7 +81,7 @@ def get_cluster_nodes_output(cluster: pulumi.Input[Optional[_builtins.str]] = No
                              connection: pulumi.Input[Optional[Optional[Union['Connection', 'ConnectionDict', 'outputs.Connection']]]] = None,
                              opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetClusterNodesResult]:
     """
-    The nodes of a failover cluster, with the licence of each; a node that is down has its error.
+    Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the node has an `error` instead.
 
     ## Example Usage
     ### The state of a node
@@ -94,8 +94,8 @@ def get_cluster_nodes_output(cluster: pulumi.Input[Optional[_builtins.str]] = No
     pulumi.export("state", cl01.nodes[0].state)
     ```
 
-    :param _builtins.str cluster: The cluster's name, or any of its nodes; DNS name or IP address. Example: `cl01.example.com`.
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How cluster and nodes are reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
+    :param _builtins.str cluster: The DNS name or IP address of the cluster, or of any of its nodes. Example: `cl01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the cluster and its nodes, where they differ from the provider configuration. Default: the provider configuration. Example: `{"username": "LAB\\\\svc-avma", "password": "${password}"}`.
     """
     __args__ = dict()
     __args__['cluster'] = cluster

@@ -36,7 +36,7 @@ class GetCompatibilityResult:
     @pulumi.getter
     def activates(self) -> _builtins.bool:
         """
-        Whether a licensed Datacenter host of that release activates such guests. Example: `true`.
+        Whether a licensed host of this release can activate the guest. Example: `true`.
         """
         return pulumi.get(self, "activates")
 
@@ -44,7 +44,7 @@ class GetCompatibilityResult:
     @pulumi.getter
     def reason(self) -> _builtins.str:
         """
-        Why, in a sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
+        The reason, in one sentence. Example: `a 2025 Datacenter host activates 2022 guests`.
         """
         return pulumi.get(self, "reason")
 
@@ -64,10 +64,10 @@ def get_compatibility(guest_edition: Optional['Edition'] = None,
                       host_version: Optional['Version'] = None,
                       opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetCompatibilityResult:
     """
-    Whether a Datacenter host of one release activates guests of another. Asks no machine.
+    Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
 
     ## Example Usage
-    ### Before a guest is upgraded
+    ### Check a guest upgrade
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -78,9 +78,9 @@ def get_compatibility(guest_edition: Optional['Edition'] = None,
     pulumi.export("reason", upgraded.reason)
     ```
 
-    :param 'Edition' guest_edition: The guest's edition. Default: `Datacenter`. Example: `Standard`.
-    :param 'Version' guest_version: The guest's Windows Server release. Example: `2022`.
-    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+    :param 'Edition' guest_edition: The edition of the guest. Default: `Datacenter`. Example: `Standard`.
+    :param 'Version' guest_version: The Windows Server release of the guest. Example: `2022`.
+    :param 'Version' host_version: The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
     """
     if guest_edition is None:
         guest_edition = 'Datacenter'
@@ -99,10 +99,10 @@ def get_compatibility_output(guest_edition: pulumi.Input[Optional[Optional['Edit
                              host_version: pulumi.Input[Optional['Version']] = None,
                              opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetCompatibilityResult]:
     """
-    Whether a Datacenter host of one release activates guests of another. Asks no machine.
+    Returns whether a Datacenter host of one release activates guests of another. Connects to no machine.
 
     ## Example Usage
-    ### Before a guest is upgraded
+    ### Check a guest upgrade
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -113,9 +113,9 @@ def get_compatibility_output(guest_edition: pulumi.Input[Optional[Optional['Edit
     pulumi.export("reason", upgraded.reason)
     ```
 
-    :param 'Edition' guest_edition: The guest's edition. Default: `Datacenter`. Example: `Standard`.
-    :param 'Version' guest_version: The guest's Windows Server release. Example: `2022`.
-    :param 'Version' host_version: The Windows Server release of the host, which must be Datacenter. Example: `2025`.
+    :param 'Edition' guest_edition: The edition of the guest. Default: `Datacenter`. Example: `Standard`.
+    :param 'Version' guest_version: The Windows Server release of the guest. Example: `2022`.
+    :param 'Version' host_version: The Windows Server release of the host. The host must run a Datacenter edition. Example: `2025`.
     """
     if guest_edition is None:
         guest_edition = 'Datacenter'

@@ -74,7 +74,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -82,7 +82,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="automaticActivation")
     def automatic_activation(self) -> Optional[Mapping[str, _builtins.str]]:
         """
-        All that `Get-VMAutomaticActivation` shows on Azure Local, as it is, product keys masked. Microsoft does not document it. Example: `{"ActivationType": "DatacenterKey"}`.
+        On Azure Local: the complete output of `Get-VMAutomaticActivation`, with product keys masked. Microsoft does not document this output. Example: `{"ActivationType": "DatacenterKey"}`.
         """
         return pulumi.get(self, "automatic_activation")
 
@@ -90,7 +90,7 @@ class GetHostLicenseResult:
     @pulumi.getter
     def edition(self) -> _builtins.str:
         """
-        The edition. Example: `Datacenter`.
+        The edition of Windows. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -98,7 +98,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="hyperV")
     def hyper_v(self) -> Optional[_builtins.bool]:
         """
-        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         """
         return pulumi.get(self, "hyper_v")
 
@@ -106,7 +106,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="installationId")
     def installation_id(self) -> Optional[_builtins.str]:
         """
-        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+        The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         """
         return pulumi.get(self, "installation_id")
 
@@ -114,7 +114,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> Optional[_builtins.str]:
         """
-        The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+        On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -122,7 +122,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -130,7 +130,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> 'LicenseStatus':
         """
-        The licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -138,7 +138,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="machineId")
     def machine_id(self) -> Optional[_builtins.str]:
         """
-        The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         """
         return pulumi.get(self, "machine_id")
 
@@ -146,7 +146,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="osBuild")
     def os_build(self) -> _builtins.int:
         """
-        The build number. Unit: a build's number. Example: `26100`.
+        The build number of Windows. Unit: build number. Example: `26100`.
         """
         return pulumi.get(self, "os_build")
 
@@ -154,7 +154,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="osVersion")
     def os_version(self) -> _builtins.str:
         """
-        The release, of Windows Server or of Azure Local. Example: `2025`.
+        The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -162,7 +162,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key; absent without a key. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -170,7 +170,7 @@ class GetHostLicenseResult:
     @pulumi.getter
     def platform(self) -> 'Platform':
         """
-        The host's operating system. Example: `windowsServer`.
+        The operating system of the host. Example: `windowsServer`.
         """
         return pulumi.get(self, "platform")
 
@@ -178,7 +178,7 @@ class GetHostLicenseResult:
     @pulumi.getter(name="subscriptionStatus")
     def subscription_status(self) -> Optional[_builtins.str]:
         """
-        The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+        On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
         """
         return pulumi.get(self, "subscription_status")
 
@@ -209,10 +209,10 @@ def get_host_license(connection: Optional[Union['Connection', 'ConnectionDict', 
                      host: Optional[_builtins.str] = None,
                      opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetHostLicenseResult:
     """
-    What Windows says of a host's licence.
+    Reads the license of a host.
 
     ## Example Usage
-    ### What a host has
+    ### The license of a host
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -222,8 +222,8 @@ def get_host_license(connection: Optional[Union['Connection', 'ConnectionDict', 
     pulumi.export("osVersion", hv01.os_version)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The DNS name or IP address of the host. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -250,10 +250,10 @@ def get_host_license_output(connection: pulumi.Input[Optional[Optional[Union['Co
                             host: pulumi.Input[Optional[_builtins.str]] = None,
                             opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetHostLicenseResult]:
     """
-    What Windows says of a host's licence.
+    Reads the license of a host.
 
     ## Example Usage
-    ### What a host has
+    ### The license of a host
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -263,8 +263,8 @@ def get_host_license_output(connection: pulumi.Input[Optional[Optional[Union['Co
     pulumi.export("osVersion", hv01.os_version)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The DNS name or IP address of the host. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection

@@ -35,7 +35,7 @@ class GetHostVmsResult:
     @pulumi.getter
     def vms(self) -> Sequence['outputs.HostVm']:
         """
-        The host's VMs, by name.
+        The VMs of the host, sorted by name.
         """
         return pulumi.get(self, "vms")
 
@@ -53,7 +53,7 @@ def get_host_vms(connection: Optional[Union['Connection', 'ConnectionDict', 'out
                  host: Optional[_builtins.str] = None,
                  opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetHostVmsResult:
     """
-    The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+    Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
 
     ## Example Usage
     ### The VMs of a host
@@ -66,8 +66,8 @@ def get_host_vms(connection: Optional[Union['Connection', 'ConnectionDict', 'out
     pulumi.export("running", hv01.vms[0].running)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The DNS name or IP address of the host. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -81,7 +81,7 @@ def get_host_vms_output(connection: pulumi.Input[Optional[Optional[Union['Connec
                         host: pulumi.Input[Optional[_builtins.str]] = None,
                         opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetHostVmsResult]:
     """
-    The VMs of a host, with what each guest tells its host through Data Exchange. Needs no guest logon.
+    Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests.
 
     ## Example Usage
     ### The VMs of a host
@@ -94,8 +94,8 @@ def get_host_vms_output(connection: pulumi.Input[Optional[Optional[Union['Connec
     pulumi.export("running", hv01.vms[0].running)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param _builtins.str host: The host's DNS name or IP address. Example: `hv01.example.com`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param _builtins.str host: The DNS name or IP address of the host. Example: `hv01.example.com`.
     """
     __args__ = dict()
     __args__['connection'] = connection

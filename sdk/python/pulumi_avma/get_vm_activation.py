@@ -65,7 +65,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="activatedByHost")
     def activated_by_host(self) -> Optional[_builtins.str]:
         """
-        The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+        The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
         """
         return pulumi.get(self, "activated_by_host")
 
@@ -73,7 +73,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="guestEdition")
     def guest_edition(self) -> _builtins.str:
         """
-        The guest's edition. Example: `Standard`.
+        The edition of the guest. Example: `Standard`.
         """
         return pulumi.get(self, "guest_edition")
 
@@ -81,7 +81,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="guestVersion")
     def guest_version(self) -> _builtins.str:
         """
-        The guest's Windows Server release. Example: `2022`.
+        The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
         """
         return pulumi.get(self, "guest_version")
 
@@ -89,7 +89,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="lastActivationTime")
     def last_activation_time(self) -> Optional[_builtins.str]:
         """
-        When the host last activated the guest, as Windows writes it; absent when it never did. Example: `2026-02-03T10:15:00Z`.
+        When the host last activated the guest, in ISO 8601. Absent if no host activated it. Example: `2026-02-03T10:15:00Z`.
         """
         return pulumi.get(self, "last_activation_time")
 
@@ -97,7 +97,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -105,7 +105,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> 'LicenseStatus':
         """
-        The licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -113,7 +113,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="minutesRemaining")
     def minutes_remaining(self) -> _builtins.int:
         """
-        The time until the activation has to be renewed; 0 when it does not end. Unit: minutes. Example: `10080`.
+        The time until Windows must renew the activation. 0 if the activation does not end. Unit: minutes. Example: `10080`.
         """
         return pulumi.get(self, "minutes_remaining")
 
@@ -121,7 +121,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="nameTakenBy")
     def name_taken_by(self) -> Optional[_builtins.str]:
         """
-        The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
         """
         return pulumi.get(self, "name_taken_by")
 
@@ -129,7 +129,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key; absent without a key. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -137,7 +137,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="vmId")
     def vm_id(self) -> _builtins.str:
         """
-        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -145,7 +145,7 @@ class GetVmActivationResult:
     @pulumi.getter(name="vmName")
     def vm_name(self) -> _builtins.str:
         """
-        The VM's name. Example: `web01`.
+        The name of the VM. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -177,10 +177,10 @@ def get_vm_activation(connection: Optional[Union['Connection', 'ConnectionDict',
                       vm_name: Optional[_builtins.str] = None,
                       opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetVmActivationResult:
     """
-    What Windows says of a guest's activation now, with what changes by itself.
+    Reads the activation of a guest, with the time of the last activation and the minutes remaining.
 
     ## Example Usage
-    ### Until when a VM is activated
+    ### The activation of a VM
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -191,12 +191,12 @@ def get_vm_activation(connection: Optional[Union['Connection', 'ConnectionDict',
     pulumi.export("minutesRemaining", web01.minutes_remaining)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+    :param _builtins.str host: The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection
@@ -228,10 +228,10 @@ def get_vm_activation_output(connection: pulumi.Input[Optional[Optional[Union['C
                              vm_name: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
                              opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetVmActivationResult]:
     """
-    What Windows says of a guest's activation now, with what changes by itself.
+    Reads the activation of a guest, with the time of the last activation and the minutes remaining.
 
     ## Example Usage
-    ### Until when a VM is activated
+    ### The activation of a VM
     ```python
     import pulumi
     import pulumi_avma as avma
@@ -242,12 +242,12 @@ def get_vm_activation_output(connection: pulumi.Input[Optional[Optional[Union['C
     pulumi.export("minutesRemaining", web01.minutes_remaining)
     ```
 
-    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-    :param _builtins.str host: The Hyper-V host on which the VM runs. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
-    :param Sequence[_builtins.str] hosts: All hosts on which the VM may run. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
-    :param _builtins.str vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-    :param _builtins.str vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+    :param Union['Connection', 'ConnectionDict', 'outputs.Connection'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+    :param Union['Guest', 'GuestDict', 'outputs.Guest'] guest: Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+    :param _builtins.str host: The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
+    :param Sequence[_builtins.str] hosts: All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
+    :param _builtins.str vm_id: The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+    :param _builtins.str vm_name: The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
     """
     __args__ = dict()
     __args__['connection'] = connection

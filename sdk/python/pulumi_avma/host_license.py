@@ -34,15 +34,15 @@ class HostLicenseArgs:
         """
         The set of arguments for constructing a HostLicense resource.
 
-        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address. Example: `hv01.example.com`.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
-        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
-        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
-        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        :param pulumi.Input[_builtins.str] host: The DNS name or IP address of the host. Example: `hv01.example.com`.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] confirmation_id: The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        :param pulumi.Input['ConnectionArgs'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
+        :param pulumi.Input['LicenseSource'] license_source: Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
+        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         """
         pulumi.set(__self__, "host", host)
         if activate is None:
@@ -72,7 +72,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[_builtins.str]:
         """
-        The host's DNS name or IP address. Example: `hv01.example.com`.
+        The DNS name or IP address of the host. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -84,7 +84,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def activate(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -96,7 +96,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="confirmationId")
     def confirmation_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         """
         return pulumi.get(self, "confirmation_id")
 
@@ -108,7 +108,7 @@ class HostLicenseArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -120,7 +120,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="forceDestroy")
     def force_destroy(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "force_destroy")
 
@@ -132,7 +132,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="licenseSource")
     def license_source(self) -> pulumi.Input[Optional['LicenseSource']]:
         """
-        Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
         """
         return pulumi.get(self, "license_source")
 
@@ -144,7 +144,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Input[Optional['HostOnDelete']]:
         """
-        What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -156,7 +156,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -168,7 +168,7 @@ class HostLicenseArgs:
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Input[Optional['Version']]:
         """
-        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -194,7 +194,7 @@ class HostLicense(pulumi.CustomResource):
                  product_key_version: pulumi.Input[Optional['Version']] = None,
                  __props__=None):
         """
-        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+        An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests (Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
 
         ## Example Usage
         ### A key from the configuration
@@ -210,7 +210,7 @@ class HostLicense(pulumi.CustomResource):
             product_key_version=avma.Version.VERSION_2025)
         pulumi.export("activatesGuests", hv01.activates_guests)
         ```
-        ### An existing licence
+        ### An existing license
         ```python
         import pulumi
         import pulumi_avma as avma
@@ -231,7 +231,7 @@ class HostLicense(pulumi.CustomResource):
 
         ## Import
 
-        By the host's DNS name or IP address:
+        By the DNS name or IP address of the host:
 
         ```sh
         pulumi import avma:index:HostLicense hv01 hv01.example.com
@@ -239,15 +239,15 @@ class HostLicense(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
-        :param pulumi.Input[_builtins.str] confirmation_id: The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
-        :param pulumi.Input[_builtins.str] host: The host's DNS name or IP address. Example: `hv01.example.com`.
-        :param pulumi.Input['LicenseSource'] license_source: Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
-        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
-        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
-        :param pulumi.Input['Version'] product_key_version: The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        :param pulumi.Input[_builtins.bool] activate: Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
+        :param pulumi.Input[_builtins.str] confirmation_id: The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[_builtins.bool] force_destroy: Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
+        :param pulumi.Input[_builtins.str] host: The DNS name or IP address of the host. Example: `hv01.example.com`.
+        :param pulumi.Input['LicenseSource'] license_source: Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
+        :param pulumi.Input['HostOnDelete'] on_delete: What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
+        :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        :param pulumi.Input['Version'] product_key_version: The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         """
         ...
     @overload
@@ -256,7 +256,7 @@ class HostLicense(pulumi.CustomResource):
                  args: HostLicenseArgs,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        An activated Windows Server Datacenter licence on one Hyper-V host, which lets the host activate its guests (Automatic Virtual Machine Activation). A host that is licensed with the wanted key already is adopted without any change; the key of a host that is licensed is never activated again. On Azure Local the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
+        An activated Windows Server Datacenter license on one Hyper-V host. The host can then activate its guests (Automatic Virtual Machine Activation, AVMA). If the declared key already licenses the host, the provider changes nothing and spends no activation. On Azure Local, the key is the Windows Server key for guests (`Set-VMAutomaticActivation`).
 
         ## Example Usage
         ### A key from the configuration
@@ -272,7 +272,7 @@ class HostLicense(pulumi.CustomResource):
             product_key_version=avma.Version.VERSION_2025)
         pulumi.export("activatesGuests", hv01.activates_guests)
         ```
-        ### An existing licence
+        ### An existing license
         ```python
         import pulumi
         import pulumi_avma as avma
@@ -293,7 +293,7 @@ class HostLicense(pulumi.CustomResource):
 
         ## Import
 
-        By the host's DNS name or IP address:
+        By the DNS name or IP address of the host:
 
         ```sh
         pulumi import avma:index:HostLicense hv01 hv01.example.com
@@ -420,7 +420,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def activate(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether to activate Windows once the key is installed. Default: `true`. Example: `false`.
+        Whether to activate Windows after installing the key. On Azure Local, it must be `true`. Default: `true`. Example: `false`.
         """
         return pulumi.get(self, "activate")
 
@@ -428,7 +428,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the host can activate guests now: a licensed Datacenter with the Hyper-V role that is no evaluation and is not paid as it goes; on Azure Local, one with a Windows Server key or a subscription, and absent where that is not told. Example: `true`.
+        Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key or subscription. Absent if an Azure Local host does not report it. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -436,7 +436,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="confirmationId")
     def confirmation_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The 48 digits that the Microsoft Activation Center gives for the output `installationId`: the host is then activated by telephone, without internet. Default: the host is activated over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
+        The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         """
         return pulumi.get(self, "confirmation_id")
 
@@ -444,7 +444,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -452,7 +452,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def edition(self) -> pulumi.Output[_builtins.str]:
         """
-        The edition. Example: `Datacenter`.
+        The edition of Windows. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -460,7 +460,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="forceDestroy")
     def force_destroy(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether `onDelete: uninstallKey` uninstalls the key also while VMs are running on the host, which then lose their activation. Default: `false`. Example: `true`.
+        Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then lose their activation. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "force_destroy")
 
@@ -468,7 +468,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[_builtins.str]:
         """
-        The host's DNS name or IP address. Example: `hv01.example.com`.
+        The DNS name or IP address of the host. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -476,7 +476,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="hyperV")
     def hyper_v(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         """
         return pulumi.get(self, "hyper_v")
 
@@ -484,7 +484,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="installationId")
     def installation_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The digits to give to the Microsoft Activation Center, while a host with a bought key is not activated. Example: `012345601234560123456012345601234560123456012345601234560123456`.
+        The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or OEM key without activation. Example: `012345601234560123456012345601234560123456012345601234560123456`.
         """
         return pulumi.get(self, "installation_id")
 
@@ -492,7 +492,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The newest Windows Server release that the host's key activates, on Azure Local, where that is told. Example: `2022`.
+        On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -500,7 +500,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> pulumi.Output[Optional['LicenseChannel']]:
         """
-        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -508,7 +508,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseSource")
     def license_source(self) -> pulumi.Output[Optional['LicenseSource']]:
         """
-        Where the licence comes from. Default: `productKey` when a key is given, else `existing`. Example: `subscription`.
+        Where the license comes from. Default: `productKey` with a product key, otherwise `existing`. Example: `subscription`.
         """
         return pulumi.get(self, "license_source")
 
@@ -516,7 +516,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> pulumi.Output['LicenseStatus']:
         """
-        The licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -524,7 +524,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="machineId")
     def machine_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The host's identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         """
         return pulumi.get(self, "machine_id")
 
@@ -532,7 +532,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="onDelete")
     def on_delete(self) -> pulumi.Output[Optional['HostOnDelete']]:
         """
-        What deleting the resource does to the host. An activation that was used is never given back. Default: `retain`. Example: `uninstallKey`.
+        What deleting the resource does to the host. It never restores a used activation. Default: `retain`. Example: `uninstallKey`.
         """
         return pulumi.get(self, "on_delete")
 
@@ -540,7 +540,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="osBuild")
     def os_build(self) -> pulumi.Output[_builtins.int]:
         """
-        The build number. Unit: a build's number. Example: `26100`.
+        The build number of Windows. Unit: build number. Example: `26100`.
         """
         return pulumi.get(self, "os_build")
 
@@ -548,7 +548,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> pulumi.Output[_builtins.str]:
         """
-        The release, of Windows Server or of Azure Local. Example: `2025`.
+        The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -556,7 +556,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The last five characters of the installed key; absent without a key. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -564,7 +564,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter
     def platform(self) -> pulumi.Output['Platform']:
         """
-        The host's operating system. Example: `windowsServer`.
+        The operating system of the host. Example: `windowsServer`.
         """
         return pulumi.get(self, "platform")
 
@@ -572,7 +572,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Windows Server Datacenter product key for the host. Default: the licence that is there is adopted. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
+        The Windows Server Datacenter product key for the host. Default: the existing license. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         """
         return pulumi.get(self, "product_key")
 
@@ -580,7 +580,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="productKeyVersion")
     def product_key_version(self) -> pulumi.Output[Optional['Version']]:
         """
-        The Windows Server release that `productKey` is for. A key does not show it; with it, a key that does not fit the host, or on Azure Local the key that is there, is found in the preview. Default: not known. Example: `2025`.
+        The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. On Azure Local, it also rejects a key older than the existing one. Default: unknown. Example: `2025`.
         """
         return pulumi.get(self, "product_key_version")
 
@@ -588,7 +588,7 @@ class HostLicense(pulumi.CustomResource):
     @pulumi.getter(name="subscriptionStatus")
     def subscription_status(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The status of the Windows Server subscription in Windows' word, on Azure Local. Example: `Active`.
+        On Azure Local: the status of the Windows Server subscription, as Windows reports it. Example: `Active`.
         """
         return pulumi.get(self, "subscription_status")
 

@@ -27,7 +27,7 @@ __all__ = [
 @pulumi.output_type
 class ClusterNode(dict):
     """
-    A node of a failover cluster; what could not be asked is absent.
+    A node of a failover cluster. Properties that the provider could not read are absent.
     """
     def __init__(__self__, *,
                  address: _builtins.str,
@@ -40,17 +40,17 @@ class ClusterNode(dict):
                  os_version: Optional[_builtins.str] = None,
                  partial_product_key: Optional[_builtins.str] = None):
         """
-        A node of a failover cluster; what could not be asked is absent.
+        A node of a failover cluster. Properties that the provider could not read are absent.
 
-        :param _builtins.str address: The name or address by which it is reached. Example: `hv01.example.com`.
-        :param _builtins.str node: The node's name, in lower case. Example: `hv01`.
-        :param _builtins.str state: Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
-        :param _builtins.bool activates_guests: Whether it can activate guests now. Example: `true`.
-        :param _builtins.str edition: Its edition. Example: `Datacenter`.
-        :param _builtins.str error: Why it could not be asked. Example: `nothing answers at hv02:5986`.
-        :param 'LicenseStatus' license_status: Its licence status, in WMI's words. Example: `Licensed`.
-        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local. Example: `2025`.
-        :param _builtins.str partial_product_key: The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+        :param _builtins.str address: The name or address the provider connects to. Example: `hv01.example.com`.
+        :param _builtins.str node: The name of the node, in lower case. Example: `hv01`.
+        :param _builtins.str state: The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
+        :param _builtins.bool activates_guests: Whether the host can activate guests now. Example: `true`.
+        :param _builtins.str edition: The edition of Windows. Example: `Datacenter`.
+        :param _builtins.str error: Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
+        :param 'LicenseStatus' license_status: The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        :param _builtins.str os_version: The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
+        :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         pulumi.set(__self__, "address", address)
         pulumi.set(__self__, "node", node)
@@ -72,7 +72,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def address(self) -> _builtins.str:
         """
-        The name or address by which it is reached. Example: `hv01.example.com`.
+        The name or address the provider connects to. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "address")
 
@@ -80,7 +80,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def node(self) -> _builtins.str:
         """
-        The node's name, in lower case. Example: `hv01`.
+        The name of the node, in lower case. Example: `hv01`.
         """
         return pulumi.get(self, "node")
 
@@ -88,7 +88,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def state(self) -> _builtins.str:
         """
-        Its state in the cluster's words: `Up`, `Down`, `Paused` or `Joining`. Example: `Up`.
+        The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`. Example: `Up`.
         """
         return pulumi.get(self, "state")
 
@@ -96,7 +96,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether it can activate guests now. Example: `true`.
+        Whether the host can activate guests now. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -104,7 +104,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def edition(self) -> Optional[_builtins.str]:
         """
-        Its edition. Example: `Datacenter`.
+        The edition of Windows. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -112,7 +112,7 @@ class ClusterNode(dict):
     @pulumi.getter
     def error(self) -> Optional[_builtins.str]:
         """
-        Why it could not be asked. Example: `nothing answers at hv02:5986`.
+        Why the provider could not read the node. Example: `nothing answers at hv02:5986`.
         """
         return pulumi.get(self, "error")
 
@@ -120,7 +120,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> Optional['LicenseStatus']:
         """
-        Its licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -128,7 +128,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> Optional[_builtins.str]:
         """
-        Its release, of Windows Server or of Azure Local. Example: `2025`.
+        The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -136,7 +136,7 @@ class ClusterNode(dict):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of its key; on Azure Local, of its key for guests. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -144,7 +144,7 @@ class ClusterNode(dict):
 @pulumi.output_type
 class Connection(dict):
     """
-    The settings of one machine, with its address.
+    Connection settings for one machine. Omitted settings come from the provider configuration.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -194,23 +194,23 @@ class Connection(dict):
                  port: Optional[_builtins.int] = None,
                  username: Optional[_builtins.str] = None):
         """
-        The settings of one machine, with its address.
+        Connection settings for one machine. Omitted settings come from the provider configuration.
 
-        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -247,7 +247,7 @@ class Connection(dict):
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -255,7 +255,7 @@ class Connection(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -263,7 +263,7 @@ class Connection(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -271,7 +271,7 @@ class Connection(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -279,7 +279,7 @@ class Connection(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -287,7 +287,7 @@ class Connection(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -295,7 +295,7 @@ class Connection(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -303,7 +303,7 @@ class Connection(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -311,7 +311,7 @@ class Connection(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -319,7 +319,7 @@ class Connection(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -327,7 +327,7 @@ class Connection(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -335,7 +335,7 @@ class Connection(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -343,7 +343,7 @@ class Connection(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -351,7 +351,7 @@ class Connection(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -359,7 +359,7 @@ class Connection(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -367,7 +367,7 @@ class Connection(dict):
 @pulumi.output_type
 class Guest(dict):
     """
-    How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+    Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -421,25 +421,25 @@ class Guest(dict):
                  transport: Optional['Transport'] = None,
                  username: Optional[_builtins.str] = None):
         """
-        How the Windows inside one VM is reached. What is left out is taken from the provider's `guest`.
+        Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`.
 
-        :param _builtins.str address: The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
-        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        :param _builtins.str address: The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if address is not None:
             pulumi.set(__self__, "address", address)
@@ -480,7 +480,7 @@ class Guest(dict):
     @pulumi.getter
     def address(self) -> Optional[_builtins.str]:
         """
-        The DNS name or IP address to connect to. Default: the machine's name. Example: `192.0.2.11`.
+        The DNS name or IP address to connect to. Default: the name of the machine, or for a guest, the addresses in its Data Exchange report. Example: `192.0.2.11`.
         """
         return pulumi.get(self, "address")
 
@@ -488,7 +488,7 @@ class Guest(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -496,7 +496,7 @@ class Guest(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -504,7 +504,7 @@ class Guest(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -512,7 +512,7 @@ class Guest(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -520,7 +520,7 @@ class Guest(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -528,7 +528,7 @@ class Guest(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -536,7 +536,7 @@ class Guest(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -544,7 +544,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -552,7 +552,7 @@ class Guest(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -560,7 +560,7 @@ class Guest(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -568,7 +568,7 @@ class Guest(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -576,7 +576,7 @@ class Guest(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -584,7 +584,7 @@ class Guest(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -592,7 +592,7 @@ class Guest(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -600,7 +600,7 @@ class Guest(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -608,7 +608,7 @@ class Guest(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -616,7 +616,7 @@ class Guest(dict):
 @pulumi.output_type
 class GuestDefaults(dict):
     """
-    How guests are reached, where a resource does not say otherwise.
+    Default connection settings for guests. A resource can override each of them.
     """
     def __init__(__self__, *,
                  auth: Optional['Auth'] = None,
@@ -636,24 +636,24 @@ class GuestDefaults(dict):
                  transport: Optional['Transport'] = None,
                  username: Optional[_builtins.str] = None):
         """
-        How guests are reached, where a resource does not say otherwise.
+        Default connection settings for guests. A resource can override each of them.
 
-        :param 'Auth' auth: How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
-        :param _builtins.str ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param _builtins.str client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param _builtins.str client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param _builtins.str connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
-        :param _builtins.bool https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
-        :param _builtins.bool insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
-        :param _builtins.str kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param _builtins.str kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param 'MessageEncryption' message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param _builtins.str operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
-        :param _builtins.str password: The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
-        :param _builtins.int port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
-        :param _builtins.str ready_timeout: How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
-        :param 'Transport' transport: How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
-        :param _builtins.str username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        :param 'Auth' auth: The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        :param _builtins.str kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param _builtins.str kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param 'MessageEncryption' message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param _builtins.str operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        :param _builtins.str password: The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        :param _builtins.int port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        :param _builtins.str ready_timeout: How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        :param 'Transport' transport: How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        :param _builtins.str username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -692,7 +692,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def auth(self) -> Optional['Auth']:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_GUEST_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -700,7 +700,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_GUEST_CA_CERT`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -708,7 +708,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> Optional[_builtins.str]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_GUEST_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -716,7 +716,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="clientKey")
     def client_key(self) -> Optional[_builtins.str]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_GUEST_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -724,7 +724,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_GUEST_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -732,7 +732,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def https(self) -> Optional[_builtins.bool]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_GUEST_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -740,7 +740,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def insecure(self) -> Optional[_builtins.bool]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_GUEST_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -748,7 +748,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> Optional[_builtins.str]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_GUEST_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -756,7 +756,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> Optional[_builtins.str]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_GUEST_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -764,7 +764,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> Optional['MessageEncryption']:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_GUEST_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -772,7 +772,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> Optional[_builtins.str]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_GUEST_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -780,7 +780,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def password(self) -> Optional[_builtins.str]:
         """
-        The account's password. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_GUEST_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -788,7 +788,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def port(self) -> Optional[_builtins.int]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_GUEST_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -796,7 +796,7 @@ class GuestDefaults(dict):
     @pulumi.getter(name="readyTimeout")
     def ready_timeout(self) -> Optional[_builtins.str]:
         """
-        How long creating a VmActivation waits for a VM in setup: until it runs and its guest answers. The resource option `customTimeouts`, an hour unless set, ends it too. An update, a refresh and a preview do not wait. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
+        How long creating a VmActivation waits until the VM runs and its guest answers. The resource option `customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `15m`. Environment: `AVMA_GUEST_READY_TIMEOUT`. Example: `1h30m`.
         """
         return pulumi.get(self, "ready_timeout")
 
@@ -804,7 +804,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def transport(self) -> Optional['Transport']:
         """
-        How the guest is reached. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
+        How the provider connects to the guest. Default: `powershellDirect`. Environment: `AVMA_GUEST_TRANSPORT`. Example: `winrm`.
         """
         return pulumi.get(self, "transport")
 
@@ -812,7 +812,7 @@ class GuestDefaults(dict):
     @pulumi.getter
     def username(self) -> Optional[_builtins.str]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_GUEST_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -820,7 +820,7 @@ class GuestDefaults(dict):
 @pulumi.output_type
 class HostVm(dict):
     """
-    A VM on a host, with what its guest tells through Data Exchange.
+    A VM on a host, with the Data Exchange report of its guest.
     """
     def __init__(__self__, *,
                  ip_addresses: Sequence[_builtins.str],
@@ -831,15 +831,15 @@ class HostVm(dict):
                  guest_name: Optional[_builtins.str] = None,
                  guest_os: Optional[_builtins.str] = None):
         """
-        A VM on a host, with what its guest tells through Data Exchange.
+        A VM on a host, with the Data Exchange report of its guest.
 
-        :param Sequence[_builtins.str] ip_addresses: The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+        :param Sequence[_builtins.str] ip_addresses: The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
         :param _builtins.bool running: Whether the VM is running. Example: `true`.
-        :param _builtins.str vm_id: The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-        :param _builtins.str vm_name: The VM's name. Example: `web01`.
-        :param _builtins.str guest_build: The guest's build number. Example: `20348`.
-        :param _builtins.str guest_name: The guest's DNS name. Example: `web01.lab.example.com`.
-        :param _builtins.str guest_os: The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+        :param _builtins.str vm_id: The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param _builtins.str vm_name: The name of the VM. Example: `web01`.
+        :param _builtins.str guest_build: The build number of the guest. Example: `20348`.
+        :param _builtins.str guest_name: The DNS name of the guest. Example: `web01.lab.example.com`.
+        :param _builtins.str guest_os: The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
         """
         pulumi.set(__self__, "ip_addresses", ip_addresses)
         pulumi.set(__self__, "running", running)
@@ -856,7 +856,7 @@ class HostVm(dict):
     @pulumi.getter(name="ipAddresses")
     def ip_addresses(self) -> Sequence[_builtins.str]:
         """
-        The guest's IP addresses, IPv4 first. Example: `["192.0.2.21"]`.
+        The IP addresses of the guest, IPv4 first. Example: `["192.0.2.21"]`.
         """
         return pulumi.get(self, "ip_addresses")
 
@@ -872,7 +872,7 @@ class HostVm(dict):
     @pulumi.getter(name="vmId")
     def vm_id(self) -> _builtins.str:
         """
-        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -880,7 +880,7 @@ class HostVm(dict):
     @pulumi.getter(name="vmName")
     def vm_name(self) -> _builtins.str:
         """
-        The VM's name. Example: `web01`.
+        The name of the VM. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -888,7 +888,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestBuild")
     def guest_build(self) -> Optional[_builtins.str]:
         """
-        The guest's build number. Example: `20348`.
+        The build number of the guest. Example: `20348`.
         """
         return pulumi.get(self, "guest_build")
 
@@ -896,7 +896,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestName")
     def guest_name(self) -> Optional[_builtins.str]:
         """
-        The guest's DNS name. Example: `web01.lab.example.com`.
+        The DNS name of the guest. Example: `web01.lab.example.com`.
         """
         return pulumi.get(self, "guest_name")
 
@@ -904,7 +904,7 @@ class HostVm(dict):
     @pulumi.getter(name="guestOs")
     def guest_os(self) -> Optional[_builtins.str]:
         """
-        The guest's operating system, in its own words. Example: `Windows Server 2022 Standard`.
+        The operating system of the guest, as the guest reports it. Example: `Windows Server 2022 Standard`.
         """
         return pulumi.get(self, "guest_os")
 
@@ -912,7 +912,7 @@ class HostVm(dict):
 @pulumi.output_type
 class NodeLicense(dict):
     """
-    What Windows says of the licence of one node; what could not be asked is absent.
+    The license of one node, as Windows reports it. Properties that the provider could not read are absent.
     """
     @staticmethod
     def __key_warning(key: str):
@@ -958,19 +958,19 @@ class NodeLicense(dict):
                  os_version: Optional[_builtins.str] = None,
                  partial_product_key: Optional[_builtins.str] = None):
         """
-        What Windows says of the licence of one node; what could not be asked is absent.
+        The license of one node, as Windows reports it. Properties that the provider could not read are absent.
 
-        :param _builtins.str node: The node's name, in lower case. Example: `hv01`.
-        :param _builtins.bool activates_guests: Whether it can activate guests now. Example: `true`.
-        :param _builtins.str edition: Its edition. Example: `Datacenter`.
-        :param _builtins.str error: Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
-        :param _builtins.bool hyper_v: Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
-        :param _builtins.str key_version: The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
-        :param 'LicenseChannel' license_channel: How the installed key was issued. Example: `VOLUME_MAK`.
-        :param 'LicenseStatus' license_status: The licence status, in WMI's words. Example: `Licensed`.
-        :param _builtins.str machine_id: Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
-        :param _builtins.str os_version: Its release, of Windows Server or of Azure Local. Example: `2025`.
-        :param _builtins.str partial_product_key: The last five characters of the installed key. Example: `46789`.
+        :param _builtins.str node: The name of the node, in lower case. Example: `hv01`.
+        :param _builtins.bool activates_guests: Whether the host can activate guests now. Example: `true`.
+        :param _builtins.str edition: The edition of Windows. Example: `Datacenter`.
+        :param _builtins.str error: Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
+        :param _builtins.bool hyper_v: Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
+        :param _builtins.str key_version: On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
+        :param 'LicenseChannel' license_channel: The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
+        :param 'LicenseStatus' license_status: The license status of Windows, in the terms of WMI. Example: `Licensed`.
+        :param _builtins.str machine_id: The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        :param _builtins.str os_version: The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
+        :param _builtins.str partial_product_key: The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         pulumi.set(__self__, "node", node)
         if activates_guests is not None:
@@ -998,7 +998,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def node(self) -> _builtins.str:
         """
-        The node's name, in lower case. Example: `hv01`.
+        The name of the node, in lower case. Example: `hv01`.
         """
         return pulumi.get(self, "node")
 
@@ -1006,7 +1006,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="activatesGuests")
     def activates_guests(self) -> Optional[_builtins.bool]:
         """
-        Whether it can activate guests now. Example: `true`.
+        Whether the host can activate guests now. Example: `true`.
         """
         return pulumi.get(self, "activates_guests")
 
@@ -1014,7 +1014,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def edition(self) -> Optional[_builtins.str]:
         """
-        Its edition. Example: `Datacenter`.
+        The edition of Windows. Example: `Datacenter`.
         """
         return pulumi.get(self, "edition")
 
@@ -1022,7 +1022,7 @@ class NodeLicense(dict):
     @pulumi.getter
     def error(self) -> Optional[_builtins.str]:
         """
-        Why it could not be asked, or not be licensed. Example: `nothing answers at hv02:5986`.
+        Why the provider could not read or license the node. Example: `nothing answers at hv02:5986`.
         """
         return pulumi.get(self, "error")
 
@@ -1030,7 +1030,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="hyperV")
     def hyper_v(self) -> Optional[_builtins.bool]:
         """
-        Whether the Hyper-V role is installed; true if the account may not see it, and absent on Azure Local. Example: `true`.
+        Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on Azure Local. Example: `true`.
         """
         return pulumi.get(self, "hyper_v")
 
@@ -1038,7 +1038,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="keyVersion")
     def key_version(self) -> Optional[_builtins.str]:
         """
-        The newest Windows Server release that its key activates, on Azure Local. Example: `2022`.
+        On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does not report it. Example: `2022`.
         """
         return pulumi.get(self, "key_version")
 
@@ -1046,7 +1046,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> Optional['LicenseChannel']:
         """
-        How the installed key was issued. Example: `VOLUME_MAK`.
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -1054,7 +1054,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> Optional['LicenseStatus']:
         """
-        The licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -1062,7 +1062,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="machineId")
     def machine_id(self) -> Optional[_builtins.str]:
         """
-        Its identity, the same under each name and address: its computer name and its firmware's UUID. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+        The identity of the host: its computer name and firmware UUID. It is the same for each of its names and addresses. Example: `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
         """
         return pulumi.get(self, "machine_id")
 
@@ -1070,7 +1070,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="osVersion")
     def os_version(self) -> Optional[_builtins.str]:
         """
-        Its release, of Windows Server or of Azure Local. Example: `2025`.
+        The release of Windows Server or Azure Local, or `build N` for an unknown release. Example: `2025`.
         """
         return pulumi.get(self, "os_version")
 
@@ -1078,7 +1078,7 @@ class NodeLicense(dict):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> Optional[_builtins.str]:
         """
-        The last five characters of the installed key. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 

@@ -43,24 +43,24 @@ class ProviderArgs:
         """
         The set of arguments for constructing a Provider resource.
 
-        :param pulumi.Input['Auth'] auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param pulumi.Input[_builtins.str] client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param pulumi.Input[_builtins.str] client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param pulumi.Input[_builtins.str] connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
-        :param pulumi.Input['GuestDefaultsArgs'] guest: Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
-        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param pulumi.Input[_builtins.str] kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param pulumi.Input[_builtins.int] max_concurrency: How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
-        :param pulumi.Input['MessageEncryption'] message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        :param pulumi.Input['GuestDefaultsArgs'] guest: Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input[_builtins.int] max_concurrency: How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
             pulumi.set(__self__, "auth", auth)
@@ -103,7 +103,7 @@ class ProviderArgs:
     @pulumi.getter
     def auth(self) -> pulumi.Input[Optional['Auth']]:
         """
-        How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
         """
         return pulumi.get(self, "auth")
 
@@ -115,7 +115,7 @@ class ProviderArgs:
     @pulumi.getter(name="caCert")
     def ca_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         """
         return pulumi.get(self, "ca_cert")
 
@@ -127,7 +127,7 @@ class ProviderArgs:
     @pulumi.getter(name="clientCert")
     def client_cert(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         """
         return pulumi.get(self, "client_cert")
 
@@ -139,7 +139,7 @@ class ProviderArgs:
     @pulumi.getter(name="clientKey")
     def client_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
 
@@ -151,7 +151,7 @@ class ProviderArgs:
     @pulumi.getter(name="connectTimeout")
     def connect_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         """
         return pulumi.get(self, "connect_timeout")
 
@@ -163,7 +163,7 @@ class ProviderArgs:
     @pulumi.getter(name="deleteUnreachable")
     def delete_unreachable(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         """
         return pulumi.get(self, "delete_unreachable")
 
@@ -175,7 +175,7 @@ class ProviderArgs:
     @pulumi.getter
     def guest(self) -> pulumi.Input[Optional['GuestDefaultsArgs']]:
         """
-        Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+        Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
         """
         return pulumi.get(self, "guest")
 
@@ -187,7 +187,7 @@ class ProviderArgs:
     @pulumi.getter
     def https(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         """
         return pulumi.get(self, "https")
 
@@ -199,7 +199,7 @@ class ProviderArgs:
     @pulumi.getter
     def insecure(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
         """
         return pulumi.get(self, "insecure")
 
@@ -211,7 +211,7 @@ class ProviderArgs:
     @pulumi.getter(name="kerberosHostname")
     def kerberos_hostname(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
         """
         return pulumi.get(self, "kerberos_hostname")
 
@@ -223,7 +223,7 @@ class ProviderArgs:
     @pulumi.getter(name="kerberosKeytab")
     def kerberos_keytab(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
         """
         return pulumi.get(self, "kerberos_keytab")
 
@@ -235,7 +235,7 @@ class ProviderArgs:
     @pulumi.getter(name="maxConcurrency")
     def max_concurrency(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+        How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
         """
         return pulumi.get(self, "max_concurrency")
 
@@ -247,7 +247,7 @@ class ProviderArgs:
     @pulumi.getter(name="messageEncryption")
     def message_encryption(self) -> pulumi.Input[Optional['MessageEncryption']]:
         """
-        Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
         """
         return pulumi.get(self, "message_encryption")
 
@@ -259,7 +259,7 @@ class ProviderArgs:
     @pulumi.getter(name="operationTimeout")
     def operation_timeout(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
         """
         return pulumi.get(self, "operation_timeout")
 
@@ -271,7 +271,7 @@ class ProviderArgs:
     @pulumi.getter
     def password(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         """
         return pulumi.get(self, "password")
 
@@ -283,7 +283,7 @@ class ProviderArgs:
     @pulumi.getter
     def port(self) -> pulumi.Input[Optional[_builtins.int]]:
         """
-        The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         """
         return pulumi.get(self, "port")
 
@@ -295,7 +295,7 @@ class ProviderArgs:
     @pulumi.getter(name="previewProbe")
     def preview_probe(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
         """
         return pulumi.get(self, "preview_probe")
 
@@ -307,7 +307,7 @@ class ProviderArgs:
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         return pulumi.get(self, "username")
 
@@ -342,28 +342,28 @@ class Provider(pulumi.ProviderResource):
                  username: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        The provider of the avma package: how machines are reached, unless a resource says otherwise.
+        The avma provider, with the default connection settings for all resources.
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input['Auth'] auth: How to log on. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
-        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust: the path of a PEM file, or the text of one. Default: those of Python's certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
-        :param pulumi.Input[_builtins.str] client_cert: The certificate to log on with when `auth` is `certificate`: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
-        :param pulumi.Input[_builtins.str] client_key: The private key of `clientCert`, without a passphrase: the path of a PEM file, or the text of one. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
-        :param pulumi.Input[_builtins.str] connect_timeout: How long one connection may take to be made. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
-        :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds when its machine cannot be reached. A deletion that would have changed the machine then leaves it as it is. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
-        :param pulumi.Input[Union['GuestDefaultsArgs', 'GuestDefaultsArgsDict', 'outputs.GuestDefaults']] guest: Default connection settings and credentials for the Windows inside the VMs. Default: `caCert` and the timeouts as for hosts, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
-        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without it messages are sealed with the key of the logon. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
-        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. Each use gives a warning. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
-        :param pulumi.Input[_builtins.str] kerberos_hostname: The name in the machine's service principal `host/NAME`. Default: the name that is connected to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
-        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab with the account's key, used instead of the password when `auth` is `kerberos`. Its first entry counts unless `username` is set. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
-        :param pulumi.Input[_builtins.int] max_concurrency: How many requests may be under way on one machine at a time. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
-        :param pulumi.Input['MessageEncryption'] message_encryption: Whether messages are sealed with the key of the logon. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
-        :param pulumi.Input[_builtins.str] operation_timeout: How long one WS-Management request may take. Unit: a number followed by `ms`, `s`, `m` or `h`; several add up. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
-        :param pulumi.Input[_builtins.str] password: The account's password. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
-        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: a port's number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
-        :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview asks the machines, without changing anything, what would stand in the way. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
-        :param pulumi.Input[_builtins.str] username: The account to log on with; not needed with a certificate or a Kerberos ticket. It must be an administrator there. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
+        :param pulumi.Input['Auth'] auth: The authentication method. Default: `ntlm`. Environment: `AVMA_AUTH`. Example: `kerberos`.
+        :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
+        :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
+        :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
+        :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
+        :param pulumi.Input[Union['GuestDefaultsArgs', 'GuestDefaultsArgsDict', 'outputs.GuestDefaults']] guest: Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
+        :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
+        :param pulumi.Input[_builtins.str] kerberos_hostname: The host name in the service principal of the machine (`host/NAME`). Default: the name to connect to. Environment: `AVMA_KERBEROS_HOSTNAME`. Example: `hv01.lab.example.com`.
+        :param pulumi.Input[_builtins.str] kerberos_keytab: The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the first entry of the keytab is the account. Default: none. Environment: `AVMA_KERBEROS_KEYTAB`. Example: `/etc/avma/svc-avma.keytab`.
+        :param pulumi.Input[_builtins.int] max_concurrency: How many requests the provider sends to one machine in parallel, from 1 to 100. Unit: requests. Default: `4`. Environment: `AVMA_MAX_CONCURRENCY`. Example: `8`.
+        :param pulumi.Input['MessageEncryption'] message_encryption: When to encrypt messages with the key from authentication. Default: `auto`. Environment: `AVMA_MESSAGE_ENCRYPTION`. Example: `always`.
+        :param pulumi.Input[_builtins.str] operation_timeout: Time limit for one WS-Management request. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `60s`. Environment: `AVMA_OPERATION_TIMEOUT`. Example: `2m`.
+        :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
+        :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
+        :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         ...
     @overload
@@ -372,7 +372,7 @@ class Provider(pulumi.ProviderResource):
                  args: Optional[ProviderArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        The provider of the avma package: how machines are reached, unless a resource says otherwise.
+        The avma provider, with the default connection settings for all resources.
 
         :param str resource_name: The name of the resource.
         :param ProviderArgs args: The arguments to use to populate this resource's properties.

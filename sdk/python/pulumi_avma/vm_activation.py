@@ -34,15 +34,15 @@ class VmActivationArgs:
         """
         The set of arguments for constructing a VmActivation resource.
 
-        :param pulumi.Input['ConnectionArgs'] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-        :param pulumi.Input['GuestArgs'] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
-        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        :param pulumi.Input['ConnectionArgs'] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input['GuestArgs'] guest: Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        :param pulumi.Input[_builtins.str] host: The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
-        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param pulumi.Input[_builtins.str] vm_id: The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         """
         if connection is not None:
             pulumi.set(__self__, "connection", connection)
@@ -71,7 +71,7 @@ class VmActivationArgs:
     @pulumi.getter
     def connection(self) -> pulumi.Input[Optional['ConnectionArgs']]:
         """
-        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -83,7 +83,7 @@ class VmActivationArgs:
     @pulumi.getter
     def guest(self) -> pulumi.Input[Optional['GuestArgs']]:
         """
-        How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         """
         return pulumi.get(self, "guest")
 
@@ -95,7 +95,7 @@ class VmActivationArgs:
     @pulumi.getter
     def host(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -107,7 +107,7 @@ class VmActivationArgs:
     @pulumi.getter
     def hosts(self) -> pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
@@ -119,7 +119,7 @@ class VmActivationArgs:
     @pulumi.getter(name="manageDataExchange")
     def manage_data_exchange(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
 
@@ -143,7 +143,7 @@ class VmActivationArgs:
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -155,7 +155,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmId")
     def vm_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -167,7 +167,7 @@ class VmActivationArgs:
     @pulumi.getter(name="vmName")
     def vm_name(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 
@@ -193,7 +193,7 @@ class VmActivation(pulumi.CustomResource):
                  vm_name: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
-        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+        Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). The provider installs the AVMA key for the version and edition of the guest, unless the guest has it already. Creation succeeds when Windows reports a license through this key.
 
         ## Example Usage
         ### A VM on its host
@@ -238,7 +238,7 @@ class VmActivation(pulumi.CustomResource):
 
         ## Import
 
-        By the host, and the VM's name or GUID:
+        By the host, and the name or GUID of the VM:
 
         ```sh
         pulumi import avma:index:VmActivation web01 hv01.example.com/web01
@@ -252,15 +252,15 @@ class VmActivation(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
-        :param pulumi.Input[Union['GuestArgs', 'GuestArgsDict', 'outputs.Guest']] guest: How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
-        :param pulumi.Input[_builtins.str] host: The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
-        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
-        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        :param pulumi.Input[Union['ConnectionArgs', 'ConnectionArgsDict', 'outputs.Connection']] connection: Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
+        :param pulumi.Input[Union['GuestArgs', 'GuestArgsDict', 'outputs.Guest']] guest: Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        :param pulumi.Input[_builtins.str] host: The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
+        :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] hosts: All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
+        :param pulumi.Input[_builtins.bool] manage_data_exchange: Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         :param pulumi.Input['GuestOnDelete'] on_delete: What deleting the resource does to the guest. Default: `retain`. Example: `restoreKmsClientKey`.
-        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
-        :param pulumi.Input[_builtins.str] vm_id: The VM's GUID. Give this or `vmName`. Default: none, where `vmName` is given. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
-        :param pulumi.Input[_builtins.str] vm_name: The VM's name. Give this or `vmId`. Default: none, where `vmId` is given. Example: `web01`.
+        :param pulumi.Input[_builtins.str] product_key: The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        :param pulumi.Input[_builtins.str] vm_id: The GUID of the VM. Set either `vmName` or `vmId`. Default: none. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        :param pulumi.Input[_builtins.str] vm_name: The name of the VM. Set either `vmName` or `vmId`. Default: none. Example: `web01`.
         """
         ...
     @overload
@@ -269,7 +269,7 @@ class VmActivation(pulumi.CustomResource):
                  args: Optional[VmActivationArgs] = None,
                  opts: Optional[pulumi.ResourceOptions] = None):
         """
-        The Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation). The AVMA key of the guest's version and edition is installed unless it is there, and the resource is done when Windows says that it is licensed through it.
+        Windows Server inside one VM, activated by its Hyper-V host (Automatic Virtual Machine Activation, AVMA). The provider installs the AVMA key for the version and edition of the guest, unless the guest has it already. Creation succeeds when Windows reports a license through this key.
 
         ## Example Usage
         ### A VM on its host
@@ -314,7 +314,7 @@ class VmActivation(pulumi.CustomResource):
 
         ## Import
 
-        By the host, and the VM's name or GUID:
+        By the host, and the name or GUID of the VM:
 
         ```sh
         pulumi import avma:index:VmActivation web01 hv01.example.com/web01
@@ -431,7 +431,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="activatedByHost")
     def activated_by_host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The host that activated the guest, by its own name; absent when none did. Example: `HV01`.
+        The computer name of the host that activated the guest. Absent if no host did. Example: `HV01`.
         """
         return pulumi.get(self, "activated_by_host")
 
@@ -439,7 +439,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def connection(self) -> pulumi.Output[Optional['outputs.Connection']]:
         """
-        How the host is reached, where it differs from the provider's configuration. Default: as the provider's configuration says. Example: `{"address": "192.0.2.11"}`.
+        Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.
         """
         return pulumi.get(self, "connection")
 
@@ -447,7 +447,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def guest(self) -> pulumi.Output[Optional['outputs.Guest']]:
         """
-        How the Windows inside the VM is reached, where it differs from the provider's `guest`. Default: as the provider's `guest` says. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
+        Connection settings for Windows inside the VM, where they differ from the provider's `guest`. Default: the provider's `guest`. Example: `{"transport": "winrm", "address": "192.0.2.21"}`.
         """
         return pulumi.get(self, "guest")
 
@@ -455,7 +455,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="guestEdition")
     def guest_edition(self) -> pulumi.Output[_builtins.str]:
         """
-        The guest's edition. Example: `Standard`.
+        The edition of the guest. Example: `Standard`.
         """
         return pulumi.get(self, "guest_edition")
 
@@ -463,7 +463,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="guestVersion")
     def guest_version(self) -> pulumi.Output[_builtins.str]:
         """
-        The guest's Windows Server release. Example: `2022`.
+        The Windows Server release of the guest, or `build N` for an unknown release. Example: `2022`.
         """
         return pulumi.get(self, "guest_version")
 
@@ -471,7 +471,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def host(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The Hyper-V host on which the VM runs: its DNS name or IP address. Give this or `hosts`. Default: none, where `hosts` is given. Example: `hv01.example.com`.
+        The DNS name or IP address of the VM's Hyper-V host. Set either `host` or `hosts`. Default: none. Example: `hv01.example.com`.
         """
         return pulumi.get(self, "host")
 
@@ -479,7 +479,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter
     def hosts(self) -> pulumi.Output[Optional[Sequence[_builtins.str]]]:
         """
-        All hosts on which the VM may run, such as the nodes of a cluster; the VM is followed to where it is. Default: none, where `host` is given. Example: `["hv01.example.com", "hv02.example.com"]`.
+        All hosts that can run the VM, for example the nodes of a cluster. The provider finds the VM on any of them. Set either `host` or `hosts`. Default: none. Example: `["hv01.example.com", "hv02.example.com"]`.
         """
         return pulumi.get(self, "hosts")
 
@@ -487,7 +487,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="licenseChannel")
     def license_channel(self) -> pulumi.Output[Optional['LicenseChannel']]:
         """
-        How the installed key was issued; absent without a key. Example: `VOLUME_MAK`.
+        The channel of the installed key. Absent without a key. Example: `VOLUME_MAK`.
         """
         return pulumi.get(self, "license_channel")
 
@@ -495,7 +495,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="licenseStatus")
     def license_status(self) -> pulumi.Output['LicenseStatus']:
         """
-        The licence status, in WMI's words. Example: `Licensed`.
+        The license status of Windows, in the terms of WMI. Example: `Licensed`.
         """
         return pulumi.get(self, "license_status")
 
@@ -503,7 +503,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="manageDataExchange")
     def manage_data_exchange(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        Whether the VM's Data Exchange integration service may be switched on, without which no guest is activated. Default: `false`. Example: `true`.
+        Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a host activates no guest. Default: `false`. Example: `true`.
         """
         return pulumi.get(self, "manage_data_exchange")
 
@@ -511,7 +511,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="nameTakenBy")
     def name_taken_by(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The GUID of another VM that has the declared name now, while this one has a new name; absent otherwise. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
+        The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent. Example: `0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22`.
         """
         return pulumi.get(self, "name_taken_by")
 
@@ -527,7 +527,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="partialProductKey")
     def partial_product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The last five characters of the installed key; absent without a key. Example: `46789`.
+        The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent without a key. Example: `46789`.
         """
         return pulumi.get(self, "partial_product_key")
 
@@ -535,7 +535,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="productKey")
     def product_key(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        The AVMA key. Default: the published one of the guest's own version and edition. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
+        The AVMA key. Default: the published AVMA key for the version and edition of the guest. Example: `YDFWN-MJ9JR-3DYRK-FXXRW-78VHK`.
         """
         return pulumi.get(self, "product_key")
 
@@ -543,7 +543,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="vmId")
     def vm_id(self) -> pulumi.Output[_builtins.str]:
         """
-        The VM's GUID, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
+        The GUID of the VM, in lower case. Example: `9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11`.
         """
         return pulumi.get(self, "vm_id")
 
@@ -551,7 +551,7 @@ class VmActivation(pulumi.CustomResource):
     @pulumi.getter(name="vmName")
     def vm_name(self) -> pulumi.Output[_builtins.str]:
         """
-        The VM's name. Example: `web01`.
+        The name of the VM. Example: `web01`.
         """
         return pulumi.get(self, "vm_name")
 

@@ -4,33 +4,33 @@
 
 export const Auth = {
     /**
-     * NTLM, sealed over http and bound to the TLS channel over https; works without a domain.
+     * NTLM. Works without a domain. Encrypts messages over http, and binds to the TLS channel over https.
      */
     Ntlm: "ntlm",
     /**
-     * SPNEGO: Kerberos where the extra `kerberos` is installed and the password gets a ticket, otherwise NTLM.
+     * SPNEGO. Uses Kerberos if the `kerberos` extra is installed and the password gets a ticket, otherwise NTLM.
      */
     Negotiate: "negotiate",
     /**
-     * Kerberos, with `kerberosKeytab`, else with the password, else with the tickets that `kinit` got. It needs the extra `kerberos` of the Python package, and the machine's name instead of its address.
+     * Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the `kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.
      */
     Kerberos: "kerberos",
     /**
-     * CredSSP, which hands the password over to the machine; it needs the extra `credssp` of the Python package.
+     * CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package.
      */
     Credssp: "credssp",
     /**
-     * A client certificate (`clientCert`, `clientKey`), over https only.
+     * A client certificate (`clientCert` and `clientKey`). Works over https only.
      */
     Certificate: "certificate",
     /**
-     * Basic, over https only; Windows has it switched off unless it was switched on.
+     * Basic authentication. Works over https only. Windows turns it off by default.
      */
     Basic: "basic",
 } as const;
 
 /**
- * The ways to log on.
+ * How the provider authenticates to a machine.
  */
 export type Auth = (typeof Auth)[keyof typeof Auth];
 
@@ -54,21 +54,21 @@ export const Edition = {
 } as const;
 
 /**
- * An edition of Windows Server that has AVMA keys.
+ * An edition of Windows Server with AVMA keys.
  */
 export type Edition = (typeof Edition)[keyof typeof Edition];
 
 export const GuestOnDelete = {
     /**
-     * Nothing: the guest keeps its key and stays activated as long as its host activates it.
+     * Leave the guest unchanged. It keeps its key, and stays activated while its host activates it.
      */
     Retain: "retain",
     /**
-     * Uninstall the AVMA key; the guest is unlicensed afterwards.
+     * Uninstall the AVMA key. The guest is then unlicensed.
      */
     UninstallKey: "uninstallKey",
     /**
-     * Install the generic KMS client key of the guest's version and edition, with which its media came.
+     * Install the generic KMS client key for the version and edition of the guest, as on its installation media. If no such key is known, leave the guest unchanged.
      */
     RestoreKmsClientKey: "restoreKmsClientKey",
 } as const;
@@ -80,11 +80,11 @@ export type GuestOnDelete = (typeof GuestOnDelete)[keyof typeof GuestOnDelete];
 
 export const HostOnDelete = {
     /**
-     * Nothing: the host stays licensed and is forgotten.
+     * Leave the host unchanged. It stays licensed.
      */
     Retain: "retain",
     /**
-     * Uninstall the declared product key; refused while a VM is running on the host, unless `forceDestroy` is set. Not possible on Azure Local.
+     * Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is `true`. Not possible on Azure Local.
      */
     UninstallKey: "uninstallKey",
 } as const;
@@ -96,11 +96,11 @@ export type HostOnDelete = (typeof HostOnDelete)[keyof typeof HostOnDelete];
 
 export const LicenseChannel = {
     /**
-     * A generic AVMA key: the Hyper-V host activates the guest.
+     * A generic AVMA key. The Hyper-V host activates the guest.
      */
     VIRTUAL_MACHINE_ACTIVATION: "VIRTUAL_MACHINE_ACTIVATION",
     /**
-     * A generic KMS client key: a KMS host or Active Directory activates.
+     * A generic KMS client key. A KMS host or Active Directory activates the machine.
      */
     VOLUME_KMSCLIENT: "VOLUME_KMSCLIENT",
     /**
@@ -112,7 +112,7 @@ export const LicenseChannel = {
      */
     VOLUME_MAK: "VOLUME_MAK",
     /**
-     * An evaluation, or another licence that ends.
+     * An evaluation, or another license with a time limit.
      */
     TIMEBASED: "TIMEBASED",
     /**
@@ -124,33 +124,33 @@ export const LicenseChannel = {
      */
     RETAIL: "RETAIL",
     /**
-     * A channel that this version does not know.
+     * Any other channel.
      */
     Other: "other",
 } as const;
 
 /**
- * How the installed key was issued, by the channel name in `SoftwareLicensingProduct.Description`.
+ * The channel of a product key, as in `SoftwareLicensingProduct.Description`.
  */
 export type LicenseChannel = (typeof LicenseChannel)[keyof typeof LicenseChannel];
 
 export const LicenseSource = {
     /**
-     * The product key that is declared.
+     * The declared product key.
      */
     ProductKey: "productKey",
     /**
-     * The licence that the host has already, whatever its channel; nothing is spent.
+     * The existing license of the host, from any channel. The provider installs and activates nothing.
      */
     Existing: "existing",
     /**
-     * The Windows Server subscription of Azure Local: it is looked for, and never bought or cancelled.
+     * The Windows Server subscription of Azure Local. The provider checks that it is active, and never buys or cancels it.
      */
     Subscription: "subscription",
 } as const;
 
 /**
- * Where a host's licence comes from.
+ * Where the license of a host comes from.
  */
 export type LicenseSource = (typeof LicenseSource)[keyof typeof LicenseSource];
 
@@ -168,15 +168,15 @@ export const LicenseStatus = {
      */
     OOBGrace: "OOBGrace",
     /**
-     * In the additional grace period: hardware changed, or a KMS activation lapsed.
+     * In the grace period after a hardware change or a lapsed KMS activation.
      */
     OOTGrace: "OOTGrace",
     /**
-     * In the grace period of a copy that is not genuine.
+     * In the grace period after Windows found the copy not genuine.
      */
     NonGenuineGrace: "NonGenuineGrace",
     /**
-     * The grace period is over.
+     * The grace period is over, and Windows is not licensed.
      */
     Notification: "Notification",
     /**
@@ -186,37 +186,37 @@ export const LicenseStatus = {
 } as const;
 
 /**
- * `SoftwareLicensingProduct.LicenseStatus`, in WMI's words.
+ * The license status of Windows, in the terms of WMI (`SoftwareLicensingProduct.LicenseStatus`).
  */
 export type LicenseStatus = (typeof LicenseStatus)[keyof typeof LicenseStatus];
 
 export const MessageEncryption = {
     /**
-     * Sealed over http, and left to TLS over https.
+     * Encrypt over http. Over https, rely on TLS.
      */
     Auto: "auto",
     /**
-     * Sealed over https as well; not with `basic` and `certificate`, which have no key to seal with.
+     * Encrypt over https as well. Not possible with `basic` and `certificate`, because they provide no key.
      */
     Always: "always",
     /**
-     * Never sealed, which is refused without https.
+     * Do not encrypt. Allowed over https only.
      */
     Never: "never",
 } as const;
 
 /**
- * Whether messages are sealed with the key of the logon.
+ * When the provider encrypts messages with the key from authentication.
  */
 export type MessageEncryption = (typeof MessageEncryption)[keyof typeof MessageEncryption];
 
 export const Platform = {
     /**
-     * Windows Server with the Hyper-V role.
+     * Windows Server.
      */
     WindowsServer: "windowsServer",
     /**
-     * Azure Stack HCI / Azure Local.
+     * Azure Local, formerly Azure Stack HCI.
      */
     AzureLocal: "azureLocal",
 } as const;
@@ -228,17 +228,17 @@ export type Platform = (typeof Platform)[keyof typeof Platform];
 
 export const Transport = {
     /**
-     * PowerShell Direct: through the VM's host, without a network in the guest; host and guest from 2016. Of the other settings of `guest`, `username` and `password` are used.
+     * PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.
      */
     PowershellDirect: "powershellDirect",
     /**
-     * WinRM over the network, to `address`. Without it, the addresses that the guest reports through Data Exchange are tried in turn, until one is that of this VM. No PowerShell process is started.
+     * WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.
      */
     Winrm: "winrm",
 } as const;
 
 /**
- * How the provider reaches the Windows inside a VM.
+ * How the provider connects to Windows inside a VM.
  */
 export type Transport = (typeof Transport)[keyof typeof Transport];
 
@@ -266,6 +266,6 @@ export const Version = {
 } as const;
 
 /**
- * A Windows Server release. Semi-annual releases count as the long-term one before them.
+ * A Windows Server release. Each semi-annual release belongs to the long-term release before it.
  */
 export type Version = (typeof Version)[keyof typeof Version];
