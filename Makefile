@@ -8,7 +8,7 @@ PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
+.PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -21,13 +21,15 @@ examples: $(READY) ## play each example by the commands of its README
 	tools/pulumi-cli >/dev/null
 	python tools/examples.py
 
-test: lint browser pythons $(KERBEROS) ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
+test: lint pythons tools ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
+	python -m pytest
+
+tools: browser $(KERBEROS) ## download and build everything that the tests need
 	tools/pulumi-cli >/dev/null
 	tools/foreign-clients >/dev/null
 	tools/typescript
 	tools/go-modules
 	tools/wheels
-	python -m pytest
 
 unit: $(READY) ## the tests that need no machine and no socket; takes seconds
 	python -m pytest -q tests/unit

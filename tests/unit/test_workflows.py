@@ -1,0 +1,67 @@
+"""The workflows of GitHub and what belongs to them: valid, pinned, with least rights, and complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import release_notes
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RETIRED = ("ubuntu-18.04", "ubuntu-20.04", "windows-2016", "windows-2019", "macos-11", "macos-12", "macos-13")
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("vendor.github-workflows", WORKFLOWS),
+        ("vendor.dependabot", [ROOT / ".github" / "dependabot.yml"]),
+    ],
+)
+def test_files_follow_their_schema(schema: str, files: list[Path]) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_actions_are_pinned_and_jobs_end_and_have_few_rights(file: Path) -> None:
+    text = file.read_text("utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    for used in re.findall(r"uses: (.*)", text):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", used), used
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 30
+    assert not [image for image in RETIRED if image in text]
+
+
+def test_every_folder_of_tests_is_in_a_job() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    folders = {file.parent.relative_to(ROOT).parts[1] for file in (ROOT / "tests").rglob("test_*.py")}
+    assert {folder for folder in folders if f"tests/{folder}" not in text} == set()
+
+
+def test_every_file_with_the_engine_is_in_one_shard() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    shards = re.findall(r"- (tests/e2e/\S+)", text)
+    files = {file.name: 0 for file in (ROOT / "tests" / "e2e").glob("test_*.py")}
+    for shard in shards:
+        for file in ROOT.glob(shard):
+            files[file.name] += 1
+    assert set(files.values()) == {1}
+
+
+def test_notes_are_those_of_one_version() -> None:
+    changelog = "# Changelog\n\n## Unreleased\n\n- new\n\n## 1.2.0 - 2026-01-02\n\n- two\n\n## 1.1.0\n\n- one\n"
+    assert release_notes.notes(changelog, "1.2.0") == "- two"
+    assert release_notes.notes(changelog, "1.1.0") == "- one"
+    for missing in ("1.2", "2.0.0"):
+        with pytest.raises(LookupError):
+            release_notes.notes(changelog, missing)
