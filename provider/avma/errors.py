@@ -45,7 +45,22 @@ from avma import hresult, topics
 S = TypeVar("S")
 
 
+_COMMANDS = ("avma", "powershell", "pulumi", "slmgr", "winrm")
+"""The first words of a remedy that keep their small letter."""
+_CLAUSE = re.compile(r"; (?=(?:[^`]*`[^`]*`)*[^`]*$)")
+"""The end of a clause, unless it is in a command."""
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def sentences(remedy: str) -> str:
+    """Return a remedy, which is one or more clauses with `;` between them, as sentences."""
+    clauses = _CLAUSE.split(remedy.removesuffix("."))
+    return " ".join(f"{_with_capital(clause)}." for clause in clauses if clause)
+
+
+def _with_capital(clause: str) -> str:
+    command = clause.partition(" ")[0] in _COMMANDS
+    return clause if command else clause[0].upper() + clause[1:]
 
 
 def topic_of(kind: type[AvmaError]) -> str:
@@ -54,7 +69,7 @@ def topic_of(kind: type[AvmaError]) -> str:
 
 
 class AvmaError(Exception):
-    """What went wrong, as one sentence: `could not TRIED on WHERE: ANSWER; REMEDY`, and the command that explains it.
+    """What went wrong. The text is `WHERE: could not TRIED: ANSWER. REMEDY. See: avma explain TOPIC`.
 
     Args:
         tried: a verb phrase, such as "install a product key".
@@ -86,9 +101,10 @@ class AvmaError(Exception):
 
     def with_note(self, note: str) -> str:
         """Return the message with a sentence added before the command that explains the error."""
-        place = f" on {self.where}" if self.where else ""
-        message = f"could not {self.tried}{place}: {self.answer}; {self.remedy}".removesuffix(".")
-        return topics.explained(f"{message}. {note}".rstrip(), self.topic)
+        subject = f"{self.where}: " if self.where else ""
+        answer = self.answer.removesuffix(".")
+        message = f"{subject}could not {self.tried}: {answer}. {sentences(self.remedy)} {note}"
+        return topics.explained(message.rstrip(), self.topic)
 
 
 class InvalidInput(AvmaError):

@@ -64,7 +64,7 @@ def test_a_number_of_more_than_32_bits_is_none_of_windows(number: str) -> None:
     "message",
     [
         "0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
-        "could not install the product key on hv01: 0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
+        "hv01: could not install the product key: 0xC004F050 SL_E_INVALID_PRODUCT_KEY: the product key is invalid",
         "See: avma explain 0xC004F050",
     ],
 )

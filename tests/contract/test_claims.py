@@ -108,7 +108,7 @@ def test_the_first_claim_counts_though_its_machine_was_known_later(claims: Claim
 
 def test_a_machine_that_could_not_be_asked_ends_the_wait(claims: Claims) -> None:
     stake(claims, ASKING, "hv01", "keep the license")
-    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
         stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(UNKNOWN))
 
 
@@ -128,7 +128,7 @@ def test_a_node_that_is_not_known_is_named(claims: Claims) -> None:
 def test_the_keys_of_two_unknown_nodes_count_both(claims: Claims) -> None:
     claims.add(wants(B, machine="", place="hv01"))
     claims.add(wants(B, "98764", machine="", place="hv02"))
-    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
         kept_for(claims)
     claims.add(wants(B, machine="hv01.example.com", place="hv01"))
     assert kept_for(claims) is None
@@ -163,7 +163,7 @@ def test_a_resource_that_was_made_again_keeps_its_key(claims: Claims) -> None:
 
 def test_nothing_is_undone_while_a_machine_is_not_known(claims: Claims) -> None:
     claims.add(wants(B, machine=""))
-    with pytest.raises(errors.Refused, match="run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
         kept_for(claims)
     claims.add(Claim(C, wants=False, coming=True))
     assert keeper(claims, A, HV01, "00000", "hv01", "uninstall") is None
@@ -245,7 +245,7 @@ def test_nothing_is_undone_if_a_line_of_the_file_is_damaged(folder: Path, damage
     for _ in range(2):
         with pytest.raises(errors.Refused, match=r"a line of it is damaged.*\.jsonl"):
             kept_for(reader)
-    with pytest.raises(errors.Refused, match="then run again"):
+    with pytest.raises(errors.Refused, match="Then run again"):
         stake(reader, wants(A), "hv01", "license the host")
 
 

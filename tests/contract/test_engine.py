@@ -197,7 +197,7 @@ def test_what_was_partly_done_is_kept_and_finished(stack: Stack, host: Host) -> 
     host.scripts = {"create": half_way}
     assert "it took too long" in stack.fails(*UP)
     assert stack.host()["initErrors"] == [
-        "could not activate on hv01: it took too long; wait. See: avma explain timed-out"
+        "hv01: could not activate: it took too long. Wait. See: avma explain timed-out"
     ]
     host.scripts = {"update": half_way}
     stack.fails(*UP)
@@ -209,11 +209,11 @@ def test_what_was_partly_done_is_kept_and_finished(stack: Stack, host: Host) -> 
 
 def test_an_unreachable_machine_loses_nothing(stack: Stack, host: Host) -> None:
     host.scripts = {"create": unreachable}
-    assert "silence; switch it on" in stack.fails(*UP)
+    assert "silence. Switch it on" in stack.fails(*UP)
     assert stack.host() == {}
     host.scripts = {"read": unreachable, "delete": unreachable}
     stack.must(*UP)
-    assert "silence; switch it on" in stack.fails(*REFRESH)
+    assert "silence. Switch it on" in stack.fails(*REFRESH)
     assert "pulumi state delete 'urn:pulumi:dev::hosts::avma:index:HostLicense::h'" in stack.fails(*DESTROY)
     assert stack.host()["id"] == "hv01"
 

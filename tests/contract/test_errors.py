@@ -61,7 +61,7 @@ def test_each_error_of_the_core_has_its_code(calls: Calls, shelf: Shelf, kind: t
     with pytest.raises(grpc.RpcError) as caught:
         calls.create({"room": "lab"})
     assert failure(caught.value) == (CODES[kind], str(error))
-    assert str(error).startswith("could not hang the shelf on lab: no; ask")
+    assert str(error).startswith("lab: could not hang the shelf: no. Ask")
     assert CODES[kind] not in DOUBTFUL
 
 
@@ -103,7 +103,7 @@ def test_a_secret_never_leaves_in_an_error(calls: Calls, shelf: Shelf, call: str
     with pytest.raises(grpc.RpcError) as caught:
         operation()
     message = caught.value.details()
-    assert message.startswith("could not use [secret] [secret] [secret] [secret] …VCH67 on lab: no; ask")
+    assert message.startswith("lab: could not use [secret] [secret] [secret] [secret] …VCH67: no. Ask")
 
 
 def test_an_asset_outside_check_is_refused(calls: Calls, shelf: Shelf) -> None:

@@ -149,7 +149,7 @@ class TestRead:
             calls.read("lab")
         assert failure(caught.value) == (
             grpc.StatusCode.UNAVAILABLE,
-            "could not look at the shelf on lab: silence; switch it on. See: avma explain unreachable",
+            "lab: could not look at the shelf: silence. Switch it on. See: avma explain unreachable",
         )
 
 
@@ -197,7 +197,7 @@ class TestPartlyDone:
         }[operation]
         with pytest.raises(grpc.RpcError) as caught:
             call()
-        reason = f"could not wait for the paint on lab: [secret] is still wet ({operation}); wait"
+        reason = f"lab: could not wait for the paint: [secret] is still wet ({operation}). Wait"
         reason += ". See: avma explain timed-out"
         assert failure(caught.value) == (grpc.StatusCode.DEADLINE_EXCEEDED, reason)
         reached = detail(caught.value, pb.ErrorResourceInitFailed())
@@ -240,7 +240,7 @@ class TestDelete:
         calls.delete({"room": "lab"})
         ((severity, message, urn, _),) = engine.lines
         assert (severity, urn) == ("WARNING", URN)
-        assert "could not unscrew the shelf on lab" in message
+        assert "lab: could not unscrew the shelf" in message
 
     def test_any_other_error_says_that_it_is_still_there(self, calls: Calls, shelf: Shelf) -> None:
         def refuse(_name: str, _operation: Operation) -> None:

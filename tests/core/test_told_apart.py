@@ -62,7 +62,7 @@ def fail(estate: EstateServer, address: str, **values: object) -> errors.AvmaErr
     with closing(Cim(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
         licensing.read(cim, Deadline(20))
     text = str(caught.value)
-    assert text.startswith(f"could not read the licensing service on {address}:")
+    assert text.startswith(f"{address}: could not read the licensing service:")
     assert PASSWORD not in text
     assert "wrong-one" not in text
     return caught.value

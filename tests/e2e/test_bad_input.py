@@ -37,7 +37,7 @@ def rejected(server, stack, *texts: str) -> None:
          ["is the generic AVMA key of Windows Server 2022 Datacenter", "give the Datacenter key that was bought"]),
         ({"host": HOST, "productKey": keys.KMS_CLIENT_KEYS[4].key}, ["is the generic KMS client key"]),
         ({"host": "127.44.0.12", "productKey": HOST_KEY},
-         ["could not license the host on 127.44.0.12:5985: it runs Windows Server 2022 Standard",
+         ["127.44.0.12:5985: could not license the host: it runs Windows Server 2022 Standard",
           "only Datacenter hosts activate their guests"]),
         ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation", "convert it with DISM"]),
         ({"host": HOST, "connection": {"port": 1}}, [f"on {HOST}:1", "nothing listens on that port"]),

@@ -218,7 +218,7 @@ def test_another_key_while_a_node_that_is_not_known_is_down(server, workspace):
     failed = made.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     assert f"the state of the node {OTHER} of" in failed.stdout
-    assert "run `pulumi refresh`" in failed.stdout
+    assert "Run `pulumi refresh`" in failed.stdout
     assert server.keys() == spent
     server.power("hv02", "running")
     made.run("up", "--yes")

@@ -33,18 +33,18 @@ def test_a_password_is_in_no_repr():
 
 
 def test_missing_credentials_name_the_property():
-    with pytest.raises(errors.InvalidInput, match=r"set `guest\.username`"):
+    with pytest.raises(errors.InvalidInput, match=r"Set `guest\.username`"):
         resolve("web01", Guest(), GuestDefaults(), prefix="guest.")
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (Settings(username="a"), "no password is given; set `password` in"),
-        (Settings(password="b"), "no username is given; set `username` in"),
-        (Settings(), "no username and password are given; set `username` and `password` in"),
-        (Settings(username="a", password=""), "password is empty; set `password` in"),
-        (Settings(username="", password="b"), "username is empty; set `username` in"),
+        (Settings(username="a"), r"no password is given\. Set `password` in"),
+        (Settings(password="b"), r"no username is given\. Set `username` in"),
+        (Settings(), r"no username and password are given\. Set `username` and `password` in"),
+        (Settings(username="a", password=""), r"password is empty\. Set `password` in"),
+        (Settings(username="", password="b"), r"username is empty\. Set `username` in"),
     ],
 )
 def test_an_incomplete_account_names_what_is_missing(settings, words):
@@ -60,11 +60,11 @@ def test_basic_over_plain_http_is_refused():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "set `clientCert` and `clientKey`"),
+        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "Set `clientCert` and `clientKey`"),
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem", https=False), "https: true"),
         (Settings(auth=Auth.KERBEROS, password="b"), "no username"),
-        (Settings(auth=Auth.NEGOTIATE, username="a"), "set `password`"),
-        (Settings(auth=Auth.CREDSSP), "set `username` and `password`"),
+        (Settings(auth=Auth.NEGOTIATE, username="a"), "Set `password`"),
+        (Settings(auth=Auth.CREDSSP), "Set `username` and `password`"),
     ],
 )
 def test_what_a_logon_needs_is_asked_for(settings, complaint):

@@ -31,7 +31,7 @@ def test_time_runs_out():
     assert deadline.remaining() == 30
     now[0] = 131.0
     assert deadline.remaining() == 0
-    with pytest.raises(errors.TimedOut, match=r"could not read on hv01: the time allowed, 30 s, is over"):
+    with pytest.raises(errors.TimedOut, match=r"hv01: could not read: the time allowed, 30 s, is over"):
         deadline.check("read", "hv01")
 
 

@@ -27,7 +27,7 @@ def example(kind: type[errors.AvmaError], code: int = 0x80338999) -> errors.Avma
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_every_error_ends_with_the_command_that_explains_it(kind: type[errors.AvmaError]) -> None:
     error = example(kind)
-    assert str(error) == f"could not try on hv01: it answered; do something. See: avma explain {error.topic}"
+    assert str(error) == f"hv01: could not try: it answered. Do something. See: avma explain {error.topic}"
     assert explanations.find(error.topic)
 
 
@@ -43,7 +43,7 @@ def test_every_number_is_explained_by_its_section(code: hresult.HResult) -> None
 
 def test_the_cause_explains_what_is_partly_done() -> None:
     partly = errors.PartlyDone("hv01", None, errors.TimedOut("wait", "hv01", "no", "wait."))
-    assert str(partly) == "could not wait on hv01: no; wait. See: avma explain timed-out"
+    assert str(partly) == "hv01: could not wait: no. Wait. See: avma explain timed-out"
 
 
 def test_a_win32_code_is_explained_by_its_hresult() -> None:
@@ -52,7 +52,7 @@ def test_a_win32_code_is_explained_by_its_hresult() -> None:
 
 def test_a_note_stands_before_the_command() -> None:
     message = example(errors.Refused).with_note("Nothing was changed.")
-    assert message.endswith("do something. Nothing was changed. See: avma explain refused")
+    assert message.endswith("Do something. Nothing was changed. See: avma explain refused")
 
 
 @pytest.mark.parametrize(

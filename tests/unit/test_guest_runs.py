@@ -139,7 +139,7 @@ def test_a_guest_that_has_answered_waits_for_no_other_and_loses_no_answer(script
     assert len(answered.ends_with()) == 1
     assert hanging.is_alive()
     script.go_on.release()
-    assert str(hanging.ends_with()).startswith("could not change c on hv01: it broke")
+    assert str(hanging.ends_with()).startswith("hv01: could not change c: it broke")
 
 
 def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, runs):

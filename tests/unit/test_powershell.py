@@ -152,12 +152,12 @@ def test_a_secret_among_the_parameters_is_taken_out_of_complaints():
 @pytest.mark.parametrize(
     ("output", "text"),
     [
-        (Output((), (ErrorRecord("Id", "not allowed"),), False), "the script gave no answer: not allowed (Id); see"),
-        (Output((), (), False), "the script gave no answer; see"),
-        (Output(("half",), (), True), "the script gave no answer: unexpected output `half`; see"),
+        (Output((), (ErrorRecord("Id", "not allowed"),), False), "the script gave no answer: not allowed (Id). See"),
+        (Output((), (), False), "the script gave no answer. See"),
+        (Output(("half",), (), True), "the script gave no answer: unexpected output `half`. See"),
     ],
 )
 def test_a_script_without_an_answer_is_an_error_that_says_what_was_said(output, text):
     with pytest.raises(errors.ScriptFailed) as caught:
         PowerShell(Saying(output)).run("cim-in-guest", {}, Deadline(5), "ask the guest")
-    assert str(caught.value).startswith(f"could not ask the guest on hv01: {text} that Windows PowerShell")
+    assert str(caught.value).startswith(f"hv01: could not ask the guest: {text} that Windows PowerShell")
