@@ -208,7 +208,7 @@ def coming(claims: Claims, machine: str) -> Claim | None:
 
 
 def planned(claims: Claims) -> Claim | None:
-    """Return the claim of a resource that will license a host but has not reached it yet. None without one."""
+    """Return the claim of a resource that will license a host, but the host is not identified yet. None without one."""
     latest = {claim.resource: claim for claim in claims.all()}
     return next((claim for claim in latest.values() if claim.coming and not claim.machine), None)
 
