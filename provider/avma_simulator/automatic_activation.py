@@ -17,7 +17,7 @@ _OLDEST_KEY = "2019"
 class AutomaticActivation:
     """The license of one machine for its guests.
 
-    If `synced` is False, the machine has not received the state of its subscription yet.
+    Until `synced` is True, the machine does not see its subscription.
     """
 
     def __init__(self, licensing: Licensing, store: KeyStore, machine: str, spec: estate.Host) -> None:

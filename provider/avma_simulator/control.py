@@ -121,7 +121,7 @@ class Control:
     async def set_license(self, name: str, status: str, reason: int | None = None) -> None:
         """Change the state of the installed key.
 
-        If `reason` is None, the `LicenseStatusReason` is the usual one of that state.
+        Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
         """
         if status not in LicenseStatus.__members__:
             raise BadCommand(f"status must be one of {', '.join(LicenseStatus.__members__)}")
@@ -245,7 +245,7 @@ class Control:
         machine.trouble = Trouble(faults)
 
     async def present_faults(self, name: str) -> list[dict[str, Any]]:
-        """Return the remaining fault rules of a machine and how often each applies."""
+        """Return the fault rules of a machine with their remaining times."""
         return self._world.machine(name).trouble.as_json()
 
     async def drop_connections(self, name: str) -> None:

@@ -56,7 +56,7 @@ class DeclaredKey(_Record):
 
 
 class License(_Record):
-    """The license of a machine at the start. `key` is None for `license: none`."""
+    """The license of a machine at the start. With `license: none`, it has no key."""
 
     key: Annotated[fields.Key | None, Field(repr=False)]
     status: fields.Status = "Licensed"

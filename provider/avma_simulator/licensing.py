@@ -160,7 +160,7 @@ class Licensing:
     def set_status(self, status: LicenseStatus, host: str = "", reason: int | None = None) -> None:
         """Change the state of the installed key from outside.
 
-        If `reason` is None, the `LicenseStatusReason` is the usual one of that state.
+        Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
 
         Raises:
             Refusal: no key is installed.

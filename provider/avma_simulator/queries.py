@@ -11,7 +11,7 @@ from avma_simulator.wql import Associators, Query, WqlError
 def run(
     repository: Repository, namespace: str, query: Query | Associators
 ) -> tuple[list[Instance], tuple[str, ...] | None]:
-    """Return the rows of a query and their columns. Columns are None for all.
+    """Return the rows of a query and their columns, or None for all columns.
 
     Raises:
         ClassNotFound: the machine does not have the namespace or class.

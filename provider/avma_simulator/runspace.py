@@ -90,7 +90,7 @@ class _Output:
 
 @dataclass
 class _Running:
-    """A command of the shell. `pipeline` is None until all fragments of its CREATE_PIPELINE have arrived."""
+    """A command of the shell. `pipeline` stays None until all fragments of its CREATE_PIPELINE have arrived."""
 
     server: ServerPipeline
     output: _Output = field(default_factory=_Output)

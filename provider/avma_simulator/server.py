@@ -272,7 +272,7 @@ class EstateServer:
         self._call(self._control.faults(name, rules))
 
     def present_faults(self, name: str) -> list[dict[str, Any]]:
-        """Return the remaining fault rules of a machine and how often each applies."""
+        """Return the fault rules of a machine with their remaining times."""
         return self._call(self._control.present_faults(name))
 
     def drop_connections(self, name: str) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 class Release:
     """A release of Windows Server.
 
-    `like` is the previous release with long-term support, which determines the guests that a host activates. `avma` and
-    `kms` name the release of the accepted published keys. They are None if there are no such keys.
+    `like` is the release with long-term support whose activation rules apply. It determines the guests that a host
+    activates. `avma` and `kms` name the release of the accepted published keys, or None without such keys.
     """
 
     name: str

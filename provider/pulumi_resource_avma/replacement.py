@@ -22,7 +22,7 @@ Values = Mapping[str, Any]
 class Replacement:
     """A stored resource and the inputs of its successor.
 
-    If the inputs are None, there is no successor, or another provider instance has it.
+    Without inputs, there is no successor, or another provider instance has it.
     """
 
     resource: Resource
