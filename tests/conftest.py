@@ -14,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 DESCRIPTORS = Path("/dev/fd")
-"""The open files, pipes and sockets of the process that looks. Windows has no such folder."""
+"""The open files, pipes and sockets of the current process. Windows has no such folder."""
 MOST_KEPT = 200
-"""How many descriptors libraries may keep at the end of all tests. A leak in one operation leaves many more."""
+"""The maximum number of descriptors that libraries may keep after all tests.
+
+A leak in one operation leaves many more.
+"""
 
 os.environ.update(GOPROXY="off", PIP_NO_INDEX="1", NPM_CONFIG_OFFLINE="true")
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,7 +7,7 @@ import socket
 from hypothesis import strategies as st
 
 _look_up = socket.getaddrinfo
-"""The real one, whatever a test replaces it with."""
+"""The original function, which tests may replace."""
 
 HIDDEN = "\ufeff\u200b\u00ad\u200e\u202a\u2060\u00a0\t\n\x00\x1b\x7f"
 _NUMBERS = st.one_of(
@@ -41,7 +41,7 @@ KEYS = st.one_of(
 
 
 def numeric_address(text: str) -> str | None:
-    """Return the address that the system's resolver makes of a text without asking anybody."""
+    """Return the address of a text as the system's resolver parses it without a network, or None."""
     try:
         found = _look_up(text, 5986, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError, ValueError):

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 60.0
-"""Seconds after which a test has hung, also on a busy machine."""
+"""Seconds until a test counts as blocked, even on a busy machine."""
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Return once the condition holds.
+    """Wait until the condition is true.
 
     Raises:
-        AssertionError: it has not held for a minute.
+        AssertionError: it is still false after a minute.
     """
     end = time.monotonic() + PATIENCE
     while not condition():

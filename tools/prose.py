@@ -62,14 +62,14 @@ class Sentence:
 
     @property
     def faults(self) -> int:
-        """How hard the sentence is to read; 0 is plain."""
+        """A score of how hard the sentence is to read. 0 is plain."""
         found = _PASSIVE.findall(self.text) + _RELATIVE.findall(self.text)
         return len(found) + 3 * (";" in self.text) + 3 * len(_ODD.findall(self.text)) + max(0, self.words - 20) // 4
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A property of prose, with the largest value that is still plain."""
+    """A property of prose with its maximum for plain text."""
 
     name: str
     target: float
@@ -80,7 +80,7 @@ class Measure:
 
 
 def measures(sentences: Sequence[Sentence]) -> tuple[Measure, ...]:
-    """Return the measures of some sentences, of which there is at least one."""
+    """Return the measures of one or more sentences."""
     text = "\n".join(sentence.text for sentence in sentences)
     count, words = len(sentences), len(text.split())
     return (
@@ -93,7 +93,7 @@ def measures(sentences: Sequence[Sentence]) -> tuple[Measure, ...]:
 
 
 def of_markdown(text: str) -> Iterator[str]:
-    """Yield the sentences of the paragraphs and list items of a page; code and tables do not count."""
+    """Yield the sentences of a page's paragraphs and list items, without code and tables."""
     depth = 0
     for token in MarkdownIt().enable("table").parse(re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)):
         depth += {"table_open": 1, "heading_open": 1, "table_close": -1, "heading_close": -1}.get(token.type, 0)
@@ -103,7 +103,7 @@ def of_markdown(text: str) -> Iterator[str]:
 
 
 def of_python(source: str) -> Iterator[str]:
-    """Yield the sentences of the docstrings, those of attributes included."""
+    """Yield the sentences of the docstrings, including those of attributes."""
     for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():
@@ -125,7 +125,7 @@ def _sentences(paragraph: str) -> Iterator[str]:
 
 
 def files(paths: Sequence[str]) -> Iterator[Path]:
-    """Yield the Markdown and Python files in some files and folders, without generated ones."""
+    """Yield the Markdown and Python files in files and folders, without generated ones."""
     for path in map(ROOT.joinpath, paths):
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in found:
@@ -135,7 +135,7 @@ def files(paths: Sequence[str]) -> Iterator[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the measures of each kind of text; return 1 if a target is missed."""
+    """Print the measures of each kind of text. Return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worst", type=int, default=10, metavar="N", help="how many sentences to print of each kind")
     parser.add_argument("paths", nargs="*", default=DEFAULT)

@@ -1,4 +1,4 @@
-"""The core of pulumi-avma: Automatic Virtual Machine Activation, and Windows as far as that needs it.
+"""The core of pulumi-avma: Automatic Virtual Machine Activation, and the Windows interfaces that it needs.
 
-It knows licensing, WMI and WS-Management. It must not know Pulumi, gRPC or any other front end.
+It implements licensing, WMI and WS-Management. The Pulumi provider and the `avma` command are front ends of it.
 """

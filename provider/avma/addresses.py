@@ -1,8 +1,9 @@
-"""Host names and IP addresses: which spellings are accepted, and the one spelling in which they are compared.
+"""Host names and IP addresses: their accepted spellings, and the canonical spelling for comparisons.
 
-System resolvers read far more than `ipaddress` does: `getaddrinfo` takes a leading zero for octal and `0x` for
-hexadecimal, and fills up what is missing, so `10.0.0.011` reaches 10.0.0.9 and `127.1` reaches 127.0.0.1. A text whose
-last label is a number is therefore an address as `ipaddress` reads it, or nothing (the URL Standard decides alike).
+System resolvers accept far more than `ipaddress` does. `getaddrinfo` reads a leading zero as octal and `0x` as
+hexadecimal, and it fills in missing numbers. So `10.0.0.011` reaches 10.0.0.9, and `127.1` reaches 127.0.0.1. If the
+last label of a text is a number, `ipaddress` must accept the text, or it is invalid. The URL Standard has the same
+rule.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _BYTES = 4
 
 @topics.explained_by(topics.INVALID_HOST)
 def host_name_error(text: str) -> str | None:
-    """Return why a text cannot be a host name or an IP address, None if it can."""
+    """Return why a text cannot be a host name or an IP address, or None if it can."""
     if not text:
         return "must not be empty"
     hidden = characters.hidden_error(text)
@@ -42,16 +43,17 @@ def host_name_error(text: str) -> str | None:
 
 
 def canonical(text: str) -> str:
-    """Return the one spelling of a host: a name in lower case without a final dot, an address in its shortest form.
+    """Return the canonical spelling of a host.
 
-    An IPv4-mapped IPv6 address is the IPv4 address: both reach the same machine.
+    A name is in lower case without a final dot. An address is in its shortest form. An IPv4-mapped IPv6 address becomes
+    the IPv4 address, because both reach the same machine.
     """
     address = parse_ip(text)
     return text.removesuffix(".").lower() if address is None else str(address)
 
 
 def doubled_error(hosts: Iterable[str]) -> str | None:
-    """Return why a list names a host twice, None if it names each once."""
+    """Return an error if a list contains a host twice, or None."""
     seen: dict[str, str] = {}
     for host in hosts:
         first = seen.get(canonical(host))
@@ -63,7 +65,7 @@ def doubled_error(hosts: Iterable[str]) -> str | None:
 
 
 def parse_ip(text: str) -> _Ip | None:
-    """Return the IP address that a text is, IPv4 if it is IPv4-mapped; None if it is none in the strict spelling."""
+    """Return the IP address in a text, or None if its spelling is not strict. IPv4-mapped addresses become IPv4."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -72,13 +74,13 @@ def parse_ip(text: str) -> _Ip | None:
 
 
 def is_local(text: str) -> bool:
-    """Return True if an address or name means the machine that uses it: loopback, or `localhost`."""
+    """Return True for a loopback address or `localhost`."""
     address = parse_ip(text)
     return canonical(text) == "localhost" if address is None else address.is_loopback
 
 
 def _unusable(address: _Ip, text: str) -> str | None:
-    """Return why an address is no machine's."""
+    """Return why an address cannot belong to one machine, or None if it can."""
     if "%" in text:
         return f"`{text}` must be without a zone index, such as `%eth0`"
     if address == _BROADCAST or address.is_multicast:
@@ -98,7 +100,7 @@ def _not_ascii(text: str) -> str:
 
 
 def _form_error(text: str) -> str | None:
-    """Return what is written around a host that would be one without it: a scheme, a port, brackets, a path."""
+    """Return an error for a host with something around it: a scheme, a port, brackets or a path."""
     shown = characters.shown(text)
     bare = text.removeprefix("[").removesuffix("]")
     if bare != text and parse_ip(bare) is not None:
@@ -112,9 +114,10 @@ def _form_error(text: str) -> str | None:
 
 
 def _number_error(text: str) -> str | None:
-    """Return why a text that ends in a number, which `ipaddress` does not accept, is no address; None if it does not.
+    """Return why a text that ends in a number is not an address, or None if it does not end in a number.
 
-    The error names the address that is probably meant and the one that a resolver would make of it.
+    `ipaddress` has already rejected the text. The error names the address that the user probably means, and the address
+    that a resolver would reach.
     """
     name = text.removesuffix(".")
     if not _NUMBER.fullmatch(name.rpartition(".")[2]):
@@ -145,7 +148,7 @@ def _name_error(text: str) -> str | None:
 
 
 def _meant(text: str) -> ipaddress.IPv4Address | None:
-    """Return the address that a person means by four decimal numbers with zeros in front."""
+    """Return the address that a person means by four decimal numbers with leading zeros."""
     parts = text.split(".")
     if len(parts) != _BYTES or not all(part.isdigit() for part in parts):
         return None
@@ -156,7 +159,7 @@ def _meant(text: str) -> ipaddress.IPv4Address | None:
 
 
 def _reached(text: str) -> ipaddress.IPv4Address | None:
-    """Return the address that `inet_aton` makes of a text: octal, hexadecimal, and a last number for several bytes."""
+    """Return the address that `inet_aton` reads: octal, hexadecimal, and a last number for several bytes."""
     parts = text.split(".")
     if len(parts) > _BYTES:
         return None
@@ -177,7 +180,7 @@ def _number(part: str) -> int:
     """Return a number as `strtoul` reads it.
 
     Raises:
-        ValueError: it is not a number.
+        ValueError: the text is not a number.
     """
     if not _NUMBER.fullmatch(part):
         raise ValueError(part)

@@ -1,4 +1,4 @@
-"""Characters that people cannot see or take for others: how they are found, named and compared."""
+"""Invisible characters and look-alikes: functions to find, describe and replace them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of characters that nobody sees: controls, format characters, surrogates, private and unassigned ones."""
+"""Categories of invisible characters: controls, format characters, surrogates, private and unassigned ones."""
 _LONGEST = 100
 _ELLIPSIS = " …"
 _BEGUN_WORD = re.compile(r"[!-~]{2,}\Z")
@@ -51,11 +51,11 @@ _LOOK_ALIKE = {
     **{unicodedata.lookup(f"CYRILLIC CAPITAL LETTER {name}"): twin for name, twin in _CYRILLIC.items()},
     **{unicodedata.lookup(f"GREEK CAPITAL LETTER {name}"): twin for name, twin in _GREEK.items()},
 }
-"""Capital letters and other characters with a twin in ASCII that NFKC does not fold."""
+"""Capital letters and other characters with an ASCII twin that NFKC does not fold."""
 
 
 def describe(character: str) -> str:
-    """Return a character's code point and name, and the ASCII character that it looks like."""
+    """Return the code point and name of a character, and its ASCII look-alike."""
     name = unicodedata.name(character, "")
     number = f"U+{ord(character):04X}"
     twin = ascii_twin(character)
@@ -63,7 +63,7 @@ def describe(character: str) -> str:
 
 
 def ascii_twin(character: str) -> str:
-    """Return the ASCII character that another one looks like, empty if there is none."""
+    """Return the ASCII look-alike of a character, or an empty text."""
     if character.isascii():
         return ""
     folded = unicodedata.normalize("NFKC", character)
@@ -73,12 +73,12 @@ def ascii_twin(character: str) -> str:
 
 
 def to_ascii(text: str) -> str:
-    """Return the text with each look-alike replaced by the ASCII character that it looks like."""
+    """Return the text with ASCII characters instead of their look-alikes."""
     return "".join(ascii_twin(character) or character for character in text)
 
 
 def hidden_error(text: str) -> str | None:
-    """Return why a text holds characters that nobody sees or means: white space around it, or invisible ones."""
+    """Return an error if a text has white space around it or contains invisible characters, or None."""
     if text != text.strip():
         first = text[0] if text[0].isspace() else text[-1]
         place = "begins" if text[0].isspace() else "ends"
@@ -90,9 +90,9 @@ def hidden_error(text: str) -> str | None:
 
 
 def visible(text: str) -> str:
-    """Return a text without invisible characters, which can reverse a line or control a terminal.
+    """Return a text with U+FFFD instead of invisible characters, which can reverse a line or control a terminal.
 
-    Line ends stay, and so do the spaces of other languages, such as the no-break space in French.
+    Line ends stay. So do the spaces of other languages, such as the no-break space in French.
     """
     if text.isprintable():
         return text
@@ -102,16 +102,16 @@ def visible(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text as an error may quote it: one line without invisible characters, cut where it is very long."""
+    """Return a text for a quote in an error: one line without invisible characters, cut if it is very long."""
     visible = "".join(each if each.isprintable() else "\ufffd" for each in text)
     return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return the beginning of a text that is too long, cut between words, with an ellipsis.
+    """Return a text of at most `longest` characters, cut between words and with an ellipsis.
 
-    Nothing recognizes a product key or a password that was cut. Texts in languages without spaces are cut anywhere
-    except inside a word of ASCII.
+    The cut never splits a word of ASCII, because redaction does not recognize half a product key or password. In
+    languages without spaces, it can be anywhere else.
     """
     if len(text) <= longest:
         return text

@@ -1,8 +1,8 @@
-"""Which Windows Server releases and editions there are, and which host can activate which guest.
+"""Windows Server releases and editions, and the guests that each host can activate.
 
-Source: learn.microsoft.com/windows-server/get-started/automatic-vm-activation. The row of a 2025 host follows from its
-licence terms (2016 to 2025) and, for 2012 R2, from the general rule that a host activates guests up to its own version.
-Semi-annual releases take the keys of the long-term release before them. The module knows no machine and no key.
+Source: learn.microsoft.com/windows-server/get-started/automatic-vm-activation. The row for a 2025 host follows from its
+license terms (2016 to 2025) and, for 2012 R2, from the general rule that a host activates guests up to its own version.
+Semi-annual releases use the keys of the long-term release before them.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ _BUILDS = {
     26100: "2025",
 }
 
-# Where the published KMS client keys are other ones than those of `_BUILDS`: semi-annual releases have their own, and
-# from 1809 on they share those of 20H2. Source: "KMS client activation keys" at learn.microsoft.com.
+# Builds whose KMS client keys are not those of their release in `_BUILDS`. Semi-annual releases have their own keys.
+# From 1809 on, they share the keys of 20H2. Source: "KMS client activation keys" at learn.microsoft.com.
 _KMS_RELEASES = {16299: "1709", 17134: "1803", 18362: "20H2", 18363: "20H2", 19041: "20H2", 19042: "20H2"}
 _FIRST_SHARED_WITH_2019 = 17763
 """The build of Windows Server 2019, and of the semi-annual release 1809."""
 
-# Azure Stack HCI / Azure Local; some builds are those of a Windows Server too, so the edition decides first.
+# Azure Stack HCI / Azure Local. Windows Server has some of the same builds, so check the edition first.
 _LOCAL_BUILDS = {
     17784: "20H2",
     20348: "21H2",
@@ -97,7 +97,7 @@ _SKUS = {
 SEMI_ANNUAL_SKUS = frozenset({145, 146})
 EVALUATION_SKUS = frozenset({79, 80, 159, 160})
 CORE_SKUS = frozenset({12, 13, 145, 146, 147, 148, 159, 160, 406, 408})
-"""The SKUs of Server Core, which has editions of its own for DISM."""
+"""The SKUs of Server Core. DISM has separate edition names for them."""
 
 # SoftwareLicensingProduct.LicenseFamily without its suffixes: Core or Cor, A for semi-annual releases, Eval
 _FAMILIES = {
@@ -108,42 +108,42 @@ _FAMILIES = {
     "ServerAzureStackHCI": AZURE_LOCAL,
 }
 
-# Inferred: WS, by the names of PRODUCT_DATACENTER_WS_SERVER_CORE and its like.
+# Inferred: WS, from names such as PRODUCT_DATACENTER_WS_SERVER_CORE.
 _FAMILY_SUFFIXES = re.compile(r"(?:Eval|A|WS)?(?:Core?)?(?:Eval)?$")
 
 
 def version_of_build(build: int) -> str | None:
-    """Return the release whose keys a Windows Server build takes, None for a build that no table names."""
+    """Return the release whose keys a Windows Server build takes, or None for an unknown build."""
     return _BUILDS.get(build)
 
 
 def kms_release_of_build(build: int, semi_annual: bool = False) -> str | None:
-    """Return the release whose KMS client keys a Windows Server build takes, None for a build that no table names."""
+    """Return the release whose KMS client keys a Windows Server build takes, or None for an unknown build."""
     if semi_annual and build == _FIRST_SHARED_WITH_2019:
         return _KMS_RELEASES[18362]
     return _KMS_RELEASES.get(build) or _BUILDS.get(build)
 
 
 def local_release_of_build(build: int) -> str | None:
-    """Return the release of Azure Stack HCI / Azure Local with that build, None for one that no table names."""
+    """Return the Azure Stack HCI / Azure Local release of a build, or None for an unknown build."""
     return _LOCAL_BUILDS.get(build)
 
 
 def edition_of_sku(sku: int) -> str | None:
-    """Return the edition of an `OperatingSystemSKU`, None for one that is not a Windows Server with AVMA keys."""
+    """Return the edition of an `OperatingSystemSKU`, or None for an unknown SKU."""
     return _SKUS.get(sku)
 
 
 def edition_of_family(family: str) -> str | None:
-    """Return the edition of a `LicenseFamily`, None when the name is not known."""
+    """Return the edition of a `LicenseFamily`, or None for an unknown name."""
     return _FAMILIES.get(_FAMILY_SUFFIXES.sub("", family))
 
 
 def dism_target(core: bool) -> str:
-    """Return the name of the full Datacenter edition as DISM's `/Set-Edition` takes it."""
+    """Return DISM's name of the full Datacenter edition, for `/Set-Edition`."""
     return "ServerDatacenterCor" if core else "ServerDatacenter"
 
 
 def activates(host: str, guest: str) -> bool:
-    """Say whether a Datacenter host of that version activates guests of that version."""
+    """Return True if a Datacenter host of that version activates guests of that version."""
     return guest in _ACTIVATES.get(host, ())

@@ -1,4 +1,4 @@
-"""What is configured once for all resources: the way to the machines and the default credentials of guests."""
+"""The provider's configuration: the connection to the machines, and the default credentials of guests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ READY_TIMEOUT = "15m"
 
 @dataclass(frozen=True)
 class _OfGuests:
-    """What is said of guests alone."""
+    """Settings for guests only."""
 
     environment_prefix: ClassVar[str] = "AVMA_GUEST_"
 

@@ -1,4 +1,4 @@
-"""The complete way to one machine, made from layers of settings. The module opens no connection."""
+"""The complete connection settings of one machine, merged from layers of settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLACE = "in the provider's configuration or on the resource"
 
 @dataclass(frozen=True)
 class Connection:
-    """A machine and the complete way to it: timeouts in seconds, secrets kept out of `repr`."""
+    """The connection settings of one machine. Timeouts are in seconds. `repr` contains no secrets."""
 
     name: str
     address: str
@@ -43,13 +43,13 @@ class Connection:
     connect_timeout: float
     operation_timeout: float
     prefix: str = ""
-    """What stands before the names of the properties, where errors tell to set one: "guest.", say."""
+    """The text before property names in errors, for example "guest."."""
 
     def __post_init__(self) -> None:
-        """Raise InvalidInput unless the address is one that `ipaddress` and the system's resolver read alike.
+        """Raise InvalidInput unless `ipaddress` and the system resolver read the address alike.
 
-        Each connection is opened with this address, so none reaches a machine that nobody named. Checked here beside
-        the check of the inputs, because stored inputs and what machines report are not checked there.
+        Every connection uses this address, so no connection reaches a machine that nobody named. Input validation does
+        not cover stored inputs and the addresses that machines report. This check does.
         """
         reason = host_name_error(self.address)
         if reason is not None:
@@ -61,12 +61,12 @@ class Connection:
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine, as errors name it."""
         return self._endpoint if self.name == self.address else f"{self.name} ({self._endpoint})"
 
     @property
     def place(self) -> str:
-        """The machine as errors name it inside parentheses."""
+        """The machine, as errors name it inside parentheses."""
         return self._endpoint if self.name == self.address else f"{self.name}, {self._endpoint}"
 
     @property
@@ -75,17 +75,18 @@ class Connection:
 
     @property
     def endpoint(self) -> str:
-        """The URL of the WinRM service, the same for each spelling of the address."""
+        """The URL of the WinRM service. It is the same for each spelling of the address."""
         return f"{'https' if self.https else 'http'}://{_in_url(canonical(self.address))}:{self.port}/wsman"
 
 
 def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection:
-    """Complete the settings of the machine `name` from layers, the first that gives a value winning.
+    """Return the connection settings of the machine `name`, merged from layers. The first layer with a value wins.
 
-    `prefix` stands before the names of the properties that errors tell to set.
+    `prefix` is the text before property names in errors.
 
     Raises:
-        InvalidInput: what the logon needs is missing, or it would show a password or messages to the network.
+        InvalidInput: the address is invalid, a setting for the sign-in is missing, or the connection would show a
+            password or messages to the network.
     """
     given = _merge(layers)
     https = bool(given.get("https", True))
@@ -113,7 +114,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
 
 
 def missing_account(prefix: str, username: str | None, password: str | None) -> tuple[str, str] | None:
-    """Return what an account lacks and what to set, None if it is complete; `prefix` stands before the settings."""
+    """Return the missing part of an account and the remedy, or None if it is complete. `prefix`: see `resolve`."""
     account = {"username": username, "password": password}
     missing = [name for name, value in account.items() if not value]
     if not missing:
@@ -130,7 +131,7 @@ def _in_url(address: str) -> str:
 
 
 def _to_connect(address: str) -> str:
-    """Return an IP address in its canonical form, and a name as it is written, since Kerberos compares its case."""
+    """Return an IP address in canonical form. A name keeps its case, because Kerberos compares it."""
     return address.removesuffix(".") if parse_ip(address) is None else canonical(address)
 
 

@@ -1,6 +1,6 @@
-"""One deadline for an operation: the time that is left and the user's wish to stop, looked at by every wait.
+"""Deadlines and cancellation. Every wait of an operation checks both.
 
-It knows no machine; `Cancellation` is shared by all operations of a process, a `Deadline` belongs to one.
+All operations of a process share one `Cancellation`. Each operation has its own `Deadline`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ UNIT = "a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
 _SHORT = 10.0
-"""Seconds below which a fraction is shown."""
+"""Seconds. Below this duration, `text_of` shows a fraction."""
 _SHORTEST = 0.01
-"""The smallest number of seconds that is shown."""
+"""Seconds. The shortest duration that `text_of` shows."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 
 
 def seconds(duration: str) -> float:
-    """Turn a duration such as "90s" or "1h30m" into seconds.
+    """Return a duration such as "90s" or "1h30m" in seconds.
 
     Raises:
         ValueError: the text is not a duration.
@@ -35,14 +35,14 @@ def seconds(duration: str) -> float:
 
 
 def text_of(duration: float) -> str:
-    """Return a number of seconds as errors show it: whole ones, or a short time as it was given, such as `0.3 s`."""
+    """Return a duration in seconds as text for errors. A short one keeps its fraction, such as `0.3 s`."""
     if duration <= 0 or duration >= _SHORT:
         return f"{duration:.0f} s"
     return f"{max(round(duration, 2), _SHORTEST):g} s"
 
 
 def duration_error(duration: str) -> str | None:
-    """Say what is wrong with a duration, None when it can be used."""
+    """Return what is wrong with a duration, or None if it is valid."""
     try:
         return None if seconds(duration) > 0 else "must be longer than nothing"
     except ValueError:
@@ -50,7 +50,7 @@ def duration_error(duration: str) -> str | None:
 
 
 class Cancellation:
-    """The user's wish to stop everything; set once, seen by every wait."""
+    """The user's request to stop. It is set once, and every wait checks it."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -58,7 +58,7 @@ class Cancellation:
         self._lock = threading.Lock()
 
     def set(self) -> None:
-        """Ask every waiting operation to end."""
+        """End every wait."""
         with self._lock:
             self._event.set()
             parts = list(self._parts)
@@ -66,7 +66,7 @@ class Cancellation:
             part.set()
 
     def part(self) -> Cancellation:
-        """Return a cancellation that is set when this one is, and can be set alone."""
+        """Return a child cancellation. It is set together with this one, and can also be set alone."""
         part = Cancellation()
         with self._lock:
             self._parts.add(part)
@@ -75,16 +75,16 @@ class Cancellation:
         return part
 
     def is_set(self) -> bool:
-        """Say whether the user wishes to stop."""
+        """Return True if the user requested to stop."""
         return self._event.is_set()
 
     def wait(self, timeout: float) -> bool:
-        """Sleep for that many seconds, or until the wish comes; return whether it came."""
+        """Sleep for that many seconds, or until the user requests to stop. Return True in the second case."""
         return self._event.wait(timeout)
 
 
 class Deadline:
-    """The end of the time that one operation may take, in seconds from now."""
+    """The time limit of one operation, in seconds from now, and its cancellation."""
 
     def __init__(
         self,
@@ -98,19 +98,19 @@ class Deadline:
         self._end = clock() + timeout
 
     def remaining(self) -> float:
-        """Return the seconds that are left, never below zero."""
+        """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - self._clock())
 
     def part(self, timeout: float) -> Deadline:
-        """Return a deadline inside this one: that many seconds from now, or what is left of this one if it is less."""
+        """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
         return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock)
 
     def check(self, tried: str, where: str) -> None:
-        """Return if there is time left.
+        """Raise an error unless the operation may continue.
 
         Raises:
             Cancelled: the user stopped the run.
-            TimedOut: the time is over.
+            TimedOut: the time limit is over.
         """
         if self._cancellation.is_set():
             raise errors.Cancelled(tried, where, "the run was cancelled", "run again to go on from here")
@@ -120,11 +120,11 @@ class Deadline:
             raise errors.TimedOut(tried, where, answer, remedy)
 
     def wait(self, timeout: float, tried: str, where: str) -> None:
-        """Sleep for that many seconds unless the deadline or the user ends the wait.
+        """Sleep for that many seconds, unless the deadline or the user ends the wait.
 
         Raises:
             Cancelled: the user stopped the run.
-            TimedOut: the time is over.
+            TimedOut: the time limit is over.
         """
         self._cancellation.wait(min(timeout, self.remaining()))
         self.check(tried, where)

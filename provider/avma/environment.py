@@ -1,4 +1,4 @@
-"""What environment variables, and other places that hold nothing but text, say of declared properties."""
+"""Values of declared properties from environment variables, and from other sources that contain only text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from avma.properties import Choice, Property, properties
 
 
 def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return the values that environment variables give for a record's properties, as a front end would pass them.
+    """Return a record's property values from environment variables, in the form in which front ends pass them.
 
-    Numbers and booleans are JSON. Other text is passed on unchanged, so that the check names it.
+    Numbers and booleans are JSON. Other text is unchanged, so that validation can name it.
     """
     found = ((prop, _value(prop, environment)) for prop in properties(record))
     return {prop.name: value for prop, value in found if value is not None}
 
 
 def complete(values: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with inherited ones where there are none, in nested records too."""
+    """Return the values. Inherited ones fill the gaps, also in nested records."""
     merged = dict(inherited)
     for name, value in values.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
@@ -41,13 +41,13 @@ def variables_of(record: type) -> dict[str, str]:
 
 
 def source_of(record: type, path: str, given: Mapping[str, Any]) -> str:
-    """Return a setting as errors name it: its property, and the variables that its value came from."""
+    """Return a setting as errors name it: its property, and its environment variables if the value came from them."""
     variables = variables_of(record).get(path)
     return f"`{path}`" if variables is None or _has(given, path) else f"`{path}` (from {variables})"
 
 
 def text_value(prop: Property, text: str) -> Any:
-    """Return the value that a text stands for, where configuration can hold nothing but text."""
+    """Return the value of a property from its text, for sources that contain only text."""
     if prop.type is str or (isinstance(prop.type, type) and issubclass(prop.type, Choice)):
         return text
     try:
@@ -68,7 +68,7 @@ def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None
 
 
 def _has(values: Any, path: str) -> bool:
-    """Return True if the user gave a value at a path such as "guest.port"."""
+    """Return True if the user set a value at a path such as "guest.port"."""
     for name in path.split("."):
         values = values.get(name) if isinstance(values, Mapping) else None
     return values is not None

@@ -1,36 +1,36 @@
-"""The errors of the core. Each says what was tried, where, what came back and what to do next.
+"""The errors of the core. Each contains the attempted operation, the machine, the answer and the next step.
 
 ::
 
     AvmaError
-    ├── InvalidInput              no machine needs to be asked to see that it cannot work
-    ├── Unreachable               no conversation: name, port, silence, a connection that broke
+    ├── InvalidInput              the input cannot work, whatever the state of the machine
+    ├── Unreachable               no connection: name, port, silence, or a connection that broke
     │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
-    │   │   └── OperationTimedOut         ... and the machine itself said that it takes longer than a request may
-    │   ├── ServiceBusy               HTTP 503: the machine takes no requests now, and has not begun this one
+    │   │   └── OperationTimedOut         ... and the machine reported that it takes longer than one request may
+    │   ├── ServiceBusy               HTTP 503: the machine accepts no requests now, and did not begin this one
     │   └── CertificateNotTrusted     TLS: unknown issuer, wrong name, expired
-    ├── LogonRefused              401: user, password or kind of logon
-    ├── AccessDenied              logged on, but the account may not
+    ├── LogonRefused              the sign-in failed: user, password or authentication method
+    ├── AccessDenied              signed in, but the account lacks the right
     ├── EmptyAnswer               a listing lacks the row that Windows always returns: no rights, or a stopped service
-    ├── UnexpectedAnswer          an answer that is not WS-Management, or not what WMI documents
-    │   └── ScriptFailed              a script gave no answer, or one that is not its own
+    ├── UnexpectedAnswer          the answer is not WS-Management, or does not match the WMI documentation
+    │   └── ScriptFailed              a script returned no answer, or not its own
     ├── WsmanFault                the machine refused the request
-    │   └── LicensingFault            ... and the Software Protection Platform gave the HRESULT
-    ├── Refused                   what was found on the machine forbids to act
-    │   ├── Evaluation                ... it runs an evaluation
-    │   ├── NewerThanHost             ... the guest is of a later release than its host's
+    │   └── LicensingFault            ... and the HRESULT is from the Software Protection Platform
+    ├── Refused                   the state of the machine forbids the operation
+    │   ├── Evaluation                ... it runs an evaluation edition
+    │   ├── NewerThanHost             ... the guest has a later release than its host
     │   ├── DataExchangeOff           ... the VM's integration service Data Exchange is off
-    │   ├── KeyConflict               ... another resource wants another key on the same machine
-    │   └── NotReady                  ... now, but not for good: it is off, or still starting
-    │       ├── NotOnHost                 ... it has moved, or the account has no right to it
-    │       └── LogonUncertain            ... or the credentials are wrong, which Windows does not tell apart
-    ├── NotFound                  the machine answered, and what was asked for is not there
-    ├── TimedOut                  the time the user allows is over
+    │   ├── KeyConflict               ... another resource requires a different key on the same machine
+    │   └── NotReady                  ... for now: it is off, or still starting
+    │       ├── NotOnHost                 ... or it has moved, or the account has no right to it
+    │       └── LogonUncertain            ... or the credentials are wrong: Windows does not distinguish the two
+    ├── NotFound                  the machine answered, but does not have the requested object
+    ├── TimedOut                  the user's time limit is over
     ├── Cancelled                 the user stopped the run
     ├── NodesFailed               some nodes of a cluster failed, each for its own reason
-    └── PartlyDone                the machine was changed before another error came
+    └── PartlyDone                the machine was changed before another error occurred
 
-No front end is known here: they map these classes to their own codes.
+Front ends map these classes to their own codes.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ def _with_capital(clause: str) -> str:
 
 
 def topic_of(kind: type[AvmaError]) -> str:
-    """Return the name of the section about a kind of error, the argument of `avma explain`."""
+    """Return the topic of a kind of error: the argument of `avma explain`."""
     return _CAPITAL.sub("-", kind.__name__).lower()
 
 
 class AvmaError(Exception):
-    """What went wrong. The text is `WHERE: could not TRIED: ANSWER. REMEDY. See: avma explain TOPIC`.
+    """An error with a remedy. Its text is `WHERE: could not TRIED: ANSWER. REMEDY. See: avma explain TOPIC`.
 
     Args:
         tried: a verb phrase, such as "install a product key".
-        where: the machine, such as "hv01 (10.0.0.11:5986)", empty where no machine is concerned.
-        answer: what came back.
-        remedy: what to do next, for this machine.
+        where: the machine, such as "hv01 (10.0.0.11:5986)", or empty if the error concerns no machine.
+        answer: the answer of the machine, or the reason.
+        remedy: the next step, for this machine.
     """
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str) -> None:
@@ -86,14 +86,14 @@ class AvmaError(Exception):
         self.remedy = remedy
 
     def of(self, tried: str) -> AvmaError:
-        """Return the error for something else that was tried, and that failed with it."""
+        """Return this error for another operation that failed because of it."""
         error = type(self).__new__(type(self), tried, self.where, self.answer, self.remedy)
         error.__dict__.update(self.__dict__, tried=tried)
         return error
 
     @property
     def topic(self) -> str:
-        """The section that explains the error: the argument of `avma explain`."""
+        """The topic that explains the error: the argument of `avma explain`."""
         return topic_of(type(self))
 
     def __str__(self) -> str:
@@ -108,27 +108,27 @@ class AvmaError(Exception):
 
 
 class InvalidInput(AvmaError):
-    """No machine needs to be asked to see that this cannot work."""
+    """The input cannot work, whatever the state of the machine."""
 
 
 class Unreachable(AvmaError):
-    """No conversation took place, or it broke off."""
+    """There was no connection, or it broke."""
 
 
 class AnswerLost(Unreachable):
-    """The request was sent and no answer came: the machine may have acted on it."""
+    """The request was sent and no answer came. The machine may have acted on it."""
 
 
 class OperationTimedOut(AnswerLost):
-    """The machine said that the operation takes longer than one request may; it can still go on."""
+    """The machine reported that the operation takes longer than one request may. It may still continue."""
 
 
 class ServiceBusy(Unreachable):
-    """The machine's HTTP service refused the request for now (503), before anything acted on it."""
+    """The machine's HTTP service refused the request with 503, before anything acted on it."""
 
 
 class Distrust(Enum):
-    """Why a certificate is not trusted."""
+    """The reason why a certificate is not trusted."""
 
     NAME = "it is for another name"
     EXPIRED = "it has expired"
@@ -145,7 +145,7 @@ class CertificateNotTrusted(Unreachable):
 
 
 class Refusal(Enum):
-    """Why a logon was refused."""
+    """The reason why the sign-in failed."""
 
     ACCOUNT = "the account: name, password, or what it may do"
     KIND = "the kind of logon, which the service does not offer"
@@ -154,7 +154,7 @@ class Refusal(Enum):
 
 
 class LogonRefused(AvmaError):
-    """401: user, password or kind of logon."""
+    """The sign-in failed: the machine or the KDC refused the user, the password or the authentication method."""
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, refusal: Refusal = Refusal.ACCOUNT) -> None:
         super().__init__(tried, where, answer, remedy)
@@ -162,14 +162,14 @@ class LogonRefused(AvmaError):
 
 
 class AccessDenied(AvmaError):
-    """The account logged on, but is not allowed to do this."""
+    """The account signed in, but lacks the right to the operation."""
 
 
 class EmptyAnswer(AvmaError):
-    """The listing lacks the row that Windows always returns, so it says nothing about the other rows.
+    """The listing lacks the row that Windows always returns, so the other rows prove nothing.
 
     Args:
-        service: the service of Windows that hides the row while it is not running.
+        service: the Windows service that hides the row while it is not running.
     """
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, service: str = "") -> None:
@@ -178,15 +178,15 @@ class EmptyAnswer(AvmaError):
 
 
 class UnexpectedAnswer(AvmaError):
-    """The answer is not WS-Management, or not what WMI documents."""
+    """The answer is not WS-Management, or does not match the WMI documentation."""
 
 
 class ScriptFailed(UnexpectedAnswer):
-    """A script gave no answer, or one that is not its own; what it was to do may be done."""
+    """A script returned no answer, or an answer that is not its own. It may have done its work."""
 
 
 class WsmanFault(AvmaError):
-    """The machine refused the request with a SOAP fault; `code` is its number (a WS-Man or Windows error)."""
+    """The machine refused the request with a SOAP fault. `code` is a WS-Man or Windows error number, or 0."""
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, code: int) -> None:
         super().__init__(tried, where, answer, remedy)
@@ -199,49 +199,49 @@ class WsmanFault(AvmaError):
 
 
 class LicensingFault(WsmanFault):
-    """The Software Protection Platform refused; `code` is its HRESULT."""
+    """The Software Protection Platform refused the request. `code` is its HRESULT."""
 
 
 class Refused(AvmaError):
-    """What was found on the machine forbids to act; nothing was changed."""
+    """The state of the machine forbids the operation. Nothing was changed."""
 
 
 class Evaluation(Refused):
-    """The machine runs an evaluation, which neither hosts automatic activation nor takes a key."""
+    """The machine runs an evaluation edition, which takes no key and activates no guests."""
 
 
 class NewerThanHost(Refused):
-    """The guest is of a later release than its host's, and a host activates guests up to its own."""
+    """The guest has a later release than its host, and a host activates guests up to its own release."""
 
 
 class DataExchangeOff(Refused):
-    """The VM's integration service Data Exchange is off, without which no guest is activated."""
+    """The VM's integration service Data Exchange is off. Windows needs it to activate the guest."""
 
 
 class KeyConflict(Refused):
-    """Another resource of the run wants another product key on the same machine."""
+    """Another resource of the run requires a different product key on the same machine."""
 
 
 class NotReady(Refused):
-    """The machine is there, but off or still starting."""
+    """The machine exists, but is off or still starting."""
 
 
 class NotOnHost(NotReady):
-    """The host shows no such VM: it has moved since it was found, or the host's account has no right to it."""
+    """The host lists no such VM. It has moved since it was found, or the host's account has no right to it."""
 
     topic = topic_of(Refused)
 
 
 class LogonUncertain(NotReady):
-    """The guest is still starting or the credentials are wrong: Windows says the same of both."""
+    """The guest is still starting, or the credentials are wrong. Windows returns the same error for both."""
 
 
 class NotFound(AvmaError):
-    """The machine answered, and what was asked for is not there."""
+    """The machine answered, but does not have the requested object."""
 
 
 class TimedOut(AvmaError):
-    """The time that the user allows for the operation is over."""
+    """The user's time limit for the operation is over."""
 
 
 class Cancelled(AvmaError):
@@ -249,7 +249,7 @@ class Cancelled(AvmaError):
 
 
 class NodesFailed(AvmaError):
-    """Some nodes of a cluster failed, each for its own reason; `causes` are the errors of the nodes."""
+    """Some nodes of a cluster failed, each for its own reason. `causes` contains the error of each."""
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, causes: Sequence[AvmaError] = ()) -> None:
         super().__init__(tried, where, answer, remedy)
@@ -257,7 +257,7 @@ class NodesFailed(AvmaError):
 
 
 class PartlyDone(AvmaError, Generic[S]):
-    """The machine was changed, then `cause` came; `state` is the resource's `Result` as far as it was reached."""
+    """The machine was changed before `cause` occurred. `state` is the resource's `Result` up to that point."""
 
     def __init__(self, identifier: str, state: S, cause: AvmaError) -> None:
         super().__init__(cause.tried, cause.where, cause.answer, cause.remedy)
@@ -272,5 +272,5 @@ class PartlyDone(AvmaError, Generic[S]):
 
 
 PASSING = (Unreachable, TimedOut, NotFound, NotReady)
-"""What a preview warns of, because the run itself or time can remove it. Everything else fails a preview, as it fails
-the run."""
+"""The errors that a preview reports as warnings, because time or the run itself can remove their cause. Every other
+error fails the preview, as it would fail the run."""

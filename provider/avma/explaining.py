@@ -1,4 +1,4 @@
-"""The answer to `avma explain`, also for front ends without the `avma` command."""
+"""The answers of `avma explain`, also for front ends without the `avma` command."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from avma import explanations, hresult
 
 _WIDTH = 100
 _LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
-"""A link to another section. Its text is the section's title, which is the argument of the command."""
+"""A link to another section. Its text is the title of that section: the argument of the command."""
 
 
 class Outcome(Enum):
-    """What is known about the argument."""
+    """The result of a search for the argument."""
 
     FOUND = "an explanation"
     UNKNOWN_NUMBER = "a number that the table does not have"
@@ -25,14 +25,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """The text to print, and what is known."""
+    """The text to print, and the result of the search."""
 
     text: str
     outcome: Outcome = Outcome.FOUND
 
 
 def explain(words: Sequence[str]) -> Answer:
-    """Return the explanation of the first name or number in the words; without words, the list of all."""
+    """Return the explanation of the first name or number in the words. Without words, return a list of all."""
     if not words:
         return Answer("\n".join(_list()))
     word = " ".join(words)

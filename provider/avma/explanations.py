@@ -1,6 +1,6 @@
-"""The explanations of errors: a section for each kind of error, each HRESULT, and each text of Windows Admin Center.
+"""The explanations of errors: a section for each kind of error, each HRESULT, and each Windows Admin Center message.
 
-docs/troubleshooting.md and `avma explain` show the same sections. The text is Markdown.
+docs/troubleshooting.md and `avma explain` contain the same sections. The text is Markdown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Section:
     Attributes:
         title: the heading, and the argument of `avma explain`.
         text: the body, in Markdown.
-        name: the symbolic name of an HRESULT; empty for other sections.
+        name: the symbolic name of an HRESULT, or empty.
     """
 
     title: str
@@ -154,7 +154,7 @@ def kinds() -> Iterator[Section]:
 
 
 def admin_center() -> Iterator[Section]:
-    """Yield a section for each text of Windows Admin Center on Azure Local."""
+    """Yield a section for each Windows Admin Center message on Azure Local."""
     for title, text in _ADMIN_CENTER.items():
         yield Section(title, text)
 
@@ -168,17 +168,16 @@ def codes() -> Iterator[Section]:
 def find(word: str) -> Section | None:
     """Return the section with that title, symbolic name or number, or None.
 
-    Case, separators and surrounding punctuation do not matter. Numbers may be signed, unsigned or hexadecimal. Of
-    several words, such as a part of an error message, the first one with a section counts.
+    Case, separators and surrounding punctuation do not matter. Numbers may be signed, unsigned or hexadecimal. If the
+    text has several words, such as part of an error message, return the first section that one of them has.
     """
     return next(filter(None, map(_named, (word, *word.split()))), None)
 
 
 def number_in(word: str) -> int | None:
-    """Return the number that a word is, as an unsigned HRESULT, or None for a word that is no number of 32 bits.
+    """Return the number in a word as an unsigned HRESULT, or None if it is not a 32-bit number.
 
-    Eight digits without a prefix can be decimal or hexadecimal. A number that the table has is preferred, then
-    hexadecimal.
+    Eight digits without a prefix can be decimal or hexadecimal. A number in the table comes first, then hexadecimal.
     """
     found = _NUMBER.fullmatch(word.strip(_MEANINGLESS))
     if found is None:
@@ -190,7 +189,7 @@ def number_in(word: str) -> int | None:
 
 
 def similar(word: str) -> list[str]:
-    """Return up to three titles and symbolic names that resemble a word, or contain it."""
+    """Return up to three titles and symbolic names that resemble or contain a word."""
     wanted = _plain(word)
     names = {_plain(name): name for each in _all() for name in (each.title, each.name) if name}
     containing = [name for name in names if len(wanted) >= _LEAST_CONTAINED and wanted in name]
@@ -213,7 +212,7 @@ def _named(word: str) -> Section | None:
 
 
 def _has_32_bits(value: int) -> bool:
-    """Return True for a number of 32 bits, signed or not, also one that was extended to 64 bits with its sign."""
+    """Return True for a 32-bit number, signed or unsigned, or sign-extended to 64 bits."""
     return -(1 << 31) <= value < 1 << 32 or value >> 31 == (1 << 33) - 1
 
 

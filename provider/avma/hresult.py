@@ -1,6 +1,6 @@
-"""HRESULTs of the Software Protection Platform, of WMI and of WS-Management: name, meaning, and what to do about each.
+"""HRESULTs of the Software Protection Platform, WMI and WS-Management: their names, meanings and remedies.
 
-Windows' text is localized and often missing on Server Core, so the number decides, and the table explains it.
+Windows' own text is localized and often missing on Server Core. So the number decides, and the table explains it.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ def codes() -> tuple[HResult, ...]:
 
 
 def canonical(value: int) -> int:
-    """Return the HRESULT of a number in any of the forms in which Windows gives it.
+    """Return the HRESULT of a number in any of the forms that Windows uses.
 
     The forms are signed and unsigned HRESULTs, Win32 error codes, and NTSTATUS values inside an HRESULT.
     """
     unsigned = value & 0xFFFFFFFF
     if 0 < unsigned <= 0xFFFF:
         return _WIN32 | unsigned
-    # HRESULT_FROM_NT sets the bit that tells an NTSTATUS from an HRESULT
+    # HRESULT_FROM_NT sets the bit that distinguishes an NTSTATUS from an HRESULT
     return unsigned & ~_NT_BIT if unsigned >> 28 == 0xD else unsigned
 
 
 def lookup(value: int) -> HResult:
-    """Return the entry of a number; for one that the table does not have, an entry without a name."""
+    """Return the entry of a number. If the table lacks it, return an entry without a name."""
     number = canonical(value)
     unknown = HResult(number, "", f"an error of {facility(number)}", _LOOK)
     return _BY_VALUE.get(number, unknown)
 
 
 def describe(value: int, said: str = "") -> str:
-    """Return the number with its name and meaning, or with Windows' own text if the table does not have it."""
+    """Return the number with its name and meaning, or with Windows' own text if the table lacks it."""
     entry = lookup(value)
     if entry.name or not said:
         return str(entry)
@@ -72,7 +72,7 @@ def describe(value: int, said: str = "") -> str:
 
 
 def facility(value: int) -> str:
-    """Return the part of Windows that an HRESULT comes from, by its facility."""
+    """Return the part of Windows that an HRESULT comes from."""
     return _FACILITIES.get(canonical(value) >> 16, "Windows")
 
 
@@ -82,12 +82,12 @@ def is_licensing(value: int) -> bool:
 
 
 def known(value: int) -> bool:
-    """Return True if the table has the number."""
+    """Return True if the table contains the number."""
     return canonical(value) in _BY_VALUE
 
 
 def by_name(name: str) -> HResult:
-    """Return the entry of that symbolic name.
+    """Return the entry with that symbolic name.
 
     Raises:
         KeyError: the table has no such name.

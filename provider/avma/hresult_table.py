@@ -1,4 +1,4 @@
-"""The table of HRESULTs: what each means, and what to do about it.
+"""The table of HRESULTs: their meanings and remedies.
 
 Names and values are those of the Windows SDK headers `slerror.h`, `wbemcli.h`, `winerror.h`, `ntstatus.h` and
 `wsmerror.h`. The meanings are this project's own words.
@@ -11,20 +11,20 @@ from enum import Enum
 
 
 class Again(Enum):
-    """What may be tried again after an HRESULT."""
+    """The kind of operation to retry after an HRESULT."""
 
     NOTHING = "nothing"
     READ = "a read"
-    """The condition passes by itself. A method may have begun before it occurred."""
+    """The condition passes by itself. A method may have started before it occurred."""
     CALL = "a read or a method call"
-    """Windows refused the call before it began."""
+    """Windows refused the call before it started."""
 
 
 @dataclass(frozen=True)
 class HResult:
-    """One HRESULT: unsigned value, symbolic name, meaning, remedy, and what may be tried again.
+    """One HRESULT: its unsigned value, symbolic name, meaning and remedy, and the kind of operation to retry.
 
-    The name is empty for a number that the table does not have.
+    The name is empty for a number outside the table.
     """
 
     value: int
@@ -35,12 +35,12 @@ class HResult:
 
     @property
     def retryable(self) -> bool:
-        """Whether a method that failed with it may be called again."""
+        """Whether to retry a method call that failed with it."""
         return self.again is Again.CALL
 
     @property
     def transient(self) -> bool:
-        """Whether a read that failed with it may be tried again."""
+        """Whether to retry a read that failed with it."""
         return self.again is not Again.NOTHING
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ TABLE = (
         "the installation ID or the confirmation ID is invalid",
         _TELEPHONE,
     ),
-    # States, as LicenseStatusReason tells them
+    # States, as LicenseStatusReason reports them
     HResult(0xC004F009, "SL_E_GRACE_TIME_EXPIRED", "the grace period is over", "activate Windows"),
     HResult(0xC004F200, "SL_E_NOT_GENUINE", "Windows is not genuine", "install a genuine key"),
     HResult(0xC004F00F, "SL_E_OUT_OF_TOLERANCE", "the hardware changed beyond tolerance", "activate Windows again"),
@@ -239,7 +239,7 @@ TABLE = (
     HResult(0x80041033, "WBEM_E_SHUTTING_DOWN", "WMI is shutting down or restarting", _WAIT, Again.READ),
     HResult(0x80041045, "WBEM_E_SERVER_TOO_BUSY", "WMI is too busy", _BUSY, Again.READ),
     HResult(0x8004106C, "WBEM_E_QUOTA_VIOLATION", "WMI has reached one of its quotas", _BUSY, Again.READ),
-    # WS-Management. Inferred for both quotas: WinRM counts an operation before it hands it to a plug-in.
+    # WS-Management. Inferred for both quotas: WinRM counts an operation before it passes it to a plug-in.
     HResult(
         0x803381A6,
         "ERROR_WSMAN_QUOTA_MAX_OPERATIONS",
@@ -320,7 +320,7 @@ TABLE = (
     HResult(0x800706BA, "RPC_S_SERVER_UNAVAILABLE", "the RPC server does not answer", _WAIT, Again.READ),
     HResult(0x800706BB, "RPC_S_SERVER_TOO_BUSY", "the RPC server is too busy", _BUSY, Again.READ),
     HResult(0x800706BE, "RPC_S_CALL_FAILED", "an RPC call broke off", _WAIT, Again.READ),
-    # RPC defines it as "did not execute". Inferred that this holds for the whole method; so reads alone.
+    # RPC defines it as "did not execute". Inferred: this is true of the whole method. So retry only reads.
     HResult(0x800706BF, "RPC_S_CALL_FAILED_DNE", "an RPC call was not carried out", _WAIT, Again.READ),
     HResult(0x80010108, "RPC_E_DISCONNECTED", "the process behind a WMI object has ended", _WAIT, Again.READ),
     HResult(0xC0020036, "EPT_NT_NOT_REGISTERED", "the licensing service does not take calls", _SERVICE),

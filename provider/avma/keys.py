@@ -1,8 +1,8 @@
 """Product keys: their syntax, and the generic keys that Microsoft publishes.
 
-A published key licenses nothing by itself. An AVMA key makes a guest ask its Hyper-V host for activation
-(learn.microsoft.com/windows-server/get-started/automatic-vm-activation); a KMS client key makes a machine ask a
-KMS host (learn.microsoft.com/windows-server/get-started/kms-client-activation-keys). The module knows no machine.
+A published key licenses nothing by itself. An AVMA key makes a guest request activation from its Hyper-V host
+(learn.microsoft.com/windows-server/get-started/automatic-vm-activation). A KMS client key makes a machine request it
+from a KMS host (learn.microsoft.com/windows-server/get-started/kms-client-activation-keys).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ALPHABET = "BCDFGHJKMNPQRTVWXY2346789"
 _SYNTAX = re.compile(rf"(?:[{ALPHABET}]{{5}}-){{4}}[{ALPHABET}]{{5}}")
 _QUOTES = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
 _LABEL = re.compile(r"\A[\w ]{0,60}\bkey\s*[:=]?\s*", re.IGNORECASE)
-"""A label that is copied along with a key, such as "Product Key: ". No key contains the letter E."""
+"""A label that users copy along with a key, such as "Product Key: ". No key contains the letter E."""
 _MOST_GROUPS = 8
-"""How many groups of a malformed key an error counts."""
+"""The maximum number of groups that an error about a malformed key lists."""
 _MINUS_SIGN = "\u2212"
 
 
 class KeyKind(str, Enum):
-    """What a published key is for."""
+    """The purpose of a published key."""
 
     AVMA = "AVMA"
     KMS_CLIENT = "KMS client"
@@ -34,7 +34,7 @@ class KeyKind(str, Enum):
 
 @dataclass(frozen=True)
 class PublishedKey:
-    """A generic key from Microsoft's documentation: the Windows Server version and edition that accept it."""
+    """A generic key from Microsoft's documentation, with the Windows Server version and edition that accept it."""
 
     version: str
     edition: str
@@ -43,18 +43,18 @@ class PublishedKey:
 
 
 def normalize(key: str) -> str:
-    """Return the key as Windows takes it, without what is pasted along with it.
+    """Return the key in the form that Windows accepts, without extra characters from copy and paste.
 
-    Format characters, white space, surrounding quotes and the label "Product Key:" are dropped. Full-width and other
-    compatibility characters become the ordinary ones, every dash a hyphen, and letters upper case.
+    This removes format characters, white space, surrounding quotes and the label "Product Key:". Full-width and other
+    compatibility characters become ordinary ones. Dashes become hyphens, and letters become upper case.
     """
     return "".join(_pasted(key).upper().split())
 
 
 def syntax_error(key: str) -> str | None:
-    """Return what is wrong with the form of a key, without repeating the key; None if it is well formed.
+    """Return what is wrong with the syntax of a key, or None if it is valid. The error does not repeat the key.
 
-    Keys of the Windows 8 era and later hold the letter N exactly once.
+    Keys of the Windows 8 era and later contain the letter N exactly once.
     """
     candidate = normalize(key)
     if not candidate:
@@ -68,7 +68,7 @@ def syntax_error(key: str) -> str | None:
 
 
 def _pasted(key: str) -> str:
-    """Return the key without what surrounds it, in ordinary characters."""
+    """Return the key in ordinary characters, without the text around it."""
     visible = "".join(each for each in key if unicodedata.category(each) != "Cf")
     folded = "".join(_plain_dash(each) for each in unicodedata.normalize("NFKC", visible))
     surroundings = _QUOTES + string.whitespace
@@ -80,7 +80,7 @@ def _plain_dash(character: str) -> str:
 
 
 def _foreign(candidate: str) -> str:
-    """Name the first character that is in no product key, empty if there is none."""
+    """Return a description of the first character that no key contains, or an empty text."""
     allowed = f"{ALPHABET}-"
     position, foreign = next(((at, each) for at, each in enumerate(candidate, 1) if each not in allowed), (0, ""))
     return f"character {position} of the key is {characters.describe(foreign)}" if foreign else ""
@@ -93,12 +93,12 @@ def _sizes(candidate: str) -> str:
 
 
 def partial(key: str) -> str:
-    """Return the last five characters, which Windows shows as `PartialProductKey`."""
+    """Return the last five characters. Windows shows them as `PartialProductKey`."""
     return normalize(key)[-5:]
 
 
 def masked(key: str) -> str:
-    """Return a form of the key that may be shown."""
+    """Return a form of the key that is safe to show."""
     return f"…{partial(key)}"
 
 
@@ -159,10 +159,10 @@ _BY_KEY = {published.key: published for published in AVMA_KEYS + KMS_CLIENT_KEYS
 
 
 def published(key: str) -> PublishedKey | None:
-    """Return what Microsoft publishes about the key, or None when it is not a generic key."""
+    """Return Microsoft's data about a generic key, or None for any other key."""
     return _BY_KEY.get(normalize(key))
 
 
 def find(kind: KeyKind, version: str, edition: str) -> PublishedKey | None:
-    """Return the published key of that kind for a Windows Server version and edition, None when there is none."""
+    """Return the published key of that kind for a Windows Server version and edition, or None."""
     return next((k for k in _BY_KEY.values() if (k.kind, k.version, k.edition) == (kind, version, edition)), None)

@@ -1,4 +1,4 @@
-"""Write the log of the core to standard error, without secrets.
+"""Output of the core's log to standard error and to handlers.
 
 `avma.wsman` writes one line at level DEBUG for each request to a machine. `avma.resources` and `avma.diagnosis` write
 one line at level INFO for each decision and each check.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 
 def to_stderr(redact: Callable[[str], str], level: int = logging.WARNING) -> None:
-    """Write all lines of at least that level, tracebacks included."""
+    """Write all redacted lines of at least that level to standard error, tracebacks included."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
     handler.setFormatter(_RedactingFormatter(redact))
@@ -21,7 +21,7 @@ def to_stderr(redact: Callable[[str], str], level: int = logging.WARNING) -> Non
 
 
 def to_handler(handler: logging.Handler) -> None:
-    """Give all lines of the core to a handler as well."""
+    """Pass all lines of the core to a handler as well. The handler must redact them."""
     core = logging.getLogger("avma")
     core.addHandler(handler)
     core.setLevel(logging.DEBUG)

@@ -1,8 +1,7 @@
-"""How a property is declared: once, as a field of a frozen dataclass, with its documentation and its rules.
+"""Declarations of properties: fields of frozen dataclasses, with documentation and rules.
 
-From such a class come the checks of what a user wrote, the record that the code works with, the values that are
-stored, and the front ends' schemas. Names are snake_case in Python and camelCase outside. The module knows nothing of
-what the properties mean.
+Such a class provides the validation of user input, the record for the code, the stored values, and the schemas of the
+front ends. Names are snake_case in Python and camelCase outside.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from typing import Any, TypeVar
 from avma import topics
 
 Values = Mapping[str, Any]
-"""Values as a front end passes them: camelCase names to None, bool, number, str, list, mapping or `UNKNOWN`."""
+"""Values as a front end passes them: camelCase names mapped to None, bool, number, str, list, mapping or `UNKNOWN`."""
 
 T = TypeVar("T")
 
 
 class Unknown:
-    """A value that exists only once another resource has been made; found in previews alone."""
+    """A value that another resource has yet to produce. Only previews contain it."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -36,12 +35,12 @@ UNKNOWN = Unknown()
 
 
 class Choice(str, Enum):
-    """A property with named values; each member is declared as `NAME = "value", "what it means"`."""
+    """A property with named values. Declare each member as `NAME = "value", "description"`."""
 
     description: str
 
     def __new__(cls, value: str, description: str) -> Choice:
-        """Make the member a string equal to its value."""
+        """Create a member that is a string equal to its value."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description
@@ -50,9 +49,9 @@ class Choice(str, Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that is wrong with what the user wrote: the property's path and the reason, remedy included.
+    """One problem with the user's input: the property's path and the reason, remedy included.
 
-    `topic` is the argument of `avma explain`. A front end adds the command, as several failures can share one.
+    `topic` is the argument of `avma explain`. Front ends add the command, because several failures can share one.
     """
 
     path: str
@@ -62,9 +61,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is declared about a property beside its name, type and default.
+    """The declared rules of a property, apart from its name, type and default.
 
-    `unset` says in words what holds where there is no default and the property is left out.
+    If a property has no default, `unset` describes in words how the provider behaves without a value.
     """
 
     description: str
@@ -79,7 +78,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Property:
-    """A declared property: `name` outside, `attribute` inside, the bare type (without None) and the rules."""
+    """A declared property: its `name` outside, its `attribute` in Python, its type without None, and its rules."""
 
     name: str
     attribute: str
@@ -90,7 +89,7 @@ class Property:
 
     @property
     def documentation(self) -> str:
-        """The description, followed by unit, default, environment variables and an example, as far as there are."""
+        """The description, followed by the unit, default, environment variables and example, if they exist."""
         default = f"`{_written(self.default)}`" if self.default is not None else self.rule.unset
         facts = {
             "Unit": self.rule.unit,
@@ -102,13 +101,13 @@ class Property:
 
     @property
     def example(self) -> Any:
-        """A value that can be given: the declared one, or of a boolean that which is not its default."""
+        """A valid value: the declared example or, for a boolean, the opposite of its default."""
         opposite = not self.default if self.type is bool else None
         return opposite if self.rule.example is None else self.rule.example
 
     @property
     def record(self) -> type | None:
-        """The dataclass of a nested property, None for a plain one."""
+        """The dataclass of a nested property, or None for a plain one."""
         return self.type if isinstance(self.type, type) and dataclasses.is_dataclass(self.type) else None
 
 
@@ -124,19 +123,19 @@ def declare(
     check: Callable[[Any], str | None] | None = None,
     environment: tuple[str, ...] = (),
 ) -> Any:
-    """Declare a property as a dataclass field; without a default it is required.
+    """Declare a property as a dataclass field. Without a default, it is required.
 
-    `check` looks at a known value and returns what is wrong with it. `environment` names the variables that give the
-    value where nothing else does.
+    `check` takes a known value and returns an error or None. `environment` lists the variables that provide a value if
+    nothing else does.
     """
     rule = Rule(description, unit, unset, example, secret, replaces, check, environment)
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 
 def properties(record: type) -> tuple[Property, ...]:
-    """Return the declared properties of a record class, in their order.
+    """Return the declared properties of a record class, in order.
 
-    The class attribute `environment_prefix` of a record replaces the environment variables that its properties declare.
+    If a record class has the attribute `environment_prefix`, it replaces the environment variables of its properties.
     """
     hints = typing.get_type_hints(record)
     prefix: str | None = getattr(record, "environment_prefix", None)
@@ -161,13 +160,13 @@ def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:
 
 
 def camel_case(attribute: str) -> str:
-    """Turn `product_key` into `productKey`."""
+    """Convert `product_key` to `productKey`."""
     head, *tail = attribute.split("_")
     return head + "".join(word.capitalize() for word in tail)
 
 
 def validate(record: type, values: Values, path: str = "") -> list[Failure]:
-    """Return everything that is wrong with the values for that record; unknown values pass."""
+    """Return all problems with the values of a record. Unknown values pass."""
     prefix = f"{path}." if path else ""
     declared = {declared.name: declared for declared in properties(record)}
     failures = [Failure(prefix + name, _unknown_name(name, declared)) for name in values if name not in declared]
@@ -181,10 +180,10 @@ def validate(record: type, values: Values, path: str = "") -> list[Failure]:
 
 
 def build(record: type[T], values: Values) -> T:
-    """Make the record from validated values; what is absent takes its default.
+    """Create the record from validated values. Missing values take their defaults.
 
     Raises:
-        KeyError: a required value is absent or unknown; `validate` reports the former.
+        KeyError: a required value is missing, or a value is unknown. `validate` reports only missing ones.
     """
     arguments: dict[str, Any] = {}
     for prop in properties(record):
@@ -197,18 +196,18 @@ def build(record: type[T], values: Values) -> T:
 
 
 def dump(instance: Any) -> dict[str, Any]:
-    """Return the record's values under their outside names, without those that are None."""
+    """Return the values of a record under their camelCase names, without None values."""
     pairs = ((prop.name, getattr(instance, prop.attribute)) for prop in properties(type(instance)))
     return {name: _plain(value) for name, value in pairs if value is not None}
 
 
 def known(values: Any) -> bool:
-    """Say whether no value in a tree of values is unknown."""
+    """Return True if a tree of values contains no unknown value."""
     return not any(isinstance(leaf, Unknown) for leaf in _leaves(values))
 
 
 def _bare(hint: Any) -> Any:
-    """Strip `| None` from a type."""
+    """Return a type without `| None`."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         inner = [argument for argument in typing.get_args(hint) if argument is not type(None)]
         return inner[0] if len(inner) == 1 else hint
@@ -238,7 +237,7 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
 
 
 def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:
-    """Validate a list of plain values; the rule's check is for each of them."""
+    """Validate a list of plain values. The rule's check applies to each item."""
     if not isinstance(value, list):
         return [Failure(path, f"must be a list, not {_kind(value)}")]
     if not value:
@@ -249,7 +248,7 @@ def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:
 
 
 def _validate_map(prop: Property, value: Any, path: str) -> list[Failure]:
-    """Validate a map of plain values; the rule's check is for each of them."""
+    """Validate a map of plain values. The rule's check applies to each item."""
     if not isinstance(value, Mapping):
         return [Failure(path, f"must be a map, not {_kind(value)}")]
     item = dataclasses.replace(prop, type=typing.get_args(prop.type)[1])

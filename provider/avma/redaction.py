@@ -1,7 +1,7 @@
-"""The one place where secrets are taken out of texts before they leave: errors, logs, reports.
+"""Removal of secrets from all texts that leave the process: errors, logs and reports.
 
-A product key keeps its last five characters, which Windows shows as well. It knows no front end; they tell it the
-secret values they meet.
+A product key keeps its last five characters, which Windows also shows. Front ends register the secret values that they
+receive.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from xml.sax.saxutils import escape
 from avma import characters, keys
 
 SHORTEST = 4
-"""A shorter secret is left alone: it would be found inside ordinary words."""
+"""The minimum length of a secret. A shorter one would match inside ordinary words."""
 
 _ORDINARY = frozenset({"true", "false", "null"})
-"""Nor are these taken out, which a secret setting that is no text may be written as."""
+"""Texts that stay, although a secret setting that is not text may have them as its value."""
 
 REPLACEMENT = "[secret]"
 
@@ -27,21 +27,21 @@ _KEY = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{{5}}{_DASH}){{4}}([A-Za-z0-9
 
 
 class Redactor:
-    """Replaces every secret value it was told of, and every product key, in a text."""
+    """A function that replaces all registered secrets and all product keys in a text."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._secrets: tuple[str, ...] = ()
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Remember secret values, in the forms in which a text may hold them."""
+        """Register secret values, in the forms in which a text may contain them."""
         forms = {form for secret in secrets for form in _forms(secret) if _tells_something(form)}
         with self._lock:
             if not forms.issubset(self._secrets):
                 self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
-        """Return the text without secrets and without invisible characters, which a machine may report in names."""
+        """Return the text without secrets and invisible characters. Machines may report such characters in names."""
         text = _KEY.sub(r"…\1", text)
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
@@ -49,7 +49,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    """Return the value itself, as `repr`, JSON and XML show it inside a text, and a product key as it is sent."""
+    """Return the forms of a secret in texts: as it is, in `repr`, JSON and XML, and as a normalized product key."""
     sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()
     return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], escape(secret), *sent
 

@@ -1,6 +1,6 @@
-"""How a machine is reached, as a user may declare it: on the provider and, overriding it, on a resource.
+"""Connection settings. Users declare them on the provider, and override them on a resource.
 
-What is left out takes the value of the next layer; `avma.connection` makes the complete record.
+An omitted setting takes the value of the next layer. `avma.connection` merges the layers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Auth(Choice):
 
 
 SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
-"""The ways to log on that agree on a key, with which messages can be sealed (MS-WSMV 2.2.9.1)."""
+"""The authentication methods that agree on a key for message encryption (MS-WSMV 2.2.9.1)."""
 
 
 class MessageEncryption(Choice):
@@ -52,7 +52,7 @@ class MessageEncryption(Choice):
 
 
 def port_error(port: float) -> str | None:
-    """Say what is wrong with a TCP port."""
+    """Return what is wrong with a TCP port, or None."""
     return None if 1 <= port <= 65535 else "must be from 1 to 65535"
 
 

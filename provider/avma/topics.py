@@ -1,6 +1,6 @@
-"""The topics of `avma explain` that are not kinds of errors of the core, and the end of every error message.
+"""The topics of `avma explain` that are not classes of errors, and the end of every error message.
 
-`avma.errors` gives each kind of error its topic, and `avma.hresult_table` each number. The texts are Markdown.
+`avma.errors` defines the topics of errors, and `avma.hresult_table` those of numbers. The texts are Markdown.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ port, or the address does not belong to this computer. The error names both.""",
 
 
 def explained_by(topic: str) -> Callable[[C], C]:
-    """Return a decorator that gives the failures of a check their topic."""
+    """Return a decorator that sets the topic for the failures of a check."""
 
     def mark(check: C) -> C:
         vars(check)["topic"] = topic
@@ -84,5 +84,5 @@ def see(topic: str) -> str:
 
 
 def explained(message: str, topic: str) -> str:
-    """Return a message of one line with the command that explains it at its end."""
+    """Return a one-line message, followed by the command that explains it."""
     return f"{message if message.endswith(('.', '?', '!')) else f'{message}.'} {see(topic)}"

@@ -1,9 +1,9 @@
-"""A simulated Windows estate that speaks WinRM: Hyper-V hosts, VMs and the Software Protection Platform.
+"""A simulated Windows environment that speaks WinRM: Hyper-V hosts, VMs and the Software Protection Platform.
 
-It serves real HTTP and TLS, NTLM and Basic logon, sealed messages, WS-Management and WMI over a model of activation.
-What it does is taken from Microsoft's documentation and from recordings of real servers; what is inferred is marked
-so in its source. It shares facts with the core, such as published keys, and no behaviour, so that the two can
-disagree.
+It serves real HTTP and TLS, NTLM and Basic authentication, message encryption, WS-Management and WMI over a model of
+activation. Its behavior comes from Microsoft's documentation and from recordings of real servers. The source marks
+every other assumption as Inferred. The simulator shares facts with the core, such as published keys, but no behavior.
+This way the two can disagree, and tests can find mistakes in either.
 """
 
 from avma_simulator.estate import Estate

@@ -1,10 +1,10 @@
-"""The accounts that a machine accepts, and how pyspnego finds them.
+"""The accounts of a machine, and the files from which pyspnego reads them.
 
-A machine has a local account, and as a member of a domain it also accepts the accounts of that domain.
+A machine has a local account. As a member of a domain it also accepts the accounts of that domain.
 
-pyspnego's NTLM acceptor reads accounts from the file that the environment variable NTLM_USER_FILE names, and Kerberos
-reads the machine's key from the keytab that KRB5_KTNAME names. Each machine has its own files, and the variables point
-to them only while a token is examined.
+pyspnego's NTLM acceptor reads accounts from the file in the environment variable NTLM_USER_FILE. Kerberos reads the
+machine's key from the keytab in KRB5_KTNAME. Each machine has its own files. The variables point to them only while the
+machine examines a token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spnego._ntlm_raw.crypto import ntowfv1  # pyspnego has no public name for the hash that its account file holds
+from spnego._ntlm_raw.crypto import ntowfv1  # no public name exists for this hash of the account file
 
 from avma_simulator.lockout import Lockout
 
@@ -29,7 +29,10 @@ _NO_LM_HASH = "0" * 32
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain: its NetBIOS name, and its DNS name, which is the suffix of user principal names and the realm."""
+    """A domain: its NetBIOS name and its DNS name.
+
+    The DNS name is also the realm and the suffix of user principal names.
+    """
 
     name: str
     dns_name: str
@@ -42,7 +45,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Account:
-    """An account of a domain, or of one machine where `domain` is None."""
+    """An account of a domain, or of one machine if `domain` is not set."""
 
     username: str
     password: str = field(repr=False)
@@ -50,11 +53,11 @@ class Account:
 
 
 class Accounts:
-    """The accounts of one machine, by every way to write their names.
+    """The accounts of one machine, by every spelling of their names.
 
     The local account is `user`, `.\\user` and `MACHINE\\user`. An account of the domain is `DOMAIN\\user`,
-    `user@dns.name` and `user@DOMAIN`. Inferred: `user` alone means the local account if there is one of that name, and
-    otherwise that of the domain.
+    `user@dns.name` and `user@DOMAIN`. Inferred: `user` alone means the local account of that name or, if
+    it does not exist, the account of the domain.
     """
 
     def __init__(self, machine: str, accounts: Sequence[Account], lockout: Lockout) -> None:
@@ -67,13 +70,16 @@ class Accounts:
                 self.named.setdefault(name, account)
 
     def find(self, username: str, password: str) -> Account | None:
-        """Sign in: return the account with that name and password, None if there is none or it is locked."""
+        """Sign in and return the account, or None for wrong credentials or a locked account."""
         account = self._named(username)
         right = hmac.compare_digest(password.encode(), account.password.encode() if account else b"")
         return account if self.judge(username, right) else None
 
     def judge(self, username: str, right: bool) -> bool:
-        """Count a sign-in with the right or a wrong password, and return True if it succeeds."""
+        """Count a sign-in attempt and return True if it succeeds.
+
+        `right` is True if the password is correct.
+        """
         label = self._label(username)
         if not right:
             self._lockout.failed(label)
@@ -87,7 +93,7 @@ class Accounts:
         return self.named.get((domain.lower(), name.lower()))
 
     def _label(self, username: str) -> str:
-        """Return the one name of an account in the whole estate."""
+        """Return the unique name of an account within the estate."""
         account = self._named(username)
         if account is None:
             return username if "\\" in username or "@" in username else f"{self._machine}\\{username}"
@@ -100,8 +106,8 @@ class Accounts:
     def accepts_local(self, username: str, password: str) -> bool:
         """Return True if these are the name and the password of the local account.
 
-        Basic accepts no account of a domain: "Windows Remote Management" in Ansible's documentation lists which
-        authentication methods do.
+        Basic does not accept domain accounts. Source: the table of authentication methods in Ansible's "Windows Remote
+        Management".
         """
         account = self.find(username, password)
         return account is not None and account.domain is None
@@ -109,7 +115,7 @@ class Accounts:
     def is_principal(self, principal: str) -> bool:
         """Return True if a Kerberos principal, such as `user@REALM`, is one of the accounts.
 
-        A local account stands for the principal of that name in any realm, so that an estate needs no domain.
+        A local account matches the principal of that name in any realm, so an estate can use Kerberos without a domain.
         """
         username, _, realm = principal.lower().partition("@")
         return any(
@@ -128,7 +134,7 @@ def _names(machine: str, account: Account) -> list[tuple[str, str]]:
 
 
 class CredentialFiles:
-    """The files through which pyspnego finds the accounts and the Kerberos key of a machine."""
+    """The files with a machine's accounts and Kerberos key, for pyspnego."""
 
     def __init__(self, directory: Path, identifier: str, accounts: Accounts, keytab: str | None = None) -> None:
         self._keytab = keytab
@@ -140,7 +146,7 @@ class CredentialFiles:
 
     @contextmanager
     def offered(self, kerberos: bool) -> Iterator[None]:
-        """Let pyspnego find the accounts, and the machine's Kerberos key if that is wanted, and nothing but them."""
+        """Offer pyspnego only this machine's accounts and, if `kerberos` is True, its Kerberos key."""
         with _ENVIRONMENT:
             keytab = (self._keytab or os.environ.get(_KEYTAB)) if kerberos else str(self._no_keytab)
             before = {name: os.environ.get(name) for name in (_ACCOUNTS, _KEYTAB)}
@@ -152,7 +158,7 @@ class CredentialFiles:
 
 
 def _line(domain: str, name: str, account: Account) -> str:
-    """Return an account in the form of smbpasswd, whose hash leaves every character to the password."""
+    """Return an account as a line of smbpasswd. The hash allows every character in the password."""
     qualified = f"{domain}\\{name}" if domain else name
     return f"{qualified}:0:{_NO_LM_HASH}:{ntowfv1(account.password).hex()}:[U]:LCT-00000000\n"
 

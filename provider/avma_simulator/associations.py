@@ -1,7 +1,6 @@
-"""Which instances of a Hyper-V host belong together, as ASSOCIATORS OF finds them.
+"""The associations between instances of a Hyper-V host, as ASSOCIATORS OF follows them.
 
-See Msvm_SettingsDefineState, Msvm_SystemDevice and Msvm_ElementSettingData at learn.microsoft.com. The module knows
-classes and their properties, and no machine.
+See Msvm_SettingsDefineState, Msvm_SystemDevice and Msvm_ElementSettingData at learn.microsoft.com.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ class _End:
 
 @dataclass(frozen=True)
 class Association:
-    """An association of two classes: their instances belong together where a property of each has the same value."""
+    """An association of two classes. It joins instances if a property of each has the same value."""
 
     name: str
     ends: tuple[_End, _End]
 
     def other(self, cim_class: CimClass) -> CimClass | None:
-        """Return the class at the other end, None where the class is at neither."""
+        """Return the class at the other end, or None if the class is at neither end."""
         first, second = (end.cim_class for end in self.ends)
         return {first: second, second: first}.get(cim_class)
 
     def joins(self, one: Instance, other: Instance) -> bool:
-        """Say whether two instances, one of each class, belong together."""
+        """Return True if the association joins two instances, one of each class."""
         properties = {end.cim_class: end.property for end in self.ends}
         return one.get(properties[one.cim_class]) == other.get(properties[other.cim_class])
 

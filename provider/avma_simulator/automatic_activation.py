@@ -1,7 +1,6 @@
-"""What a machine of Azure Stack HCI (Azure Local) activates its guests with: a Windows Server key or a subscription.
+"""The license with which a machine of Azure Stack HCI (Azure Local) activates its guests.
 
-From "Activate Windows Server VMs on Azure Local" at learn.microsoft.com. The module knows keys and releases; it knows
-neither the cmdlets through which it is seen nor VMs.
+It is a Windows Server key or a subscription. See "Activate Windows Server VMs on Azure Local" at learn.microsoft.com.
 """
 
 from __future__ import annotations
@@ -16,7 +15,10 @@ _OLDEST_KEY = "2019"
 
 
 class AutomaticActivation:
-    """The licence of one machine for its guests; one that is not `synced` has not heard of its subscription yet."""
+    """The license of one machine for its guests.
+
+    Until `synced` is True, the machine does not see its subscription.
+    """
 
     def __init__(self, licensing: Licensing, store: KeyStore, machine: str, spec: estate.Host) -> None:
         self.subscription = spec.subscription
@@ -31,7 +33,7 @@ class AutomaticActivation:
 
     @property
     def source(self) -> str:
-        """What guests are activated with; a subscription and an OEM license come before a key (Inferred)."""
+        """The license that activates guests. Inferred: a subscription and an OEM license take precedence over a key."""
         if self.subscription and self.synced:
             return "Subscription"
         if self._oem_license:
@@ -39,10 +41,10 @@ class AutomaticActivation:
         return "ProductKey" if self._key is not None else "None"
 
     def set_key(self, key: str) -> None:
-        """Apply a Windows Server key; a key that is refused leaves the last one. Inferred: the HRESULTs.
+        """Apply a Windows Server key. A rejected key keeps the previous one. Inferred: the HRESULTs.
 
         Raises:
-            Refusal: the key is not for this, is older than the last one, or cannot be activated.
+            Refusal: the key does not fit, is older than the previous one, or cannot be activated.
         """
         found = self._store.find(key)
         if found is None:
@@ -57,16 +59,16 @@ class AutomaticActivation:
         self._key = found
 
     def require(self, guest: Windows) -> None:
-        """Check that the machine activates a guest.
+        """Raise Refusal unless the machine activates the guest.
 
         Raises:
-            Refusal: it does not.
+            Refusal: the machine does not activate the guest.
         """
         if self.source == "None":
             raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
         if self.source == "Subscription":
             return
-        # Inferred: Azure Edition needs the subscription; a key with Software Assurance is not modelled.
+        # Inferred: Azure Edition needs the subscription. Keys with Software Assurance are not modeled.
         if guest.edition == AZURE_EDITION:
             raise Refusal("SL_E_IA_ID_MISMATCH")
         if self._oem_license or self._key is None:
@@ -75,7 +77,7 @@ class AutomaticActivation:
             raise Refusal("SL_E_IA_ID_MISMATCH")
 
     def as_json(self) -> dict[str, str]:
-        """Return the state as the cmdlets may show it. Inferred: all names and words."""
+        """Return the state as the cmdlets may show it. Inferred: all names and values."""
         return {
             "AutomaticVMActivation": "Disabled" if self.source == "None" else "Enabled",
             "Source": self.source,
@@ -84,7 +86,10 @@ class AutomaticActivation:
         }
 
     def subscriptions(self) -> list[dict[str, str]]:
-        """Return what `Get-AzureStackHCISubscriptionStatus` shows. Inferred: the word for what is not bought."""
+        """Return the output of `Get-AzureStackHCISubscriptionStatus`.
+
+        Inferred: the status of a missing subscription.
+        """
         bought = "Active" if self.subscription else "Inactive"
         return [
             {"SubscriptionName": "Azure Stack HCI", "SubscriptionStatus": "Active"},
@@ -93,6 +98,6 @@ class AutomaticActivation:
 
 
 def fits(key: ProductKey) -> bool:
-    """Say whether a key can activate guests here: one that Microsoft sold, Datacenter, 2019 or later."""
+    """Return True if a key can activate guests here: a purchased Datacenter key for 2019 or later."""
     recent = key.version in VERSIONS and VERSIONS.index(key.version) >= VERSIONS.index(_OLDEST_KEY)
     return recent and key.edition == "Datacenter" and key.channel in COUNTED

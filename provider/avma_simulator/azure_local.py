@@ -1,7 +1,4 @@
-"""The checks between the fields of a machine of Azure Stack HCI (Azure Local), which takes no key of its own.
-
-The module knows the declared machine and reports; it changes nothing.
-"""
+"""The consistency checks for a machine of Azure Stack HCI (Azure Local). It takes no key of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ _FIRST_SUBSCRIPTION, _FIRST_OEM = "21H2", "23H2"
 def mistakes(
     known: Mapping[str, tuple[str, str]], location: Location, machine: Host | Vm
 ) -> Iterator[tuple[Location, str]]:
-    """Yield what cannot be, with its place; `known` says what each key is for."""
+    """Yield each contradiction with its location. `known` maps each key to its version and edition."""
     given = machine.model_fields_set
     if machine.edition != AZURE_LOCAL:
         for name in _OWN.keys() & given:

@@ -1,6 +1,6 @@
-"""A throw-away certificate authority and the server certificates of an estate, good and bad.
+"""A temporary certificate authority, and the valid and invalid server certificates of an estate.
 
-The module knows X.509 and files. The authority's key never leaves the process.
+The authority's key never leaves the process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority whose certificate is the file `certificate`."""
+    """A certificate authority. `certificate` is the path of its certificate."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -35,10 +35,10 @@ class Authority:
     def server(
         self, name: str, address: str, kind: str, clients: str | None = None
     ) -> tuple[ssl.SSLContext, GssChannelBindings]:
-        """Return the TLS context of a server, and the channel bindings that its certificate gives.
+        """Return the TLS context of a server and the channel bindings of its certificate.
 
-        `kind` is one of trusted, selfSigned, expired and wrongName. `clients` is the PEM file of the certificate that
-        clients may show, or of its issuer.
+        `kind` is one of trusted, selfSigned, expired and wrongName. `clients` is a PEM file with the client certificate
+        to accept, or with its issuer.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, signer = (_name(name), key) if kind == "selfSigned" else (self._name, self._key)

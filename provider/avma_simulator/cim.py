@@ -1,7 +1,4 @@
-"""CIM classes and instances: names, keys, typed properties, and their values.
-
-The module knows the form of the data and neither what the classes mean nor how they travel.
-"""
+"""CIM classes and instances: names, keys, typed properties and values."""
 
 from __future__ import annotations
 
@@ -36,28 +33,30 @@ class CimClass:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The class's own name and that of its base."""
+        """The names of the class and of its base."""
         return (self.name,) if self.base is None else (self.name, self.base.name)
 
     def property_name(self, name: str) -> str | None:
-        """Return a property's name as declared, for a name in any case."""
+        """Return the declared spelling of a property's name, or None. Case is ignored."""
         return next((declared for declared in self.properties if declared.lower() == name.lower()), None)
 
     def has_keys(self, names: Iterable[str]) -> bool:
-        """Return True if all names are of keys of the class."""
+        """Return True if every name is a key of the class."""
         return {name.lower() for name in names} <= {key.lower() for key in self.keys}
 
 
 def declare(namespace: str, name: str, keys: str, base: CimClass | None = None, **properties: str) -> CimClass:
-    """Declare a class, with the names of all its properties under each CIM type; `strings` and
-    `uint16s` are arrays."""
+    """Declare a class. Each keyword argument lists the names of all properties of one CIM type.
+
+    `strings` and `uint16s` are arrays.
+    """
     typed = {name: _TYPES[cim_type] for cim_type, names in properties.items() for name in names.split()}
     return CimClass(namespace, name, tuple(keys.split()), dict(sorted(typed.items())), base)
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance; what has no value is null."""
+    """An instance. A property without a value is null."""
 
     cim_class: CimClass
     values: Mapping[str, Value]
@@ -67,7 +66,7 @@ class Instance:
         return self.values.get(name)
 
     def matches(self, selectors: Mapping[str, str], all_keys: bool = True) -> bool:
-        """Return True if the instance has the keys that the selectors name, which are all keys or only some."""
+        """Return True if the selectors match the keys: all keys, or a subset if `all_keys` is False."""
         given = {name.lower(): value.lower() for name, value in selectors.items()}
         own = {key.lower(): str(self.get(key)).lower() for key in self.cim_class.keys}
         return given == own if all_keys else given.items() <= own.items()

@@ -1,9 +1,8 @@
-"""The script `cim-in-guest 2`: CIM operations in VMs of the host on which it runs, through PowerShell Direct.
+"""The script `cim-in-guest 2`: CIM operations in VMs of its host, through PowerShell Direct.
 
-What PowerShell Direct needs and reports is from "Manage Windows virtual machines with PowerShell Direct" at
+The requirements and errors of PowerShell Direct are from "Manage Windows virtual machines with PowerShell Direct" at
 learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
-RemotingErrorIdStrings.resx). Which error comes in which case is Inferred where no comment says more. The module knows
-the script's parameters and output. It decides nothing about licensing.
+RemotingErrorIdStrings.resx). The choice of the error for each case is Inferred unless a comment names a source.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ from avma_simulator.psvalues import Credential, SecureString
 from avma_simulator.world import World
 
 _OPERATION = "PowerShellDirect/Connect"
-"""What `faults` of a guest call the session in it."""
+"""The name of the session in a guest, for `faults`."""
 _CREDENTIALS = "PowerShellDirect/Credentials"
-"""What they call the exchange of credentials that comes before it."""
+"""The name of the exchange of credentials before the session, for `faults`."""
 _INVOKE_COMMAND = "Microsoft.PowerShell.Commands.InvokeCommandCommand"
 _GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 _BROKEN = "PSSessionStateBroken"
 _ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote session might have ended."
 _REMOTING = "System.Management.Automation.Remoting"
 _DIRECT = f"{_REMOTING}.PSDirectException"
-# Windows reports this for wrong credentials and for a guest that is not ready.
+# Windows reports this both for wrong credentials and for a guest that is not ready.
 _CREDENTIAL = "The credential is invalid."
-# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse. Inferred: the words of the first.
+# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse. Inferred: the text of the first.
 _NEGOTIATION = "Negotiating a secure connection to Hyper-V failed. Update the host and the guest."
 _INVALID_RESPONSE = "Hyper-V Broker sent an invalid Credential response."
 
 
 @dataclass
 class _NotReached(Exception):
-    """A guest was not reached: the error of the session, and the types of its exceptions, the outer one first."""
+    """The session in a guest failed: its error ID and the types of its exceptions, outermost first."""
 
     error_id: str
     texts: tuple[str, ...]
@@ -53,7 +52,7 @@ class _NotReached(Exception):
 
 
 async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
-    """Work through the guests, several at a time, and write one text for each, or one about the host."""
+    """Process the guests, several in parallel. Write one text for each guest, or one about the host."""
     guests, throttle, timeout = (parameters.get(name) for name in ("Guests", "ThrottleLimit", "Timeout"))
     if not isinstance(guests, list) or not isinstance(throttle, int) or throttle < 1:
         raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
@@ -76,7 +75,7 @@ async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeli
     tasks = {asyncio.ensure_future(one(guest)): guest["id"] for guest in guests}
     try:
         _, late = await asyncio.wait(tasks, timeout=float(timeout or 0))
-        async with script:  # a script that is blocked reports nothing, also when its time is over
+        async with script:  # a blocked script reports nothing, not even after its timeout
             for task in tasks:
                 task.cancel()
     finally:
@@ -105,7 +104,7 @@ async def _exchange_credentials(world: World, host: Machine, vm_id: str) -> None
     """Block the script for as long as the guest demands.
 
     RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit. Inferred from
-    Runspace.OpenAsync and the throttle manager: it does so in the thread of the script, one guest after the other.
+    Runspace.OpenAsync and the throttle manager: this happens in the thread of the script, one guest after the other.
     """
     wanted = vm_id.strip("{}").upper()
     guest = next((guest for guest in world.guests_of(host) if guest.identifier == wanted and guest.running), None)
@@ -128,7 +127,7 @@ async def _in_guest(world: World, host: Machine, given: Mapping[str, Any]) -> di
 
 
 def _with_arguments(operation: Mapping[str, Any], secrets: list[SecureString]) -> Mapping[str, Any]:
-    """Return an operation with the values of its arguments, which are places among the secrets."""
+    """Return an operation with its argument values. The script passes them as positions in the list of secrets."""
     places = operation.get("arguments") or {}
     return {**operation, "arguments": {name: secrets[place].text for name, place in places.items()}}
 
@@ -161,7 +160,7 @@ def _guest(world: World, host: Machine, vm_id: str) -> Guest:
     visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else world.guests_of(host)
     found = next((guest for guest in visible if guest.identifier == wanted), None)
     if found is None:
-        # PSRemotingCmdlet.cs: Invoke-Command asks Get-VM, whose own error ends a script that stops at errors.
+        # PSRemotingCmdlet.cs: Invoke-Command calls Get-VM, whose error ends a script with ErrorActionPreference Stop.
         text = f'Hyper-V was unable to find a virtual machine with id "{vm_id}".'
         types = ("Microsoft.HyperV.PowerShell.VirtualizationInvalidArgumentException",)
         raise _NotReached(f"InvalidParameter,{_GET_VM}", (text,), types)
@@ -181,12 +180,12 @@ async def _enter(guest: Guest, credential: Credential) -> None:
 
 
 async def _troubled(guest: Guest) -> None:
-    """Let the session go wrong as a rule of the guest demands."""
+    """Apply the fault rule of the guest to the session, if there is one."""
     rule = guest.trouble.take(_OPERATION)
     if rule is None:
         return
     if rule.answer == "timeout":
-        await asyncio.Event().wait()  # the script's own time ends it
+        await asyncio.Event().wait()  # the timeout of the script ends it
     if rule.answer == "garbage":
         raise _refused(_INVALID_RESPONSE)
     if rule.answer == "accessDenied":
@@ -195,12 +194,12 @@ async def _troubled(guest: Guest) -> None:
 
 
 def _refused(text: str) -> _NotReached:
-    """Return the error of a session that was not opened: a PSDirectException inside the one of remoting."""
+    """Return the error of a rejected session: a PSDirectException inside an exception of remoting."""
     return _NotReached(_BROKEN, (_ENDED, text), (f"{_REMOTING}.PSRemotingDataStructureException", _DIRECT))
 
 
 def _lost() -> _NotReached:
-    """Return the error of a session that ended (recorded: the id and the text, in public scripts that wait for it)."""
+    """Return the error of a lost session. Recorded: the ID and the text, in public scripts that wait for it."""
     ended = '"The Hyper-V socket target process has ended."'
     text = f"The background process reported an error with the following message: {ended}."
     return _NotReached(f"2100,{_BROKEN}", (text,), (f"{_REMOTING}.PSRemotingTransportException",))

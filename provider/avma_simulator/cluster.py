@@ -1,7 +1,4 @@
-"""A failover cluster as it is now: its nodes, what state each is in, and which of them answers for all.
-
-The module knows machines. It knows no WMI and no network.
-"""
+"""The current state of a failover cluster: its nodes, their states, and the owner of the cluster name."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from avma_simulator.machine import Machine
 
 
 class NodeState(IntEnum):
-    """`MSCluster_Node.State`, in Microsoft's words."""
+    """`MSCluster_Node.State`, with Microsoft's names."""
 
     Up = 0
     Down = 1
@@ -31,12 +28,12 @@ class Cluster:
 
     @property
     def computer_name(self) -> str:
-        """The name that the cluster's name object has."""
+        """The name of the cluster name object."""
         return self.name.upper()
 
     @property
     def owner(self) -> Machine | None:
-        """The node that answers at the cluster's address. Inferred: the first that is up, or else paused."""
+        """The node that answers at the cluster's address. Inferred: the first node that is up, or else paused."""
         for wanted in (NodeState.Up, NodeState.Paused):
             for node in self.nodes:
                 if self.state(node) is wanted:
@@ -44,18 +41,18 @@ class Cluster:
         return None
 
     def state(self, node: Machine) -> NodeState:
-        """Return what the other nodes see of a node."""
+        """Return the state of a node from the view of the other nodes."""
         if not node.running:
-            # A node that comes back has forgotten that it was paused or joining.
+            # A node that restarts is neither paused nor joining any more.
             self._held.pop(node, None)
             return NodeState.Down
         return self._held.get(node, NodeState.Up)
 
     def hold(self, node: Machine, state: NodeState) -> None:
-        """Keep a node that runs in a state; `Up` lets go of it."""
+        """Keep a running node in a state. `Up` releases it."""
         self._held[node] = state
 
     def leave(self, node: Machine) -> None:
-        """Take a node out of the cluster."""
+        """Remove a node from the cluster."""
         self.nodes.remove(node)
         self._held.pop(node, None)

@@ -1,6 +1,7 @@
-"""The few commands of Windows PowerShell that foreign clients run: what each does with its parameters.
+"""The commands of Windows PowerShell that other WinRM clients run.
 
-No language is interpreted: a script is a sequence of such commands, one on a line or parted by semicolons.
+There is no interpreter for the language. A script is a sequence of these commands, one per line or separated by
+semicolons.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _ACTION_ERROR = "Microsoft.PowerShell.Commands.WriteErrorException"
 
 @dataclass(frozen=True)
 class Stage:
-    """One command of a statement as it runs: its machine and streams, its parameters, and where its output goes."""
+    """One running command of a statement: its machine, streams, parameters and output."""
 
     machine: Machine
     streams: Streams
@@ -41,21 +42,21 @@ Run = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Cmdlet:
-    """A command: what it does, and the names of its positional parameters and of its switches, in lower case."""
+    """A command: its function, and the lowercase names of its positional parameters and switches."""
 
     run: Run
     positional: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
 
     def bind(self, command: Command) -> dict[str, Any]:
-        """Return the parameters by their name in lower case."""
+        """Return the parameters by lowercase name."""
         bound = {name.lower().strip("-:"): value for name, value in command.named.items()}
         free = [name for name in self.positional if name not in bound]
         return bound | dict(zip(free, command.positional, strict=False))
 
 
 def find(name: str) -> Cmdlet | None:
-    """Return the command of that name."""
+    """Return the command of that name, or None."""
     return _CMDLETS.get(name.lower().removesuffix(".exe"))
 
 
@@ -75,7 +76,7 @@ def parse(script: str) -> Iterator[Command]:
 
 
 def _command(tokens: list[tuple[str, bool]]) -> Iterator[Command]:
-    """Yield the command of one line, none for an empty line or a comment."""
+    """Yield the command of one line, or nothing for an empty line or a comment."""
     if not tokens or tokens[0][0].startswith("#"):
         return
     (name, bare), *rest = tokens

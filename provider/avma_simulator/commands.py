@@ -1,7 +1,4 @@
-"""What a command line of a remote shell runs: Windows PowerShell, or the one program that is here beside it.
-
-The module knows command lines. It knows neither shells nor scripts.
-"""
+"""The command lines of a remote shell: Windows PowerShell and `hostname`."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ _OK, _FAILED = 0, 1
 
 
 def find(machine: Machine, line: str) -> Program | None:
-    """Return what a command line runs, None when there is no such program."""
+    """Return the program of a command line, or None if it does not exist."""
     name = _name(line).lower().rpartition("\\")[2].removesuffix(".exe")
     if name == "powershell":
         return powershell.program(machine, line)
@@ -23,7 +20,7 @@ def find(machine: Machine, line: str) -> Program | None:
 
 
 def unknown(line: str) -> Program:
-    """Return what cmd.exe does with a program that is not there."""
+    """Return a program that fails like cmd.exe for an unknown command."""
 
     async def run(console: Console) -> int:
         text = "is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
@@ -34,7 +31,7 @@ def unknown(line: str) -> Program:
 
 
 async def too_long(console: Console) -> int:
-    """Do what cmd.exe does with a command line of more than 8,191 characters."""
+    """Fail like cmd.exe for a command line of more than 8,191 characters."""
     console.write("The command line is too long.\r\n", "stderr")
     return _FAILED
 

@@ -1,7 +1,4 @@
-"""The checks between the fields of an estate: what is well formed but cannot exist.
-
-The module knows the declared estate and reports; it changes nothing.
-"""
+"""The checks between the fields of an estate: well-formed values that contradict each other."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _UNKNOWN = "is neither one of `keys` nor a published key"
 
 
 def mistakes(estate: Estate) -> list[Finding]:
-    """Return everything that cannot be, with its place."""
+    """Return every contradiction with its location."""
     found: list[Finding] = []
     for location, machine in estate.machines():
         found += _editions(location, machine)
@@ -91,7 +88,7 @@ def _windows(machine: Host | Vm) -> Windows:
 
 
 def _known(estate: Estate) -> dict[str, tuple[str, str]]:
-    """Return what each key that exists is for."""
+    """Return the version and edition of each existing key."""
     return {key: (known.version, known.edition) for key, known in product_keys.of_estate(estate).items()}
 
 

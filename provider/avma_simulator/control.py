@@ -1,6 +1,6 @@
-"""What a test or a demonstration may ask of a running estate, and change behind its clients' backs.
+"""The commands with which tests and demonstrations inspect and change a running estate.
 
-The module knows the world and its listeners. It returns nothing secret: no full product key and no password.
+No command returns a full product key or a password.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _VM_NAME = TypeAdapter(fields.VmName)
 
 
 class BadCommand(Exception):
-    """A command asks for what does not exist."""
+    """A command names an object or value that does not exist."""
 
 
 def _parsed(kind: TypeAdapter[_T], value: Any, what: str) -> _T:
     """Return a part of an estate that a command declares.
 
     Raises:
-        BadCommand: it is not what an estate file may hold there.
+        BadCommand: an estate file does not accept the value there.
     """
     try:
         return kind.validate_python(value, strict=False)
@@ -46,14 +46,14 @@ def _parsed(kind: TypeAdapter[_T], value: Any, what: str) -> _T:
 
 
 class Control:
-    """The commands; each runs in the estate's event loop."""
+    """The commands. Each runs in the event loop of the estate."""
 
     def __init__(self, world: World, network: Network) -> None:
         self._world = world
         self._network = network
 
     async def machines(self) -> list[dict[str, Any]]:
-        """Return every machine and how it is reached."""
+        """Return every machine with its URLs."""
         return [self._reach(machine) for machine in self._world.machines]
 
     async def machine(self, name: str) -> dict[str, Any]:
@@ -61,35 +61,35 @@ class Control:
         return self._world.machine(name).as_json()
 
     async def counts(self) -> dict[str, dict[str, Any]]:
-        """Return what each machine was asked, by name, or by id where several have the name."""
+        """Return the request counts of each machine, by name. If several machines share a name, the key is the ID."""
         return {
             self._label(machine): machine.counts.as_json() | {"openShells": self._network.open_shells(machine)}
             for machine in self._world.machines
         }
 
     async def script_blocks(self, name: str) -> list[dict[str, Any]]:
-        """Return the PowerShell commands that a machine received, with the names of their parameters alone."""
+        """Return the PowerShell commands that a machine received, with parameter names only."""
         return self._world.machine(name).script_blocks.as_json()
 
     async def reset_counts(self) -> None:
-        """Count from zero."""
+        """Reset all counts to zero."""
         for machine in self._world.machines:
             machine.counts = Counts()
 
     async def keys(self) -> dict[str, int]:
-        """Return the activations left of each declared key, by its last five characters."""
+        """Return the remaining activations of each declared key, by its last five characters."""
         return self._world.keys.left()
 
     async def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
-        """Return the failed sign-ins of each account, and whether it is locked."""
+        """Return the failed sign-ins of each account and its lockout state."""
         return self._world.lockout.as_json()
 
     async def kms(self, available: bool) -> None:
-        """Say whether there is a KMS host."""
+        """Set whether a KMS host is available."""
         self._world.keys.kms = available
 
     async def online(self, name: str, online: bool) -> None:
-        """Give a machine a way to Microsoft's activation service, or take it away."""
+        """Connect a machine to Microsoft's activation service, or disconnect it."""
         self._world.machine(name).licensing.online = online
 
     async def subscription(self, name: str, enabled: bool) -> None:
@@ -100,14 +100,18 @@ class Control:
         activation.subscription = enabled
 
     async def confirmation_id(self, name: str) -> dict[str, str]:
-        """Return what the activation centre would say on the telephone about the installed key."""
+        """Return the confirmation ID of the installed key, as the activation center gives it on the telephone."""
         installation = self._world.machine(name).licensing.installation_id
         if installation is None:
             raise BadCommand(f"{name} holds no key that is activated by telephone")
         return {"installationId": installation, "confirmationId": telephone.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:
-        """Install a key, as someone at the machine would; raises `Refusal` as Windows refuses."""
+        """Install a key, like a user at the machine.
+
+        Raises:
+            Refusal: Windows rejects the key.
+        """
         self._windows(name).licensing.install_key(key)
 
     async def uninstall_key(self, name: str) -> None:
@@ -115,7 +119,10 @@ class Control:
         self._windows(name).licensing.uninstall_key()
 
     async def set_license(self, name: str, status: str, reason: int | None = None) -> None:
-        """Change the state of the installed key; the `LicenseStatusReason` is the usual one unless given."""
+        """Change the state of the installed key.
+
+        Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
+        """
         if status not in LicenseStatus.__members__:
             raise BadCommand(f"status must be one of {', '.join(LicenseStatus.__members__)}")
         machine = self._windows(name)
@@ -123,7 +130,10 @@ class Control:
         machine.licensing.set_status(LicenseStatus[status], host, reason)
 
     async def power(self, name: str, state: str) -> None:
-        """Bring a VM into a state, or turn a host with its VMs on or off; what does not run closes its listeners."""
+        """Set the state of a VM, or turn a host and its VMs on or off.
+
+        Machines that do not run close their listeners.
+        """
         machine = self._world.machine(name)
         states = get_args(fields.VmState) if isinstance(machine, Guest) else ("running", "off")
         wanted: fields.VmState | None = next((each for each in states if each == state), None)
@@ -135,40 +145,44 @@ class Control:
         await self._network.follow()
 
     async def reboot(self, name: str) -> None:
-        """Restart a machine's Windows: connections and shells are lost, and a host's VMs restart with it."""
+        """Restart a machine. Connections and shells are lost, and the VMs of a host restart with it."""
         await self.power(name, "off")
         await self.power(name, "running")
 
     async def setup(self, name: str, seconds: float) -> None:
-        """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
+        """Provision a VM for some seconds. Until then it has no connections and reports nothing to its host."""
         if not 0 <= seconds <= _LONGEST_SETUP:
             raise BadCommand(f"seconds must be between 0 and {_LONGEST_SETUP}")
         self._world.guest(name).set_up(seconds)
         await self._network.follow()
 
     async def data_exchange(self, name: str, enabled: bool) -> None:
-        """Switch a VM's Data Exchange service."""
+        """Turn a VM's Data Exchange service on or off."""
         self._world.guest(name).data_exchange = enabled
 
     async def data_exchange_items(self, name: str, items: list[str] | None) -> None:
-        """Let a guest send these texts to its host as its Data Exchange items; None for its own again."""
+        """Replace the Data Exchange items of a guest. None restores the original items."""
         self._world.guest(name).data_exchange_items = None if items is None else tuple(items)
 
     async def rights(self, name: str, rights: str) -> None:
-        """Give the account of a machine other rights."""
+        """Change the rights of a machine's account."""
         if rights not in get_args(fields.Rights):
             raise BadCommand(f"rights must be one of {', '.join(get_args(fields.Rights))}")
         self._world.machine(name).rights = rights
 
     async def service(self, name: str, service: str, running: bool) -> None:
-        """Start or stop a service of Windows on a machine."""
+        """Start or stop a Windows service on a machine."""
         if service not in _SERVICES:
             raise BadCommand(f"service must be one of {', '.join(_SERVICES)}")
         stopped = self._world.machine(name).stopped_services
         (stopped.discard if running else stopped.add)(service)
 
     async def move(self, name: str, host: str) -> None:
-        """Move a VM to another host: a live migration while it runs, and it starts there if only its host was off."""
+        """Move a VM to another host.
+
+        A running VM moves by live migration. If the VM was off only because its host was off, it starts on the new
+        host.
+        """
         guest, target = self._world.guest(name), self._world.host(host)
         if guest.running and not target.running:
             raise BadCommand(f"{target.name} is off: a VM that runs cannot move there")
@@ -180,11 +194,11 @@ class Control:
             await self._network.follow()
 
     async def rename(self, name: str, new_name: str) -> None:
-        """Give a VM another name on its host; its id and its Windows stay as they are."""
+        """Rename a VM on its host. Its ID and its Windows do not change."""
         self._world.guest(name).name = _parsed(_VM_NAME, new_name, "name")
 
     async def create(self, host: str, vm: dict[str, Any]) -> dict[str, Any]:
-        """Make a VM on a host, declared as in an estate file, and return how it is reached."""
+        """Create a VM on a host and return its URLs. The declaration is that of an estate file."""
         declared = _parsed(_VM, vm, "vm")
         if declared.id is not None and any(guest.identifier == declared.id for guest in self._world.guests):
             raise BadCommand(f"there is a VM with the id {declared.id} already")
@@ -199,16 +213,16 @@ class Control:
         await self._network.remove(guest)
 
     async def fail_over(self, name: str) -> None:
-        """Fail a VM over to the host of its replica: it restarts there, and the old place holds the replica."""
+        """Fail a VM over to the host of its replica. It restarts there, and its old host becomes the replica."""
         self._world.fail_over(self._world.guest(name))
         await self._network.follow()
 
     async def clusters(self) -> list[dict[str, Any]]:
-        """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
+        """Return every cluster: its URLs, the owner of its name, and the states of its nodes."""
         return [self._cluster(cluster) for cluster in self._world.clusters]
 
     async def change_nodes(self, name: str, change: str, host: str) -> None:
-        """Change a cluster's nodes: add, remove, pause, join (leave it joining) or resume."""
+        """Change the nodes of a cluster: add, remove, pause, join (stay in joining) or resume."""
         cluster, node = self._world.cluster(name), self._world.host(host)
         if change == "add":
             if self._world.cluster_of(node) is not None:
@@ -225,17 +239,17 @@ class Control:
         await self._network.follow()
 
     async def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
-        """Let operations of a machine go wrong, in place of those that went wrong so far."""
+        """Set the fault rules of a machine. They replace the current rules."""
         machine = self._world.machine(name)
         faults: tuple[estate.Fault, ...] = _parsed(_FAULTS, rules, "faults")
         machine.trouble = Trouble(faults)
 
     async def present_faults(self, name: str) -> list[dict[str, Any]]:
-        """Return what still goes wrong with a machine, and how often."""
+        """Return the fault rules of a machine with their remaining times."""
         return self._world.machine(name).trouble.as_json()
 
     async def drop_connections(self, name: str) -> None:
-        """Drop a machine's connections; it goes on listening."""
+        """Drop a machine's connections. It keeps listening."""
         for listener in self._network.listeners(self._world.machine(name)):
             listener.drop_connections()
 
@@ -246,7 +260,7 @@ class Control:
         return machine
 
     async def close_shells(self, name: str) -> None:
-        """End the remote shells of a machine and what runs in them, as when their processes end."""
+        """End the remote shells of a machine and their commands, as if their processes ended."""
         await self._network.close_shells(self._world.machine(name))
 
     def _reach(self, machine: Machine) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The control commands over HTTP, in JSON, for tests and demonstrations in other processes.
+"""The control commands as JSON over HTTP, for tests and demonstrations in other processes.
 
-The module knows routes and JSON. It listens on a loopback address only and answers no web page.
+The endpoint listens on a loopback address only and rejects requests from web pages.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
 
 
 class ControlEndpoint:
-    """Answers control requests."""
+    """The HTTP handler of control requests."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
-        # Browsers name the page that a request comes from: no page may look into an estate or change it.
+        # Browsers send the page of a request as Origin. No web page may read or change an estate.
         if "Origin" in request.headers:
             return _error(403, "web pages may not use the control endpoint")
         try:

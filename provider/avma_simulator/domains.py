@@ -1,6 +1,6 @@
-"""The domains of an estate: which machines are members, and which accounts each domain has.
+"""The domains of an estate: their members and their accounts.
 
-`domains` of the estate file declares them. A file without it has the domains that its user names mention.
+`domains` in the estate file declares them. In a file without it, user names imply the domains.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UserName:
-    """A user name in its parts; `domain` is empty for a local account."""
+    """A user name in its parts. `domain` is empty for a local account."""
 
     user: str
     domain: str = ""
@@ -50,11 +50,11 @@ class Domains:
                 self._accounts.append(account)
 
     def find(self, name: str) -> Domain | None:
-        """Return the domain with that NetBIOS or DNS name."""
+        """Return the domain with that NetBIOS or DNS name, or None."""
         return next((domain for domain in self._known if name.lower() in domain.names), None)
 
     def own_account(self, machine: Machine) -> Account | None:
-        """Return the account that the file gives a machine; None without one, or if its domain does not exist."""
+        """Return the declared account of a machine. Return None without one, or if its domain does not exist."""
         if machine.username is None or machine.password is None:
             return None
         name = split(machine.username, machine.computer_name)
@@ -64,20 +64,20 @@ class Domains:
         return Account(name.user, machine.password, domain)
 
     def domain_of(self, machine: Machine) -> Domain | None:
-        """Return the domain that a machine is a member of: the one it names, or that of its account."""
+        """Return the domain of a machine: the declared one, or else that of its account."""
         if machine.domain is not None:
             return self.find(machine.domain)
         account = self.own_account(machine)
         return account.domain if account else None
 
     def accounts_of(self, machine: Machine) -> list[Account]:
-        """Return the accounts that a machine accepts: its own, and all of its domain."""
+        """Return the accounts of a machine: its own, and all of its domain."""
         own, domain = self.own_account(machine), self.domain_of(machine)
         of_domain = [account for account in self._accounts if domain is not None and account.domain == domain]
         return of_domain if own is None or own in of_domain else [own, *of_domain]
 
     def mistakes(self, declared: Estate) -> Iterator[tuple[Location, str]]:
-        """Yield what cannot be, with its place in the file."""
+        """Yield each contradiction with its location in the file."""
         passwords = {_key(account): account.password for account in reversed(self._accounts)}
         for location, machine in declared.machines():
             yield from self._mistakes_of(location, machine)
@@ -103,10 +103,10 @@ def _key(account: Account) -> tuple[str, Domain | None]:
 
 
 def _mentioned(declared: Estate) -> list[Domain]:
-    """Return the domains that machines mention; a DNS name also gives the NetBIOS name, its first label."""
+    """Return the domains in the user names and machines. The first label of a DNS name is the NetBIOS name."""
     names = [one for _, machine in declared.machines() for one in _names_of(machine)]
     found: dict[str, str] = {}
-    # DNS names first: they say more than NetBIOS names.
+    # DNS names come first because they carry both names.
     for name in sorted(names, key=lambda name: "." not in name):
         found.setdefault(name.partition(".")[0].upper(), name.lower())
     return [Domain(name, dns_name) for name, dns_name in found.items()]

@@ -1,6 +1,6 @@
 """CIM instances as XML: values, instances of a class, fragments of a column list, and endpoint references.
 
-The forms are those of DSP0230 as Windows sends them. The module knows CIM and XML, and no operation.
+The forms are those of DSP0230, as Windows sends them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def class_uri(cim_class: CimClass) -> str:
 
 
 def class_path(request: Request) -> tuple[str, str]:
-    """Return the namespace and the class that a request is for; the class is `*` where a query names it.
+    """Return the namespace and the class of a request. The class is `*` if a query names it.
 
-    The form of the DMTF has no namespace, so a selector gives it (MS-WSMV 3.1.4.1.1).
+    A DMTF resource URI has no namespace, so a selector gives it (MS-WSMV 3.1.4.1.1).
 
     Raises:
         Fault: the resource URI is not one of WMI.
@@ -43,7 +43,7 @@ def class_path(request: Request) -> tuple[str, str]:
 
 
 def instance(row: Instance) -> ET.Element:
-    """Return a whole instance, its properties in the namespace of its class."""
+    """Return a whole instance. Its properties are in the namespace of its class."""
     name = row.cim_class.name
     children = [
         child
@@ -61,9 +61,9 @@ def instance(row: Instance) -> ET.Element:
 
 
 def fragment(row: Instance, columns: tuple[str, ...]) -> ET.Element:
-    """Return the columns of a query: no class name, no namespace."""
+    """Return the columns of a query, without a class name or a namespace."""
     kinds = row.cim_class.properties
-    # Recorded by txwinrm: a datetime is in no namespace here, where a whole instance has cim:Datetime.
+    # Recorded by txwinrm: a datetime has no namespace here. A whole instance has cim:Datetime.
     children = [child for name in columns for child in _property(name, row.get(name), kinds[name], "Datetime")]
     return element("w:XmlFragment", *children, xmlns__xsi=XSI, xmlns__cim=CIM_COMMON)
 
@@ -86,13 +86,13 @@ def reference(row: Instance) -> ET.Element:
 
 
 def output(cim_class: CimClass, method: str, returned: int) -> ET.Element:
-    """Return the answer of a method that ended with that ReturnValue."""
+    """Return the answer of a method with that ReturnValue."""
     value = element("p:ReturnValue", str(returned))
     return element(f"p:{method}_OUTPUT", value, xmlns__p=class_uri(cim_class))
 
 
 def xs_datetime(value: datetime) -> str:
-    """Return a datetime as xs:dateTime, with its offset, and as many digits of the fraction as it needs.
+    """Return a datetime as xs:dateTime with its offset and without trailing zeros in the fraction.
 
     Recorded: `2013-03-09T03:06:25Z`, `2013-04-09T15:42:20.4124Z`, `2014-04-03T14:45:50.46875+08:00`.
     """
@@ -104,7 +104,7 @@ def xs_datetime(value: datetime) -> str:
 
 
 def cim_datetime(value: datetime) -> str:
-    """Return a datetime as DSP0004 writes it, such as `20260102030405.000000+060`."""
+    """Return a datetime in the form of DSP0004, such as `20260102030405.000000+060`."""
     return f"{value.strftime('%Y%m%d%H%M%S.%f')}{_offset_minutes(value):+04}"
 
 

@@ -1,7 +1,4 @@
-"""One WinRM listener over HTTP: logon, sealing, limits, and handing messages to the machine's service.
-
-The module knows HTTP and what a request must be before it is read. It knows nothing of WMI.
-"""
+"""One WinRM listener over HTTP: authentication, message encryption, limits, and the call of the machine's service."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _LOG = logging.getLogger("avma_simulator")
 
 
 class Endpoint:
-    """Answers the HTTP requests that reach one listener of a machine."""
+    """The HTTP handler of one listener of a machine."""
 
     def __init__(self, machine: Machine, service: Service, door: Door) -> None:
         self._machine = machine
@@ -43,14 +40,14 @@ class Endpoint:
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
         if self._machine.under_way >= self._machine.spec.quotas.connections:
-            return _unavailable()  # Inferred: the status of a service that has too many active requests.
+            return _unavailable()  # Inferred: the status of a service with too many active requests.
         self._machine.under_way += 1
         try:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
             return _empty(413)
         except (ConnectionError, web.RequestPayloadError):
-            return _empty(400)  # The client went away, or its body is not in the form that its headers say.
+            return _empty(400)  # The client disconnected, or its body does not match its headers.
         except Unavailable:
             return _unavailable()
         except AnswerDropped:
@@ -92,7 +89,7 @@ class Endpoint:
         chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
         answer = self._service.reply_to_chunks if chunked else self._service.reply
         if not sealing.is_sealed(_content_type(request)):
-            # What is not sealed passes over TLS only, as AllowUnencrypted is false.
+            # Unencrypted messages require TLS, as AllowUnencrypted is false.
             return await self._plain(answer, body, _content_type(request)) if self._tls else _empty(500)
         context = connection.context
         if context is None:
@@ -140,5 +137,5 @@ def _empty(status: int) -> web.Response:
 
 
 def _unavailable() -> web.Response:
-    """Return the 503 of http.sys, which no service has seen (technet cc781893, "503-Service Unavailable")."""
+    """Return the 503 of http.sys itself (technet cc781893, "503-Service Unavailable")."""
     return web.Response(status=503, text="Service Unavailable", content_type="text/html")

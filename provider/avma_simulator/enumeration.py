@@ -1,8 +1,7 @@
 """WS-Enumeration of one machine: queries, pages, and the contexts between them.
 
-Paging is that of Windows Server 2012 and later, as recordings of txwinrm show it: an optimised Enumerate of several
-rows gives one, pages end near half of MaxEnvelopeSize, and every page has a new context. The module knows the
-repository and XML; it changes no state of the machine.
+Paging follows recordings of txwinrm from Windows Server 2012 and later. An optimized Enumerate of several rows returns
+one. Pages end near half of MaxEnvelopeSize. Every page has a new context.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _MAX_BATCH_ITEMS = 32000
 
 @dataclass(frozen=True)
 class _Remainder:
-    """The rows of an enumeration that were not sent yet, as XML, of which class, and when it was last used."""
+    """The remaining rows of an enumeration as XML, their class, and the time of the last use."""
 
     cim_class: str
     rows: list[ET.Element]
@@ -44,7 +43,7 @@ class Enumerations:
 
     @property
     def open(self) -> int:
-        """How many enumerations have rows left that may still be asked for."""
+        """The number of enumerations with remaining rows."""
         self._forget_old()
         return len(self._open)
 
@@ -81,7 +80,7 @@ class Enumerations:
         return element("n:PullResponse", items, element("n:EndOfSequence"))
 
     def without_rows(self, request: Request) -> ET.Element:
-        """Answer an Enumerate or a Pull as if there were no more rows.
+        """Answer an Enumerate or a Pull as if no rows were left.
 
         Raises:
             Fault: the context is not open.
@@ -95,7 +94,7 @@ class Enumerations:
         return element("n:EnumerateResponse", *parts)
 
     def class_of(self, request: Request) -> str:
-        """Return the WMI class that an Enumerate, or the context of a Pull, is about; empty if none can be told."""
+        """Return the WMI class of an Enumerate, or of the context of a Pull. Return "" if it is unknown."""
         if request.operation != "Enumerate":
             rest = self._open.get(request.text("n:EnumerationContext") or "")
             return rest.cim_class if rest else ""
@@ -135,7 +134,7 @@ class Enumerations:
         mode = request.text("w:EnumerationMode")
         if mode not in (None, _REFERENCES, _BOTH):
             raise faults.enumeration_mode()
-        # Reported by go-wsman of a Hyper-V host: WQL is refused at the URI of a class. Pull works at any URI.
+        # Reported by go-wsman for a Hyper-V host: the URI of a class rejects WQL. Pull works at any URI.
         if text is not None and name != _ALL_CLASSES:
             raise faults.cannot_process_filter()
         try:
@@ -144,7 +143,7 @@ class Enumerations:
         except wql.WqlError:
             raise faults.cannot_process_filter() from None
         except ClassNotFound:
-            # Inferred: without a filter, a class that is not there is a resource that is not there.
+            # Inferred: without a filter, a missing class is a missing resource.
             missing = text is None and name != _ALL_CLASSES
             raise (faults.resource_not_found() if missing else faults.cannot_process_filter()) from None
         return [_row(row, columns, mode) for row in found]
@@ -176,7 +175,7 @@ def _max_elements(request: Request) -> int:
 
 
 def _page(rows: list[ET.Element], envelope_size: int, most: int) -> int:
-    """Return how many rows go on a page: at least one, and no more than fill half of the envelope."""
+    """Return the number of rows of a page: at least one, and at most half of the envelope."""
     room = envelope_size // 2 - _ENVELOPE_OVERHEAD
     count = 0
     for row in rows[:most]:

@@ -1,7 +1,4 @@
-"""The estate as its file declares it: hosts, VMs, keys, and how each machine is reached.
-
-The module knows the form of the file, field by field. It knows no behaviour and no rule between fields.
-"""
+"""The declared estate, field by field: hosts, VMs, keys, and the listeners of each machine."""
 
 from __future__ import annotations
 
@@ -35,21 +32,21 @@ class _Record(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _switch(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read `on`, `off`, `yes` and `no` where true or false is meant; anywhere else they are text."""
+        """Convert `on`, `off`, `yes` and `no` in boolean fields. In other fields they stay text."""
         if cls.model_fields[str(info.field_name)].annotation is bool and isinstance(value, str):
             return _SWITCH.get(value.lower(), value)
         return value
 
 
 class Control(_Record):
-    """Where the control endpoint listens."""
+    """The address and port of the control endpoint."""
 
     address: fields.Loopback = "127.0.0.1"
     port: fields.Port = 0
 
 
 class DeclaredKey(_Record):
-    """A key that Microsoft sold: what it is for and how many machines it can still activate."""
+    """A purchased key: its release and edition, and its remaining activations."""
 
     key: Annotated[fields.Key, Field(repr=False)]
     channel: Literal["MAK", "Retail", "OEM"]
@@ -59,7 +56,7 @@ class DeclaredKey(_Record):
 
 
 class License(_Record):
-    """What is installed on a machine at the start; no key when the file says `license: none`."""
+    """The license of a machine at the start. With `license: none`, it has no key."""
 
     key: Annotated[fields.Key | None, Field(repr=False)]
     status: fields.Status = "Licensed"
@@ -72,7 +69,7 @@ class License(_Record):
 
 
 class Http(_Record):
-    """A listener without TLS; port 0 is any free one."""
+    """A listener without TLS. Port 0 means any free port."""
 
     port: fields.Port = 0
 
@@ -85,10 +82,10 @@ class Https(_Record):
 
 
 class Listening(_Record):
-    """Where a machine or a cluster listens: http on a free port when the file names no listener.
+    """The listeners of a machine or a cluster. The default is HTTP on a free port.
 
-    `idle_timeout` is how long a connection may be silent before it is dropped, two minutes by the defaults of http.sys.
-    `aliases` are further addresses at which the same listeners answer.
+    `idle_timeout` drops a connection after that many idle seconds. The default of http.sys is two minutes. `aliases`
+    are further addresses of the same listeners.
     """
 
     address: fields.Loopback = "127.0.0.1"
@@ -99,7 +96,7 @@ class Listening(_Record):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All addresses at which the listeners answer."""
+        """All addresses of the listeners."""
         return (self.address, *self.aliases)
 
     @property
@@ -111,7 +108,7 @@ class Listening(_Record):
 
 
 class Delays(_Record):
-    """Seconds that each request, each activation, and each start of PowerShell takes longer."""
+    """Additional seconds for each request, each activation, and each start of PowerShell."""
 
     request: fields.Seconds = 0.0
     activation: fields.Seconds = 0.0
@@ -119,7 +116,7 @@ class Delays(_Record):
 
 
 class Quotas(_Record):
-    """What a user may have at a time: shells, processes in each, operations; and requests of all users together."""
+    """The limits per user (shells, processes in each, operations) and the limit of requests of all users together."""
 
     operations: Annotated[int, Field(ge=0)] = 1500
     connections: Annotated[int, Field(ge=0)] = 300
@@ -128,12 +125,11 @@ class Quotas(_Record):
 
 
 class Fault(_Record):
-    """One way in which an operation goes wrong: with an HRESULT, or with an answer that is none.
+    """One way for an operation to fail: with an HRESULT or with an unusable answer.
 
-    `operation` is as it is counted: `Enumerate`, `Pull`, `Get`, `Class/Method`, `Shell/Create` and the like, and for
-    PowerShell `RunspacePool/Create` or `Pipeline/Command` and the like;
-    `class` limits the rule to one WMI class, and `skip` lets so many operations succeed first. `detail` is the form of
-    the fault in which the HRESULT is told.
+    `operation` is a name as in the counts: `Enumerate`, `Pull`, `Get`, `Class/Method` or `Shell/Create`. PowerShell has
+    names such as `RunspacePool/Create` and `Pipeline/Command`. `class` limits the rule to one WMI class. `skip` is the
+    number of operations to let succeed first. `detail` is the form of the fault that carries the HRESULT.
     """
 
     operation: fields.Operation
@@ -159,7 +155,7 @@ class Fault(_Record):
 
 
 class Machine(Listening):
-    """What hosts and VMs have in common; a VM with `vms` is a host inside a host."""
+    """The common fields of hosts and VMs. A VM with `vms` is a nested host."""
 
     name: str
     own_name: fields.MachineName | None = Field(None, alias="computerName")
@@ -194,7 +190,7 @@ class Machine(Listening):
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:
-        """Return the VM's declared GUID, or one made of the names."""
+        """Return the declared GUID of the VM, or one derived from the names."""
         vm = self.vms[index]
         earlier = sum(other.name.lower() == vm.name.lower() for other in self.vms[:index])
         name = f"{self.name}/{vm.name}" + (f"#{earlier + 1}" if earlier else "")
@@ -202,22 +198,22 @@ class Machine(Listening):
 
     @property
     def dns_host_name(self) -> str:
-        """The name that Windows gives itself, in full."""
+        """The full name of the Windows computer."""
         return (self.own_name or re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)).upper()
 
     @property
     def computer_name(self) -> str:
-        """The NetBIOS name, which ends after 15 characters: WMI and clusters show this one."""
+        """The NetBIOS name: at most 15 characters. WMI and clusters show this one."""
         return self.dns_host_name[: fields.NETBIOS_LENGTH]
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
-        """The WinRM listeners: none without an account."""
+        """The WinRM listeners, empty without an account."""
         return () if self.username is None else super().listeners
 
 
 class Linux(_Record):
-    """What a Linux guest reports of itself through Data Exchange."""
+    """The Data Exchange values of a Linux guest."""
 
     name: str = "Ubuntu"
     version: str = "24.04"
@@ -242,11 +238,11 @@ _NOT_IN_LINUX = (
     "https",
 )
 _UNUSED = {"version": "2025", "edition": "Standard"}
-"""What stands for the Windows that a Linux guest does not have. Nothing reads it."""
+"""A placeholder for the Windows of a Linux guest. Nothing reads it."""
 
 
 class Vm(Machine):
-    """A virtual machine and the guest in it; `replica` is the host that holds its Hyper-V Replica."""
+    """A virtual machine and its guest. `replica` is the host of its Hyper-V Replica."""
 
     version: fields.Version
     edition: fields.EditionName
@@ -264,7 +260,7 @@ class Vm(Machine):
     @model_validator(mode="before")
     @classmethod
     def _no_windows(cls, value: Any) -> Any:
-        """Let a Linux guest have none of the fields that are for Windows."""
+        """Accept a Linux guest without the fields for Windows."""
         if not isinstance(value, dict) or value.get("linux") is None:
             return value
         given = [name for name in _NOT_IN_LINUX if name in value]
@@ -274,12 +270,12 @@ class Vm(Machine):
 
     @property
     def listeners(self) -> tuple[Http | Https, ...]:
-        """The WinRM listeners: none without an account or a network."""
+        """The WinRM listeners, empty without an account or a network."""
         return super().listeners if self.network else ()
 
 
 class Host(Machine):
-    """A Hyper-V host and its VMs; what Azure Stack HCI alone has is `server_key` to `module`."""
+    """A Hyper-V host and its VMs. The fields from `server_key` to `module` are for Azure Stack HCI only."""
 
     name: fields.MachineName
     username: fields.UserName
@@ -295,7 +291,7 @@ class Host(Machine):
 
 
 class Cluster(Listening):
-    """A failover cluster: the hosts that are its nodes, and where its own name answers."""
+    """A failover cluster: the hosts that are its nodes, and the listeners of its own name."""
 
     name: fields.MachineName
     nodes: Annotated[tuple[str, ...], AfterValidator(fields.not_empty)] = Field(strict=False)
@@ -309,7 +305,7 @@ class DomainAccount(_Record):
 
 
 class Domain(_Record):
-    """A domain that machines are members of: its NetBIOS name, its DNS name, and its accounts."""
+    """A domain: its NetBIOS name, its DNS name, and its accounts."""
 
     name: fields.NetbiosName
     dns_name: fields.DomainName | None = None
@@ -328,7 +324,7 @@ class Estate(_Record):
     clusters: tuple[Cluster, ...] = Field((), strict=False)
 
     def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
-        """Yield every machine, each host before its VMs, with its place in the file."""
+        """Yield every machine with its location in the file, each host before its VMs."""
         for index, host in enumerate(self.hosts):
             yield from _with_vms(("hosts", index), host)
 

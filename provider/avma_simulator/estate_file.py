@@ -1,4 +1,4 @@
-"""Reading an estate's file: its form first, then what must agree between its fields, each mistake with its line."""
+"""The reader of estate files. It checks fields, then their agreement, and reports each mistake with its line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from avma_simulator.estate import Estate
 
 
 def load_estate(path: Path | str) -> Estate:
-    """Read and check an estate's file.
+    """Read and check an estate file.
 
     Raises:
-        FileError: naming every mistake with its line.
+        FileError: the file has mistakes. The error lists each with its line.
     """
     read = source.read(Path(path))
     try:
@@ -42,7 +42,7 @@ _WORDS = {
 
 
 def wording(problem: dict[str, Any]) -> str:
-    """Say in this project's words what pydantic found."""
+    """Return the message for a problem that pydantic found."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "literal_error":
         return f"must be {context['expected']}"

@@ -1,8 +1,8 @@
-"""The Application event log of one machine, as far as activations of VMs write to it, and `Win32_NTLogEvent`.
+"""The Application event log of one machine with its activation events, and `Win32_NTLogEvent`.
 
 The numbers 12309 (guest) and 12310 (host) and the notifications are from "Automatic Virtual Machine Activation" at
-learn.microsoft.com. Inferred: the source, the message, the insertion strings, and which notification goes with which
-HRESULT. The module knows events and CIM; it knows nothing of licensing.
+learn.microsoft.com. Inferred: the source, the message, the insertion strings, and the pairs of notification and
+HRESULT.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ERROR, _INFORMATION = 1, 3
 
 @dataclass(frozen=True)
 class Event:
-    """One event: its number, what it is about, and when it was written."""
+    """One event: its number, its insertion strings, and its time."""
 
     code: int
     number: int
@@ -47,13 +47,16 @@ class EventLog:
         self.events: list[Event] = []
 
     def write(self, code: int, number: int, *about: str) -> None:
-        """Write what an attempt to activate came to: an HRESULT, 0 for success, and whom it was about."""
+        """Write the result of an activation attempt.
+
+        `number` is the HRESULT, or 0 for success. `about` names the parties.
+        """
         strings = (_NOTIFICATIONS.get(number, _DENIED), f"0x{number:08X}", *about)
         self.events.append(Event(code, number, strings, datetime.now(timezone.utc)))
 
 
 def rows(log: EventLog, computer_name: str, spoken: str) -> list[Instance]:
-    """Return the events as WMI gives them: the newest first."""
+    """Return the events as WMI does, newest first."""
     numbered = list(enumerate(log.events, start=1))
     return [_row(record, event, computer_name, spoken) for record, event in reversed(numbered)]
 

@@ -1,8 +1,7 @@
-"""The faults of WS-Management and WMI, in the two detail forms that Windows uses.
+"""The faults of WS-Management and WMI, in the two detail forms of Windows.
 
-`WSManFault` carries errors of the protocol, `MSFT_WmiError` (Windows Server 2012 and later) those of WMI providers.
-Codes, subcodes and their pairing are those of the Windows SDK header `wsmerror.h`. The module knows faults and not
-what led to them.
+`WSManFault` carries errors of the protocol. `MSFT_WmiError` (Windows Server 2012 and later) carries errors of WMI
+providers. Codes, subcodes and their pairs are those of `wsmerror.h` in the Windows SDK.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _ADDRESSING_ACTION = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 _ENUMERATION_ACTION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/fault"
 _CIM_FAILED, _CIM_ACCESS_DENIED, _CIM_INVALID_CLASS, _CIM_LIMITS = 1, 2, 5, 27
 _PERMISSION_DENIED, _QUOTA_EXCEEDED = 18, 30
-"""Values of `error_Category`, which are those of PowerShell's ErrorCategory (mi.h, MI_ErrorCategory)."""
+"""Values of `error_Category`, the same as in PowerShell's ErrorCategory (mi.h, MI_ErrorCategory)."""
 
 RESOURCE_NOT_FOUND = 0x80338000
 MUST_UNDERSTAND = 0x80338010
@@ -50,22 +49,22 @@ INTERNAL_ERROR = 0x8007054F
 
 @dataclass(frozen=True)
 class Provider:
-    """The plug-in behind the service that failed; one that answers in WS-Management nests a fault of its own."""
+    """The plug-in that failed. With `nests`, it answers in WS-Management with a nested fault of its own."""
 
     name: str
     path: str
     nests: bool = False
 
 
-# recorded: both paths, of Windows Server 2012 R2
+# Recorded: both paths, on Windows Server 2012 R2.
 WMI_PROVIDER = Provider("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll", nests=True)
 
 
 @dataclass(eq=False)
 class Fault(Exception):
-    """A fault: SOAP code and subcode, the number, the text, and in which form the number is told.
+    """A fault: SOAP code and subcode, number, text, and the detail form of the number.
 
-    `message` is the text of the Detail if it is another than that of the Reason.
+    `message` is the text of the Detail, if it differs from that of the Reason.
     """
 
     code: str
@@ -83,7 +82,7 @@ class Fault(Exception):
     extended: ET.Element | None = None
 
     def element(self, machine: str, spoken: str) -> ET.Element:
-        """Return the `s:Fault` as the machine of that name writes it, in the language that it speaks."""
+        """Return the `s:Fault` of the machine with that name, in its language."""
         text = language.said(self.reason, spoken)
         code = element("s:Code", element("s:Value", self.code))
         if self.subcode:
@@ -121,7 +120,7 @@ class Fault(Exception):
         return element("f:WSManFault", message, xmlns__f=_WSMAN_FAULT, Code=code, Machine=machine)
 
     def _wmi_error(self, text: str) -> ET.Element:
-        """Return the instance. Recorded: its properties, their types, and that a null one keeps its type."""
+        """Return the instance. Recorded: its properties, their types, and the type of null values."""
         values = {
             "CIMStatusCode": self.cim_status,
             "CIMStatusCodeDescription": None,
@@ -154,13 +153,13 @@ class Fault(Exception):
 
 
 def schema_validation() -> Fault:
-    """Return the fault of a message that is no request."""
+    """Return the fault for a message that is not a request."""
     text = "The SOAP XML in the message does not match the corresponding XML schema definition."
     return Fault("s:Sender", "w:SchemaValidationError", SCHEMA_VALIDATION, text)
 
 
 def not_understood(header: str, prefix: str) -> Fault:
-    """Return the fault of a header that must be understood and is not, named with the prefix that the client used.
+    """Return the fault for an unknown header with mustUnderstand. It uses the client's prefix for the name.
 
     Recorded: the action and the text.
     """
@@ -173,51 +172,51 @@ def not_understood(header: str, prefix: str) -> Fault:
 
 
 def locale_must_be_understood() -> Fault:
-    """Return the fault of a locale that is insisted on."""
+    """Return the fault for a Locale header with mustUnderstand."""
     text = "The mustUnderstand attribute is not supported on the Locale header."
     return Fault("s:Sender", "w:UnsupportedFeature", LOCALE_MUST_UNDERSTAND, text, fault_detail="Locale")
 
 
 def header_required(name: str) -> Fault:
-    """Return the fault of a missing header."""
+    """Return the fault for a missing header."""
     text = f"The request has no {name} header."
     return Fault("s:Sender", "a:MessageInformationHeaderRequired", HEADER_REQUIRED, text, _ADDRESSING_ACTION)
 
 
 def envelope_limit() -> Fault:
-    """Return the fault of a MaxEnvelopeSize below the smallest allowed."""
+    """Return the fault for a MaxEnvelopeSize below the minimum."""
     text = "The maximum envelope size is too small."
     detail = "MinimumEnvelopeLimit"
     return Fault("s:Sender", "w:EncodingLimit", SMALL_ENVELOPE, text, fault_detail=detail)
 
 
 def answer_too_large() -> Fault:
-    """Return the fault of an answer that does not fit into the request's MaxEnvelopeSize."""
+    """Return the fault for an answer that does not fit into the request's MaxEnvelopeSize."""
     text = "The response that the WS-Management service computed exceeds the maximum envelope size in the request."
     return Fault("s:Sender", "w:EncodingLimit", ANSWER_TOO_LARGE, text, fault_detail="MaxEnvelopeSizeExceeded")
 
 
 def enumeration_mode() -> Fault:
-    """Return the fault of an EnumerationMode that is neither of the two."""
+    """Return the fault for an unknown EnumerationMode."""
     text = "The WS-Management service does not support the specified enumeration mode."
     return Fault("s:Sender", "w:UnsupportedFeature", ENUMERATION_MODE, text, fault_detail="EnumerationMode")
 
 
 def action_not_supported() -> Fault:
-    """Return the fault of an action that the resource does not have."""
+    """Return the fault for an action that the resource does not support."""
     text = "The WS-Management service does not support the action specified in the request."
     return Fault("s:Sender", "a:ActionNotSupported", ACTION_NOT_SUPPORTED, text, _ADDRESSING_ACTION)
 
 
 def resource_not_found() -> Fault:
-    """Return the fault of a class that does not exist, when no filter is in play."""
+    """Return the fault for a missing class in a request without a filter."""
     text = "The service cannot find the resource identified by the resource URI and selectors."
     detail, subcode = "ResourceNotFound", "a:DestinationUnreachable"
     return Fault("s:Sender", subcode, RESOURCE_NOT_FOUND, text, _ADDRESSING_ACTION, fault_detail=detail)
 
 
 def invalid_resource() -> Fault:
-    """Return the fault of a resource URI that names nothing that the service has."""
+    """Return the fault for a resource URI that the service does not have."""
     text = "The resource URI is missing or it has an incorrect format."
     return Fault(
         "s:Sender",
@@ -230,16 +229,16 @@ def invalid_resource() -> Fault:
 
 
 def invalid_selectors() -> Fault:
-    """Return the fault of selectors that are not the keys of an instance."""
+    """Return the fault for selectors that are not keys of an instance."""
     text = "The request has invalid selectors for the resource."
     detail = "UnexpectedSelectors"
     return Fault("s:Sender", "w:InvalidSelectors", UNEXPECTED_SELECTORS, text, fault_detail=detail)
 
 
 def instance_not_found(operation: str, path: str, provider: str) -> Fault:
-    """Return the fault of an instance that does not exist.
+    """Return the fault for a missing instance.
 
-    Recorded: the whole shape, of a Get of a `Win32_Process` on Windows Server 2012 R2.
+    Recorded: the whole form, for a Get of `Win32_Process` on Windows Server 2012 R2.
     """
     text = (
         "The WS-Management service cannot process the request. The service cannot find the resource identified by the "
@@ -270,7 +269,7 @@ def instance_not_found(operation: str, path: str, provider: str) -> Fault:
 
 
 def cannot_process_filter() -> Fault:
-    """Return the fault of a query that cannot be run: its text, its class or its namespace is wrong."""
+    """Return the fault for a query with a wrong text, class or namespace."""
     text = "The data source could not process the filter. The filter might be missing or it might be invalid."
     return Fault(
         "s:Sender",
@@ -283,34 +282,34 @@ def cannot_process_filter() -> Fault:
 
 
 def filter_dialect_unavailable() -> Fault:
-    """Return the fault of a filter in another language than WQL."""
+    """Return the fault for a filter in a language other than WQL."""
     text = "The requested filter dialect is not supported."
     subcode = "n:FilterDialectRequestedUnavailable"
     return Fault("s:Sender", subcode, FILTER_DIALECT_UNAVAILABLE, text, _ENUMERATION_ACTION)
 
 
 def invalid_enumeration_context() -> Fault:
-    """Return the fault of a context that has ended or never was."""
+    """Return the fault for an expired or unknown context."""
     text = "The WS-Enumeration context is not valid. Start a new enumeration."
     subcode = "n:InvalidEnumerationContext"
     return Fault("s:Receiver", subcode, INVALID_ENUMERATION_CONTEXT, text, _ENUMERATION_ACTION)
 
 
 def timed_out() -> Fault:
-    """Return the fault of an operation that takes longer than its OperationTimeout."""
+    """Return the fault for an operation that exceeds its OperationTimeout."""
     text = "The operation cannot be completed within the time specified in OperationTimeout."
     return Fault("s:Receiver", "w:TimedOut", OPERATION_TIMED_OUT, text)
 
 
 def access_denied() -> Fault:
-    """Return the fault of an account that is known and has no right."""
+    """Return the fault for a known account without rights."""
     return Fault("s:Sender", "w:AccessDenied", ACCESS_DENIED, "Access is denied.")
 
 
 def namespace_denied() -> Fault:
-    """Return the fault of an account that WinRM lets in and a WMI namespace does not.
+    """Return the fault for an account with access to WinRM but not to a WMI namespace.
 
-    Recorded: number, text and category. Inferred: the form, the CIM status and the subcode, which no log shows.
+    Recorded: number, text and category. Inferred: the form, the CIM status and the subcode, as no log shows them.
     """
     text = "The WS-Management service cannot process the request. The WMI service returned an 'access denied' error. "
     return Fault(
@@ -324,7 +323,7 @@ def namespace_denied() -> Fault:
 
 
 def too_many_operations() -> Fault:
-    """Return the fault of a user who has too many operations under way. Recorded: status and category."""
+    """Return the fault for a user with too many concurrent operations. Recorded: status and category."""
     text = "The maximum number of concurrent operations for this user has been exceeded."
     return Fault(
         "s:Receiver",
@@ -337,7 +336,7 @@ def too_many_operations() -> Fault:
 
 
 def provider_failed(hresult: int, text: str, form: str = "MSFT_WmiError") -> Fault:
-    """Return the fault of a WMI method that was refused with an HRESULT, in that form of detail.
+    """Return the fault for a WMI method that fails with an HRESULT. `form` is the form of the detail.
 
     Inferred: Receiver, InternalError, the CIM status and the category of licensing errors.
     """
@@ -347,7 +346,7 @@ def provider_failed(hresult: int, text: str, form: str = "MSFT_WmiError") -> Fau
 
 
 def internal_error() -> Fault:
-    """Return the fault of a service that failed by itself."""
+    """Return the fault for an internal error of the service."""
     return Fault("s:Receiver", "w:InternalError", INTERNAL_ERROR, "An internal error occurred.")
 
 

@@ -1,4 +1,4 @@
-"""The types of single fields of an estate file: what each accepts, and what a mistake is called."""
+"""The field types of an estate file: their accepted values and their error messages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from avma import keys
 _Item = TypeVar("_Item")
 _OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
 _MACHINE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-"""The underscore is no character of host names in DNS, but Windows accepts it in computer names."""
+"""DNS host names have no underscore, but Windows accepts it in computer names."""
 NETBIOS_LENGTH = 15
 _USER_NAME = re.compile(r"""(?:[^"/\\\[\]:;|=,+*?<>@\x00-\x1f]+\\)?[^"/\\\[\]:;|=,+*?<>\x00-\x1f]+""")
-"""Windows refuses the excluded characters in account names."""
+"""Windows rejects the excluded characters in account names."""
 _ONE_LINE = re.compile(r"[^\r\n\0]*")
 _DOMAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
 
@@ -76,7 +76,7 @@ def not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
 
 
 def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
-    """Raise ValueError if a list of years has one twice."""
+    """Raise ValueError if a list contains the same year twice."""
     if len(set(value)) < len(value):
         raise ValueError("must not name a year twice")
     return value

@@ -1,7 +1,4 @@
-"""Whether a host activates a guest.
-
-The module knows licences and releases. It knows no VM and does not say how the two speak with each other.
-"""
+"""The conditions under which a host activates a guest."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ _NOT_ACTIVATED, _MISMATCH = "SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED", "SL_E_IA_I
 
 
 def require(host: Licensing, guest: Windows) -> None:
-    """Check that a host of Windows Server activates a guest.
+    """Raise Refusal unless a Windows Server host activates the guest.
 
     Raises:
-        Refusal: the host does not.
+        Refusal: the host does not activate the guest.
     """
-    # Inferred: an evaluation host is refused like one that is not activated.
+    # Inferred: an evaluation host gets the same error as a host that is not activated.
     windows = host.windows
     if windows.edition != "Datacenter" or windows.evaluation or not host.licensed or host.paid_as_it_goes:
         raise Refusal(_NOT_ACTIVATED)

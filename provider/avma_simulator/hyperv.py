@@ -1,7 +1,7 @@
-"""The classes of Hyper-V on a host: VMs, their Data Exchange, and what guests tell through it.
+"""The classes of Hyper-V on a host: VMs, their Data Exchange, and the items that guests report.
 
 See "Hyper-V WMI provider (V2)" at learn.microsoft.com: Msvm_ComputerSystem, Msvm_KvpExchangeComponent and
-Msvm_KvpExchangeComponentSettingData. The module knows guests and CIM; it knows nothing of licensing.
+Msvm_KvpExchangeComponentSettingData.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMPUTER_SYSTEM = declare(
         uint16="EnabledDefault EnabledState HealthState RequestedState",
         datetime="InstallDate TimeOfLastConfigurationChange",
     ),
-    # What learn.microsoft.com lists for Msvm_ComputerSystem.
+    # The properties of Msvm_ComputerSystem at learn.microsoft.com.
     string="Caption CreationClassName Description ElementName InstanceID Name NameFormat OtherEnabledState"
     " PrimaryOwnerContact PrimaryOwnerName Status",
     strings="IdentifyingDescriptions OtherDedicatedDescriptions OtherIdentifyingInfo Roles StatusDescriptions",
@@ -52,8 +52,8 @@ _HOST_REQUESTS_NOTHING, _VM_REQUESTS_NOTHING = 12, 5
 _GUEST_HAS_ENHANCED_SESSIONS, _NO_ENHANCED_SESSIONS = 6, 3
 _REPLICATING = 3
 _FIRST_PROCESS = 4096
-# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: that a state for which CIM
-# has a number has that one, as OpenStack reads it, and that a VM with a process has the values of a running one.
+# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: a state with a number in
+# CIM has that number, as OpenStack reads it, and a VM with a process has the values of a running one.
 _STATES: dict[fields.VmState, int] = {
     "running": _ENABLED,
     "off": _DISABLED,
@@ -84,12 +84,12 @@ KVP_SETTING = declare(
 
 
 def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
-    """Return the host's own row, whose Name is no GUID, and one for each VM."""
+    """Return the row of the host, whose Name is not a GUID, and one for each VM."""
     return [_host(host), *(_virtual_machine(guest) for guest in guests)]
 
 
 def _host(host: Machine) -> Instance:
-    """Return the host's row. Recorded by go-wsman: all values, and that everything else is null."""
+    """Return the row of the host. Recorded by go-wsman: all values. All other properties are null."""
     caption = language.said("Hosting Computer System", host.spec.language)
     values: dict[str, Value] = {
         "Caption": caption,
@@ -105,9 +105,9 @@ def _host(host: Machine) -> Instance:
 
 
 def _virtual_machine(guest: Guest) -> Instance:
-    """Return a VM's row. Recorded by go-wsman: the values of a VM that runs and of one that never ran.
+    """Return the row of a VM. Recorded by go-wsman: the values of a running VM and of one that never ran.
 
-    The Description of a VM is English on a host of any language, its Caption and its status are not.
+    The Description of a VM is English on a host of any language. Its Caption and status use the language of the host.
     """
     spoken = guest.host.spec.language
     replicated = guest.replication is not Replication.NONE
@@ -137,7 +137,7 @@ def _virtual_machine(guest: Guest) -> Instance:
 
 
 def _running(guest: Guest) -> dict[str, Value]:
-    """Return what only a VM that runs has."""
+    """Return the properties that only a running VM has."""
     on_for = datetime.now(timezone.utc) - guest.started
     return {
         "HwThreadsPerCoreRealized": 2,
@@ -157,19 +157,19 @@ _COMMON: dict[str, Value] = {
 
 
 def kvp_components(guests: list[Guest]) -> list[Instance]:
-    """Return the Data Exchange component of each VM. Inferred: that of a stopped VM is there, without items."""
+    """Return the Data Exchange component of each VM. Inferred: a stopped VM has one without items."""
     return [_kvp_component(guest) for guest in guests]
 
 
 def kvp_settings(host: Machine, guests: list[Guest]) -> list[Instance]:
-    """Return the Data Exchange switch of each VM, and the definition that new VMs get."""
+    """Return the Data Exchange setting of each VM, and the default for new VMs."""
     name = _service_name(host)
     definition = _kvp_setting(name, rf"Microsoft:Definition\{_KVP}\Default", _ENABLED)
     return [definition, *(_kvp_setting(name, setting_id(guest), _switch(guest)) for guest in guests)]
 
 
 def _service_name(host: Machine) -> str:
-    """Return what the host calls Data Exchange, in its own language."""
+    """Return the name of Data Exchange in the language of the host."""
     return language.said("Key-Value Pair Exchange", host.spec.language)
 
 
@@ -199,7 +199,7 @@ def _kvp_setting(name: str, instance_id: str, state: int) -> Instance:
 
 
 def setting_id(guest: Guest) -> str:
-    """Return the InstanceID of a VM's Data Exchange switch."""
+    """Return the InstanceID of a VM's Data Exchange setting."""
     return rf"Microsoft:{guest.identifier}\{_KVP}"
 
 
@@ -232,7 +232,7 @@ def _of_windows(guest: Guest) -> dict[str, str]:
 
 
 def _of_linux(guest: Guest, linux: estate.Linux) -> dict[str, str]:
-    """Return what a Linux guest reports, as hv_kvp_daemon.c of the Linux kernel collects it."""
+    """Return the items of a Linux guest, as in hv_kvp_daemon.c of the Linux kernel."""
     return {
         "FullyQualifiedDomainName": guest.full_name.lower(),
         "IntegrationServicesVersion": "3.1",
@@ -246,13 +246,13 @@ def _of_linux(guest: Guest, linux: estate.Linux) -> dict[str, str]:
 
 
 def _reported_addresses(addresses: Sequence[str]) -> dict[str, str]:
-    """Return the items for a guest's addresses: those of all its adapters, separated by semicolons, by version."""
+    """Return the items for a guest's addresses: one list per IP version, separated by semicolons."""
     texts = {version: ";".join(a for a in addresses if (":" in a) is (version == _IPV6)) for version in (_IPV4, _IPV6)}
     return {f"NetworkAddress{version}": text for version, text in texts.items() if text}
 
 
 def _item(name: str, data: str) -> str:
-    """Return one item as the embedded CIM-XML instance in which Hyper-V gives it."""
+    """Return one item as an embedded CIM-XML instance, like Hyper-V."""
     instance = ET.Element("INSTANCE", CLASSNAME="Msvm_KvpExchangeDataItem")
     for inherited in ("Caption", "Description", "ElementName"):
         ET.SubElement(instance, "PROPERTY", NAME=inherited, PROPAGATED="true", TYPE="string")

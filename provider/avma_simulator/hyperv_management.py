@@ -1,7 +1,6 @@
-"""`Msvm_VirtualSystemManagementService` of a host: the switch of a VM's Data Exchange.
+"""`Msvm_VirtualSystemManagementService` of a host, which turns a VM's Data Exchange on and off.
 
-See "ModifyGuestServiceSettings method" at learn.microsoft.com: it takes embedded instances in CIM-XML. The module knows
-guests and CIM; it knows nothing of licensing.
+See "ModifyGuestServiceSettings method" at learn.microsoft.com. It takes embedded instances in CIM-XML.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _INVALID_PARAMETER = 32773
 
 
 class _Unusable(Exception):
-    """A setting is not one that can be changed."""
+    """The setting cannot be changed."""
 
 
 def services(host: Machine) -> list[Instance]:
@@ -48,10 +47,10 @@ def services(host: Machine) -> list[Instance]:
 
 
 def methods(guests: Callable[[], list[Guest]]) -> dict[str, Method]:
-    """Return the methods of the service of a host with these guests."""
+    """Return the methods of the service, for a host with these guests."""
 
     async def modify(host: Machine, service: Instance, arguments: Arguments) -> int:
-        """Change settings, all or none. Inferred: that it never takes a job, and the number for a wrong setting."""
+        """Change all settings or none. Inferred: it never starts a job, and the number for a wrong setting."""
         try:
             changes = [_change(guests(), text) for text in arguments.texts("GuestServiceSettings")]
         except _Unusable:

@@ -1,7 +1,6 @@
-"""The classes by which a VM is recognised from inside and from its host: the UUID of its firmware.
+"""The classes that identify a VM from inside and from its host by the UUID of its firmware.
 
-See Win32_ComputerSystemProduct and Msvm_VirtualSystemSettingData at learn.microsoft.com. The module knows machines and
-CIM; it knows nothing of licensing.
+See Win32_ComputerSystemProduct and Msvm_VirtualSystemSettingData at learn.microsoft.com.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _FIRMWARE = uuid.UUID("3f0b6c1e-2d55-5f0a-8b1c-6d7e9a1b2c3d")
 
 
 def product(machine: Machine) -> Instance:
-    """Return what the firmware says of a machine."""
+    """Return the firmware's data about a machine."""
     virtual = isinstance(machine, Guest)
     values: dict[str, Value] = {
         "Caption": "Computer System Product",
@@ -44,7 +43,7 @@ def product(machine: Machine) -> Instance:
 
 
 def settings(guests: list[Guest]) -> list[Instance]:
-    """Return the settings of each VM. Inferred: BIOSGUID is the UUID that the guest's firmware shows, in braces."""
+    """Return the settings of each VM. Inferred: BIOSGUID is the firmware UUID of the guest in braces."""
     return [_setting(guest) for guest in guests]
 
 

@@ -1,4 +1,4 @@
-"""What a pipeline of PowerShell runs: a script of this project, which is known by its first line, or plain commands."""
+"""The execution of PowerShell pipelines: plain commands, and this project's scripts with their known first lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def run(world: World, machine: Machine, scripts: Scripts, pipeline: Pipeli
     """Run the statements of a pipeline.
 
     Raises:
-        ScriptFailed: it ends with a terminating error.
+        ScriptFailed: the pipeline ends with a terminating error.
     """
     for statement in pipeline.statements:
         objects: list[Any] = []
@@ -61,7 +61,7 @@ async def _script(
 
 
 async def run_line(machine: Machine, streams: Streams, command: Command, emit: Callable[[Any], None]) -> None:
-    """Run one command of a script, which goes on after a command that is not found.
+    """Run one command of a script. After an unknown command, the script continues.
 
     Raises:
         ScriptFailed: the script ends with a terminating error.

@@ -1,8 +1,4 @@
-"""The product keys of an estate: what each is for, and how many activations Microsoft would still grant.
-
-It stands for the activation service. It knows published and declared keys and which machine used which; it does
-not know what a machine has installed.
-"""
+"""The product keys of an estate and their remaining activations. It acts as Microsoft's activation service."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
 class Channel(Enum):
     """A product channel: the end of a product's Description, and its `ProductKeyChannel`.
 
-    `VT:IA` stands among the strings of the Software Protection Platform's own libraries. Inferred: that of an
+    `VT:IA` is one of the strings in the libraries of the Software Protection Platform. Inferred: the channel of an
     evaluation key.
     """
 
@@ -51,7 +47,7 @@ _PUBLISHED = {keys.KeyKind.AVMA: Channel.AVMA, keys.KeyKind.KMS_CLIENT: Channel.
 
 @dataclass(frozen=True)
 class ProductKey:
-    """A key, kept out of `repr`, and the release and edition it is for."""
+    """A key, excluded from `repr`, with its release and edition."""
 
     key: str
     channel: Channel
@@ -68,7 +64,7 @@ class ProductKey:
 
 
 class KeyStore:
-    """All keys of an estate and their use, and whether there is a KMS host."""
+    """All keys of an estate with their use, and the availability of a KMS host."""
 
     def __init__(self, declared: dict[ProductKey, int], kms: bool = False) -> None:
         self.kms = kms
@@ -77,24 +73,24 @@ class KeyStore:
         self._activated: set[tuple[str, str]] = set()
 
     def find(self, key: str) -> ProductKey | None:
-        """Return what is known of a key. Inferred: Windows takes lower case, and nothing else that people paste."""
+        """Return the key, or None if it is unknown. Inferred: Windows accepts lower case but no other variation."""
         return self._known.get(key.upper())
 
     def left(self) -> dict[str, int]:
-        """Return the activations left, by partial key."""
+        """Return the remaining activations, by partial key."""
         return {key[-5:]: count for key, count in self._left.items()}
 
     def remember(self, product_key: ProductKey, machine: str) -> None:
-        """Note that the machine was activated with the key before the estate began."""
+        """Record that the key activated the machine before the simulation began."""
         self._activated.add((product_key.key, machine))
 
     def activate(self, product_key: ProductKey, machine: str) -> None:
         """Spend one activation of a counted key on a machine.
 
-        Inferred: the same key on the same machine is granted again without being counted again.
+        Inferred: another activation of the same machine with the same key is free.
 
         Raises:
-            Refusal: the key has no activation left.
+            Refusal: the key has no activations left.
         """
         use = (product_key.key, machine)
         if use in self._activated:
@@ -106,7 +102,7 @@ class KeyStore:
         self._activated.add(use)
 
     def activate_by_telephone(self, product_key: ProductKey, machine: str) -> None:
-        """Spend an activation by telephone. Inferred: the activation centre also grants what is not left online."""
+        """Spend an activation by telephone. Inferred: the activation center grants it even if none is left online."""
         use = (product_key.key, machine)
         if use not in self._activated:
             self._left[product_key.key] = max(0, self._left[product_key.key] - 1)
@@ -119,14 +115,14 @@ def _published() -> list[ProductKey]:
 
 
 def declared_keys(declared: Estate) -> dict[ProductKey, int]:
-    """Return the keys that an estate declares, and how many activations each has left."""
+    """Return the declared keys of an estate with their remaining activations."""
     return {
         ProductKey(key.key, _DECLARED[key.channel], key.version, key.edition): key.activations for key in declared.keys
     }
 
 
 def of_estate(declared: Estate) -> dict[str, ProductKey]:
-    """Return every key that exists: the published ones and those that the estate declares."""
+    """Return every key that exists: published keys and declared keys."""
     return _by_key(declared_keys(declared))
 
 
@@ -135,13 +131,13 @@ def _by_key(declared: Iterable[ProductKey]) -> dict[str, ProductKey]:
 
 
 def fits(product_key: ProductKey, windows: Windows) -> bool:
-    """Return True if a key is for a release; published keys count for several."""
+    """Return True if a key is for a release. One published key covers several releases."""
     versions = {Channel.AVMA: windows.avma_keys, Channel.KMS_CLIENT: windows.kms_client_keys}
     return product_key.version == versions.get(product_key.channel, windows.version)
 
 
 def kms_client_key(windows: Windows) -> ProductKey | None:
-    """Return the key that volume media install, None for a release without a published one."""
+    """Return the key that volume media install, or None for a release without a published key."""
     version = windows.kms_client_keys
     found = None if version is None else keys.find(keys.KeyKind.KMS_CLIENT, version, windows.edition)
     return None if found is None else ProductKey(found.key, Channel.KMS_CLIENT, found.version, found.edition)

@@ -1,7 +1,7 @@
-"""What the languages of Windows change: captions and messages, and no number and no id.
+"""The captions and messages of Windows in other languages. Numbers and IDs are the same in all.
 
-Inferred: the words, which stand for Microsoft's and are not always theirs. A message that has no words here becomes a
-sentence of its language, so that nobody can rely on English. The module knows text alone.
+Inferred: the words. They are not always Microsoft's. A message without a translation here becomes one fixed sentence of
+the language, so that no client can rely on English texts.
 """
 
 from __future__ import annotations
@@ -40,5 +40,5 @@ _SENTENCE = {"de-DE": "Bei der Verarbeitung ist ein Fehler aufgetreten.", "ja-JP
 
 
 def said(text: str, spoken: str) -> str:
-    """Return a word or a message of Windows in a language."""
+    """Return a caption or message of Windows in a language."""
     return text if spoken == ENGLISH else _WORDS[spoken].get(text, _SENTENCE[spoken])

@@ -1,7 +1,6 @@
-"""The Software Protection Platform of one machine: the installed key, its state, and what changes them.
+"""The Software Protection Platform of one machine: the installed key, its state, and the operations on both.
 
-It knows one machine's Windows and the estate's key store. It knows neither WMI nor the network, and asks its owner
-which host would activate it.
+It asks its owner for the host that activates the machine.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
 _DAY = 24 * 60
 # Inferred: an AVMA activation lasts seven days unless it is renewed.
 _VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
-# The keys of evaluation media; only their last five characters are ever shown. A listing of slmgr shows those of 2025
-# Datacenter. Inferred: all others.
+# The keys of evaluation media. Only their last five characters are visible anywhere. A listing of slmgr shows those of
+# 2025 Datacenter. Inferred: all others.
 _EVALUATION_KEYS = {("2025", "Datacenter"): "BCDFG-HJKMN-PQRTV-WXY23-J2T92"}
 _OTHER_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
-# Inferred: Azure Stack HCI shows a licensed retail product of its own, which no key changes.
+# Inferred: Azure Stack HCI shows a licensed retail product of its own. No key changes it.
 _AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
 
 
 class LicenseStatus(IntEnum):
-    """`SoftwareLicensingProduct.LicenseStatus`, in Microsoft's words."""
+    """`SoftwareLicensingProduct.LicenseStatus`, with Microsoft's names."""
 
     Unlicensed = 0
     Licensed = 1
@@ -76,14 +75,14 @@ class License:
 
     @property
     def minutes_left(self) -> int:
-        """The `GracePeriodRemaining`; 0 for what does not end, and for what has ended."""
+        """The `GracePeriodRemaining`. It is 0 for a license without an end and for an expired one."""
         if self.status is LicenseStatus.Licensed:
             return _VALIDITY.get(self.product_key.channel, 0)
         return 0 if self.status in (LicenseStatus.Unlicensed, LicenseStatus.Notification) else _GRACE
 
 
 class Licensing:
-    """The state of one machine and the methods that change it.
+    """The license state of one machine and the methods that change it.
 
     `activating_host` returns the name of the Hyper-V host that activates this machine, or raises `Refusal`.
     """
@@ -111,31 +110,31 @@ class Licensing:
 
     @property
     def license(self) -> License | None:
-        """What is installed now."""
+        """The installed license."""
         self._settle()
         return self._license
 
     @property
     def licensed(self) -> bool:
-        """Whether the machine is activated now."""
+        """Whether the machine is activated."""
         return self.license is not None and self.license.status is LicenseStatus.Licensed
 
     @property
     def paid_as_it_goes(self) -> bool:
-        """Whether nothing but Pay-as-you-go licenses the machine: a key of its own comes first."""
+        """Whether Pay-as-you-go alone licenses the machine. A purchased key takes precedence."""
         current = self.license
         return self.pays_as_it_goes and (current is None or current.product_key.channel not in COUNTED)
 
     @property
     def installation_id(self) -> str | None:
-        """The installation ID of the installed key; only a key that Microsoft sold is activated by telephone."""
+        """The installation ID of the installed key, or None. Only purchased keys activate by telephone."""
         current = self.license
         if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
             return None
         return telephone.installation_id(self._machine, current.product_key)
 
     def install_media(self) -> None:
-        """Bring the machine to the state in which installation media leave it."""
+        """Set the license that installation media leave behind."""
         version, edition = self.windows.version, self.windows.edition
         if self.windows.evaluation:
             key = evaluation_key(self.windows)
@@ -149,17 +148,19 @@ class Licensing:
         if client_key is None:
             self._license = None
             return
-        # Inferred: Pay-as-you-go licenses what the media installed, and leaves the key alone.
+        # Inferred: Pay-as-you-go licenses the installation and does not change the key.
         status = LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace
         self._license = License(client_key, status)
 
     def restore(self, product_key: ProductKey, status: LicenseStatus, host: str, reason: int | None = None) -> None:
-        """Bring the machine to a state that it had reached before the estate began."""
+        """Restore a state from before the simulation began."""
         self._license = License(product_key, status)
         self.set_status(status, host, reason)
 
     def set_status(self, status: LicenseStatus, host: str = "", reason: int | None = None) -> None:
-        """Change the state of the installed key, as time or someone else would; `reason` None is the usual reason.
+        """Change the state of the installed key from outside.
+
+        Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
 
         Raises:
             Refusal: no key is installed.
@@ -172,9 +173,9 @@ class Licensing:
             self._store.remember(product_key, self._machine)
 
     def install_key(self, key: str) -> None:
-        """Install a key in place of the present one.
+        """Install a key instead of the current one.
 
-        Installing the key that is already there changes nothing (Inferred).
+        Inferred: another installation of the same key changes nothing.
 
         Raises:
             Refusal: the key is unknown, or not for this release and edition.
@@ -184,7 +185,7 @@ class Licensing:
             raise Refusal("SL_E_INVALID_PRODUCT_KEY")
         if self.windows.azure_local:
             raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
-        # Inferred: a key of another release is not in this release's key configuration.
+        # Inferred: the key configuration of this release does not contain keys of other releases.
         if not fits(product_key, self.windows):
             raise Refusal("SL_E_PKEY_INVALID_CONFIG")
         if self.windows.evaluation or product_key.edition != self.windows.edition:
@@ -198,23 +199,23 @@ class Licensing:
         """Remove the installed key.
 
         Raises:
-            Refusal: there is none.
+            Refusal: no key is installed.
         """
         self._installed()
         self._license = None
         self._activates_itself_at = None
 
     def try_to_activate_itself(self) -> None:
-        """Begin what installing an AVMA key and starting the machine begin: an activation that stays silent."""
+        """Start the silent activation that follows the installation of an AVMA key and each boot."""
         if self._license is not None and self._license.product_key.channel is Channel.AVMA:
             self._activates_itself_at = time.monotonic() + self.activation_delay
             self._settle()
 
     def bind_again(self) -> None:
-        """Ask the host that the machine has come to, as a guest does when it is moved while it runs.
+        """Activate through the new host after a live migration.
 
-        Inferred: all of it. A host that activates the guest becomes its host, and one that does not leaves a guest
-        that was activated in Notification, as it is no longer bound to a licensed host.
+        Inferred: all of it. If the new host activates the guest, it becomes the activating host. If not, an activated
+        guest changes to Notification, as it is no longer bound to a licensed host.
         """
         current = self.license
         if current is None or current.product_key.channel is not Channel.AVMA:
@@ -227,7 +228,7 @@ class Licensing:
                 self._license = License(current.product_key, LicenseStatus.Notification, why=unbound)
 
     def begin_activation(self) -> License:
-        """Begin an activation that was asked for, and return the license it is for.
+        """Begin a requested activation and return its license.
 
         Raises:
             Refusal: no key is installed, or an activation is in progress.
@@ -239,10 +240,10 @@ class Licensing:
         return current
 
     def finish_activation(self, begun: License) -> None:
-        """End an activation that was asked for.
+        """Finish a requested activation.
 
         Raises:
-            Refusal: the machine cannot be activated with the key.
+            Refusal: the key cannot activate the machine.
         """
         self._activating = False
         product_key = self._installed().product_key
@@ -251,10 +252,10 @@ class Licensing:
         self._activate(product_key)
 
     def deposit_confirmation_id(self, installation_id: str, confirmation_id: str) -> None:
-        """Activate with what the activation centre said on the telephone.
+        """Activate with a confirmation ID from the activation center.
 
         Raises:
-            Refusal: one of the IDs is wrong, or the key is of a kind that is not activated so.
+            Refusal: one of the IDs is wrong, or keys of this kind do not activate by telephone.
         """
         product_key = self._installed().product_key
         own = self.installation_id
@@ -297,8 +298,8 @@ class Licensing:
         try:
             self._activate(current.product_key)
         except Refusal:
-            # Reported of guests whose own attempt fails: Notification with this reason, whatever Activate would answer.
-            # Inferred: what is licensed stays so until its validity ends.
+            # Reported for guests after a failed attempt of their own: Notification with this reason, regardless of the
+            # result of Activate. Inferred: a licensed guest stays licensed until its validity ends.
             if current.status is not LicenseStatus.Licensed:
                 self._license = License(current.product_key, LicenseStatus.Notification, why=_FAILED_BY_ITSELF)
 

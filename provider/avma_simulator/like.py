@@ -1,4 +1,4 @@
-"""The patterns of LIKE in WQL (learn.microsoft.com/windows/win32/wmisdk/like-operator). The module knows text alone."""
+"""The patterns of LIKE in WQL (learn.microsoft.com/windows/win32/wmisdk/like-operator)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Return the test of a LIKE pattern: `%`, `_`, `[a-f]` and `[^a-f]`.
 
-    Case is ignored. What stands between two `%` is looked for where it comes first; one regular expression of it all
-    could try for ever.
+    Case is ignored. Each piece between two `%` matches at its first position. One regular expression for the whole
+    pattern could backtrack without end.
 
     Raises:
-        re.error: a range is none.
+        re.error: a range is invalid.
     """
     pieces = [""]
     for part in re.findall(r"\[\^?[^\]]+\]|.", pattern, flags=re.DOTALL):

@@ -1,7 +1,4 @@
-"""CIM as a script on a machine sees it: queries and methods without WS-Management, and how each fails.
-
-The module knows the repository and a machine's troubles. It knows neither scripts nor shells.
-"""
+"""CIM for scripts on a machine: queries and methods without WS-Management, with their errors."""
 
 from __future__ import annotations
 
@@ -33,14 +30,14 @@ _ANSWERS = {"accessDenied": E_ACCESSDENIED, "quota": WBEM_E_QUOTA_VIOLATION}
 
 @dataclass
 class CimFailed(Exception):
-    """A query or a method failed, with an HRESULT."""
+    """A query or a method failed with an HRESULT."""
 
     number: int
     cmdlet: str
     text: str = ""
 
     def as_json(self, spoken: str) -> dict[str, Any]:
-        """Return the error as a script reports it in a language; PowerShell shows an HRESULT as a signed number."""
+        """Return the error in a language, as a script reports it. PowerShell shows an HRESULT as a signed number."""
         signed = self.number - (1 << 32) if self.number >= 1 << 31 else self.number
         error_id = f"HRESULT 0x{self.number:08x},{_CMDLETS}.{self.cmdlet}"
         text = self.text or hresult.lookup(self.number).meaning
@@ -48,7 +45,7 @@ class CimFailed(Exception):
 
 
 class SessionLost(Exception):
-    """The session on the machine ended under the operation."""
+    """The session on the machine ended during the operation."""
 
 
 class LocalCim:
@@ -63,7 +60,7 @@ class LocalCim:
 
         Raises:
             CimFailed: the query fails.
-            SessionLost: the machine is to lose the session.
+            SessionLost: a fault rule ends the session.
         """
         self._machine.counts.operations["Enumerate"] += 1
         try:
@@ -85,11 +82,11 @@ class LocalCim:
     async def invoke(
         self, namespace: str, class_name: str, name: str, keys: Mapping[str, str], arguments: Mapping[str, Any]
     ) -> int:
-        """Call a method, and return what it returns.
+        """Call a method and return its ReturnValue.
 
         Raises:
             CimFailed: the method fails.
-            SessionLost: the machine is to lose the session.
+            SessionLost: a fault rule ends the session.
         """
         self._machine.counts.operations[f"Invoke {class_name}/{name}"] += 1
         lost = self._lost(self._machine.trouble.take(f"{class_name}/{name}", class_name), _INVOKE)
@@ -113,14 +110,18 @@ class LocalCim:
             raise CimFailed(refusal.hresult.value, _INVOKE) from None
 
     def _require_access(self, namespace: str, class_name: str, allowed: tuple[str, ...], cmdlet: str) -> None:
-        """Raise CimFailed unless the account may do this, and the service behind the class runs."""
+        """Raise CimFailed unless the account has the rights and the service behind the class runs."""
         if rights.access(self._machine, _slashes(namespace)) not in allowed:
             raise CimFailed(WBEM_E_ACCESS_DENIED, cmdlet, "Access denied ")
         if rights.is_stopped(self._machine, class_name):
             raise CimFailed(rights.SERVICE_NOT_ACTIVE, cmdlet, rights.SERVICE_NOT_ACTIVE_TEXT)
 
     def _lost(self, rule: Fault | None, cmdlet: str) -> bool:
-        """Let the operation fail if it is to; return whether it is to run and then lose its session."""
+        """Apply a fault rule. Return True if the operation must run and then lose its session.
+
+        Raises:
+            CimFailed: the rule makes the operation fail.
+        """
         if rule is None or rule.answer in _WITHOUT_ROWS:
             return False
         number = rule.hresult if rule.hresult is not None else _ANSWERS.get(rule.answer or "")

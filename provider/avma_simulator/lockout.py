@@ -1,7 +1,7 @@
-"""Failed sign-ins: how many each account has had, and when it is locked.
+"""The failed sign-ins of each account and its lockout.
 
-An account is locked after so many failures in a row, also for the right password (Windows' account lockout policy). The
-machines of a domain count the failures of its accounts together. Inferred: that a lock has no end.
+After a number of consecutive failures, an account is locked even for the right password (Windows' account lockout
+policy). All machines of a domain share the count of a domain account. Inferred: a lockout does not end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Lockout:
-    """The failed sign-ins of all accounts of an estate; a `threshold` of None locks no account."""
+    """The failed sign-ins of all accounts of an estate. A `threshold` of None locks no account."""
 
     def __init__(self, threshold: int | None) -> None:
         self._threshold = threshold
@@ -24,13 +24,13 @@ class Lockout:
         self._all[account] += 1
 
     def succeeded(self, account: str) -> None:
-        """Begin to count the failures of an account again."""
+        """Reset the consecutive failures of an account."""
         self._in_a_row[account] = 0
 
     def is_locked(self, account: str) -> bool:
-        """Return True if the account has failed too often."""
+        """Return True if the account is locked."""
         return self._threshold is not None and self._in_a_row[account] >= self._threshold
 
     def as_json(self) -> dict[str, dict[str, Any]]:
-        """Return all failures of each account, and whether it is locked."""
+        """Return the number of failures of each account and its lockout state."""
         return {name: {"failed": count, "locked": self.is_locked(name)} for name, count in sorted(self._all.items())}

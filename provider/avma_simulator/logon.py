@@ -1,6 +1,6 @@
-"""Logon over HTTP: Negotiate, Kerberos and CredSSP, bound to the connection; Basic and certificates for each request.
+"""Authentication over HTTP.
 
-The module knows the account of a machine and one connection's state. It reads no body.
+Negotiate, Kerberos and CredSSP authenticate a connection. Basic and certificates authenticate each request.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from operator import attrgetter
 from typing import Literal
 
 import spnego
-from spnego._ntlm_raw.messages import Authenticate  # pyspnego has no public name for the messages of NTLM
+from spnego._ntlm_raw.messages import Authenticate  # pyspnego has no public name for NTLM messages
 from spnego.channel_bindings import GssChannelBindings
 
 from avma_simulator.accounts import Accounts, CredentialFiles
 
 _NTLM_SIGNATURE = b"NTLMSSP\0"
 _SPNEGO = bytes.fromhex("06062b0601050502")
-"""The object identifier 1.3.6.1.5.5.2 (RFC 4178), with which SPNEGO's first token begins after its length."""
+"""The object identifier 1.3.6.1.5.5.2 (RFC 4178). SPNEGO's first token has it right after the length."""
 _HEADER_LENGTH = 16
 _BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _SCHEMES: dict[str, tuple[str, set[str]]] = {
@@ -29,38 +29,38 @@ _SCHEMES: dict[str, tuple[str, set[str]]] = {
     "credssp": ("CredSSP", {"credssp"}),
     "basic": ('Basic realm="WSMAN"', {"basic"}),
 }
-"""What is offered in WWW-Authenticate, in Windows' order, and the logons of which one has to be on for it."""
+"""The values of WWW-Authenticate in Windows' order, each with the authentication methods that enable it."""
 _MECHANISMS = {"ntlm": {"ntlm"}, "kerberos": {"kerberos"}, "negotiate": {"ntlm", "kerberos"}}
 _BINDING_IN_NTLM = re.compile(rb"\x0a\x00\x10\x00(.{16})", re.DOTALL)
 """MsvAvChannelBindings (MS-NLMP 2.2.2.1) in an NTLM token: the hash of the client's channel bindings."""
 _AUTHENTICATE = (3).to_bytes(4, "little")
 _NO_BINDING = bytes(16)
 _CHANNEL_BOUND = 0x800
-"""GSS_C_CHANNEL_BOUND_FLAG: the initiator's bindings were there, and are the acceptor's."""
+"""GSS_C_CHANNEL_BOUND_FLAG: the initiator sent bindings, and they match the acceptor's."""
 
 Hardening = Literal["none", "relaxed", "strict"]
 
 
 @dataclass
 class Connection:
-    """What a TCP connection has reached: a context begun, by which scheme, and whether it is complete."""
+    """The authentication state of a TCP connection: its context and the scheme of the context."""
 
     certified: bool = False
-    """Whether the client has shown the certificate that is mapped to the account."""
+    """Whether the client presented the certificate that is mapped to the account."""
     context: spnego.ContextProxy | None = None
     scheme: str = ""
     bound: bool = False
-    """Whether the client has told the TLS channel that it sees."""
+    """Whether the client sent bindings for its TLS channel."""
 
     @property
     def complete(self) -> bool:
-        """Whether the connection is logged on."""
+        """Whether the connection is authenticated."""
         return self.context is not None and self.context.complete
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a request's logon came to: whether it may go on, the token to answer with, and what it logged on by."""
+    """The result of authenticating a request: acceptance, the token to return, and the method."""
 
     accepted: bool
     token: str = ""
@@ -72,7 +72,7 @@ _REFUSED = Outcome(False)
 
 @dataclass(frozen=True)
 class Door:
-    """One listener's way to log on; `hardening` is Windows' CbtHardeningLevel."""
+    """The authentication of one listener. `hardening` is Windows' CbtHardeningLevel."""
 
     accounts: Accounts
     files: CredentialFiles
@@ -82,11 +82,11 @@ class Door:
 
     @property
     def offers(self) -> list[str]:
-        """The values of WWW-Authenticate; Basic only over TLS, and nothing for certificates."""
+        """The values of WWW-Authenticate. Basic appears only over TLS, certificates never."""
         return [offer for scheme, (offer, _) in _SCHEMES.items() if self._offered(scheme)]
 
     def admit(self, connection: Connection, authorization: str) -> Outcome:
-        """Judge a request by its Authorization header and its connection."""
+        """Authenticate a request by its Authorization header and its connection."""
         scheme, _, credentials = authorization.partition(" ")
         if not scheme:
             return Outcome(connection.complete)
@@ -114,7 +114,7 @@ class Door:
     def _step(self, connection: Connection, scheme: str, credentials: str) -> Outcome:
         try:
             answer = self._answer(connection, scheme.lower(), base64.b64decode(credentials, validate=True))
-        # A malformed token makes pyspnego raise whatever its parser meets: KeyError, IndexError, StopIteration.
+        # For a malformed token, pyspnego passes on any error of its parser: KeyError, IndexError, StopIteration.
         except Exception:
             self._judge(credentials, right=False)
             connection.context = None
@@ -126,7 +126,7 @@ class Door:
         return Outcome(connection.complete, token_back, _kind(connection.context) if connection.complete else "")
 
     def _judge(self, credentials: str, right: bool) -> bool:
-        """Count the last message of an NTLM exchange as a sign-in, and return True unless the account is locked.
+        """Count the last message of an NTLM exchange as a sign-in. Return True unless the account is locked.
 
         CredSSP hides its NTLM exchange in TLS, so its failures are not counted.
         """
@@ -150,7 +150,7 @@ class Door:
         return set().union(*(_MECHANISMS.get(logon, ()) for logon in self.logons))
 
     def _suffices(self, connection: Connection) -> bool:
-        """Say whether a complete context is one of this account, by a mechanism and a channel that may be used."""
+        """Return True if a complete context is for this account, with an allowed mechanism and channel."""
         context = connection.context
         if context is None:
             return False
@@ -167,13 +167,13 @@ class Door:
 
 
 def _ntlm_user(credentials: str) -> str | None:
-    """Return the user name in an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3), None in any other token."""
+    """Return the user name in an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3), or None for any other token."""
     try:
         _, signature, message = base64.b64decode(credentials).partition(_NTLM_SIGNATURE)
         if not message.startswith(_AUTHENTICATE):
             return None
         told = Authenticate.unpack(signature + message)
-    # a malformed token makes pyspnego raise whatever its parser meets
+    # For a malformed token, pyspnego passes on any error of its parser.
     except Exception:
         return None
     return f"{told.domain_name}\\{told.user_name}" if told.domain_name else told.user_name or ""
@@ -190,7 +190,7 @@ def _protocol(scheme: str, token: bytes) -> str:
 def _kerberos_is_bound(context: spnego.ContextProxy) -> bool:
     if context.negotiated_protocol != "kerberos":
         return False
-    # pyspnego has no public name for the context inside SPNEGO, nor for flags beyond SSPI's
+    # pyspnego has no public name for the context inside SPNEGO, or for flags beyond SSPI's.
     inner = attrgetter("_context")(context) if context.protocol == "negotiate" else context
     return bool(int(attrgetter("_context_attr")(inner)) & _CHANNEL_BOUND)
 

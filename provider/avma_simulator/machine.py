@@ -1,8 +1,4 @@
-"""One machine as it is now: its Windows, its licensing, its power; and the guest that a VM is to its host.
-
-The module knows the declared machine and behaviour. It knows no other machine but a guest's host, no WMI and no
-network.
-"""
+"""The current state of one machine: its Windows, its licensing and its power. Guests also have a host."""
 
 from __future__ import annotations
 
@@ -26,14 +22,14 @@ from avma_simulator.trouble import Trouble
 from avma_simulator.windows import Windows
 
 _UP_BEFORE = timedelta(days=1)
-"""How long a machine has been running when the estate begins."""
+"""The uptime of a machine at the start of the simulation."""
 _CREATED_BEFORE = timedelta(days=30)
 _MOST_OPERATIONS, _LONGEST_OPERATION = 1000, 200
 
 
 @dataclass
 class Counts:
-    """What a machine was asked since the counts were last reset."""
+    """The requests to a machine since the last reset."""
 
     requests: int = 0
     connections: int = 0
@@ -46,18 +42,21 @@ class Counts:
     logons: Counter[str] = field(default_factory=Counter)
 
     def count(self, operation: str) -> None:
-        """Count an operation; anyone can invent names, so only so many are told apart."""
+        """Count an operation.
+
+        Clients can invent names, so after a limit all new names count as "other".
+        """
         known = operation in self.operations or len(self.operations) < _MOST_OPERATIONS
         self.operations[operation[:_LONGEST_OPERATION] if known else "other"] += 1
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as the control endpoint shows them."""
+        """Return the counts for the control endpoint."""
         counted = {name: dict(sorted(getattr(self, name).items())) for name in ("operations", "logons")}
         return {**vars(self), **counted}
 
 
 class Machine:
-    """A machine with Windows on it: a physical one by itself, a guest by its subclass."""
+    """A machine with Windows. This class is a physical machine, its subclass a guest."""
 
     kind = "host"
 
@@ -85,7 +84,7 @@ class Machine:
         self.script_blocks = ScriptBlockLog()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account], lockout: Lockout) -> None:
-        """Make the machine a member of a domain, or of a workgroup, that accepts these accounts."""
+        """Join the machine to a domain, or to a workgroup, and set its accounts."""
         self.domain = domain
         self.accounts = Accounts(self.computer_name, accounts, lockout)
 
@@ -96,7 +95,7 @@ class Machine:
 
     @property
     def full_name(self) -> str:
-        """The name in DNS: with the domain of a member, and not cut to the length of NetBIOS names."""
+        """The DNS name, with the domain of a member. It can be longer than a NetBIOS name."""
         name = self.spec.dns_host_name
         return name if self.domain is None else f"{name}.{self.domain.dns_name}"
 
@@ -107,21 +106,21 @@ class Machine:
 
     @property
     def ready(self) -> bool:
-        """Whether the machine can be reached: it is on, and Windows is set up."""
+        """Whether the machine accepts connections: it is on, and Windows is provisioned."""
         return self.running and not self.seconds_to_ready
 
     @property
     def seconds_to_ready(self) -> float:
-        """How long Windows still sets itself up."""
+        """The remaining seconds of provisioning."""
         return 0.0
 
     @property
     def windows_loaded(self) -> bool:
-        """Whether Windows runs, or goes on later without a start."""
+        """Whether Windows is loaded: it runs, or it can resume without a boot."""
         return self.running
 
     def turn(self, state: fields.VmState) -> None:
-        """Bring the machine into a state; `boot` is what follows when Windows starts."""
+        """Set the power state of the machine. The caller calls `boot` if Windows starts."""
         self._on = state == "running"
 
     def boot(self) -> None:
@@ -133,14 +132,14 @@ class Machine:
         """Return the name of the host that activates this machine.
 
         Raises:
-            Refusal: always, as a physical machine has none.
+            Refusal: always, as a physical machine has no host.
         """
         refusal = Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
         self.log.write(events.GUEST, refusal.hresult.value)
         raise refusal
 
     def as_json(self) -> dict[str, Any]:
-        """Return the licensing state as the control endpoint shows it: no full key."""
+        """Return the license state for the control endpoint, without full keys."""
         current = self.licensing.license
         local = self.automatic_activation
         return ({} if local is None else {"automaticActivation": local.as_json()}) | {
@@ -160,7 +159,7 @@ class Machine:
 
 
 class Replication(IntEnum):
-    """`Msvm_ComputerSystem.ReplicationMode`, in Microsoft's words."""
+    """`Msvm_ComputerSystem.ReplicationMode`, with Microsoft's names."""
 
     NONE = 0
     PRIMARY = 1
@@ -168,7 +167,7 @@ class Replication(IntEnum):
 
 
 class Guest(Machine):
-    """The Windows in a VM, or its Linux."""
+    """The Windows or Linux in a VM."""
 
     kind = "vm"
 
@@ -188,7 +187,7 @@ class Guest(Machine):
 
     @property
     def running(self) -> bool:
-        """Whether the VM is running, which it can only be on a host that is."""
+        """Whether the VM is running. A VM runs only on a running host."""
         return self.state == "running"
 
     @property
@@ -198,46 +197,49 @@ class Guest(Machine):
 
     @property
     def windows_loaded(self) -> bool:
-        """Whether Windows runs, or goes on later without a start: a saved VM has its memory on disk."""
+        """Whether Windows is loaded. A saved VM has its memory on disk and resumes without a boot."""
         return self.state != "off"
 
     def turn(self, state: fields.VmState) -> None:
-        """Bring the VM into a state."""
+        """Set the state of the VM."""
         self._state = state
 
     @property
     def seconds_to_ready(self) -> float:
-        """How long Windows still sets itself up."""
+        """The remaining seconds of provisioning."""
         return max(0.0, self._ready_at - time.monotonic())
 
     def set_up(self, seconds: float) -> None:
-        """Let Windows set itself up for so long, during which nothing reaches it and it tells its host nothing."""
+        """Provision Windows for some seconds.
+
+        Until then the guest has no connections and reports nothing to its host.
+        """
         self._ready_at = time.monotonic() + seconds
         if seconds:
             self.started = datetime.now(timezone.utc)
 
     def boot(self) -> None:
-        """Start Windows, which may set itself up first."""
+        """Start Windows. It may be provisioned first."""
         super().boot()
         self.set_up(self._ready_after)
 
     @property
     def speaks_directly(self) -> bool:
-        """Whether PowerShell Direct reaches it."""
+        """Whether the guest supports PowerShell Direct."""
         return self.linux is None and self.windows.speaks_directly
 
     def move(self, host: Machine) -> None:
-        """Go to another host, in flight or switched off; what flies is bound to the new host at once."""
+        """Move to another host. A running guest immediately activates through the new host."""
         flies = self.running
         self.host = host
         if flies:
             self.licensing.bind_again()
 
     def activating_host(self) -> str:
-        """Return the name of the host, if it activates this guest; both write down what came of it.
+        """Return the name of the host if it activates this guest. Both write the result to their event logs.
 
         Raises:
-            Refusal: the host does not.
+            Refusal: the host does not activate the guest.
         """
         number = 0
         try:
@@ -252,10 +254,10 @@ class Guest(Machine):
         return self.host.computer_name
 
     def _ask(self) -> None:
-        # Reported of an activated Datacenter VM in Azure. Inferred: a nested host activates nobody anywhere.
+        # Reported for an activated Datacenter VM in Azure. Inferred: no nested host activates guests.
         if isinstance(self.host, Guest):
             raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        # Inferred: without Data Exchange the guest finds no host that could answer.
+        # Inferred: without Data Exchange the guest finds no host.
         if not self.data_exchange:
             raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
         if self.host.automatic_activation is not None:
@@ -264,7 +266,7 @@ class Guest(Machine):
             hosting.require(self.host.licensing, self.windows)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the licensing state, and where the VM is."""
+        """Return the license state and the location of the VM."""
         place: dict[str, Any] = {
             "host": self.host.name,
             "ready": self.ready,

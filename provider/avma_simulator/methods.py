@@ -1,4 +1,4 @@
-"""What a WMI method is here, and how it is given its arguments. The module knows no method."""
+"""The type of WMI methods in the simulator, and their arguments."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from avma_simulator.machine import Machine
 
 @dataclass(frozen=True)
 class Arguments:
-    """The values of each parameter: one of a scalar, any number of an array."""
+    """The values of each parameter: one for a scalar, any number for an array."""
 
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """Return a scalar, empty when it is absent."""
+        """Return a scalar, or "" if it is absent."""
         return next(iter(self.values.get(name, ())), "")
 
     def texts(self, name: str) -> Sequence[str]:
@@ -24,5 +24,5 @@ class Arguments:
         return self.values.get(name, ())
 
 
-# The ReturnValue of a method that ends, or None for 0.
+# The ReturnValue, or None for 0.
 Method = Callable[[Machine, Instance, Arguments], Awaitable[int | None]]

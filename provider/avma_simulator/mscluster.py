@@ -1,7 +1,7 @@
-"""The classes of a failover cluster on its nodes: the cluster, its nodes and how they are reached.
+"""The classes of a failover cluster on its nodes: the cluster, its nodes and their networks.
 
 See "Failover Cluster WMI provider" at learn.microsoft.com: MSCluster_Cluster, MSCluster_Node, MSCluster_Network and
-MSCluster_NetworkInterface. The module knows clusters and CIM; it knows nothing of VMs.
+MSCluster_NetworkInterface.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ NETWORK_INTERFACE = declare(
     strings="IPv4Addresses",
 )
 _MOST_NODES = 64
-# ClusterNetworkRole: 1 is for the cluster's own traffic, 3 for that of clients as well.
+# ClusterNetworkRole: 1 is for cluster traffic only, 3 also for client traffic.
 _ROLES = {"Cluster Network 1": 3, "Cluster Network 2": 1}
 
 
 def clusters(cluster: Cluster) -> list[Instance]:
-    """Return the cluster that a node belongs to."""
+    """Return the cluster of a node."""
     values: dict[str, Value] = {
         "Caption": cluster.name,
         "Fqdn": cluster.name,
@@ -50,14 +50,14 @@ def clusters(cluster: Cluster) -> list[Instance]:
 
 
 def networks(_cluster: Cluster) -> list[Instance]:
-    """Return the cluster's networks: one that clients reach, and one of the nodes among themselves."""
+    """Return the networks of the cluster: one for clients, and one between the nodes only."""
     return [
         Instance(NETWORK, {"Caption": name, "Name": name, "Role": role, "State": 3}) for name, role in _ROLES.items()
     ]
 
 
 def network_interfaces(cluster: Cluster) -> list[Instance]:
-    """Return the interfaces of the nodes in each network; that of the inner one leads nowhere from outside."""
+    """Return the interfaces of the nodes in each network. Clients cannot use the address in the inner network."""
     rows: list[Instance] = []
     for number, node in enumerate(cluster.nodes):
         addresses = {"Cluster Network 1": node.spec.address, "Cluster Network 2": f"127.255.255.{number + 1}"}
@@ -80,7 +80,7 @@ def _network_interface(node: str, network: str, address: str) -> Instance:
 
 
 def nodes(cluster: Cluster) -> list[Instance]:
-    """Return the nodes, those that are down among them."""
+    """Return the nodes, including nodes that are down."""
     rows: list[Instance] = []
     for node in cluster.nodes:
         major, minor, build = (int(part) for part in node.windows.release.split("."))

@@ -1,7 +1,4 @@
-"""The listeners of an estate: one for each way to reach a machine, opened and closed with the machine's power.
-
-The module knows sockets and TLS contexts. It knows nothing of what is said over them.
-"""
+"""The listeners of an estate. They open and close with the power state of their machines."""
 
 from __future__ import annotations
 
@@ -35,13 +32,14 @@ _SILENT.propagate = False
 
 
 class CannotListen(Exception):
-    """A listener cannot be opened; the text names its owner and its port."""
+    """A listener cannot be opened. The text names its owner and its port."""
 
 
 class _Server(web.Server):
-    """Knows the transport of each connection to its end.
+    """A server that keeps the transport of each connection until the end.
 
-    aiohttp forgets it when it closes an idle connection, and TLS then waits for the other side to close as well.
+    aiohttp drops the reference when it closes an idle connection, and TLS then waits for the peer to close as well.
+    Without the reference, `abort` would miss such a connection.
     """
 
     def __init__(self, handler: Handler, idle_timeout: float) -> None:
@@ -113,7 +111,7 @@ class Listener:
         self._runner = self._server = None
 
     def drop_connections(self) -> None:
-        """Drop every connection and go on listening."""
+        """Drop every connection and keep listening."""
         if self._server is not None:
             self._server.abort()
 
@@ -127,7 +125,7 @@ class Listener:
 
 
 class Network:
-    """All listeners of an estate, and the authority that their certificates come from."""
+    """All listeners of an estate and their certificate authority."""
 
     def __init__(self, world: World, directory: Path, new_service: NewService = Service) -> None:
         self._world = world
@@ -151,7 +149,7 @@ class Network:
         return self._listeners.get(owner, [])
 
     def open_shells(self, machine: Machine) -> int:
-        """Return how many remote shells of the machine are open."""
+        """Return the number of open remote shells of the machine."""
         return self._services[machine].shells.open if machine in self._services else 0
 
     async def close_shells(self, machine: Machine) -> None:
@@ -160,38 +158,38 @@ class Network:
             await self._services[machine].shells.close()
 
     async def open(self) -> None:
-        """Open the listeners of every machine that runs.
+        """Open the listeners of every running machine.
 
         Raises:
-            CannotListen: one of them cannot be opened; the others are left for `close`.
+            CannotListen: a listener cannot be opened. The caller must still call `close` for the others.
         """
         for machine in self._world.machines:
             self._listeners[machine] = self._of_machine(machine)
         for cluster in self._world.clusters:
             self._listeners[cluster] = self._of_cluster(cluster)
         for listener in self._all():
-            # A machine that is off has its ports all the same: they are chosen by opening them once.
+            # Machines that are off have ports too. Opening their listeners once picks the ports.
             await listener.open()
         await self.follow()
 
     async def add(self, machine: Machine) -> None:
-        """Open the listeners of a machine that was made.
+        """Open the listeners of a new machine.
 
         Raises:
-            CannotListen: one of them cannot be opened.
+            CannotListen: a listener cannot be opened.
         """
         self._listeners[machine] = self._of_machine(machine)
         await self.follow()
 
     async def remove(self, machine: Machine) -> None:
-        """Close the listeners of a machine that is gone."""
+        """Close the listeners of a deleted machine."""
         await self._set(self._listeners.pop(machine, []), False)
         service = self._services.pop(machine, None)
         if service is not None:
             await service.close()
 
     async def follow(self) -> None:
-        """Open and close listeners as the power of the machines has it, now and when the next one is ready."""
+        """Open and close listeners to match the power states, now and when the next machine is ready."""
         async with self._following:
             for machine in self._world.machines:
                 await self._set(self.listeners(machine), machine.ready)
@@ -273,7 +271,7 @@ class Network:
         return Endpoint(machine, self._services[machine], door)
 
     def _owners_endpoint(self, cluster: Cluster, bindings: GssChannelBindings | None) -> Handler:
-        """Return a handler that answers as the node that owns the cluster's name at the time, with its account."""
+        """Return a handler for the current owner of the cluster name. It uses the account of that node."""
         endpoints: dict[Machine, Endpoint] = {}
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:

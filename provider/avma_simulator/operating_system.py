@@ -1,7 +1,4 @@
-"""`Win32_OperatingSystem` and `Win32_ComputerSystem` of one machine.
-
-The module knows the machine and CIM; it knows nothing of licensing.
-"""
+"""`Win32_OperatingSystem` and `Win32_ComputerSystem` of one machine."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ _WORKGROUP = "WORKGROUP"
 
 
 def operating_system(machine: Machine) -> Instance:
-    """Return what Windows says of itself."""
+    """Return the operating system of the machine."""
     windows = machine.windows
     return Instance(
         OPERATING_SYSTEM,
@@ -64,7 +61,7 @@ def operating_system(machine: Machine) -> Instance:
             "ServicePackMajorVersion": 0,
             "ServicePackMinorVersion": 0,
             "CurrentTimeZone": machine.spec.utc_offset,
-            # Recorded by txwinrm: times of root/cimv2 carry the offset of the machine's time zone.
+            # Recorded by txwinrm: times in root/cimv2 carry the offset of the machine's time zone.
             "LastBootUpTime": machine.started.astimezone(machine.time_zone),
             "LocalDateTime": datetime.now(machine.time_zone),
             "Primary": True,
@@ -73,7 +70,7 @@ def operating_system(machine: Machine) -> Instance:
 
 
 def computer_system(machine: Machine) -> Instance:
-    """Return what the hardware says of itself."""
+    """Return the computer system of the machine."""
     virtual = isinstance(machine, Guest)
     return Instance(
         COMPUTER_SYSTEM,

@@ -1,4 +1,4 @@
-"""One pipeline of a PowerShell runspace pool: its commands, its streams and how it ends ([MS-PSRP] 2.2.2)."""
+"""One pipeline of a PowerShell runspace pool: its commands, its streams and its end ([MS-PSRP] 2.2.2)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RUNTIME_EXCEPTION = "System.Management.Automation.RuntimeException"
 _WITH_INFORMATION = PSVersion("2.3")
 _ROOTS = ("System.Exception", "System.Object")
 _E_EXCEPTION = -2146233087
-"""HResult of an exception of .NET that declares no other (COR_E_EXCEPTION)."""
+"""The default HResult of .NET exceptions (COR_E_EXCEPTION)."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a pipeline: a script's text or a cmdlet's name, and its parameters.
+    """One command of a pipeline: the text of a script or the name of a cmdlet, with parameters.
 
-    `named` holds the values of named parameters, `positional` those of the others.
+    `named` contains the values of named parameters, `positional` the others.
     """
 
     text: str
@@ -42,7 +42,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Error:
-    """What an error record contains; `category` is a member of System.Management.Automation.ErrorCategory."""
+    """The content of an error record. `category` is a member of System.Management.Automation.ErrorCategory."""
 
     text: str
     error_id: str
@@ -63,7 +63,7 @@ class ScriptFailed(Exception):
 
 
 class Streams(Protocol):
-    """Where a command writes. The arguments of `error` are those of `Error`."""
+    """The output of a command. The arguments of `error` are those of `Error`."""
 
     def write(self, value: Any) -> None:
         """Write an object to the output stream."""
@@ -85,7 +85,7 @@ class Streams(Protocol):
 
 
 class Pipeline:
-    """What a script sees of its pipeline. `changed` is called after each message to the client."""
+    """The pipeline of a script. It calls `changed` after each message to the client."""
 
     def __init__(self, server: ServerPipeline, statements: list[list[Command]], changed: Callable[[], None]) -> None:
         self.statements = statements
@@ -99,7 +99,7 @@ class Pipeline:
         self._changed()
 
     def error(self, text: str, error_id: str, **details: Any) -> None:
-        """Write an error record, after which the script goes on. The arguments are those of `Error`."""
+        """Write an error record. The script continues. The arguments are those of `Error`."""
         record = _record(Error(text, error_id, **details))
         self._server.write_error(
             record.Exception,
@@ -129,7 +129,7 @@ class Pipeline:
         self._changed()
 
     def information(self, text: str, *tags: str) -> None:
-        """Write to the information stream, which version 2.2 of the protocol does not have."""
+        """Write to the information stream. Version 2.2 of the protocol does not have it."""
         if self._server.runspace_pool.our_capability.protocolversion >= _WITH_INFORMATION:
             self._server.write_information(text, "", tags=list(tags), user="", computer="")
             self._changed()
@@ -141,7 +141,7 @@ class Pipeline:
         self._changed()
 
     def begin(self) -> None:
-        """Start to run. Recorded: Windows sends no state for it."""
+        """Start to run. Recorded: Windows sends no state message for the start."""
         self._server.state = PSInvocationState.Running
 
     def complete(self) -> None:
@@ -150,7 +150,7 @@ class Pipeline:
         self._changed()
 
     def end_with(self, error: Error) -> None:
-        """End with a terminating error. Recorded: it is in the state alone, and not in the error stream."""
+        """End with a terminating error. Recorded: the error is only in the state, not in the error stream."""
         self._server.prepare_message(
             PipelineState(PipelineState=PSInvocationState.Failed.value, ExceptionAsErrorRecord=_record(error))
         )
@@ -158,14 +158,14 @@ class Pipeline:
         self._changed()
 
     def stop(self) -> None:
-        """End because the client stopped it."""
+        """Stop at the request of the client."""
         self._server.state = PSInvocationState.Running
         self._server.stop()
         self._changed()
 
 
 class _Category(ErrorCategoryInfo):
-    """The category of an error, shown as Windows shows it: psrpcore leaves out the colon."""
+    """The category of an error in the format of Windows. psrpcore omits the colon."""
 
     def __str__(self) -> str:
         target = f"({self.TargetName or ''}:{self.TargetType or ''})"

@@ -1,4 +1,4 @@
-"""`powershell.exe` as a program: the commands of `cmdlets`, with output on stdout and the other streams as CLIXML."""
+"""The program `powershell.exe`: the commands of `cmdlets`, with output on stdout and other streams as CLIXML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _NotEncoded(Exception):
 
 
 class _Streams:
-    """The streams of a script: output goes to stdout at once, the records of the others are kept for stderr."""
+    """The streams of a script. Output goes to stdout at once. Records of other streams wait for stderr."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -50,10 +50,10 @@ class _Streams:
         self._console.write(f"{text}\r\n")
 
     def progress(self, activity: str, status: str, percent: int = -1, completed: bool = False) -> None:
-        """Write nothing: the form of progress in CLIXML is left out."""
+        """Ignore progress. The simulator does not write its CLIXML form."""
 
     def close(self) -> None:
-        """Write the records to stderr, as PowerShell does when it is redirected."""
+        """Write the records to stderr, like a redirected PowerShell."""
         if not self._records:
             return
         written = "".join(f'<S S="{kind}">{_encoded(text)}_x000D__x000A_</S>' for kind, text in self._records)
@@ -62,7 +62,7 @@ class _Streams:
 
 
 def program(machine: Machine, line: str) -> Program:
-    """Return what a command line runs."""
+    """Return the program of a command line."""
 
     async def run(console: Console) -> int:
         await asyncio.sleep(machine.spec.delays.powershell)
@@ -93,12 +93,12 @@ async def _run(machine: Machine, streams: _Streams, script: str) -> None:
 
 
 def _script_of(line: str) -> str | None:
-    """Return the script of a command line, None if PowerShell reads it from stdin."""
+    """Return the script of a command line, or None if PowerShell reads it from stdin."""
     words = line.replace('"', "").split()[1:]
     while words:
         flag, *words = words
         name = flag.lower()
-        # PowerShell takes every beginning of a parameter's name, and -ec for this one.
+        # PowerShell accepts every prefix of a parameter's name, and -ec for this one.
         if len(name) > 1 and words and (_ENCODED_COMMAND.startswith(name) or name == "-ec"):
             return _decoded(words[0])
         if len(name) > 1 and _COMMAND.startswith(name):

@@ -1,7 +1,4 @@
-"""One process that a remote shell started: its input, its output, and how it ended.
-
-The module knows bytes and code pages. It knows neither what runs nor how its output travels.
-"""
+"""One process of a remote shell: its input, its output and its exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ _LOG = logging.getLogger("avma_simulator")
 
 
 class Console:
-    """What a program sees of its process: text in, text out, in the code page of its shell."""
+    """The console of a program: text input and output in the code page of the shell."""
 
     def __init__(self, code_page: int) -> None:
         self._codec = _codec(code_page)
@@ -27,20 +24,20 @@ class Console:
         self._changed = asyncio.Event()
 
     def feed(self, data: bytes, end: bool) -> None:
-        """Give the program input."""
+        """Add input for the program."""
         self._input += data
         self._ended = self._ended or end
         self._changed.set()
 
     @property
     def pending(self) -> int:
-        """How many bytes of input the program was given."""
+        """The number of input bytes so far."""
         return len(self._input)
 
     async def read(self) -> str:
-        """Return the input once it has ended, or holds a line.
+        """Return the input as soon as it has ended or contains a line.
 
-        What the code page cannot express is lost, as in Windows.
+        Bytes outside of the code page are lost, as in Windows.
         """
         while not self._ended and b"\n" not in self._input:
             self._changed.clear()
@@ -53,7 +50,7 @@ class Console:
         self._changed.set()
 
     def take(self, most: int) -> dict[str, bytes]:
-        """Return the output that was not taken yet, at most so many bytes of each stream."""
+        """Return new output, at most `most` bytes of each stream."""
         taken = {name: bytes(pending[:most]) for name, pending in self._output.items() if pending}
         for name, data in taken.items():
             del self._output[name][: len(data)]
@@ -65,12 +62,12 @@ class Console:
         return not any(self._output.values())
 
     async def change(self) -> None:
-        """Wait until something happens."""
+        """Wait for the next change."""
         self._changed.clear()
         await self._changed.wait()
 
     def wake(self) -> None:
-        """Say that something happened."""
+        """Signal a change."""
         self._changed.set()
 
 
@@ -78,7 +75,7 @@ Program = Callable[[Console], Awaitable[int]]
 
 
 class Process:
-    """A program that runs, and its console."""
+    """A running program and its console."""
 
     def __init__(self, program: Program, code_page: int) -> None:
         self.console = Console(code_page)
@@ -86,18 +83,18 @@ class Process:
         self._task = asyncio.ensure_future(self._run(program))
 
     async def output(self, most: int) -> dict[str, bytes]:
-        """Return output as soon as there is some, none once the program has ended and all of it was taken."""
+        """Return output as soon as there is some, or an empty dict after the end of the output."""
         while self.console.silent and self.exit_code is None:
             await self.console.change()
         return self.console.take(most)
 
     @property
     def ended(self) -> bool:
-        """Whether the program has ended and all of its output was taken."""
+        """Whether the program has ended and its output is read completely."""
         return self.exit_code is not None and self.console.silent
 
     async def kill(self) -> None:
-        """End the program where it stands."""
+        """Kill the program."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""psrpcore's server as Windows behaves: what it sends at first, its byte order marks, and which fragments it takes."""
+"""psrpcore's server with the behavior of Windows: first messages, byte order marks, and accepted fragments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from avma_simulator.windows import Windows
 
 _FRAGMENT = struct.Struct(">QQBI")
 _MESSAGE_HEADER = 40
-"""Bytes of destination, type, pool and pipeline in front of a message's data ([MS-PSRP] 2.2.1)."""
+"""Bytes of destination, type, pool and pipeline before the data of a message ([MS-PSRP] 2.2.1)."""
 _BOM = b"\xef\xbb\xbf"
 _CALLS = (
     PSRPMessageType.SetMaxRunspaces,
@@ -42,7 +42,10 @@ class Pool(ServerRunspacePool):
         pipeline_id: uuid.UUID | None = None,
         stream_type: StreamType = StreamType.default,
     ) -> None:
-        """Queue a message. Recorded: Windows begins its data with a byte order mark, and writes null as `<Nil />`."""
+        """Queue a message.
+
+        Recorded: Windows starts the data with a byte order mark and writes null as `<Nil />`.
+        """
         super().prepare_message(message, message_type, pipeline_id, stream_type)
         data = self._send_buffer[-1]._data
         if message is None:
@@ -57,7 +60,7 @@ class Pool(ServerRunspacePool):
 
 
 def are_whole_fragments(data: bytes) -> bool:
-    """Return True if the bytes are fragments without a rest."""
+    """Return True if the bytes are complete fragments."""
     position = 0
     while position + _FRAGMENT.size <= len(data):
         position += _FRAGMENT.size + int(_FRAGMENT.unpack_from(data, position)[3])
@@ -65,7 +68,10 @@ def are_whole_fragments(data: bytes) -> bool:
 
 
 def _versions(windows: Windows) -> dict[str, Any]:
-    """Return `$PSVersionTable` as Windows PowerShell sends it (recorded for 5.1). Inferred: 4.0, that of 2012 R2."""
+    """Return `$PSVersionTable` as Windows PowerShell sends it.
+
+    Recorded: 5.1. Inferred: 4.0, the version of 2012 R2.
+    """
     build = PSVersion(f"{windows.release}.1")
     texts = ["1.0", "2.0", "3.0"]
     if windows.version == "2012 R2":

@@ -1,4 +1,4 @@
-"""PowerShell's objects as plain values of Python, and back."""
+"""The conversion between PowerShell objects and plain Python values."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Credential:
 
 
 def plain(value: Any) -> Any:
-    """Return an object that was received as str, int, float, bool, bytes, list, dict, None, SecureString or Credential.
+    """Return a received object as str, int, float, bool, bytes, list, dict, None, SecureString or Credential.
 
-    An object of another kind becomes a dict of its properties. Text of other kinds, such as a GUID, becomes a str.
+    Other objects become a dict of their properties. Text of other types, such as a GUID, becomes a str.
 
     Raises:
         ValueError: a SecureString cannot be decrypted.
@@ -64,7 +64,7 @@ def plain(value: Any) -> Any:
 
 
 def psobject(value: Any) -> Any:
-    """Return a plain value as the object that a script would write: a dict is a PSCustomObject."""
+    """Return a plain value as the object of a script. A dict becomes a PSCustomObject."""
     if isinstance(value, SecureString):
         return PSSecureString(value.text)
     if isinstance(value, Credential):

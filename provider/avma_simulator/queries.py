@@ -1,7 +1,4 @@
-"""Running a query on the WMI of one machine: what is selected, or what an instance is associated with.
-
-The module knows the repository. It knows neither the text of a query nor how rows travel.
-"""
+"""The execution of WQL queries on the WMI of one machine."""
 
 from __future__ import annotations
 
@@ -14,10 +11,10 @@ from avma_simulator.wql import Associators, Query, WqlError
 def run(
     repository: Repository, namespace: str, query: Query | Associators
 ) -> tuple[list[Instance], tuple[str, ...] | None]:
-    """Return the rows of a query and their columns, None for all.
+    """Return the rows of a query and their columns, or None for all columns.
 
     Raises:
-        ClassNotFound: the machine has no such namespace or class.
+        ClassNotFound: the machine does not have the namespace or class.
         WqlError: the query does not fit the class.
     """
     cim_class = repository.find_class(namespace, query.class_name)
@@ -28,7 +25,7 @@ def run(
 
 
 def _associated(repository: Repository, cim_class: CimClass, query: Associators) -> list[Instance]:
-    """Return what an instance is associated with. Inferred: one that is not there makes the query a wrong one."""
+    """Return the associated instances. Inferred: a missing source instance makes the query invalid."""
     if repository.hides(cim_class):
         return []
     source = next((row for row in repository.instances(cim_class) if row.matches(query.keys)), None)

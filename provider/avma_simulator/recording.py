@@ -1,6 +1,6 @@
-"""A recording of what Windows machines answered, read from its file, and the answer that goes with a request.
+"""A recording of answers from Windows machines, and the choice of the answer to a request.
 
-The form of the file is described in docs/doctor.md. The module knows requests as `soap` reads them and no network.
+docs/doctor.md describes the file format.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _FAULT = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?Fault[\s>
 
 _POWERSHELL = "http://schemas.microsoft.com/powershell/"
 Key = tuple[str, str, tuple[tuple[str, str], ...], str]
-"""What tells one question from another: action, resource, selectors, and the query or the body."""
+"""The identity of a question: action, resource, selectors, and the query or the body."""
 
 
 class _Record(BaseModel):
-    """A part of the file; what later versions add to one is left alone."""
+    """A part of the file. Unknown fields of later versions are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
 
 class RecordedMachine(_Record):
-    """A machine of a recording: the stand-ins for its name, its address, and the account that was used."""
+    """A machine of a recording: placeholders for its name, its address and its account."""
 
     name: str
     address: str
@@ -44,14 +44,14 @@ class RecordedMachine(_Record):
 
 
 class _First(_Record):
-    """The first line: what the file is."""
+    """The first line: the format of the file."""
 
     format: Format
     machines: list[RecordedMachine]
 
 
 class _Exchange(_Record):
-    """Any other line; one without an answer has an error, which is not replayed."""
+    """Any other line. Without an answer it contains an error, which is not replayed."""
 
     machine: str
     request: str
@@ -60,22 +60,22 @@ class _Exchange(_Record):
 
 @dataclass(frozen=True)
 class Answer:
-    """A recorded answer, as its machine wrote it."""
+    """A recorded answer, as the machine sent it."""
 
     text: str
 
     @property
     def is_fault(self) -> bool:
-        """Whether it is a SOAP fault."""
+        """Whether the answer is a SOAP fault."""
         return _FAULT.search(self.text) is not None
 
     def to(self, message_id: str) -> bytes:
-        """Return it as the answer to a message of that id."""
+        """Return the answer as a response to the message with that ID."""
         return _RELATES_TO.sub(lambda found: f"{found[1]}{escape(message_id)}{found[2]}", self.text).encode()
 
 
 class Recording:
-    """The machines of a recording, one for each address, and what was answered at each."""
+    """The machines of a recording, one per address, and their answers."""
 
     def __init__(self, machines: list[RecordedMachine], answers: dict[str, dict[Key, list[Answer]]]) -> None:
         self.machines = machines
@@ -85,22 +85,22 @@ class Recording:
         }
 
     def answer(self, address: str, request: soap.Request) -> Answer | None:
-        """Return the next answer that was recorded for such a request, None when none was.
+        """Return the next recorded answer to a request, or None.
 
-        A question that was asked several times gets its answers in their order, again and again.
+        A question with several answers gets them in their order, then from the start again.
 
         Raises:
-            Fault: the request's body is nested too deeply.
+            Fault: the body of the request is nested too deeply.
         """
         given = self._answers.get(address, {}).get(key_of(request))
         return next(given) if given is not None else None
 
 
 def key_of(request: soap.Request) -> Key:
-    """Return what tells the question of a request from others.
+    """Return the identity of a request's question.
 
     Raises:
-        Fault: its body is nested too deeply.
+        Fault: the body is nested too deeply.
     """
     if request.resource.lower().startswith(_POWERSHELL):
         return request.action, request.resource.lower(), (), _of_pipeline(request)
@@ -112,7 +112,7 @@ def load(path: Path) -> Recording:
     """Read a recording.
 
     Raises:
-        FileError: the file cannot be read, or is no recording; each mistake with its line.
+        FileError: the file cannot be read, or is not a recording. The error lists each mistake with its line.
     """
     try:
         text = path.read_text(encoding="utf-8").strip()
@@ -120,7 +120,7 @@ def load(path: Path) -> Recording:
         raise FileError(path, [], f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
     machines: list[RecordedMachine] = []
     answers: dict[str, dict[Key, list[Answer]]] = {}
-    # Only a line feed ends a line: an answer may hold what else `splitlines` takes for an end.
+    # Only a line feed ends a line. `splitlines` would also split at other characters inside an answer.
     for number, line in enumerate(text.split("\n") if text else (), 1):
         try:
             if number == 1:
@@ -150,13 +150,16 @@ def _take(line: str, answers: dict[str, dict[Key, list[Answer]]], known: set[str
 
 
 def _of_pipeline(request: soap.Request) -> str:
-    """Return whether a message of PowerShell remoting is for a pipeline: its ids and its data are never the same."""
+    """Return "pipeline" if a message of PowerShell remoting is for a pipeline.
+
+    IDs and data of these messages differ each time, so they cannot identify a question.
+    """
     body = () if request.body is None else request.body.iter()
     return "pipeline" if any(child.get("CommandId") for child in body) else ""
 
 
 def _question(request: soap.Request) -> str:
-    """Return the query of a request, or its body in canonical form, whatever prefixes its sender likes."""
+    """Return the query of a request, or its body in canonical form, independent of prefixes."""
     if request.body is None:
         return ""
     query = request.text("w:Filter")

@@ -1,4 +1,4 @@
-"""The error with which the Software Protection Platform refuses: an HRESULT, by its symbolic name."""
+"""The errors of the Software Protection Platform: an HRESULT by its symbolic name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from avma import hresult
 
 
 class Refusal(Exception):
-    """A licensing method was refused."""
+    """Windows rejected a licensing method."""
 
     def __init__(self, name: str) -> None:
         self.hresult = hresult.by_name(name)

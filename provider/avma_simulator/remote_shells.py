@@ -1,4 +1,4 @@
-"""The kinds of remote shells that a machine has, how faults on demand name their requests, and how these fail."""
+"""The kinds of remote shells on a machine, the names of their requests in fault rules, and their failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avma_simulator.world import World
 
 
 def of(machine: Machine, world: World) -> Shells:
-    """Return the shells of a machine, none of them open."""
+    """Return the remote shells of a machine. None is open yet."""
 
     def find_program(line: str) -> Program | None:
         return commands.find(machine, line)
@@ -30,12 +30,12 @@ def of(machine: Machine, world: World) -> Shells:
 
 
 def is_one(request: soap.Request) -> bool:
-    """Return True if the request is about remote shells."""
+    """Return True if the request is for remote shells."""
     return request.resource.lower().startswith((URI, POWERSHELL)) or request.action.lower().startswith(URI)
 
 
 def second_name(request: soap.Request) -> str:
-    """Return the name of a request about PowerShell beside `Shell/…`: it is one to the pool or to a pipeline."""
+    """Return the second name of a PowerShell request, besides `Shell/…`. It names the pool or a pipeline."""
     if not _is_powershell(request):
         return ""
     body = () if request.body is None else request.body.iter()
@@ -44,7 +44,7 @@ def second_name(request: soap.Request) -> str:
 
 
 def failure(rule: estate.Fault, request: soap.Request, machine: Machine) -> faults.Fault | None:
-    """Return the fault of a shell for a rule, None if it is none of shells."""
+    """Return the shell fault of a rule, or None if the rule has another kind of fault."""
     if rule.hresult is not None:
         text = hresult.lookup(rule.hresult).meaning
         return shell_faults.failed(rule.hresult, text, _is_powershell(request))

@@ -1,6 +1,6 @@
-"""Serving a recording: machines that know nothing but what others once answered.
+"""The replay of a recording: machines with recorded answers only.
 
-Listeners, logon and sealing are those of every simulated machine; only the service behind them is another.
+Listeners, authentication and message encryption are those of all simulated machines. Only the service differs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avma_simulator.world import World
 
 
 class ReplayService(Service):
-    """Answers one machine's requests from a recording."""
+    """A service that answers the requests to one machine from a recording."""
 
     def __init__(self, recorded: Recording, machine: Machine, world: World) -> None:
         super().__init__(machine, world)
@@ -31,7 +31,7 @@ class ReplayService(Service):
         self._address = machine.spec.address
 
     async def reply(self, message: str | bytes) -> Reply:
-        """Answer as the recorded machine did; a request that was not recorded gets a fault that says so."""
+        """Return the recorded answer. A request without one gets a fault with an explanation."""
         try:
             request = soap.parse(message)
             answer = self._recording.answer(self._address, request)
@@ -43,10 +43,10 @@ class ReplayService(Service):
 
 
 def serve_recording(path: Path, username: str, password: str, port: int, on_ready: OnReady) -> None:
-    """Serve a recording until SIGINT or SIGTERM, for the account `username`, or the recording's own.
+    """Serve a recording until SIGINT or SIGTERM, for the account `username` or the account of the recording.
 
     Raises:
-        FileError: the file is no recording.
+        FileError: the file is not a recording.
         CannotListen: a listener cannot be opened.
     """
     recorded, estate = _loaded(path, username, password, port)
@@ -55,7 +55,7 @@ def serve_recording(path: Path, username: str, password: str, port: int, on_read
 
 @contextmanager
 def running_recording(path: Path, username: str, password: str, port: int) -> Iterator[EstateServer]:
-    """Serve a recording in a thread until the block ends; arguments and errors as for `serve_recording`."""
+    """Serve a recording in a thread until the block ends. Arguments and errors are those of `serve_recording`."""
     recorded, estate = _loaded(path, username, password, port)
     with server.running(estate, partial(ReplayService, recorded)) as running:
         yield running
@@ -71,16 +71,16 @@ def _loaded(path: Path, username: str, password: str, port: int) -> tuple[Record
 
 
 def not_recorded(request: soap.Request) -> faults.Fault:
-    """Return the fault of a request to which no answer was recorded."""
+    """Return the fault for a request without a recorded answer."""
     asked = request.text("w:Filter") or request.resource
     text = f"The recording has no answer to this request: {request.operation} {asked}"
     return faults.Fault("s:Receiver", "w:InternalError", faults.INTERNAL_ERROR, text)
 
 
 def estate_of(recorded: Recording, username: str, password: str, port: int) -> Estate:
-    """Return the estate whose listeners a recording needs: its machines at their addresses, over http.
+    """Return the estate for the listeners of a recording: its machines at their addresses, over HTTP.
 
-    Which Windows they run is never asked of the model, so it is any.
+    The replay never reads the Windows version, so it is an arbitrary one.
     """
     hosts = [
         {

@@ -1,8 +1,7 @@
-"""The WMI repository of one machine: its classes, their instances now, and their methods.
+"""The WMI repository of one machine: its classes, their current instances, and their methods.
 
 Class and property names are Microsoft's: learn.microsoft.com, "Win32_OperatingSystem", "SoftwareLicensingProduct",
-"SoftwareLicensingService" and "Hyper-V WMI provider (V2)". The module knows the world and CIM; it knows no XML of
-WS-Management.
+"SoftwareLicensingService" and "Hyper-V WMI provider (V2)".
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ class ClassNotFound(Exception):
 
 
 class MethodNotFound(Exception):
-    """The class has no such method."""
+    """The class does not have the method."""
 
 
 class Repository:
-    """What WMI offers on one machine."""
+    """The WMI classes of one machine."""
 
     def __init__(self, machine: Machine, world: World) -> None:
         self._machine = machine
@@ -64,10 +63,10 @@ class Repository:
             }
 
     def find_class(self, namespace: str, name: str) -> CimClass:
-        """Return a class; names ignore case.
+        """Return a class. Case is ignored.
 
         Raises:
-            ClassNotFound: the machine has no such namespace or class.
+            ClassNotFound: the machine does not have the namespace or class.
         """
         wanted = (namespace.lower(), name.lower())
         for cim_class in self._classes():
@@ -76,21 +75,21 @@ class Repository:
         raise ClassNotFound(f"{namespace}:{name}")
 
     def instances(self, cim_class: CimClass) -> list[Instance]:
-        """Return the instances of a class and of those derived from it, as the account sees them now."""
+        """Return the current instances of a class and of its derived classes, as the account sees them."""
         if self.hides(cim_class):
             return []
         kinds = [one for one in self._sources if cim_class in (one, one.base)]
         return [row for kind in kinds for row in self._sources[kind]()]
 
     def hides(self, cim_class: CimClass) -> bool:
-        """Return True if the account sees no instance of the class, whatever is there."""
+        """Return True if the account sees no instances of the class, even if there are some."""
         return rights.access(self._machine, cim_class.namespace) == "empty"
 
     def method(self, cim_class: CimClass, name: str) -> tuple[str, Method]:
-        """Return a method with its declared name; names ignore case.
+        """Return a method with its declared name. Case is ignored.
 
         Raises:
-            MethodNotFound: the class has no such method.
+            MethodNotFound: the class does not have the method.
         """
         for declared, method in self._methods.get(cim_class.name, {}).items():
             if declared.lower() == name.lower():
@@ -98,7 +97,7 @@ class Repository:
         raise MethodNotFound(name)
 
     def _classes(self) -> list[CimClass]:
-        """Return the classes that are there now: a host has those of clusters while it is a node."""
+        """Return the current classes. A host has cluster classes only while it is a node."""
         node = self._world.cluster_of(self._machine) is not None
         own = [one for one in self._sources if node or one.namespace != mscluster.NAMESPACE]
         return [*own, *(one.base for one in own if one.base is not None)]

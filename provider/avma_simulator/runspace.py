@@ -1,7 +1,7 @@
-"""A remote shell of PowerShell: a pool of runspaces and its pipelines, over PSRP ([MS-PSRP], [MS-WSMV] 3.1.4.1.31).
+"""A remote shell of PowerShell: a runspace pool and its pipelines, over PSRP ([MS-PSRP], [MS-WSMV] 3.1.4.1.31).
 
-psrpcore reads and writes the messages. This module carries their fragments in Create, Command, Send and Receive, runs
-pipelines, and ends them.
+psrpcore reads and writes the messages. This module carries their fragments in Create, Command, Send and Receive, and
+runs and ends the pipelines.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ RESOURCE = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
 _CREATION = "{http://schemas.microsoft.com/powershell}creationXml"
 _STREAMS = ("stdin", "pr")
 _FRAGMENT = 32 << 10
-"""Bytes of the longest fragment that PowerShell sends."""
+"""Maximum bytes of a fragment from PowerShell."""
 _STREAM_OVERHEAD = 200
-"""Bytes of an answer besides the data of one `rsp:Stream`."""
+"""Bytes of an answer in addition to the data of one `rsp:Stream`."""
 _MOST_COMMANDS = 1000
-"""In a shell, those that have ended included until the client closes them (MaxConcurrentCommandsPerShell)."""
+"""Per shell. Commands count until the client closes them, even after their end (MaxConcurrentCommandsPerShell)."""
 _LOG = logging.getLogger("avma_simulator")
 RunPipeline = Callable[[Pipeline], Awaitable[None]]
 
@@ -59,7 +59,7 @@ class _Output:
 
     @property
     def done(self) -> bool:
-        """Whether no more bytes will come and all were taken."""
+        """Whether the output has ended and is read completely."""
         return self.ended and not self._chunks
 
     def put(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ class _Output:
         self._changed.set()
 
     async def take(self, room: int) -> list[bytes]:
-        """Return what fits into so many bytes of Base64, as soon as there is something or the end."""
+        """Wait for output or its end. Return as much as fits into `room` bytes of Base64."""
         while not self._chunks and not self.ended:
             self._changed.clear()
             await self._changed.wait()
@@ -90,7 +90,7 @@ class _Output:
 
 @dataclass
 class _Running:
-    """A command of the shell; `pipeline` is None until all fragments of its CREATE_PIPELINE came."""
+    """A command of the shell. `pipeline` stays None until all fragments of its CREATE_PIPELINE have arrived."""
 
     server: ServerPipeline
     output: _Output = field(default_factory=_Output)
@@ -109,7 +109,7 @@ class _Running:
 
 
 class RunspaceShell:
-    """One pool of runspaces. `run_pipeline` does what the commands of a pipeline say."""
+    """One runspace pool. `run_pipeline` runs the commands of a pipeline."""
 
     def __init__(self, machine: Machine, run_pipeline: RunPipeline, request: soap.Request) -> None:
         self._machine = machine
@@ -150,7 +150,7 @@ class RunspaceShell:
         return rsp("CommandResponse", element("rsp:CommandId", _shown(name)))
 
     async def send(self, request: soap.Request) -> ET.Element:
-        """Take further fragments, for the pool or for a pipeline."""
+        """Accept further fragments, for the pool or for a pipeline."""
         for stream in shell_messages.body(request, "Send").iterfind(qualified("Stream")):
             if stream.get("Name") not in _STREAMS:
                 raise faults.schema_validation()
@@ -160,7 +160,7 @@ class RunspaceShell:
         return rsp("SendResponse")
 
     async def receive(self, request: soap.Request) -> ET.Element:
-        """Wait for messages no longer than the operation may take. No message until then is the fault TimedOut."""
+        """Wait for messages, at most for the operation timeout. Without a message, raise the fault TimedOut."""
         self._fragment = _longest_fragment(request)
         desired = shell_messages.desired(request)
         name = None if desired is None else self._find(desired)
@@ -177,7 +177,7 @@ class RunspaceShell:
         return rsp("ReceiveResponse", *streams, shell_messages.state(command, 0 if output.done else None))
 
     async def signal(self, request: soap.Request) -> ET.Element:
-        """Stop a pipeline. `terminate` also forgets it."""
+        """Stop a pipeline. `terminate` also removes it."""
         body = shell_messages.body(request, "Signal")
         if body.get("CommandId") is None:
             raise shell_faults.invalid_parameter()
@@ -191,7 +191,7 @@ class RunspaceShell:
         if running in self._waiting:
             self._waiting.remove(running)
         await running.kill()
-        if not running.output.ended:  # it waited, or its task was stopped before it began
+        if not running.output.ended:  # it was waiting, or its task was canceled before it began
             self._ended(running, stopped=True)
 
     def _forget(self, name: uuid.UUID) -> None:
@@ -205,7 +205,7 @@ class RunspaceShell:
         return name
 
     def _feed(self, data: bytes) -> None:
-        """Give psrpcore whole fragments, and do what the messages in them ask."""
+        """Pass complete fragments to psrpcore and handle the messages in them."""
         if not psrp.are_whole_fragments(data):
             raise shell_faults.unreadable_fragments()
         try:
@@ -214,7 +214,7 @@ class RunspaceShell:
                 self._on(event)
         except faults.Fault:
             raise
-        except Exception as error:  # psrpcore raises whatever the parsers raise
+        except Exception as error:  # psrpcore passes on any error of its parsers
             _LOG.info("%s: unreadable PSRP message: %s", self._machine.name, type(error).__name__)
             raise shell_faults.unreadable_fragments() from None
         self._flush()
@@ -252,7 +252,7 @@ class RunspaceShell:
         self._start_next()
 
     def _no_metadata(self, running: _Running) -> None:
-        """Answer a request for the metadata of commands: there are none."""
+        """Answer a request for the metadata of commands with an empty list."""
         pipeline = Pipeline(running.server, [], self._flush)
         pipeline.begin()
         pipeline.write(CommandMetadataCount(Count=0))
@@ -260,7 +260,7 @@ class RunspaceShell:
         running.output.end()
 
     def _start_next(self) -> None:
-        """Start pipelines while runspaces are free. A nested one uses the runspace of the one that runs."""
+        """Start pipelines while runspaces are free. A nested pipeline uses the runspace of its parent."""
         for running in tuple(self._waiting):
             busy = sum(other.active for other in self._commands.values())
             if running.nested or busy < max(1, self._pool.max_runspaces):
@@ -294,7 +294,7 @@ class RunspaceShell:
         running.output.end()
 
     def _flush(self) -> None:
-        """Hand out what psrpcore has to send."""
+        """Distribute the pending data of psrpcore."""
         while (payload := self._pool.data_to_send(self._fragment)) is not None:
             running = None if payload.pipeline_id is None else self._commands.get(payload.pipeline_id)
             if running is not None:
@@ -304,7 +304,7 @@ class RunspaceShell:
 
 
 def _longest_fragment(request: soap.Request) -> int:
-    """Return how long a fragment may be, so that one fits into an answer to this client."""
+    """Return the maximum length of a fragment, so that one fits into an answer to this client."""
     return min(_FRAGMENT, (request.envelope_size - shell_messages.OVERHEAD - _STREAM_OVERHEAD) // 4 * 3)
 
 

@@ -1,4 +1,4 @@
-"""The PowerShell commands that a machine received, as script-block logging (event 4104) records them."""
+"""The PowerShell commands that a machine received, like the records of script-block logging (event 4104)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 _MOST = 10_000
-"""Records that are kept."""
+"""The maximum number of records."""
 
 
 @dataclass(frozen=True)
 class ScriptBlock:
-    """One command: the text of a script or the name of a cmdlet, and its parameters' names without their values."""
+    """One command: the text of a script or the name of a cmdlet, with parameter names but no values."""
 
     text: str
     parameters: tuple[str, ...]
@@ -30,5 +30,5 @@ class ScriptBlockLog:
         del self.records[:-_MOST]
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the records as the control endpoint shows them."""
+        """Return the records for the control endpoint."""
         return [{"text": record.text, "parameters": list(record.parameters)} for record in self.records]

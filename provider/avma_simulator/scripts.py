@@ -1,4 +1,4 @@
-"""The scripts that the simulated PowerShell knows, by name and version."""
+"""The scripts that the simulated PowerShell supports, by name and version."""
 
 from __future__ import annotations
 

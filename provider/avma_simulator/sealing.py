@@ -1,7 +1,7 @@
-"""Sealed bodies: the `multipart/encrypted` forms of MS-WSMV 2.2.9.1, for one security context.
+"""Message encryption: the `multipart/encrypted` forms of MS-WSMV 2.2.9.1, for one security context.
 
-CredSSP seals in TLS records, so a message of more than 16 KB is sealed in pieces (`multipart/x-multi-encrypted`). The
-module knows the forms and asks the context to seal. It knows nothing of accounts.
+CredSSP encrypts in TLS records. A message of more than 16 KB therefore consists of several encrypted parts
+(`multipart/x-multi-encrypted`).
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _LARGEST_PIECE = 16384
 
 
 class Unreadable(Exception):
-    """A sealed body is malformed, or was sealed for another context."""
+    """An encrypted body is malformed or belongs to another context."""
 
 
 def is_sealed(content_type: str) -> bool:
-    """Say whether a body of that content type is sealed."""
+    """Return True if a body of that content type is encrypted."""
     return content_type.lower().startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
 
 
 def unseal(context: ContextProxy, body: bytes) -> bytes:
-    """Return what a sealed body says.
+    """Return the decrypted body.
 
     Raises:
-        Unreadable: the body is malformed, or the context cannot open it.
+        Unreadable: the body is malformed, or the context cannot decrypt it.
     """
     end = _END.search(body, max(0, len(body) - len(_BOUNDARY) - len("--\r\n")))
     nothing, *parts = _BETWEEN.split(body[: end.start()] if end else body)
@@ -56,7 +56,7 @@ def unseal(context: ContextProxy, body: bytes) -> bytes:
 
 
 def original_type(body: bytes) -> str:
-    """Return the content type that a sealed body says its message has, empty where it says none."""
+    """Return the content type of the message in an encrypted body, or "" if the body does not declare one."""
     found = _ORIGINAL.search(body)
     return found[1].decode("ascii", "replace") if found else ""
 
@@ -77,7 +77,7 @@ def _unseal_part(context: ContextProxy, part: bytes) -> bytes:
 
 
 def seal(context: ContextProxy, scheme: str, message: bytes) -> tuple[str, bytes]:
-    """Return the content type and the sealed body of a message, on a connection that logged on by that scheme."""
+    """Return the content type and the encrypted body of a message. `scheme` is that of the connection."""
     protocol = _PROTOCOLS.get(scheme, _SPNEGO)
     pieces = [message]
     if scheme == "credssp" and len(message) > _LARGEST_PIECE:

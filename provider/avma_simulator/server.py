@@ -1,7 +1,4 @@
-"""A running estate: in this thread until a signal comes, or beside the caller in a thread of its own.
-
-The module knows event loops, threads and signals, and puts the parts together.
-"""
+"""A running estate: in this thread until a signal, or in a thread of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Ready:
-    """An estate whose listeners are open."""
+    """An estate with open listeners."""
 
     control: Control
     control_url: str
@@ -44,7 +41,7 @@ OnReady = Callable[[Ready, list[dict[str, Any]]], None]
 
 @asynccontextmanager
 async def opened(estate: Estate, new_service: NewService = Service) -> AsyncIterator[Ready]:
-    """Open an estate in the running event loop; `new_service` makes what answers for a machine.
+    """Open an estate in the running event loop. `new_service` creates the service of a machine.
 
     Raises:
         CannotListen: a listener cannot be opened.
@@ -66,7 +63,7 @@ async def opened(estate: Estate, new_service: NewService = Service) -> AsyncIter
 
 
 def serve(estate: Estate, on_ready: OnReady, new_service: NewService = Service) -> None:
-    """Serve an estate until SIGINT or SIGTERM; `on_ready` gets the open estate and its machines.
+    """Serve an estate until SIGINT or SIGTERM. `on_ready` receives the open estate and its machines.
 
     Raises:
         CannotListen: a listener cannot be opened.
@@ -99,7 +96,7 @@ def running(estate: Estate, new_service: NewService = Service) -> Iterator[Estat
 
 
 class EstateServer:
-    """An estate that is served in a thread; the methods are those of the control endpoint, for any thread."""
+    """An estate in its own thread. The methods are those of the control endpoint, and any thread may call them."""
 
     def __init__(self, estate: Estate, new_service: NewService = Service) -> None:
         self._estate = estate
@@ -132,14 +129,14 @@ class EstateServer:
 
     @property
     def ca_certificate(self) -> str:
-        """The path of the PEM file of the authority that signed the trusted certificates."""
+        """The path of the PEM file with the authority of the trusted certificates."""
         return str(self._opened.result().ca_certificate)
 
     def url(self, name: str, scheme: str = "http") -> str:
-        """Return the WinRM URL of a machine, by its name or VM id, or of a cluster.
+        """Return the WinRM URL of a machine, by its name or VM ID, or of a cluster.
 
         Raises:
-            KeyError: it has no such listener.
+            KeyError: there is no such listener.
         """
         wanted = name.lower()
         for owner in [*self.machines(), *self.clusters()]:
@@ -159,7 +156,7 @@ class EstateServer:
         return str(parts.hostname), int(parts.port or 0)
 
     def machines(self) -> list[dict[str, Any]]:
-        """Return every machine and how it is reached."""
+        """Return every machine with its URLs."""
         return self._call(self._control.machines())
 
     def machine(self, name: str) -> dict[str, Any]:
@@ -167,19 +164,19 @@ class EstateServer:
         return self._call(self._control.machine(name))
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """Return what each machine was asked."""
+        """Return the request counts of each machine."""
         return self._call(self._control.counts())
 
     def script_blocks(self, name: str) -> list[dict[str, Any]]:
-        """Return the PowerShell commands that a machine received, with the names of their parameters alone."""
+        """Return the PowerShell commands that a machine received, with parameter names only."""
         return self._call(self._control.script_blocks(name))
 
     def reset_counts(self) -> None:
-        """Count from zero."""
+        """Reset all counts to zero."""
         self._call(self._control.reset_counts())
 
     def keys(self) -> dict[str, int]:
-        """Return the activations left of each declared key, by its last five characters."""
+        """Return the remaining activations of each declared key, by its last five characters."""
         return self._call(self._control.keys())
 
     def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
@@ -187,11 +184,11 @@ class EstateServer:
         return self._call(self._control.failed_sign_ins())
 
     def kms(self, available: bool) -> None:
-        """Say whether there is a KMS host."""
+        """Set whether a KMS host is available."""
         self._call(self._control.kms(available))
 
     def online(self, name: str, online: bool) -> None:
-        """Give a machine a way to Microsoft's activation service, or take it away."""
+        """Connect a machine to Microsoft's activation service, or disconnect it."""
         self._call(self._control.online(name, online))
 
     def subscription(self, name: str, enabled: bool) -> None:
@@ -199,11 +196,11 @@ class EstateServer:
         self._call(self._control.subscription(name, enabled))
 
     def confirmation_id(self, name: str) -> dict[str, str]:
-        """Return what the activation centre would say on the telephone about the installed key."""
+        """Return the confirmation ID of the installed key, as the activation center gives it on the telephone."""
         return self._call(self._control.confirmation_id(name))
 
     def install_key(self, name: str, key: str) -> None:
-        """Install a key behind the client's back."""
+        """Install a key outside of the client."""
         self._call(self._control.install_key(name, key))
 
     def uninstall_key(self, name: str) -> None:
@@ -211,23 +208,23 @@ class EstateServer:
         self._call(self._control.uninstall_key(name))
 
     def set_license(self, name: str, status: str, reason: int | None = None) -> None:
-        """Change the state of the installed key; the `LicenseStatusReason` is the usual one unless given."""
+        """Change the state of the installed key. See `Control.set_license`."""
         self._call(self._control.set_license(name, status, reason))
 
     def power(self, name: str, state: str) -> None:
-        """Turn a VM, or a host with its VMs, `running` or `off`."""
+        """Set the state of a VM, or turn a host and its VMs on or off."""
         self._call(self._control.power(name, state))
 
     def reboot(self, name: str) -> None:
-        """Restart a machine's Windows: connections and shells are lost, and a host's VMs restart with it."""
+        """Restart a machine. Connections and shells are lost, and the VMs of a host restart with it."""
         self._call(self._control.reboot(name))
 
     def setup(self, name: str, seconds: float) -> None:
-        """Let a VM set its Windows up for so long: nothing reaches it, and it tells its host nothing."""
+        """Provision a VM for some seconds. Until then it has no connections and reports nothing to its host."""
         self._call(self._control.setup(name, seconds))
 
     def data_exchange(self, name: str, enabled: bool) -> None:
-        """Switch a VM's Data Exchange service."""
+        """Turn a VM's Data Exchange service on or off."""
         self._call(self._control.data_exchange(name, enabled))
 
     def data_exchange_items(self, name: str, items: list[str] | None) -> None:
@@ -247,11 +244,11 @@ class EstateServer:
         self._call(self._control.move(name, host))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a VM another name on its host."""
+        """Rename a VM on its host."""
         self._call(self._control.rename(name, new_name))
 
     def create(self, host: str, vm: dict[str, Any]) -> dict[str, Any]:
-        """Make a VM on a host, declared as in an estate file, and return how it is reached."""
+        """Create a VM on a host and return its URLs. The declaration is that of an estate file."""
         return self._call(self._control.create(host, vm))
 
     def delete(self, name: str) -> None:
@@ -263,19 +260,19 @@ class EstateServer:
         self._call(self._control.fail_over(name))
 
     def clusters(self) -> list[dict[str, Any]]:
-        """Return every cluster: how it is reached, which node answers for it, and the states of its nodes."""
+        """Return every cluster: its URLs, the owner of its name, and the states of its nodes."""
         return self._call(self._control.clusters())
 
     def change_nodes(self, name: str, change: str, host: str) -> None:
-        """Change a cluster's nodes: `add`, `remove`, `pause`, `join` (leave it joining) or `resume`."""
+        """Change the nodes of a cluster: `add`, `remove`, `pause`, `join` (stay in joining) or `resume`."""
         self._call(self._control.change_nodes(name, change, host))
 
     def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
-        """Let operations of a machine go wrong; the list replaces the present one."""
+        """Set the fault rules of a machine. They replace the current rules."""
         self._call(self._control.faults(name, rules))
 
     def present_faults(self, name: str) -> list[dict[str, Any]]:
-        """Return what still goes wrong with a machine, and how often."""
+        """Return the fault rules of a machine with their remaining times."""
         return self._call(self._control.present_faults(name))
 
     def drop_connections(self, name: str) -> None:

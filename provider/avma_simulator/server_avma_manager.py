@@ -1,8 +1,7 @@
-"""The script `server-avma-manager 2`: what a machine of Azure Stack HCI activates guests with, and its subscriptions.
+"""The script `server-avma-manager 2`: automatic activation and subscriptions of a machine of Azure Stack HCI.
 
-`Get-` and `Set-VMAutomaticActivation` of the module ServerAVMAManager. Inferred: what they return, and how they fail;
-Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is there where the module AzureStackHCI is. This
-module knows the script's parameters and output.
+`Get-` and `Set-VMAutomaticActivation` belong to the module ServerAVMAManager. Inferred: their output and their errors,
+as Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is available with the module AzureStackHCI.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
 
 
 def _subscriptions(machine: Machine, activation: AutomaticActivation) -> dict[str, Any]:
-    """Return the subscriptions. Inferred: without a way to Azure the cmdlet fails."""
+    """Return the subscriptions. Inferred: the cmdlet fails without a connection to Azure."""
     if machine.licensing.online:
         return {"subscriptions": activation.subscriptions()}
     text = language.said("Unable to connect to service.", machine.spec.language)

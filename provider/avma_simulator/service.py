@@ -1,7 +1,7 @@
-"""The WS-Management service of one machine: from a request's bytes to an answer's.
+"""The WS-Management service of one machine: from the bytes of a request to those of an answer.
 
-It dispatches Identify, Get, Enumerate, Pull, Release and methods to the WMI repository, and what is said to
-remote shells to them, and counts operations. It knows nothing of HTTP, accounts or TLS.
+It sends Identify, Get, Enumerate, Pull, Release and methods to the WMI repository, and shell messages to the remote
+shells. It also counts operations.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ Answer = tuple[str, list[ET.Element]]
 
 
 class AnswerDropped(Exception):
-    """The connection is to be dropped in place of an answer."""
+    """The listener must drop the connection without an answer."""
 
 
 class Unavailable(Exception):
-    """HTTP is to refuse the request, as it does while the service behind it takes none."""
+    """HTTP must reject the request, like a service that accepts no requests."""
 
 
 class _Garbage(Exception):
-    """The answer is to be no XML."""
+    """The answer must be invalid XML."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Reply:
 
 
 class Service:
-    """Answers what is asked of one machine."""
+    """The service of one machine."""
 
     def __init__(self, machine: Machine, world: World) -> None:
         self._machine = machine
@@ -66,11 +66,11 @@ class Service:
         self._methods: set[asyncio.Task[int | None]] = set()
 
     async def reply(self, message: str | bytes) -> Reply:
-        """Answer one message, with a fault where Windows would.
+        """Answer one message. Errors become the same faults as in Windows.
 
         Raises:
-            AnswerDropped: there is to be no answer.
-            Unavailable: HTTP is to refuse it.
+            AnswerDropped: a fault rule drops the answer.
+            Unavailable: a fault rule makes HTTP reject the request.
         """
         try:
             request = soap.parse(message)
@@ -89,7 +89,7 @@ class Service:
             return self._fault(faults.internal_error(), message)
 
     async def reply_to_chunks(self, message: str | bytes) -> Reply:
-        """Answer a message that came in chunks, which shells do not take; see `reply`."""
+        """Answer a message in chunks. Shells reject it, everything else is as in `reply`."""
         with contextlib.suppress(faults.Fault):
             request = soap.parse(message)
             if remote_shells.is_one(request):
@@ -97,7 +97,7 @@ class Service:
         return await self.reply(message)
 
     async def close(self) -> None:
-        """Stop what still goes on."""
+        """Stop all running operations."""
         await self.shells.close()
         running = list(self._methods)
         for task in running:
@@ -112,7 +112,7 @@ class Service:
 
     @contextlib.contextmanager
     def _under_way(self, request: soap.Request) -> Iterator[None]:
-        """Count an operation against the user's quota while it lasts; an enumeration lasts until its last page."""
+        """Count a running operation against the user's quota. An enumeration runs until its last page."""
         goes_on = remote_shells.is_one(request) or request.operation in ("Pull", "Release", "Identify")
         if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
             raise faults.too_many_operations()
@@ -123,7 +123,7 @@ class Service:
             self._running -= 1
 
     async def _troubled(self, request: soap.Request) -> Answer:
-        """Answer, unless something is to go wrong with this operation."""
+        """Answer a request, or apply the fault rule for its operation."""
         also = remote_shells.second_name(request)
         rule = self._machine.trouble.take(_operation_name(request), self._class_name(request), also)
         if rule is None:
@@ -155,7 +155,7 @@ class Service:
         return await self._invoke(cim_class, request)
 
     def _require_access(self, request: soap.Request) -> None:
-        """Raise a fault unless the account may do this in the namespace, and the service behind the class runs."""
+        """Raise a fault unless the account has access to the namespace and the service behind the class runs."""
         if request.operation in ("Pull", "Release"):
             return
         namespace, _ = encoding.class_path(request)
@@ -167,7 +167,7 @@ class Service:
             raise faults.provider_failed(rights.SERVICE_NOT_ACTIVE, rights.SERVICE_NOT_ACTIVE_TEXT)
 
     def _class_name(self, request: soap.Request) -> str:
-        """Return the WMI class that a request is about, empty if it is about none."""
+        """Return the WMI class of a request, or "" without one."""
         if request.action.startswith(f"{_ENUMERATION}/"):
             return self._enumerations.class_of(request)
         try:
@@ -205,7 +205,7 @@ class Service:
         return f"{request.action}Response", [encoding.output(cim_class, declared, returned)]
 
     async def _run(self, method: Method, instance: Instance, arguments: Arguments, timeout_seconds: float) -> int:
-        """Run a method; one that outlasts the operation timeout goes on after the fault, as in Windows."""
+        """Run a method. After the operation timeout it continues in the background, as in Windows."""
         task = asyncio.ensure_future(_coroutine(method, self._machine, instance, arguments))
         self._methods.add(task)
         task.add_done_callback(self._methods.discard)
@@ -226,7 +226,7 @@ class Service:
             raise faults.resource_not_found() from None
 
     def _instance(self, cim_class: CimClass, request: soap.Request, all_keys: bool = True) -> Instance:
-        """Return the instance that the selectors name.
+        """Return the instance of the selectors.
 
         Reported by go-wsman and virt-who: a method needs at least one of the keys, and Get needs all of them.
         """
@@ -242,7 +242,7 @@ class Service:
         return found[0]
 
     def identify_to_anyone(self, message: str | bytes) -> Reply:
-        """Answer an Identify of someone who did not log on: nothing of the version, and nothing else is answered."""
+        """Answer an unauthenticated Identify without a version, and any other message with a fault."""
         try:
             request = soap.parse(message)
             if request.action != f"{soap.IDENTITY}/Identify":
@@ -263,12 +263,12 @@ class Service:
         return element("wsmid:IdentifyResponse", *elements, xmlns__wsmid=soap.IDENTITY)
 
     def _count(self, request: soap.Request) -> None:
-        # Shells are counted when they are made, and what is said to them is not.
+        # Shells are counted at their creation. Messages to them are not counted.
         if not remote_shells.is_one(request):
             self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: faults.Fault, message: str | bytes) -> Reply:
-        """Answer a message with a fault. Recorded: it names the machine as the client addressed it."""
+        """Answer a message with a fault. Recorded: the fault contains the machine name from the client's URL."""
         message_id, addressed = soap.addressing(message)
         body = [fault.element(addressed or self._machine.computer_name, self._spoken)]
         return Reply(500, soap.envelope(fault.action, message_id, body, *fault.headers(), spoken=self._spoken))
@@ -321,6 +321,6 @@ async def _coroutine(method: Method, machine: Machine, instance: Instance, argum
 
 
 def _forget(task: asyncio.Task[int | None]) -> None:
-    """Take note of how a method ended that nobody waits for any more."""
+    """Retrieve the exception of an abandoned method, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()

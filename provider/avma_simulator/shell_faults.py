@@ -1,7 +1,4 @@
-"""The faults of remote shells (MS-WSMV 3.1.4.5.2), told by the service or by its plug-in for shells.
-
-The module knows faults and not what led to them.
-"""
+"""The faults of remote shells (MS-WSMV 3.1.4.5.2), from the service or from its plug-in for shells."""
 
 from __future__ import annotations
 
@@ -26,24 +23,24 @@ NOT_ENOUGH_QUOTA = 0x80070718
 
 
 def not_allowed() -> Fault:
-    """Return the fault of a machine that lets nobody open a remote shell."""
+    """Return the fault of a machine that does not allow remote shells."""
     text = "The WinRM service is configured to not allow remote shell requests."
     return Fault("s:Sender", "w:AccessDenied", SHELLS_NOT_ALLOWED, text)
 
 
 def chunked() -> Fault:
-    """Return the fault of a message that came in chunks. Inferred: its code and subcode; the number is reported."""
+    """Return the fault for a message in chunks. Inferred: its code and subcode. Reported: the number."""
     return Fault("s:Sender", "w:UnsupportedFeature", NOT_SUPPORTED, "The request is not supported. ")
 
 
 def too_many(most: int) -> Fault:
-    """Return the fault of a user who has too many shells open."""
+    """Return the fault for a user with too many open shells."""
     text = f"This user is allowed a maximum number of {most} concurrent shells, which has been exceeded."
     return Fault("s:Sender", "w:QuotaLimit", TOO_MANY_SHELLS, text, cim_status=_CIM_QUOTA)
 
 
 def too_many_commands() -> Fault:
-    """Return the fault of a shell with too many commands that nobody closed (reported: the text and the subcode)."""
+    """Return the fault for a shell with too many unclosed commands. Reported: the text and the subcode."""
     text = (
         "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has "
         "been exceeded. Retry the request later or raise the Maximum Commands per Shell quota. "
@@ -52,17 +49,17 @@ def too_many_commands() -> Fault:
 
 
 def not_enough_quota() -> Fault:
-    """Return the fault of a shell that may start no more processes. Inferred: the number, that of a job's limit."""
+    """Return the fault for a shell with too many processes. Inferred: the number, that of a job's limit."""
     return failed(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ", powershell=False)
 
 
 def not_found() -> Fault:
-    """Return the fault of a shell that does not exist (recorded on Windows Server 2022)."""
+    """Return the fault for a missing shell. Recorded on Windows Server 2022."""
     return replace(_invalid_selectors(), provider=_SHELLS)
 
 
 def command_not_found() -> Fault:
-    """Return the fault of a command that its shell does not have (recorded on Windows Server 2022)."""
+    """Return the fault for a missing command. Recorded on Windows Server 2022."""
     text = (
         "The Windows Remote Shell received a request to perform an operation on a command identifier that does not "
         "exist. Either the command has completed execution or the client specified an invalid command identifier. "
@@ -79,13 +76,13 @@ def _invalid_selectors() -> Fault:
 
 
 def invalid_parameter() -> Fault:
-    """Return the fault of a Receive or a Signal that names no command (recorded on Windows Server 2016)."""
+    """Return the fault for a Receive or Signal without a command. Recorded on Windows Server 2016."""
     text, detail = "The parameter is incorrect. ", "InvalidValue"
     return Fault("s:Sender", "w:InvalidParameter", INVALID_PARAMETER, text, fault_detail=detail, provider=_PLUGIN)
 
 
 def unknown_configuration(resource: str) -> Fault:
-    """Return the fault of a session configuration that is not registered (reported: the number and the text)."""
+    """Return the fault for an unregistered session configuration. Reported: the number and the text."""
     text = (
         f"The WS-Management service cannot process the request. The resource URI ({resource}) was not found in the "
         "WS-Management catalog. The catalog contains the metadata that describes resources, or logical endpoints. "
@@ -95,20 +92,20 @@ def unknown_configuration(resource: str) -> Fault:
 
 
 def already_exists() -> Fault:
-    """Return the fault of a shell id that is taken. Inferred: the whole fault."""
+    """Return the fault for a duplicate shell ID. Inferred: the whole fault."""
     return failed(ALREADY_EXISTS, "Cannot create a file when that file already exists. ", powershell=True)
 
 
 def failed(number: int, text: str, powershell: bool) -> Fault:
-    """Return the fault of a plug-in for shells that failed with a number."""
+    """Return the fault of a shell plug-in that failed with a number."""
     return Fault("s:Receiver", "w:InternalError", number, text, provider=_POWERSHELL if powershell else _PLUGIN)
 
 
 def no_creation_xml() -> Fault:
-    """Return the fault of a PowerShell shell without its first messages (recorded)."""
+    """Return the fault for a PowerShell shell without its first messages. Recorded."""
     return failed(NO_CREATION_XML, "Element 'creationXml' was not found. Line 1, position 2.\r\n", powershell=True)
 
 
 def unreadable_fragments() -> Fault:
-    """Return the fault of bytes that are no PSRP messages. Inferred: the number and the text."""
+    """Return the fault for invalid PSRP messages. Inferred: the number and the text."""
     return failed(INVALID_PARAMETER, "The data from the client is not valid. ", powershell=True)

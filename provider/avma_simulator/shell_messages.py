@@ -1,4 +1,4 @@
-"""The messages of remote shells (MS-WSMV 2.2.4): reading their bodies and building the answers."""
+"""The messages of remote shells (MS-WSMV 2.2.4): parsing of bodies and construction of answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DONE = f"{URI}/CommandState/Done"
 RUNNING = f"{URI}/CommandState/Running"
 TERMINATE = f"{URI}/signal/terminate"
 OVERHEAD = 3000
-"""Bytes of an answer's envelope besides its streams."""
+"""Bytes of an answer's envelope in addition to its streams."""
 _STREAM_OVERHEAD = 100
 
 
@@ -23,7 +23,7 @@ def body(request: soap.Request, name: str) -> ET.Element:
     """Return the child of the request's Body.
 
     Raises:
-        Fault: it has another name.
+        Fault: the child has another name.
     """
     if request.body is None or request.body.tag != qualified(name):
         raise faults.schema_validation()
@@ -31,7 +31,7 @@ def body(request: soap.Request, name: str) -> ET.Element:
 
 
 def qualified(local: str) -> str:
-    """Return a name of the shell's namespace as ElementTree spells it."""
+    """Return a name in the shell namespace, in ElementTree's notation."""
     return f"{{{URI}}}{local}"
 
 
@@ -53,14 +53,14 @@ def decoded(text: str | None) -> bytes:
 
 
 def stream(name: str, data: bytes, command: str | None, end: bool = False) -> ET.Element:
-    """Return a `rsp:Stream` of an answer."""
+    """Return an `rsp:Stream` of an answer."""
     of_command = {} if command is None else {"CommandId": command}
     ended = {"End": "true"} if end else {}
     return element("rsp:Stream", base64.b64encode(data).decode(), Name=name, **of_command, **ended)
 
 
 def state(command: str, exit_code: int | None) -> ET.Element:
-    """Return the `rsp:CommandState` of a command, which runs while it has no exit code."""
+    """Return the `rsp:CommandState` of a command. Without an exit code, the command is running."""
     if exit_code is None:
         return element("rsp:CommandState", CommandId=command, State=RUNNING)
     code = element("rsp:ExitCode", str(exit_code))
@@ -68,12 +68,12 @@ def state(command: str, exit_code: int | None) -> ET.Element:
 
 
 def room(request: soap.Request, streams: Iterable[object]) -> int:
-    """Return how many bytes of each stream fit into the answer. Base64 makes four bytes of three."""
+    """Return the number of bytes of each stream that fit into the answer. Base64 turns three bytes into four."""
     count = max(1, len(list(streams)))
     return max(1, (request.envelope_size - OVERHEAD) // count - _STREAM_OVERHEAD) // 4 * 3
 
 
 def desired(request: soap.Request) -> str | None:
-    """Return the command of a Receive, None if it names none."""
+    """Return the command of a Receive, or None if it names none."""
     found = body(request, "Receive").find(qualified("DesiredStream"))
     return None if found is None else found.get("CommandId")

@@ -1,7 +1,7 @@
 """The remote shells of one machine: Create, Get and Delete, their quota and their idle timeout (MS-WSMV 3.1.4.1.31).
 
-What a shell does with Command, Send, Receive and Signal depends on its resource: `winrs` for cmd.exe and `runspace` for
-PowerShell.
+The resource of a shell determines the effect of Command, Send, Receive and Signal: see `winrs` for cmd.exe and
+`runspace` for PowerShell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from avma_simulator.xmltree import element
 POWERSHELL = "http://schemas.microsoft.com/powershell/"
 _TRANSFER = soap.NAMESPACES["x"]
 _IDLE_TIMEOUT = 7200.0
-"""Seconds after which Windows ends an unused shell. Its Create can set another time."""
+"""Seconds until Windows ends an unused shell. Its Create can set another time."""
 _LONGEST_IDLE = "PT2147483.647S"
 _FIRST_PROCESS = 1000
 Answer = tuple[str, list[ET.Element]]
@@ -30,13 +30,13 @@ _now = time.monotonic
 
 
 class Shell(Protocol):
-    """What runs in a shell."""
+    """The commands of a shell."""
 
     async def command(self, request: soap.Request) -> ET.Element:
         """Start a command."""
 
     async def send(self, request: soap.Request) -> ET.Element:
-        """Take input."""
+        """Accept input."""
 
     async def receive(self, request: soap.Request) -> ET.Element:
         """Return output."""
@@ -45,11 +45,11 @@ class Shell(Protocol):
         """Stop a command."""
 
     async def close(self) -> None:
-        """End everything that runs."""
+        """End all commands."""
 
 
 NewShell = Callable[[soap.Request], Shell]
-"""Makes the shell of a Create request."""
+"""Creates the shell for a Create request."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Open:
 
 
 class Shells:
-    """The open shells of one machine; `kinds` makes a shell of each resource, by its URI in lower case."""
+    """The open shells of one machine. `kinds` maps lowercase resource URIs to constructors."""
 
     def __init__(self, machine: Machine, kinds: dict[str, NewShell]) -> None:
         self._machine = machine
@@ -81,11 +81,11 @@ class Shells:
 
     @property
     def open(self) -> int:
-        """How many shells are open."""
+        """The number of open shells."""
         return len(self._open)
 
     async def close(self) -> None:
-        """End every shell and what runs in it."""
+        """End every shell and its commands."""
         while self._open:
             _, found = self._open.popitem()
             await found.shell.close()
@@ -94,7 +94,7 @@ class Shells:
         """Answer a request to a shell resource.
 
         Raises:
-            Fault: the request is wrong, or a quota is used up.
+            Fault: the request is wrong, or a quota is exhausted.
         """
         await self._end_idle()
         if request.action == f"{_TRANSFER}/Create":
@@ -149,7 +149,7 @@ class Shells:
         return [created, _described(found, self._machine)]
 
     async def _started(self, request: soap.Request) -> None:
-        """Wait for wsmprovhost.exe, which hosts a pool of runspaces, to start."""
+        """Wait for the start of wsmprovhost.exe, the process of a runspace pool."""
         if not request.resource.lower().startswith(POWERSHELL):
             return
         delay = self._machine.spec.delays.powershell
@@ -164,7 +164,7 @@ class Shells:
     async def _end_idle(self) -> None:
         for name in [name for name, found in self._open.items() if found.idle > found.idle_timeout]:
             found = self._open.pop(name, None)
-            if found is not None:  # another request may have ended it meanwhile
+            if found is not None:  # another request may have ended it in the meantime
                 await found.shell.close()
 
     def _find(self, request: soap.Request) -> _Open:
@@ -188,7 +188,7 @@ async def _in_shell(shell: Shell, request: soap.Request) -> ET.Element:
 
 
 def _name(body: ET.Element, request: soap.Request, taken: dict[str, _Open]) -> str:
-    """Return the id of a new shell: PowerShell's clients choose it, cmd's do not."""
+    """Return the ID of a new shell. PowerShell clients choose it, clients of cmd.exe do not."""
     declared = body.get("ShellId")
     if declared is None or not request.resource.lower().startswith(POWERSHELL):
         return str(uuid.uuid4()).upper()
@@ -206,7 +206,7 @@ def _text(body: ET.Element, name: str) -> str:
 
 
 def _described(found: _Open, machine: Machine) -> ET.Element:
-    """Return `rsp:Shell`. Recorded: its elements and their order, more of them for PowerShell than for cmd.exe."""
+    """Return `rsp:Shell`. Recorded: its elements and their order. PowerShell has more of them than cmd.exe."""
     spoken = machine.spec.language
     powershell = found.resource.lower().startswith(POWERSHELL)
     values = {

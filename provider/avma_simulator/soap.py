@@ -1,6 +1,6 @@
-"""SOAP envelopes of WS-Management: reading requests, and writing answers with the prefixes that Windows uses.
+"""SOAP envelopes of WS-Management: parsing of requests, and answers with the prefixes of Windows.
 
-See MS-WSMV and DSP0226. The module knows headers and envelopes, and neither operations nor CIM.
+See MS-WSMV and DSP0226.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 DEFAULT_ENVELOPE_SIZE = 512000
 SMALLEST_ENVELOPE_SIZE = 8192
 LONGEST_OPERATION = 60.0
-"""Seconds (MaxTimeoutms); Windows silently cuts an OperationTimeout that is longer."""
+"""Seconds (MaxTimeoutms). Windows silently reduces a longer OperationTimeout to this value."""
 _CHARSET = re.compile(r'charset="?([A-Za-z0-9._-]+)', re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
 def qualified(name: str) -> str:
-    """Return `prefix:name` as ElementTree spells it."""
+    """Return `prefix:name` in ElementTree's notation."""
     prefix, local = name.split(":")
     return f"{{{NAMESPACES[prefix]}}}{local}"
 
@@ -56,7 +56,7 @@ _UNDERSTOOD = {qualified(f"{prefix}:{name}") for prefix, names in _KNOWN_HEADERS
 
 @dataclass(frozen=True)
 class Request:
-    """A request: what its headers ask, and the child of its Body, if it has one."""
+    """A request: the values of its headers, and the child of its Body, if there is one."""
 
     action: str
     resource: str
@@ -74,15 +74,16 @@ class Request:
         return self.action.rsplit("/", 1)[-1]
 
     def text(self, path: str) -> str | None:
-        """Return the text of an element below the Body's child, None when it is absent."""
+        """Return the text of an element below the Body's child, or None if it is absent."""
         found = None if self.body is None else self.body.find(path, NAMESPACES)
         return None if found is None else (found.text or "").strip()
 
 
 def decoded(message: bytes, content_type: str) -> str | bytes:
-    """Return a message as the charset of its Content-Type has it, or as it is where there is none.
+    """Decode a message with the charset of its Content-Type. Without a charset, return it unchanged.
 
-    Recorded by WinRMSharp: the header wins over the XML declaration, so that UTF-8 that calls itself UTF-16 is read.
+    Recorded by WinRMSharp: the header overrides the XML declaration. UTF-8 that declares itself as UTF-16 is therefore
+    readable.
     """
     charset = _CHARSET.search(content_type)
     if charset is None:
@@ -94,10 +95,10 @@ def decoded(message: bytes, content_type: str) -> str | bytes:
 
 
 def parse(message: str | bytes) -> Request:
-    """Read a request.
+    """Parse a request.
 
     Raises:
-        Fault: the message is no envelope, or has headers that Windows would refuse.
+        Fault: the message is not an envelope, or has headers that Windows rejects.
     """
     root = _root(message)
     header, body = root.find("s:Header", NAMESPACES), root.find("s:Body", NAMESPACES)
@@ -122,7 +123,7 @@ def parse(message: str | bytes) -> Request:
 
 
 def addressing(message: str | bytes) -> tuple[str, str]:
-    """Return the MessageID of a request and the host of its To, empty where they cannot be read."""
+    """Return the MessageID of a request and the host of its To. Unreadable values are empty."""
     try:
         root = _root(message)
         to = urlsplit((root.findtext("s:Header/a:To", "", NAMESPACES) or "").strip())
@@ -134,7 +135,7 @@ def addressing(message: str | bytes) -> tuple[str, str]:
 def envelope(
     action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element, spoken: str = "en-US"
 ) -> bytes:
-    """Return an answer of a machine that speaks a language, which the Envelope names (recorded by go-wsman)."""
+    """Return an answer. Recorded by go-wsman: the Envelope names the language of the machine."""
     header = element(
         "s:Header",
         element("a:Action", action),
@@ -149,10 +150,10 @@ def envelope(
 
 
 def number(text: str) -> int:
-    """Read an unsigned number.
+    """Parse an unsigned number.
 
     Raises:
-        Fault: the text is none.
+        Fault: the text is not a number.
     """
     if not _NUMBER.fullmatch(text):
         raise faults.schema_validation()
@@ -160,10 +161,10 @@ def number(text: str) -> int:
 
 
 def seconds(duration: str, otherwise: float) -> float:
-    """Return the seconds of a duration such as `PT60.000S`, or what is given in place of none.
+    """Return the seconds of a duration such as `PT60.000S`, or `otherwise` for an empty text.
 
     Raises:
-        Fault: the text is no duration.
+        Fault: the text is not a duration.
     """
     if not duration:
         return otherwise
@@ -194,7 +195,7 @@ def _check_understood(header: ET.Element, message: str | bytes) -> None:
 
 
 def _prefix(message: str | bytes, tag: str) -> str:
-    """Return the prefix that was declared last for the namespace of an element, empty for the default namespace."""
+    """Return the last declared prefix for the namespace of an element. It is empty for the default namespace."""
     prefix = ""
     source = StringIO(message) if isinstance(message, str) else BytesIO(message)
     for event, found in iterparse(source, events=("start-ns", "start"), forbid_dtd=True):

@@ -1,8 +1,7 @@
 """`SoftwareLicensingProduct` and `SoftwareLicensingService` of one machine: rows and methods.
 
-A machine has one product for every channel that its edition may be licensed through; the installed key makes one of
-them the current product, so another kind of key is another row with another ID. The module turns the machine's
-licensing into CIM; it decides nothing.
+A machine has one product for every channel of its edition. The installed key makes one of them the current product.
+Another kind of key therefore means another row with another ID.
 """
 
 from __future__ import annotations
@@ -68,15 +67,15 @@ PRODUCT = declare(
 
 
 def service_class(machine: Machine) -> CimClass:
-    """Return the class of the licensing service as the machine's release has it."""
+    """Return the class of the licensing service for the machine's release."""
     return SERVICE_WITH_SUBSCRIPTION if machine.windows.knows_subscriptions else SERVICE
 
 
 def service(machine: Machine) -> Instance:
     """Return the licensing service.
 
-    Its Version is the file version of the service, which lags behind on enablement releases (recorded: 26200 shows
-    10.0.26100.8737). Inferred: the last part of the default.
+    Its Version is the file version of the service. On enablement releases it is lower than the release (recorded: 26200
+    shows 10.0.26100.8737). Inferred: the last part of the default.
     """
     values: dict[str, Value] = {
         "ClientMachineID": str(uuid.uuid5(_NAMESPACE, machine.identifier)),
@@ -98,7 +97,7 @@ def service(machine: Machine) -> Instance:
 
 
 def _subscription(machine: Machine) -> dict[str, Value]:
-    """Return what the service says of Pay-as-you-go. Inferred: every value but the type, which is Azure based."""
+    """Return the Pay-as-you-go properties. Inferred: every value but the type, which is Azure based."""
     pays = machine.licensing.pays_as_it_goes
     return {
         "AzureMetadataResponse": 0,
@@ -111,9 +110,9 @@ def _subscription(machine: Machine) -> dict[str, Value]:
 
 
 def products(machine: Machine) -> list[Instance]:
-    """Return the products: one for every channel of the edition, what an upgrade left, and add-ons.
+    """Return the products: one for every channel of the edition, leftovers of upgrades, and add-ons.
 
-    Nothing says that the product in use comes first. Reported: add-ons of Extended Security Updates come before it.
+    The current product is not always first. Reported: add-ons of Extended Security Updates come before it.
     """
     current = machine.licensing.license
     channels = [Channel.EVALUATION] if machine.windows.evaluation else list(Channel)[:-1]
@@ -129,7 +128,7 @@ def products(machine: Machine) -> list[Instance]:
 
 
 def _leftover(machine: Machine, product_key: ProductKey) -> Instance:
-    """Return the product of a key that is installed beside the one in use, as upgrades leave them behind."""
+    """Return the product of a second installed key, as upgrades leave them behind."""
     edition = EDITIONS[product_key.edition]
     # Inferred: a converted evaluation leaves the product of the evaluation.
     family = edition.family + ("Eval" if product_key.channel is Channel.EVALUATION else "")
@@ -161,7 +160,7 @@ def _product(machine: Machine, channel: Channel, current: License | None) -> Ins
 def _addon(machine: Machine, year: int, installed: bool) -> Instance:
     """Return an add-on of Extended Security Updates.
 
-    Reported: it is licensed by a key of its own. Inferred: the key.
+    Reported: a key of its own licenses it. Inferred: the key.
     """
     family = f"Server-ESU-Year{year}"
     product_key = ProductKey(f"BCDFG-HJKMN-PQRTV-WXY23-ESU{year}2", Channel.MAK, machine.windows.version, "")

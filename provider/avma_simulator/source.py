@@ -1,7 +1,4 @@
-"""A YAML file as plain data that remembers on which line each value stands.
-
-The module knows YAML and nothing of estates.
-"""
+"""A YAML file as plain data with the line of each value."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Location = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads `on`, `off`, `yes`, `no`, dates and `12:30` as text, as YAML 1.2 does and PyYAML does not."""
+    """A loader for `on`, `off`, `yes`, `no`, dates and `12:30` as text, as in YAML 1.2 but not in PyYAML."""
 
 
 _LIKE_1_1 = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"}
@@ -33,7 +30,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE_NUMBER, list("-+01
 
 @dataclass(frozen=True)
 class Mistake:
-    """Something wrong in a file, with the line and the field where it is."""
+    """A mistake in a file, with its line and field."""
 
     line: int
     field: str
@@ -44,7 +41,7 @@ class Mistake:
 
 
 class FileError(Exception):
-    """A file cannot be used; the text says why, a line for each mistake."""
+    """A file cannot be used. The text gives the reasons, one line for each mistake."""
 
     def __init__(self, path: Path, mistakes: list[Mistake], text: str = "") -> None:
         self.mistakes = mistakes
@@ -54,14 +51,14 @@ class FileError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed file: its data, and the tree of nodes that knows the lines."""
+    """A parsed file: its data, and the node tree with the lines."""
 
     path: Path
     data: Any
     _root: yaml.Node
 
     def mistake(self, location: Location, text: str) -> Mistake:
-        """Return a mistake at the field `location`, or at the nearest one around it that the file holds."""
+        """Return a mistake at the field `location`. If the file does not contain it, use its nearest parent."""
         return Mistake(_line(self._root, location), dotted(location), text)
 
 
@@ -92,7 +89,7 @@ def read(path: Path) -> Source:
 
 
 def dotted(location: Location) -> str:
-    """Write a location as `hosts[0].vms[1].name`."""
+    """Return a location in the form `hosts[0].vms[1].name`."""
     written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return written.removeprefix(".")
 
@@ -101,7 +98,7 @@ def _source(path: Path, loader: yaml.SafeLoader) -> Source:
     root = loader.get_single_node()
     if root is None:
         raise FileError(path, [], "is empty")
-    # Before the data is made: that replaces merge keys (`<<`) by the fields that they bring in.
+    # This must happen before construction, which replaces merge keys (`<<`) with their fields.
     repeated = [Mistake(line, field, "is given twice") for line, field in _repeated(root, ())]
     if repeated:
         raise FileError(path, repeated)

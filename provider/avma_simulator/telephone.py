@@ -1,6 +1,6 @@
-"""Activation by telephone: the installation ID that a machine reads out, and the confirmation ID that answers it.
+"""Activation by telephone: the installation ID of a machine, and the matching confirmation ID.
 
-Inferred: both are made of a machine and a key here; how Microsoft makes them is not published. The module knows digits.
+Inferred: the simulator derives both from the machine and the key. Microsoft does not publish its algorithm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def installation_id(machine: str, product_key: ProductKey) -> str:
 
 
 def confirmation_id(installation: str) -> str:
-    """Return the confirmation ID that the activation centre reads back."""
+    """Return the confirmation ID that the activation center reads out."""
     return _digits(f"confirmation/{installation}", _CONFIRMATION_DIGITS)
 
 

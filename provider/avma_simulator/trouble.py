@@ -1,7 +1,4 @@
-"""What goes wrong on demand: the operations of a machine that are to fail, how, and how often.
-
-The module knows rules and counts down. It knows neither how an answer is written nor how a connection is dropped.
-"""
+"""Faults on demand: the rules of a machine, and how often each still applies."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _INVOKE = "invoke "
 
 @dataclass
 class _Armed:
-    """A rule, the operations that it still lets succeed, and the times that are left, None for ever."""
+    """A rule, its remaining successes, and its remaining failures. None means no limit."""
 
     rule: Fault
     skip: int
@@ -28,7 +25,7 @@ class _Armed:
         return wanted in names and of_class and self.left != 0
 
     def strikes(self) -> bool:
-        """Count one operation, and return True if it is to fail."""
+        """Count one operation and return True if it must fail."""
         if self.skip:
             self.skip -= 1
             return False
@@ -37,13 +34,13 @@ class _Armed:
 
 
 class Trouble:
-    """The rules of one machine; the first that fits an operation is used, until it has been used `times` times."""
+    """The fault rules of one machine. The first matching rule applies, until it has been used `times` times."""
 
     def __init__(self, rules: Iterable[Fault]) -> None:
         self._rules = [_Armed(rule, rule.skip, rule.times) for rule in rules]
 
     def take(self, operation: str, cim_class: str = "", also: str = "") -> Fault | None:
-        """Return what is to go wrong with this operation on a WMI class, None when nothing is.
+        """Return the rule for this operation on a WMI class, or None.
 
         `also` is a second name of the operation.
         """
@@ -52,7 +49,7 @@ class Trouble:
         return armed.rule if armed is not None and armed.strikes() else None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Return the rules as the estate's file writes them, each with the times that are left."""
+        """Return the rules in the form of the estate file, with their remaining times."""
         return [_shown(armed) for armed in self._rules]
 
 

@@ -1,7 +1,7 @@
 """The releases and editions of Windows Server and Azure Stack HCI: builds, SKU numbers, captions and license families.
 
-From `Win32_OperatingSystem` and `PRODUCT_*` of winnt.h, and "Automatic Virtual Machine Activation" and "KMS client
-setup keys" at learn.microsoft.com for the keys that each release takes.
+The sources are `Win32_OperatingSystem` and `PRODUCT_*` of winnt.h. The keys of each release are from "Automatic Virtual
+Machine Activation" and "KMS client setup keys" at learn.microsoft.com.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 class Release:
     """A release of Windows Server.
 
-    `like` is the release with long-term support before it, which decides what a host activates. `avma` and `kms` name
-    the release whose published keys it takes, None without any.
+    `like` is the release with long-term support whose activation rules apply. It determines the guests that a host
+    activates. `avma` and `kms` name the release of the accepted published keys, or None without such keys.
     """
 
     name: str
@@ -33,7 +33,7 @@ def _semi_annual(name: str, number: str, like: str, avma: str | None, kms: str |
     return Release(name, number, like, avma, kms, semi_annual=True)
 
 
-# Oldest first. Inferred: no AVMA key is published for 2004 and later semi-annual releases, so none is accepted there.
+# Oldest first. Inferred: Microsoft publishes no AVMA key for 2004 and later semi-annual releases, so they accept none.
 _SERVER = {
     release.name: release
     for release in (
@@ -71,7 +71,7 @@ _ANNUAL = "23H2"
 
 @dataclass(frozen=True)
 class Edition:
-    """An edition: its names, its SKU numbers, and the releases that have it; `core` numbers are for Server Core."""
+    """An edition: its names, its SKU numbers, and its releases. `core` numbers are for Server Core."""
 
     name: str
     family: str
@@ -107,13 +107,13 @@ EDITIONS = {
 
 @dataclass(frozen=True)
 class Windows:
-    """One installation's release and edition."""
+    """The release and edition of one installation."""
 
     version: str
     edition: str
     evaluation: bool = False
     server_core: bool = False
-    """Whether Server Core was installed; a semi-annual release always is one."""
+    """Whether this is Server Core. A semi-annual release always is."""
 
     @property
     def _release(self) -> Release:
@@ -126,12 +126,12 @@ class Windows:
 
     @property
     def avma_keys(self) -> str | None:
-        """The release whose AVMA keys it takes, None if there is none."""
+        """The release of the accepted AVMA keys, or None."""
         return self._release.avma
 
     @property
     def kms_client_keys(self) -> str | None:
-        """The release whose KMS client keys it takes, None if none is published."""
+        """The release of the accepted KMS client keys, or None."""
         return self._release.kms
 
     @property
@@ -154,27 +154,30 @@ class Windows:
 
     @property
     def _of_core(self) -> bool:
-        """Whether the edition is one of Server Core by itself. Inferred: 2012 R2 turns into it and back, and is not."""
+        """Whether the edition itself is a Server Core edition.
+
+        Inferred: 2012 R2 converts to Server Core and back, so it has no such editions.
+        """
         return self.server_core and self.version != "2012 R2"
 
     @property
     def azure_local(self) -> bool:
-        """Whether this is Azure Stack HCI (Azure Local) and no Windows Server."""
+        """Whether this is Azure Stack HCI (Azure Local) instead of Windows Server."""
         return self.edition == AZURE_LOCAL
 
     @property
     def speaks_directly(self) -> bool:
-        """Whether it has PowerShell Direct, as a host and as a guest."""
+        """Whether this release has PowerShell Direct, as a host and as a guest."""
         return self.version != "2012 R2"
 
     @property
     def knows_subscriptions(self) -> bool:
-        """Whether its licensing service has properties of subscriptions."""
+        """Whether the licensing service has subscription properties."""
         return int(self.build) >= _FIRST_WITH_SUBSCRIPTIONS
 
     @property
     def family(self) -> str:
-        """The `LicenseFamily` of its products, such as `ServerDatacenterEvalCor` (the EditionID)."""
+        """The `LicenseFamily` of the products, such as `ServerDatacenterEvalCor` (the EditionID)."""
         family = EDITIONS[self.edition].family
         if self._release.semi_annual:
             return f"{family}ACor"
@@ -186,14 +189,14 @@ class Windows:
         if self.azure_local:
             return AZURE_LOCAL
         if self._release.semi_annual:
-            return f"Windows Server {self.edition}"  # Inferred: a semi-annual release does not name itself.
+            return f"Windows Server {self.edition}"  # Inferred: a semi-annual release has no number in its name.
         suffix = " Evaluation" if self.evaluation else ""
         return f"Windows Server {self.version} {self.edition}{suffix}"
 
     def activates(self, guest: Windows) -> bool:
-        """Say whether a host of this release of Windows Server activates a guest of that release."""
+        """Return True if a Windows Server host of this release activates a guest of that release."""
         return self.is_of(guest._release.like)
 
     def is_of(self, version: str) -> bool:
-        """Return True if this is the release with long-term support of that name, or a later one."""
+        """Return True if this is the long-term release of that name, or a later one."""
         return VERSIONS.index(self._release.like) >= VERSIONS.index(version)

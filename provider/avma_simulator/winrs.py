@@ -22,16 +22,16 @@ RESOURCE = f"{shell_messages.URI}/cmd"
 _CODE_PAGE = re.compile("[0-9]{1,5}")
 _DEFAULT_CODE_PAGE = 437
 _LONGEST_LINE = 8191
-"""Characters of a command line that cmd.exe takes."""
+"""Maximum characters of a command line in cmd.exe."""
 _MOST_COMMANDS = 1000
-"""In the life of a shell, those that have ended included (MaxConcurrentCommandsPerShell)."""
+"""For the whole life of a shell, including ended commands (MaxConcurrentCommandsPerShell)."""
 _LARGEST_INPUT = 16_000_000
 _PARTS = ("Command", "Arguments")
 FindProgram = Callable[[str], Program | None]
 
 
 class CommandShell:
-    """One shell of cmd.exe. `find_program` returns the program of a command line, None if there is none."""
+    """One shell of cmd.exe. `find_program` returns the program of a command line, or None."""
 
     def __init__(self, machine: Machine, find_program: FindProgram, request: soap.Request) -> None:
         self._machine = machine
@@ -64,19 +64,19 @@ class CommandShell:
         return self._find_program(line) or commands.unknown(line)
 
     async def send(self, request: soap.Request) -> ET.Element:
-        """Give a program input."""
+        """Send input to a program."""
         for stream in shell_messages.body(request, "Send").iterfind(qualified("Stream")):
             if stream.get("Name") != "stdin":
                 raise faults.schema_validation()
             data = shell_messages.decoded(stream.text)
             console = self._process(stream.get("CommandId"))[1].console
             if console.pending + len(data) > _LARGEST_INPUT:
-                raise shell_faults.not_enough_quota()  # Inferred: Windows lets a Send wait until the program has read.
+                raise shell_faults.not_enough_quota()  # Inferred: in Windows, a Send waits until the program has read.
             console.feed(data, stream.get("End", "").lower() in ("true", "1"))
         return rsp("SendResponse")
 
     async def receive(self, request: soap.Request) -> ET.Element:
-        """Wait for output no longer than the operation may take. No output until then is the fault TimedOut."""
+        """Wait for output, at most for the operation timeout. Without output, raise the fault TimedOut."""
         command = shell_messages.desired(request)
         if command is None:
             raise shell_faults.invalid_parameter()
@@ -92,14 +92,14 @@ class CommandShell:
         return rsp("ReceiveResponse", *streams, shell_messages.state(name, process.exit_code))
 
     async def signal(self, request: soap.Request) -> ET.Element:
-        """End a program. `terminate` also forgets it."""
+        """End a program. `terminate` also removes it."""
         body = shell_messages.body(request, "Signal")
         if body.get("CommandId") is None:
             raise shell_faults.invalid_parameter()
         name, process = self._process(body.get("CommandId"))
         await process.kill()
         if (body.findtext(qualified("Code")) or "").strip().lower() == TERMINATE.lower():
-            self._processes.pop(name, None)  # another signal may have come meanwhile
+            self._processes.pop(name, None)  # another signal may have arrived in the meantime
         return rsp("SignalResponse")
 
     def _process(self, command: str | None) -> tuple[str, Process]:
@@ -111,5 +111,5 @@ class CommandShell:
 
 def _line(body: ET.Element) -> str:
     if any(child.tag not in map(qualified, _PARTS) for child in body):
-        raise faults.schema_validation()  # recorded: <rsp:Argument> in place of <rsp:Arguments>
+        raise faults.schema_validation()  # recorded: <rsp:Argument> instead of <rsp:Arguments>
     return " ".join(child.text for child in body if child.text)

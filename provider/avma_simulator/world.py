@@ -1,7 +1,4 @@
-"""The estate as it is now: its machines, which VM runs where, which hosts form a cluster, and the keys.
-
-The module knows the declared estate and behaviour. It knows no WMI and no network.
-"""
+"""The current state of the estate: its machines, the location of VMs, the clusters, and the keys."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from avma_simulator.machine import Guest, Machine, Replication
 
 
 class UnknownMachine(Exception):
-    """No machine has that name, or several have it."""
+    """No machine has that name, or several machines share it."""
 
 
 class World:
@@ -45,14 +42,14 @@ class World:
         return [*self.hosts, *self.guests]
 
     def guests_of(self, host: Machine) -> list[Guest]:
-        """Return the VMs that are on the host, replicas of others' VMs among them."""
+        """Return the VMs on the host, including replicas of VMs from other hosts."""
         return [guest for guest in (*self.guests, *self.replicas) if guest.host is host]
 
     def machine(self, name: str) -> Machine:
         """Return the machine with that name or VM GUID.
 
         Raises:
-            UnknownMachine: there is none, or the name is ambiguous.
+            UnknownMachine: no machine has that name, or several do.
         """
         wanted = name.lower()
         found = [m for m in self.machines if wanted in (m.name.lower(), m.identifier.lower())]
@@ -66,7 +63,7 @@ class World:
         """Return the VM with that name or GUID.
 
         Raises:
-            UnknownMachine: there is none, the name is ambiguous, or it is a host's.
+            UnknownMachine: no machine has that name, several do, or the machine is a host.
         """
         machine = self.machine(name)
         if not isinstance(machine, Guest):
@@ -77,7 +74,7 @@ class World:
         """Return the host with that name.
 
         Raises:
-            UnknownMachine: there is none.
+            UnknownMachine: there is no such host.
         """
         found = next((host for host in self.hosts if host.name.lower() == name.lower()), None)
         if found is None:
@@ -88,7 +85,7 @@ class World:
         """Return the cluster with that name.
 
         Raises:
-            UnknownMachine: there is none.
+            UnknownMachine: there is no such cluster.
         """
         found = next((cluster for cluster in self.clusters if cluster.name.lower() == name.lower()), None)
         if found is None:
@@ -96,11 +93,11 @@ class World:
         return found
 
     def cluster_of(self, machine: Machine) -> Cluster | None:
-        """Return the cluster that a host is a node of."""
+        """Return the cluster of a host, or None."""
         return next((cluster for cluster in self.clusters if machine in cluster.nodes), None)
 
     def power(self, machine: Machine, state: fields.VmState) -> None:
-        """Bring a machine into a state, and with a host its VMs, which come back with it if they were on."""
+        """Set the state of a machine. VMs of a host follow, and restart with it if they were on."""
         affected = [machine, *self._all_guests_of(machine)]
         before = {one: one.windows_loaded for one in affected}
         machine.turn(state)
@@ -109,7 +106,7 @@ class World:
                 one.boot()
 
     def create(self, host: Machine, declared: estate.Vm) -> Guest:
-        """Make a VM on a host, with a new id unless one is declared."""
+        """Create a VM on a host. The ID is new unless it is declared."""
         guest = Guest(declared, declared.id or str(uuid.uuid4()).upper(), host, self.keys)
         self.guests.append(guest)
         self._set_up(guest)
@@ -120,10 +117,12 @@ class World:
         self._restore(machine)
 
     def fail_over(self, guest: Guest) -> None:
-        """Fail a VM over to the host of its replica, which becomes the primary: a planned failover, with a restart.
+        """Fail a VM over to the host of its replica, as in a planned failover. A running VM restarts.
+
+        The replica becomes the primary.
 
         Raises:
-            UnknownMachine: it has no replica.
+            UnknownMachine: the VM has no replica.
         """
         replica = next((one for one in self.replicas if one.identifier == guest.identifier), None)
         if replica is None:
@@ -134,7 +133,7 @@ class World:
             guest.boot()
 
     def _all_guests_of(self, host: Machine) -> list[Guest]:
-        """Return the VMs on the host, and those inside them."""
+        """Return the VMs on the host, including nested VMs."""
         return [one for guest in self.guests_of(host) for one in (guest, *self._all_guests_of(guest))]
 
     def _add_vms(self, host: Machine) -> None:

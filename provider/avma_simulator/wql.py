@@ -1,7 +1,6 @@
 """WQL, the query language of WMI: SELECT, FROM and WHERE over one class, and ASSOCIATORS OF an instance.
 
-See learn.microsoft.com/windows/win32/wmisdk/wql-sql-for-wmi. The module knows the language and CIM classes, and no
-machine. References, events and schema queries are not part of it.
+See learn.microsoft.com/windows/win32/wmisdk/wql-sql-for-wmi. REFERENCES OF, events and schema queries are missing.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 class WqlError(Exception):
-    """A query is not WQL, or does not fit the class."""
+    """A query is not valid WQL or does not fit the class."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,10 @@ class Query:
     condition: Condition | None
 
     def columns_of(self, cim_class: CimClass) -> tuple[str, ...] | None:
-        """Return the declared names of the columns in the order in which WMI sends them, None for all.
+        """Return the declared names of the columns in the order of WMI, or None for all.
 
         Raises:
-            WqlError: the class has no such property.
+            WqlError: the class does not have a property.
         """
         if self.columns is None:
             return None
@@ -103,9 +102,9 @@ class Query:
 
 @dataclass(frozen=True)
 class Associators:
-    """A parsed query for what an instance is associated with: by which association, and of which class, None for any.
+    """A parsed ASSOCIATORS query: the instance, the association, and the class of the results.
 
-    Their names are in lower case.
+    Names of associations and result classes are in lower case. None means any.
     """
 
     class_name: str
@@ -128,7 +127,7 @@ def parse(text: str) -> Query | Associators:
 
 @v_args(inline=True)
 class _Builder(Transformer[Token, "Query | Associators"]):
-    """Turns the syntax tree into a query whose condition is a function."""
+    """Builder of queries. It turns conditions of the syntax tree into functions."""
 
     def query(self, columns: tuple[str, ...] | None, name: Token, condition: Condition | None) -> Query:
         return Query(str(name), columns, condition)
@@ -243,7 +242,7 @@ def _satisfied(compare: Callable[[Any, Any], bool], value: Value, expected: Lite
 
 
 def _converted(literal: Literal, kind: type) -> Literal:
-    """Return the literal as WMI compares it with a property of that type; strings ignore case."""
+    """Return the literal in the form that WMI compares with a property of that type. Strings ignore case."""
     if kind is str:
         return str(literal).lower()
     if kind is int and not isinstance(literal, bool):
@@ -259,7 +258,7 @@ def _converted(literal: Literal, kind: type) -> Literal:
 
 
 def _moment(text: str) -> datetime:
-    """Return the moment of a WMI datetime such as `20261124235615.000000+060`, whose offset is in minutes."""
+    """Return the time of a WMI datetime such as `20261124235615.000000+060`. Its offset is in minutes."""
     found = _DATETIME.fullmatch(text)
     if found is None:
         raise WqlError("a datetime is written as yyyymmddHHMMSS.mmmmmm+UUU")

@@ -1,7 +1,6 @@
-"""Building XML elements whose prefixes are written as they stand, as Windows' own are fixed.
+"""The construction of XML elements with fixed prefixes, like those of Windows.
 
-A type such as `p:Win32_Service_Type` in an attribute only means something with its prefix, so prefixes cannot be left
-to the serialiser. The module knows no vocabulary.
+A type such as `p:Win32_Service_Type` in an attribute depends on its prefix, so the serializer must not choose prefixes.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def element(tag: str, *children: ET.Element | str, **attributes: str) -> ET.Element:
-    """Return an element with text or children; `__` in an attribute's name is the colon.
+    """Return an element with text or children. `__` in an attribute's name stands for the colon.
 
-    Characters that XML cannot hold become question marks, as MS-WSMV 3.1.4.1.25 has it.
+    Characters outside of XML become question marks (MS-WSMV 3.1.4.1.25).
     """
     made = ET.Element(tag, {name.replace("__", ":"): value for name, value in attributes.items()})
     for child in children:

@@ -1,7 +1,6 @@
-"""The plugin process: arguments in, port line out, then serve.
+"""The plugin process: read arguments, print the port line, then serve.
 
-It knows the engine's rules for a plugin's process: the first line on standard output is the port, and nothing else
-may be printed there.
+The engine reads the port from the first line of standard output. The process must print nothing else there.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _FLAGS_WITH_VALUE = ("--tracing", "-tracing")
 
 
 def engine_address(arguments: Sequence[str]) -> str:
-    """Return the engine's address, empty when there is none: the last argument that belongs to no flag."""
+    """Return the address of the engine: the last argument that is not part of a flag, or ""."""
     address, skip = "", False
     for argument in arguments:
         if not skip and not argument.startswith("-"):
@@ -26,10 +25,10 @@ def engine_address(arguments: Sequence[str]) -> str:
 
 
 def main() -> int:
-    """Serve one engine, or with no address any number of them, until a signal comes.
+    """Serve one engine until a signal arrives. Without an address, serve any number of engines.
 
-    The engine passes flags and an address. The argument `explain` prints an explanation instead, for users who have the
-    archive of the plugin and no `avma` command.
+    The engine passes flags and an address. The argument `explain` prints an explanation instead. It is for users with
+    the plugin archive but without the `avma` command.
     """
     if sys.argv[1:2] == ["explain"]:
         return _explain(sys.argv[2:])
@@ -39,7 +38,7 @@ def main() -> int:
 
 
 def _explain(words: Sequence[str]) -> int:
-    """Print what `avma explain` prints, with its exit code."""
+    """Print the output of `avma explain` and return its exit code."""
     from avma.explaining import Outcome, explain
 
     answer = explain(words)
@@ -48,7 +47,7 @@ def _explain(words: Sequence[str]) -> int:
 
 
 def _private_stdout() -> TextIO:
-    """Keep standard output for the port line; whatever else is printed goes to standard error."""
+    """Reserve standard output for the port line. All other output goes to standard error."""
     private = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -56,10 +55,10 @@ def _private_stdout() -> TextIO:
 
 
 def _serve(port_line: TextIO, address: str) -> None:
-    # The engine shows standard error when a plugin dies; gRPC's notes on connections would bury what matters.
+    # The engine shows standard error when a plugin dies. gRPC's notes on connections would hide the real error.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-    # Only now: an import that prints must not come before the port line.
+    # Import only here, as output during an import must not precede the port line.
     import asyncio
 
     from avma import logs
@@ -76,14 +75,14 @@ def _serve(port_line: TextIO, address: str) -> None:
     session = Session(redact)
     logs.to_stderr(redact)
     logs.to_handler(EngineHandler(session.log))
-    # Where an event loop takes no signal handlers, Ctrl-C arrives as an exception.
+    # If the event loop does not support signal handlers, Ctrl-C arrives as an exception.
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(Servicer(session), announce, address))
     _leave()
 
 
 def _leave() -> None:
-    """End without waiting for operations that hang in a machine's silence; the engine would kill them next."""
+    """Exit without waiting for blocked operations. The engine would kill the process next anyway."""
     sys.stderr.flush()
     os._exit(0)
 

@@ -1,7 +1,7 @@
-"""From the core's list of changes to the engine's DiffResponse.
+"""The conversion of the core's changes to the engine's DiffResponse.
 
-It knows what the engine expects of a diff: `diffs` and `replaces` name top-level properties, each once, and the
-detailed diff says from which side the old value is to be shown. It must not know what a change means.
+In `diffs` and `replaces`, the engine expects each top-level property once. The detailed diff selects the side of the
+old value: inputs or outputs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KINDS = {
 
 
 def response(changes: Iterable[Change], old: Values, new: Values, ignored: Sequence[str] = ()) -> pb.DiffResponse:
-    """Return the changes from old to new inputs, without what the user ignores."""
+    """Return the changes from old to new inputs, without changes that the user ignores."""
     shown: dict[str, Change] = {}
     for change in changes:
         if not any(_covers(path, change.path) for path in ignored):
@@ -41,19 +41,22 @@ def response(changes: Iterable[Change], old: Values, new: Values, ignored: Seque
         replaces=_top_level(path for path, change in shown.items() if change.replaces),
         detailedDiff={path: _property_diff(path, change, old, new) for path, change in shown.items()},
         hasDetailedDiff=True,
-        # The old and the new resource can be on the same machine, by another name of it: what deleting the old one
-        # undoes must be undone before the new one is made, or it would undo that.
+        # The old and the new resource can be on the same machine under different names. The old one must be deleted
+        # first, because a later deletion would undo the work of the new one.
         deleteBeforeReplace=any(change.replaces for change in shown.values()),
     )
 
 
 def _covers(ignored: str, path: str) -> bool:
-    """Say whether an entry of `ignoreChanges` names the path or something around it."""
+    """Return True if an entry of `ignoreChanges` names the path or one of its parents."""
     return ignored == "*" or path == ignored or path.startswith((f"{ignored}.", f"{ignored}["))
 
 
 def _shown_path(path: str, old: Values, new: Values) -> str:
-    """Cut a path where one side is not an object (JSON text in a configuration, say): nothing deeper can be shown."""
+    """Shorten a path to the deepest object on both sides.
+
+    One side may not be an object, for example JSON text in a configuration. The engine cannot show a deeper path there.
+    """
     steps = path.split(".")
     for depth in range(1, len(steps)):
         if not all(isinstance(_at(side, steps[:depth]), Mapping) for side in (old, new)):

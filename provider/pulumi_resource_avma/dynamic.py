@@ -1,11 +1,11 @@
-"""`HostLicense` and `VmActivation` as dynamic resources, for programs in Python that shall need no plugin of ours.
+"""`HostLicense` and `VmActivation` as dynamic resources, for Python programs without a plugin.
 
-What is pickled into the state is the name of a resource of the core and nothing else: how machines are reached comes
-from the resource's arguments and from the environment variables `AVMA_*` of the process that the engine starts. Each
-call becomes the same request that the plugin gets, so both behave alike. It must not know how a resource does its work.
+The pickled provider in the state contains only the name of a resource of the core. Connection settings come from the
+resource's arguments and from the environment variables `AVMA_*` of the engine's process. Each call becomes the same
+request as in the plugin, so both behave alike.
 
-Pulumi's protocol for dynamic resources has no partial failures, no preview by the provider, and no log: a resource that
-fails after the first change on a machine is not kept in the state, and the next `pulumi up` adopts what was done.
+Pulumi's protocol for dynamic resources has no partial failures, no preview by the provider, and no log. If a resource
+fails after its first change on a machine, the state does not contain it. The next `pulumi up` adopts the changes.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ _CORE = {resource.name: resource for resource in resources.RESOURCES}
 
 
 class Failed(Exception):
-    """What the engine is told about an error, without secrets; Pulumi's SDK prints it below a traceback."""
+    """The text of an error for the engine, without secrets. Pulumi's SDK prints it below a traceback."""
 
 
 class _Resource(dynamic.Resource):
-    """A resource of the core, with its names as Python writes them."""
+    """A resource of the core with Python names."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None, **arguments: Any) -> None:
         core = type(self).__name__
         super().__init__(_Provider(core), name, _declared(core, arguments), opts)
 
     def translate_input_property(self, prop: str) -> str:
-        """Name a property as the core does; what begins with underscores is Pulumi's own."""
+        """Return the core's name of a property. Names that begin with two underscores belong to Pulumi."""
         return prop if prop.startswith("__") else camel_case(prop)
 
     def translate_output_property(self, prop: str) -> str:
-        """Name a property as Python does."""
+        """Return the Python name of a property."""
         return _attribute(type(self).__name__, prop)
 
 
 class HostLicense(_Resource, module=PACKAGE, name="HostLicense"):
-    """The licence of a Hyper-V host; arguments and outputs are the plugin's, in snake case."""
+    """The license of a Hyper-V host. Arguments and outputs are the plugin's, in snake case."""
 
     host: pulumi.Output[str]
     partial_product_key: pulumi.Output[str]
@@ -66,7 +66,7 @@ class HostLicense(_Resource, module=PACKAGE, name="HostLicense"):
 
 
 class VmActivation(_Resource, module=PACKAGE, name="VmActivation"):
-    """The activation of a guest by its host; arguments and outputs are the plugin's, in snake case."""
+    """The activation of a guest by its host. Arguments and outputs are the plugin's, in snake case."""
 
     activated_by_host: pulumi.Output[str | None]
     vm_id: pulumi.Output[str]
@@ -74,7 +74,7 @@ class VmActivation(_Resource, module=PACKAGE, name="VmActivation"):
 
 
 class _Provider(dynamic.ResourceProvider):
-    """One resource of the core behind Pulumi's interface; it is pickled, so it holds a name alone."""
+    """One resource of the core behind Pulumi's interface. Pulumi pickles it, so it contains only a name."""
 
     serialize_as_secret_always: ClassVar[bool] = False  # type: ignore[misc]  # there is no secret in a name
 
@@ -115,7 +115,7 @@ class _Provider(dynamic.ResourceProvider):
         return dynamic.UpdateResult(_plain(self._call(Lifecycle.update, request).properties))
 
     def delete(self, _id: str, _props: Values) -> None:
-        # The URN is not handed over; errors name a command in which it stands.
+        # Pulumi does not pass the URN here. Error messages name a command that contains it.
         request = pb.DeleteRequest(
             type=self._type, id=_id, urn="URN", properties=_struct(_props), old_inputs=self._inputs(_props)
         )
@@ -126,7 +126,7 @@ class _Provider(dynamic.ResourceProvider):
         return f"{PACKAGE}:index:{self.resource}"
 
     def _inputs(self, state: Values) -> Struct:
-        """Return the inputs in a state: the protocol of dynamic resources hands over the outputs alone."""
+        """Return the inputs in a state. The protocol of dynamic resources passes only the outputs."""
         names = {prop.name for prop in properties(_CORE[self.resource].inputs)}
         return encode({name: value for name, value in state.items() if name in names})
 
@@ -144,7 +144,7 @@ def _session() -> Session:
 
 @functools.cache
 def _lifecycle() -> Lifecycle:
-    """One for each process, configured from the environment when a resource is first called."""
+    """Return the lifecycle of the process. The first call configures it from the environment."""
     session = _session()
     Settings(session).configure(pb.ConfigureRequest())
     return Lifecycle(session, Operations(session), resources.RESOURCES)
@@ -155,12 +155,12 @@ def _struct(values: Values) -> Struct:
 
 
 def _plain(struct: Struct) -> Values:
-    """Return values without marks: the engine marks again what came to it as a secret."""
+    """Return values without secret marks. The engine restores the marks of its inputs."""
     return decode(struct).values
 
 
 def _declared(resource: str, arguments: Mapping[str, Any]) -> Values:
-    """Return the arguments with secrets marked, and a place for each output."""
+    """Return the arguments with secrets marked, and a placeholder for each output."""
     places = dict.fromkeys(prop.attribute for prop in properties(_CORE[resource].outputs))
     return {**places, **_marked(_CORE[resource].inputs, arguments)}
 
@@ -175,7 +175,7 @@ def _marked_value(prop: Property | None, value: Any) -> Any:
         return value
     if prop.record is not None and isinstance(value, Mapping):
         return _marked(prop.record, value)
-    # An object that is the output of something else can hold a secret as well.
+    # An object from another resource's outputs can contain a secret as well.
     return pulumi.Output.secret(value) if prop.rule.secret or prop.record is not None else value
 
 

@@ -1,7 +1,7 @@
-"""Talking to the user through the engine: lines in the log, and the status beside a resource's row.
+"""Messages to the user through the engine: log lines, and the status in a resource's row.
 
-An error is never logged, since that would fail the run: it is returned. A line that cannot be delivered is dropped,
-for no operation may fail because of it. It must not know what the lines are about.
+Errors are returned and never logged, because a logged error fails the run. Lines that cannot be delivered are dropped,
+because logging must not fail an operation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DELIVERY_TIMEOUT = 5.0
 
 
 class EngineLog:
-    """The engine's log, usable from every thread; silent until connected."""
+    """The engine's log. Every thread may use it. Until it is connected, it drops all lines."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
@@ -30,7 +30,7 @@ class EngineLog:
         self._stub: engine_pb2_grpc.EngineStub | None = None
 
     def connect(self, address: str) -> None:
-        """Talk to the engine at that address from now on."""
+        """Connect to the engine at that address."""
         with self._lock:
             if not address or address == self._address:
                 return
@@ -40,16 +40,16 @@ class EngineLog:
             self._stub = engine_pb2_grpc.EngineStub(self._channel)
 
     def close(self) -> None:
-        """Fall silent again."""
+        """Disconnect."""
         with self._lock:
             self._drop()
 
     def status(self, message: str, urn: str) -> None:
-        """Show what is being done in the resource's row, until the next such line."""
+        """Show the current step in the resource's row, until the next status."""
         self._send(engine_pb2.INFO, message, urn, ephemeral=True)
 
     def debug(self, message: str) -> None:
-        """Add a line that `pulumi up --debug` shows."""
+        """Add a line for `pulumi up --debug`."""
         self._send(engine_pb2.DEBUG, message, "")
 
     def warning(self, message: str, urn: str = "") -> None:
@@ -59,13 +59,13 @@ class EngineLog:
     def _send(
         self, severity: engine_pb2.LogSeverity.ValueType, message: str, urn: str, *, ephemeral: bool = False
     ) -> None:
-        """Wait until the engine has the line: lines keep their order, and none comes after its operation's end."""
+        """Send a line and wait until the engine has it. This keeps lines in order and inside their operation."""
         stub = self._stub
         if stub is None:
             return
         text = _by_resource(self._redact(message), urn)
         line = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=ephemeral)
-        # ValueError: the channel was closed a moment ago.
+        # ValueError: the channel was closed in the meantime.
         with contextlib.suppress(grpc.RpcError, ValueError):
             stub.Log(line, timeout=DELIVERY_TIMEOUT)
 
@@ -76,7 +76,7 @@ class EngineLog:
 
 
 class EngineHandler(logging.Handler):
-    """Sends the log of the core to the engine, whose debug log it becomes."""
+    """A handler that sends the log of the core to the engine's debug log."""
 
     def __init__(self, engine: EngineLog) -> None:
         super().__init__()
@@ -88,6 +88,6 @@ class EngineHandler(logging.Handler):
 
 
 def _by_resource(text: str, urn: str) -> str:
-    """Return a line that begins with a secret, such as the host's name, with the resource's name in that place."""
+    """Return a line with the resource's name instead of a redacted prefix, such as the host's name."""
     secret, name = f"{REPLACEMENT}:", urn.rpartition("::")[2]
     return f"{name}:{text.removeprefix(secret)}" if name and text.startswith(secret) else text

@@ -1,8 +1,8 @@
-"""The claims of one run, shared by all plugin processes that serve it: one file for each run.
+"""The claims of one run, shared by all plugin processes of the run. Each run has one file.
 
-The engine starts a process for each provider instance and each provider version. All of them get the address of the
-engine, which is another one in each preview and each update. The file holds resources, machines and the last five
-characters of keys, no secrets. A line that was written first counts first, so the file decides between processes.
+The engine starts a process for each provider instance and each provider version. All of them receive the address of the
+engine, which differs in each preview and each update. The file contains resources, machines and the last five
+characters of keys, but no secrets. The first line wins, so the file decides conflicts between processes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from avma.resources.claims import Claim, Claims
 
 _ENGINE = "pulumi"
 _LISTENING = "0A"
-"""The state of a socket that listens, as Linux numbers it in `/proc/net/tcp`."""
+"""The state of a listening socket in `/proc/net/tcp` of Linux."""
 _FIELDS = frozenset(field.name for field in fields(Claim))
 _STALE = 86400.0
-"""Seconds after which the file of a run that ended is removed."""
+"""Seconds until the file of a finished run is removed."""
 
 
 class Journal(Claims):
-    """The claims of the run of the engine at an address; `folder` is the user's own."""
+    """The claims of a run of the engine at an address. `folder` must belong to the user."""
 
     patience = 2.0
 
@@ -71,10 +71,10 @@ class Journal(Claims):
         return super().all()
 
     def _prepared(self) -> Path:
-        """Return the file. Make its folder and remove the files of runs of other days there, once.
+        """Return the file. The first call creates its folder and removes old files from it.
 
         Raises:
-            OSError: the folder cannot be made, or others can write to it.
+            OSError: the folder cannot be created, or others can write to it.
         """
         if self._file is None:
             folder = self._folder or own_folder()
@@ -91,18 +91,18 @@ def own_folder() -> Path:
     """Return the user's folder for the files of runs, below the temporary folder.
 
     Raises:
-        OSError: there is no temporary folder.
+        OSError: the system has no temporary folder.
     """
-    # Windows gives each user a temporary folder, and all of its services one. Accounts can hold `\\` and `:`.
+    # Windows gives each user a temporary folder, but all services share one. Account names can contain `\\` and `:`.
     owner = str(os.getuid()) if sys.platform != "win32" else re.sub(r"\W", "_", os.environ.get("USERNAME", ""))
     return Path(tempfile.gettempdir()) / f"pulumi-resource-avma-{owner}"
 
 
 def _claim(line: bytes) -> Claim:
-    """Return the claim in a line. Fields that only a later version of the provider has are left out.
+    """Return the claim in a line. Unknown fields of later provider versions are ignored.
 
     Raises:
-        OSError: the line was not written in full, so what its writer claimed is not known.
+        OSError: the line is incomplete, so its claim is unknown.
     """
     try:
         written = json.loads(line)
@@ -112,24 +112,24 @@ def _claim(line: bytes) -> Claim:
 
 
 def require_own(folder: Path) -> None:
-    """Make the folder unless it is there.
+    """Create the folder if it does not exist.
 
     Raises:
-        OSError: it cannot be made, or it is not the user's alone.
+        OSError: it cannot be created, or other users have access to it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
-    if sys.platform == "win32":  # the temporary folder is the user's own there
+    if sys.platform == "win32":  # there, the temporary folder belongs to the user
         return
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise PermissionError(errno.EACCES, "others can write to it", str(folder))
 
 
 def engine_socket(address: str) -> str:
-    """Return the number of the socket at which the engine listens, where the system shows it.
+    """Return the number of the engine's listening socket, or "" if the system does not show it.
 
-    Ports are used again, and a file of an engine that ended must not count. An engine to which this process is attached
-    is not among the processes above it.
+    Ports are reused, and the file of a finished engine must not count. An engine that attaches to this process is not
+    one of its parents, so `engine_process` cannot find it.
     """
     host, _, port = address.rpartition(":")
     try:
@@ -142,14 +142,14 @@ def engine_socket(address: str) -> str:
 
 
 def engine_process() -> str:
-    """Return the engine among the processes above this one, with its start time, where the system shows them."""
+    """Return the ID and start time of the engine among the parent processes, or ""."""
     process = os.getppid()
     while process > 1:
         try:
             name, _, rest = Path(f"/proc/{process}/stat").read_text().partition("(")[2].rpartition(")")
         except OSError:
             return ""
-        fields = rest.split()  # proc(5): the state, then the parent's id; the start time is the twentieth here
+        fields = rest.split()  # proc(5): the state, then the parent's ID. The start time is the twentieth here.
         if name == _ENGINE:
             return f"{process} {fields[19]}"
         process = int(fields[1])
@@ -158,10 +158,10 @@ def engine_process() -> str:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[int]:
-    """Open a file for this process alone.
+    """Open a file and lock it for this process.
 
     Raises:
-        OSError: the file cannot be used; the error has its name.
+        OSError: the file cannot be used. The error contains its name.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(file, flags, 0o600)
@@ -179,7 +179,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte behind the text, as a locked one cannot be read
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte after the text, because nobody can read a locked byte
         msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
 else:
     import fcntl

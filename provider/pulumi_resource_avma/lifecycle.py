@@ -1,7 +1,6 @@
 """The calls about resources, from request to response: decode, call the core, encode.
 
-It knows the protocol's messages and what the core offers. It must not know how a resource does its work. Everything
-here blocks, and runs on any thread.
+All of it blocks and may run on any thread.
 """
 
 from __future__ import annotations
@@ -30,26 +29,26 @@ from pulumi_resource_avma.status import Declined, InitFailed, Noted, check_failu
 from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
 
 PROBE_TIMEOUT = 60.0
-"""Seconds that a preview may ask a machine."""
+"""Maximum seconds for the requests of a preview to a machine."""
 LOCATE_TIMEOUT = 15.0
-"""Seconds that a comparison may ask the machines of one resource who they are."""
+"""Maximum seconds for identifying the machines of one resource during a diff."""
 
 
 class Request(Protocol):
-    """What all requests about a resource have in common."""
+    """The common fields of all requests about a resource."""
 
     urn: str
     type: str
 
 
 class TimedRequest(Request, Protocol):
-    """A request whose time the user may set; 0 is not set."""
+    """A request with a timeout from the user. 0 means not set."""
 
     timeout: float
 
 
 class Lifecycle:
-    """The resources of the core, as the engine calls them."""
+    """The resources of the core, for the calls of the engine."""
 
     def __init__(self, session: Session, operations: Operations, resources: Iterable[Resource]) -> None:
         self._session = session
@@ -57,7 +56,7 @@ class Lifecycle:
         self._resources = {f"{PACKAGE}:index:{resource.name}": resource for resource in resources}
 
     def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
-        """Say what is wrong with the inputs, and return them as the user wrote them."""
+        """Validate the inputs. Return them unchanged, with all failures."""
         resource = self._resource(request)
         news = self._session.decode(request.news, resource.inputs)
         failures = [*news.rejected, *resource.check(_without_internal(news.values))]
@@ -71,7 +70,7 @@ class Lifecycle:
         )
 
     def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
-        """Compare the inputs wanted with those stored, and with the state stored."""
+        """Compare the new inputs with the stored inputs and state."""
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource).values
@@ -82,7 +81,7 @@ class Lifecycle:
         return response
 
     def create(self, request: pb.CreateRequest) -> pb.CreateResponse:
-        """Make the resource, or predict it in a preview."""
+        """Create the resource, or predict it in a preview."""
         resource = self._resource(request)
         wanted = self._accepted(request.properties, resource)
         if request.preview:
@@ -94,7 +93,7 @@ class Lifecycle:
         return pb.CreateResponse(id=result.identifier, properties=properties)
 
     def read(self, request: pb.ReadRequest) -> pb.ReadResponse:
-        """Find out what the resource is now; an empty response says that it is gone."""
+        """Return the current state of the resource. An empty response means that it no longer exists."""
         resource = self._resource(request)
         stored, secrets = self._stored_for_read(request, resource)
         operation = self._operation(request, resource)
@@ -111,7 +110,7 @@ class Lifecycle:
         )
 
     def update(self, request: pb.UpdateRequest) -> pb.UpdateResponse:
-        """Change the resource, or predict it in a preview."""
+        """Update the resource, or predict it in a preview."""
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource)
@@ -123,7 +122,7 @@ class Lifecycle:
         return pb.UpdateResponse(properties=properties)
 
     def delete(self, request: pb.DeleteRequest) -> None:
-        """End the resource."""
+        """Delete the resource."""
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.properties)
         operation = self._operation(request, resource)
@@ -151,10 +150,10 @@ class Lifecycle:
         wanted: Mapping[str, Any],
         found: pb.DiffResponse,
     ) -> None:
-        """Claim the machines of a resource that stays on them; note that guests need not wait if nothing changes.
+        """Claim the machines of a resource that stays on them. If nothing changes, guests do not have to wait for it.
 
         Raises:
-            KeyConflict: another resource of the run wants another key there.
+            KeyConflict: another resource of the run wants a different key there.
         """
         if found.replaces:
             self._run.replaced[request.urn] = Replaced(request.id, stored)
@@ -172,10 +171,12 @@ class Lifecycle:
     def _holdings(
         self, request: pb.DiffRequest, resource: Resource, stored: Stored, wanted: Mapping[str, Any]
     ) -> list[Claim]:
-        """Return what a resource has. State of an older version does not show the machines, so these are asked.
+        """Return the holdings of a resource.
 
-        What cannot be asked stays unknown, and so does what `previewProbe: false` forbids to ask: a comparison does
-        not show whether it belongs to a preview.
+        State of an older version has no machines, so the machines identify themselves.
+
+        A machine stays unknown if a request to it is impossible or if `previewProbe` is false. That setting must also
+        apply here, because a diff request does not show whether it belongs to a preview.
         """
         found = resource.holdings(stored, wanted)
         configuration = self._session.configuration
@@ -192,9 +193,9 @@ class Lifecycle:
         )
 
     def _successor(self, request: pb.DeleteRequest, resource: Resource) -> Mapping[str, Any] | None:
-        """Return the inputs of what comes in place of a resource, None if nothing does or another process knows it.
+        """Return the inputs of a resource's successor. Return None without one, or if another process handles it.
 
-        With an alias the new resource has another URN than the one that is deleted. Both have the same type and id.
+        With an alias, the new resource has a different URN. Both have the same type and ID.
         """
         own = self._run.wanted.get(request.urn)
         if own is not None:
@@ -204,14 +205,15 @@ class Lifecycle:
         return self._run.wanted.get(urn)
 
     def _note(self, urn: str, coming: bool = False, replaces: str = "") -> None:
-        """Note whether a resource will license a host that it has not reached yet, and which one it replaces."""
-        # Without the note guests do not wait for it. A deletion, which needs the notes, says that there are none.
+        """Record whether a resource is about to license a host, and which resource it replaces."""
+        # Without this record, guests do not wait for the resource. A deletion needs the records and reports their
+        # absence.
         with contextlib.suppress(OSError):
             self._run.claims.add(Claim(urn, wants=False, coming=coming, replaces=replaces))
 
     @contextlib.contextmanager
     def _settling(self, urn: str, resource: Resource) -> Iterator[None]:
-        """Let nobody wait any longer for a resource that ended its work, well or not."""
+        """Release the guests that wait for a resource when its work ends, with or without success."""
         try:
             yield
         finally:
@@ -226,7 +228,7 @@ class Lifecycle:
         identifier: str | None = None,
         replaced: Replaced | None = None,
     ) -> Struct:
-        """Return what is certain; what is left out is unknown to the engine."""
+        """Return the known values. The engine treats missing values as unknown."""
         state = {**wanted.values, **self._foreseen(request, resource, wanted.values, identifier, replaced)}
         certain = {name: value for name, value in state.items() if value is not UNKNOWN}
         return _encode_state(resource, certain, wanted.secrets)
@@ -239,9 +241,9 @@ class Lifecycle:
         identifier: str | None,
         replaced: Replaced | None,
     ) -> dict[str, Any]:
-        """Ask the machines, if that is possible and wished; what the run itself may yet mend is a warning.
+        """Query the machines if possible and not disabled. Turn errors into warnings if the run itself may fix them.
 
-        Nothing mends it that an existing resource is not found, or that the new place of a replaced one is not.
+        A run cannot fix a missing machine of an existing resource, or of a replaced one.
         """
         configuration = self._session.configuration
         if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
@@ -269,7 +271,11 @@ class Lifecycle:
         return self._resources[token]
 
     def _accepted(self, struct: Struct, resource: Resource) -> Decoded:
-        """Decode inputs that have passed `check`, as far as the engine calls in the right order."""
+        """Decode inputs that have passed `check`.
+
+        Raises:
+            Declined: the inputs contain unsupported values, as the engine did not call `check` first.
+        """
         decoded = self._session.decode(struct, resource.inputs)
         if decoded.rejected:
             raise invalid(decoded.rejected)
@@ -278,12 +284,15 @@ class Lifecycle:
     def _stored(
         self, request: pb.DiffRequest | pb.UpdateRequest | pb.DeleteRequest, resource: Resource, outputs: Struct
     ) -> tuple[Stored, Secrets]:
-        """Return what the engine has stored; engines that send no inputs have them among the outputs."""
+        """Return the stored inputs and outputs. Engines that do not send inputs keep them in the outputs."""
         has_inputs = request.HasField("old_inputs")
         return self._decode_stored(request.old_inputs if has_inputs else outputs, outputs, resource)
 
     def _stored_for_read(self, request: pb.ReadRequest, resource: Resource) -> tuple[Stored | None, Secrets]:
-        """Return what the engine has stored; an import has nothing, which newer engines send as empty objects."""
+        """Return the stored inputs and outputs, or None for an import.
+
+        Newer engines send empty objects for an import.
+        """
         if not request.inputs.fields and not request.properties.fields:
             return None, NO_SECRETS
         inputs = request.inputs if request.HasField("inputs") else request.properties
@@ -299,17 +308,17 @@ class Lifecycle:
 
 
 def _unsaid(_text: str) -> None:
-    """Drop a line: what is asked beside an operation says nothing of its own."""
+    """Drop a line. Requests that accompany an operation show no status of their own."""
 
 
 def _type_of(urn: str) -> str:
-    """Return the type of `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`, for engines that do not send it."""
+    """Return the type in `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`, for engines that do not send it."""
     parts = urn.split("::")
     return parts[2].rpartition("$")[2] if len(parts) > 2 else ""
 
 
 def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the engine's own properties."""
+    """Return the values without the engine's own properties."""
     return {name: value for name, value in values.items() if not name.startswith("__")}
 
 
@@ -327,7 +336,7 @@ def _encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets
 
 @contextlib.contextmanager
 def _kept_when_partly_done(resource: Resource, secrets: Secrets) -> Iterator[None]:
-    """Hand the engine the state that was reached, so that it is not lost."""
+    """Pass a partial state to the engine, so that it is not lost."""
     try:
         yield
     except errors.PartlyDone as partly:
@@ -359,19 +368,19 @@ def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
 
 
 def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
-    """Return True if a machine rejected the account; of several nodes, one is enough."""
+    """Return True if a machine rejected the account. For a cluster, one node is enough."""
     causes = error.causes if isinstance(error, errors.NodesFailed) else (error,)
     return any(isinstance(cause, _SIGN_IN) for cause in causes)
 
 
 def _of_stored(error: errors.AvmaError) -> str:
-    """Return the text of an error of a machine that was asked with stored settings."""
+    """Return the text of an error from a connection with stored settings."""
     return error.with_note(_STORED) if _is_rejected_sign_in(error) else str(error)
 
 
 @contextlib.contextmanager
 def _explained(stored: Stored | None) -> Iterator[None]:
-    """Say, when a machine rejects a sign-in with stored settings, where these come from; an import has none."""
+    """Add a note about stored settings to a rejected sign-in. An import has no stored settings."""
     try:
         yield
     except (*_SIGN_IN, errors.NodesFailed) as error:

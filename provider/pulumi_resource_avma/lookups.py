@@ -1,4 +1,4 @@
-"""The call about functions, from request to response. Everything here blocks, and runs on any thread."""
+"""The calls about functions, from request to response. All of it blocks and may run on any thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pulumi_resource_avma.values import encode
 
 
 class Lookups:
-    """The functions of the core, as the engine calls them."""
+    """The functions of the core, for the calls of the engine."""
 
     def __init__(self, session: Session, operations: Operations, functions: Iterable[Function]) -> None:
         self._session = session
@@ -28,7 +28,7 @@ class Lookups:
         self._listing = {f"{PACKAGE}:index:{each.lists}": each for each in self._functions.values() if each.lists}
 
     def invoke(self, request: pb.InvokeRequest) -> pb.InvokeResponse:
-        """Call a function; what is wrong with its arguments is returned, not raised."""
+        """Call a function. Invalid arguments become failures in the response instead of an error."""
         function = self._functions.get(request.tok)
         if function is None:
             known = ", ".join(sorted(self._functions))
@@ -40,15 +40,15 @@ class Lookups:
             return pb.InvokeResponse(failures=check_failures(failures, self._session.redact))
         outputs = dump(function.call(arguments.values, lambda: self._operations.begin(function.timeout)))
         response = pb.InvokeResponse()
-        # The field has the name of a keyword.
+        # The field name is a Python keyword.
         getattr(response, "return").CopyFrom(encode(outputs, declared(function.outputs, outputs)))
         return response
 
     def list(self, request: pb.ListRequest) -> Sequence[pb.ListResponse]:
-        """Find resources that can be imported, by a function; unknown values in the query leave the result unknown.
+        """Use a function to find resources for import. If the query has unknown values, the result is unknown.
 
         Raises:
-            Declined: resources of this type are not listed, or the query is not valid.
+            Declined: resources of this type cannot be listed, or the query is not valid.
         """
         function = self._listing.get(request.token)
         if function is None:

@@ -1,6 +1,6 @@
-"""What every call about machines works with: the core's `Operation`, made from the session and the request.
+"""The context of every call about machines: the core's `Operation`, created from the session and the request.
 
-It knows the configuration, the deadline and the way to the user, and keeps the machines of the process.
+It combines the configuration, the deadline, the messages to the user, and the machines of the process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pulumi_resource_avma.status import Declined
 
 
 class Operations:
-    """One for each process; usable from every thread."""
+    """The factory of operations. Each process has one, and every thread may use it."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,7 +31,7 @@ class Operations:
 
     @property
     def run(self) -> Run:
-        """The run that the session is in."""
+        """The current run of the session."""
         with self._lock:
             if self._run is None or self._run[0] != self._session.run:
                 address = self._session.engine_address
@@ -39,7 +39,7 @@ class Operations:
             return self._run[1]
 
     def begin(self, timeout: float, urn: str = "") -> Operation:
-        """Return an operation that may take that many seconds; what it tells goes to the row of `urn`.
+        """Return an operation with that many seconds. Its messages go to the row of `urn`.
 
         Raises:
             Declined: the provider is not configured.
@@ -60,7 +60,7 @@ class Operations:
         )
 
     def leave(self) -> None:
-        """End the idle connections of engines before this one, whose runs are over, without waiting for it.
+        """Close the idle connections of earlier engines in the background. Their runs are over.
 
         An engine with several provider instances attaches several times, and each instance keeps its connections.
         """
@@ -71,13 +71,13 @@ class Operations:
             threading.Thread(target=machines.close, daemon=True).start()
 
     def close(self) -> None:
-        """End all connections to machines."""
+        """Close all connections to machines."""
         with self._lock:
             for machines in self._machines.values():
                 machines.close()
 
     def _machines_for(self, max_concurrency: int) -> Machines:
-        """Return the machines of this run: between runs a name can come to lead to another machine."""
+        """Return the machines of this run. Between runs, a name can start to point to a different machine."""
         with self._lock:
             kind = self._session.engine_address, self._session.run, max_concurrency
             if kind not in self._machines:

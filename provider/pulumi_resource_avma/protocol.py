@@ -1,8 +1,8 @@
 """The generated messages and stubs of Pulumi's provider protocol, without the rest of Pulumi's Python SDK.
 
-Importing `pulumi.runtime.proto` runs all of `pulumi`, which a plugin never uses, and its time to start is felt in every
-`pulumi` command. So the same files are loaded as submodules of this module, which takes milliseconds; protobuf gives
-the same classes either way.
+`pulumi.runtime.proto` imports all of `pulumi`. A plugin never uses it, and every `pulumi` command would start more
+slowly. This module loads the same files as its submodules, which takes milliseconds. protobuf creates the same classes
+either way.
 """
 
 from __future__ import annotations

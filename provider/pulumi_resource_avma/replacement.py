@@ -1,7 +1,7 @@
-"""Replacing a resource: what its deletion undoes, and whether the new one is on the same machine.
+"""The replacement of a resource: the effects of its deletion, and the location of the new resource.
 
-A replacement deletes first. A key must not be uninstalled for a new resource that then cannot be created, nor if the
-new resource is on the same machine under another name.
+A replacement deletes first. The deletion must not uninstall a key if the new resource cannot be created. The same is
+true if the new resource is on the same machine under another name.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Replacement:
-    """A resource as it is stored, and the inputs of the one that takes its place.
+    """A stored resource and the inputs of its successor.
 
-    None takes its place if there are no inputs, or one does that another provider instance has.
+    Without inputs, there is no successor, or another provider instance has it.
     """
 
     resource: Resource
@@ -31,10 +31,10 @@ class Replacement:
     wanted: Values | None
 
     def stays(self, operation: Operation) -> bool:
-        """Return True if the deletion must undo nothing, because the new resource is or may be on the same machine.
+        """Return True if the deletion must undo nothing. The new resource is, or may be, on the same machine.
 
         Raises:
-            AvmaError: the new resource cannot be created now, so nothing must be undone for it.
+            AvmaError: the new resource cannot be created now, so the deletion must not happen.
         """
         elsewhere = self.wanted is None and _replaced_elsewhere(self.resource, self.identifier, operation)
         if self.wanted is None and not elsewhere:
@@ -54,7 +54,7 @@ class Replacement:
         try:
             found = self.resource.probe(wanted, operation)
         except errors.NotReady:
-            return False  # a guest that is still starting is waited for when the new resource is created
+            return False  # creation waits for a guest that is still starting
         except errors.AvmaError as error:
             error.remedy += (
                 f". The key …{undoing.key} of the old resource stays installed until the new one can be made"
@@ -66,7 +66,7 @@ class Replacement:
         return False
 
     def foretell(self, found: Values, operation: Operation) -> None:
-        """Warn in a preview of what the deletion will do; `found` are the outputs of the new resource."""
+        """Warn about the effects of the deletion in a preview. `found` contains the outputs of the new resource."""
         try:
             undoing = self.resource.undoes(self.identifier, self.stored, operation)
         except errors.AvmaError as error:
@@ -85,12 +85,15 @@ class Replacement:
 
 
 def place_of(resource: Resource, identifier: str) -> str:
-    """Return what a replaced resource and its successor have in common, whatever their names: `Claim.replaces`."""
+    """Return the common key of a replaced resource and its successor, for `Claim.replaces`."""
     return f"{resource.name} {identifier}"
 
 
 def _replaced_elsewhere(resource: Resource, identifier: str, operation: Operation) -> bool:
-    """Return True if another provider process takes over the resource; the deletion itself says if it cannot know."""
+    """Return True if another provider process takes over the resource.
+
+    Unreadable claims count as False. The deletion reads them again and reports the error.
+    """
     with contextlib.suppress(OSError):
         return replaced(operation.claims, place_of(resource, identifier))
     return False

@@ -1,4 +1,4 @@
-"""What one run of the engine has shown of resources so far, in this process."""
+"""The data of one run of the engine in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from avma.resources.resource import Stored
 
 @dataclass(frozen=True)
 class Replaced:
-    """A resource that the engine replaces: its id and what is stored of it."""
+    """A resource that the engine replaces: its ID and its stored values."""
 
     identifier: str
     stored: Stored
@@ -20,9 +20,12 @@ class Replaced:
 
 @dataclass
 class Run:
-    """One run: a preview, an update, a refresh or a destroy. Keys of the mappings are URNs."""
+    """One run: a preview, an update, a refresh or a destroy. The keys of the mappings are URNs."""
 
     claims: Claims
     wanted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The inputs that were checked: the engine checks what stays, and not what it deletes or refreshes alone."""
+    """The inputs that passed `check`.
+
+    The engine checks resources that stay, but not those that it only deletes or refreshes.
+    """
     replaced: dict[str, Replaced] = field(default_factory=dict)

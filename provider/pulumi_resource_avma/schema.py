@@ -1,7 +1,6 @@
-"""The package's schema, generated from the declarations of the core.
+"""The package schema, generated from the declarations of the core.
 
-Its committed form, `schema.json`, is the public contract, from which the SDKs are generated. It knows Pulumi's schema
-format. It must not know any property by name.
+The committed file `schema.json` is the public contract and the source of the SDKs.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _PACKAGE_FACTS: Schema = {
 def generate(resources: Iterable[Resource], functions: Iterable[Function], examples: Mapping[str, str]) -> Schema:
     """Return the schema of a package with these resources and functions, without version.
 
-    `examples` has, by the name of a resource or function, the section of its description with programs.
+    `examples` maps the name of a resource or function to the example section of its description.
     """
     types: dict[str, Schema] = {}
     functions = tuple(functions)
@@ -74,7 +73,7 @@ def generate(resources: Iterable[Resource], functions: Iterable[Function], examp
 
 
 def text(schema: Mapping[str, Any]) -> str:
-    """Write the schema as it is committed."""
+    """Return the schema in its committed form."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -91,9 +90,9 @@ def _provider(types: dict[str, Schema]) -> Schema:
 
 
 def _provider_properties(types: dict[str, Schema]) -> Schema:
-    """Describe the configuration.
+    """Return the configuration properties.
 
-    Defaults and environment variables are described only: were they in the SDKs, they would become inputs in the state.
+    Defaults and environment variables appear only in descriptions. In the SDKs they would become inputs in the state.
     """
     described = {prop.name: _property(prop, types) for prop in properties(Configuration)}
     return {name: _without("default", entry) for name, entry in described.items()}
@@ -129,7 +128,7 @@ def _function(function: Function, examples: Mapping[str, str], types: dict[str, 
 
 
 def _listing(function: Function | None, types: dict[str, Schema]) -> Schema:
-    """Describe the query of `pulumi do … list`, which is that of the function that finds the resources."""
+    """Return the query of `pulumi do … list`. It is the input of the function that finds the resources."""
     if function is None:
         return {}
     query = {"properties": _properties(function.inputs, types), **_required("required", function.inputs)}
@@ -137,7 +136,7 @@ def _listing(function: Function | None, types: dict[str, Schema]) -> Schema:
 
 
 def _as_output(entry: Schema) -> Schema:
-    """Keep of an input what makes sense of an output."""
+    """Return an input's schema without the parts that do not apply to an output."""
     return _without("default", _without("willReplaceOnChanges", entry))
 
 
@@ -150,7 +149,7 @@ def _properties(record: type, types: dict[str, Schema]) -> Schema:
 
 
 def _required(key: str, *records: type) -> Schema:
-    """Name what is required; the format wants no empty list."""
+    """Return the required properties. The format does not allow an empty list."""
     names = sorted({prop.name for record in records for prop in properties(record) if prop.required})
     return {key: names} if names else {}
 

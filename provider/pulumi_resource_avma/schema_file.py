@@ -1,4 +1,4 @@
-"""The committed schema: where it lies, and how it is served. It knows a file, not how that came to be."""
+"""The committed schema: its location and its text with the version."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _IN_REPOSITORY = Path(__file__).parents[2] / "schema.json"
 
 
 def text(version: str) -> str:
-    """Return the schema with its version, which the file does not have.
+    """Return the schema with its version, which the file does not contain.
 
-    It is inside an installed package, and at the repository's root when the package is installed editable.
+    The file is inside an installed package. For an editable install it is in the repository root.
     """
     path = _PACKAGED if _PACKAGED.exists() else _IN_REPOSITORY
     return json.dumps({**json.loads(path.read_text("utf-8")), "version": version}, ensure_ascii=False)

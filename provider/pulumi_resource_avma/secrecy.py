@@ -1,7 +1,4 @@
-"""Which values are secret because the declarations say so, whether or not the user's program marked them.
-
-It knows declarations, not the wire.
-"""
+"""The values that the declarations mark as secret, independent of the marks in the user's program."""
 
 from __future__ import annotations
 
@@ -13,7 +10,10 @@ from pulumi_resource_avma.values import Path
 
 
 def declared(record: type, values: Mapping[str, Any]) -> frozenset[Path]:
-    """Return the paths of the values that the record declares secret: the leaves, never the object around them."""
+    """Return the paths of the values that the record declares secret.
+
+    They are leaves, never the objects around them.
+    """
     return frozenset(_declared(record, values, ()))
 
 

@@ -1,7 +1,4 @@
-"""The server: bind, tell the port, serve until told to stop or until the engine is gone.
-
-It knows sockets, signals and the engine's health. It must not know what is served.
-"""
+"""The server: bind, announce the port, and serve until a stop request or the end of the engine."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ from pulumi_resource_avma.servicer import Servicer
 LARGEST_MESSAGE = 400 * 1024 * 1024
 HEALTH_INTERVAL = 30.0
 HEALTH_DOUBT = 5.0
-"""Seconds between the first health check that fails and the one that decides."""
+"""Seconds between the first failed health check and the decisive one."""
 
 HEALTH_TIMEOUT = 10.0
 GRACE = 3.0
-"""Seconds that calls under way have to end; the engine kills the process after five."""
+"""Seconds for running calls to end. The engine kills the process after five."""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
@@ -40,20 +37,20 @@ class Server:
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, self._server)
 
     async def start(self) -> int:
-        """Begin to serve, and return the port."""
+        """Start to serve and return the port."""
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         return port
 
     async def stop(self, grace: float = GRACE) -> None:
-        """Cancel what is under way, and end."""
+        """Cancel running calls and end."""
         self._servicer.cancel()
         await self._server.stop(grace)
         self._servicer.close()
 
 
 async def serve(servicer: Servicer, announce: Callable[[int], None], engine_address: str) -> None:
-    """Serve until a signal comes, or until the engine at that address is gone; without address it is not watched."""
+    """Serve until a signal arrives or the engine at that address ends. Without an address, only a signal ends it."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
     server = Server(servicer)
@@ -68,7 +65,7 @@ async def serve(servicer: Servicer, announce: Callable[[int], None], engine_addr
 async def watch_engine(
     address: str, stop: asyncio.Event, interval: float = HEALTH_INTERVAL, doubt: float = HEALTH_DOUBT
 ) -> None:
-    """Ask to stop once the engine has failed two health checks in a row: the process must not outlive it."""
+    """Request a stop after two failed health checks in a row. The process must not outlive the engine."""
     failures = 0
     async with grpc.aio.insecure_channel(address) as channel:
         while failures < 2:
@@ -78,7 +75,7 @@ async def watch_engine(
 
 
 async def _alive(channel: grpc.aio.Channel) -> bool:
-    """Ask by the standard health service, whose request is empty; an engine without it is alive as well."""
+    """Return True if the engine answers the standard health check. An engine without that service is alive as well."""
     check = channel.unary_unary("/grpc.health.v1.Health/Check", request_serializer=bytes, response_deserializer=bytes)
     try:
         await check(b"", timeout=HEALTH_TIMEOUT)
@@ -90,6 +87,6 @@ async def _alive(channel: grpc.aio.Channel) -> bool:
 def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # On Windows an event loop takes no signal handlers, and the engine ends its plugins another way.
+        # On Windows an event loop has no signal handlers, and the engine ends its plugins in another way.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)

@@ -1,7 +1,7 @@
 """The gRPC service: one short method for each call of the protocol.
 
-What only computes is answered on the event loop, at once; what blocks goes to bounded pools of threads, so that
-`Cancel` is heard while all of them are busy. Every error becomes a status here and nowhere else.
+The event loop answers calls that only compute. Blocking calls run in bounded thread pools, so `Cancel` works even while
+all their threads are busy. Only this module converts errors to statuses.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WORKERS = 64
 COMPARERS = 8
-"""Threads for comparisons, which must not wait for operations: guests wait for hosts that are still to be compared."""
+"""Threads for diffs. They must not wait for operations, because guests wait for hosts that still need a diff."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +46,14 @@ Method = Callable[[Any, Any, Context], Awaitable[R]]
 
 def all_resources() -> Iterable[Resource]:
     """Return the core's resources."""
-    # Slow to import, and a process that is started for its schema alone never needs them.
+    # They are slow to import, and a process that only returns its schema never needs them.
     from avma.resources import RESOURCES
 
     return RESOURCES
 
 
 def answer(method: Method[R]) -> Method[R]:
-    """Turn every error of the method into a status."""
+    """Convert every error of the method to a status."""
 
     @functools.wraps(method)
     async def answered(self: Servicer, request: Any, context: Context) -> R:
@@ -67,7 +67,7 @@ def answer(method: Method[R]) -> Method[R]:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The resource provider. Resources are asked for when the first call needs them."""
+    """The resource provider. It imports the resources in the first call that needs them."""
 
     def __init__(
         self,
@@ -102,11 +102,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return Lookups(self._session, self._operations, FUNCTIONS)
 
     def cancel(self) -> None:
-        """Ask every operation to end."""
+        """Request the end of every operation."""
         self._session.cancel()
 
     def close(self) -> None:
-        """Let go of everything, without waiting for operations under way."""
+        """Release everything without waiting for running operations."""
         for pool in (self._workers, self._comparers):
             pool.shutdown(wait=False, cancel_futures=True)
         if "_operations" in self.__dict__:
@@ -115,61 +115,61 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @answer
     async def Handshake(self, request: pb.ProviderHandshakeRequest, _: Context) -> pb.ProviderHandshakeResponse:
-        """Begin a run."""
+        """Start a run."""
         self._begin(request.engine_address)
         return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
 
     @answer
     async def Attach(self, request: plugin_pb2.PluginAttach, _: Context) -> Empty:
-        """Begin a run of an engine that did not start this process."""
+        """Start a run of an engine that did not start this process."""
         self._begin(request.address)
         return Empty()
 
     @answer
     async def Cancel(self, _request: Empty, _: Context) -> Empty:
-        """Ask every operation to end. The process goes on: the engine ends it."""
+        """Request the end of every operation. The process continues until the engine ends it."""
         self._session.cancel()
         return Empty()
 
     @answer
     async def GetPluginInfo(self, _request: Empty, _: Context) -> plugin_pb2.PluginInfo:
-        """Tell the version."""
+        """Return the version."""
         return plugin_pb2.PluginInfo(version=__version__)
 
     @answer
     async def GetSchema(self, _request: pb.GetSchemaRequest, _: Context) -> pb.GetSchemaResponse:
-        """Tell what the package offers."""
+        """Return the schema of the package."""
         return pb.GetSchemaResponse(schema=schema_file.text(__version__))
 
     @answer
     async def GetMapping(self, _request: pb.GetMappingRequest, _: Context) -> pb.GetMappingResponse:
-        """Tell that there is no mapping from another tool's provider."""
+        """Return no mapping, as the provider does not replace one of another tool."""
         return pb.GetMappingResponse()
 
     @answer
     async def GetMappings(self, _request: pb.GetMappingsRequest, _: Context) -> pb.GetMappingsResponse:
-        """Tell that there are no mappings."""
+        """Return no mappings."""
         return pb.GetMappingsResponse()
 
     @answer
     async def CheckConfig(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
-        """Check the provider's configuration."""
+        """Validate the provider's configuration."""
         return self._settings.check(request)
 
     @answer
     async def DiffConfig(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
-        """Compare configurations of the provider."""
+        """Compare two configurations of the provider."""
         return self._settings.diff(request)
 
     @answer
     async def Configure(self, request: pb.ConfigureRequest, _: Context) -> pb.ConfigureResponse:
-        """Take over the provider's configuration."""
+        """Apply the provider's configuration."""
         await self._in_pool(self._configure, request)
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True)
 
     @answer
     async def Check(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
-        """Check a resource's inputs."""
+        """Validate a resource's inputs."""
         return self._lifecycle.check(request)
 
     @answer
@@ -179,22 +179,22 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @answer
     async def Create(self, request: pb.CreateRequest, _: Context) -> pb.CreateResponse:
-        """Make a resource."""
+        """Create a resource."""
         return await self._in_pool(self._lifecycle.create, request)
 
     @answer
     async def Read(self, request: pb.ReadRequest, _: Context) -> pb.ReadResponse:
-        """Find out what a resource is now."""
+        """Return the current state of a resource."""
         return await self._in_pool(self._lifecycle.read, request)
 
     @answer
     async def Update(self, request: pb.UpdateRequest, _: Context) -> pb.UpdateResponse:
-        """Change a resource."""
+        """Update a resource."""
         return await self._in_pool(self._lifecycle.update, request)
 
     @answer
     async def Delete(self, request: pb.DeleteRequest, _: Context) -> Empty:
-        """End a resource."""
+        """Delete a resource."""
         await self._in_pool(self._lifecycle.delete, request)
         return Empty()
 
@@ -205,21 +205,21 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @answer
     async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:
-        """Refuse: there is one schema."""
+        """Reject the call: there is only one schema."""
         raise _unsupported("this provider takes no parameters")
 
     @answer
     async def Construct(self, _request: pb.ConstructRequest, _: Context) -> pb.ConstructResponse:
-        """Refuse: there are no components."""
+        """Reject the call: the provider has no components."""
         raise _unsupported("this provider has no components")
 
     @answer
     async def Call(self, _request: pb.CallRequest, _: Context) -> pb.CallResponse:
-        """Refuse: resources have no methods."""
+        """Reject the call: resources have no methods."""
         raise _unsupported("this provider's resources have no methods")
 
     async def List(self, request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
-        """Find resources that can be imported."""
+        """Find resources for import."""
         for response in await self._list(request, context):
             yield response
 
@@ -233,7 +233,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             self._operations.leave()
 
     def _configure(self, request: pb.ConfigureRequest) -> None:
-        """Not on the event loop: a warning waits for the engine, and the resources' import, due now, is slow."""
+        """Apply the configuration and import the resources.
+
+        This must not run on the event loop, as a warning waits for the engine and the import is slow.
+        """
         self._settings.configure(request)
         self._resources()
 
@@ -251,7 +254,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         try:
             return await asyncio.get_running_loop().run_in_executor(pool or self._workers, context.run, call, request)
         except asyncio.CancelledError:
-            # The engine was killed or has ended the call. The thread goes on, and must not change anything more.
+            # The engine was killed or has ended the call. The thread continues, but must not change anything more.
             cancellation.set()
             raise
 

@@ -1,6 +1,6 @@
-"""What the process holds between calls: the log, the redactor, the configuration and the user's wish to stop.
+"""The state of the process between calls: log, redactor, configuration and cancellation.
 
-It knows when these begin and end. It must not know resources, and it is light, for it is there from the start.
+The module is part of every start, so its imports must stay light.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.values import Decoded, decode, texts_at
 
 _CALL: ContextVar[Cancellation | None] = ContextVar("call", default=None)
-"""The cancellation of the call that is served in this context."""
+"""The cancellation of the current call in this context."""
 
 
 class Session:
-    """One for each process; its methods may be called from every thread."""
+    """The session of the process. Every thread may call its methods."""
 
     def __init__(self, redact: Redactor) -> None:
         self.redact = redact
@@ -30,10 +30,10 @@ class Session:
         self.configuration: Configuration | None = None
         self.engine_address = ""
         self.run = 0
-        """The number of the run of the engine that is served."""
+        """The number of the engine's current run."""
 
     def begin(self, engine_address: str) -> None:
-        """Serve a run of the engine at that address; an attached process sees several, one after the other."""
+        """Start a run of the engine at that address. An attached process serves several runs in sequence."""
         self.log.connect(engine_address)
         self.engine_address = engine_address
         self.run += 1
@@ -41,22 +41,22 @@ class Session:
             self.cancellation = Cancellation()
 
     def cancel(self) -> None:
-        """Ask every operation to end."""
+        """Request the end of every operation."""
         self.cancellation.set()
 
     def begin_call(self) -> Cancellation:
-        """Return a cancellation for one call, which the operations begun in this context look at."""
+        """Return a cancellation for one call. Operations in this context use it."""
         cancellation = self.cancellation.part()
         _CALL.set(cancellation)
         return cancellation
 
     @property
     def cancellation_of_call(self) -> Cancellation:
-        """The cancellation of the call that is served in this context, or else of the session."""
+        """The cancellation of the current call in this context, or else of the session."""
         return _CALL.get() or self.cancellation
 
     def decode(self, struct: Struct, record: type) -> Decoded:
-        """Turn the properties of a record into plain values, and remember which of them must not leave."""
+        """Decode the properties of a record, and register its secrets for redaction."""
         decoded = decode(struct)
         secrets = decoded.secrets | declared(record, decoded.values)
         self.redact.learn(texts_at(decoded.values, secrets))

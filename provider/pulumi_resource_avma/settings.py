@@ -1,7 +1,7 @@
-"""The calls about the provider's configuration: check it, compare it, and make the record that the core works with.
+"""The calls about the provider's configuration: validate, compare, and build the record for the core.
 
-It knows that values set with `pulumi config`, and all that is not text in an SDK's provider arguments, arrive as JSON
-text. It must not connect to anything: a dead machine must fail the resource that needs it, not the whole run.
+Values from `pulumi config` arrive as JSON text. So do all provider arguments of an SDK that are not text. Nothing here
+connects to a machine: an unreachable machine must fail the resource that needs it, not the whole run.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _ENGINES_OWN = ("version", "pluginDownloadURL")
 
 
 class Settings:
-    """The provider's configuration as the engine sees it; `record` declares it."""
+    """The provider's configuration in the calls of the engine. `record` declares it."""
 
     def __init__(self, session: Session, record: type[Configuration] = Configuration) -> None:
         self._session = session
         self._record = record
 
     def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
-        """Say what is wrong with the configuration, and return it as the user wrote it."""
+        """Validate the configuration. Return it unchanged, with all failures."""
         news, given = self._decode(request.news)
-        missing = {prop.name for prop in self._missing(given)}  # the environment may have them: see `configure`
+        missing = {prop.name for prop in self._missing(given)}  # the environment may contain them: see `configure`
         failures = [failure for failure in validate(self._record, given) if failure.path not in missing]
         return pb.CheckResponse(
             inputs=encode(news.values, news.secrets | self._secrets(news.values, given)),
@@ -48,8 +48,11 @@ class Settings:
         )
 
     def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
-        """Compare configurations. None makes a machine another one, so nothing is ever replaced."""
-        # The core's resources are slow to import, and most runs do not come here.
+        """Compare configurations.
+
+        A new configuration does not change the identity of a machine, so nothing is replaced.
+        """
+        # The core's resources are slow to import, and most runs do not need this method.
         from avma.resources.resource import input_changes
 
         olds, before = self._decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
@@ -58,7 +61,7 @@ class Settings:
         return diff.response(changes, olds.values, news.values, request.ignoreChanges)
 
     def configure(self, request: pb.ConfigureRequest) -> None:
-        """Take over the configuration, completed from the environment."""
+        """Apply the configuration, with missing values from the environment."""
         decoded, given = self._decode(request.args)
         if not known(given):
             self._session.configuration = None
@@ -71,7 +74,7 @@ class Settings:
             self._session.log.warning(INSECURE, request.urn)
 
     def _decode(self, struct: Struct) -> tuple[Decoded, dict[str, Any]]:
-        """Return the values as they came, and the user's ones as they are meant."""
+        """Return all values as received, and the user's values in parsed form."""
         decoded = self._session.decode(struct, self._record)
         given = _meant(self._record, {name: value for name, value in decoded.values.items() if _users(name)})
         self._learn(given)
@@ -81,7 +84,7 @@ class Settings:
         self._session.redact.learn(texts_at(given, declared(self._record, given)))
 
     def _secrets(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> Secrets:
-        """Return what is declared secret; JSON text that holds such a thing is secret as a whole."""
+        """Return the paths of secrets. JSON text with a secret inside is secret as a whole."""
         paths = declared(self._record, given)
         return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
 
@@ -105,7 +108,7 @@ def _users(name: str) -> bool:
 
 
 def _meant(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the values that came as text."""
+    """Return the values with text parsed to the declared types."""
     declared_here = {prop.name: prop for prop in properties(record)}
     return {
         name: _meant_value(declared_here[name], value) if name in declared_here else value

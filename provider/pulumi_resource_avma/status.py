@@ -1,7 +1,7 @@
-"""From errors to gRPC statuses: the one place where a code is chosen and a message leaves.
+"""The conversion of errors to gRPC statuses. Only this module chooses codes and releases messages.
 
-The engine shows the message alone. A code of UNKNOWN, INTERNAL or DATA_LOSS makes it doubt its state, so the first and
-the last are never used, and INTERNAL only for a bug of ours. It must not know how an error came about.
+The engine shows only the message. UNKNOWN, INTERNAL and DATA_LOSS make it doubt its state. UNKNOWN and DATA_LOSS are
+therefore never used, and INTERNAL only for a bug in the provider.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CODES: Mapping[type[BaseException], StatusCode] = {
 
 
 class Declined(Exception):
-    """What the plugin itself does not do, or cannot do yet; `topic` is the argument of `avma explain`."""
+    """An unsupported or currently impossible call. `topic` is the argument of `avma explain`."""
 
     def __init__(self, code: StatusCode, message: str, topic: str) -> None:
         super().__init__(topics.explained(message, topic))
@@ -39,7 +39,7 @@ class Declined(Exception):
 
 
 class Noted(Exception):
-    """An error of the core with a sentence that only this front end can add, such as one about a Pulumi command."""
+    """An error of the core with an additional sentence of the plugin, for example about a Pulumi command."""
 
     def __init__(self, error: errors.AvmaError, note: str) -> None:
         super().__init__(error.with_note(note))
@@ -47,7 +47,7 @@ class Noted(Exception):
 
 
 class MissingKeys(Exception):
-    """Configuration that is required and given nowhere: names to descriptions."""
+    """Required configuration is missing. `keys` maps names to descriptions."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         super().__init__(topics.explained(f"missing configuration: {', '.join(keys)}", topics.CONFIGURATION))
@@ -55,7 +55,7 @@ class MissingKeys(Exception):
 
 
 class InitFailed(Exception):
-    """The resource exists, but did not come into the wanted state: the engine keeps it, and updates it next time."""
+    """The resource exists but did not reach its new state. The engine keeps it and updates it in the next run."""
 
     def __init__(self, identifier: str, properties: Struct, inputs: Struct, cause: errors.PartlyDone[object]) -> None:
         super().__init__(str(cause))
@@ -66,7 +66,7 @@ class InitFailed(Exception):
 
 
 def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Status:
-    """Return what the engine is told about an error."""
+    """Return the status for an error."""
     status = status_pb2.Status(code=_number(code_for(error)), message=redact(_message(error)))
     detail = _detail(error, redact)
     if detail is not None:
@@ -75,24 +75,24 @@ def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Stat
 
 
 def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) -> list[pb.CheckFailure]:
-    """Turn failures into the protocol's, without secrets, each with the command that explains it."""
+    """Convert failures to the protocol, without secrets. Each contains the command that explains it."""
     explained = ((failure.path, topics.explained(failure.reason, failure.topic)) for failure in failures)
     return [pb.CheckFailure(property=path, reason=redact(reason)) for path, reason in explained]
 
 
 def invalid(failures: Sequence[Failure]) -> Declined:
-    """Return the error for inputs in a call that returns no failures."""
+    """Return the error for invalid inputs, for calls without failures in their response."""
     message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
     return Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 
 
 def is_bug(error: Exception) -> bool:
-    """Say whether an error is none that we raise on purpose."""
+    """Return True for unexpected exceptions (bugs)."""
     return code_for(error) is StatusCode.INTERNAL
 
 
 def code_of(status: status_pb2.Status) -> StatusCode:
-    """Return the code of a status as gRPC for Python names it."""
+    """Return the code of a status as a gRPC constant."""
     return next(code for code in StatusCode if _number(code) == status.code)
 
 
@@ -119,7 +119,7 @@ def _message(error: Exception) -> str:
 
 
 def _bug_report(error: Exception) -> str:
-    """Name the bug without the exception's text, which could hold anything."""
+    """Return a report of a bug without the exception's text, which could contain secrets."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     bug = f"a bug in pulumi-resource-avma, please report: {type(error).__name__}{where}"

@@ -1,7 +1,6 @@
-"""Values on the wire: protobuf's Struct with Pulumi's marks on one side, plain Python with `UNKNOWN` on the other.
+"""The conversion between protobuf's Struct with Pulumi's marks and plain Python values with `UNKNOWN`.
 
-Decoding takes the secret marks off and says where they were, so that encoding can put them back. It knows the marks
-of the protocol and nothing of what the values mean.
+Decoding removes the secret marks and returns their paths, so that encoding can restore them.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _EXACT = 2**53
 
 @dataclass(frozen=True)
 class Decoded:
-    """Plain values, the paths that were marked secret, and what cannot be a property here."""
+    """Plain values, the paths of secrets, and the failures for values that no property accepts."""
 
     values: dict[str, Any] = field(default_factory=dict)
     secrets: Secrets = NO_SECRETS
@@ -54,36 +53,39 @@ class Decoded:
 
 
 def decode(struct: Struct) -> Decoded:
-    """Turn a Struct into plain values."""
+    """Convert a Struct to plain values."""
     return decode_tree({name: _to_python(value) for name, value in struct.fields.items()})
 
 
 def decode_tree(tree: Mapping[str, Any]) -> Decoded:
-    """Take the protocol's marks off values that are Python's already, such as parsed JSON."""
+    """Remove the protocol's marks from Python values, such as parsed JSON."""
     reader = _Reader()
     values = {name: reader.read(value, (name,), hidden=False) for name, value in tree.items()}
     return Decoded(values, frozenset(reader.secrets), tuple(reader.rejected))
 
 
 def encode(values: Mapping[str, Any], secrets: Secrets = NO_SECRETS) -> Struct:
-    """Turn plain values into a Struct, marking what is at the `secrets` paths; a mark holds for all below it."""
+    """Convert plain values to a Struct.
+
+    The values at the `secrets` paths are marked, including everything below them.
+    """
     return Struct(fields={name: _to_wire(value, (name,), secrets) for name, value in values.items()})
 
 
 def path_text(path: Path) -> str:
-    """Write a path as Pulumi does: `connection.password`, `hosts[0]`."""
+    """Return a path in Pulumi's notation: `connection.password`, `hosts[0]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
 
 
 def texts_at(values: Mapping[str, Any], paths: Secrets) -> Iterator[str]:
-    """Yield all text that is at or below the paths."""
+    """Yield all texts at or below the paths."""
     for path in paths:
         yield from _texts(_step_down(values, path))
 
 
 class _Reader:
-    """Collects, while it reads a tree, what the tree without its marks cannot say."""
+    """Reader of a tree. It collects the secrets and the rejected values."""
 
     def __init__(self) -> None:
         self.secrets: set[Path] = set()
@@ -125,7 +127,7 @@ class _Reader:
 
 
 def _reference(value: Mapping[str, Any]) -> Any:
-    """A reference to a resource stands for its ID, which is empty while unknown; components have only a URN."""
+    """Return the ID of a resource reference, or UNKNOWN for an unknown ID. Components have only a URN."""
     identifier = value.get("id")
     if identifier is None:
         return value.get("urn", "")
@@ -146,7 +148,7 @@ def _to_python(value: Value) -> Any:
 
 
 def _number(number: float) -> int | float:
-    """The wire has only doubles; a whole one, as far as a double is exact, was an int."""
+    """Return a whole number as int. The protocol has only doubles, which are exact up to 2**53."""
     return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 

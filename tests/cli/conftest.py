@@ -16,7 +16,7 @@ from cli.estate import ADMINISTRATOR, ESTATE, PASSWORD
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
-    """The estate for tests that change nothing."""
+    """The simulated machines for tests that do not change them."""
     file = tmp_path_factory.mktemp("estate") / "estate.yaml"
     file.write_text(ESTATE, encoding="utf-8")
     with running(load_estate(file)) as server:
@@ -31,7 +31,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def doctor(*arguments: object) -> Result:
-    """Run the command; whatever it says holds no password."""
+    """Run the command. Its output must not contain the password."""
     result = CliRunner().invoke(app, ["doctor", *map(str, arguments)])
     assert PASSWORD not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
@@ -39,7 +39,7 @@ def doctor(*arguments: object) -> Result:
 
 
 def diagnosed(*arguments: object) -> dict:
-    """Run the command for its JSON document, whose verdict and exit code have to agree."""
+    """Run the command with `--json` and return the document. Its verdict must match the exit code."""
     result = doctor(*arguments, "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == (0 if document["passed"] else 1)

@@ -200,7 +200,7 @@ def test_a_service_that_never_ends_its_answer_does_not_stop_the_diagnosis(monkey
 
 @contextmanager
 def dripping() -> Iterator[int]:
-    """Serve headers without an end, a byte at a time, which no timeout between bytes ends."""
+    """Send endless headers, one byte at a time. Timeouts between bytes never end this."""
     stop = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -228,7 +228,7 @@ def dripping() -> Iterator[int]:
 
 @contextmanager
 def hosting(folder: Path, more: str) -> Iterator[int]:
-    """Serve one licensed host over http, with more fields."""
+    """Serve one licensed host over HTTP, with additional fields."""
     host = f'name: hv01, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, username: {ADMINISTRATOR}'
     keys = f'keys: [{{key: {KEY}, channel: MAK, version: "2022", edition: Datacenter}}]\n'
     (folder / "estate.yaml").write_text(f"{keys}hosts: [{{{host}, password: {PASSWORD}, {more}}}]\n")
@@ -370,7 +370,7 @@ def test_what_cannot_be_run_is_a_usage_error(shared: EstateServer, arguments: li
 
 
 def unwrapped(text: str) -> str:
-    """Return an error as it reads."""
+    """Return an error without line breaks."""
     return " ".join(text.split())
 
 
@@ -409,7 +409,7 @@ def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch)
 
 
 def on_terminal(*arguments: str, **environment: str) -> str:
-    """Run the command on a terminal, type the password when it is asked for, and return what was to see."""
+    """Run the command on a terminal, type the password at the prompt, and return the output."""
     ours, theirs = pty.openpty()
     variables = {**os.environ, "TERM": "xterm", **environment}
     with subprocess.Popen([*AVMA, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=variables) as process:

@@ -23,7 +23,7 @@ def run(*arguments: str, stdin: str = "") -> Result:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with files that cannot be used, as the current one."""
+    """Change to a folder with unusable files."""
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "empty.yaml": "",
@@ -129,7 +129,7 @@ def test_help_without_a_command_is_not_an_error() -> None:
 
 
 def test_no_command_ends_in_another_way() -> None:
-    """An error that is printed elsewhere would lack the command."""
+    """An error from another module would not contain the command."""
     for file in COMMANDS.rglob("*.py"):
         calls = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
         to_stderr = [ast.unparse(call) for call in calls if any(word.arg == "err" for word in call.keywords)]

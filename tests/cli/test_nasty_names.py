@@ -54,12 +54,12 @@ VMS = (
     "SELECT vera",
     "-4711",
 )
-"""Names of VMs; each is a name that Hyper-V takes."""
+"""Names of VMs. Hyper-V accepts each of them."""
 
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the hosts be resolved by names of one and of two letters."""
+    """Resolve the hosts by names of one and of two letters."""
     look_up = socket.getaddrinfo
     addresses = {HOST: "127.48.0.1", f"{HOST}.{DOMAIN}": "127.48.0.1", f"{PEER.lower()}.{DOMAIN}": "127.48.0.2"}
 
@@ -95,7 +95,7 @@ def test_none_of_the_names_is_in_the_file(recording: tuple[Path, dict]) -> None:
     for name in (*VMS, HOST, PEER, CLUSTER, DOMAIN, "woods", *ACCOUNT.values(), "zoë", "quince", "127.48", KEY):
         for spelling in {name, name.lower(), name.upper(), name.casefold()}:
             pattern = rf"(?<![A-Za-z0-9]){re.escape(spelling)}(?![A-Za-z0-9])"
-            # that is a stand-in, too: the prefix of XML names, a part of a time or an interval
+            # that is also a stand-in: the prefix of XML names, a part of a time or an interval
             where = [texts[max(0, m.start() - 60) : m.end() + 20] for m in re.finditer(pattern, texts)]
             assert not [each for each in where if not _is_xml(each, spelling)], name
     for part in ("vera", "puck", "filer", "Söhne", "Brien", "bul-", "7D1E5F60", "33333", "badc0ffe", "支店"):
@@ -143,7 +143,7 @@ def test_it_replays_to_the_same_result(recording: tuple[Path, dict], monkeypatch
 
 
 def _texts(lines: list[dict]) -> Iterator[str]:
-    """Yield every text of a recording, as it is and as those find it who decode it."""
+    """Yield every text of a recording, as it is and decoded."""
     for line in lines:
         yield json.dumps(line, ensure_ascii=False)
         for value in (line.get("request", ""), line.get("answer", ""), line.get("error", "")):
@@ -154,9 +154,9 @@ def _texts(lines: list[dict]) -> Iterator[str]:
 
 
 def _fragments(data: bytes) -> Iterator[bytes]:
-    """Yield the text of each fragment of PSRP ([MS-PSRP] 2.2.4), without the header of a message.
+    """Yield the text of each PSRP fragment ([MS-PSRP] 2.2.4), without the header of a message.
 
-    The header has two random ids, in which any letter can stand.
+    The header has two random IDs, which can contain any letter.
     """
     while data:
         size = int.from_bytes(data[17:21], "big")
@@ -166,6 +166,6 @@ def _fragments(data: bytes) -> Iterator[bytes]:
 
 
 def _is_xml(text: str, name: str) -> bool:
-    """Say whether the name stands where XML or a time has the same letter: `<x:Name`, `xmlns:x=`, `12:00:00Z`."""
+    """Return True if the name matches a letter of XML or of a time: `<x:Name`, `xmlns:x=`, `12:00:00Z`."""
     at = re.escape(name)
     return len(name) == 1 and re.search(rf"</?{at}:|xmlns:{at}=|\d{at}\b|[\"' ]{at}:\w", text) is not None

@@ -44,13 +44,13 @@ SECRETS = (
     "athens",
     "node1",
 )
-"""What must not be in a recording, in whatever case."""
+"""Texts that a recording must not contain, in any case."""
 Replay = Callable[..., tuple[dict, dict]]
 
 
 @pytest.fixture
 def replay(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
-    """Return a function that diagnoses a host, and then its recording, and returns both documents."""
+    """Return a function that diagnoses a host and then its recording. It returns both documents."""
 
     def both(*arguments: object) -> tuple[dict, dict]:
         file = tmp_path / "recording.jsonl"
@@ -77,7 +77,7 @@ def test_a_recording_replays_to_the_same_result(replay: Replay, number: int) -> 
 
 
 def _without_ids(found: str) -> str:
-    """Return a text in which each GUID is the same, as a recording has stand-ins for them."""
+    """Return a text with the same value for all GUIDs, because a recording has stand-ins for them."""
     return re.sub(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "GUID", found)
 
 
@@ -112,7 +112,7 @@ def test_every_exchange_is_recorded(shared: EstateServer, tmp_path: Path) -> Non
     first, *exchanges = recorded(file)
     assert first["format"] == "avma recording 1"
     counts = shared.counts()["titania"]
-    # Besides the messages, each connection logs on, and one request asks for the ways to do so.
+    # In addition to the messages, each connection authenticates, and one request asks for authentication methods.
     assert len(exchanges) == counts["requests"] - counts["handshakes"]
     for exchange in exchanges:
         assert exchange["machine"] == REPLAYED
@@ -170,7 +170,7 @@ def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, t
 
 
 def test_a_line_of_a_recording_ends_where_it_ends(shared: EstateServer, tmp_path: Path) -> None:
-    """Names may hold what Unicode takes for the end of a line, and JSON does not."""
+    """Names may contain characters that end a line in Unicode but not in JSON."""
     file = tmp_path / "recording.jsonl"
     diagnosed(address(1), PLAIN, "--record", file)
     asked = soap.parse(recorded(file)[2]["request"].encode())
@@ -284,7 +284,7 @@ def test_a_host_that_is_reached_by_ipv6_is_replayed_by_ipv4(tmp_path: Path, monk
 
 
 def test_names_of_the_domain_name_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that is reached by a name, `localhost`, the only one that is there without a network."""
+    """The host has the name `localhost`, the only one that resolves without a network."""
     host = f'{{name: fqdn, version: "2022", edition: Datacenter, username: {ADMINISTRATOR}, password: {PASSWORD}}}'
     estate, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
     estate.write_text(f"hosts:\n  - {host}\n")

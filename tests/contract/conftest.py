@@ -40,13 +40,13 @@ def provider(shelf: Shelf) -> Iterator[Provider]:
 
 @pytest.fixture
 def unconfigured(provider: Provider) -> Calls:
-    """The calls of a provider that was not configured yet."""
+    """The calls of an unconfigured provider."""
     return Calls(provider)
 
 
 @pytest.fixture
 def calls(unconfigured: Calls, engine: FakeEngine) -> Calls:
-    """The calls of a provider that is ready."""
+    """The calls of a configured provider."""
     unconfigured.stub.Handshake(pb.ProviderHandshakeRequest(engine_address=engine.address))
     unconfigured.configure(username="Administrator", password="provider-pass")
     return unconfigured

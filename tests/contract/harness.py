@@ -28,14 +28,14 @@ PROVIDER_URN = "urn:pulumi:dev::test::pulumi:providers:avma::default"
 
 
 def struct(values: Mapping[str, Any]) -> Struct:
-    """The values as a Struct, marks and all."""
+    """Convert values to a Struct. Marks stay."""
     message = Struct()
     message.update(values)
     return message
 
 
 def plain(message: Struct) -> dict[str, Any]:
-    """The Struct as Python values, marks and all."""
+    """Convert a Struct to Python values. Marks stay."""
     return {name: _plain(value) for name, value in message.fields.items()}
 
 
@@ -49,7 +49,7 @@ def _plain(value: Any) -> Any:
 
 
 def secret(value: Any) -> dict[str, Any]:
-    """The value, marked secret."""
+    """Mark a value as secret."""
     return {SIGNATURE: SECRET, "value": value}
 
 
@@ -57,7 +57,7 @@ UNKNOWN = UNKNOWN_STRING
 
 
 class FakeEngine(engine_pb2_grpc.EngineServicer):
-    """An engine that remembers what was logged, by severity, message, URN and whether it was a status."""
+    """An engine with a record of log lines: severity, message, URN, and True for a status."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str, bool]] = []
@@ -76,7 +76,7 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
 
 
 class Provider:
-    """The provider, served from a thread of its own, and a stub to call it; its resources unless one is given."""
+    """The provider in its own thread, and a stub for calls. Without `resource` it has the core's resources."""
 
     def __init__(
         self, resource: Resource | None = None, configuration: type[Configuration] = Configuration, workers: int = 8
@@ -106,12 +106,12 @@ class Provider:
 
 
 def failure(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
-    """Code and message of a failed call."""
+    """Return the code and message of a failed call."""
     return error.code(), error.details()
 
 
 def detail(error: grpc.RpcError, message: Any) -> Any:
-    """The status detail of a failed call, unpacked into the message."""
+    """Return the status detail of a failed call, unpacked into the message."""
     data = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
     status = status_pb2.Status.FromString(data)
     assert (status.code, status.message) == (error.code().value[0], error.details())
@@ -120,7 +120,7 @@ def detail(error: grpc.RpcError, message: Any) -> Any:
 
 
 class Calls:
-    """The provider's calls about the shelf, with plain values in and out."""
+    """The provider's calls about the shelf, with plain values as arguments and results."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider

@@ -11,7 +11,7 @@ from avma.resources.resource import Change, Operation, Resource, Result, Stored,
 
 
 class Wood(Choice):
-    """What a shelf is made of."""
+    """The material of a shelf."""
 
     OAK = "oak", "Oak."
     PINE = "pine", "Pine."
@@ -28,7 +28,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class ShelfInputs:
-    """What a user declares of a shelf."""
+    """The inputs of a shelf."""
 
     room: str = declare("The room.", replaces=True)
     boards: int = declare("How many boards.", default=3, check=lambda count: "is too many" if count > 9 else None)
@@ -42,7 +42,7 @@ class ShelfInputs:
 
 @dataclass(frozen=True)
 class ShelfOutputs:
-    """What is found of a shelf."""
+    """The outputs of a shelf."""
 
     condition: str = declare("The condition.")
     weight: int = declare("The weight in kilograms.")
@@ -53,11 +53,11 @@ Script = Callable[[str, Operation], Any]
 
 
 def do_nothing(_name: str, _operation: Operation) -> None:
-    """The script of a shelf to which nothing happens."""
+    """The default script of a shelf."""
 
 
 class Shelf(Resource):
-    """The resource; `script` is called first by every operation, with its name, and may raise or wait."""
+    """The resource. Each operation first calls `script` with its name. The script may raise or wait."""
 
     name = "Shelf"
     description = "A shelf."
@@ -102,7 +102,7 @@ class Shelf(Resource):
         return self.predict(wanted)
 
     def result(self, wanted: Values) -> Result:
-        """What the shelf is, described by these inputs."""
+        """Return the result for these inputs."""
         build(ShelfInputs, wanted)
         return Result(str(wanted["room"]).lower(), wanted, self.found)
 

@@ -42,16 +42,16 @@ OTHER_FIELDS = [
     (HOST, "connection.username", NAMES, lambda text: {"host": "hv01", "connection": {"username": text}}),
 ]
 WORDS = re.compile("[A-Za-z ]*")
-"""Texts that any sentence can hold, so that finding one in an error shows nothing of a key."""
+"""Texts that any sentence can contain. If an error contains one, it still reveals nothing about a key."""
 CLASS_NAME = re.compile(r"\b\w+(?:Error|Exception)\b|Traceback")
 LONGEST = 600
 SECONDS = 0.3
-"""How long a call may look for a host that is never found."""
+"""Maximum seconds of a search for a missing host."""
 CODES = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.FAILED_PRECONDITION,  # several nodes, none of which was found
+    grpc.StatusCode.FAILED_PRECONDITION,  # several nodes, and no node was found
 )
 FUZZ = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -65,7 +65,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the resolver is asked for, which it never finds."""
+    """The names passed to the resolver. It never finds them."""
     names: list[str] = []
 
     def look_up(host: str, *arguments: Any, **keywords: Any) -> Any:
@@ -96,9 +96,9 @@ def recognizable(key: str) -> bool:
 
 
 def assert_readable(text: str, given: str) -> None:
-    """Assert that an error is one for people. What it quotes of the input may look like anything."""
+    """Assert that an error is readable. Quoted input may have any form."""
     assert text.isprintable()
-    assert len(text) < LONGEST * (1 + given.count(","))  # each node of a list is named with its failure
+    assert len(text) < LONGEST * (1 + given.count(","))  # an error about a list contains each node with its failure
     assert CLASS_NAME.search(given) or not CLASS_NAME.search(text)
 
 

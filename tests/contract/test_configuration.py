@@ -79,7 +79,7 @@ def test_plain_passwords_come_back_secret(unconfigured: Calls) -> None:
 
 
 class TestConfigure:
-    """What becomes of the configuration."""
+    """The effects of the configuration."""
 
     def configured(self, calls: Calls, **values: Any) -> Configuration:
         calls.configure(**values)
@@ -192,7 +192,7 @@ class TestConfigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Demanding(Configuration):
-    """A configuration that requires something."""
+    """A configuration with a required property."""
 
     realm: str = declare("The realm to work in.", environment=("AVMA_REALM",))
 
@@ -212,7 +212,7 @@ def test_missing_keys_are_a_detail_with_pulumis_names(shelf: Shelf) -> None:
 
 
 class TestDiffConfig:
-    """Which change of the configuration is one."""
+    """Changes and the resulting differences."""
 
     def diff(self, calls: Calls, old: dict[str, Any], new: dict[str, Any], **more: Any) -> pb.DiffResponse:
         request = pb.DiffRequest(urn=PROVIDER_URN, olds=struct(old), old_inputs=struct(old), news=struct(new), **more)

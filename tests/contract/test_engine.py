@@ -43,7 +43,7 @@ outputs:
 
 
 class Host(HostLicense):
-    """A host of which a test decides what becomes of it: `scripts` holds what an operation does instead of nothing."""
+    """A host under the control of a test. `scripts` contains functions that replace the default operations."""
 
     def __init__(self) -> None:
         self.scripts: dict[str, Callable[[Result], None]] = {}
@@ -117,19 +117,19 @@ class Stack:
         (self._directory / "Pulumi.yaml").write_text(program, "utf-8")
 
     def must(self, *arguments: str) -> str:
-        """The output of a command that succeeds."""
+        """Assert the success of a command and return its output."""
         code, output = self._run(*arguments)
         assert code == 0, output
         return output
 
     def fails(self, *arguments: str) -> str:
-        """The output of a command that fails."""
+        """Assert the failure of a command and return its output."""
         code, output = self._run(*arguments)
         assert code != 0, output
         return output
 
     def host(self) -> dict[str, Any]:
-        """The host in the state, empty when it is not there."""
+        """Return the host in the state, or an empty dict."""
         text = self.must("stack", "export")
         resources = json.loads(text)["deployment"].get("resources", [])
         return next((resource for resource in resources if resource["type"] == TYPE), {})

@@ -36,7 +36,7 @@ PARTS = ("hang the shelf", "lab", "no", "ask")
 
 
 def assert_explained(message: str, topic: str = "") -> None:
-    """Assert that a message ends with the command, once, and that there is an explanation."""
+    """Assert that a message ends with the command, exactly once, and that an explanation exists."""
     text, _, found = message.rpartition(SEE)
     assert text.endswith((". ", "? ", "! ")), message
     assert SEE not in text
@@ -55,7 +55,7 @@ def real() -> Iterator[Provider]:
 
 
 def wrong_inputs(record: type) -> Iterator[dict[str, Any]]:
-    """Yield inputs in each of which something is wrong."""
+    """Yield inputs with one mistake each."""
     yield {"frob": 1}
     for prop in properties(record):
         for value in WRONG:

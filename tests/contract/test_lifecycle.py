@@ -18,7 +18,7 @@ FOUND = {"condition": "good", "weight": 12, "masterCode": secret("master-4711")}
 
 
 class TestCreate:
-    """A resource that is not there yet."""
+    """A new resource."""
 
     def test_outputs_are_the_inputs_and_what_was_found(self, calls: Calls) -> None:
         response = calls.create({"room": "Lab", "boards": 4})
@@ -154,7 +154,7 @@ class TestRead:
 
 
 class TestUpdate:
-    """A resource that is there."""
+    """An existing resource."""
 
     def test_outputs_follow_the_new_inputs(self, calls: Calls, shelf: Shelf) -> None:
         response = calls.update({"room": "lab", "label": "a"}, {"room": "lab", "label": secret("bbbb")})
@@ -175,7 +175,7 @@ class TestUpdate:
 
 
 class TestPartlyDone:
-    """The resource was changed, and then came an error."""
+    """An error after the resource was changed."""
 
     @pytest.fixture(autouse=True)
     def _fails_half_way(self, shelf: Shelf) -> None:
@@ -214,7 +214,7 @@ class TestPartlyDone:
 
 
 class TestDelete:
-    """The end of a resource."""
+    """The deletion of a resource."""
 
     def fail(self, _name: str, _operation: Operation) -> None:
         raise errors.CertificateNotTrusted("unscrew the shelf", "lab", "silence", "switch it on")

@@ -155,7 +155,7 @@ class TestCancel:
 
     @pytest.fixture
     def waiting(self, calls: Calls, shelf: Shelf) -> list[grpc.Future]:
-        """As many creations under way as there are workers, and one more in the queue."""
+        """Start one creation for each worker, and one more in the queue."""
         begun = threading.Semaphore(0)
 
         def wait(_name: str, operation: Operation) -> None:
@@ -221,7 +221,7 @@ class TestCancel:
 
         shelf.script = wait
         request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
-        # Kept by its name: gRPC cancels a call that nobody refers to.
+        # Keep a reference: gRPC cancels an unreferenced call.
         call = calls.stub.Create.future(request)
         assert begun.wait(PATIENCE)
         provider.channel.close()

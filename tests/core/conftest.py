@@ -30,7 +30,7 @@ def configuration() -> Configuration:
 
 @pytest.fixture
 def new_runner(configuration) -> Iterator[Callable[..., Runner]]:
-    """Return a maker of runners, each with machines of its own; arguments go to `Machines`."""
+    """Return a function that creates runners with their own machines. Its arguments go to `Machines`."""
     made: list[Runner] = []
 
     def make(*arguments: object, **keywords: object) -> Runner:
@@ -55,7 +55,7 @@ def no_secret_is_told(run) -> Iterator[None]:
 
 @pytest.fixture
 def later() -> Iterator[Callable[..., None]]:
-    """Return a function that calls another after some seconds."""
+    """Return a function that calls another function after some seconds."""
     timers: list[threading.Timer] = []
 
     def call(seconds: float, what: Callable[..., object], *arguments: object) -> None:

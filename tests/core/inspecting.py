@@ -15,7 +15,7 @@ from avma_simulator.certificates import Authority
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Listens on a free port of an address, and carries each connection in a thread of its own."""
+    """A server on a free port of an address. It handles each connection in its own thread."""
 
     def __init__(self, address: str, shown: ssl.SSLContext, target: tuple[str, int], breaking: bool) -> None:
         self.shown = shown
@@ -34,7 +34,7 @@ class Carrier(socketserver.BaseRequestHandler):
         trusting = ssl.create_default_context()
         trusting.check_hostname = False
         trusting.verify_mode = ssl.CERT_NONE
-        # TLS 1.3 sends tickets between the data, for which a blocking read would wait in vain
+        # TLS 1.3 sends tickets between the data, and a blocking read would wait for data in vain
         trusting.maximum_version = self.server.shown.maximum_version = ssl.TLSVersion.TLSv1_2
         with (
             suppress(OSError),
@@ -45,7 +45,7 @@ class Carrier(socketserver.BaseRequestHandler):
             self._carry({client: service, service: client})
 
     def _carry(self, ends: dict[ssl.SSLSocket, ssl.SSLSocket]) -> None:
-        with selectors.DefaultSelector() as selector:  # unlike select(), for descriptors from 1,024 on too
+        with selectors.DefaultSelector() as selector:  # unlike select(), it supports descriptors from 1,024 on
             for end in ends:
                 selector.register(end, selectors.EVENT_READ, end)
             while not self.server.stopped.is_set():
@@ -61,9 +61,9 @@ class Carrier(socketserver.BaseRequestHandler):
 def inspecting(
     folder: Path, address: str, target: tuple[str, int], breaking: bool = False
 ) -> Iterator[tuple[int, str]]:
-    """Run a proxy before a TLS service; give its port, and the file of the authority that signed its certificate.
+    """Run a proxy in front of a TLS service. Yield its port and the file of its certificate authority.
 
-    One that is `breaking` drops each connection, without an end of TLS, when the service answers with success.
+    With `breaking`, it drops each connection when the service answers with success, without closing TLS.
     """
     authority = Authority(folder)
     shown, _ = authority.server("proxy", address, "trusted")

@@ -15,21 +15,21 @@ from waiting import PATIENCE, wait_until
 
 REALM = "LAB.TEST"
 UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "debian"
-"""Where tools/kerberos has put Debian's programs if it could not install them."""
+"""The folder for Debian's programs if tools/kerberos could not install them."""
 FOLDERS = [str(root / name) for root in (UNPACKED, Path("/")) for name in ("usr/sbin", "usr/bin")]
 SEARCH = os.pathsep.join([*FOLDERS, os.environ["PATH"]])
 PROGRAMS = ("krb5kdc", "kdb5_util", "kadmin.local")
 
 
 def missing() -> str:
-    """Say what Kerberos tests lack here; nothing when they can run."""
+    """Return the missing requirements of Kerberos tests, or "" if everything is installed."""
     programs = [name for name in PROGRAMS if shutil.which(name, path=SEARCH) is None]
     packages = [name for name in ("gssapi", "krb5") if find_spec(name) is None]
     return " and ".join([*programs, *packages])
 
 
 class Realm:
-    """A realm whose KDC runs; `environment` leads Kerberos programs and libraries to it."""
+    """A realm with a running KDC. `environment` points Kerberos programs and libraries to it."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -66,24 +66,24 @@ class Realm:
         )
 
     def start(self) -> None:
-        """Start the KDC, in the foreground of a process of its own."""
+        """Start the KDC as a foreground process."""
         self._kdc = subprocess.Popen([str(shutil.which("krb5kdc", path=SEARCH)), "-n"], env=self._tools)
         _wait(self._port)
 
     def stop(self) -> None:
-        """End the KDC."""
+        """Stop the KDC."""
         self._kdc.terminate()
         self._kdc.wait()
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """End the KDC, and listen in its place without a word."""
+        """Stop the KDC, and listen on its port without answering."""
         self.stop()
         with socket.create_server(("127.0.0.1", self._port)):
             yield
 
     def keytab(self, name: str, principal: str) -> Path:
-        """Write a principal's present keys into a file."""
+        """Write a principal's current keys to a file."""
         path = self.folder / name
         self.run("kadmin.local", "-r", REALM, "ktadd", "-norandkey", "-k", str(path), principal)
         return path
@@ -91,7 +91,7 @@ class Realm:
 
 @contextmanager
 def realm(folder: Path, user: str, password: str, *services: str) -> Iterator[Realm]:
-    """Run a realm with one user and the services, such as `host/hv01.lab.test`, all of them in the machine's keytab."""
+    """Run a realm with one user and some services, such as `host/hv01.lab.test`. The keytab contains the services."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     made = Realm(folder, port)
@@ -108,7 +108,7 @@ def realm(folder: Path, user: str, password: str, *services: str) -> Iterator[Re
 
 
 def _wait(port: int) -> None:
-    """Return once the KDC listens."""
+    """Wait until the KDC listens."""
 
     def listens() -> bool:
         with socket.socket() as probe:

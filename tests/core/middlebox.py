@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 Change = Callable[[bytes, bytes], bytes]
-"""Takes the head of a request and the service's answer to it, and returns the answer that is passed on."""
+"""A function from the head of a request and its answer to the changed answer."""
 
 _LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 
@@ -38,7 +38,7 @@ class _Carrier(socketserver.StreamRequestHandler):
 
 
 def _message(stream: BinaryIO) -> tuple[bytes, bytes] | tuple[()]:
-    """Read one message of HTTP: its head and its body; nothing at the end of the connection."""
+    """Read the head and body of one HTTP message. Return an empty tuple at the end of the connection."""
     head = b""
     while line := stream.readline():
         head += line
@@ -50,7 +50,7 @@ def _message(stream: BinaryIO) -> tuple[bytes, bytes] | tuple[()]:
 
 @contextmanager
 def between(address: str, target: tuple[str, int], change: Change) -> Iterator[int]:
-    """Stand between clients and a service, and give the port for the clients."""
+    """Run a proxy in front of a service and yield the port for clients."""
     with _Box(address, target, change) as box:
         thread = threading.Thread(target=box.serve_forever, args=(0.05,))
         thread.start()

@@ -16,9 +16,9 @@ Respond = Callable[[socket.socket], None]
 
 @contextmanager
 def serving(directory: Path, *answers: bytes | Respond) -> Iterator[int]:
-    """Yield the port of a server whose requests get these answers in turn, the last of them for ever.
+    """Yield the port of a server with these answers. The last one repeats.
 
-    An answer is bytes, after which the connection is closed, or a function that is given the connection.
+    An answer is bytes or a function. The server closes the connection after bytes. A function receives the connection.
     """
     context, _ = Authority(directory).server("raw", "127.0.0.1", "trusted")
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -60,14 +60,14 @@ HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (f"127.43.0.{n}" for n in range(
 
 @dataclass
 class Runner:
-    """Runs the lifecycle of both resources as a front end would, and keeps what the user is told."""
+    """A runner of the lifecycle of both resources, as a front end. It keeps the messages to the user."""
 
     configuration: Configuration
     machines: Machines
     cancellation: Cancellation = field(default_factory=Cancellation)
     told: list[str] = field(default_factory=list)
     claims: Claims | None = None
-    """Those of a run of several operations; without them each operation is a run of its own."""
+    """The claims of a run with several operations. Without them, each operation is its own run."""
     host = HostLicense()
     vm = VmActivation()
 

@@ -11,7 +11,7 @@ from core.runner import HOST_KEY, HV01, OTHER_KEY
 
 
 class Breaking(WinrmPipe):
-    """A pipe that breaks at one request of all: before it is sent, or when its answer comes back."""
+    """A pipe that fails at one request: before sending it, or when its answer arrives."""
 
     requests = itertools.count()
     break_at = -1

@@ -281,7 +281,7 @@ def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
 
 
 def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_names, run, monkeypatch):
-    # The cluster answers at its name, and a node at `NAME.DOMAIN`: only the full name is in DNS.
+    # The cluster answers at its name, and a node at `NAME.DOMAIN`. DNS contains only the full name.
     known = {"cl01.lab.test": CLUSTER, "n2.lab.test": "127.43.2.2", f"{LONG}.lab.test": "127.43.2.1"}
     look_up = socket.getaddrinfo
 

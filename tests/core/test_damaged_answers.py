@@ -28,7 +28,7 @@ KEYS = {"Version": "10.0.20348.1"}
 def through(
     folder: Path, auth: Auth, offered: str, change: Change, **settings: object
 ) -> Iterator[tuple[EstateServer, Cim]]:
-    """Reach the machine through something that changes its answers."""
+    """Connect to the machine through a proxy that changes its answers."""
     account = {"username": ADMINISTRATOR, "password": PASSWORD, "https": False, "auth": auth}
     with serving(folder, offered) as estate, between(ADDRESS, (ADDRESS, 5985), change) as port:
         connection = resolve("hv01", AddressedSettings(address=ADDRESS, port=port, **{**account, **settings}))
@@ -41,7 +41,7 @@ def call(cim: Cim) -> None:
 
 
 def flipped(request: bytes, genuine: bytes) -> bytes:
-    """Change one byte of a sealed answer, well inside its encrypted part."""
+    """Change one byte inside the encrypted part of an answer."""
     head, _, body = genuine.partition(b"\r\n\r\n")
     mark = body.find(b"application/octet-stream")
     if SEALED not in request.lower() or mark < 0:
@@ -65,7 +65,7 @@ def require_lost(caught: pytest.ExceptionInfo[errors.AnswerLost], estate: Estate
     ("auth", "offered"), [(Auth.NTLM, "ntlm"), (Auth.NEGOTIATE, "negotiate"), (Auth.CREDSSP, "credssp")]
 )
 def test_a_changed_answer_is_lost_and_says_nothing_of_the_password(tmp_path, auth, offered, change):
-    """The machine has acted. Its answer alone is damaged."""
+    """The machine has acted. Only its answer is damaged."""
     with through(tmp_path, auth, offered, change) as (estate, cim):
         with pytest.raises(errors.AnswerLost) as caught:
             call(cim)

@@ -37,7 +37,7 @@ def activated(estate, run):
 
 @pytest.fixture(params=["rights", "vmms", "one class", "empty body"])
 def blinded(request, estate, activated):
-    """Let hv01 list nothing of Hyper-V, for one cause after the other."""
+    """Hide all Hyper-V objects of hv01, once for each cause."""
     if request.param == "rights":
         estate.rights("hv01", "user")
     elif request.param == "vmms":

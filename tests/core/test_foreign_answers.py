@@ -70,7 +70,7 @@ RETURNED = envelope(f'<p:Go_OUTPUT xmlns:p="{CIMV2}/X"><p:ReturnValue>0</p:Retur
 
 @pytest.fixture
 def asked(tmp_path):
-    """Return what a query finds where the server gives these answers."""
+    """Return a function that queries a server with these answers."""
 
     def ask(*answers, seconds=10.0):
         with serving(tmp_path, *answers) as port, closing(cim(port)) as opened:
@@ -81,7 +81,7 @@ def asked(tmp_path):
 
 @pytest.fixture
 def invoked(tmp_path):
-    """Call a method, which is never sent again, where the server gives this answer."""
+    """Return a function that calls a method on a server with this answer. A method call is never sent twice."""
 
     def invoke(answer, seconds=10.0):
         with serving(tmp_path, answer) as port, closing(cim(port)) as opened:
@@ -306,7 +306,7 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
 
 
 def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
-    """There is no socket to end during the look-up of a name, which no timeout ends."""
+    """During name resolution there is no socket to close, and no timeout ends it."""
     look_up, heard, over, resolved = socket.getaddrinfo, [], threading.Event(), threading.Event()
 
     def slowly(*arguments, **keywords):

@@ -41,7 +41,7 @@ hosts:
 
 @dataclass
 class Lab:
-    """A host whose VM web01 reports some addresses."""
+    """A host whose VM web01 reports these addresses."""
 
     estate: EstateServer
     run: Runner

@@ -22,7 +22,7 @@ PRINCIPAL = f"{ADMINISTRATOR}@{kdc.REALM}"
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch) -> Iterator[kdc.Realm]:
-    """A realm in whose DNS the machine has a name of its own."""
+    """A realm with a DNS name for the machine."""
     if lacking := kdc.missing():
         pytest.skip(f"needs {lacking}: run tools/kerberos, on Debian")
     with kdc.realm(tmp_path, ADMINISTRATOR, PASSWORD, f"host/{NAME}") as realm:

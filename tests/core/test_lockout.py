@@ -53,7 +53,7 @@ def signed_in_as(run: Runner, username: str, password: str) -> Runner:
 
 
 def read_all(run: Runner, times: int = 3) -> list[object]:
-    """Read every host several times in parallel, and return what came."""
+    """Read every host several times in parallel, and return the results and errors."""
 
     def read(number: int) -> object:
         try:
@@ -136,7 +136,7 @@ def reject(sign_ins: SignIns, name: str, error: errors.AvmaError = REJECTED, acc
 
 
 def test_an_account_that_one_machine_accepts_is_tried_on_all():
-    """A machine that has left its domain rejects what the others accept."""
+    """A machine outside of its domain rejects an account that the others accept."""
     sign_ins = SignIns()
     for name in ("a", "e"):
         with sign_ins.attempt(DOMAIN, place(name), Deadline(1), "log on"):

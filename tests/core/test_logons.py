@@ -57,7 +57,7 @@ def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values
 
 
 def logged_on(estate: EstateServer) -> dict[str, int]:
-    """Return what the machine was logged on to by, and how often."""
+    """Return the number of sign-ins to the machine by authentication method."""
     logons: dict[str, int] = estate.counts()["hv01"]["logons"]
     return logons
 
@@ -93,7 +93,7 @@ def test_a_logon_without_its_packages_says_what_to_install(tmp_path, monkeypatch
 
 @pytest.fixture
 def wire(monkeypatch) -> list[tuple[str, str]]:
-    """The content types of each request that had a body and of its answer, noted as they pass."""
+    """Record the content types of each request with a body, and of its answer."""
     passed: list[tuple[str, str]] = []
     send = Adapter.send
 
@@ -165,14 +165,14 @@ def test_credssp_seals_long_messages_in_pieces(tmp_path, wire):
 
 @dataclass(frozen=True)
 class Holder:
-    """A client certificate that was made for a test: the PEM texts of it and of its key."""
+    """A client certificate for a test: the PEM texts of the certificate and of its key."""
 
     certificate: str
     key: str
 
 
 def holder(folder: Path, name: str) -> Holder:
-    """Make a self-signed certificate with its key; the certificate is also the file NAME.pem."""
+    """Create a self-signed certificate with its key. The certificate is also in the file NAME.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(timezone.utc)
@@ -192,7 +192,7 @@ def test_a_client_certificate(tmp_path, monkeypatch, text):
     own = holder(tmp_path, "svc-avma")
     paths = {"client_cert": str(tmp_path / "svc-avma.pem"), "client_key": str(tmp_path / "svc-avma.key")}
     given = {"client_cert": own.certificate, "client_key": own.key} if text else paths
-    # an account of the user's own for that machine must not stand in for the certificate
+    # the user's own account for that machine must not replace the certificate
     (tmp_path / "netrc").write_text(f"machine {ADDRESS} login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with serving(tmp_path, "certificate", f"    clientCertificate: {tmp_path / 'svc-avma.pem'}\n") as estate:

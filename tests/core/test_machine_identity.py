@@ -50,7 +50,7 @@ def estate(serve):
 
 @pytest.fixture
 def shared(run):
-    """A runner whose operations belong to one run."""
+    """Return a runner whose operations belong to one run."""
     run.claims = Claims()
     return run
 
@@ -135,7 +135,7 @@ def test_a_host_and_the_cluster_of_its_node_with_different_keys_are_refused(esta
 
 
 def without_identity(result) -> Stored:
-    """Return what a version stored that knew no identities."""
+    """Return the state of an older version without identities."""
     outputs = {name: value for name, value in stored(result).outputs.items() if name != "machineId"}
     nodes = [{**node, "machineId": None} for node in outputs.get("nodeLicenses", [])]
     return Stored(result.inputs, {**outputs, "nodeLicenses": nodes} if nodes else outputs)
@@ -170,7 +170,7 @@ def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, 
 
 
 def test_a_key_that_is_there_is_not_about_to_be_spent(estate, shared):
-    """It is no reason to refuse anything because of a machine that is not known."""
+    """An installed key spends no activation, so an unknown machine is no reason for an error."""
     for spends in (True, False):
         HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
         assert shared.claims.all()[-1].spends is spends
@@ -273,7 +273,7 @@ def test_a_build_without_a_known_kms_client_key_keeps_its_key(estate, run, monke
 
 
 def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkeypatch):
-    """Another process can have licensed the host since the first look."""
+    """Another process can have licensed the host since the first read."""
     operation = run.operation()
     claim = type(operation).claim
 

@@ -32,7 +32,7 @@ MALFORMED = {
 
 @pytest.fixture
 def direct(estate, run):
-    """Return the estate with hv01 licensed, its guests reached through it."""
+    """Return the simulator with a licensed hv01 and guests over PowerShell Direct."""
     run.license(HV01, OTHER_KEY)
     guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="5s")
     run.configuration = replace(run.configuration, guest=guest)
@@ -69,7 +69,7 @@ def test_over_the_network_the_guest_needs_a_declared_address(direct, run):
 
 
 class Spoiled:
-    """A host whose answer about all VMs cannot be read, and whose answer about one of them cannot either."""
+    """A host with an unreadable answer about all VMs, and about one of them."""
 
     where = "hv01"
     vms = ("8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11", "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12")

@@ -100,7 +100,7 @@ def test_a_401_in_the_middle_is_answered_by_one_more_sign_in(estate, auth):
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 @pytest.mark.parametrize("status", [b"401 No\r\nWWW-Authenticate: Negotiate", b"401 No"])
 def test_a_session_that_is_lost_each_time_is_no_wrong_password(estate, auth, status):
-    """As behind a load balancer that takes each message to another machine."""
+    """A load balancer behaves like this if it sends each message to a different machine."""
     refusal = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
 
     def refuse(request: bytes, genuine: bytes) -> bytes:

@@ -30,7 +30,7 @@ BREAKS = [
 
 
 def open_to(connection: Connection) -> int:
-    """Return how many sockets of this process are connected to the machine."""
+    """Return the number of this process's sockets that are connected to the machine."""
     sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() >= 0]
     return sum(peer == (connection.address, connection.port) for peer in _peers(sockets))
 
@@ -80,7 +80,7 @@ def test_remote_powershell_that_is_ended_is_not_kept_open(estate, configuration)
 
 
 class EndedMeanwhile:
-    """A pipe of a machine whose connections are ended while a request is under way."""
+    """A pipe whose machine closes all connections during a request."""
 
     def __init__(self, end: Callable[[], None]) -> None:
         self._end = end

@@ -90,7 +90,7 @@ def test_a_redirect_is_not_followed(estate, configuration):
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[int]:
-    """Answer every request on a port of loopback with the same bytes; give the port."""
+    """Answer every request with the same bytes, and yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         stop = threading.Event()
         thread = threading.Thread(target=serve, args=(server, answer, stop))

@@ -22,7 +22,7 @@ WRONG = {"password": "Wrong-Horse-9"}
 
 @pytest.fixture
 def direct(estate, run) -> EstateServer:
-    """Return the estate with hv01 licensed, its guests reached through it."""
+    """Return the simulator with a licensed hv01 and guests over PowerShell Direct."""
     run.license(HV01, OTHER_KEY)
     guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="90s")
     run.configuration = replace(run.configuration, guest=guest)
@@ -31,7 +31,7 @@ def direct(estate, run) -> EstateServer:
 
 
 class Waiting(list[str]):
-    """What the user is told; it calls a function when the wait for the guest is told for the first time."""
+    """The messages to the user. The first message about the wait for the guest calls a function."""
 
     def __init__(self, then: Callable[[], object]) -> None:
         super().__init__()

@@ -56,7 +56,7 @@ def alike(tmp_path_factory) -> Iterator[EstateServer]:
 
 
 def fail(estate: EstateServer, address: str, **values: object) -> errors.AvmaError:
-    """Ask a machine, and return what a user would be told."""
+    """Read the license of a machine, and return the error for the user."""
     given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, **values}
     connection = resolve(address, replace(Configuration(), **given))
     with closing(Cim(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
@@ -92,9 +92,9 @@ WRONG = {"password": "wrong-one"}
         (7, {"auth": Auth.NEGOTIATE}, errors.LogonRefused, "does not offer `negotiate`, only Basic", "`basic`"),
         (11, {"auth": Auth.CERTIFICATE}, errors.LogonRefused, "the client certificate was refused (401)",
          "winrm/config/service/certmapping"),
-        # no conversation
+        # no connection
         (5, {**HTTP, "port": 1}, errors.Unreachable, "nothing listens on that port", "winrm quickconfig"),
-        # logged on, and not allowed
+        # signed in without the rights
         (6, HTTP, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
         # TLS
         (2, {}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
@@ -171,7 +171,7 @@ def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike,
 
 
 def test_an_answer_over_tls_that_breaks_off_is_lost_and_nothing_else(alike, tmp_path):
-    """The machine may have acted, so it must not look as if it had never been reached."""
+    """The machine may have acted, so the error must not claim that the machine was unreachable."""
     with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986), breaking=True) as (port, authority):
         told = fail(alike, "127.0.0.1", port=port, ca_cert=authority)
     assert type(told) is errors.AnswerLost

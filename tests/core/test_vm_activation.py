@@ -233,7 +233,7 @@ def test_the_kms_client_key_is_restored_on_request(licensed, run):
 
 def test_a_refused_activation_quotes_the_event_logs(licensed, run):
     class Sabotage(list):
-        """What is told; when the key is about to be installed, the host loses its licence."""
+        """The messages to the user. When the key is about to be installed, the host loses its license."""
 
         def append(self, text):
             super().append(text)

@@ -15,7 +15,7 @@ WHEELS = ROOT / ".cache" / "wheels"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs what only `make test` sets up."""
+    """Mark all tests in this folder: only `make test` installs their requirements."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder with everything that is distributed, built from the checkout."""
+    """Return the folder with all packages, built from the checkout."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, ROOT / "tools" / "dist.py", folder)
     return folder
@@ -31,9 +31,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the programs of a new environment with our packages, which can come from the folder alone.
+    """Return the programs of a new environment with the project's packages, installed from the folder only.
 
-    The packages of others are the pinned ones, from the folder that tools/wheels fills.
+    The other packages have pinned versions and come from the folder of tools/wheels.
     """
     home = tmp_path_factory.mktemp("venv")
     venv.create(home, with_pip=True)
@@ -43,13 +43,13 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def one(folder: Path, pattern: str) -> Path:
-    """Return the only file of that pattern."""
+    """Return the only file that matches the pattern."""
     (found,) = folder.glob(pattern)
     return found
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
-    """Run a program, as someone who has nothing of the checkout on any path, and return what it printed."""
+    """Run a program without the checkout on any path, and return its output."""
     plain = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
         [str(part) for part in command],

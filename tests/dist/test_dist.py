@@ -32,7 +32,7 @@ ARCHIVE = f"pulumi-resource-avma-v{VERSION}-*.tar.gz"
 
 @pytest.fixture
 def estate(installed: Path) -> Iterator[None]:
-    """The estate of the quickstart, served by the installed `avma simulate`."""
+    """Serve the machines of the quickstart with the installed `avma simulate`."""
     command = [installed / "avma", "simulate", QUICKSTART / "estate.yaml", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -44,7 +44,7 @@ def estate(installed: Path) -> Iterator[None]:
 
 @pytest.fixture
 def quickstart(tmp_path: Path) -> Workspace:
-    """The quickstart with a configured stack, in a Pulumi that knows no plugin of ours."""
+    """The quickstart with a configured stack, in a Pulumi without installed plugins."""
     workspace = Workspace(tmp_path / "pulumi", (QUICKSTART / "Pulumi.yaml").read_text())
     workspace.run("plugin", "rm", "resource", "avma", "--yes", "--all")
     host = ESTATE["hosts"][0]
@@ -85,7 +85,7 @@ def test_the_archive_is_added_as_a_package(built: Path, tmp_path: Path, quicksta
     plugin = str(tmp_path / "plugin" / "pulumi-resource-avma")
     schema = json.loads(quickstart.run("package", "get-schema", plugin).stdout)
     assert schema == {**json.loads((ROOT / "schema.json").read_text()), "version": VERSION}
-    # Linking is the last step, which the host for YAML that is built here does not have.
+    # Linking is the last step. The YAML host built here does not support it.
     assert "Successfully generated an SDK for the avma package" in quickstart.run(
         "package", "add", plugin, check=False
     ).stdout
@@ -93,7 +93,10 @@ def test_the_archive_is_added_as_a_package(built: Path, tmp_path: Path, quicksta
 
 
 def test_pulumis_way_to_run_a_folder_runs_the_plugin(installed: Path, tmp_path: Path) -> None:
-    """What its host for Python, which is not here, starts for a folder with a PulumiPlugin.yaml and a pyproject.toml."""
+    """Pulumi's Python host, which is missing here, would start this command for the folder.
+
+    The folder contains a PulumiPlugin.yaml and a pyproject.toml.
+    """
     declared = yaml.safe_load((ROOT / "PulumiPlugin.yaml").read_text())["runtime"]
     assert (declared["name"], declared["options"]["toolchain"]) == ("python", "pip")
     command = [installed / "python", "-m", "pulumi.run.plugin", "pulumi-resource-avma"]
@@ -121,10 +124,10 @@ def test_pulumi_does_not_take_an_editable_install_for_an_sdk(tmp_path: Path) -> 
 
 
 def required_plugins(python: Path) -> dict[str, Any]:
-    """Return the packages that Pulumi's language host for Python takes for SDKs, each with its marker file.
+    """Return the packages that Pulumi's Python host treats as SDKs, each with its marker file.
 
-    The host lists the packages with pip, and takes a package for an SDK if it has a marker file or if its name begins
-    with "pulumi-". Without the marker file it derives the name of a plugin from that of the package.
+    The host lists the packages with pip. A package is an SDK if it has a marker file or if its name begins with
+    "pulumi-". Without the marker file, the host derives the plugin name from the package name.
     """
     listed = json.loads(run(python, "-m", "pip", "list", "-v", "--format", "json"))
     found: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from workspace import Workspace
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the engine."""
+    """Mark all tests in this folder: they need the engine."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def serve(tmp_path) -> Iterator[Callable[[dict], EstateServer]]:
-    """Return a function that serves an estate until the test ends."""
+    """Return a function that runs a simulator until the test ends."""
     servers: list = []
 
     def start(estate: dict) -> EstateServer:
@@ -38,7 +38,10 @@ def serve(tmp_path) -> Iterator[Callable[[dict], EstateServer]]:
 
 @pytest.fixture
 def workspace(tmp_path) -> Iterator[Callable[..., Workspace]]:
-    """Return a maker of Pulumi workspaces with a configured stack; what they print must hold no secret."""
+    """Return a function that creates Pulumi workspaces with a configured stack.
+
+    Their output must contain no secrets.
+    """
     made: list[Workspace] = []
 
     def make(resources: dict, secrets: dict[str, str] | None = None, **configuration: str) -> Workspace:

@@ -16,14 +16,14 @@ HOST = "127.44.0.11"
 
 
 def machine(name: str, version: str, edition: str, address: str, **more: Any) -> dict[str, Any]:
-    """Return a machine that is reached over http at that address."""
+    """Return a machine that listens at that address over HTTP."""
     account = {"username": ADMINISTRATOR, "password": PASSWORD}
     fixed = {"name": name, "version": version, "edition": edition, "address": address, "http": {"port": 5985}}
     return {**fixed, **account, **more}
 
 
 def estate(*vms: dict[str, Any], hosts: tuple[dict[str, Any], ...] = (), **host: Any) -> dict[str, Any]:
-    """Return an estate of hv01 (2022 Datacenter, no licence yet) with these VMs, and further hosts."""
+    """Return an estate of hv01 (2022 Datacenter, no license yet) with these VMs, and further hosts."""
     first = {**machine("hv01", "2022", "Datacenter", HOST, vms=list(vms)), **host}
     product_keys = [
         {"key": HOST_KEY, "channel": "MAK", "version": first["version"], "edition": "Datacenter", "activations": 1},
@@ -33,10 +33,10 @@ def estate(*vms: dict[str, Any], hosts: tuple[dict[str, Any], ...] = (), **host:
 
 
 def host_license(**properties: Any) -> dict[str, Any]:
-    """Return a HostLicense of hv01 as a YAML program declares it."""
+    """Return a HostLicense of hv01, as declared in a YAML program."""
     return {"type": "avma:HostLicense", "properties": {"host": HOST, **properties}}
 
 
 def vm_activation(name: str, **properties: Any) -> dict[str, Any]:
-    """Return a VmActivation on hv01 that waits for the host's licence."""
+    """Return a VmActivation on hv01 that depends on the host's license."""
     return {"type": "avma:VmActivation", "properties": {"host": "${hv01.host}", "vmName": name, **properties}}

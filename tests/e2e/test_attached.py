@@ -15,7 +15,7 @@ SECRETS = {"productKey": HOST_KEY, "spareKey": SPARE_KEY}
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    """Return a provider process that no engine started."""
+    """Start a provider process without an engine."""
     command = [sys.executable, "-m", "pulumi_resource_avma"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         yield started
@@ -33,4 +33,4 @@ def test_a_command_does_not_count_what_resources_wanted_in_the_one_before(serve,
     made.run("preview", "--refresh", "--expect-no-changes")
     process.terminate()
     process.wait()
-    assert made.run("preview", check=False).returncode != 0  # nothing else served the commands
+    assert made.run("preview", check=False).returncode != 0  # no other process served the commands

@@ -5,7 +5,7 @@ from e2e.estate import HOST, HOST_KEY, SPARE_KEY, host_license, machine, vm_acti
 
 
 def local(**more) -> dict:
-    """Return an estate of one machine of Azure Local with two guests, one of them newer than the first key."""
+    """Return one machine of Azure Local with two guests. One guest is newer than the first key."""
     guests = [
         machine("web01", "2022", "Standard", "127.44.0.21"),
         machine("new01", "2025", "Datacenter", "127.44.0.22"),

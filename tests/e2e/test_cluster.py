@@ -48,7 +48,7 @@ CLUSTER = "127.44.0.50"
 
 
 def four_nodes() -> dict:
-    """Return a cluster of four nodes that hold no licence yet, with as many activations as there are nodes."""
+    """Return a cluster of four unlicensed nodes, and a key with four activations."""
     nodes = [machine(f"n{number}", "2022", "Datacenter", f"127.44.0.5{number}") for number in range(1, 5)]
     named = {"name": "cl01", "nodes": [node["name"] for node in nodes], "address": CLUSTER, "http": {"port": 5985}}
     key = {"key": HOST_KEY, "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 4}

@@ -33,7 +33,7 @@ EXPECTED = {
     "getHostVms/the-vms-of-a-host": {"firstVm": "web01", "running": True},
     "getVmActivation/the-activation-of-a-vm": {"guestVersion": "2022", "minutesRemaining": 43200},
 }
-"""Some of what each gives out."""
+"""A part of the outputs of each program."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def server(serve, request):
 
 
 def source(name: str) -> str:
-    """The program in YAML, its machines under their addresses: there is no DNS here."""
+    """Return a YAML program with addresses instead of names, because there is no DNS here."""
     text = (programs.FOLDER / f"{name}.yaml").read_text()
     return re.sub("|".join(ADDRESSES), lambda found: ADDRESSES[found[0]], text)
 

@@ -33,7 +33,7 @@ pulumi.export("activatedByHost", web01.activated_by_host)
 
 
 class Program:
-    """The program in a folder of its own; `replace` changes its text, `run` does a step of its stack."""
+    """The program in its own folder. `replace` changes its text, `run` runs a command on its stack."""
 
     def __init__(self, folder, stack):
         folder.mkdir()

@@ -48,5 +48,6 @@ def test_every_guest_of_every_host_is_activated(serve, workspace):
     server.reset_counts()
     stack.run("refresh", "--yes", "--expect-no-changes", "--skip-preview", "--parallel", "50")
     listings = server.counts()["host4"]["operations"]["Enumerate"]
-    # Each guest by itself would ask its host for three listings; how many share one hangs on who asks when.
+    # Without sharing, each guest would request three listings from its host. The number of shared ones depends on
+    # timing.
     assert listings < 2 * len(guests("2025"))

@@ -39,7 +39,7 @@ def test_an_example_does_what_its_readme_says(example: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_a_pipeline_is_one_and_runs_the_scripts_alone(file: str) -> None:
-    """What is not one of the scripts is the installation of the plugin, which tests/dist does."""
+    """All other lines install the plugin. tests/dist covers the installation."""
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", *SCHEMAS[file], str(GITOPS / file)]
     checked = subprocess.run(check, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout

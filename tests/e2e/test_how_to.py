@@ -42,7 +42,7 @@ ESTATES: dict[str, dict[str, Any]] = {
     "no-network": {"hv01": {"vms": [UNREACHABLE], **LICENSED}},
     "azure-local": {"node01": {"vms": [WEB]}},
 }
-"""What is special about machines in each guide."""
+"""The special settings of the machines in each guide."""
 
 
 def estate(special: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def blocks(guide: str, language: str) -> list[str]:
 
 
 def play(line: str, stack: Workspace) -> subprocess.CompletedProcess[str]:
-    """Run a line of a guide as its reader would, who types what is asked for."""
+    """Run a line of a guide and answer its prompts."""
     named = re.search(r"config set --secret (?:--path )?(\S+)$", line)
     typed = PROMPTED[named[1]] if named else None
     path = f"{Path(sys.executable).parent}:{stack.environment['PATH']}"
@@ -93,13 +93,13 @@ def done(line: str, stack: Workspace) -> str:
 
 
 def pulumi(guide: str) -> list[str]:
-    """The lines of a guide that begin with pulumi, up to the one that looks for drift."""
+    """Return the lines of a guide that begin with pulumi, up to the drift check."""
     lines = [line for block in blocks(guide, "console") for line in block.splitlines() if line.startswith("pulumi")]
     return lines[: next(index for index, line in enumerate(lines) if "--expect-no-changes" in line) + 1]
 
 
 def configured(guide: str, folder: Path, program: str) -> Workspace:
-    """A stack of that program, with what the guide sets."""
+    """Return a stack of the program with the settings of the guide."""
     stack = Workspace(folder, program)
     for line in pulumi(guide):
         if "stack init" in line or "config set" in line:

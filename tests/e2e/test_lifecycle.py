@@ -71,7 +71,7 @@ def test_the_whole_life_of_a_stack(server, stack):
 
 
 def test_licensing_a_fresh_host_costs_few_requests(serve, workspace):
-    """Identity, license, operating system and the Hyper-V role are read, then two methods are called and read back."""
+    """The provider reads identity, license, operating system and Hyper-V role. It calls two methods and reads back."""
     server = serve(estate())
     stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
     stack.run("up", "--yes", "--skip-preview")

@@ -14,7 +14,7 @@ WEB, DB = (machine(name, "2022", "Standard", f"127.44.0.{n}") for name, n in (("
 
 @pytest.fixture
 def stack(serve, workspace):
-    """Return a stack beside a host with two VMs, in a cluster of one node."""
+    """Return a stack, with a host of two VMs in a cluster of one node."""
     cluster = {"name": "cl01", "nodes": ["hv01"], "address": CLUSTER, "http": {"port": 5985}}
     serve({**estate(WEB, DB), "clusters": [cluster]})
     return workspace({"hv01": host_license()})

@@ -26,18 +26,18 @@ SECOND = {
 
 
 def host(address: str = HOST, key: str | None = "${productKey}", **more: Any) -> dict[str, Any]:
-    """Return a HostLicense that uninstalls its key, which is refused while VMs run unless forced."""
+    """Return a HostLicense that uninstalls its key. While VMs run, this needs `forceDestroy`."""
     properties = {"host": address, "onDelete": "uninstallKey", "forceDestroy": True, "productKey": key}
     return {"type": "avma:HostLicense", "properties": {**properties, **more}}
 
 
 def guest(on_delete: str, **more: Any) -> dict[str, Any]:
-    """Return a VmActivation of web01 by a literal host."""
+    """Return a VmActivation of web01 with a literal host."""
     return vm_activation("web01", **{"host": HOST, "onDelete": on_delete, **more})
 
 
 def other(resource: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """Return the resource with a provider instance of its own, which is a process of its own."""
+    """Return the resource with its own provider instance, and therefore its own process."""
     return {**resource, "options": {"provider": "${second}", **options}}
 
 
@@ -49,7 +49,7 @@ def server(serve):
 
 @pytest.fixture
 def stack(server, workspace):
-    """Return a function that brings up resources, and then others in their place."""
+    """Return a function that creates resources and then replaces them with others."""
     made = workspace({}, SECRETS)
 
     def change(before: dict[str, Any], after: dict[str, Any], *arguments: str) -> Any:
@@ -69,7 +69,7 @@ def methods(server: Any, name: str) -> dict[str, int]:
 
 
 def require_untouched(server: Any, stack: Any, name: str) -> None:
-    """Check that a machine kept its key and that the state agrees."""
+    """Assert that a machine kept its key and that the state matches."""
     assert methods(server, name) == {}
     assert server.machine(name)["status"] == "Licensed"
     stack.run("preview", "--refresh", "--expect-no-changes")
@@ -168,7 +168,7 @@ def test_two_keys_for_one_machine(server, workspace, provider):
 
 
 def forget_identities(stack: Any) -> None:
-    """Store what a version stored that knew no identities."""
+    """Store the state of an older version without identities."""
     state = stack.export()
     for resource in state["deployment"]["resources"]:
         outputs = resource.get("outputs", {})
@@ -182,7 +182,7 @@ def forget_identities(stack: Any) -> None:
     [
         (("first", "rival"), lambda resource: resource),
         (("first", "rival"), other),
-        (("rival", "first"), other),  # the engine comes to the new one first
+        (("rival", "first"), other),  # the engine starts with the new one
     ],
 )
 def test_another_key_for_a_node_whose_stored_state_does_not_show_its_machine(server, workspace, provider, names):
@@ -213,7 +213,7 @@ def test_another_key_while_a_node_that_is_not_known_is_down(server, workspace):
     forget_identities(made)
     server.power("hv02", "off")
     spent = server.keys()
-    # The host has the first key, so another one would be installed in its place.
+    # The host has the first key, so this would replace it with another one.
     made.write_resources({**resources, "rival": other(host(HOST, "${spareKey}"))})
     failed = made.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0

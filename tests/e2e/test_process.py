@@ -18,7 +18,7 @@ from workspace import PLUGIN, ROOT
 
 
 def plugins() -> set[int]:
-    """Return the plugin processes of this machine's moment."""
+    """Return the running plugin processes of this computer."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -27,7 +27,7 @@ def report(*arguments: object, text: str | None = None) -> str:
 
 @pytest.fixture
 def listed(serve, tmp_path: Path) -> Path:
-    """An estate of a licensed cluster and a licensed host, whose guests are activated, and its list."""
+    """Serve a licensed cluster and a licensed host with activated guests, and return their list."""
     avma = keys.find(KeyKind.AVMA, "2022", "Standard")
     assert avma is not None
     license_of_guest, license_of_host = {"key": avma.key}, {"key": SPARE_KEY}
@@ -66,7 +66,7 @@ def test_everything_is_imported_and_the_preview_is_empty(listed, workspace, tmp_
     imported = {each["urn"].rpartition("::")[2] for each in stack.export()["deployment"]["resources"]}
     assert {each["name"] for each in wanted} <= imported
 
-    # With its password the whole `guest` of the configuration is a secret, so the account has to be said.
+    # With its password, the whole `guest` configuration is a secret, so the account is an argument.
     seen = json.loads(report("-", "--json", "--guest-username", ADMINISTRATOR, text=json.dumps(stack.export())))
     assert {(host["host"], "recordedSince" in host) for host in seen["hosts"]} == {
         ("n1", True), ("n2", True), ("127.44.0.11", True),

@@ -25,7 +25,7 @@ NAMED = ("Hyper-V Administrators", "vmms")
 
 @pytest.fixture(params=["no rights", "vmms stopped"])
 def blinded(request, serve, workspace):
-    """A stack that is up, and whose host then lists nothing."""
+    """A deployed stack whose host then lists nothing."""
     server = serve(estate(WEB, APP))
     stack = workspace(PROGRAM, {"productKey": HOST_KEY})
     stack.run("up", "--yes", "--skip-preview")
@@ -41,7 +41,7 @@ def state(stack) -> list[dict]:
 
 
 def command(*arguments: object) -> tuple[int, str]:
-    """Run `avma`, and return its exit code and what it printed."""
+    """Run `avma`, and return its exit code and output."""
     environment = {"AVMA_PASSWORD": PASSWORD, "AVMA_GUEST_PASSWORD": PASSWORD, "COLUMNS": "300"}
     result = CliRunner().invoke(app, [*map(str, arguments)], env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit)

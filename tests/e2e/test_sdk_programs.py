@@ -15,7 +15,7 @@ WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 
 
 class Python:
-    """The program in a folder of its own; `replace` changes its text."""
+    """The program in its own folder. `replace` changes its text."""
 
     def __init__(self, folder):
         shutil.copytree(PYTHON, folder, dirs_exist_ok=True)
@@ -30,7 +30,7 @@ class Python:
 
 
 class TypeScript:
-    """The same in TypeScript."""
+    """The program in TypeScript."""
 
     def __init__(self, folder):
         nodejs_package.prepare(folder)
@@ -48,7 +48,7 @@ class TypeScript:
 
 
 class Go:
-    """The same in Go."""
+    """The program in Go."""
 
     def __init__(self, folder):
         go_program.prepare(folder)
@@ -122,7 +122,7 @@ def test_what_is_wrong_in_a_program_is_named(server, stack, language):
 
 
 def test_what_no_compiler_has_looked_at_is_named_by_the_provider(stack, server, language):
-    """In Go there is no such thing; tests/sdk has what the compilers say."""
+    """Go has no such case. tests/sdk covers the errors of the compilers."""
     if language.unchecked is None:
         return
     language.program.write_text(language.program.read_text().replace(*language.unchecked))

@@ -33,7 +33,7 @@ _PASSED = "foreign client"
 
 @contextmanager
 def served(folder: Path, logons: str) -> Iterator[EstateServer]:
-    """Serve one machine that offers these ways to log on."""
+    """Serve one machine with these authentication methods."""
     path = folder / "estate.yaml"
     path.write_text(ESTATE.replace("LOGONS", logons), encoding="utf-8")
     with running(load_estate(path)) as server:
@@ -48,12 +48,12 @@ def estate(tmp_path: Path) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def passed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Have a line printed at the end of the run, when the test has passed."""
+    """Return a function that adds a line to the summary if the test passes."""
     return lambda line: record_property(_PASSED, line)
 
 
 def installed(*path: str) -> Path:
-    """Return where a client is; skip where it is not."""
+    """Return the path of a client. Skip the test if it is not installed."""
     found = CLIENTS.joinpath(*path)
     if not found.exists():
         pytest.skip(f"no {path[-1]} here: tools/foreign-clients installs it where Debian and Node.js are")
@@ -61,7 +61,7 @@ def installed(*path: str) -> Path:
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a client, with nothing of this process' environment but what it needs."""
+    """Run a client with a minimal environment."""
     inherited = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8"}
     return subprocess.run(
         [str(part) for part in command],
@@ -76,7 +76,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a line for each client and logon that passed."""
+    """Print a line for each passed client and authentication method."""
     reports = terminalreporter.getreports("passed")
     lines = [value for report in reports for name, value in report.user_properties if name == _PASSED]
     if lines:

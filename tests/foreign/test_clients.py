@@ -24,7 +24,7 @@ Passed = Callable[[str], None]
 
 
 def asked(estate: EstateServer, *names: str) -> list[Any]:
-    """Return counts of the machine; names of operations stand for theirs."""
+    """Return counts of the machine. The name of an operation selects its count."""
     counts: Mapping[str, Any] = estate.counts()["hv01"]
     return [counts[name] if name in counts else counts["operations"].get(name, 0) for name in names]
 
@@ -66,7 +66,7 @@ def test_pypsrp_by_kerberos(
 
 
 def use_pypsrp(estate: EstateServer, folder: Path, python: Path, scheme: str, auth: str, **environment: str) -> str:
-    """Let pypsrp do all that it can, and return the line that says so."""
+    """Run all supported operations of pypsrp, and return the summary line."""
     host, port = estate.address("hv01", scheme)
     program = PROGRAMS / "pypsrp_client.py"
     done = run(python, program, host, str(port), scheme, estate.ca_certificate, auth, cwd=folder, **environment)
@@ -131,7 +131,7 @@ def test_pypsrp_with_runspace_pools(
 
 
 def test_awinrm(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:
-    """Over http alone: it has its own NTLM and its own sealing, and no channel binding."""
+    """Over HTTP only: it has its own NTLM and its own message encryption, without channel binding."""
     python = installed("python", "bin", "python")
     host, port = estate.address("hv01", "http")
     url = f"winrm+ntlm-password://Administrator:{PASSWORD}@{host}:{port}"
@@ -185,7 +185,7 @@ def test_winrm_client(
 
 
 def test_winrmcp(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:
-    """It copies by `echo … >> file`, which cmd.exe does and the simulator does not: refused as an unknown program."""
+    """It copies with `echo … >> file`. The simulator does not support this and rejects it as an unknown program."""
     winrmcp = installed("debian", "usr", "bin", "winrmcp")
     (tmp_path / "small").write_text("hello")
     host, port = estate.address("hv01", "https")
@@ -200,7 +200,7 @@ def test_winrmcp(estate: EstateServer, tmp_path: Path, passed: Passed) -> None:
 
 @pytest.fixture
 def wsl(estate: EstateServer, tmp_path: Path) -> Callable[..., Any]:
-    """Return what runs `wsl` on the machine: it prints a line about its driver, and the answer."""
+    """Return a function that runs `wsl`. `wsl` prints a line about its driver, and the answer."""
     command = installed("debian", "usr", "bin", "wsl")
     if shutil.which("curl") is None:
         pytest.skip("no curl here, which wsl runs")
@@ -235,13 +235,13 @@ def test_wsl(estate: EstateServer, wsl: Callable[..., Any], passed: Passed) -> N
     assert texts(wsl("get", service, "Version=0"), "FaultDetail") == [
         "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail/InvalidResourceURI"
     ]
-    # Its curl asks once more after a fault, whose status is 500.
+    # Its curl repeats a request after a fault, because the status is 500.
     assert asked(estate, "Identify", "Enumerate", "Pull", "Get") == [1, 2, 1, 3]
     passed("wsl           https  basic      identify, instances, references, get, fault")
 
 
 def test_wsl_cannot_call_a_method_of_windows(estate: EstateServer, wsl: Callable[..., Any], passed: Passed) -> None:
-    """It copies the selectors of an answer into a message that does not declare their prefix, so its XML is broken."""
+    """It copies selectors from an answer to a message without their prefix declaration, so its XML is invalid."""
     answer = wsl("invoke", f"{WMI}/SoftwareLicensingService", "RefreshLicenseStatus")
     assert "w:SchemaValidationError" in texts(answer, "Value")
     assert asked(estate, "Enumerate", "Invoke SoftwareLicensingService/RefreshLicenseStatus") == [1, 0]

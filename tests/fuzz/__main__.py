@@ -21,11 +21,11 @@ _LONGEST = 10
 
 
 class Hung(BaseException):
-    """A message takes too long."""
+    """A message exceeds the time limit."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the readers in turn; return 1 when one of them fails."""
+    """Run the readers in turn. Return 1 if one of them fails."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     signal.signal(signal.SIGALRM, _hung)
     with targets() as readers:

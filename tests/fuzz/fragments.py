@@ -24,7 +24,7 @@ _CREATION = "{http://schemas.microsoft.com/powershell}creationXml"
 
 
 def seeds() -> tuple[bytes, ...]:
-    """Return messages of a client: the opening of a pool, its key, a pipeline with secrets, calls about runspaces."""
+    """Return the messages of a client: opening a pool, its key, a pipeline with secrets, and calls about runspaces."""
     client, server = ClientRunspacePool(), ServerRunspacePool()
     client.open()
     opening = _sent(client)
@@ -42,7 +42,7 @@ def seeds() -> tuple[bytes, ...]:
 
 
 def reader(machine: Machine, loop: asyncio.AbstractEventLoop) -> Callable[[bytes], None]:
-    """Return what gives bytes to a new pool, to a pool that is open, and to a new pipeline of it."""
+    """Return a function that passes bytes to a new pool, to an open pool, and to a new pipeline of it."""
     names = itertools.count(1)
     opened = RunspaceShell(machine, _run, _create(seeds()[0]))
 

@@ -64,7 +64,7 @@ def mutated(choose: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 
 def _in_tokens(choose: random.Random, message: bytes, seeds: Sequence[bytes]) -> bytes:
-    """Delete, double, move or replace a tag or a word."""
+    """Delete, duplicate, move or replace a tag or a word."""
     tokens = _TOKEN.split(message)
     at, other = choose.randrange(len(tokens)), choose.randrange(len(tokens))
     replacement = ((), (tokens[at], tokens[at]), (tokens[other],), (choose.choice(_PIECES),))
@@ -73,14 +73,14 @@ def _in_tokens(choose: random.Random, message: bytes, seeds: Sequence[bytes]) ->
 
 
 def _in_bytes(choose: random.Random, message: bytes, seeds: Sequence[bytes]) -> bytes:
-    """Replace a few bytes by one, by a piece, or by nothing."""
+    """Replace a few bytes with one byte, a piece, or nothing."""
     at = choose.randrange(len(message) + 1)
     end = at + choose.randrange(4)
     return message[:at] + choose.choice((b"", bytes([choose.randrange(256)]), choose.choice(_PIECES))) + message[end:]
 
 
 def _spliced(choose: random.Random, message: bytes, seeds: Sequence[bytes]) -> bytes:
-    """Go on as another message does."""
+    """Continue with the end of another message."""
     other = choose.choice(seeds)
     return message[: choose.randrange(len(message) + 1)] + other[choose.randrange(len(other) + 1) :]
 

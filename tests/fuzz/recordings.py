@@ -26,11 +26,11 @@ from avma_simulator.source import FileError
 from avma_simulator.world import World
 
 _OF_A_FILE = 4
-"""Exchanges of a file that is changed; one with more would be cut off before them."""
+"""The number of exchanges in an altered file. Further ones would be cut off before an alteration."""
 
 
 class _Saying:
-    """A pipe that knows the answer to each message."""
+    """A pipe with an answer for each message."""
 
     def __init__(self, answers: Mapping[bytes, bytes]) -> None:
         self._answers = answers
@@ -43,7 +43,7 @@ class _Saying:
 
 
 def recorded(connection: Connection, exchanges: Mapping[bytes, bytes]) -> list[bytes]:
-    """Return the lines of a recording in which a machine was asked and answered so."""
+    """Return the lines of a recording with these exchanges."""
     recorder = Recorder(lambda _: _Saying(exchanges))
     pipe = recorder.pipe(connection)
     for message in exchanges:
@@ -52,7 +52,7 @@ def recorded(connection: Connection, exchanges: Mapping[bytes, bytes]) -> list[b
 
 
 def written(message: bytes) -> None:
-    """Write a message for a recording, and as a sentence too."""
+    """Write a message for a recording, once as a message and once as a sentence."""
     rewriter = Rewriter(Standins(), ["Pa55w.rd"])
     rewriter.learn(message)
     text = rewriter.message(message)
@@ -62,7 +62,7 @@ def written(message: bytes) -> None:
 
 
 class Replayed:
-    """A recording that is served, and files that may be one."""
+    """A replayed recording, and the reader of other files."""
 
     def __init__(self, lines: list[bytes], folder: Path) -> None:
         self._file = folder / "recording.jsonl"
@@ -73,16 +73,16 @@ class Replayed:
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:
-        """End the loop that answers run on."""
+        """Close the event loop."""
         self._loop.close()
 
     def load(self, content: bytes) -> None:
-        """Read a file, and make the estate that serves it."""
+        """Read a file, and create the estate for its replay."""
         with suppress(FileError, ValidationError):
             World(estate_of(self._loaded(content), "", "replay", 5985))
 
     def reply(self, message: bytes) -> None:
-        """Answer any bytes out of the recording, or with a fault."""
+        """Answer any bytes from the recording, or with a fault."""
         reply = self._loop.run_until_complete(self._service.reply(message))
         assert reply.status in (200, 500)
         fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
@@ -95,7 +95,7 @@ class Replayed:
 
 @contextmanager
 def replayed(lines: list[bytes]) -> Iterator[Replayed]:
-    """Give a recording that is served, until the block ends."""
+    """Yield a replayed recording, until the block ends."""
     with TemporaryDirectory() as folder:
         made = Replayed(lines, Path(folder))
         yield made

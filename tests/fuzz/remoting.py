@@ -25,7 +25,7 @@ _RECEIVED = (
 
 
 class Asking:
-    """A pipe to a function that answers messages; it keeps both."""
+    """A pipe to a function that answers messages. It records both."""
 
     def __init__(self, reply: Callable[[bytes], bytes]) -> None:
         self._reply = reply
@@ -40,7 +40,7 @@ class Asking:
 
 
 class Sending:
-    """A pipe to a machine that sends these bytes, once to the pool and once to the pipeline."""
+    """A pipe to a machine that sends these bytes once to the pool and once to the pipeline."""
 
     def __init__(self, data: bytes) -> None:
         received = _RECEIVED % base64.b64encode(data)
@@ -57,7 +57,7 @@ class Sending:
 
 
 def conversation(connection: Connection, reply: Callable[[bytes], bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the messages of runs that succeed and one that fails, and their answers."""
+    """Return the messages and answers of two successful runs and a failed one."""
     pipe = Asking(reply)
     pool = Pool(connection, pipe)
     pool.open(Deadline(20), "open it")
@@ -69,14 +69,14 @@ def conversation(connection: Connection, reply: Callable[[bytes], bytes]) -> lis
 
 
 def streamed(answers: list[bytes]) -> Iterator[bytes]:
-    """Yield the bytes that answers carry."""
+    """Yield the bytes in the streams of answers."""
     for answer in answers:
         for stream in fromstring(answer).iter(f"{{{SHELL}}}Stream"):
             yield base64.b64decode(stream.text or "")
 
 
 def sent(connection: Connection, data: bytes) -> None:
-    """Read bytes as those that a machine sends, to a pool that opens and to a script that runs."""
+    """Read bytes as data from a machine, for a pool that opens and for a running script."""
     pool = Pool(connection, Sending(data))
     with contextlib.suppress(errors.AvmaError):
         pool.open(Deadline(60), "open it")

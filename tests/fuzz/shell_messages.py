@@ -13,11 +13,11 @@ RESOURCE = f"{NAMESPACE}/cmd"
 
 _UTF_8 = "65001"
 _IDLE = 300
-"""Seconds after which Windows ends a shell that nobody asks; a lost connection leaves one behind."""
+"""Seconds until Windows ends an unused shell. A lost connection leaves one behind."""
 
 
 def create() -> Message:
-    """Ask for a new shell."""
+    """Create a new shell."""
     body = (
         f'<r:Shell xmlns:r="{NAMESPACE}"><r:IdleTimeOut>PT{_IDLE}S</r:IdleTimeOut>'
         "<r:InputStreams>stdin</r:InputStreams><r:OutputStreams>stdout stderr</r:OutputStreams></r:Shell>"
@@ -35,7 +35,7 @@ def command(shell_id: str, command: str, arguments: Sequence[str]) -> Message:
 
 
 def send(shell_id: str, command_id: str, data: bytes, end: bool) -> Message:
-    """Give a command input; `end` says that it is the last."""
+    """Send input to a command. `end` marks the last input."""
     text = base64.b64encode(data).decode()
     last = ' End="true"' if end else ""
     stream = f'<r:Stream Name="stdin" CommandId="{escape(command_id)}"{last}>{text}</r:Stream>'
@@ -43,13 +43,13 @@ def send(shell_id: str, command_id: str, data: bytes, end: bool) -> Message:
 
 
 def receive(shell_id: str, command_id: str) -> Message:
-    """Ask for what a command has written, waiting for some."""
+    """Wait for the output of a command."""
     wanted = f'<r:DesiredStream CommandId="{escape(command_id)}">stdout stderr</r:DesiredStream>'
     return _to(shell_id, "Receive", f'<r:Receive xmlns:r="{NAMESPACE}">{wanted}</r:Receive>')
 
 
 def signal(shell_id: str, command_id: str) -> Message:
-    """End a command where it stands."""
+    """Terminate a command."""
     code = f"<r:Code>{NAMESPACE}/signal/terminate</r:Code>"
     return _to(
         shell_id, "Signal", f'<r:Signal xmlns:r="{NAMESPACE}" CommandId="{escape(command_id)}">{code}</r:Signal>'
@@ -57,7 +57,7 @@ def signal(shell_id: str, command_id: str) -> Message:
 
 
 def delete(shell_id: str) -> Message:
-    """End a shell and what runs in it."""
+    """Delete a shell and end its commands."""
     return Message(f"{TRANSFER}/Delete", RESOURCE, selectors=(("ShellId", shell_id),))
 
 

@@ -60,14 +60,14 @@ OUTPUTS = (
 
 @dataclass(frozen=True)
 class Target:
-    """One reader: messages as it meets them, and what takes any bytes."""
+    """One reader: its seed messages, and the function that accepts any bytes."""
 
     seeds: Sequence[bytes]
     run: Callable[[bytes], object]
 
 
 class _Given:
-    """A pipe whose answers are all the same, until the time is over."""
+    """A pipe that repeats one answer until the deadline."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -84,14 +84,14 @@ class _Given:
 
 
 class _Hurried(Deadline):
-    """A deadline that nobody waits for."""
+    """A deadline without waiting."""
 
     def wait(self, timeout: float, tried: str, where: str) -> None:
         self.check(tried, where)
 
 
 class _Keeping(logging.Handler):
-    """Keeps what is logged in a list."""
+    """A handler that collects log lines in a list."""
 
     def __init__(self, kept: list[str]) -> None:
         super().__init__()
@@ -102,10 +102,10 @@ class _Keeping(logging.Handler):
 
 
 class Server:
-    """The message handler of a host, and its answers to what the client of this project asks."""
+    """The message handler of a host, and its answers to the client of this project."""
 
     def __init__(self) -> None:
-        # Operations wait for a minute at most; here none is waited for.
+        # Operations can wait for up to a minute. Here, they do not wait.
         self._longest, soap.LONGEST_OPERATION = soap.LONGEST_OPERATION, 0.02
         self.loop = asyncio.new_event_loop()
         self.complaints: list[str] = []
@@ -120,7 +120,7 @@ class Server:
         self.remote = remoting.conversation(_connection(), self.reply)
 
     def close(self) -> None:
-        """End what the handler has begun."""
+        """Cancel all tasks of the handler."""
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self.loop.run_until_complete(asyncio.sleep(0))
@@ -129,7 +129,7 @@ class Server:
         soap.LONGEST_OPERATION = self._longest
 
     def reply(self, message: bytes) -> bytes:
-        """Return the answer to any bytes: an envelope, and never the fault of an error inside."""
+        """Return the answer to any bytes. It must be an envelope, and never the fault of an internal error."""
         reply = self.loop.run_until_complete(asyncio.wait_for(self._service.reply(message), 10))
         assert reply.status in (200, 500)
         fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
@@ -201,12 +201,12 @@ def embedded(text: bytes) -> None:
 
 
 def sent(data: bytes) -> None:
-    """Read bytes as those that PowerShell sends."""
+    """Read bytes as data from PowerShell."""
     remoting.sent(_connection(), data)
 
 
 def written(output: bytes) -> None:
-    """Read what a script wrote, as its output and as its errors; whatever is found can be told to others."""
+    """Read the output of a script, as its output and as its errors. The result must be encodable."""
     text = output.decode("utf-8", "surrogateescape")
     for found in (Output((text,), (), True), Output((), (ErrorRecord(text, text),), False)):
         answers = powershell.read(found, Redactor())
@@ -224,7 +224,7 @@ def _used(row: Instance) -> None:
 
 @contextlib.contextmanager
 def targets() -> Iterator[dict[str, Target]]:
-    """Give all targets; what they need ends with the block."""
+    """Yield all targets. Their resources are released at the end of the block."""
     server = Server()
 
     def select(text: bytes) -> None:

@@ -17,7 +17,7 @@ from report.estate import ESTATE, GUEST_PASSWORD, LIST, PASSWORD, SECRETS
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
-    """The estate for tests that change nothing."""
+    """The simulated machines for tests that do not change them."""
     file = tmp_path_factory.mktemp("estate") / "estate.yaml"
     file.write_text(ESTATE, encoding="utf-8")
     with running(load_estate(file)) as server:
@@ -26,13 +26,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Let Ctrl+C reach the commands also where a shell has started the tests in its background, which ignores it."""
+    """Enable Ctrl+C for the commands. If a shell runs the tests in the background, they would ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Path:
-    """An estate list of a cluster and a host that is in none."""
+    """A list with a cluster and a standalone host."""
     return written(tmp_path / "estate.yaml", LIST)
 
 
@@ -48,7 +48,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def report(*arguments: object, code: int = 0, text: str | None = None, **environment: str) -> str:
-    """Run the command and return what it printed, which holds no secret."""
+    """Run the command and return its output, which must contain no secrets."""
     result = CliRunner().invoke(
         app, ["report", *map(str, arguments)], input=text, env={"COLUMNS": "200", **environment}
     )
@@ -58,7 +58,7 @@ def report(*arguments: object, code: int = 0, text: str | None = None, **environ
 
 
 def reported(*arguments: object, code: int = 0, text: str | None = None) -> dict:
-    """Run the command for its JSON document."""
+    """Run the command with `--json` and return the document."""
     return dict(json.loads(report(*arguments, "--json", code=code, text=text)))
 
 

@@ -73,5 +73,5 @@ hosts:
 
 
 def elsewhere(text: str) -> str:
-    """Return an estate or a list with other addresses, for a test that changes its estate."""
+    """Return an estate or a list with other addresses, for a test that changes its machines."""
     return text.replace("127.48.0.", "127.48.9.")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; 
 
 @pytest.fixture(scope="module")
 def html(shared: EstateServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the estate, with a machine that is down."""
+    """The page of the simulated machines, with one machine that is down."""
     folder = tmp_path_factory.mktemp("page")
     estate = written(folder / "estate.yaml", LIST.replace("hosts:", f"hosts:\n  - {NOBODY}"))
     accounts = {"AVMA_PASSWORD": PASSWORD, "AVMA_GUEST_PASSWORD": GUEST_PASSWORD}
@@ -41,7 +41,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def opened(browser: sync_api.Browser, html: Path) -> Iterator[Callable[..., sync_api.Page]]:
-    """Return what opens the page; nothing it does may be an error, or ask for anything but itself."""
+    """Return a function that opens the page. The page must cause no errors and no other requests."""
     contexts: list[sync_api.BrowserContext] = []
     said: list[str] = []
     asked: list[str] = []
@@ -63,7 +63,7 @@ def opened(browser: sync_api.Browser, html: Path) -> Iterator[Callable[..., sync
 
 
 def names(page: sync_api.Page, table: str) -> list[str]:
-    """Return the first column of the rows that are shown."""
+    """Return the first column of the visible rows."""
     heads = page.locator(f"#{table} tbody tr:visible th")
     return [text.split("\n")[0] for text in heads.all_inner_texts()]
 
@@ -95,7 +95,7 @@ def test_sort(opened: Callable[..., sync_api.Page]) -> None:
     assert names(page, "vms")[:2] == ["web10", "web9"]
     page.locator("#vms").get_by_role("button", name="Activated by").click()
     assert column.get_attribute("aria-sort") is None
-    assert names(page, "vms")[:3] == ["web10", "payroll", "mail"]  # what is not known comes last
+    assert names(page, "vms")[:3] == ["web10", "payroll", "mail"]  # unknown values come last
 
 
 def test_keyboard(opened: Callable[..., sync_api.Page]) -> None:
@@ -151,7 +151,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Callable[..., sync_
 
 
 class _Tables(HTMLParser):
-    """Collects what a screen reader goes by: captions, and the scope of each header cell."""
+    """A parser for the data of screen readers: captions, and the scope of each header cell."""
 
     def __init__(self) -> None:
         super().__init__()

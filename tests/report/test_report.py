@@ -24,7 +24,7 @@ from waiting import PATIENCE
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "report"]
 LEFT_OPEN = 3
-"""The exit code where a machine did not answer; here those are the guest `stranger` and the one of 2012 R2."""
+"""The exit code if a machine did not answer. Here, these are the guest `stranger` and the one of 2012 R2."""
 
 
 def test_it_says_what_is_licensed_by_which_key_on_which_host(shared: EstateServer, estate: Path) -> None:
@@ -77,7 +77,7 @@ def test_it_changes_nothing(shared: EstateServer, estate: Path) -> None:
     assert asked <= {"Enumerate", "Pull"} | {operation for operation in asked if operation.startswith("Shell/")}
     assert all(machine["openShells"] == 0 for machine in counts.values())
     assert counts["n1"]["pools"] == 1
-    assert 1 <= counts["n1"]["pipelines"] <= 3  # at most one for each guest, and one for all that wait together
+    assert 1 <= counts["n1"]["pipelines"] <= 3  # at most one for each guest, and one for all guests that wait together
 
 
 def test_machines_that_are_down_are_shown_and_have_their_exit_code(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_options_that_cannot_be(estate: Path, arguments: list[str], said: str) -
 
 
 def on_a_terminal(estate: Path, **environment: str) -> str:
-    """Run the command with a terminal, and return all that it wrote there."""
+    """Run the command on a terminal, and return its output."""
     ours, theirs = pty.openpty()
     known = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     environment = {**known, "TERM": "xterm-256color", "COLUMNS": "160", **environment}
@@ -224,7 +224,7 @@ def test_no_color(shared: EstateServer, estate: Path) -> None:
 
 
 def test_n2_is_there_for_all(shared: EstateServer, tmp_path: Path) -> None:
-    """Warnings come once, however many machines they are about."""
+    """Each warning appears once, even if it concerns several machines."""
     only = LIST.partition("clusters:")[0].replace("guest: {", "guest: {port: 1, ") + f"hosts: [{N2}]"
     guest = f"hosts:\n- {{host: {N2}, guest: {{port: 1}}}}"
     said = report(written(tmp_path / "list.yaml", only.partition("hosts:")[0] + guest), code=LEFT_OPEN)
@@ -232,7 +232,7 @@ def test_n2_is_there_for_all(shared: EstateServer, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
-    """A machine that takes the connection and says nothing; the request under way ends by its own timeout."""
+    """The machine accepts the connection but does not answer. The running request ends by its own timeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         settings = f"{{https: false, port: {port}, username: a, operationTimeout: 2s}}"
@@ -246,14 +246,14 @@ def test_ctrl_c_stops_it(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_an_answer_is_taken_out(tmp_path: Path) -> None:
-    """Also one that is written in the list."""
+    """A secret in the list is removed as well."""
     only = f"settings: {{https: false, username: a}}\nhosts: [{{host: {NOBODY}, connection: {{password: refused}}}}]"
     document = reported(written(tmp_path / "list.yaml", only), code=LEFT_OPEN)
     assert "the connection was [secret]" in hosts(document)[NOBODY]["problem"]
 
 
 def test_hosts_are_asked_at_once_but_not_more_than_allowed(tmp_path: Path) -> None:
-    """Hosts that take a connection and say nothing: those that were asked are the ones that have a connection."""
+    """The hosts accept a connection but do not answer, so each connection marks one request."""
     addresses = [f"127.49.0.{number}" for number in range(1, 9)]
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for address in addresses:

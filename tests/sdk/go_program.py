@@ -14,12 +14,12 @@ from pulumi_resource_avma import GO_MODULE
 GO = shutil.which("go") or ""
 _SDK = Path(__file__).parents[2] / "sdk" / "go"
 _PROGRAM = Path(__file__).parent / "programs" / "go"
-# The same flags as in tools/go-modules, which has downloaded and compiled what the program needs.
+# The flags must match tools/go-modules, which has downloaded and compiled the dependencies.
 _TAGS = "osusergo,grpcnotrace"
 
 
 def prepare(folder: Path) -> None:
-    """Copy the program there; skip the test where Go is not installed."""
+    """Copy the program there. Skip the test if Go is not installed."""
     if not GO:
         pytest.skip("no go here")
     shutil.copytree(_PROGRAM, folder, dirs_exist_ok=True)
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> None:
 
 
 def vet(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
-    """Check the program and the SDK, or other packages of the module there."""
+    """Check the program and the SDK, or other packages of its module."""
     checked = packages or (".", f"{GO_MODULE}/avma", f"{GO_MODULE}/avma/config")
     return _go(folder, "vet", "-trimpath", f"-tags={_TAGS}", *checked)
 

@@ -14,9 +14,9 @@ _PROGRAM = Path(__file__).parent / "programs" / "nodejs"
 
 
 def prepare(folder: Path) -> None:
-    """Copy the TypeScript program there, and put the compiled SDK and all that both need into its `node_modules`.
+    """Copy the TypeScript program there. Put the compiled SDK and all dependencies into its `node_modules`.
 
-    Skips the test where TypeScript is not installed.
+    Skips the test if TypeScript is not installed.
 
     Raises:
         AssertionError: the SDK does not compile.

@@ -11,10 +11,10 @@ _SOURCES = Path(__file__).parents[2] / "sdk" / "python"
 
 
 def prepare(folder: Path) -> str:
-    """Copy the SDK there, have setuptools write its metadata beside it, and return what goes into PYTHONPATH.
+    """Copy the SDK there, let setuptools write its metadata, and return the value for PYTHONPATH.
 
     Raises:
-        CalledProcessError: setuptools refused what the SDK's `pyproject.toml` says.
+        CalledProcessError: setuptools rejects the SDK's `pyproject.toml`.
     """
     shutil.copytree(_SOURCES, folder, dirs_exist_ok=True)
     command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "egg_info"]

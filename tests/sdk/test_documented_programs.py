@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 
 def laid_out(ending: str) -> dict[str, str]:
-    """All programs in one language, each under a name that can be that of a module."""
+    """Return all programs in one language, by valid module names."""
     files = sorted(programs.FOLDER.rglob(f"*{ending}"))
     return {f"{file.parent.name}_{file.stem}".replace("-", "_"): file.read_text("utf-8") for file in files}
 

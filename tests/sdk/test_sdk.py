@@ -43,7 +43,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.Compl
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a folder, but for what Python leaves where something was imported."""
+    """Return all files of a folder, except Python's cache files."""
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -53,7 +53,7 @@ def test_committed_is_what_is_generated(tmp_path: Path) -> None:
     generated = run(ROOT / "tools" / "codegen", "sdks", tmp_path, cwd=ROOT)
     assert generated.returncode == 0, generated.stdout
     written = contents(tmp_path)
-    # An icon, which the generator for .NET wants; no image is committed.
+    # The generator for .NET needs an icon. The repository contains no image.
     del written["dotnet/logo.png"]
     committed = {name: content for name, content in contents(SDK).items() if name != "dotnet/logo.png"}
     assert committed == written, "run `make sdk`"
@@ -76,7 +76,7 @@ def test_the_program_in_csharp_is_csharp_and_knows_the_schema() -> None:
 
 
 def is_csharp(text: bytes) -> bool:
-    """Say whether a text is C#, as far as a grammar can tell."""
+    """Return True if a text is C#, according to a grammar."""
     language = tree_sitter.Language(tree_sitter_c_sharp.language())
     return not tree_sitter.Parser(language).parse(text).root_node.has_error
 
@@ -103,7 +103,7 @@ def test_a_python_program_is_type_checked(package: str, tmp_path: Path) -> None:
 
 
 def mypy(program: str, package: str, folder: Path) -> str:
-    """Check a program as its author would, to whom the SDK is somebody else's package."""
+    """Check a program like its author, for whom the SDK is an installed package."""
     (folder / "program.py").write_text(program, "utf-8")
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--cache-dir=cache"]
     return run(sys.executable, "-m", "mypy", *options, "program.py", cwd=folder, MYPYPATH=package).stdout

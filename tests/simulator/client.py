@@ -95,7 +95,7 @@ class Client:
         return self.send(envelope(f"{ENUMERATION}/Pull", f"{CIMV2}/*", body, **options))
 
     def query(self, text: str, resource: str = f"{CIMV2}/*") -> list[dict[str, list[str | None]]]:
-        """Return all rows of a query, each property with all its values."""
+        """Return all rows of a query. Each property has a list of values."""
         answer = self.enumerate(text, resource)
         rows = items(answer)
         while (name := context(answer)) is not None:

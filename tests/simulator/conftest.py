@@ -66,20 +66,20 @@ def write(directory: Path, text: str) -> Path:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
-    """The estate for tests that change nothing."""
+    """The simulated machines for tests that do not change them."""
     with running(load_estate(write(tmp_path_factory.mktemp("estate"), ESTATE))) as server:
         yield server
 
 
 @pytest.fixture
 def estate(tmp_path: Path) -> Iterator[EstateServer]:
-    """The estate for one test."""
+    """The simulated machines for one test."""
     with running(load_estate(write(tmp_path, ESTATE))) as server:
         yield server
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[[str], EstateServer]]:
-    """Serve an estate that a test writes."""
+    """Return a function that serves an estate file from its text."""
     with ExitStack() as stack:
         yield lambda text: stack.enter_context(running(load_estate(write(tmp_path, text))))

@@ -18,7 +18,7 @@ def secret(text: str) -> TaggedValue:
 
 
 def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str], **fields: Any) -> dict[str, Any]:
-    """Return a guest as the script takes it; the arguments of methods travel as secrets."""
+    """Return a guest in the form of the script. Method arguments are passed as secrets."""
     secrets, given = [], []
     for operation in operations:
         arguments = operation.get("arguments", {})
@@ -29,7 +29,7 @@ def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str]
 
 
 def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tuple[list[Any], list[str]]:
-    """Return the output, and the ids of the errors."""
+    """Return the output and the IDs of the errors."""
     with connected(estate, host) as client, RunspacePool(client) as pool:
         pool.exchange_keys()
         shell = PowerShell(pool).add_script(f"# avma-script: {script}\n'the rest is not looked at'\n")
@@ -39,7 +39,7 @@ def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tupl
 
 
 def answers(estate: EstateServer, host: str, script: str, **parameters: Any) -> list[dict[str, Any]]:
-    """Return the JSON objects of a script that succeeds."""
+    """Return the JSON objects of a successful script."""
     output, failed = run(estate, host, script, **parameters)
     assert failed == []
     return [json.loads(text) for text in output]

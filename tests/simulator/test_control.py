@@ -205,7 +205,7 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
             with Client(estate.url("hv01", "https"), ca=estate.ca_certificate) as client:
                 client.installed()
     assert not certificate.exists()
-    # one of a test before may have ended meanwhile
+    # a thread of an earlier test may have ended in the meantime
     assert set(threading.enumerate()) <= set(before)
 
 

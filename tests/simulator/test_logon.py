@@ -136,7 +136,7 @@ def test_bad_certificates_are_not_trusted(serve: Callable[[str], EstateServer], 
 
 
 def ntlm(connection: http.client.HTTPConnection, bindings: GssChannelBindings | None, body: str) -> int:
-    """Log on with the last token on the request that carries the message; return its status."""
+    """Authenticate with the last token on the request with the message, and return its status."""
     context = spnego.client("Administrator", PASSWORD, protocol="ntlm", channel_bindings=bindings)
     token, sent = context.step(), ""
     for sent in ("", body):

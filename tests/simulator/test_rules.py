@@ -62,7 +62,7 @@ def detail(error: WSManFaultError) -> str | None:
 
 
 def told_by(error: WSManFaultError) -> tuple[str | None, int | None]:
-    """Return the element that tells the number of a provider, and the number."""
+    """Return the element with the number of a provider, and the number."""
     root = fromstring(str(error.response))
     wmi = root.find(".//e:MSFT_WmiError", NS)
     if wmi is not None:
@@ -227,7 +227,7 @@ def test_the_resource_uris_of_the_dmtf(client: Client) -> None:
     assert client.get(uri, {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"})["Version"] == ["10.0.26100.1"]
     answer = client.invoke(uri, "RefreshLicenseStatus", {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"})
     assert properties(answer.find("s:Body", NS)[0]) == {"ReturnValue": ["0"]}
-    # Without a namespace it is root/hardware, which has no such class.
+    # Without a namespace it is root/hardware, which does not contain the class.
     missing = fault(lambda: client.get(uri, {"Version": "10.0.26100.1"}))
     assert (missing.fault_subcode, missing.wsman_fault_code) == ("a:DestinationUnreachable", 0x80338000)
 
@@ -276,7 +276,7 @@ def test_a_silent_connection_is_dropped(serve: Callable[[str], EstateServer]) ->
         assert heard.startswith(b"HTTP/1.1 401 ")
         while heard:
             heard = other.recv(65536)
-        # pywinrm logs on again and sends the body that it sealed for the connection that is gone.
+        # pywinrm authenticates again but sends the body that it encrypted for the lost connection.
         with pytest.raises((WinRMTransportError, OSError)):
             client.query(VERSION)
 
@@ -292,7 +292,7 @@ def test_nothing_of_a_silent_tls_connection_is_left_when_the_estate_ends(
         silent = trusting.wrap_socket(socket.create_connection(estate.address("h", "https"), 20))
         silent.sendall(b"POST /wsman HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
         while silent.recv(65536):
-            """The estate closes at last, and TLS waits for the same of this side."""
+            """The server closes the connection in the end, and TLS waits for the same from this side."""
     gc.collect()
     silent.close()
     assert [str(warning.message) for warning in recwarn] == []
@@ -307,7 +307,7 @@ def test_a_client_that_goes_away_is_no_error(shared: EstateServer, caplog: pytes
             connection.recv(1)
     with Client(shared.url("hv01")) as client:
         assert client.query(VERSION)
-    # What aiohttp says of it goes nowhere, see avma_simulator.network.
+    # Messages of aiohttp about it are discarded, see avma_simulator.network.
     assert [record.getMessage() for record in caplog.records if record.name == "avma_simulator"] == []
 
 

@@ -46,7 +46,7 @@ Serve = Callable[[Callable[[Mapping[str, Any], Pipeline], None]], None]
 
 @pytest.fixture
 def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Serve the script `demo 1` by a function of its parameters and its pipeline."""
+    """Return a function that serves the script `demo 1`, with parameters and pipeline as its arguments."""
 
     def serve(function: Callable[[Mapping[str, Any], Pipeline], None]) -> None:
         async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:

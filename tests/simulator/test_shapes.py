@@ -79,7 +79,7 @@ def test_times_of_the_system_carry_the_offset_of_its_time_zone(estate: EstateSer
         query = "SELECT LastBootUpTime,LocalDateTime,CurrentTimeZone FROM Win32_OperatingSystem"
         (row,) = client.query(query)
         boot = str(row["LastBootUpTime"][0])
-        # WMI compares moments, whatever offset they are written with.
+        # WMI compares points in time, independent of their offset.
         same = datetime.fromisoformat(boot).astimezone(timezone.utc).strftime("%Y%m%d%H%M%S.%f+000")
         assert len(client.query(f"{query} WHERE LastBootUpTime = '{same}'")) == 1
     assert row["CurrentTimeZone"] == ["540"]

@@ -220,7 +220,7 @@ def test_the_fault_of_a_command_that_is_not_there_says_so_in_its_detail(shared: 
     assert "invalid selectors for the resource" in str(root.findtext(".//s:Reason/s:Text", None, NS))
     (detail,) = root.iter("{http://schemas.microsoft.com/wbem/wsman/1/wsmanfault}WSManFault")
     assert "a command identifier that does not exist" in (detail[0].text or "")
-    assert detail.get("Machine") == "windows-host"  # the name in pywinrm's To
+    assert detail.get("Machine") == "windows-host"  # the host in pywinrm's To header
 
 
 def test_the_fault_of_a_shell_nests_that_of_the_shell_provider(shared: EstateServer) -> None:
@@ -282,7 +282,7 @@ def test_a_shell_that_nobody_asks_ends(
 
 
 class Waiting:
-    """A shell whose output never comes."""
+    """A shell without output."""
 
     async def receive(self, request: Request) -> ET.Element:
         await asyncio.Event().wait()
@@ -291,7 +291,7 @@ class Waiting:
     command = send = signal = receive
 
     async def close(self) -> None:
-        """Has nothing to end."""
+        """Do nothing."""
 
 
 def test_a_shell_is_not_idle_while_a_client_waits_for_its_output(monkeypatch: pytest.MonkeyPatch) -> None:

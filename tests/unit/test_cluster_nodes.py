@@ -18,7 +18,7 @@ ACCOUNT = Configuration(username="a", password="b")
 
 
 class Reporting:
-    """Machines, each of which reports the same cluster."""
+    """Machines of the same cluster, as each of them reports it."""
 
     def __init__(self, *nodes: Node) -> None:
         self._cluster = FailoverCluster("cl01", nodes)

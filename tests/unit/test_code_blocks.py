@@ -34,7 +34,7 @@ GUEST_VARIABLES = {name for prop in properties(GuestDefaults) for name in prop.r
 
 
 def blocks(language: str) -> list[Any]:
-    """The blocks in that language, each under the name of its page."""
+    """Return the blocks in that language, with the names of their pages."""
     found = []
     for page in PAGES:
         fences = (token for token in MarkdownIt().parse(page.read_text("utf-8")) if token.type == "fence")
@@ -45,7 +45,7 @@ def blocks(language: str) -> list[Any]:
 
 
 def with_unknown(value: Any) -> Any:
-    """A program's value, in which what is computed is not known."""
+    """Return a program's value with UNKNOWN instead of computed parts."""
     if isinstance(value, dict):
         return {name: with_unknown(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -78,7 +78,10 @@ def test_powershell_is_powershell(text: str) -> None:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command in a block, which is all of its lines, or those after `$ ` where answers are shown."""
+    """Yield the words of each command in a block.
+
+    If lines begin with `$ `, only these lines are commands, and the others are output.
+    """
     lines = text.replace("\\\n", " ").splitlines()
     typed = [line[2:] for line in lines if line.startswith("$ ")] or lines
     for part in (part for line in typed for part in re.split(r"\||&&|;", line)):

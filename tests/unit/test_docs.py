@@ -57,7 +57,7 @@ def test_links_lead_somewhere(page):
 
 
 def anchors(text):
-    """The names of a page's sections, as GitHub makes them."""
+    """Return the anchors of a page's sections, as GitHub creates them."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 

@@ -21,7 +21,7 @@ def wmi_error(**properties: object) -> str:
 
 
 def omi_error(result: int, **properties: object) -> str:
-    """Return the instance as OMI's own server writes it, whose names are not those of MSFT_WmiError."""
+    """Return an instance from OMI's own server. Its property names differ from MSFT_WmiError."""
     shown = {"MessageID": f"OMI:MI_Result:{result}", "OMI_Code": result, "OMI_Category": 10, "OMI_Type": "MI"}
     values = "".join(f"<p:{name}>{value}</p:{name}>" for name, value in (shown | properties).items() if value != "")
     return f'<p:OMI_Error xmlns:p="urn:OMI_Error"><p:ErrorType nil="true"/>{values}</p:OMI_Error>'

@@ -21,7 +21,7 @@ ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.
 
 
 class Script:
-    """A PowerShell that answers when it is let, and remembers which VMs were in which run."""
+    """A PowerShell under the control of the test. It records the VMs of each run."""
 
     where = "hv01"
 
@@ -52,7 +52,7 @@ class Script:
 
 
 class Asking(threading.Thread):
-    """Somebody who asks a guest, and what came of it."""
+    """A thread with a request to a guest, and its result."""
 
     def __init__(self, runs: GuestRuns, vm: str, deadline: Deadline | None = None, change: bool = False) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, ki
     script.go_on.release()
     assert script.started.acquire(timeout=PATIENCE)
     assert isinstance(short.ends_with(), kind)
-    script.deadlines[1].check("run", "hv01")  # somebody has time left, and so has the run
+    script.deadlines[1].check("run", "hv01")  # one request has time left, and so does the run
     script.go_on.release()
     assert len(first.ends_with()) == len(patient.ends_with()) == 1
 
@@ -248,7 +248,7 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
 
 
 class Connecting(Script):
-    """A PowerShell that connects to one guest after the other; those in `stuck` block it until `released`."""
+    """A PowerShell that connects to one guest after the other. Guests in `stuck` block it until `released`."""
 
     def __init__(self, *stuck: str) -> None:
         super().__init__()
@@ -273,7 +273,7 @@ class Connecting(Script):
 
 
 def shared_run(script: Connecting, runs: GuestRuns, names: str, changing: str = "") -> dict[str, Asking]:
-    """Return those who ask the guests of these names in one run."""
+    """Return the requests to these guests, all in one run."""
     before = Asking(runs, "before")
     while not script.runs:
         before.join(0.01)

@@ -101,7 +101,7 @@ def test_any_text_is_a_key_or_has_a_reason_that_does_not_show_it(text):
         assert set(cleaned) <= {*keys.ALPHABET, "-"}
     else:
         assert reason.isprintable()
-        # The name of a character has words and digits of its own, which can be the whole text.
+        # The name of a character contains words and digits of its own, which can equal the whole text.
         for character in cleaned:
             reason = reason.replace(characters.describe(character), "")
         assert len(cleaned) <= 5 or cleaned not in reason

@@ -28,7 +28,7 @@ FINAL, NOT_BEGUN, PASSING = 0xC004C003, 0xC004FD00, 0x80041033
 
 @dataclass
 class Machine:
-    """A machine that does what Windows does with each step."""
+    """A machine that reacts to each step like Windows."""
 
     channel: LicenseChannel
     key: str | None
@@ -67,7 +67,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one step; `acted` says whether the machine did it before."""
+    """The failure of one step. `acted` is True if the machine completed the step before the failure."""
 
     name: str
     error: Callable[[], errors.AvmaError]
@@ -122,7 +122,7 @@ def attempt(goal: Goal, machine: Machine, read_again: bool = False) -> tuple[Lic
 
 
 def plans(goal: Goal, start: Machine, faults: Mapping[int, Fault], most: int = 2) -> Iterator[dict[int, Fault]]:
-    """The given faults, and each further one at a step that a run with them takes, up to `most` of them."""
+    """Yield the given faults, and then combinations with further faults at each step of the run, up to `most`."""
     yield dict(faults)
     if len(faults) == most:
         return

@@ -27,7 +27,7 @@ CIMV2 = "root\\cimv2"
 
 
 class Scripted:
-    """A pipe that gives its answers one after the other; an error is raised."""
+    """A pipe with a list of answers. It returns them in order, and raises errors."""
 
     def __init__(self, *answers: bytes | errors.AvmaError) -> None:
         self.answers = list(answers)

@@ -79,7 +79,7 @@ def test_instances(values: Mapping[str, Any]) -> None:
 
 
 class Answering:
-    """A pipe that gives the same answer to each message."""
+    """A pipe with the same answer to each message."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -88,7 +88,7 @@ class Answering:
         return self._answer
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 ENVELOPES = st.one_of(
@@ -117,7 +117,7 @@ def test_envelopes(answer: bytes) -> None:
 
 
 class Runs:
-    """Script runs that give the same answer to each guest."""
+    """Script runs with the same answer for each guest."""
 
     where = "hv01"
 

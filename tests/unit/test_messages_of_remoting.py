@@ -36,7 +36,7 @@ IDS = st.one_of(st.just("<Nil {} />"), TEXTS.map("<S {{}}>{},Command</S>".format
 
 
 def record(exception: str, error_id: str, details: str) -> str:
-    """Return an error record as Windows sends it, with a place for its name in another object."""
+    """Return an error record in the form of Windows, with a placeholder for its name in another object."""
     named = error_id.format('N="FullyQualifiedErrorId"')
     return (
         '<Obj {}RefId="1"><TN RefId="0"><T>System.Management.Automation.ErrorRecord</T><T>System.Object</T></TN>'
@@ -50,7 +50,7 @@ RECORDS = st.builds(record, EXCEPTIONS, IDS, DETAILS)
 
 
 def states(name: str, states: st.SearchStrategy[int], reason: str) -> st.SearchStrategy[str]:
-    """Return states of a pool or a pipeline, some with the error that is the reason."""
+    """Return states of a pool or a pipeline. Some have an error as their reason."""
     reasons = st.one_of(st.just(""), RECORDS.map(lambda record: record.format(f'N="{reason}" ')))
     return st.builds(f'<Obj RefId="0"><MS><I32 N="{name}">{{}}</I32>{{}}</MS></Obj>'.format, states, reasons)
 
@@ -74,7 +74,7 @@ END = states("PipelineState", st.sampled_from([COMPLETED, FAILED]), "ExceptionAs
 
 
 def fragments(messages: Iterable[tuple[int, str]]) -> bytes:
-    """Return messages of PowerShell remoting as fragments ([MS-PSRP] 2.2.4), one for each."""
+    """Return messages of PowerShell remoting as fragments ([MS-PSRP] 2.2.4), one for each message."""
     sent = b""
     for number, (kind, xml) in enumerate(messages, 1):
         data = struct.pack("<II", 1, kind) + UUID(int=1).bytes_le + UUID(int=2).bytes_le + xml.encode()
@@ -83,7 +83,7 @@ def fragments(messages: Iterable[tuple[int, str]]) -> bytes:
 
 
 class Remoting:
-    """A pipe to a machine whose pool and whose pipelines send the same messages again and again, until time is over."""
+    """A pipe to a machine whose pool and pipelines repeat their messages until the time is over."""
 
     def __init__(self, of_pool: bytes, of_pipeline: bytes, left: int = 12) -> None:
         self._data, self._of_pipeline, self._left = of_pool, of_pipeline, left
@@ -102,11 +102,11 @@ class Remoting:
         return f'<s:Envelope xmlns:s="{soap}" xmlns:r="{SHELL}"><s:Body>{body}</s:Body></s:Envelope>'.encode()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def require_readable_remoting(of_pool: bytes, of_pipeline: bytes) -> list[errors.AvmaError]:
-    """Run a script on a machine that sends that, and return the errors."""
+    """Run a script on a machine with these messages, and return the errors."""
     raised = []
     connection = resolve("hv01", Configuration(username="u", password="p", https=False))
     runspaces = Runspaces(connection, lambda _: Remoting(of_pool, of_pipeline))

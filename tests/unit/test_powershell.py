@@ -18,7 +18,7 @@ from avma.wsman.script import Credential, ErrorRecord, Output, Secret
 
 PS_CREDENTIAL = "System.Management.Automation.PSCredential"
 PERMITTED = {"string", "object", "int", "double", "guid", "securestring", "cultureinfo", "datetime", "valuetype"}
-"""Of the types that about_Language_Modes lists for Constrained Language Mode."""
+"""A part of the types that about_Language_Modes lists for Constrained Language Mode."""
 SCRIPTS = sorted((Path(powershell.__file__).parent / "scripts").glob("*.ps1"))
 
 
@@ -120,7 +120,7 @@ def test_a_long_complaint_is_cut_after_secrets_were_taken_out():
 
 
 class Saying:
-    """Runspaces in which every script writes the same."""
+    """Runspaces in which every script has the same output."""
 
     where = "hv01"
 

@@ -30,7 +30,7 @@ def carried(text: str) -> str:
 
 @pytest.mark.parametrize("text", [*NASTY, "x" * 1_000_000], ids=lambda text: ascii(text)[:20])
 def test_texts_arrive_as_they_are(text):
-    # Two halves that happen to meet are the pair.
+    # Two adjacent surrogate halves form a pair.
     assert carried(text) == text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
@@ -58,7 +58,7 @@ def test_a_script_gets_less_time_than_its_caller_has(left, seconds):
 
 
 class Scripted:
-    """A pipe that answers with what it is given, the last of it again and again."""
+    """A pipe with these answers. The last one repeats."""
 
     def __init__(self, *answers: bytes | Exception) -> None:
         self.answers = list(answers)

@@ -162,7 +162,7 @@ def streamed(data: bytes) -> bytes:
 
 
 def written(rewriter: Rewriter, text: str) -> str:
-    """Return what is kept of a text that a script writes."""
+    """Return the recorded form of a script's output."""
     kept = rewriter.message(streamed(fragment(f"<S>{escape(clixml.encoded(text))}</S>")))
     (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
     return clixml.decoded(fromstring(base64.b64decode(data)[64:]).text or "")

@@ -37,11 +37,11 @@ SECRETS = {
     "avma:index:Guest.password",
     "avma:index:GuestDefaults.password",
 }
-"""What is secret today stays secret: this list only grows."""
+"""Secret properties. A secret must stay secret, so this list only grows."""
 
 
 def described() -> Iterator[tuple[str, dict[str, Any]]]:
-    """All input properties by owner and name."""
+    """Yield all input properties by owner and name."""
     owners = {"provider": COMMITTED["provider"]["inputProperties"]}
     owners |= {token: resource["inputProperties"] for token, resource in COMMITTED["resources"].items()}
     owners |= {token: kind["properties"] for token, kind in COMMITTED["types"].items() if "properties" in kind}
@@ -90,7 +90,7 @@ def test_inputs_are_outputs_as_well(resource: Resource) -> None:
 
 
 def records() -> Iterator[type]:
-    """The records whose properties users see, those inside others too."""
+    """Yield the records with properties that users see, including nested ones."""
     waiting = [Configuration, *(part for kind in (*RESOURCES, *FUNCTIONS) for part in (kind.inputs, kind.outputs))]
     while waiting:
         record = waiting.pop()
@@ -102,7 +102,7 @@ def records() -> Iterator[type]:
 
 
 def declared() -> list[Any]:
-    """All properties that users see, each with its record."""
+    """Return all properties that users see, each with its record."""
     found = {(record.__name__, prop.name): (record, prop) for record in records() for prop in properties(record)}
     return [pytest.param(record, prop, id=f"{owner}.{name}") for (owner, name), (record, prop) in found.items()]
 

@@ -98,7 +98,7 @@ def test_what_is_known_is_replaced_by_the_same(sentences: Sentences, sentence: s
         ("at 2001:0db8:0000:0000:0000:0000:1428:57ab/64, ::ffff:10.1.2.3", ["57ab", "10.1.2"]),
         ("at fe80--1s4.ipv6-literal.net", ["fe80"]),
         ("at https://titania:5986/wsman?x=oberon and http://[fe80::1]/", ["titania", "oberon", "fe80"]),
-        # names that stand out
+        # conspicuous names
         ("Machine='titania' Machine=titania Node: \"titania\"", ["titania"]),
         ("the VM 'Night Wood' and \u201eNight Wood\u201c or \u00abNight Wood\u00bb", ["night", "wood"]),
         ("TITANIA does not answer; web-titania and titania_01 neither", ["titania"]),
@@ -106,7 +106,7 @@ def test_what_is_known_is_replaced_by_the_same(sentences: Sentences, sentence: s
         ("Serial 3XK-99-B7 and 1234-5678-9012-3456", ["3XK", "B7", "5678"]),
         ("thumbprint A9F1C3D4E5B60718293A4B5C6D7E8F9012345678", ["A9F1"]),
         ("id {8A1F0C52-6A0E-4B3C-9F61-0C2D4C1F0A11}", ["8A1F", "0A11"]),
-        # known names where letters change with their case, and in other surroundings
+        # known names whose letters change with their case, in other surroundings
         ("of \u0130STANBUL, \u0130stanbul and i\u0307stanbul", ["stanbul"]),
         ("at STRASSE and Stra\u00dfe and strasse", ["stra"]),
         ("at Payroll\tDB or payroll DB's disk", ["payroll DB"]),
@@ -123,7 +123,7 @@ def test_what_tells_who_or_where_goes(sentences: Sentences, sentence: str, secre
 
 
 NAMES = st.builds("{}zqxj{}".format, *[st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), max_size=6)] * 2)
-"""Names of VMs with four letters in their midst that no sentence has."""
+"""Names of VMs with four unique letters inside. No sentence contains them."""
 
 
 @given(name=NAMES, words=st.sampled_from(["{}", "the VM {} failed", "'{}' failed", '"{}".', "({})", "of {}, on {}:"]))

@@ -9,7 +9,7 @@ from waiting import PATIENCE
 
 
 class Source:
-    """Something that answers with the number of the read, when it is let."""
+    """A source of numbered reads. The test releases each answer."""
 
     def __init__(self) -> None:
         self.reads = 0
@@ -56,7 +56,7 @@ def wait_until_gathering(read):
 
 
 class Held(Deadline):
-    """A deadline that holds the leader's wait until the others wait for it."""
+    """A deadline that delays the leader until the other threads wait for it."""
 
     def __init__(self) -> None:
         super().__init__(5)
@@ -98,7 +98,7 @@ def test_who_asks_while_a_read_is_under_way_shares_the_next_one(source, read):
     for thread in others:
         thread.join()
     assert min(answers[1:]) == 2
-    assert source.reads <= 3  # a thread that was started late needs a third
+    assert source.reads <= 3  # a thread that starts late needs a third read
 
 
 def test_an_answer_is_never_older_than_the_question(source, read):

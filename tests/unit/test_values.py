@@ -54,7 +54,7 @@ def paths(value: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def outermost(chosen: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-    """The paths that are inside no other one: a mark holds for all below it."""
+    """Return the outermost paths. A mark covers everything below its path."""
     return {path for path in chosen if not any(path[:length] in chosen for length in range(1, len(path)))}
 
 

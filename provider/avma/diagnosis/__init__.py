@@ -1,4 +1,4 @@
-"""The diagnosis of a Hyper-V host: a ladder of questions, from its name to the peers in its cluster.
+"""The diagnosis of a Hyper-V host: checks from its name to the other nodes of its cluster.
 
-Nothing is changed on any machine. Whatever can be asked is asked, also when something before it was wrong.
+The diagnosis changes no machine. A failed check skips only the checks that depend on it.
 """

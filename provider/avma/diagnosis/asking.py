@@ -1,4 +1,4 @@
-"""How a question of the ladder is put: an answer or an error is a finding, and an error ends nothing."""
+"""The execution of a check. Its answer or error becomes a finding, and an error does not end the diagnosis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Finding:
-    """What a question found, and the error that goes with it."""
+    """The result of a check, with its error if there is one."""
 
     text: str
     status: Status = Status.PASSED
@@ -22,7 +22,7 @@ class Finding:
 
 
 def ask(rung: Rung, subject: str, question: Callable[[], Finding]) -> Step:
-    """Put a question; an error that it raises is a step that failed."""
+    """Run a check. If it raises an error, the step has failed."""
     found = outcome(question)
     if isinstance(found, AvmaError):
         return Step(rung, subject, Status.FAILED, "", found)
@@ -30,7 +30,7 @@ def ask(rung: Rung, subject: str, question: Callable[[], Finding]) -> Step:
 
 
 def outcome(read: Callable[[], T]) -> T | AvmaError:
-    """Return what `read` returns, or the error that it raises."""
+    """Return the result of `read`, or the error that it raises."""
     try:
         return read()
     except AvmaError as error:
@@ -38,10 +38,10 @@ def outcome(read: Callable[[], T]) -> T | AvmaError:
 
 
 def required(found: T | AvmaError) -> T:
-    """Return an outcome that is no error.
+    """Return an outcome unless it is an error.
 
     Raises:
-        AvmaError: it is one.
+        AvmaError: the outcome, if it is an error.
     """
     if isinstance(found, AvmaError):
         raise found
@@ -49,6 +49,6 @@ def required(found: T | AvmaError) -> T:
 
 
 def judged(text: str, rule: Callable[[], object], status: Status = Status.FAILED) -> Finding:
-    """Return a finding that a rule of the core judges: passed, or of that status with the rule's error."""
+    """Return a finding: passed if the rule accepts the state, else of the given status with the rule's error."""
     error = outcome(rule)
     return Finding(text, status, error) if isinstance(error, AvmaError) else Finding(text)

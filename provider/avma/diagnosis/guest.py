@@ -1,6 +1,6 @@
-"""The rung of one VM: its state, its Data Exchange switch, and its Windows beside that of its host.
+"""The check of one VM: its state, its Data Exchange setting, and its Windows compared with that of its host.
 
-What a guest tells of its Windows through Data Exchange is enough to see what cannot work; no account of it is needed.
+The check uses the Data Exchange report of the guest, so it needs no account in the guest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from avma.windows.vm_state import to_running
 
 
 class Guests:
-    """The questions about the VMs of a host; each listing of the host is read once for all of them."""
+    """The checks of the VMs of a host. They share one read of each listing."""
 
     def __init__(self, server: Server, host: HostState | AvmaError, transport: Transport, operation: Operation) -> None:
         self._server = server
@@ -31,7 +31,7 @@ class Guests:
         self._facts = server.guest_facts(operation.deadline)
 
     def vm(self, vm: VirtualMachine) -> Finding:
-        """Whether the VM can be activated, as far as its host knows."""
+        """Check whether the VM can be activated, as far as its host knows."""
         state = vm.state.value
         switch = self._switches.get(vm.id)
         if switch is not None and not switch.enabled:

@@ -1,4 +1,4 @@
-"""The middle rungs: what the account may do on the host, which Windows it runs, its licence, and Hyper-V."""
+"""The checks of a host: the rights of the account, Windows, its license, and Hyper-V."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_DIRECT = "not needed: the host is older than PowerShell Direct"
 
 
 class Host:
-    """The questions to a host that the account can log on to."""
+    """The checks of a host that has accepted the account."""
 
     def __init__(self, server: Server, transport: Transport, operation: Operation) -> None:
         self._server = server
@@ -33,27 +33,27 @@ class Host:
 
     @cached_property
     def system(self) -> System | AvmaError:
-        """Which Windows it runs."""
+        """The Windows release and edition of the host."""
         return outcome(lambda: operating_system.read(self._server.wmi, self._deadline))
 
     @cached_property
     def state(self) -> HostState | AvmaError:
-        """What it activates its guests with."""
+        """The state of the host, including its license for guests."""
         return outcome(lambda: hosts.look(self._server, self._operation))
 
     @cached_property
     def virtual_machines(self) -> tuple[VirtualMachine, ...] | AvmaError:
-        """Its VMs."""
+        """The VMs of the host."""
         return outcome(lambda: self._server.virtual_machines(self._deadline))
 
     def cim(self) -> Finding:
-        """Whether the account may ask WMI; that the answer is no Windows Server is another matter."""
+        """Check whether the account may query WMI. A system other than Windows Server passes this check."""
         if not isinstance(self.system, Refused):
             required(self.system)
         return Finding("root/cimv2 answers")
 
     def virtualization(self) -> Finding:
-        """Whether the account may ask Hyper-V; that there is none is another matter."""
+        """Check whether the account may query Hyper-V. A host without the role passes this check."""
         if isinstance(self.virtual_machines, (AccessDenied, EmptyAnswer)):
             raise self.virtual_machines
         if isinstance(self.virtual_machines, AvmaError):
@@ -61,7 +61,7 @@ class Host:
         return Finding("root/virtualization/v2 answers")
 
     def shell(self) -> Finding:
-        """Whether PowerShell runs the script for guests, by which it is run here without a guest."""
+        """Check whether PowerShell runs the script for guests. The check runs it without a guest."""
         if not self._scripts or not self._has_direct:
             return Finding(_NOT_NEEDED if not self._scripts else _NO_DIRECT, Status.SKIPPED)
         mode = direct.require_script(self._server.powershell, self._deadline)
@@ -72,13 +72,13 @@ class Host:
         return isinstance(self.system, AvmaError) or guests.has_direct(self.system.build)
 
     def operating_system(self) -> Finding:
-        """Whether the host runs a Windows that activates guests."""
+        """Check whether the host runs a Windows that can activate guests."""
         system = required(self.system)
         state = HostState(self._server, Licensing("", system, None), machine_id="")
         return judged(f"{system}, build {system.build}", lambda: rules.require_host(state, _TRIED))
 
     def license(self) -> Finding:
-        """Whether the host is licensed, for its guests as well."""
+        """Check whether the license of the host covers its guests."""
         state = required(self.state)
         text = license_text(state)
         if self.operating_system().error is not None:
@@ -86,12 +86,12 @@ class Host:
         return judged(text, lambda: rules.require_activating(state))
 
     def hyper_v(self) -> Finding:
-        """Whether Hyper-V is there."""
+        """Check whether the host has Hyper-V."""
         vms = required(self.virtual_machines)
         return Finding(f"{_count(len(vms), 'VM')}, {sum(vm.running for vm in vms)} running")
 
     def direct(self) -> Finding:
-        """Whether the host has PowerShell Direct, unless guests are reached by WinRM."""
+        """Check whether the host has PowerShell Direct. Skipped if the provider connects to guests by WinRM."""
         if not self._scripts:
             return Finding(_NOT_NEEDED, Status.SKIPPED)
         if isinstance(self.system, AvmaError):
@@ -102,7 +102,10 @@ class Host:
 
 
 def license_text(state: HostState) -> str:
-    """Return a licence in a few words: channel, the last five of the key, status; on Azure Local all that is shown."""
+    """Return a license in a few words: channel, the last five characters of the key, and status.
+
+    On Azure Local, return the complete output of the cmdlet.
+    """
     if state.activation is not None:
         subscription = state.activation.subscription_status or "not told"
         return f"Get-VMAutomaticActivation shows {state.activation}; Windows Server subscription: {subscription}"
@@ -113,7 +116,7 @@ def license_text(state: HostState) -> str:
 
 
 def peer(server: Server, operation: Operation) -> Finding:
-    """Whether another node of the cluster can be asked, and can activate guests."""
+    """Check whether another node of the cluster can be read, and can activate guests."""
     state = hosts.look(server, operation)
     return judged(f"{state.system}; {license_text(state)}", lambda: rules.require_activating(state))
 

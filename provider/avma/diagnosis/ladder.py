@@ -1,4 +1,4 @@
-"""The ladder: the order of the questions, and which are not asked because something that they need failed."""
+"""The order of the checks, and their dependencies: if a check fails, its dependent checks are skipped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from avma.wsman.faults import is_missing_class
 _log = logging.getLogger("avma.diagnosis")
 
 _TIMEOUT = 600.0
-"""Seconds that a diagnosis may take; each request ends by the timeouts of the connection."""
+"""Timeout of a diagnosis in seconds. The timeouts of the connection end each request."""
 
 _NEEDS = {
     Rung.PORT: (Rung.NAME,),
@@ -42,13 +42,13 @@ _NEEDS = {
     Rung.CLUSTER: (Rung.TLS, Rung.LOGON),
     Rung.PEER: (Rung.CLUSTER,),
 }
-"""The rungs without which a rung is not looked at."""
+"""The checks on which a check depends."""
 
 Begin = Callable[[Rung, str], None]
 
 
 class Ladder:
-    """The diagnosis of one host; `begin` is told of each question before it is put.
+    """The diagnosis of one host. It calls `begin` before each check.
 
     Raises:
         InvalidInput: the settings cannot work.
@@ -64,10 +64,10 @@ class Ladder:
         self._transport = transport
         self._begin = begin
         self._closed: dict[Rung, Rung] = {}
-        """The rungs that failed or were not looked at, and for each the one that failed."""
+        """The failed or skipped checks, each with the failed check behind it."""
 
     def climb(self) -> Iterator[Step]:
-        """Yield the result of each rung as soon as it is there."""
+        """Yield the result of each check as soon as it is available."""
         reaching = Reaching(self._server, self._operation.deadline)
         host = middle.Host(self._server, self._transport, self._operation)
         questions: tuple[tuple[Rung, Callable[[], Finding]], ...] = (
@@ -89,7 +89,7 @@ class Ladder:
         yield from self._cluster()
 
     def ask_open_questions(self) -> None:
-        """Ask, once the ladder was climbed, what only a recording is wanted for."""
+        """Send the queries for a recording. Call this after `climb`."""
         if Rung.CIM not in self._closed:
             ask_open_questions(self._server, self._operation.deadline)
 
@@ -132,7 +132,7 @@ class Ladder:
         found = outcome(lambda: self._server.cluster(self._operation.deadline))
         if isinstance(found, AvmaError) and is_missing_class(found):
             return Finding("no node of a failover cluster", Status.SKIPPED)
-        if isinstance(found, EmptyAnswer):  # also a host with the feature Failover Clustering that is in no cluster
+        if isinstance(found, EmptyAnswer):  # or a host with only the clustering feature
             return Finding("root/mscluster lists no cluster", Status.WARNING, found)
         if isinstance(found, AvmaError):
             raise found
@@ -153,4 +153,4 @@ def _raise(error: AvmaError) -> Finding:
 
 
 def _ignore(_: str) -> None:
-    """Take what an operation tells its user; a diagnosis says it in its steps."""
+    """Ignore a message of an operation. The steps of the diagnosis contain it."""

@@ -1,7 +1,7 @@
-"""Questions whose answers only a real Windows can give, asked for the sake of a recording.
+"""Queries about open questions, sent for a recording only: only a real Windows can answer them.
 
-Nothing is made of the answers here. None of the questions changes anything: a text that is no product key is refused
-(0xC004F050) and leaves what is installed, and RefreshLicenseStatus is what slmgr.vbs calls each time.
+The provider ignores the answers here. No query changes anything: Windows rejects an invalid product key with 0xC004F050
+and keeps the existing key. The script slmgr.vbs also calls RefreshLicenseStatus, on each run.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _ALL_PRODUCTS = (
     "SELECT ID,Name,Description,ApplicationID,LicenseFamily,LicenseStatus,LicenseStatusReason,ProductKeyChannel,"
     f"GracePeriodRemaining,EvaluationEndDate FROM {_PRODUCT}"
 )
-"""Hundreds of rows, which do not fit into one page."""
+"""Hundreds of rows: they do not fit into one page."""
 _NO_KEY = "no product key"
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def ask_open_questions(server: Server, deadline: Deadline) -> None:
-    """Ask how the licensing service names errors, which keys it wants of a caller, and how long answers are paged."""
+    """Query the error codes of the licensing service, the keys it requires, and the paging of long answers."""
     found = outcome(lambda: server.licensing(deadline))
     if isinstance(found, AvmaError):
         return

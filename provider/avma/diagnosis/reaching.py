@@ -1,6 +1,7 @@
-"""The lower rungs: from the machine's name to the logon.
+"""The checks of a connection: from the machine's name to authentication.
 
-What anyone can see of the endpoint are the facts; the verdict is always that of a connection as the provider makes it.
+The facts come from the public side of the endpoint. The verdict always comes from a complete connection, as the
+provider makes it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _VENDOR = "Microsoft"
 
 
 class Reaching:
-    """The questions about the way to one machine."""
+    """The checks of the connection to one machine."""
 
     def __init__(self, server: Server, deadline: Deadline) -> None:
         self._server = server
@@ -32,11 +33,11 @@ class Reaching:
 
     @cached_property
     def _attempt(self) -> Identity | AvmaError:
-        """What came of a whole connection, logon included, made once."""
+        """The result of one complete connection, including authentication."""
         return outcome(lambda: identify(self._server.cim, self._deadline))
 
     def name(self) -> Finding:
-        """Whether the name can be resolved."""
+        """Check whether the name resolves."""
         try:
             return Finding(", ".join(endpoint.addresses(self._connection)))
         except OSError:
@@ -44,7 +45,7 @@ class Reaching:
             return Finding("resolved at the second attempt", Status.WARNING)
 
     def port(self) -> Finding:
-        """Whether something listens."""
+        """Check whether the port is open."""
         try:
             endpoint.open_port(self._connection)
         except OSError:
@@ -52,13 +53,16 @@ class Reaching:
         return Finding(f"{self._connection.port} is open")
 
     def tls(self) -> Finding:
-        """Whether TLS is spoken as it is expected, with a certificate that can be trusted."""
+        """Check whether TLS works as configured, with a trusted certificate."""
         finding = outcome(self._certificate if self._connection.https else self._plain)
         self._tls_error = finding if isinstance(finding, AvmaError) else finding.error
         return required(finding)
 
     def logon(self) -> Finding:
-        """Whether the account can log on, and which ways the service offers; no credential goes where TLS failed."""
+        """Check whether the account can sign in, and the authentication methods of the service.
+
+        If TLS failed, the check sends no credentials.
+        """
         offered = self._offered()
         if self._tls_error is not None:
             found = "; ".join(filter(None, (offered, "not tried, because TLS failed")))
@@ -72,7 +76,7 @@ class Reaching:
         return Finding(found, Status.FAILED if other else Status.PASSED, other)
 
     def _other_than_windows(self, identity: Identity) -> UnexpectedAnswer | None:
-        """Return the error for a WS-Management service that another vendor than Microsoft makes."""
+        """Return an error if the vendor of the WS-Management service is not Microsoft."""
         if not identity.vendor or identity.vendor.startswith(_VENDOR):
             return None
         named = f"{identity.vendor} {identity.version}".strip()
@@ -81,10 +85,13 @@ class Reaching:
         return UnexpectedAnswer("sign in", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
-        """Look at the port of WinRM's other listener too, which is often the only one."""
+        """Return the finding for a closed port, or raise its error.
+
+        Also test the port of WinRM's other listener: often only that one is open.
+        """
         if not isinstance(self._attempt, AvmaError):
             return Finding("open at the second attempt", Status.WARNING)
-        if isinstance(self._attempt, InvalidInput):  # nothing was tried: it says nothing of the port
+        if isinstance(self._attempt, InvalidInput):  # the provider did not try to connect
             remedy = "check the address and the port, and run `winrm quickconfig` on the machine if WinRM is not set up"
             raise Unreachable("open the port", self._connection.where, "the port is closed", remedy)
         other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
@@ -98,7 +105,10 @@ class Reaching:
         return Finding(found, Status.FAILED, self._attempt)
 
     def _offered(self) -> str:
-        """Return what the service offers; empty if it is silent to strangers and the sign-in went well all the same."""
+        """Return the offered authentication methods.
+
+        The text is empty if the service offers none to anonymous clients, but the sign-in succeeded.
+        """
         try:
             offers = ", ".join(endpoint.offered_logons(self._connection))
         except (OSError, HTTPException):

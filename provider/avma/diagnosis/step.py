@@ -1,4 +1,4 @@
-"""What a diagnosis consists of: the rungs of the ladder, and the result of each. It asks no machine."""
+"""The data of a diagnosis: the checks, and the result of each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avma.properties import Choice
 
 
 class Rung(Choice):
-    """The questions, in the order in which they are asked."""
+    """The checks, in the order of their execution."""
 
     NAME = "name", "Name"
     PORT = "port", "Port"
@@ -30,19 +30,19 @@ class Rung(Choice):
 
 
 class Status(str, Enum):
-    """How a rung came out."""
+    """The status of a check."""
 
     PASSED = "pass"
     WARNING = "warn"
-    """Nothing that stops an activation, and worth knowing."""
+    """Worth knowing, but no obstacle to an activation."""
     FAILED = "fail"
     SKIPPED = "skip"
-    """Not looked at: it is not wanted, or something before it failed."""
+    """Not checked: it is not needed, or a previous check failed."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """The result of one rung: the machine, VM or node that it is about, what was found, and the error if it failed.
+    """The result of one check: the machine, VM or node, the finding, and the error if it failed.
 
     `vm_id` is the id of the VM, empty for a step about something else.
     """
@@ -64,10 +64,10 @@ class Diagnosis:
 
     @property
     def cause(self) -> Step | None:
-        """The first step that failed, which the later ones may follow from; None when all is well."""
+        """The first failed step. It can be the cause of later failures. None without a failed step."""
         return next((step for step in self.steps if step.status is Status.FAILED), None)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no step has failed."""
         return self.cause is None

@@ -1,4 +1,4 @@
-"""The read-only look-ups. Two of them are tables and need no machine; none changes anything."""
+"""The read-only functions. Two of them look up tables and connect to no machine."""
 
 from avma.functions.function import Function
 from avma.functions.machines import GetClusterNodes, GetHostLicense, GetHostVms, GetVmActivation
@@ -14,4 +14,4 @@ FUNCTIONS: tuple[Function, ...] = (
     GetHostVms(),
     GetVmActivation(),
 )
-"""All functions that there are."""
+"""All functions."""

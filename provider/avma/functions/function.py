@@ -1,4 +1,4 @@
-"""What every look-up offers to a front end. None changes anything."""
+"""The interface between functions and front ends. No function changes anything."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from avma.resources.resource import Operation
 
 @dataclass(frozen=True)
 class Listed:
-    """A resource that can be imported."""
+    """A resource for import."""
 
     identifier: str
-    """The id by which it is imported."""
+    """The id for the import."""
     name: str
 
 
 class Function(ABC):
-    """One look-up. `inputs` and `outputs` are the dataclasses that declare its properties."""
+    """A read-only function. The dataclasses `inputs` and `outputs` declare its properties."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -29,20 +29,20 @@ class Function(ABC):
     outputs: ClassVar[type]
     timeout: ClassVar[float] = 60.0
     lists: ClassVar[str] = ""
-    """The name of the resource that `listed` finds; empty if it finds none."""
+    """The name of the resource that `listed` returns. Empty if it returns none."""
 
     def check(self, values: Values) -> list[Failure]:
-        """Return everything that is wrong with the inputs."""
+        """Return all errors in the inputs."""
         return validate(self.inputs, values)
 
     @abstractmethod
     def call(self, values: Values, operation: Callable[[], Operation]) -> Any:
-        """Return an instance of the outputs class; `operation` is asked for only where machines are.
+        """Return an instance of the outputs class. Only functions that connect to machines call `operation`.
 
         Raises:
-            AvmaError: the answer could not be found.
+            AvmaError: the function failed.
         """
 
     def listed(self, _values: Values, _outputs: Any) -> list[Listed]:
-        """Return the resources that the outputs of a call contain."""
+        """Return the resources in the outputs of a call."""
         return []

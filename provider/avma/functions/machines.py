@@ -1,4 +1,4 @@
-"""The look-ups that ask machines: hosts, clusters, VMs."""
+"""Functions for machines: hosts, clusters and VMs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The look-ups in what Microsoft publishes: they ask no machine."""
+"""Functions for Microsoft's published tables. They connect to no machine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is licensed on many hosts and in their VMs, at one moment: what to ask, what was seen, and the asking."""
+"""The licenses of many hosts and their VMs at one moment: the request, the result, and its collection."""

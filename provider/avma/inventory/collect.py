@@ -1,6 +1,7 @@
-"""Asking hosts, clusters and guests what is licensed: many at a time, read-only; an error stays with its machine.
+"""The collection of an inventory: read hosts, clusters and guests in parallel.
 
-The questions are those of the resources and look-ups; here is only who is asked, and what becomes of the answers.
+The collection changes nothing. An error affects only its own machine. The reads are those of the resources and
+functions.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machines, Server
 
 GUESTS_AT_ONCE = 16
-"""How many guests of one host are asked at a time, as many as one run of PowerShell Direct works in."""
+"""Guests of one host to read in parallel. One run of PowerShell Direct works in as many guests."""
 
 _ANSWERS = {
     errors.InvalidInput: Answer.NOT_ASKED,
     errors.NotOnHost: Answer.FAILED,
-    errors.LogonUncertain: Answer.FAILED,  # a kind of NotReady: Windows does not tell them apart
+    errors.LogonUncertain: Answer.FAILED,  # A kind of NotReady: Windows reports the same error for both causes.
     errors.NotReady: Answer.DOWN,
     errors.Unreachable: Answer.DOWN,
     errors.TimedOut: Answer.DOWN,
 }
-"""What an error means, the first that fits; any other is a failure."""
+"""The meaning of each error. The first match counts. Any other error is a failure."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How many machines are done of those that are known so far, and which was the last."""
+    """The number of finished machines, the number of known ones, and the last finished one."""
 
     done: int
     known: int
@@ -51,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A host to ask, unless it has a problem already: what is known of it, and the way to it if there is one."""
+    """A host to read, with the known values. A host with a problem is not read, and may have no `server`."""
 
     seen: SeenHost
     server: Server | None
@@ -59,7 +60,7 @@ class _Asked:
 
 
 class Collector:
-    """Takes an inventory. `seconds` is how long one host and its guests, or one cluster, may take."""
+    """Collects an inventory. `seconds` is the time limit for one host and its guests, or for one cluster."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Collector:
         self._redact = redact
 
     def collect(self) -> Inventory:
-        """Return what every machine says; one that cannot be asked is in it with the reason."""
+        """Return the inventory. A machine that could not be read is included, with the reason."""
         with ThreadPoolExecutor(self._at_once) as threads, self._stopping(threads):
             named = list(threads.map(self._cluster, self._request.clusters))
             asked = self._distinct([*(node for _, nodes in named for node in nodes), *self._hosts()])
@@ -98,7 +99,7 @@ class Collector:
 
     @contextlib.contextmanager
     def _stopping(self, threads: ThreadPoolExecutor) -> Iterator[None]:
-        """Let everything under way end when the user stops the run, or anything breaks."""
+        """Cancel all active operations when the user stops the run, or after an error."""
         try:
             yield
         except BaseException:
@@ -111,7 +112,7 @@ class Collector:
         return Operation(self._request.settings, self._machines, deadline, lambda _: None, self._warn)
 
     def _hosts(self) -> Iterator[_Asked]:
-        """Yield the hosts that are named themselves."""
+        """Yield the hosts in the request itself."""
         for wanted in self._request.hosts:
             seen = SeenHost(host=wanted.host, address=wanted.host, answer=Answer.NOT_ASKED)
             seen = replace(seen, recorded_since=wanted.recorded_since)
@@ -123,7 +124,7 @@ class Collector:
                 yield _Asked(replace(seen, address=server.connection.address), server, wanted.guest)
 
     def _cluster(self, wanted: ClusterRequest) -> tuple[SeenCluster, list[_Asked]]:
-        """Ask a cluster for its nodes."""
+        """Read the nodes of a cluster."""
         seen = SeenCluster(cluster=wanted.cluster, answer=Answer.ANSWERED, recorded_since=wanted.recorded_since)
         try:
             nodes = find_nodes(wanted.cluster, [], wanted.connection, self._operation())
@@ -140,7 +141,7 @@ class Collector:
         return seen, asked
 
     def _distinct(self, asked: Sequence[_Asked]) -> list[_Asked]:
-        """Drop what is asked for twice: a host that is a node of a named cluster too. The first counts."""
+        """Remove duplicates: a host can also be a node of a cluster in the request. The first one counts."""
         first: dict[str, _Asked] = {}
         for host in asked:
             place = host.server.connection.endpoint if host.server else host.seen.address
@@ -148,7 +149,7 @@ class Collector:
         return list(first.values())
 
     def _host(self, asked: _Asked) -> SeenHost:
-        """Ask a host, and then its guests."""
+        """Read a host, then its guests."""
         if asked.server is None or asked.seen.problem is not None:
             return asked.seen
         server, operation = asked.server, self._operation()
@@ -187,7 +188,7 @@ class Collector:
             return list(threads.map(look, vms))
 
     def _vm(self, placement: Placement, facts: GuestFacts, guest: Guest | None, operation: Operation) -> SeenVm:
-        """Return what a host knows of a VM, and what its guest says if it can be asked."""
+        """Return the host's data about a VM, and the guest's data if the guest can be read."""
         seen = _known_to_host(placement.vm, facts)
         if not placement.vm.running:
             return replace(seen, answer=Answer.OFF)
@@ -207,7 +208,7 @@ class Collector:
         )
 
     def _trouble(self, error: errors.AvmaError) -> dict[str, Any]:
-        """Return the properties that say what an error leaves open."""
+        """Return the properties for an error."""
         answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
         remedy = topics.explained(error.remedy, error.topic)
         return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(remedy)}

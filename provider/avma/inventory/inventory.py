@@ -1,4 +1,4 @@
-"""What was seen: records of hosts, VMs and clusters, whose declared properties are those of the JSON document."""
+"""The inventory: records of hosts, VMs and clusters. Their declared properties form the JSON document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 
 class Answer(Choice):
-    """What came of asking a machine."""
+    """The result of reading a machine."""
 
     ANSWERED = "answered", "It said what is licensed."
     DOWN = "down", "No conversation took place, or its cluster says that it is down."
@@ -20,12 +20,12 @@ class Answer(Choice):
 
 
 _COMPLETE = (Answer.ANSWERED, Answer.OFF, Answer.NOT_ASKED)
-"""What may come of asking a VM that leaves nothing unknown of what was to be known."""
+"""The results of a VM that leave no license unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What was seen of one machine. What it did not tell is absent."""
+    """The data of one machine. Values that it did not report are absent."""
 
     answer: Answer = declare("What came of asking it.")
     problem: str | None = declare("Why it does not say what is licensed.", default=None)
@@ -38,13 +38,13 @@ class Seen:
 
     @property
     def licensed(self) -> bool:
-        """Whether Windows said that it is licensed."""
+        """Whether Windows reported that it is licensed."""
         return self.license_status is LicenseStatus.LICENSED
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeenVm(Seen):
-    """A VM: what its host knows of it, and what the Windows inside it says."""
+    """A VM: the host's data about it, and the data of Windows inside it."""
 
     vm_id: str = declare("The VM's GUID, in lower case.")
     vm_name: str = declare("The VM's name.")
@@ -67,7 +67,7 @@ class SeenVm(Seen):
 
     @property
     def activated(self) -> bool:
-        """Whether it is licensed through a host."""
+        """Whether a host has activated it."""
         return self.licensed and self.license_channel is LicenseChannel.AVMA
 
 
@@ -89,13 +89,13 @@ class SeenHost(Seen):
 
     @property
     def covered(self) -> bool:
-        """Whether it holds what its guests need; on Azure Local its own Windows is another matter."""
+        """Whether the host has a license for its guests. On Azure Local, its own Windows license does not count."""
         return self.licensed if self.activates_guests is None else self.activates_guests
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeenCluster:
-    """A cluster that was asked for its nodes."""
+    """A cluster in the request."""
 
     cluster: str = declare("The cluster, as it was given.")
     answer: Answer = declare("What came of asking it.")
@@ -106,7 +106,7 @@ class SeenCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """All that was seen."""
+    """The complete result."""
 
     taken_at: str = declare("When the last answer had come, in ISO 8601, UTC.")
     clusters: list[SeenCluster] = declare("The clusters that were asked, by name.")
@@ -119,7 +119,7 @@ class Inventory:
 
     @property
     def complete(self) -> bool:
-        """Whether every machine that could tell what is licensed did."""
+        """Whether every machine with a license to report has reported it."""
         hosts = [*(cluster.answer for cluster in self.clusters), *(host.answer for host in self.hosts)]
         vms = [vm.answer for _, vm in self.vms]
         return all(answer is Answer.ANSWERED for answer in hosts) and all(answer in _COMPLETE for answer in vms)

@@ -1,4 +1,4 @@
-"""Which hosts and clusters are to be looked at, and how they and their guests are reached."""
+"""The request for an inventory: hosts and clusters, and the connections to them and their guests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RECORDED = "Since when it is under management, in ISO 8601; a stack export tell
 
 @dataclass(frozen=True)
 class HostRequest:
-    """A host to look at, with its VMs."""
+    """A host to read with its VMs."""
 
     host: str = declare("The host's DNS name or IP address.", check=host_name_error)
     connection: AddressedSettings | None = declare(_CONNECTION, default=None)
@@ -26,7 +26,7 @@ class HostRequest:
 
 @dataclass(frozen=True)
 class ClusterRequest:
-    """A failover cluster whose nodes are to be looked at; it is asked for them."""
+    """A failover cluster to read with its nodes. The provider reads the list of nodes from the cluster."""
 
     cluster: str = declare("The cluster's name, or any of its nodes; DNS name or IP address.", check=host_name_error)
     connection: AddressedSettings | None = declare(_CONNECTION, default=None)
@@ -36,7 +36,7 @@ class ClusterRequest:
 
 @dataclass(frozen=True)
 class InventoryRequest:
-    """All that is to be looked at, and the settings that hold where nothing else is said."""
+    """The hosts and clusters of an inventory, and the default settings."""
 
     settings: Configuration = field(default_factory=Configuration)
     hosts: tuple[HostRequest, ...] = ()

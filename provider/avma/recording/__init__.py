@@ -1,1 +1,1 @@
-"""Recordings of what was said to Windows machines, fit to be handed to others: who and where is replaced."""
+"""Recordings of the messages to Windows machines, for users to share: names, addresses and secrets are replaced."""

@@ -1,7 +1,8 @@
-"""Rewriting a SOAP message for a recording: every value that is not known to tell nothing becomes a stand-in.
+"""Anonymous SOAP messages for a recording. Every value becomes a stand-in unless it is known to identify nobody.
 
-A message is parsed and written anew, with its own prefixes and order. So nothing gets through but elements, their
-attributes and their text, each of which is judged; no comment, no instruction, no document type.
+A message is parsed and written again, with its own prefixes and order. So the result contains only elements, their
+attributes and their text, and this module checks each of them. Comments, processing instructions and document types are
+lost.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from avma.recording.standins import Standins
 from avma.redaction import Redactor
 
 NOT_XML = "[not XML]"
-"""What stands for an answer that is no XML."""
+"""The replacement for an answer that is not XML."""
 NOT_A_SCRIPT = "[not a script of this project]"
-"""What stands for the input or output of a program, and for the text of any script that is not one of this project."""
+"""The replacement for the input or output of a program, and for every script that is not part of this project."""
 
 _INSTALLATION_ID = re.compile(r"(?<!\d)(?:\d{48,}|\d{5,9}(?:[- ]\d{5,9}){6,})(?!\d)")
 _OWN_SCRIPT = "# avma-script: "
 _GUID = re.compile(shapes.GUID, re.IGNORECASE)
 _CARRIED = ("stream", "arguments", "creationxml")
-"""Elements that carry input and output of remote shells."""
+"""Elements with the input and output of remote shells."""
 _NO_XML = (SAXException, ParseError, DefusedXmlException, ValueError, LookupError)
 
 
@@ -51,25 +52,25 @@ class Rewriter:
         self._redact.learn(secrets)
 
     def learn(self, message: bytes) -> None:
-        """Find out which names a message holds, so that sentences of others can be cleared of them."""
+        """Register the names in a message, for removal from the sentences of all messages."""
         self.message(message)
 
     def message(self, message: bytes) -> str:
-        """Return a message as it may be handed on."""
+        """Return a message without identifying values."""
         written = StringIO()
         try:
-            fromstring(message, forbid_dtd=True)  # which minds namespaces, where the other keeps prefixes
+            fromstring(message, forbid_dtd=True)  # this parser checks namespaces, the other keeps prefixes
             defusedsax.parseString(message, _Rewriting(self, written), forbid_dtd=True)
         except _NO_XML:
             return NOT_XML
         return written.getvalue()
 
     def text(self, text: str) -> str:
-        """Return a sentence as it may be handed on."""
+        """Return a sentence without identifying words."""
         return self._sentences.clear(self._without_secrets(text))
 
     def value(self, name: str, value: str) -> str:
-        """Return the value of a property, an element or an attribute as it may be handed on."""
+        """Return the value of a property, an element or an attribute without identifying parts."""
         kind, cleared = name.lower(), self._without_secrets(value)
         if properties.stays(kind, value):
             return value
@@ -88,7 +89,7 @@ class Rewriter:
         return self._standins.of(value)
 
     def stream(self, value: str) -> str:
-        """Rewrite what a remote PowerShell was given or has written: messages in Base64."""
+        """Return the input or output of a remote PowerShell, rewritten. It contains messages in Base64."""
         try:
             kept = fragments.rewritten(b64decode(value, validate=True), self._remote_text)
         except (ValueError, RecursionError):
@@ -96,7 +97,7 @@ class Rewriter:
         return b64encode(kept).decode()
 
     def _remote_text(self, text: str) -> str:
-        """Rewrite a text of PowerShell: a script, one of its answers, which are JSON, or a sentence."""
+        """Rewrite a text of PowerShell: a script, its answer in JSON, or a sentence."""
         if text.startswith(_OWN_SCRIPT):
             return text.partition("\n")[0]
         try:
@@ -108,7 +109,7 @@ class Rewriter:
         return NOT_A_SCRIPT if "\n" in text else self._spoken("id" if _GUID.fullmatch(text) else "message", text)
 
     def _spoken(self, name: str, value: Any) -> Any:
-        """Rewrite each text in a value of JSON, whose names of properties are what one wants to see."""
+        """Rewrite each text in a JSON value. Property names stay readable, apart from identifying words."""
         if isinstance(value, Mapping):
             return {self._sentences.clear(each): self._spoken(each, of_it) for each, of_it in value.items()}
         if isinstance(value, list):
@@ -143,7 +144,7 @@ class Rewriter:
 
 
 class _Rewriting(ContentHandler):
-    """Writes the elements that a parser finds, with what a rewriter makes of their values."""
+    """A parser's handler that writes each element again, with the rewritten values of a `Rewriter`."""
 
     def __init__(self, rewriter: Rewriter, written: StringIO) -> None:
         super().__init__()
@@ -154,7 +155,7 @@ class _Rewriting(ContentHandler):
         self._is_leaf = False
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
-        """Write what stood before an element, and its attributes; called by the parser."""
+        """Write the text before an element, and its start tag. Called by the parser."""
         self._between()
         local = _local(name).lower()
         given = {_local(key).lower(): value for key, value in attrs.items()}
@@ -166,11 +167,11 @@ class _Rewriting(ContentHandler):
         self._is_leaf = True
 
     def characters(self, content: str) -> None:
-        """Gather text; called by the parser."""
+        """Collect text. Called by the parser."""
         self._text += content
 
     def endElement(self, name: str) -> None:  # noqa: N802
-        """Write the value of an element that has no others in it; called by the parser."""
+        """Write an element's value if it has no child elements, and its end tag. Called by the parser."""
         local = self._names.pop()
         if self._is_leaf and self._text:
             rewrite = (
@@ -183,7 +184,7 @@ class _Rewriting(ContentHandler):
         self._is_leaf = False
 
     def _between(self) -> None:
-        """Write text that stands beside elements, where only sentences do."""
+        """Write the text between elements as a sentence."""
         text, self._text = self._text, ""
         self._xml.characters(self._rewriter.text(text) if text.strip() else text)
 

@@ -1,4 +1,4 @@
-"""Rewriting what PowerShell remoting carries, for a recording: fragments of messages with CLIXML ([MS-PSRP])."""
+"""Anonymous PowerShell remoting for a recording: fragments of messages with CLIXML ([MS-PSRP])."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from avma.wsman import clixml
 
 _FRAGMENT = struct.Struct(">QQBI")
 _WHOLE = 3
-"""The flags of a fragment that begins and ends its message."""
+"""The flags of a fragment that contains a whole message."""
 _HEADER = 40
-"""Bytes of destination, type, pool and pipeline in front of a message's data."""
+"""The number of bytes before a message's data: destination, type, pool and pipeline."""
 _BOM = b"\xef\xbb\xbf"
 _NUMBERS = frozenset({"B", "By", "SB", "I16", "U16", "I32", "U32", "I64", "U64", "Sg", "Db", "D", "Version", "C"})
 _TEXTS = frozenset({"S", "ToString"})
@@ -28,10 +28,10 @@ class NotFragments(ValueError):
 
 
 def rewritten(data: bytes, rewrite: Callable[[str], str]) -> bytes:
-    """Return the fragments with each text rewritten. Secrets, bytes and values of other types are left out.
+    """Return the fragments with each text rewritten, and without secrets, bytes and values of other types.
 
     Raises:
-        NotFragments: they cannot be read.
+        NotFragments: the fragments are unreadable.
     """
     return b"".join(_fragment(*parts, rewrite) for parts in _fragments(data))
 

@@ -1,7 +1,7 @@
-"""What is known of properties, elements and attributes: which of their values tell neither who nor where.
+"""The properties, elements and attributes whose values identify nobody.
 
-A value stays where its name is listed here and the value has the form that is given for it. Any other becomes a
-stand-in. The classes are those that this project asks; their properties are Microsoft's (learn.microsoft.com).
+A value stays if this module lists its name and the value has the listed form. All other values become stand-ins. The
+classes are those that this project queries. Their properties are Microsoft's (learn.microsoft.com).
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ SENTENCES = _names(
     "Text Message MessageID error_Message error_WindowsErrorMessage Description CIMStatusCodeDescription "
     "ProbableCauseDescription ProductVendor ProductVersion provider"
 )
-"""What is written for people, by names in lower case."""
+"""The names of texts for people, in lower case."""
 URLS = _names("To")
 QUERIES = _names("Filter ParameterInfo")
-"""What may hold WQL."""
+"""The names of values that may contain WQL."""
 ACCOUNTS = _names("Owner UserName")
 NAMED = _names("Selector Option Stream")
-"""Elements whose attribute `Name` says which property they are."""
+"""Elements with a property's name in their attribute `Name`."""
 
 _GUEST_TELLS = _names(
     "OSName OSVersion OSMajorVersion OSMinorVersion OSBuildNumber OSEditionId OSPlatformId OSVendor OSSignature "
@@ -109,22 +109,22 @@ _STATES = _names(
 
 
 def stays(name: str, value: str) -> bool:
-    """Say whether a value tells nothing, under its property's, element's or attribute's name."""
+    """Return True if a value identifies nobody, given the name of its property, element or attribute."""
     form = _STAYS.get(name.lower())
     plain = form is not None and form.fullmatch(value) is not None
     return plain and shapes.address_in(value) is None
 
 
 def guest_tells(item: str) -> bool:
-    """Say whether an item of Data Exchange says neither who nor where the guest is."""
+    """Return True if a Data Exchange item does not identify the guest."""
     return item.lower() in _GUEST_TELLS
 
 
 def is_guest_item(item: str) -> bool:
-    """Say whether Windows names an item of Data Exchange so; guests may add others."""
+    """Return True if Windows defines a Data Exchange item of that name. Guests may add others."""
     return item.lower() in _GUEST_TELLS | _GUEST_NAMES
 
 
 def script_tells(name: str, value: str) -> bool:
-    """Say whether a property in a script's output speaks of a state, a key or an error, by name or value."""
+    """Return True if a property in a script's output describes a state, a key or an error, by its name or value."""
     return _SCRIPT_TELLS.fullmatch(name) is not None or value.replace(" ", "").lower() in _STATES

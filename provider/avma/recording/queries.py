@@ -1,4 +1,4 @@
-"""WQL for a recording: its literals are replaced, and what is compared with them stays."""
+"""Anonymous WQL for a recording: only the literals are replaced."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SERVER = re.compile(r"(?<=\{)\\\\([^\\/{}\s]+)")
 
 
 def with_literals(query: str, rewrite: Callable[[str, str], str]) -> str:
-    """Return a query with other literals: `rewrite` is given the property that each is compared with, and its value.
+    """Return a query with rewritten literals. `rewrite` takes the property next to the literal, and its value.
 
-    Both kinds of quotation mark and the backslash before one are WQL's (learn.microsoft.com, "WQL (SQL for WMI)"). A
-    literal without an end goes to the end of the query.
+    Both kinds of quotation mark, and the backslash before one, are WQL syntax (learn.microsoft.com, "WQL (SQL for
+    WMI)"). A literal without an end extends to the end of the query.
     """
 
     def literal(found: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
-"""Recording a conversation: each message and its answer, kept as they came, and written without names and secrets.
+"""Recordings of messages and their answers. They stay in memory unchanged, and are written without names and secrets.
 
-A recording is a file of JSON lines, described in docs/doctor.md. Names are replaced when it is written, since one that
-is learned from a late answer may stand in an early one.
+A recording is a file of JSON lines. docs/doctor.md describes it. The names are replaced when the file is written,
+because a late answer may reveal a name in an early one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = "avma recording 1"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A message to a machine, and the answer or the error that came; `seconds` is how long that took."""
+    """A message to a machine, and the answer or the error. `seconds` is the time until then."""
 
     connection: Connection
     request: bytes
@@ -36,7 +36,7 @@ class Exchange:
 
 
 class Recorder:
-    """Makes pipes that record, and writes what they recorded. Safe to use from several threads."""
+    """A factory of recording pipes, with their recording. Safe to use from several threads."""
 
     def __init__(self, new_pipe: Callable[[Connection], Pipe]) -> None:
         self._new_pipe = new_pipe
@@ -44,11 +44,11 @@ class Recorder:
         self._exchanges: list[Exchange] = []
 
     def pipe(self, connection: Connection) -> Pipe:
-        """Return a pipe to a machine whose messages are recorded."""
+        """Return a pipe to a machine that records each message."""
         return _RecordingPipe(connection, self._new_pipe(connection), self._keep)
 
     def lines(self) -> Iterator[str]:
-        """Yield the recording, line by line: what it is, then each exchange in its order."""
+        """Yield the lines of the recording: its format and machines, then each exchange in order."""
         with self._lock:
             exchanges = list(self._exchanges)
         standins = Standins()
@@ -67,7 +67,7 @@ class Recorder:
 
 
 class _RecordingPipe:
-    """A pipe that hands every exchange on."""
+    """A pipe that passes every exchange to a callback."""
 
     def __init__(self, connection: Connection, inner: Pipe, keep: Callable[[Exchange], None]) -> None:
         self._connection = connection
@@ -91,9 +91,9 @@ class _RecordingPipe:
 
 
 def _stand_in(connection: Connection, standins: Standins) -> dict[str, Any]:
-    """Return what a recording tells of a machine: stand-ins for its name, its address, and the account."""
+    """Return a recording's entry for a machine: stand-ins for its name, its address and the account."""
     address = standins.address(_ip_address(connection), reached=True)
-    standins.name(connection.address)  # it stands in the requests
+    standins.name(connection.address)  # the requests contain it
     return {
         "name": standins.name(connection.name),
         "address": address,
@@ -102,7 +102,7 @@ def _stand_in(connection: Connection, standins: Standins) -> dict[str, Any]:
 
 
 def _ip_address(connection: Connection) -> str:
-    """Return the address that the machine was reached at, by which other machines may name it."""
+    """Return the IP address of the connection, because the answers of other machines may contain it."""
     try:
         found = socket.getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
     except OSError:

@@ -1,7 +1,7 @@
-"""Sentences for people, in any language: faults, events, errors. What is no plain word or number becomes a stand-in.
+"""Anonymous sentences, in any language: faults, events, errors. Only plain words and numbers stay.
 
-A plain word stays unless it is a name that is known from elsewhere, for nobody can tell from its look that it is one.
-Capitals, digits within words, dots, dashes, backslashes, equals signs and quotation marks do tell.
+A plain word becomes a stand-in only if it is a known name, because its spelling does not reveal one. Capitals, digits
+within words, dots, dashes, backslashes, equals signs and quotation marks do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PARTS = """ws management addressing man hyper v v2 root cimv2 virtualization ms
 service auth client listener powershell exe dll windows system32 systemroot microsoft server error code hkey hklm
 software currentversion www authenticate x64 r2"""
 _KEPT = frozenset(f"{_ABBREVIATIONS} {_PARTS}".split())
-"""Words in lower case that stay in whatever company."""
+"""Words in lower case that stay in any context."""
 _PLAIN = re.compile(
     rf"[+-]?\d{{1,10}}(?:[.,]\d+)?%?|0x[0-9A-Fa-f]{{1,16}}|\d{{1,2}}\.\d{{1,2}}(?:\.\d{{1,5}}){{0,2}}|{shapes.TIME}"
     r"|\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
@@ -33,7 +33,7 @@ _FIRST, _LAST = '"`\u201c\u201e\u201e\u00ab\u2039\u300c', '"`\u201d\u201c\u201d\
 _QUOTED = "|".join(rf"{first}[^{last}\n]{{0,500}}{last}" for first, last in zip(_FIRST, _LAST, strict=True))
 _MARKS = _FIRST + _LAST
 _SPACELESS = r"\u2e80-\ua4cf\uac00-\ud7af\uff00-\uffef"
-"""Scripts that put no space between words."""
+"""Scripts without spaces between words."""
 _PIECES = re.compile(
     r"(?P<secret>\[(?:secret|installation ID)\])"
     rf"|(?P<distinguished>(?<!\w){_DISTINGUISHED}{_VALUE}(?:\s*[,;+]\s*{_DISTINGUISHED}{_VALUE})*)"
@@ -51,22 +51,22 @@ _IDENTIFIER = re.compile(rf"{shapes.SID}|{shapes.MAC}")
 _DNS_NAME = re.compile(rf"{shapes.DNS_NAME}(?!\w)")
 _ACCOUNT = re.compile(r"[^\\@/:=]+\\[^\\@/:=]+|[^\\@/:=]+@[^\\@/:=]+")
 _TELLS_NOTHING = 2
-"""Digits that a part of something longer may have."""
+"""The maximum length of a number that stays inside a longer text."""
 _PATHS = ("", "/", "/wsman")
 
 
 class Sentences:
-    """Clears sentences of what tells who or where."""
+    """Removes identifying words from sentences."""
 
     def __init__(self, standins: Standins) -> None:
         self._standins = standins
 
     def clear(self, sentence: str) -> str:
-        """Return a sentence as it may be handed on."""
+        """Return a sentence without identifying words."""
         pattern = "|".join(map(_bounded, self._standins.phrases(sentence)))
         if not pattern:
             return _PIECES.sub(self._piece, sentence)
-        # Known names of several words, and those in scripts that put no space between words, come before all else.
+        # Known names of several words, and those in scripts without spaces, come first: `_PIECES` would split them.
         parts = re.split(f"({pattern})", sentence, flags=re.IGNORECASE)
         return "".join(
             (self._standins.known(part) or "name0") if at % 2 else _PIECES.sub(self._piece, part)
@@ -74,7 +74,7 @@ class Sentences:
         )
 
     def url(self, url: str) -> str:
-        """Return a URL with a stand-in for its host, and no path but that of WinRM."""
+        """Return a URL with a stand-in for its host, and without any path but WinRM's."""
         if _SCHEMA.fullmatch(url):
             return url
         try:
@@ -100,7 +100,7 @@ class Sentences:
         return self._standins.known(piece) or f"{before}{self._token(core)}{after}"
 
     def _quoted(self, text: str) -> str:
-        """Return what stands in quotation marks: a stand-in unless all of it would stay in any company."""
+        """Return the text inside quotation marks. It becomes a stand-in unless all of it stays in any context."""
         parts = [_split(part) for part in text.split()]
         known = self._standins.known(text)
         if known or not parts or all(_stays(core) for _, core, _ in parts):
@@ -111,7 +111,7 @@ class Sentences:
         return self._standins.name(text, told=False)
 
     def _token(self, core: str) -> str:
-        """Return a word, or what stands between spaces like one."""
+        """Return a word, or another text between spaces, without identifying parts."""
         known = self._standins.known(core)
         if known:
             return known
@@ -159,7 +159,7 @@ class Sentences:
         return self._standins.name(text, told=False)
 
     def _compound(self, text: str) -> str:
-        """Return what is put together of several words, such as a path: each one that may be a name is replaced."""
+        """Return a text of several words, such as a path, with a stand-in for each possible name."""
         listed = _LISTED.split(text)
         if len(listed) > 1:
             return "".join(part if at % 2 or not part else self._token(part) for at, part in enumerate(listed))
@@ -178,20 +178,20 @@ class Sentences:
 
 
 def _bounded(name: str) -> str:
-    """Return the pattern of a name that is no part of a longer word of Latin letters."""
+    """Return a pattern for a name that does not match inside a longer word of Latin letters."""
     before = r"(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
     after = r"(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
     return f"{before}{re.escape(name)}{after}"
 
 
 def _stays(word: str) -> bool:
-    """Say whether a word tells nothing in any company."""
+    """Return True if a word identifies nobody in any context."""
     plain = _PLAIN.fullmatch(word) is not None and not word.isdecimal()
     return plain or word.lower() in _KEPT or _SCHEMA.fullmatch(word) is not None
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Part a word from the punctuation around it."""
+    """Split a word from the punctuation around it."""
     rest = text.lstrip("([{<*")
     core = rest.rstrip(")]}>.,;:!?*")
     return text[: len(text) - len(rest)], core, rest[len(core) :]

@@ -1,6 +1,7 @@
-"""Stand-ins for whatever tells who or where: the same one for the same thing, whatever its spelling, and in its shape.
+"""Stand-ins for identifying values. All spellings of a value have the same stand-in, in the shape of the value.
 
-An address becomes one of the loopback network, so that a recording can be served on the computer that replays it.
+IPv4 addresses and the addresses of recorded machines become loopback addresses, so that the computer that replays a
+recording can serve it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from avma.recording import shapes
 
 _NETWORK = ipaddress.ip_address("127.77.0.0")
 _NETWORK_6 = ipaddress.ip_address("2001:db8::")
-"""Of RFC 3849, for documentation."""
+"""For documentation (RFC 3849)."""
 _NETBIOS = 15
-"""Characters of a computer's name that its NetBIOS name has."""
+"""The maximum length of a NetBIOS name."""
 _SHORTEST, _SHORTEST_NUMBER = 2, 4
-"""Shorter names and numbers are not looked for in sentences, which are full of them, and where they tell nothing."""
+"""The minimum lengths of names and numbers to replace in sentences. Shorter ones are frequent there and identify
+nobody."""
 _IDENTIFIERS = re.compile(
     rf"(?:uuid:|Microsoft:(?:Definition\\)?)?\{{?{shapes.GUID}\}}?(?:\\(?:{shapes.GUID}|Default|[DL]|\d{{1,3}}))*",
     re.IGNORECASE,
@@ -33,7 +35,7 @@ _FORMS: dict[str, Callable[[int], str]] = {
     "domain": "domain{}".format,
     "guid": "00000000-0000-4000-8000-{:012}".format,
     "sid": "S-1-5-21-0-0-0-{}".format,
-    # of RFC 7042, for documentation
+    # for documentation (RFC 7042)
     "mac": "00-00-5E-00-53-{:02X}".format,
     "version": "0.0.{}".format,
     "IPv4": lambda number: str(_NETWORK + number),
@@ -43,7 +45,7 @@ STANDIN = r"(?:name|user)\d+|(?:name\d+\.)?domain\d+(?:\.invalid)?"
 
 
 class Standins:
-    """Gives stand-ins, and remembers for what."""
+    """Assigns stand-ins to values, and remembers them."""
 
     def __init__(self) -> None:
         self._given: dict[tuple[str, str], str] = {}
@@ -52,7 +54,7 @@ class Standins:
         self._phrases: dict[str, str] = {}
 
     def of(self, value: str) -> str:
-        """Return the stand-in of a value, in the shape of the value."""
+        """Return the stand-in of a value, in its shape."""
         if not value.strip() or _folded(value) in ("true", "false"):
             return value
         if ("name", _folded(value)) in self._given:
@@ -71,9 +73,9 @@ class Standins:
         return self.name(value)
 
     def name(self, name: str, told: bool = True) -> str:
-        """Return the stand-in of a machine's, a VM's, a cluster's or a network's name, or of an address.
+        """Return the stand-in of an address, or of the name of a machine, a VM, a cluster or a network.
 
-        One that is not `told` by itself, but stood in a sentence, is not looked for in others.
+        If `told` is False, the name came from a sentence, and stays in other sentences.
         """
         if shapes.address_in(name):
             return self.address(name)
@@ -88,7 +90,7 @@ class Standins:
         return self._one("name", name, told)
 
     def account(self, account: str, told: bool = True) -> str:
-        """Return the stand-in of a user name, its domain apart: `LAB\\svc` and `svc@lab.example` have one."""
+        """Return the stand-in of a user name without its domain: `LAB\\svc` and `svc@lab.example` share one."""
         domain, separator, user = account.rpartition("\\")
         if separator:
             known = self.name(domain, told) if domain.strip(".\\") else domain
@@ -99,25 +101,25 @@ class Standins:
         return self._one("user", account, told)
 
     def address(self, address: str, reached: bool = False) -> str:
-        """Return the stand-in of an IP address; `reached` says that a machine was reached there, and will be again."""
+        """Return the stand-in of an IP address. If `reached` is True, it is the address of a recorded machine."""
         canonical = shapes.address_in(address) or address
         taken = self._given.get(("IPv4", canonical))
         return taken or self._one("IPv6" if ":" in canonical and not reached else "IPv4", canonical, False)
 
     def guid(self, guid: str) -> str:
-        """Return the stand-in of a GUID; that of zeros alone stays."""
+        """Return the stand-in of a GUID. The nil GUID stays."""
         return guid if guid == shapes.NIL_GUID else self._one("guid", guid, False)
 
     def identifier(self, text: str) -> str:
-        """Return the stand-in of a SID or of the address of a network adapter."""
+        """Return the stand-in of a SID or a MAC address."""
         return self._one("sid" if _SID.fullmatch(text) else "mac", text, False)
 
     def known(self, word: str) -> str | None:
-        """Return the stand-in that a word of a sentence has, None when it is no name that is known by now."""
+        """Return the stand-in of a word in a sentence, or None if the word is not a known name yet."""
         return self._spoken.get(word) or self._spoken.get(_folded(word))
 
     def phrases(self, sentence: str) -> list[str]:
-        """Return the known names that are not one plain word and may be in a sentence, the longest first."""
+        """Return the known names in a sentence that are not one plain word, the longest first."""
         folded = sentence.casefold()
         return sorted((name for name, key in self._phrases.items() if key in folded), key=len, reverse=True)
 
@@ -147,7 +149,7 @@ def _folded(text: str) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield the forms in which a name may stand in a sentence; some change their length with their case."""
+    """Yield the forms of a name in sentences. The upper and lower case of some names differ in length."""
     for cased in (text, text.lower(), text.upper(), text.casefold()):
         yield from (cased, unicodedata.normalize("NFC", cased), unicodedata.normalize("NFD", cased))
     if len(text) > _NETBIOS:

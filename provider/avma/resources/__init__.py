@@ -1,4 +1,4 @@
-"""The lifecycle of each resource, as the front ends offer it. It must not know any front end."""
+"""The lifecycle of each resource, for all front ends."""
 
 from avma.resources.cluster_license import ClusterLicense
 from avma.resources.host_license import HostLicense
@@ -6,4 +6,4 @@ from avma.resources.resource import Resource
 from avma.resources.vm_activation import VmActivation
 
 RESOURCES: tuple[Resource, ...] = (ClusterLicense(), HostLicense(), VmActivation())
-"""All resources that there are."""
+"""All resources."""

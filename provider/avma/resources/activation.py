@@ -1,4 +1,4 @@
-"""License the Windows of one machine, and undo it: the part that HostLicense, ClusterLicense and VmActivation share.
+"""License Windows on one machine, and undo it. HostLicense, ClusterLicense and VmActivation share this code.
 
 `licensing_steps` decides. This module performs the steps on the machine.
 """
@@ -60,15 +60,15 @@ def license_outputs(product: Product | None) -> dict[str, Any]:
 
 @dataclass
 class Attempt:
-    """One attempt to license a machine: what was found, and whether the machine was changed since."""
+    """One attempt to license a machine: the state at its start, and whether the attempt has changed the machine."""
 
     machine: Machine
     found: Licensing
     since: int
-    """How often this process had changed the machine when that was found."""
+    """The number of changes by this process when `found` was read."""
     operation: Operation
     confirmation_id: str | None = None
-    """With it the machine is activated by telephone and not through the internet."""
+    """With this ID, the machine is activated by telephone instead of the internet."""
     changed: bool = False
     product: Product | None = field(init=False)
 
@@ -76,10 +76,12 @@ class Attempt:
         self.product = self.found.product
 
     def license(self, product_key: str, activate: bool, channel: LicenseChannel | None = None) -> None:
-        """Install the key unless it is installed, and activate unless activated. With `channel`, through that channel.
+        """Install the key unless it is installed, and activate Windows unless it is activated.
+
+        With `channel`, only an activation through this channel counts.
 
         Raises:
-            AvmaError: see `changed` for whether the machine was changed before.
+            AvmaError: the goal was not reached. `changed` is True if the machine was changed before the error.
         """
         turns = self.machine.turns
         with turns.alone(self.since, self.operation.deadline, self.machine.where) as overtaken:
@@ -87,7 +89,7 @@ class Attempt:
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
     def reach(self, goal: Goal, read_again: bool = False) -> None:
-        """Do the same while it is this one's turn already."""
+        """Reach the goal like `license`, but without the lock of the machine: the caller already holds it."""
         steps = LicensingSteps(goal, self.machine.where, self.product)
         try:
             drive(steps.run(read_again), self._perform)
@@ -135,10 +137,10 @@ def uninstall(
 ) -> None:
     """Uninstall a key, given by its last five characters.
 
-    Another key is left as it is, and so is a key that another resource of the run wants on that machine.
+    Another key stays installed. The key stays too if another resource of the run needs it on that machine.
 
     Raises:
-        AvmaError: `obstacle`, if the key would go; or the key may still be installed.
+        AvmaError: `obstacle`, if the key would be uninstalled. After any other error the key may still be installed.
     """
     tried = "uninstall the product key"
     with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
@@ -166,10 +168,12 @@ def uninstall(
 def restore(
     machine: Machine, machine_id: str, partial_product_key: str | None, product_key: str, operation: Operation
 ) -> None:
-    """Install a key in place of a resource's own, given by its last five characters; exceptions as for `uninstall`.
+    """Install a key instead of a resource's own, given by its last five characters.
+
+    The key stays in the same cases as in `uninstall`.
 
     Raises:
-        AvmaError: the key may still be the resource's.
+        AvmaError: the resource's own key may still be installed.
     """
     tried = "restore the KMS client key"
     with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
@@ -183,10 +187,10 @@ def restore(
 def _undoing(
     machine: Machine, machine_id: str, partial_product_key: str | None, operation: Operation, tried: str
 ) -> Iterator[Product | None]:
-    """Yield the product with the resource's own key while nobody else changes the machine, None if the key stays.
+    """Yield the product with the resource's own key, None if the key stays. Holds the lock of the machine.
 
     Raises:
-        Refused: it is not known whether another resource wants the key.
+        Refused: the claims do not show whether another resource needs the key.
     """
     where = machine.where
     with machine.turns.alone(machine.turns.changes, operation.deadline, where):
@@ -203,7 +207,7 @@ def _undoing(
 
 
 def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> Product | None:
-    """Return the product with the resource's key, of several that may be installed; say so if there is none."""
+    """Return the product with the resource's key, of several products. Warn if there is no such product."""
     product = licensing.read_product(machine.wmi, operation.deadline, partial_product_key or "")
     if product is not None and product.partial_product_key == partial_product_key:
         return product

@@ -1,7 +1,8 @@
-"""Applying a Windows Server key to one machine of Azure Local: what HostLicense and ClusterLicense share.
+"""Apply a Windows Server key to one machine of Azure Local. HostLicense and ClusterLicense share this code.
 
-A key that is applied is used up for that machine for good. So nothing is done where it shows already, or where it was
-applied before and the machine tells no other; and whatever may have applied it counts as having done so.
+Applying a key uses it up permanently for that machine. So the provider does nothing if the machine reports the key. It
+also does nothing if it applied the key before and the machine does not report another one. After a lost answer the key
+counts as applied.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ _LOOK = (
 
 @dataclass
 class Application:
-    """One attempt to apply a key: the host as it is now, and whether it was changed since it was found."""
+    """One attempt to apply a key: the current state of the host, and whether the attempt has changed it."""
 
     state: HostState
     operation: Operation
     changed: bool = False
 
     def apply(self, product_key: str) -> None:
-        """Apply a key unless it is there.
+        """Apply a key unless it is in use.
 
         Raises:
-            LicensingFault: the machine refused it, and keeps the key that it had.
-            AvmaError: see `changed` for whether the machine was changed before.
+            LicensingFault: the machine rejected the key, and keeps its previous key.
+            AvmaError: the key was not applied, or has no visible effect. `changed` is True if it may be applied.
         """
         server, key = self.state.server, keys.normalize(product_key)
         with server.turns.alone(self.state.since, self.operation.deadline, server.where) as overtaken:
             if overtaken or self.state.partial_product_key != keys.partial(key):
-                # Another process can have applied it since, and a key that is applied twice is lost.
+                # Another process can have applied the key since then. Applying a key twice would waste it.
                 self._reread()
             if self.state.partial_product_key != keys.partial(key):
                 self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
@@ -71,7 +72,7 @@ class Application:
             raise lost
 
     def _shows(self, key: str, before: HostState) -> bool:
-        """Say whether what the machine tells can only come from the key that was applied."""
+        """Return True if only the applied key explains the machine's report."""
         now, was = self.state.activation, before.activation
         if now is None or was is None:
             return False
@@ -90,7 +91,7 @@ class Application:
 
 
 def _refused(fault: errors.LicensingFault) -> errors.LicensingFault:
-    """Return the refusal with what it means here; one for want of a network says nothing of the key."""
+    """Return the error with its meaning for this machine. A network error is no verdict on the key."""
     about_the_key = hresult.lookup(fault.code).remedy != hresult.ONLINE
     remedy = f"{_ABOUT_KEYS}; {fault.remedy}" if about_the_key else fault.remedy
     answer = f"{fault.answer}; its activation stays as it was"

@@ -1,7 +1,7 @@
-"""What the resources of one run want on which machine: the guard against undoing, and against two keys.
+"""The claims of one run: they prevent undoing a needed license, and two keys on one machine.
 
-Each resource that wants a machine licensed claims it before the first change. A deletion looks for claims before it
-uninstalls a key. Of two resources that want different keys on one machine, the one that claimed first goes on.
+A resource claims its machine before the first change. A deletion checks the claims before it uninstalls a key. If two
+resources want different keys on one machine, the first claim wins.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ _DOWN_REMEDY = f"{_UNKNOWN_REMEDY}. If the machine is down, start it first, or l
 
 @dataclass(frozen=True)
 class Claim:
-    """A machine that a resource wants licensed.
+    """The claim of a resource to license a machine.
 
     Args:
-        resource: the resource, as errors name it: its URN.
-        machine: the machine's identity; empty if it is not known yet.
-        key: the last five characters of the key that the resource wants; None if any license will do.
+        resource: the name of the resource in errors: its URN.
+        machine: the machine's identity. Empty if it is not known yet.
+        key: the last five characters of the wanted key. None if any license will do.
         installs: whether the resource installs that key where it is missing.
         made: whether the resource was created or updated in this run.
-        wants: whether the resource wants a license. A note of what a resource is about to do wants none.
+        wants: whether the resource wants a license. False in a note about the resource's next action.
         coming: whether the resource is about to license the machine, which is a host.
-        replaces: the resource in whose place it comes, by type and identifier, which is deleted first. An alias can
-            give the two different names.
-        key_version: the release of the key by which a host is about to be licensed, if it is declared.
-        place: which machine of the resource it is, where the resource has several: the name of the node.
+        replaces: the resource that it replaces, by type and identifier. That one is deleted first. An alias can give
+            the two different names.
+        key_version: the release of the host's coming key, if it is declared.
+        place: the name of the node, if the resource has several machines.
         spends: whether the resource is about to install or activate the key on a host.
-        asking: whether the machine is being asked who it is, as the stored state does not show it.
+        asking: whether the provider is still reading the machine's identity, because the stored state does not contain
+            it.
     """
 
     resource: str
@@ -52,14 +53,14 @@ class Claim:
 
 
 def _no_pause() -> None:
-    """Wait for nobody."""
+    """Do not wait."""
 
 
 class Claims:
-    """The claims of one run, in the order in which they were made. Safe to use from several threads."""
+    """The claims of one run, in the order of their creation. Safe to use from several threads."""
 
     patience = 0.0
-    """Seconds to wait for another resource of the run that may license a host, before any is seen."""
+    """Seconds to wait for another resource of the run that may license a host, before one has announced itself."""
 
     def __init__(self) -> None:
         self._claims: list[Claim] = []
@@ -69,7 +70,7 @@ class Claims:
         """Record a claim.
 
         Raises:
-            OSError: it could not be recorded.
+            OSError: the claim could not be recorded.
         """
         with self._lock:
             self._claims.append(claim)
@@ -78,20 +79,20 @@ class Claims:
         """Return all claims, the oldest first.
 
         Raises:
-            OSError: they could not be read.
+            OSError: the claims could not be read.
         """
         with self._lock:
             return tuple(self._claims)
 
 
 def stake(claims: Claims, claim: Claim, where: str, tried: str, pause: Callable[[], None] = _no_pause) -> None:
-    """Record a claim, unless an earlier one of another resource wants another key on that machine.
+    """Record a claim. Raise KeyConflict if an earlier claim of another resource wants another key on that machine.
 
-    `pause` waits a moment while another resource asks its machine who it is, or raises.
+    `pause` waits a moment while the machine of another resource is being identified, or raises.
 
     Raises:
-        KeyConflict: it does.
-        Refused: it may do so, as the machine of one of the two is not known, and a key would be spent.
+        KeyConflict: an earlier claim wants another key on that machine.
+        Refused: another claim may conflict, because the machine of one of the two is unknown, and a key would be spent.
     """
     everything = _recorded(claims, claim, where, tried)
     while claim.installs and not claim.asking:
@@ -120,11 +121,11 @@ def _recorded(claims: Claims, claim: Claim | None, where: str, tried: str) -> Se
 
 
 def _require_one_key(everything: Sequence[Claim], claim: Claim, where: str, tried: str) -> None:
-    """Raise KeyConflict if the resource that claimed a machine first wants another key there."""
+    """Raise KeyConflict if the first claim of a machine comes from another resource, with another key."""
     if not claim.machine:
         return
     installing = [other for other in everything if other.installs and other.machine in (claim.machine, "")]
-    # A claim counts from when it was made, even if the machine was asked later who it is.
+    # A claim counts from its creation, even if its machine was identified later.
     here = {(other.resource, other.place) for other in installing if other.machine}
     rivals = [other for other in installing if (other.resource, other.place) in here]
     first = rivals[0].resource if rivals else claim.resource
@@ -138,7 +139,7 @@ def _require_one_key(everything: Sequence[Claim], claim: Claim, where: str, trie
 
 
 def _possible_rival(everything: Sequence[Claim], claim: Claim) -> Claim | None:
-    """Return a claim of another key that may be for the same machine, if one of the two is about to spend its key."""
+    """Return a claim of another key that may be for the same machine. One of the two must be about to spend its key."""
     if claim.machine and not claim.spends:
         return None
     others = [other for other in _current(everything) if other.installs and other.resource != claim.resource]
@@ -148,12 +149,15 @@ def _possible_rival(everything: Sequence[Claim], claim: Claim) -> Claim | None:
 
 
 def _may_spend_there(spender: Claim, other: Claim) -> bool:
-    """Return True if a key that is about to be spent may be for the machine of another claim, which is not known."""
+    """Return True if one claim is about to spend its key, and the machine of the other is unknown."""
     return spender.spends and not other.machine
 
 
 def _current(everything: Sequence[Claim]) -> list[Claim]:
-    """Return the latest claim of each resource for each machine. One without a machine gives way to one that has it."""
+    """Return the latest claim of each resource for each machine.
+
+    A claim with a machine replaces the claim of the same resource without one.
+    """
     latest = {(claim.resource, claim.machine, claim.place): claim for claim in everything}
     located = {(claim.resource, claim.place) for claim in everything if claim.machine}
     return [claim for claim in latest.values() if claim.machine or (claim.resource, claim.place) not in located]
@@ -172,12 +176,12 @@ def _named(claim: Claim) -> str:
 
 
 def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: str, tried: str) -> Claim | None:
-    """Return the claim because of which a resource must not undo what it did to a machine, None if there is none.
+    """Return the claim that forbids a resource to undo its changes to a machine, None without such a claim.
 
-    The claim of another resource counts. One of the resource itself counts if it was made again in this run.
+    Claims of other resources count. A claim of the resource itself counts if this run created it again.
 
     Raises:
-        Refused: it cannot be found out.
+        Refused: the claims do not show it.
     """
     everything = _recorded(claims, None, where, tried)
     others = [claim for claim in _current(everything) if claim.wants and (claim.resource != resource or claim.made)]
@@ -193,24 +197,24 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
 
 
 def replaced(claims: Claims, what: str) -> bool:
-    """Return True if a resource of the run takes the place of that one, which is given as in `Claim.replaces`."""
+    """Return True if a resource of the run replaces that one. `what` has the form of `Claim.replaces`."""
     return any(claim.replaces == what for claim in claims.all())
 
 
 def coming(claims: Claims, machine: str) -> Claim | None:
-    """Return the claim of a resource that is about to license a host, None if there is none."""
+    """Return the claim of a resource that is about to license the host. None without one."""
     latest = {claim.resource: claim for claim in claims.all() if claim.machine in (machine, "")}
     return next((claim for claim in latest.values() if claim.coming and claim.machine == machine), None)
 
 
 def planned(claims: Claims) -> Claim | None:
-    """Return the claim of a resource that will license a host and has not reached it yet, None if there is none."""
+    """Return the claim of a resource that will license a host, but the host is not identified yet. None without one."""
     latest = {claim.resource: claim for claim in claims.all()}
     return next((claim for claim in latest.values() if claim.coming and not claim.machine), None)
 
 
 def unusable(error: OSError, where: str, tried: str) -> errors.Refused:
-    """Return what to report if the claims of the run cannot be read or written."""
+    """Return the error for unreadable or unwritable claims."""
     answer = f"the notes of this run cannot be used ({error.strerror or error}), so what others want is not known"
     owned = f"check {error.filename}: it must belong to you alone, and its disk must have space; "
     folder = "to use another folder, set the environment variable TMPDIR (TEMP on Windows); then run again"

@@ -1,7 +1,7 @@
-"""ClusterLicense: every node of a failover cluster holds an activated Windows Server Datacenter licence.
+"""ClusterLicense: every node of a failover cluster has an activated Windows Server Datacenter license.
 
-A guest stays activated when it moves only if each node can activate it. It knows the rules of a cluster as a whole; a
-node is licensed as HostLicense licenses a host.
+A guest stays activated after a move only if each node can activate it. This module contains the rules for the cluster
+as a whole. A node is licensed like a host of HostLicense.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _KEYS = ("productKey", "productKeys")
 
 
 class ClusterLicense(Resource):
-    """The lifecycle of a ClusterLicense; its identifier is the cluster, or its nodes, in lower case."""
+    """The lifecycle of a ClusterLicense. Its identifier is the cluster, or its nodes, in lower case."""
 
     name = "ClusterLicense"
     description = (
@@ -115,11 +115,11 @@ class ClusterLicense(Resource):
         return {}
 
     def askable(self, wanted: Values) -> bool:
-        """See `Resource.askable`. Keys that are not known yet keep nobody from looking at the nodes."""
+        """See `Resource.askable`. A preview can read the nodes even if their keys are not known yet."""
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
-        """See `Resource.probe`. A node that is down is a warning: it may be up when the run comes to it."""
+        """See `Resource.probe`. A node that is down is only a warning: it may be up later in the run."""
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(ClusterLicenseInputs, certain)
         nodes = self._inspect(inputs, operation, None)
@@ -154,7 +154,7 @@ class ClusterLicense(Resource):
         raise errors.PartlyDone(result.identifier, result, error)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A node that cannot be asked stands with its error; if none can, it is an error."""
+        """See `Resource.read`. A node that could not be read has an `error`. If all nodes fail, `read` raises."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, stored)
         each(nodes, lambda node: look(node, operation))
@@ -172,7 +172,7 @@ class ClusterLicense(Resource):
         return _result(wanted, nodes)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
+        """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
         return replace(self._license(wanted, operation, stored), identifier=identifier)
@@ -182,7 +182,7 @@ class ClusterLicense(Resource):
         operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
 
     def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
-        """Look at all nodes; raise what forbids to license the cluster, keep what is one node's trouble."""
+        """Look at all nodes. Raise an error about the cluster, but record the error of a single node."""
         nodes = _nodes_of(inputs, operation, stored)
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
@@ -208,7 +208,7 @@ def _others(count: int) -> str:
 
 
 def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
-    """Return the nodes, with the keys that are declared for them; one that is down has its error already."""
+    """Return the nodes with their declared keys. A node that is down already has its error."""
     nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
     known_nodes = {node["node"]: node for node in (stored.outputs.get("nodeLicenses") or [] if stored else [])}
     for node in nodes:
@@ -219,7 +219,7 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored
 
 
 def _require_licenses_to_adopt(nodes: Sequence[NodeState]) -> None:
-    """Raise unless each node that could be asked and gets no key has a license of its own."""
+    """Raise unless each readable node without a declared key has its own license."""
     without = [node for node in nodes if node.error is None and node.product_key is None]
     each(without, require_license_to_adopt)
     failed = [node for node in without if node.error is not None]
@@ -228,10 +228,10 @@ def _require_licenses_to_adopt(nodes: Sequence[NodeState]) -> None:
 
 
 def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> None:
-    """Return if each key that is declared for a node is for one that there is.
+    """Raise InvalidInput unless each name in `productKeys` is that of exactly one node.
 
     Raises:
-        InvalidInput: a name is another, or two of them name one node.
+        InvalidInput: a name is not that of a node, or two names mean the same node.
     """
     declared = sorted(canonical(name) for name in inputs.product_keys or {})
     for node in nodes:
@@ -246,7 +246,7 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
 
 
 def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -> errors.AvmaError:
-    """Return one error for the nodes that failed; a single one speaks for itself."""
+    """Return one error for all failed nodes. The error of a single node stays as it is."""
     reasons = [node.error for node in failed if node.error is not None]
     if len(reasons) == 1:
         return reasons[0]
@@ -256,7 +256,7 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
 
 
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
-    """Yield the licences when one of them is not as wanted, or not known."""
+    """Yield a change of the licenses if one of them is not as wanted, or unknown."""
     active = wanted.get("activate") in (None, True)
     for node in outputs.get("nodeLicenses") or []:
         key = _wanted_key(wanted, node.get("node"))
@@ -271,7 +271,7 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
 
 
 def _wanted_key(wanted: Values, node: Any) -> Any:
-    """Return the key that is declared for a node, as far as it is known."""
+    """Return the declared key of a node, as far as it is known."""
     declared = wanted.get("productKeys")
     own = declared if isinstance(declared, Mapping) else {}
     return key_of(str(node), own) or wanted.get("productKey")
@@ -300,7 +300,7 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "productKey": keys.normalize,
     "productKeys": _by_node,
 }
-"""The forms in which inputs are compared."""
+"""The normal forms for the comparison of inputs."""
 
 
 def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:

@@ -1,4 +1,4 @@
-"""One node of a cluster while it is licensed, and what must hold of all nodes together."""
+"""One node of a cluster while it is being licensed, and the rules for all nodes together."""
 
 from __future__ import annotations
 
@@ -20,37 +20,38 @@ TRIED = "license the nodes"
 
 _AT_ONCE = 16
 _NETBIOS_LENGTH = 15
-"""Clusters and WMI report NetBIOS names, which end here: `hyperv-host-rack12` is `hyperv-host-rac`."""
+"""The maximum length of NetBIOS names. Clusters and WMI report `hyperv-host-rack12` as `hyperv-host-rac`."""
 
 
 @dataclass
 class NodeState:
-    """A node while it is worked on: what is wanted, what was found, what came of it."""
+    """A node during an operation: its wanted state, its current state, and the result."""
 
     name: str
     machine: Server
     cluster_state: str | None = None
-    """Its state in the cluster's words, where the cluster was asked."""
+    """The state of the node according to the cluster. None if the cluster was not asked."""
     product_key: str | None = None
     known_partial: str | None = None
-    """The last five of the key that is stored for it."""
+    """The last five characters of its stored key."""
     known_machine: str | None = None
-    """The identity that is stored for it."""
+    """Its stored identity."""
     state: HostState | None = None
     error: errors.AvmaError | None = None
     changed: bool = False
-    """Whether it was changed."""
+    """Whether this operation has changed it."""
 
 
 def find_nodes(
     cluster: str | None, names: Sequence[str], connection: AddressedSettings | None, operation: Operation
 ) -> list[NodeState]:
-    """Return the nodes that are named, or else those that the cluster tells; one that is down has its error already.
+    """Return the named nodes, or the nodes that the cluster reports. A node that is down already has its error.
 
-    Asked for by name, a cluster's nodes are reached by their names in the same domain; by address, by theirs.
+    If `cluster` is a name, the provider connects to the nodes by name, in the same domain. If it is an address, the
+    provider uses their addresses.
 
     Raises:
-        AvmaError: the cluster could not be asked.
+        AvmaError: the cluster could not be queried.
     """
     layers = (connection, operation.configuration)
     if cluster is None:
@@ -61,7 +62,7 @@ def find_nodes(
     domain = "" if by_address else cluster.partition(".")[2]
     nodes = []
     for found in asked.cluster(operation.deadline).nodes:
-        # Without an address of its own a node is reached by its name, never at the address of the cluster.
+        # Never use the address of the cluster for a node: without its own address, use its name.
         address = (found.address if by_address else "") or f"{found.name}.{domain}".rstrip(".")
         _require_usable(found.name, address, asked)
         machine = operation.machine(found.name, AddressedSettings(address=address), *layers)
@@ -74,7 +75,7 @@ def find_nodes(
 
 
 def _require_usable(node: str, address: str, cluster: Server) -> None:
-    """Raise UnexpectedAnswer unless a node that the cluster reports can be reached at the address, and no other."""
+    """Raise UnexpectedAnswer unless the reported address of a node is usable."""
     reason = host_name_error(address)
     if reason is not None:
         answer = f"the cluster reports the node {characters.shown(node)!r} at an address that cannot be used: {reason}"
@@ -83,12 +84,12 @@ def _require_usable(node: str, address: str, cluster: Server) -> None:
 
 
 def is_name_of(declared: str, node: str) -> bool:
-    """Return True if a declared name, in lower case, is that of a node as the cluster reports it."""
+    """Return True if a declared name, in lower case, is the name of a node that the cluster reports."""
     return declared == node or (len(node) == _NETBIOS_LENGTH and declared.partition(".")[0][:_NETBIOS_LENGTH] == node)
 
 
 def key_of(node: str, product_keys: Mapping[str, str]) -> str | None:
-    """Return the key that is declared for a node, None without one; an exact name comes first."""
+    """Return the declared key of a node, None without one. An exact name comes first."""
     declared = {canonical(name): key for name, key in product_keys.items()}
     if node in declared:
         return declared[node]
@@ -96,7 +97,7 @@ def key_of(node: str, product_keys: Mapping[str, str]) -> str | None:
 
 
 def look(node: NodeState, operation: Operation) -> None:
-    """Read what is licensed on a node that is up."""
+    """Read the license of a node that is up."""
     if node.error is None:
         try:
             state = hosts.look(node.machine, operation)
@@ -108,7 +109,7 @@ def look(node: NodeState, operation: Operation) -> None:
 
 
 def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str, str]:
-    """Return which machines the nodes are, by name, without those that are down or cannot be asked."""
+    """Return the identities of the nodes, by name. Nodes that are down or fail are left out."""
     found: dict[str, str] = {}
 
     def identify(node: NodeState) -> None:
@@ -119,7 +120,7 @@ def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str,
 
 
 def _longer_name(node: NodeState) -> str:
-    """Return what to do about a node that may not have been reached because its name is longer than reported."""
+    """Return the remedy for an unreachable node whose name may be longer than reported."""
     if node.cluster_state is None or len(node.name) != _NETBIOS_LENGTH:
         return ""
     return (
@@ -129,7 +130,7 @@ def _longer_name(node: NodeState) -> str:
 
 
 def claim(node: NodeState, activate: bool, key_version: str | None, operation: Operation) -> None:
-    """Claim a node that could be asked, before any is changed.
+    """Claim a node that could be read. This must happen before a node is changed.
 
     Raises:
         KeyConflict: another resource of the run wants another key there.
@@ -151,7 +152,7 @@ def claim(node: NodeState, activate: bool, key_version: str | None, operation: O
 
 
 def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
-    """License a node that could be asked."""
+    """License a node that could be read."""
     if node.state is None:
         return
     if node.product_key is None:
@@ -167,7 +168,7 @@ def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
 
 
 def require_license_to_adopt(node: NodeState) -> None:
-    """Raise Refused unless a node that could be asked has a license for its guests, where no key is declared."""
+    """Raise Refused unless a readable node without a declared key has a license for its guests."""
     if node.state is not None:
         rules.require_license_to_adopt(node.state, TRIED)
 
@@ -182,7 +183,7 @@ def _apply(node: NodeState, state: HostState, product_key: str, operation: Opera
 
 
 def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
-    """Do the same on all nodes at once; an error stays with its node."""
+    """Run `work` on all nodes in parallel. An error stays with its node."""
 
     def guarded(node: NodeState) -> None:
         try:
@@ -195,7 +196,7 @@ def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
 
 
 def require_distinct(nodes: Sequence[NodeState]) -> None:
-    """Raise Refused unless each node that could be asked is a machine of its own."""
+    """Raise Refused unless all readable nodes are different machines."""
     names: dict[str, str] = {}
     for node in nodes:
         if node.state is None:
@@ -208,7 +209,7 @@ def require_distinct(nodes: Sequence[NodeState]) -> None:
 
 
 def require_one_version(nodes: Sequence[NodeState]) -> None:
-    """Return if all nodes that could be asked run one release: guests must find the same wherever they move."""
+    """Raise Refused unless all readable nodes run the same release. Guests must find the same on each node."""
     versions = {node.name: node.state.system.version for node in nodes if node.state is not None}
     if len(set(versions.values())) > 1:
         answer = "they run different releases: " + ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
@@ -217,7 +218,7 @@ def require_one_version(nodes: Sequence[NodeState]) -> None:
 
 
 def require_one_key_version(nodes: Sequence[NodeState], declared: str | None) -> None:
-    """Return if the machines of Azure Local will have keys of one release, as far as that is known before."""
+    """Raise Refused if the nodes of Azure Local are going to have keys of different releases, as far as known."""
     will = {node.name: declared if node.product_key else _key_version(node) for node in nodes}
     versions = {name: version for name, version in will.items() if version is not None}
     if len(set(versions.values())) > 1:
@@ -225,7 +226,7 @@ def require_one_key_version(nodes: Sequence[NodeState], declared: str | None) ->
 
 
 def require_common_key_version(node: NodeState, nodes: Sequence[NodeState]) -> None:
-    """Return if the node's key is for the newest release that is in the cluster, and nothing else is wrong with it."""
+    """Raise Refused unless the node's key is for the newest release in the cluster. A node with an error passes."""
     versions = {each.name: version for each in nodes if (version := _key_version(each)) is not None}
     own = versions.get(node.name)
     if node.error is None and own is not None and own != max(versions.values()):
@@ -233,7 +234,10 @@ def require_common_key_version(node: NodeState, nodes: Sequence[NodeState]) -> N
 
 
 def _key_version(node: NodeState) -> str | None:
-    """Return the release of a node's key; None on Windows Server, where nothing is told, and with a subscription."""
+    """Return the release of a node's key, None if it is unknown.
+
+    Windows Server does not report it. With a subscription, it does not matter.
+    """
     activation = node.state.activation if node.state else None
     return None if activation is None or activation.subscribed else activation.key_version
 

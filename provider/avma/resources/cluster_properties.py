@@ -1,4 +1,4 @@
-"""What a user declares of a ClusterLicense, and what Windows says of its nodes."""
+"""The inputs and outputs of a ClusterLicense."""
 
 from __future__ import annotations
 

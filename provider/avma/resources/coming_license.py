@@ -1,7 +1,7 @@
-"""Waiting for the license of a host that another resource of the same run is about to make.
+"""Wait for the license of a host that another resource of the same run is about to create.
 
-A guest's resource that names its host by a literal does not depend on the host's resource for Pulumi, so both are
-created in parallel.
+If the resource of a guest names its host by a literal, Pulumi sees no dependency on the resource of the host. It
+creates both in parallel.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from avma.resources.resource import Operation
 
 _TRIED = "wait for the license of the host"
 _PAUSE = 0.5
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 _START = 60.0
-"""Seconds in which a resource that the run will create must begin to license a host. Waiting guests can keep it from
-its turn, as the engine runs a limited number of operations in parallel."""
+"""Seconds for a resource of the run to begin to license a host.
+
+Waiting guests can delay it, because the engine limits the number of parallel operations.
+"""
 
 
 def await_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
-    """Return the host once it can activate guests, or once nothing in this run is about to license it.
+    """Return the host once it can activate guests, or once no resource of this run is about to license it.
 
-    In a preview a license that is to come counts as if it were there, and so does a key that replaces the present one.
+    In a preview, a coming license counts as present, and so does a key that replaces the present one.
 
     Raises:
         TimedOut, Cancelled: the deadline ended the wait.
@@ -47,7 +49,7 @@ def _awaited(host: HostState, vm_name: str, operation: Operation, preview: bool)
             return host
         elapsed = time.monotonic() - began
         if claim is None and elapsed >= _longest(operation):
-            # The license can have come between the last look and the end of the claim.
+            # The license can have arrived between the last check and the end of the claim.
             return hosts.look(host.server, operation) if waited else host
         operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by(claim)}, {elapsed:.0f} s")
         operation.deadline.wait(_PAUSE, _TRIED, host.server.where)
@@ -57,7 +59,7 @@ def _awaited(host: HostState, vm_name: str, operation: Operation, preview: bool)
 
 
 def _longest(operation: Operation) -> float:
-    """Return how many seconds to wait while nothing has begun to license the host."""
+    """Return the seconds to wait while no resource has begun to license the host."""
     return _START if planned(operation.claims) is not None else operation.claims.patience
 
 

@@ -1,4 +1,4 @@
-"""The Windows inside a VM, reached over the network: at which addresses, and the proof that it is inside this VM."""
+"""Connections over the network to Windows inside a VM: its addresses, and the proof that the machine is this VM."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from avma.windows.machine import Machine, Server
 from avma.wsman.bounded import within
 
 _MOST = 8
-"""How many addresses of a guest are tried. A guest reports what it likes, and each attempt shows it an account."""
+"""The maximum of addresses to try. A guest can report any address, and each attempt sends an account to it."""
 _NAME_SECONDS = 5.0
-"""Seconds that the name of a guest may take to be resolved."""
+"""Seconds to resolve the name of a guest."""
 _SET_ADDRESS = "set `guest.address` to the address at which the guest can be reached from here"
 _TRIED = "reach the guest"
 _ORDER = (errors.LogonRefused, errors.AccessDenied, errors.CertificateNotTrusted, errors.Unreachable, errors.TimedOut)
-"""Which of several failures counts, first the one that can only come from a machine that answered."""
+"""The priority of errors if all addresses fail. The first kinds can only come from a machine that answered."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """The names and IP addresses at which a guest may be reached, in the order of trying, and why others are not."""
+    """The names and IP addresses of a guest in the order of attempts, and the reasons for skipping others."""
 
     usable: tuple[str, ...]
     skipped: tuple[str, ...] = ()
@@ -38,12 +38,12 @@ class Addresses:
 
 @dataclass
 class _Failures:
-    """What came of the addresses that were tried."""
+    """The errors of the attempted addresses."""
 
     found: list[tuple[str, errors.AvmaError]] = field(default_factory=list)
 
     def combined(self, vm: VirtualMachine, host: Server, skipped: Sequence[str]) -> errors.AvmaError:
-        """Return one error for all addresses, of the kind that says most; a single one speaks for itself."""
+        """Return one error for all addresses, of the most informative kind. A single error stays as it is."""
         error = min((error for _, error in self.found), key=_rank)
         if _SET_ADDRESS not in error.remedy:
             error.remedy += f"; or {_SET_ADDRESS}"
@@ -57,16 +57,16 @@ class _Failures:
 def connect(
     vm: VirtualMachine, host: Server, guest: Guest | None, read_facts: Callable[[], GuestFacts], operation: Operation
 ) -> Machine:
-    """Return the Windows inside a VM, once the machine at its address has proved that it is inside this VM.
+    """Return Windows inside a VM, after the machine at its address has proved that it is this VM.
 
-    Without a declared address, those that it reports through Data Exchange are tried in turn. An address can be stale
-    or mistaken, and what is done to a guest must never be done to another machine.
+    Without a declared address, the provider tries the addresses from Data Exchange in turn. An address can be stale or
+    wrong, and the provider must never change another machine.
 
     Raises:
-        NotReady: no address is declared, and the guest reports none that can be used.
+        NotReady: no address is declared, and the guest reports no usable one.
         Refused: another machine answers there.
         InvalidInput: no credentials are declared.
-        AvmaError: the machine could not be asked, or none of several.
+        AvmaError: the machine could not be queried, or none of several.
     """
     if guest is not None and guest.address is not None:
         machine = _machine(vm, None, guest, operation)
@@ -81,10 +81,10 @@ def connect(
 
 
 def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
-    """Return the addresses of a guest from Data Exchange; with TLS first the name, if it can be resolved here.
+    """Return the addresses of a guest from Data Exchange. With TLS, the name comes first if it resolves here.
 
     Link-local and unspecified addresses reach no machine from here, and a loopback address reaches this one. Loopback
-    addresses count only if the host itself is reached by one.
+    addresses count only if the address of the host is one too.
     """
     name = facts.fully_qualified_domain_name
     name = "" if host_name_error(name) is not None else name
@@ -113,7 +113,7 @@ def _unusable(address: str, host_is_local: bool) -> str | None:
 def _first(
     vm: VirtualMachine, host: Server, addresses: Addresses, guest: Guest | None, operation: Operation
 ) -> Machine:
-    """Return the machine at the first address that is inside the VM; each gets an equal share of the time left."""
+    """Return the machine at the first address that leads to the VM. Each attempt gets an equal share of the time."""
     failures = _Failures()
     for left, address in _countdown(_last_first(addresses.usable, host.guest_addresses.get(vm.id))):
         share = operation.deadline.part(operation.deadline.remaining() / left)
@@ -133,12 +133,12 @@ def _first(
 
 
 def _countdown(addresses: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield each address with the number of addresses that are left, itself included."""
+    """Yield each address with the number of remaining addresses, including itself."""
     return zip(range(len(addresses), 0, -1), addresses, strict=True)
 
 
 def _last_first(addresses: Sequence[str], last: str | None) -> list[str]:
-    """Return the addresses, first the one that worked last time."""
+    """Return the addresses, starting with the last working one."""
     return sorted(addresses, key=lambda address: address != last)
 
 
@@ -162,7 +162,7 @@ def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: 
 
 
 def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operation: Operation, remedy: str) -> None:
-    """Raise Refused unless the machine's firmware is that of the VM; from then on it takes turns as that VM."""
+    """Raise Refused unless the machine has the firmware UUID of the VM. Then share the lock of that VM."""
     wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
     if not wanted:
         answer = f"the host reports no firmware UUID of the VM {vm.name}, so no machine can be identified as it"
@@ -180,7 +180,7 @@ def _uuid(text: str) -> str:
 
 
 def _swapped(text: str) -> str:
-    """Return the UUID with its first three fields in the other byte order, in which older firmware shows it."""
+    """Return the UUID with its first three fields in the other byte order, as in older firmware."""
     try:
         return str(uuid.UUID(bytes=uuid.UUID(text).bytes_le))
     except ValueError:
@@ -188,7 +188,7 @@ def _swapped(text: str) -> str:
 
 
 def _inherited(configuration: Configuration) -> Settings:
-    """Return what guests take from the provider's own settings: whom to trust and how long to wait, no credentials."""
+    """Return the provider's settings that guests inherit: the CA certificate and the timeouts, but no credentials."""
     return Settings(
         ca_cert=configuration.ca_cert,
         connect_timeout=configuration.connect_timeout,

@@ -1,4 +1,4 @@
-"""Finding a VM on its hosts, and the way to the Windows inside it. It knows no licensing."""
+"""The search for a VM on its hosts, and the connection to Windows inside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
 
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
-"""The id of the Data Exchange integration service, the same in every language of Windows."""
+"""The id of the Data Exchange integration service. It is the same in every language of Windows."""
 
 
 NOT_LISTED = (
@@ -35,30 +35,30 @@ MALFORMED = "its guest reports malformed data through Data Exchange"
 
 @dataclass(frozen=True)
 class Placement:
-    """A VM and the host on which it is now; `listed` are all VMs that the hosts listed."""
+    """A VM and its current host. `listed` contains all VMs of the hosts."""
 
     vm: VirtualMachine
     host: Server
     listed: tuple[VirtualMachine, ...] = ()
 
     def namesake(self, name: str | None) -> VirtualMachine | None:
-        """Return another VM that has the name, None if there is none or this one has it."""
+        """Return another VM with the name. None if no other VM or this one has it."""
         if name is None or name.lower() == self.vm.name.lower():
             return None
         return next((vm for vm in self.listed if vm.id != self.vm.id and vm.name.lower() == name.lower()), None)
 
     @property
     def where(self) -> str:
-        """The VM as errors name it."""
+        """The VM's name in errors."""
         return f"{self.vm.name} (host {self.host.connection.place})"
 
 
 def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
-    """Return the VM of that name or id on whichever of the hosts it is, None when all of them say that it is not there.
+    """Return the VM of that name or id from any of the hosts. None if no host lists it.
 
     Raises:
         Refused: several VMs have the name.
-        AvmaError: the VM was not found, and a host could not be asked; it may be there.
+        AvmaError: the VM was not found, and a host could not be queried. The VM may be there.
     """
     wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
     listed: list[Placement] = []
@@ -77,7 +77,7 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
 
 
 def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:
-    """Return the VM of that name or id; errors as for `find_vm`.
+    """Return the VM of that name or id. `find_vm` lists further errors.
 
     Raises:
         NotFound: none of the hosts has such a VM.
@@ -98,7 +98,7 @@ def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | 
 
 
 def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -> Placement | None:
-    """Return the one VM that was found; while it migrates it can be on two hosts, and the running one counts."""
+    """Return the one matching VM. During a migration, two hosts can list it: the running one counts."""
     ids = sorted({placement.vm.id for placement in found})
     if len(ids) > 1:
         where = ", ".join(host.where for host in hosts)
@@ -108,12 +108,12 @@ def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -
 
 
 def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
-    """Return what a guest reports through Data Exchange; malformed data is a warning that names the VM."""
+    """Return the report of a guest through Data Exchange. Warn if its data is malformed."""
     return facts_in(placement.host.guest_facts(operation.deadline), placement.vm, operation)
 
 
 def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: Operation) -> GuestFacts:
-    """Return the same out of the listing of the VM's host; a VM that runs and is not in it is a warning too."""
+    """Return the report of a guest from the listing of its host. Warn if a running VM is missing there."""
     facts = hyperv.facts_of_vm(listing, vm)
     if not facts.listed:
         operation.warn(f"{vm.name}: {NOT_LISTED}; its name, version and addresses are not reported")
@@ -123,7 +123,7 @@ def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: O
 
 
 def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
-    """Raise Refused if a guest reports an operating system that is not Windows; one that reports none may be any."""
+    """Raise Refused if a guest reports an operating system other than Windows. Without a report, the guest passes."""
     name = facts.values.get("OSName", "")
     if name and "Windows" not in name:
         answer = f"its guest {vm.name} runs {characters.shown(name)}, and only Windows Server is activated"
@@ -132,10 +132,10 @@ def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
 
 @contextmanager
 def naming_other_systems(placement: Placement, operation: Operation) -> Iterator[None]:
-    """Reach a guest; if that fails and it reports another system than Windows, raise Refused with that reason.
+    """Run the body. If it fails and the guest reports an operating system other than Windows, raise Refused instead.
 
-    The guest's report is only read after a failure, so that it costs no request otherwise. A guest that rejects an
-    account is no other system.
+    The guest's report is only read after a failure, so success costs no request. A guest that rejects an account
+    passes, because it runs Windows.
     """
     try:
         yield
@@ -149,11 +149,7 @@ def naming_other_systems(placement: Placement, operation: Operation) -> Iterator
 
 
 def require_running(placement: Placement) -> None:
-    """Return if the VM is running.
-
-    Raises:
-        NotReady: it is not.
-    """
+    """Raise NotReady unless the VM is running."""
     vm = placement.vm
     if not vm.running:
         remedy = f"{to_running(vm.state, vm.id)}, then run again"
@@ -161,12 +157,12 @@ def require_running(placement: Placement) -> None:
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM, reached as declared: through its host, unless over the network.
+    """Return Windows inside a VM, through the declared transport. The default is PowerShell Direct.
 
     Raises:
-        Refused: it cannot be reached in this way.
+        Refused: the guest cannot be reached through this transport.
         InvalidInput: no credentials are declared.
-        AvmaError: the host, or the machine at the guest's address, could not be asked.
+        AvmaError: the host, or the machine at the guest's address, could not be queried.
     """
     given = [settings.transport for settings in (guest, operation.configuration.guest) if settings]
     transport = next((transport for transport in given if transport is not None), Transport.POWERSHELL_DIRECT)
@@ -180,23 +176,21 @@ def has_direct(build: int) -> bool:
 
 
 def require_direct(what: str, build: int | None, where: str) -> None:
-    """Return if a Windows of that build, on either side, has PowerShell Direct; one that is not known may have it.
-
-    Raises:
-        Refused: it is older.
-    """
+    """Raise Refused if a Windows of that build has no PowerShell Direct. An unknown build passes."""
     if build is not None and not has_direct(build):
         answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
         raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
 
 
 def switch_data_exchange_on(vm_id: str) -> str:
-    """Return the command of PowerShell that does it by hand, in every language of Windows."""
+    """Return the PowerShell command to turn on Data Exchange. It works in every language of Windows."""
     return on_vm(vm_id, f"Get-VMIntegrationService | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService")
 
 
 def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
-    """Return once the VM's Data Exchange is on, on the host's side; with `manage` it is switched on, but in a preview.
+    """Raise DataExchangeOff if the host has the VM's Data Exchange turned off.
+
+    With `manage`, turn it on instead, and wait until it is on. A preview changes nothing.
 
     Raises:
         DataExchangeOff: it is off.
@@ -218,7 +212,7 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
 
 
 def _await_data_exchange(placement: Placement, operation: Operation) -> None:
-    """Wait until the host shows Data Exchange as on."""
+    """Wait until the host reports Data Exchange as on."""
     vm, host = placement.vm, placement.host
     while True:
         setting = host.data_exchange(operation.deadline).get(vm.id)
@@ -231,7 +225,10 @@ def _await_data_exchange(placement: Placement, operation: Operation) -> None:
 
 
 def _through_host(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM by way of its host, which finds it by the VM's id: it can be no other machine."""
+    """Return Windows inside a VM through its host.
+
+    The host finds it by the VM's id, so it is always the right machine.
+    """
     vm, host = placement.vm, placement.host
     account = _account(placement, guest, operation)
     unused = [name for name in ("address", "port", "https") if guest is not None and getattr(guest, name) is not None]
@@ -257,7 +254,7 @@ def _account(placement: Placement, guest: Guest | None, operation: Operation) ->
 
 
 def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return the Windows inside a VM at an address of its own."""
+    """Return Windows inside a VM at an address of the guest."""
     return guest_network.connect(
         placement.vm, placement.host, guest, partial(facts_of, placement, operation), operation
     )

@@ -1,7 +1,4 @@
-"""HostLicense: one Hyper-V host holds an activated Windows Server Datacenter licence.
-
-It knows what a user declares of a host and the rules of host licensing; Windows is asked through `avma.windows`.
-"""
+"""HostLicense: one Hyper-V host has an activated Windows Server Datacenter license."""
 
 from __future__ import annotations
 
@@ -45,12 +42,12 @@ from avma.windows.vm_state import in_memory
 
 _TRIED = "license the host"
 _LASTING = ("platform", "osVersion", "osBuild", "edition", "hyperV", "machineId")
-"""The outputs that another product key does not change."""
+"""The outputs that do not depend on the product key."""
 _KEYS = ("productKey", "confirmationId")
 
 
 class HostLicense(Resource):
-    """The lifecycle of a HostLicense; its identifier is the host in lower case."""
+    """The lifecycle of a HostLicense. Its identifier is the host in lower case."""
 
     name = "HostLicense"
     description = (
@@ -103,7 +100,7 @@ class HostLicense(Resource):
         return predicted
 
     def askable(self, wanted: Values) -> bool:
-        """See `Resource.askable`. A key that is not known yet keeps nobody from looking at the host."""
+        """See `Resource.askable`. A preview can read the host even if the key is not known yet."""
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
@@ -148,7 +145,7 @@ class HostLicense(Resource):
         return _result(wanted, state.with_product(attempt.product), operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A host without a licence is not gone: it is there, unlicensed."""
+        """See `Resource.read`. A host without a license still exists: its state is unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         state = _look(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
         if stored is None:
@@ -162,7 +159,7 @@ class HostLicense(Resource):
         return _result(wanted, state, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.update`: the wanted state is reached in the same way, whatever was there before."""
+        """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
         return self._license(wanted, stored.outputs, operation)
@@ -200,7 +197,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
 
 
 def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
-    """Return the host as it is now, with what is stored of it for what it does not tell."""
+    """Return the current state of the host. Stored values fill in the values that the host does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the licence")
     state = hosts.look(server, operation)
@@ -214,10 +211,10 @@ def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> Ho
 
 
 def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: bool) -> None:
-    """Return if nothing forbids to license the host; `with_key` says that a key is or will be given.
+    """Raise Refused if a rule forbids to license the host. `with_key` is True if a key is or will be declared.
 
     Raises:
-        Refused: something does.
+        Refused: a rule forbids it.
     """
     rules.require_host(state, _TRIED)
     rules.require_key_version(state, _text(inputs.product_key_version), _TRIED)
@@ -234,7 +231,7 @@ def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: boo
 
 
 def _claim(inputs: HostLicenseInputs, state: HostState, operation: Operation) -> None:
-    """Claim the host, before it is changed.
+    """Claim the host. This must happen before it is changed.
 
     Raises:
         KeyConflict: another resource of the run wants another key there.
@@ -253,7 +250,7 @@ def _claim(inputs: HostLicenseInputs, state: HostState, operation: Operation) ->
 
 
 def _warn_of_replacement(product_key: str | None, state: HostState, operation: Operation) -> None:
-    """Say which key in use gives way to the declared one; an activation that was spent on it is not given back."""
+    """Warn if the declared key replaces a key in use: the activation spent on that key is lost."""
     product = state.found.product
     if state.platform is Platform.AZURE_LOCAL:
         partial, kind = state.partial_product_key, "for guests"
@@ -281,7 +278,7 @@ def _source_failures(values: Values) -> Iterator[Failure]:
 
 
 def _adopts(stored: Stored, wanted: Values) -> bool:
-    """Say whether a key is declared for the first time, and the host holds it already."""
+    """Return True if a key is declared for the first time, and the host already has it."""
     key = wanted.get("productKey")
     return (
         stored.inputs.get("productKey") is None
@@ -302,12 +299,12 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
     if active and not local and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
     elif active and outputs.get("activatesGuests") is False and outputs.get("hyperV") is not False:
-        # No key installs the Hyper-V role, so its absence is a warning and no drift.
+        # No key installs the Hyper-V role, so its absence is a warning and not drift.
         yield Change("activatesGuests", drift=True)
 
 
 def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:
-    """Return why the host's key must stay: VMs are running there."""
+    """Return an error if VMs are running on the host: then its key must stay."""
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if in_memory(vm.state)]
     if not running:
         return None
@@ -325,7 +322,7 @@ def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
 
 
 def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
-    """Return the outputs that describe a host; on Azure Local the key is the one for guests."""
+    """Return the outputs for a host. On Azure Local, the partial key is that of the key for guests."""
     system, activation = state.system, state.activation
     outputs = HostLicenseOutputs(
         **license_outputs(state.found.product),
@@ -348,11 +345,11 @@ def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
 
 
 def _installation_id(state: HostState, operation: Operation) -> str | None:
-    """Return what activation by telephone needs, while it can be wanted."""
+    """Return the installation ID while the host has a bought key without activation, otherwise None."""
     product = state.found.product
     if product is None or product.licensed or product.channel not in licensing.BOUGHT:
         return None
     try:
         return licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline) or None
-    except errors.AvmaError:  # the state is worth more than these digits
+    except errors.AvmaError:  # Reading the state matters more than this ID.
         return None

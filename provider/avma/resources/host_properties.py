@@ -1,4 +1,4 @@
-"""What a user declares of a HostLicense, and what Windows says of it."""
+"""The inputs and outputs of a HostLicense."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _confirmation_id_error(text: str) -> str | None:
 
 
 def digits(text: str) -> str:
-    """Return the digits of a confirmation ID, which people write in groups, in ASCII."""
+    """Return the digits of a confirmation ID in ASCII, without its groups."""
     return "".join(str(int(character)) for character in text if character.isdecimal())
 
 

@@ -1,6 +1,6 @@
-"""What a Hyper-V host is and activates its guests with: its own licence, or on Azure Local a key or a subscription.
+"""The state of a Hyper-V host: its own license, or on Azure Local its key or subscription for guests.
 
-It asks the host and changes nothing; what follows from the answers is in `rules`.
+The module only reads. `rules` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -32,53 +32,53 @@ class HostState:
     server: Server
     found: Licensing
     machine_id: str
-    """The machine's identity, the same under each of its names."""
+    """The machine's identity. It is the same under each of its names."""
     activation: AutomaticActivation | None = None
     pays_as_it_goes: bool = False
-    """Whether Windows was licensed by Azure Arc pay-as-you-go, which holds for no guest, when it was looked at."""
+    """Whether Azure Arc pay-as-you-go licensed Windows when the host was read. Guests get no rights from it."""
     since: int = 0
-    """How often this process had changed the machine when it was looked at."""
+    """The number of changes by this process when the host was read."""
     known_partial: str | None = None
-    """The last five of the key for guests that was set last, where a machine of Azure Local does not tell it."""
+    """The last five characters of the last applied key for guests. A machine of Azure Local may not report it."""
     known_subscription: str | None = None
-    """The status of the subscription when it was last told."""
+    """The last reported status of the subscription."""
     hyper_v: bool = True
     """Whether the Hyper-V role is installed, as far as the account can see."""
     will_be_licensed: bool = False
-    """Whether the same run licenses it, as its preview has found; then what it has now does not count."""
+    """Whether the same run will license it, according to its preview. Then its present license does not count."""
     coming_key_version: str | None = None
-    """The release of the key by which the run does so, where that is declared."""
+    """The release of the coming key, if it is declared."""
 
     def with_product(self, product: Product | None) -> HostState:
-        """Return the same host with another product licensed."""
+        """Return the same host with another licensed product."""
         return replace(self, found=replace(self.found, product=product))
 
     @property
     def system(self) -> System:
-        """Which Windows it runs."""
+        """The Windows release and edition of the host."""
         return self.found.system
 
     @property
     def platform(self) -> Platform:
-        """Its operating system, which its SKU decides; builds are shared by both."""
+        """The operating system of the host. The SKU decides, because both share builds."""
         return Platform.AZURE_LOCAL if self.system.azure_local else Platform.WINDOWS_SERVER
 
     @property
     def partial_product_key(self) -> str | None:
-        """The last five of the key for guests on Azure Local: what the machine tells, or what was set last."""
+        """The last five characters of the key for guests on Azure Local: as reported, or else as last applied."""
         if self.activation is None or self.activation.tells_no_key:
             return None
         return self.activation.partial_product_key or self.known_partial
 
     @property
     def partial_in_use(self) -> str | None:
-        """The last five of the key for guests, or else of the key of Windows."""
+        """The last five characters of the key for guests, or else of the key of Windows."""
         product = self.found.product
         return self.partial_product_key or (product.partial_product_key if product else None)
 
     @property
     def subscription_status(self) -> str | None:
-        """The status of the Windows Server subscription; the last one that was told, where it cannot be asked now."""
+        """The status of the Windows Server subscription. If it cannot be read now, the last reported status."""
         if self.activation is None:
             return None
         return self.activation.subscription_status or (
@@ -87,12 +87,12 @@ class HostState:
 
     @property
     def activates_guests(self) -> bool | None:
-        """Whether it can activate guests now; None where a machine of Azure Local does not tell."""
+        """Whether the host can activate guests now. None if a machine of Azure Local does not report it."""
         return self.licensed_for_guests if self.hyper_v else False
 
     @property
     def licensed_for_guests(self) -> bool | None:
-        """Whether its license holds for guests; None where a machine of Azure Local does not tell."""
+        """Whether the license covers guests. None if a machine of Azure Local does not report it."""
         if self.activation is not None:
             if self.activation.enabled is not None:
                 return self.activation.enabled
@@ -109,19 +109,20 @@ class HostState:
 
     @property
     def licensed_as_it_goes(self) -> bool:
-        """Whether nothing but pay-as-you-go licenses it: a key of its own comes first."""
+        """Whether only pay-as-you-go licenses the host. A key of its own takes precedence."""
         own = self.found.product is not None and self.found.product.channel in licensing.OWN
         return self.pays_as_it_goes and not own
 
 
 def look(server: Server, operation: Operation) -> HostState:
-    """Return what a host is and what it activates its guests with.
+    """Return the state of a host, including its license for guests.
 
     Raises:
-        Refused: a machine of Azure Local lacks the module for it.
-        AvmaError: the host could not be asked.
+        Refused: a machine of Azure Local lacks the module ServerAVMAManager.
+        AvmaError: the host could not be queried.
     """
     machine_id = server.identity(operation.deadline)
+    # Read the counter first, so that a change by another thread during the reads is noticed.
     since = server.turns.changes
     found = server.licensing(operation.deadline)
     if found.system.azure_local:

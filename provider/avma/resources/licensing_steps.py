@@ -1,12 +1,15 @@
 """Decide how to license one machine, step by step and without a machine.
 
-`LicensingSteps.run` is a generator. It yields one `Step` at a time. Whoever performs the steps sends back the product
-that `ReadProduct` found, and throws the error of a step that failed into the generator. `activation.Attempt` performs
-steps on a machine. The tests perform them on a model.
+`LicensingSteps.run` is a generator. It yields one `Step` at a time. The caller performs it. For `ReadProduct`, the
+caller sends back the product. If a step fails, the caller throws the error into the generator. `activation.Attempt`
+performs steps on a machine. The tests perform them on a model.
 
-The decisions follow four rules. Read before acting. Act only on a difference. Read again after acting, because a method
-that returned proves nothing and `LicenseStatus = 1` does. Never repeat a change whose answer was lost: read, and decide
-by what the machine shows.
+The decisions follow four rules:
+
+- Read before acting.
+- Act only on a difference.
+- Read again after acting. The return value of a method proves nothing, but `LicenseStatus = 1` does.
+- Never repeat a change after a lost answer. Read, and let the state of the machine decide.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from avma.windows.licensing import LicenseChannel, Product, reason_text
 from avma.wsman import retry
 
 AUTOMATIC_PAUSES = (1.0, 2.0)
-"""Seconds between the looks at a guest that activates by itself, as Windows does with a new AVMA key."""
+"""Seconds between two reads of a guest. Windows activates a guest with a new AVMA key by itself."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
-"""Seconds between the looks at a machine whose activation Windows accepted. The pauses double."""
+"""Seconds between two reads of a machine after Windows accepted the activation. The pauses double."""
 PATIENCE = 90.0
-"""Seconds in which an accepted activation shows. WinRM itself ends a call after 60."""
+"""Seconds for an accepted activation to show. WinRM itself ends a call after 60."""
 
 _EVENT_LOG = "look into the machine's Application event log for Security-SPP"
 
@@ -38,12 +41,12 @@ class InstallKey:
 
 @dataclass(frozen=True)
 class RefreshStatus:
-    """Call RefreshLicenseStatus, which makes the licensing service look at its licenses again."""
+    """Call RefreshLicenseStatus. The licensing service then evaluates its licenses again."""
 
 
 @dataclass(frozen=True)
 class Activate:
-    """Activate a product, through the internet, through the host, or by telephone."""
+    """Activate a product through the internet, through the host, or by telephone."""
 
     activation_id: str
 
@@ -68,12 +71,12 @@ Steps: TypeAlias = Generator[Step, Product | None, None]
 
 @dataclass(frozen=True)
 class Goal:
-    """What a machine should have: a product key, and its activation.
+    """The wanted state of a machine: a product key, and its activation.
 
     Args:
         product_key: the key to install unless it is installed.
         activate: whether Windows has to be activated.
-        channel: the channel through which it has to be licensed; None if any will do.
+        channel: the required channel of the license. None if any will do.
     """
 
     product_key: str
@@ -89,18 +92,18 @@ class Goal:
         return product is not None and product.licensed and self.channel in (None, product.channel)
 
     def is_reached(self, product: Product | None) -> bool:
-        """Return True if nothing is left to do."""
+        """Return True if no step is left."""
         return self.has_key(product) and (not self.activate or self.is_activated(product))
 
 
 @dataclass
 class LicensingSteps:
-    """The steps to one goal on one machine, and how far they have come.
+    """The steps to one goal on one machine, and their progress.
 
     Args:
-        goal: what the machine should have.
-        where: the machine, as errors name it.
-        product: the installed product, as it was read last.
+        goal: the wanted state of the machine.
+        where: the machine's name in errors.
+        product: the installed product, as last read.
         changed: whether the machine was changed, or may have been.
     """
 
@@ -112,12 +115,12 @@ class LicensingSteps:
     def run(self, read_again: bool) -> Steps:
         """Install the key unless it is installed, and activate Windows unless it is activated.
 
-        With `read_again`, another thread changed the machine since `product` was read. An activation that can be used
-        up is never decided by an old reading: another process can have activated the machine. An AVMA key is generic,
-        and its activation costs nothing.
+        With `read_again`, another thread changed the machine after `product` was read. Never decide about a limited
+        activation from an old read: another process can have activated the machine. An AVMA key is generic, and its
+        activation costs nothing.
 
         Raises:
-            AvmaError: the goal is not reached. `changed` says whether the machine was changed before.
+            AvmaError: the goal was not reached. `changed` is True if the machine was changed before the error.
         """
         spends = self.goal.channel is not LicenseChannel.AVMA and not self.goal.is_reached(self.product)
         if read_again or spends:
@@ -145,6 +148,7 @@ class LicensingSteps:
         self.changed = True
         wanted = keys.partial(self.goal.product_key)
         yield from self._read(wanted)
+        # A fault is an answer. So the key that Windows now reports decides whether the machine was changed.
         if isinstance(lost, errors.WsmanFault):
             self.changed = self.goal.has_key(self.product)
         if not self.goal.has_key(self.product) and lost is None:
@@ -163,7 +167,7 @@ class LicensingSteps:
     def _activate(self) -> Steps:
         """Request the activation, then read until Windows is activated.
 
-        The request is repeated only after an error with which Windows says that it did not begin.
+        The request is repeated only if Windows reports that it did not start the activation.
         """
         trouble = yield from self._request_activation()
         waited = 0.0
@@ -203,7 +207,7 @@ class LicensingSteps:
         return trouble
 
     def _ended_after(self, trouble: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
-        """Return the error for a time that ends, or a run that is cancelled, between the request and the proof."""
+        """Return the error for a timeout or a cancellation between the request and the proof."""
         if trouble is not None and not retry.may_have_run(trouble) and isinstance(end, errors.TimedOut):
             return retry.quoting(trouble, end)
         answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
@@ -220,10 +224,10 @@ class LicensingSteps:
 
 
 def drive(steps: Steps, perform: Callable[[Step], Product | None]) -> None:
-    """Perform steps until there are none left. A step that fails is thrown back into the decisions.
+    """Perform all steps. If a step fails, throw its error into the generator.
 
     Raises:
-        AvmaError: the decisions end with it.
+        AvmaError: the generator ends with it.
     """
     try:
         step = next(steps)
@@ -239,7 +243,7 @@ def drive(steps: Steps, perform: Callable[[Step], Product | None]) -> None:
 
 
 def _is_final(trouble: errors.AvmaError | None) -> bool:
-    """Return True if Windows refused permanently. A lost answer or a busy service is no refusal."""
+    """Return True if Windows rejected the activation. A lost answer or a busy service is not a rejection."""
     return isinstance(trouble, errors.WsmanFault) and not retry.did_not_begin(trouble)
 
 

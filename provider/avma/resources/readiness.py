@@ -1,8 +1,9 @@
-"""Waiting for a VM that is still being set up, as one is that the same run made: until it runs and its guest answers.
+"""Wait for a VM that is being provisioned, for example by the same run: until it runs and its guest answers.
 
-PowerShell says the same of wrong credentials and of a guest that is not ready, and an account may come last in a setup.
-What the guest tells through Data Exchange parts the two: in a VM that has told its build and has been on for long,
-credentials that are refused are wrong. They are tried ever more seldom, as a guest can lock an account.
+PowerShell reports the same error for wrong credentials and for a guest that is not ready. Windows setup may create the
+account last. Data Exchange distinguishes the two. If the guest has reported its build and the VM has been on for
+`_SETUP`, rejected credentials are wrong. The provider tries them less and less often, because a guest can lock an
+account.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ T = TypeVar("T")
 _TRIED = "reach the guest"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
-"""Seconds between two logons with credentials that were refused; twice as long each time."""
+"""Seconds between two attempts with rejected credentials. They double after each attempt."""
 _SETUP = 1800.0
-"""Seconds after which a VM that has been on all the time is not in its setup any more."""
+"""Uptime in seconds after which a VM is no longer being provisioned."""
 _SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
-"""The services of a guest that start after its remote access, and list nothing until then."""
+"""Services of a guest that start after its remote access. Until then, they list nothing."""
 _LOGONS = 3
-"""How often refused credentials are tried on a guest that has been on for longer and tells nothing."""
+"""Attempts with rejected credentials for a guest without a Data Exchange report, after `_SETUP`."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, and which setting allows more, as an error names it."""
+    """A deadline, and the name of the setting for more time in errors."""
 
     deadline: Deadline
     setting: str
@@ -44,19 +45,19 @@ class Patience:
 
 @dataclass
 class _Seen:
-    """What was seen of a guest so far."""
+    """The observations of a guest so far."""
 
     began: float = field(default_factory=time.monotonic)
     trouble: errors.AvmaError | None = None
     build: int | None = None
-    """Its build, once it has told it."""
+    """Its build, after it has reported it."""
     looked: bool = False
-    """Whether it was looked at what the guest tells."""
+    """Whether its Data Exchange report was read."""
     refusals: int = 0
     next_logon: float = 0.0
 
     def note(self, trouble: errors.AvmaError) -> None:
-        """Keep why the guest did not answer."""
+        """Record the reason why the guest did not answer."""
         self.trouble = trouble
         if _refused(trouble):
             pause = min(_FIRST_BETWEEN_LOGONS * 2**self.refusals, _LONGEST_BETWEEN_LOGONS)
@@ -71,10 +72,10 @@ class _Seen:
 
 @contextmanager
 def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
-    """Reach a guest whose account can still come, as long as its VM may be in setup.
+    """Run the body. Turn errors into NotReady or LogonUncertain while the VM may still be provisioned.
 
     Raises:
-        LogonUncertain: the guest refused the account, and time may mend that.
+        LogonUncertain: the guest rejected the account, but may accept it later.
         NotReady: the guest's licensing service does not list itself yet.
     """
     try:
@@ -92,7 +93,7 @@ def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
 
 
 def may_pass(trouble: errors.NotReady, vm: VirtualMachine) -> bool:
-    """Say whether a guest that did not answer may do so later; credentials that are refused for long are wrong."""
+    """Return True if a guest may answer later. Rejected credentials are wrong once the VM has been on for `_SETUP`."""
     return not _refused(trouble) or vm.on_for < _SETUP
 
 
@@ -103,12 +104,14 @@ def await_guest(
     patience: Patience,
     operation: Operation,
 ) -> tuple[Placement, T]:
-    """Return where the VM is, and what `reach` returns once its guest answers; `find` looks where it has gone.
+    """Return the current placement of the VM and the result of `reach`, once its guest answers.
+
+    `find` finds the VM again, because it can move during the wait.
 
     Raises:
-        NotReady: it did not in time; the error says how far it came.
-        LogonRefused: its Windows has started, and refuses the account.
-        AvmaError: something that time does not mend.
+        NotReady: the guest did not answer in time. The error contains its progress.
+        LogonRefused: its Windows has started, and rejects the account.
+        AvmaError: an error that does not pass with time.
     """
     seen, pause = _Seen(), _FIRST_PAUSE
     while True:
@@ -137,7 +140,10 @@ def _refused(trouble: errors.AvmaError | None) -> bool:
 
 
 def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bool:
-    """Say whether to try the guest: always, but for refused credentials only now and then, and once it has started."""
+    """Return True if the guest should be tried now.
+
+    After rejected credentials, try only at long intervals, and when the guest reports that it has started.
+    """
     if not _refused(seen.trouble) or not placement.vm.running:
         return True
     before, facts = seen.build, placement.host.guest_facts(operation.deadline).get(placement.vm.id)
@@ -148,11 +154,11 @@ def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bo
 
 
 def _require_hope(placement: Placement, seen: _Seen) -> None:
-    """Return unless a guest that has been on for long refuses the credentials.
+    """Raise unless the guest may still accept the credentials.
 
     Raises:
-        LogonRefused: it tells that it has started.
-        LogonUncertain: it tells nothing.
+        LogonRefused: the guest reports that it has started.
+        LogonUncertain: the guest reports nothing, and has rejected the credentials `_LOGONS` times.
     """
     if seen.trouble is None or not _refused(seen.trouble) or placement.vm.on_for < _SETUP:
         return
@@ -163,7 +169,7 @@ def _require_hope(placement: Placement, seen: _Seen) -> None:
 
 
 def _progress(placement: Placement, seen: _Seen) -> str:
-    """Say how far the VM has come."""
+    """Return the progress of the VM."""
     if not placement.vm.running:
         return f"the VM is {placement.vm.state.value}"
     if seen.build is not None:
@@ -180,7 +186,7 @@ def _wrong_account(seen: _Seen) -> errors.LogonRefused:
 
 
 def _over(placement: Placement, seen: _Seen, patience: Patience) -> errors.AvmaError:
-    """Return the error for a guest that was waited for in vain."""
+    """Return the error for a guest that did not become ready in time."""
     if _refused(seen.trouble) and seen.build is not None:
         return _wrong_account(seen)
     trouble = seen.trouble

@@ -1,9 +1,11 @@
-"""What every resource offers to a front end, and what it gets from one.
+"""The interface between resources and front ends.
 
-A front end passes values as the user wrote them (see `avma.properties.Values`), runs one `Operation` at a time per
-call, and stores what comes back. The rules that hold for all resources: `check` and `diff` ask no machine; an error
-before the first change on a machine is raised as it is, one after it as `PartlyDone`; `read` says "gone" only after
-the machine said so.
+A front end passes the values as the user wrote them (see `avma.properties.Values`). It runs each call with one
+`Operation`, and stores the result. Three rules hold for all resources:
+
+- `check` and `diff` connect to no machine.
+- An error before the first change on a machine is raised unchanged. A later error is raised as `PartlyDone`.
+- `read` reports a resource as gone only if the machine has reported this.
 """
 
 from __future__ import annotations
@@ -26,22 +28,22 @@ from avma.windows.machine import Machines, Server
 
 _log = logging.getLogger("avma.resources")
 _PAUSE = 0.2
-"""Seconds between two looks at claims of machines that are being asked who they are."""
+"""Seconds between two checks of claims with unidentified machines."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What one call of a front end works with.
+    """The tools of one call of a front end.
 
     Args:
         configuration: the configuration of the provider.
         machines: the machines of the run.
         deadline: the end of the operation's time.
-        show_status: shows what the operation is doing, until the next such text.
+        show_status: shows the current activity, until the next such text.
         show_warning: shows a warning.
         claims: the claims of the whole run.
-        resource: the resource, as errors name it.
-        shown: returns the text of an error that does not end the call, to which a front end can add a note.
+        resource: the resource's name in errors.
+        shown: returns the text of an error that does not end the call. A front end can add a note to it.
     """
 
     configuration: Configuration
@@ -54,11 +56,11 @@ class Operation:
     shown: Callable[[errors.AvmaError], str] = str
 
     def warn_of(self, name: str, error: errors.AvmaError) -> None:
-        """Warn of the error of one machine that does not end the call."""
+        """Warn about an error of one machine that does not end the call."""
         self.warn(f"{name}: {self.shown(error)}")
 
     def status(self, text: str) -> None:
-        """Show what the operation is doing, and log it."""
+        """Show the current activity, and log it."""
         _log.info("%s", text)
         self.show_status(text)
 
@@ -80,12 +82,12 @@ class Operation:
         place: str = "",
         spends: bool = False,
     ) -> None:
-        """Claim a machine for the resource before it is changed; arguments as for `Claim`.
+        """Claim a machine for the resource. This must happen before it is changed. `Claim` describes the arguments.
 
         Raises:
             KeyConflict: another resource of the run wants another key there.
-            Refused: another resource wants another key, and it is not known on which machine.
-            TimedOut, Cancelled: its machine was still being asked.
+            Refused: another resource wants another key, and its machine is not known.
+            TimedOut, Cancelled: the machine of another resource was not identified in time.
         """
         claim = Claim(
             self.resource,
@@ -101,9 +103,9 @@ class Operation:
         stake(self.claims, claim, where, tried, lambda: self.deadline.wait(_PAUSE, tried, where))
 
     def machine(self, name: str, *layers: Settings | None, prefix: str = "") -> Server:
-        """Return the machine of that name, reached as the layers of settings say, the first winning.
+        """Return the machine of that name. The first layer with a value determines each connection setting.
 
-        `prefix` stands before the names of the properties that errors tell to set.
+        Errors put `prefix` before the names of properties.
 
         Raises:
             InvalidInput: the settings cannot work.
@@ -116,7 +118,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a front end has stored of a resource: the inputs as the user wrote them, and the outputs."""
+    """The stored state of a resource: the inputs as the user wrote them, and the outputs."""
 
     inputs: Values
     outputs: Values
@@ -124,7 +126,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Result:
-    """A resource as it is now: its identifier, the inputs that describe it, and an instance of its outputs class."""
+    """The current state of a resource: its identifier, its inputs, and an instance of its outputs class."""
 
     identifier: str
     inputs: Values
@@ -133,9 +135,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between what is stored and what is wanted.
+    """One difference between the stored and the wanted state.
 
-    `drift` says that the path is one of the outputs, which the machine no longer has as the inputs want it.
+    With `drift`, the path is an output: the machine no longer matches the inputs.
     """
 
     path: str
@@ -145,9 +147,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Undoing:
-    """What a deletion undoes: the last five characters of the key that goes, and on which machine.
+    """The effect of a deletion: the last five characters of the removed key, and the machine.
 
-    `obstacle` is why the deletion would be refused now.
+    `obstacle` is the error that a deletion would raise now.
     """
 
     key: str
@@ -158,7 +160,7 @@ class Undoing:
 
 @dataclass(frozen=True)
 class Import:
-    """A way to adopt what exists: what its identifier is made of, and an example of a name and an identifier."""
+    """A form of import: the parts of its identifier, and an example of a name and an identifier."""
 
     by: str
     name: str
@@ -166,7 +168,7 @@ class Import:
 
 
 class Resource(ABC):
-    """One kind of resource. `inputs` and `outputs` are the dataclasses that declare its properties."""
+    """One kind of resource. The dataclasses `inputs` and `outputs` declare its properties."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -174,97 +176,98 @@ class Resource(ABC):
     inputs: ClassVar[type]
     outputs: ClassVar[type]
     licenses_hosts: ClassVar[bool] = False
-    """Whether guests can wait for it: it licenses hosts."""
+    """Whether it licenses hosts. Then guests can wait for it."""
     timeout: ClassVar[float]
-    """Seconds that an operation may take where the user sets nothing."""
+    """The default timeout of an operation in seconds."""
 
     def check(self, values: Values) -> list[Failure]:
-        """Return everything that is wrong with the inputs; unknown ones pass. No machine is asked."""
+        """Return all errors in the inputs. Unknown values pass. Connects to no machine."""
         return validate(self.inputs, values)
 
     @abstractmethod
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
-        """Return what differs from the wanted inputs. No machine is asked."""
+        """Return the differences from the wanted inputs. Connects to no machine."""
 
     @abstractmethod
     def create(self, wanted: Values, operation: Operation) -> Result:
-        """Bring the machine into the wanted state, adopting what is there already.
+        """Bring the machine into the wanted state. Adopt an existing license.
 
         Raises:
-            PartlyDone: the machine was changed before the error came.
+            PartlyDone: the machine was changed before the error.
             AvmaError: nothing was changed.
         """
 
     @abstractmethod
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """Return the state now, None when the machine says that the thing is gone. Without `stored`: import.
+        """Return the current state. None if the machine reports that the resource is gone. Without `stored`, import it.
 
         Raises:
-            AvmaError: the state could not be found out.
+            AvmaError: the state could not be read.
         """
 
     @abstractmethod
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
-        """Bring an existing resource into the wanted state; errors as for `create`."""
+        """Bring an existing resource into the wanted state. Errors are those of `create`."""
 
     @abstractmethod
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
-        """End the resource; one that is gone already is a success.
+        """End the resource. Succeed if it is already gone.
 
         Raises:
             AvmaError: the resource still exists.
         """
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
-        """Return which machines the resource has, by what is stored, and which keys it wants there. Asks no machine."""
+        """Return the stored machines of the resource, with their wanted keys. Connects to no machine."""
         return []
 
     def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
-        """Return `holdings` with the machines that the state does not show, as it was stored by an older version.
+        """Return `holdings` with the identities of machines for which the state has none.
 
-        Asks these machines who they are, and changes nothing. One that cannot be asked stays without identity.
+        Older versions did not store them. The function reads the identities of these machines and changes nothing. A
+        machine that cannot be queried stays without identity.
         """
         return self.holdings(stored, wanted)
 
     def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
-        """Return what deleting the resource undoes, None if it only forgets. Looks and changes nothing.
+        """Return the effect of deleting the resource, None if it changes no machine. Only reads.
 
         Raises:
-            AvmaError: the machine could not be asked.
+            AvmaError: the machine could not be queried.
         """
         return None
 
     @abstractmethod
     def predict(self, wanted: Values) -> dict[str, Any]:
-        """Return the outputs that are certain before anything was done. No machine is asked."""
+        """Return the outputs that are certain in advance. Connects to no machine."""
 
     def askable(self, wanted: Values) -> bool:
-        """Say whether enough of the inputs is known for a preview to `probe`."""
+        """Return True if a preview knows enough inputs to `probe`."""
         return known(wanted)
 
     @abstractmethod
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
-        """Return the outputs to expect, having asked the machines and changed nothing.
+        """Return the expected outputs. Reads the machines and changes nothing.
 
-        With `identifier` an existing resource is looked for, as `update` does.
+        With `identifier`, the target is an existing resource, as in `update`.
 
         Raises:
-            AvmaError: what would stand in the way of `create` or `update`.
+            AvmaError: the error that `create` or `update` would raise.
         """
 
 
 class Attempted(Protocol):
-    """Something that was tried on a machine; `changed` says whether the machine was changed so far."""
+    """An attempt on a machine. `changed` is True if it has changed the machine so far."""
 
     changed: bool
 
 
 @contextlib.contextmanager
 def keeping(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]:
-    """Hand over the state that was reached when an error comes after the first change on a machine.
+    """Pass on the reached state if an error occurs after the first change on a machine.
 
     Raises:
-        PartlyDone: in place of such an error.
+        PartlyDone: instead of such an error.
     """
     try:
         yield
@@ -276,9 +279,9 @@ def keeping(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]
 
 
 def only_said(changes: Sequence[Change]) -> bool:
-    """Say whether the changes are such that nothing is to be done about them now: what to do later, how to connect.
+    """Return True if the changes need no action now: they are about later actions, or about the connection.
 
-    No change at all is not: then an update is asked for because the one before failed.
+    Without changes, the result is False: then the front end requests the update because the previous one failed.
     """
     later = ("onDelete", "forceDestroy", "productKeyVersion", "connection", "guest", "hosts")
     return bool(changes) and all(change.path.partition(".")[0] in later and not change.replaces for change in changes)
@@ -287,9 +290,9 @@ def only_said(changes: Sequence[Change]) -> bool:
 def input_changes(
     record: type, old: Values, new: Values, normal: Mapping[str, Callable[[Any], Any]] | None = None
 ) -> Iterator[Change]:
-    """Yield the declared inputs that differ; a value equal to its default is the same as none.
+    """Yield the declared inputs that differ. A value equal to its default is the same as no value.
 
-    `normal` gives, by path, the form in which two values are compared.
+    `normal` contains, by path, the functions that bring values into a comparable form.
     """
     yield from _changes(record, old, new, "", normal or {})
 

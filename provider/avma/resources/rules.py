@@ -1,8 +1,7 @@
-"""What forbids to license a host or to activate a guest: the rules of AVMA, each with its remedy.
+"""The rules of AVMA: reasons not to license a host or to activate a guest, each with its remedy.
 
 Sources: learn.microsoft.com/windows-server/get-started/automatic-vm-activation and, for Azure Stack HCI / Azure Local,
-learn.microsoft.com/azure/azure-local/manage/vm-activate. It looks at what was read and asks no
-machine.
+learn.microsoft.com/azure/azure-local/manage/vm-activate. The rules work on data from earlier reads.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _WAIT_FOR_SYNC = (
 
 @topics.explained_by(topics.INVALID_KEY)
 def host_key_error(key: str) -> str | None:
-    """Say why a key cannot license a host."""
+    """Return the reason why a key cannot license a host, None if it can."""
     published = keys.published(key)
     if published is None:
         return keys.syntax_error(key)
@@ -48,7 +47,7 @@ def host_key_error(key: str) -> str | None:
 
 @topics.explained_by(topics.INVALID_KEY)
 def avma_key_error(key: str) -> str | None:
-    """Say why a key cannot be an AVMA key."""
+    """Return the reason why a key cannot be an AVMA key, None if it can."""
     published = keys.published(key)
     if published is None or published.kind is KeyKind.AVMA:
         return keys.syntax_error(key)
@@ -59,16 +58,17 @@ def avma_key_error(key: str) -> str | None:
 
 
 def kms_client_key(system: System) -> PublishedKey | None:
-    """Return the KMS client key of a Windows Server, None if none is known for its build and edition."""
+    """Return the KMS client key of a Windows Server. None if no key for its build and edition is known."""
     release = compatibility.kms_release_of_build(system.build, system.semi_annual)
     return keys.find(KeyKind.KMS_CLIENT, release, system.edition) if release else None
 
 
 def require_host(state: HostState, tried: str) -> None:
-    """Return if the machine is one that can host automatic activation: Windows Server Datacenter, or Azure Local.
+    """Raise Refused unless the machine can host automatic activation: Windows Server Datacenter, or Azure Local.
 
     Raises:
-        Refused: another edition, or an evaluation.
+        Refused: it runs another edition.
+        Evaluation: it runs an evaluation edition.
     """
     system, where = state.system, state.server.where
     if system.azure_local:
@@ -83,10 +83,10 @@ def require_host(state: HostState, tried: str) -> None:
 
 
 def require_license_to_adopt(state: HostState, tried: str) -> None:
-    """Return if the host has a licence of its own for its guests, where no key is declared.
+    """Raise Refused unless a host without a declared key has its own license for its guests.
 
     Raises:
-        Refused: it has none, one that does not hold for guests, or several of which it is not clear which counts.
+        Refused: the host has no license, one without rights for guests, or several without a clear priority.
     """
     where, product = state.server.where, state.found.product
     if state.activation is not None:
@@ -109,7 +109,7 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
 
 
 def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
-    """Warn of a host that is imported and activates no guests."""
+    """Warn about an imported host that does not activate guests."""
     try:
         require_license_to_adopt(state, "import the host")
     except errors.Refused as found:
@@ -119,14 +119,14 @@ def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
 
 
 def warn_without_hyper_v(state: HostState, operation: Operation) -> None:
-    """Warn of a host on which no guest can run, so that its license activates none."""
+    """Warn about a host that cannot run guests, so its license activates none."""
     if not state.hyper_v:
         command = "Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
         operation.warn(f"{state.server.name}: the Hyper-V role is not installed, so it activates no guests: {command}")
 
 
 def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None:
-    """Warn of a host that is a guest itself: it stays activated only while its own host renews its activation."""
+    """Warn about a host that is a guest itself. It stays activated only while its own host renews the activation."""
     product = state.found.product
     if product is not None and product.licensed and product.channel is LicenseChannel.AVMA:
         operation.warn(
@@ -137,11 +137,7 @@ def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None
 
 
 def require_subscription(state: HostState, tried: str) -> None:
-    """Return if guests are activated by the Windows Server subscription of Azure Local.
-
-    Raises:
-        Refused: they are not.
-    """
+    """Raise Refused unless the Windows Server subscription of Azure Local activates the guests."""
     where, activation = state.server.where, state.activation
     if activation is None:
         answer = f"it runs {state.system}, and the Windows Server subscription is for Azure Local"
@@ -159,10 +155,10 @@ def require_subscription(state: HostState, tried: str) -> None:
 
 
 def require_key_version(state: HostState, version: str | None, tried: str) -> None:
-    """Return if a key of that release, where it is declared, fits the host.
+    """Raise Refused unless a key of the declared release fits the host. Without a declared release, every key passes.
 
     Raises:
-        Refused: Windows would not take it.
+        Refused: Windows would reject the key.
     """
     where, system = state.server.where, state.system
     if version is None:
@@ -183,10 +179,12 @@ def require_key_version(state: HostState, version: str | None, tried: str) -> No
 
 
 def require_possible(state: HostState, declared: Mapping[str, bool], tried: str) -> None:
-    """Return if the host can do what is declared; on Azure Local a key is activated as it is applied, and stays.
+    """Raise Refused unless the host supports the declared settings.
+
+    Azure Local activates a key when it is applied, and never removes it.
 
     Raises:
-        Refused: it runs Azure Local, and something is declared that is for Windows Server.
+        Refused: the host runs Azure Local, and a declared setting is for Windows Server only.
     """
     names = [name for name, given in declared.items() if given and state.activation is not None]
     if names:
@@ -196,11 +194,7 @@ def require_possible(state: HostState, declared: Mapping[str, bool], tried: str)
 
 
 def require_activating(state: HostState) -> None:
-    """Return if the host can activate guests, or will when the same run has licensed it.
-
-    Raises:
-        Refused: it cannot.
-    """
+    """Raise Refused unless the host can activate guests, or will after the same run has licensed it."""
     tried = "activate guests"
     require_host(state, tried)
     if state.licensed_for_guests is not False or state.will_be_licensed:
@@ -217,6 +211,8 @@ def avma_key(guest: System, host: HostState, product_key: str | None, where: str
     """Return the key to install in the guest.
 
     Raises:
+        Evaluation: the guest runs an evaluation edition.
+        NewerThanHost: the guest runs a newer release than its host.
         Refused: no AVMA key exists for this guest, this host cannot activate it, or the given key is for another.
     """
     tried = "activate the guest"
@@ -237,15 +233,16 @@ def avma_key(guest: System, host: HostState, product_key: str | None, where: str
 
 
 def _require_covered(guest: System, host: HostState, where: str) -> None:
-    """Return if the host's licence covers the guest's release and edition, as far as that is known.
+    """Raise unless the host's license covers the guest's release and edition, as far as known.
 
-    On Azure Local a key covers Azure Edition with Software Assurance, which nothing shows: Windows is left to judge.
+    On Azure Local, a key covers Azure Edition only with Software Assurance. The provider cannot read that, so Windows
+    decides.
     """
     tried, covered = "activate the guest", _newest_covered(host)
     if guest.edition == compatibility.AZURE_EDITION and host.activation is None:
         answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host.system}"
         raise errors.Refused(tried, where, answer, "run it on Azure Local, or use another edition")
-    # Of releases that the tables do not know, newer ones perhaps, Windows is left to judge.
+    # The guest's release can be newer than the tables. Then Windows decides.
     if covered is None or _unknown(guest) or compatibility.activates(covered, guest.version):
         return
     if host.activation is None:
@@ -259,7 +256,7 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
 
 
 def _newest_covered(host: HostState) -> str | None:
-    """Return the newest release whose guests the host activates; None when any is, or nothing says which."""
+    """Return the newest release of guests that the host activates. None for all releases, or if unknown."""
     if host.activation is None:
         return None if _unknown(host.system) else host.system.version
     if host.will_be_licensed:
@@ -268,7 +265,7 @@ def _newest_covered(host: HostState) -> str | None:
 
 
 def _not_activating(state: HostState) -> str:
-    """Say why a host activates no guest."""
+    """Return the reason why a host activates no guest."""
     if state.activation is None:
         return _PAY_AS_YOU_GO if state.licensed_as_it_goes else licensing.reason_text(state.found.product)
     if state.activation.subscribed:

@@ -1,7 +1,4 @@
-"""VmActivation: the Windows Server inside one VM is activated by the Hyper-V host that the VM runs on.
-
-It knows what a user declares of a guest and the rules of AVMA; Windows is asked through `avma.windows`.
-"""
+"""VmActivation: the host of one VM has activated Windows Server inside the VM."""
 
 from __future__ import annotations
 
@@ -31,11 +28,11 @@ from avma.windows.operating_system import System
 _TRIED = "activate the guest"
 _KEEPS_UNKNOWN = "keeps its key, as no KMS client key for its version and edition is known"
 _WAITING = 0.95
-"""The share of an operation's time in which it may wait for a VM in setup."""
+"""The share of an operation's time for the wait until a VM is provisioned."""
 
 
 class VmActivation(Resource):
-    """The lifecycle of a VmActivation; its identifier is `host/vmId` or `host,host/vmId`, all in lower case."""
+    """The lifecycle of a VmActivation. Its identifier is `host/vmId` or `host,host/vmId`, all in lower case."""
 
     name = "VmActivation"
     description = (
@@ -81,7 +78,7 @@ class VmActivation(Resource):
         return predicted
 
     def askable(self, wanted: Values) -> bool:
-        """See `Resource.askable`. Without the guest's account its host is asked, and what the guest tells it."""
+        """See `Resource.askable`. If the guest's account is not known yet, a preview reads only the host."""
         return known({name: value for name, value in wanted.items() if name != "guest"})
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
@@ -98,7 +95,7 @@ class VmActivation(Resource):
         return {**lasting, **self.predict(wanted), "partialProductKey": keys.partial(plan.product_key)}
 
     def _probe_host(self, wanted: Values, operation: Operation, vm_id: str | None) -> dict[str, Any]:
-        """Ask the host alone; what the guest tells it through Data Exchange stands for what the guest would say."""
+        """Read only the host. The guest's Data Exchange report replaces a read of the guest."""
         inputs = build(VmActivationInputs, wanted)
         placement, host = find_vm(inputs, vm_id, operation, preview=True)
         vm = placement.vm
@@ -115,12 +112,12 @@ class VmActivation(Resource):
         return {**certain, **told, "partialProductKey": keys.partial(key)}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.create`. A VM in setup is waited for."""
+        """See `Resource.create`. If the VM is being provisioned, wait for it."""
         inputs = build(VmActivationInputs, wanted)
         return _activate(make_plan(inputs, operation, patience=_patience(inputs, operation)), wanted, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A VM that is off, or still starting, keeps the state that is stored."""
+        """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
         placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
@@ -140,14 +137,14 @@ class VmActivation(Resource):
         return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
-        """See `Resource.update`. The VM is the one that was activated before, whatever now has its name."""
+        """See `Resource.update`. The VM is the one that was activated before, even if another VM has its name now."""
         if only_said(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
         plan = make_plan(build(VmActivationInputs, wanted), operation, _vm_of(identifier))
         return _activate(plan, wanted, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
-        """See `Resource.delete`. A VM that is gone took its activation with it."""
+        """See `Resource.delete`. If the VM is gone, so is its activation."""
         inputs = build(VmActivationInputs, stored.inputs)
         name = stored.outputs.get("vmName") or identifier
         if inputs.on_delete is GuestOnDelete.RETAIN:
@@ -191,12 +188,15 @@ class VmActivation(Resource):
 
 
 def _vm_of(identifier: str) -> str:
-    """Return the VM in an identifier: its id, or in an import its name."""
+    """Return the VM in an identifier: its id, or its name in an import."""
     return identifier.partition("/")[2]
 
 
 def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
-    """Return a KMS client key for the guest as it is stored, None if none is known; its build decides which."""
+    """Return the KMS client key for the stored version and edition of the guest, None if no key is known.
+
+    A version `build N` is looked up by its build.
+    """
     version, edition = str(stored.outputs.get("guestVersion", "")), str(stored.outputs.get("guestEdition", ""))
     build = version.removeprefix("build ")
     if build != version and build.isdecimal():
@@ -205,7 +205,7 @@ def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
 
 
 def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Operation) -> None:
-    """Warn if `restoreKmsClientKey` is declared for a guest whose KMS client key is not known."""
+    """Warn if `restoreKmsClientKey` is declared for a guest without a known KMS client key."""
     restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
     if restores and rules.kms_client_key(system) is None:
         operation.warn(
@@ -215,7 +215,7 @@ def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Op
 
 
 def _claim(vm: VirtualMachine, product_key: str, where: str, operation: Operation) -> None:
-    """Claim the guest, before it is changed.
+    """Claim the guest. This must happen before it is changed.
 
     Raises:
         KeyConflict: another resource of the run wants another key there.
@@ -224,7 +224,7 @@ def _claim(vm: VirtualMachine, product_key: str, where: str, operation: Operatio
 
 
 def _renamed(result: Result, placement: Placement, operation: Operation) -> Result:
-    """Return a result with the VM's name of today, and the VM that has the declared name instead."""
+    """Return a result with the VM's current name, and the id of another VM with the declared name."""
     vm, declared = placement.vm, result.inputs.get("vmName")
     namesake = placement.namesake(declared)
     if namesake is not None:
@@ -244,17 +244,17 @@ def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
 
 
 def _patience(inputs: VmActivationInputs, operation: Operation) -> Patience:
-    """Return how long a VM in setup is waited for."""
+    """Return the time to wait for a VM that is being provisioned."""
     given = [settings.ready_timeout for settings in (inputs.guest, operation.configuration.guest) if settings]
     declared = seconds(next((text for text in given if text), READY_TIMEOUT))
-    # A little less than all the time there is, so that the wait can still say how far the VM has come.
+    # Leave a little time after the wait, so the error can report the progress of the VM.
     most = operation.deadline.remaining() * _WAITING
     limit = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
     return Patience(operation.deadline.part(min(declared, most)), limit)
 
 
 def _license(attempt: Attempt, plan: VmPlan) -> None:
-    """License the guest; when Windows refuses, add what the event logs of guest and host say."""
+    """License the guest. If Windows rejects it, add the messages in the event logs of guest and host."""
     try:
         attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
     except errors.LicensingFault as fault:
@@ -295,7 +295,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
 
 
 def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
-    """Return the outputs that describe a VM and the licence in it."""
+    """Return the outputs for a VM and the license in it."""
     return VmActivationOutputs(
         **license_outputs(product),
         vm_id=vm.id,

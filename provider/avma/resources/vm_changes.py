@@ -1,4 +1,4 @@
-"""What differs between a VmActivation as it is stored and as it is wanted. It asks no machine."""
+"""The differences between the stored and the wanted state of a VmActivation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus
 
 
 def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
-    """Return the differences; `inputs` declares the properties. The same host or VM named in another way is none."""
+    """Return the differences. Another name for the same host or VM is not a difference.
+
+    `inputs` declares the properties.
+    """
     found = list(input_changes(inputs, stored.inputs, wanted, _NORMAL))
     if _host_names(stored.inputs) & _host_names(wanted):
         found = [change for change in found if change.path != "host"]
@@ -50,11 +53,11 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "vmId": _vm_id,
     "productKey": keys.normalize,
 }
-"""The forms in which inputs are compared."""
+"""The normal forms for the comparison of inputs."""
 
 
 def _same_vm(stored: Stored, wanted: Values) -> bool:
-    """Say whether the wanted name or id is that of the stored VM, whichever of the two was given before."""
+    """Return True if the wanted name or id is that of the stored VM, even if the other one was declared before."""
     name, vm_id = wanted.get("vmName"), wanted.get("vmId")
     if isinstance(vm_id, str):
         return _vm_id(vm_id) == stored.outputs.get("vmId")
@@ -62,7 +65,7 @@ def _same_vm(stored: Stored, wanted: Values) -> bool:
 
 
 def _name_taken(stored: Stored, wanted: Values) -> bool:
-    """Return True if another VM has the declared name now: that is the VM which is meant."""
+    """Return True if another VM has the declared name now. Then the user means that VM."""
     return isinstance(wanted.get("vmName"), str) and bool(stored.outputs.get("nameTakenBy"))
 
 
@@ -72,7 +75,7 @@ def _holds_wanted(stored: Stored, wanted: Values) -> bool:
 
 
 def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
-    """Yield what Windows no longer has as AVMA wants it: the status, the channel, the key."""
+    """Yield the properties of the license that no longer match: the status, the channel, the key."""
     if outputs.get("licenseStatus") != LicenseStatus.LICENSED:
         yield Change("licenseStatus", drift=True)
     if outputs.get("licenseChannel") != LicenseChannel.AVMA:
@@ -82,7 +85,7 @@ def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Chang
 
 
 def wanted_partial(outputs: Values, wanted: Values) -> str | None:
-    """Return the last five of the key that a resource wants: the declared one, else the guest's published AVMA key."""
+    """Return the last five characters of the wanted key: the declared one, else the guest's published AVMA key."""
     key = wanted.get("productKey")
     if isinstance(key, str):
         return keys.partial(key)

@@ -1,4 +1,4 @@
-"""What an activation needs to know, and whether anything forbids it: where the VM is, its host, its guest."""
+"""The plan of an activation: the VM, its host and its guest, after all rules have passed."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from avma.windows.machine import Machine, Server
 
 @dataclass(frozen=True)
 class VmPlan:
-    """What an activation needs to know, once nothing forbids it."""
+    """The facts for an activation that no rule forbids."""
 
     vm: VirtualMachine
     host: HostState
     guest: Machine
     found: Licensing
     since: int
-    """How often this process had changed the guest when it was read."""
+    """The number of changes by this process when the guest was read."""
     product_key: str
 
 
 def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMachine, Licensing]:
-    """Return a VM and what is licensed in it.
+    """Return a VM and the license in it.
 
     Raises:
-        AvmaError: the VM is not there or not running, or its guest could not be asked.
+        AvmaError: the VM is missing or not running, or its guest could not be queried.
     """
     placement = guests.require_vm(servers_of(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
     guests.require_running(placement)
@@ -44,11 +44,11 @@ def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMac
 def find_vm(
     inputs: VmActivationInputs, vm_id: str | None, operation: Operation, preview: bool
 ) -> tuple[Placement, HostState]:
-    """Return where the VM is, and its host; with `vm_id` it is that VM, whatever its name.
+    """Return the place of the VM, and the state of its host. `vm_id` has precedence over the name.
 
     Raises:
         Refused: the host cannot activate guests.
-        AvmaError: the VM is not there, or the host could not be asked.
+        AvmaError: the VM is missing, or the host could not be queried.
     """
     name = inputs.vm_name or inputs.vm_id or ""
     servers = servers_of(inputs, operation)
@@ -67,12 +67,12 @@ def make_plan(
     preview: bool = False,
     patience: Patience | None = None,
 ) -> VmPlan:
-    """Look at host, VM and guest without changing anything but the VM's Data Exchange, where that is allowed.
+    """Read the host, the VM and the guest. Change nothing but the VM's Data Exchange, if that is allowed.
 
-    With `vm_id` it is that VM, whatever its name; with `patience` one in setup is waited for.
+    `vm_id` has precedence over the name. With `patience`, wait for a VM that is being provisioned.
 
     Raises:
-        AvmaError: what stands in the way.
+        AvmaError: the activation is not possible now.
     """
     first, host = find_vm(inputs, vm_id, operation, preview)
 
@@ -82,6 +82,7 @@ def make_plan(
         with guests.naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
             guest = guests.connect(placement, inputs.guest, operation)
             operation.status(f"{guest.name}: reading the licence")
+            # Read the counter first, so that a change by another thread during the read is noticed.
             since = guest.turns.changes
             return guest, guest.licensing(operation.deadline), since
 
@@ -99,6 +100,6 @@ def make_plan(
 
 
 def servers_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
-    """Return the hosts on which the VM may be."""
+    """Return the possible hosts of the VM."""
     names = {canonical(name): name for name in inputs.hosts or [inputs.host or ""]}
     return [operation.machine(name, inputs.connection, operation.configuration) for name in names.values()]

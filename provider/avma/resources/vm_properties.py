@@ -1,4 +1,4 @@
-"""What a user declares of a VmActivation, and what Windows says of it."""
+"""The inputs and outputs of a VmActivation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GuestOnDelete(Choice):
 
 
 def vm_name_error(text: str) -> str | None:
-    """Return why a text cannot be a VM's name, None if it can."""
+    """Return the reason why a text cannot be a VM's name, None if it can."""
     if not text.strip():
         return "must not be empty"
     hidden = characters.hidden_error(text)
@@ -37,7 +37,7 @@ def vm_name_error(text: str) -> str | None:
 
 
 def vm_id_error(text: str) -> str | None:
-    """Return why a text cannot be a VM id, None if it can."""
+    """Return the reason why a text cannot be a VM id, None if it can."""
     if hyperv.canonical_vm_id(text) is not None:
         return None
     return characters.hidden_error(text) or "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"

@@ -1,1 +1,1 @@
-"""Typed questions and commands to Windows: its version, its licensing, its virtual machines."""
+"""Typed queries and commands for Windows: its version, its licensing and its virtual machines."""

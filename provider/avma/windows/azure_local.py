@@ -1,9 +1,8 @@
-"""What a machine of Azure Stack HCI / Azure Local activates its guests with: a Windows Server key, or a subscription.
+"""Activation of guests by Azure Stack HCI / Azure Local: with a Windows Server key or a subscription.
 
-The cmdlets `Get-VMAutomaticActivation` and `Set-VMAutomaticActivation` of the module ServerAVMAManager, and
-`Get-AzureStackHCISubscriptionStatus` (learn.microsoft.com, "Activate Windows Server VMs on Azure Local"). What they
-show is not documented: all of it is carried as it is, and read only where it is unmistakable. The module knows the
-cmdlets, not what a user wants of them.
+The module calls the cmdlets `Get-VMAutomaticActivation` and `Set-VMAutomaticActivation` of ServerAVMAManager, and
+`Get-AzureStackHCISubscriptionStatus` (learn.microsoft.com, "Activate Windows Server VMs on Azure Local"). Microsoft
+does not document their output. So the module keeps all of it unchanged, and interprets only unmistakable values.
 """
 
 from __future__ import annotations
@@ -38,29 +37,29 @@ _OF_SOMETHING_ELSE = ("error", "last", "subscription", "oem", "time", "date", "v
 
 @dataclass(frozen=True)
 class AutomaticActivation:
-    """What the cmdlets show, as text, product keys masked."""
+    """The output of the cmdlets as text, with product keys masked."""
 
     shown: Mapping[str, str]
     subscriptions: Mapping[str, str] | None
-    """The status of each subscription, by its name in lower case; None where the cmdlet is missing or failed."""
+    """The status of each subscription by its lowercase name. None if the cmdlet is missing or failed."""
     subscription_error: str = ""
-    """What the cmdlet for subscriptions said instead of an answer."""
+    """The error message of the cmdlet for subscriptions."""
 
     @property
     def partial_product_key(self) -> str | None:
-        """The last five characters of the key that is set, None where none is told."""
+        """The last five characters of the configured key, None if the output contains no key."""
         found = (_PARTIAL.fullmatch(value.strip()) for _, value in self._of_keys())
         return next((match[1].upper() for match in found if match), None)
 
     @property
     def tells_no_key(self) -> bool:
-        """Whether it shows a place for a key, and that place is empty."""
+        """Whether the output has a field for a key, and the field is empty."""
         values = [value.strip().lower() for _, value in self._of_keys()]
         return bool(values) and all(value in ("", "none") for value in values)
 
     @property
     def key_version(self) -> str | None:
-        """The Windows Server release of the key that is set, such as "2022", None where it is not told."""
+        """The Windows Server release of the configured key, such as "2022". None if the output does not contain it."""
         named = [(name, value) for name, value in self.shown.items() if "version" in name.lower()]
         of_key = [value for name, value in named if "key" in name.lower()]
         found = (_RELEASE.fullmatch(value.strip()) for value in of_key)
@@ -68,23 +67,23 @@ class AutomaticActivation:
 
     @property
     def enabled(self) -> bool | None:
-        """Whether guests are activated, None where it is not told in words that are known."""
+        """Whether the machine activates guests. None if the output contains no known word for it."""
         words = {value.replace(" ", "").lower() for name, value in self.shown.items() if _tells_state(name)}
         on, off = bool(words & _ON), bool(words & _OFF)
         return on if on is not off else None
 
     @property
     def subscription_status(self) -> str | None:
-        """The status of the Windows Server subscription in Windows' word, `Active` say; None where it is not told."""
+        """The status of the Windows Server subscription in Windows, for example `Active`. None if unknown."""
         return (self.subscriptions or {}).get(SUBSCRIPTION)
 
     @property
     def subscribed(self) -> bool:
-        """Whether there is an active Windows Server subscription."""
+        """Whether the machine has an active Windows Server subscription."""
         return (self.subscription_status or "").lower() == "active"
 
     def __str__(self) -> str:
-        """Return what is shown, in one line."""
+        """Return the output in one line."""
         return ", ".join(f"{name} {value or '(empty)'}" for name, value in self.shown.items()) or "nothing"
 
     def _of_keys(self) -> list[tuple[str, str]]:
@@ -92,11 +91,11 @@ class AutomaticActivation:
 
 
 def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
-    """Ask a machine of Azure Local what it activates its guests with: one script run.
+    """Read how a machine of Azure Local activates its guests, in one script run.
 
     Raises:
-        Refused: it lacks the module ServerAVMAManager.
-        AvmaError: the script could not be run, or the cmdlet failed.
+        Refused: the machine lacks the module ServerAVMAManager.
+        AvmaError: the script could not run, or the cmdlet failed.
     """
     tried = "read the automatic activation of guests"
 
@@ -107,14 +106,15 @@ def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
 
 
 def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline) -> None:
-    """Apply a Windows Server key for the guests of a machine: `Set-VMAutomaticActivation`.
+    """Apply a Windows Server key for the guests of a machine with `Set-VMAutomaticActivation`.
 
-    It is activated with Microsoft at once, which uses it up for this machine; one that is refused changes nothing.
+    The machine activates the key with Microsoft immediately, and this uses up the key for the machine. A rejected key
+    changes nothing.
 
     Raises:
         Refused: the machine lacks the module ServerAVMAManager.
-        LicensingFault: the key was refused.
-        WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came; the key may be applied.
+        LicensingFault: the key was rejected.
+        WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came. The key may be applied.
     """
     tried = "apply the Windows Server key"
     answer = _run(powershell, {"Action": "set", "ProductKey": Secret(product_key)}, deadline, tried)
@@ -127,7 +127,7 @@ def _run(powershell: PowerShell, parameters: Mapping[str, Any], deadline: Deadli
     answer = answers[0] if answers else {}
     trouble = answer.get("error")
     if answer.get("applied") is True:
-        return answer  # whatever went wrong afterwards: what is there now is read again
+        return answer  # Ignore errors after the change: the caller reads the state again.
     if isinstance(trouble, Mapping):
         raise _error(trouble, tried, powershell.where)
     if not isinstance(answer.get("result"), list):
@@ -159,7 +159,7 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
 
 
 def _number(value: Any, *texts: str) -> int:
-    """Return the number of an error: one in its texts comes first, as .NET numbers every exception by its kind."""
+    """Return the code of an error. A code in its texts comes first, because .NET numbers exceptions only by type."""
     named = next((found for found in map(_HRESULT.search, texts) if found), None)
     if named is not None:
         return int(named[1], 16)
@@ -177,14 +177,14 @@ def _activation(answer: Mapping[str, Any]) -> AutomaticActivation:
 
 
 def _shown(rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """Yield all names and values; those of a second object, should there be one, with its number."""
+    """Yield all names and values. The names of a second object get its number."""
     for number, row in enumerate(row for row in rows if isinstance(row, Mapping)):
         for name, value in row.items():
             yield f"{name}{number + 1}" if number else str(name), _masked(str(value))
 
 
 def _statuses(rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and status of subscriptions; two names of the property are in use."""
+    """Yield the names and statuses of subscriptions. Two names of the status property are in use."""
     for row in rows:
         fields = {str(name).lower(): str(value) for name, value in row.items()} if isinstance(row, Mapping) else {}
         if fields.get("subscriptionname"):
@@ -197,10 +197,10 @@ def _tells_state(name: str) -> bool:
 
 
 def _of_more(name: str) -> bool:
-    """Say whether a name with "key" in it tells something about a key, and not the key."""
+    """Return True if a property with "key" in its name describes a key but does not contain it."""
     return any(part in name.lower() for part in ("version", "status", "state", "type", "channel", "date", "time"))
 
 
 def _masked(text: str) -> str:
-    """Return a text without its product keys but for their last five characters."""
+    """Return the text with all product keys masked except for their last five characters."""
     return _KEY.sub(r"…\1", text)

@@ -1,7 +1,7 @@
-"""The nodes of a failover cluster, as the cluster tells them: WMI namespace root\\mscluster.
+"""The nodes of a failover cluster, from the WMI namespace root\\mscluster.
 
-Classes `MSCluster_Cluster`, `MSCluster_Node`, `MSCluster_Network` and `MSCluster_NetworkInterface`
-(learn.microsoft.com, Failover Cluster WMI provider). Any node, or the cluster's own name, can be asked.
+The classes are `MSCluster_Cluster`, `MSCluster_Node`, `MSCluster_Network` and `MSCluster_NetworkInterface`
+(learn.microsoft.com, Failover Cluster WMI provider). Any node and the cluster's own name can answer.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ NAMESPACE = "root/mscluster"
 _STATES = {0: "Up", 1: "Down", 2: "Paused", 3: "Joining"}
 _REACHABLE = ("Up", "Paused")
 _FOR_CLIENTS = (2, 3)
-"""`MSCluster_Network.Role`: the networks over which clients reach the nodes."""
+"""The values of `MSCluster_Network.Role` for networks with client access."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node: its name in lower case, its state in WMI's words, and its address in a network that clients reach."""
+    """A node: its lowercase name, its state in the terms of WMI, and its address in a network with client access."""
 
     name: str
     state: str
@@ -30,24 +30,24 @@ class Node:
 
     @property
     def reachable(self) -> bool:
-        """Whether the cluster says that the node runs."""
+        """Whether the node is running, according to the cluster. A paused node is running too."""
         return self.state in _REACHABLE
 
 
 @dataclass(frozen=True)
 class FailoverCluster:
-    """A cluster's name and its nodes, by name."""
+    """The name of a cluster, and its nodes sorted by name."""
 
     name: str
     nodes: tuple[Node, ...]
 
 
 def read(wmi: Wmi, deadline: Deadline) -> FailoverCluster:
-    """Ask a node for its cluster.
+    """Read the cluster of a node.
 
     Raises:
-        EmptyAnswer: the machine lists no cluster, or the cluster no node.
-        AvmaError: the machine could not be asked.
+        EmptyAnswer: the machine lists no cluster, or the cluster lists no node.
+        AvmaError: the machine could not be queried.
     """
     tried = "read the nodes of the cluster"
     names = wmi.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
@@ -64,7 +64,7 @@ def _node(name: str, state: int | None, addresses: dict[str, str]) -> Node:
 
 
 def _addresses(wmi: Wmi, deadline: Deadline, tried: str) -> dict[str, str]:
-    """Return each node's address, by name, in the first network for clients that it is in."""
+    """Return the address of each node by name. The first network with client access counts."""
     networks = wmi.query(NAMESPACE, "SELECT Name,Role FROM MSCluster_Network", deadline, tried)
     for_clients = {row.text("Name") for row in networks if row.integer("Role") in _FOR_CLIENTS}
     interfaces = wmi.query(NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface", deadline, tried)

@@ -1,7 +1,7 @@
-"""The WMI of guests through the host on which they run: PowerShell Direct, which needs no network in the guest.
+"""The WMI of guests through their host: PowerShell Direct, without a network in the guest.
 
-What PowerShell Direct needs and says is from "Manage Windows virtual machines with PowerShell Direct" at
-learn.microsoft.com and from PowerShell's source. The module knows no licensing.
+The requirements and errors of PowerShell Direct come from "Manage Windows virtual machines with PowerShell Direct" at
+learn.microsoft.com, and from the source of PowerShell.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DATETIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})\+000")
 
 
 class GuestWmi:
-    """The WMI of the Windows inside one VM; see `avma.windows.wmi.Wmi`."""
+    """The WMI of Windows inside one VM. See `avma.windows.wmi.Wmi`."""
 
     def __init__(
         self, runs: GuestRuns, vm_id: str, name: str, account: Account, sign_ins: SignIns | None = None
@@ -45,15 +45,15 @@ class GuestWmi:
 
     @property
     def where(self) -> str:
-        """The guest as errors name it."""
+        """The guest's name in errors."""
         return f"{self._name} through its host {self._runs.where}"
 
     def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
-        """Return all instances that a WQL query finds; see `Wmi.query`."""
+        """Return all instances that a WQL query finds. See `Wmi.query`."""
         return self.query_all(namespace, [wql], deadline, tried)[0]
 
     def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
-        """Return what several queries find, in one script run; see `Wmi.query_all`."""
+        """Return the results of several queries, from one script run. See `Wmi.query_all`."""
         operations = [{"namespace": namespace, "query": wql} for wql in queries]
 
         def read() -> list[list[Instance]]:
@@ -71,7 +71,7 @@ class GuestWmi:
         deadline: Deadline,
         tried: str,
     ) -> Instance:
-        """Call a method of an instance once; see `Wmi.invoke`."""
+        """Call a method of an instance once. See `Wmi.invoke`."""
         target = {"namespace": namespace, "class": cim_class, "keys": dict(keys)}
         operation = {**target, "method": method, "arguments": dict(parameters)}
         (result,) = self._results([operation], deadline, tried)
@@ -82,13 +82,13 @@ class GuestWmi:
         return output
 
     def close(self) -> None:
-        """Nothing is open between two runs."""
+        """Do nothing: no session stays open between two runs."""
 
     def _results(self, operations: Sequence[Operation], deadline: Deadline, tried: str) -> list[Mapping[str, Any]]:
         """Return the results of all operations.
 
         Raises:
-            AvmaError: the guest was not reached, or one of the operations failed.
+            AvmaError: the guest could not be reached, or one of the operations failed.
         """
         request = Request(self._vm_id, self._account, operations, deadline)
         place = Place(self._vm_id, self._name, self.where)
@@ -114,7 +114,7 @@ class GuestWmi:
         return [Instance.from_values({name: _value(value) for name, value in row.items()}, origin) for row in rows]
 
     def _session_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
-        """Return the error for a guest in which nothing, or not all, was done, by PowerShell's id of it."""
+        """Return the error for a session in which some or all operations did not run. PowerShell's error id decides."""
         error_id, said = str(error.get("errorId", "")), self._said(error)
         ids = error_id.split(",")
         known = _SESSION_ERRORS.get(error_id) or _SESSION_ERRORS.get(ids[0])
@@ -138,9 +138,9 @@ class GuestWmi:
     def _not_connected(self, said: str, tried: str) -> errors.AvmaError:
         """Return the error for a PSDirectException.
 
-        It has a text and no id or number that distinguishes its causes (remotingexceptions.cs). Windows PowerShell
-        can have the text in the language of the host. A text that is not known counts as a rejected account: it is
-        not tried again, so the account is not locked, and the remedy names the other cause too.
+        The exception has a text, but no id or number to distinguish its causes (remotingexceptions.cs). Windows
+        PowerShell can use the language of the host for the text. An unknown text counts as a rejected account: the
+        provider does not try again, so Windows does not lock the account. The remedy names the other cause too.
         """
         if any(text in said for text in _NOT_NEGOTIATED):
             answer = f"its host and the guest did not agree on a session: `{said}`"
@@ -182,11 +182,11 @@ class GuestWmi:
 
 
 def require_script(powershell: PowerShell, deadline: Deadline) -> str:
-    """Run the script for guests without a guest, and return the language mode in which it ran.
+    """Run the script for guests without a guest, and return the language mode of PowerShell.
 
     Raises:
-        Refused: the host lacks what the script needs.
-        AvmaError: the script could not be run.
+        Refused: the host lacks a requirement of the script.
+        AvmaError: the script could not run.
     """
     tried = "run the script for guests"
     answers = powershell.run(SCRIPT, {"Guests": [], "ThrottleLimit": 1, "Timeout": 1.0}, deadline, tried)
@@ -202,23 +202,23 @@ def require_script(powershell: PowerShell, deadline: Deadline) -> str:
 
 @dataclass(frozen=True)
 class _Known:
-    """What an error id of PowerShell, or of the script, means for a guest."""
+    """The meaning of an error id of PowerShell or of the script."""
 
     kind: type[errors.AvmaError]
     answer: str
     remedy: str
 
     def error(self, tried: str, where: str, start: str = "") -> errors.AvmaError:
-        """Return the error to raise; `start` is the command that starts the VM."""
+        """Return the error to raise. `start` is the command to start the VM."""
         return self.kind(tried, where, self.answer, self.remedy.replace("{start}", start))
 
 
 _BROKEN = "PSSessionStateBroken"
 _GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 _NOT_NEGOTIATED = ("secure connection", "Credential response", "TransportVersion response")
-"""Of the texts HyperVNegotiationFailed and HyperVInvalidResponse. No password was refused."""
+"""Parts of the texts HyperVNegotiationFailed and HyperVInvalidResponse. Neither means a wrong password."""
 _REJECTED = "The credential is invalid"
-"""The text InvalidCredential."""
+"""Part of the text InvalidCredential."""
 _UPDATE = (
     "install the latest Windows updates on the host and in the guest, which both need where the host has "
     rf"RequirePsDirectAuthentication = 1 (HKLM\SOFTWARE\Microsoft\PowerShell); or {OVER_NETWORK}"
@@ -241,7 +241,7 @@ _SESSION_ERRORS: Mapping[str, _Known] = {
     ),
     "HyperVModuleNotAvailable": _NO_MODULE,
     "CommandNotFoundException": _NO_MODULE,
-    # Invoke-Command looks the VM up by Get-VM, and its error comes first where errors stop a script.
+    # Invoke-Command finds the VM with Get-VM. The error of Get-VM comes first where errors stop a script.
     f"InvalidParameter,{_GET_VM}": _NO_SUCH_VM,
     f"ObjectNotFound,{_GET_VM}": _NO_SUCH_VM,
     "InvalidVMIdNotSingle": _NO_SUCH_VM,
@@ -256,10 +256,10 @@ _SESSION_ERRORS: Mapping[str, _Known] = {
         errors.Unreachable, "timed out while waiting for other guests on the host", "run again, or allow more time"
     ),
 }
-"""What PowerShell's error ids, and those of the script, say of a guest."""
+"""The meaning of each error id of PowerShell and of the script."""
 
 
 def _value(value: Any) -> Any:
-    """Return a value of the script as WS-Management has it: a time in ISO 8601."""
+    """Return a value from the script as WS-Management writes it: a time in ISO 8601."""
     found = _DATETIME.fullmatch(value) if isinstance(value, str) else None
     return "{}-{}-{}T{}:{}:{}.{}Z".format(*found.groups()) if found else value

@@ -1,7 +1,7 @@
-"""What a machine's Application event log says of automatic activation: WMI class `Win32_NTLogEvent`.
+"""Events about automatic activation in the Application event log: WMI class `Win32_NTLogEvent`.
 
-Event 12309 in a guest and 12310 on its host (learn.microsoft.com, Automatic Virtual Machine Activation). Their fields
-are not documented, so they are passed on as they are; they explain a failure and decide nothing.
+Windows logs event 12309 in a guest and 12310 on its host (learn.microsoft.com, Automatic Virtual Machine Activation).
+Microsoft does not document their fields. The module returns them unchanged. They explain a failure and decide nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ HOST_EVENT = 12310
 _RECENT = timedelta(minutes=10)
 _LONGEST_TEXT = 300
 _PATIENCE = 20.0
-"""Seconds that looking may take: WMI reads an event log from end to end."""
+"""Timeout of the search in seconds. It is long because WMI reads an event log from end to end."""
 
 
 def latest(wmi: Wmi, event_code: int) -> str:
-    """Return what the newest such event of the last minutes says, empty when there is none or it cannot be read."""
+    """Return the text of the newest such event of the last ten minutes.
+
+    The text is empty without such an event, or if the log cannot be read.
+    """
     since = datetime.now(timezone.utc) - _RECENT
     earliest = since.strftime("%Y%m%d%H%M%S.000000+000")
     query = (

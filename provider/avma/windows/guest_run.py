@@ -1,4 +1,4 @@
-"""One run of the script `cim-in-guest`: what guests are asked for in it, its deadline, and what it has reported."""
+"""One run of the script `cim-in-guest`: the requests to guests, the deadline, and the progress of the run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from avma.wsman.script import Credential, Secret
 Operation = Mapping[str, Any]
 
 _POLL = 0.1
-"""Seconds between two looks at the deadline while a run is under way."""
+"""Seconds between two checks of the deadline during a run."""
 SILENCE = 10.0
-"""Seconds in which a run reports nothing, after which other guests no longer wait for its end."""
+"""Seconds without a report from a run. After this time, other guests no longer wait for the run to end."""
 _LONGEST_RUN = 300.0
-"""Seconds after which a run gives up those guests that have not answered."""
+"""Seconds until a run gives up on guests without an answer."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account of the Windows inside a VM; the password is kept out of `repr`."""
+    """An account of Windows inside a VM. `repr` hides the password."""
 
     username: str
     password: str = field(repr=False)
@@ -31,7 +31,7 @@ class Account:
 
 @dataclass(eq=False)
 class Request:
-    """Operations in one guest, and what came of them. The values of a method's `arguments` are secret."""
+    """Operations in one guest, and their result. The values of a method's `arguments` are secret."""
 
     vm_id: str
     account: Account
@@ -43,16 +43,16 @@ class Request:
 
     @property
     def done(self) -> bool:
-        """Whether it is answered."""
+        """Whether the request has an answer or an error."""
         return self.answer is not None or self.error is not None
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing, so that it may be sent twice."""
+        """Whether the request only reads. Then it may run twice."""
         return all("query" in operation for operation in self.operations)
 
     def as_parameter(self) -> dict[str, Any]:
-        """Return it as the script takes it: each argument of a method is the place of its value among the secrets."""
+        """Return the request as a parameter of the script. Each argument of a method is an index into the secrets."""
         secrets: list[Secret] = []
         operations = [dict(operation) for operation in self.operations]
         for operation in operations:
@@ -65,7 +65,7 @@ class Request:
 
 
 class Joint(Deadline):
-    """The deadline of a run: over when those of all who share it are, and in any case after a while."""
+    """The deadline of a run. It ends with the last deadline of its requests, and after `_LONGEST_RUN` at the latest."""
 
     def __init__(self, deadlines: Iterable[Deadline]) -> None:
         super().__init__(_LONGEST_RUN)
@@ -76,7 +76,7 @@ class Joint(Deadline):
         return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
 
     def check(self, tried: str, where: str) -> None:
-        """See `Deadline.check`. The error names the time that the user allowed, not the longest one of a run."""
+        """See `Deadline.check`. The error names the user's timeout, not the maximum time of a run."""
         ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
         if len(ends) == len(self._deadlines):
             raise ends[0]
@@ -93,7 +93,7 @@ class Joint(Deadline):
 
 
 class Run:
-    """One run of the script: the requests that it has to answer, and what it has reported."""
+    """One run of the script: its requests and their progress."""
 
     def __init__(self, requests: Sequence[Request]) -> None:
         self.requests = list(requests)
@@ -103,40 +103,40 @@ class Run:
 
     @property
     def silent(self) -> bool:
-        """Whether it has reached a guest, and reported nothing for long. Before that, it is the host that is slow."""
+        """Whether the run has reached a guest, but reported nothing for `SILENCE`. Before that, the host is slow."""
         begun = self._starting is not None or self._started
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
 
     @property
     def open(self) -> list[Request]:
-        """The requests that it has not answered."""
+        """The requests without an answer."""
         return [request for request in self.requests if not request.done]
 
     def starts(self, vm_id: str | None) -> None:
-        """Note which guest the script is connecting to now, None if it has begun the session."""
+        """Record the guest to which the script is connecting. None if the session has started."""
         self.reports()
         if self._starting is not None:
             self._started.add(self._starting)
         self._starting = vm_id
 
     def reports(self) -> None:
-        """Note that it is alive."""
+        """Record a sign of life."""
         self._reported_at = time.monotonic()
 
     def suspects(self) -> set[str]:
-        """Return the VMs that keep a silent run: the one that blocks the script, or those with a session."""
+        """Return the VMs that hold up a silent run: the one that blocks the script, or those with a session."""
         if self._starting is not None:
             return {self._starting}
         return self._started & {key_of(request) for request in self.open}
 
 
 def lower(text: object) -> str:
-    """Return a text of the script in lower case."""
+    """Return a text from the script in lower case."""
     return str(text).lower()
 
 
 def key_of(request: Request) -> str:
-    """Return the id of the VM that a request is for, as runs compare it."""
+    """Return the VM id of a request in the form for comparison."""
     return lower(request.vm_id)
 
 

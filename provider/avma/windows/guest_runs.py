@@ -1,8 +1,7 @@
-"""Script runs of one host for the guests on it: requests that wait at the same time share one.
+"""Script runs of one host for its guests. Requests that wait at the same moment share one run.
 
-Each session in a guest takes seconds to start, so guests share a run. A guest must not harm its neighbors: if a run
-hears nothing for some seconds, the next one begins beside it. The module knows the script `cim-in-guest` by its
-parameters and output, and nothing of what the guests are asked.
+A session in a guest takes seconds to start, so guests share a run. A guest must not harm its neighbors: if a run
+reports nothing for some seconds, the next one starts in parallel. The script is `cim-in-guest`.
 """
 
 from __future__ import annotations
@@ -22,24 +21,27 @@ SCRIPT = "cim-in-guest"
 OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
 
 _GATHERING = 0.05
-"""Seconds that a run waits for others to share it; little beside the start of a session in a guest."""
+"""Seconds that a run waits for more requests. This is short compared with the start of a session in a guest."""
 _POLL = 0.1
-"""Seconds between two looks at the deadline while a run is under way."""
+"""Seconds between two checks of the deadline during a run."""
 _MOST_RUNS = 4
-"""Runs on one host at a time. Each has a PowerShell of its own there, and Windows allows an account 30."""
+"""Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
-"""Guests in which one run works at a time."""
+"""Maximum of guests in which one run works in parallel."""
 _MARGIN, _SHARE = 5.0, 0.2
-"""The script gets so many seconds, or this share, less than its caller waits, to report who has not answered."""
+"""The script's timeout is shorter than its caller's, by these seconds or this share.
+
+In this time the script reports the guests without an answer.
+"""
 NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
-"""The script's own error ids: a guest did not answer in time, or it was not its turn."""
+"""The script's own error ids: the guest did not answer in time, or the script did not get to it."""
 
 
 class GuestRuns:
-    """The script runs of one host, each for all guests that wait for one. Safe for several threads.
+    """The script runs of one host, each for all waiting guests. Safe for several threads.
 
-    There is one at a time, unless a guest hangs. Then the requests that wait get a run of their own, and so do the
-    reads that share a run with that guest. A guest that has kept a run silent is asked alone until it answers.
+    One run is active at a time unless a guest hangs. Then the waiting requests get a new run. So do the reads of other
+    guests in the blocked run. A guest that has blocked a run gets runs of its own until it answers.
     """
 
     def __init__(self, powershell: PowerShell) -> None:
@@ -52,7 +54,7 @@ class GuestRuns:
 
     @property
     def where(self) -> str:
-        """The host as errors name it."""
+        """The host's name in errors."""
         return self._powershell.where
 
     def ask(self, request: Request, tried: str) -> Mapping[str, Any]:
@@ -60,7 +62,7 @@ class GuestRuns:
 
         Raises:
             AnswerLost: the operations may have run.
-            AvmaError: the script could not be run.
+            AvmaError: the script could not run.
         """
         with self._changed:
             self._waiting.append(request)
@@ -71,13 +73,16 @@ class GuestRuns:
         except (errors.TimedOut, errors.Cancelled) as end:
             raise self._left(request, end, tried) from end
         if isinstance(request.error, errors.AvmaError):
-            raise request.error.of(tried) from request.error  # whoever led the run tried something else
+            raise request.error.of(tried) from request.error  # The thread that led the run had another task.
         if request.error is not None:
             raise request.error
         return request.answer or {}
 
     def _lead_if_due(self, tried: str) -> None:
-        """Begin a run, in a thread of its own: whoever asks first must not have to stay until all are answered."""
+        """Start a run in its own thread if one is due.
+
+        The first caller must not have to stay until all guests have answered.
+        """
         with self._changed:
             for run in self._runs:
                 if run.silent:
@@ -88,7 +93,7 @@ class GuestRuns:
         threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
 
     def _free_others(self, run: Run) -> None:
-        """Let the reads of the other guests of a silent run wait again. The first answer counts, from either run."""
+        """Move the reads of a silent run's other guests back to the queue. The first answer counts, from either run."""
         suspects = run.suspects()
         self._suspects |= suspects
         freed = [request for request in run.open if request.reads and key_of(request) not in suspects]
@@ -103,7 +108,7 @@ class GuestRuns:
             request.deadline.check(tried, self.where)
 
     def _left(self, request: Request, end: errors.AvmaError, tried: str) -> errors.AvmaError:
-        """Take a request back whose own time is over; return the error to raise for it."""
+        """Withdraw a request after its own timeout, and return the error to raise."""
         with self._changed:
             if request in self._waiting:
                 self._waiting.remove(request)
@@ -120,7 +125,7 @@ class GuestRuns:
             self._gathering = False
         try:
             self._run(run, tried)
-        except Exception as error:  # kept for all who wait, and raised by each of them
+        except Exception as error:  # Each waiting thread raises it.
             for request in run.open:
                 request.error = error
         finally:
@@ -129,10 +134,10 @@ class GuestRuns:
                 self._changed.notify_all()
 
     def _next(self) -> list[Request]:
-        """Return the requests for the next run, none if one must end first.
+        """Return the requests for the next run. Empty if another run must end first.
 
-        Of each VM it is the first one only, and none of a VM that a run has not answered. Suspects come last, each
-        alone, and leave one run to the others.
+        The result contains the first request of each VM, but none of a VM with an open request in a run. Suspects come
+        last, one per run, and leave one run free for the others.
         """
         self._waiting = [request for request in self._waiting if not request.done]
         busy = {key_of(request) for run in self._runs for request in run.open}
@@ -146,7 +151,7 @@ class GuestRuns:
         return list(first.values())[:1] if len(self._runs) < _MOST_RUNS - 1 else []
 
     def _is_free(self, most: int) -> bool:
-        """Return True unless a run is under way that is worth waiting for, or there are too many."""
+        """Return True if no run is worth waiting for, and fewer than `most` exist."""
         hopeless = [run for run in self._runs if run.silent or {key_of(each) for each in run.open} <= self._suspects]
         return len(hopeless) == len(self._runs) < most
 
@@ -174,7 +179,7 @@ class GuestRuns:
         by_vm = {key_of(request): request for request in run.requests}
 
         def heard(answer: Mapping[str, Any]) -> None:
-            """Let the guest's own asker go on: the other guests may take long, or never answer."""
+            """Release the thread of this guest: the other guests may take long, or never answer."""
             with self._changed:
                 if set(answer) == {"starting"}:
                     run.starts(lower(answer["starting"]) if answer["starting"] else None)
@@ -191,14 +196,14 @@ class GuestRuns:
                     self._changed.notify_all()
 
         try:
-            # A session that hangs goes on, and ends with the PowerShell that began it.
+            # A hanging session goes on until its PowerShell ends.
             return self._powershell.run(SCRIPT, parameters, deadline, tried, heard, _gave_up)
         except errors.AccessDenied as error:
             raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
 
 
 def _gave_up(answer: Mapping[str, Any]) -> bool:
-    """Return True if the script gave a guest up in which a session may still run."""
+    """Return True if the script gave up on a guest in which a session may still run."""
     return _error_id(answer) == NO_ANSWER
 
 

@@ -1,8 +1,8 @@
-"""The virtual machines of one Hyper-V host, and what their guests tell it: WMI namespace root\\virtualization\\v2.
+"""The virtual machines of one Hyper-V host, and the reports of their guests: WMI namespace root\\virtualization\\v2.
 
-Each question is one enumeration for all VMs of the host (classes `Msvm_ComputerSystem` and
-`Msvm_KvpExchangeComponent`, learn.microsoft.com/windows/win32/hyperv_v2). What a guest tells through Data Exchange is
-not secured: it helps to find the guest and is never proof of activation.
+Each query lists all VMs of the host (classes `Msvm_ComputerSystem` and `Msvm_KvpExchangeComponent`,
+learn.microsoft.com/windows/win32/hyperv_v2). Data Exchange is not protected against false reports from a guest. It
+helps to find the guest and is never proof of activation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_BUILD = 9
 _EXCHANGED = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
 _ADDRESSES = ("NetworkAddressIPv4", "NetworkAddressIPv6")
 _SERVICE = "Msvm_VirtualSystemManagementService"
-# Names of products are the same in every language; the longer one comes first.
+# Product names are the same in every language. The longer one comes first.
 _EDITIONS = (
     ("Azure Edition", compatibility.AZURE_EDITION),
     ("Datacenter", compatibility.DATACENTER),
@@ -39,7 +39,7 @@ _EDITIONS = (
 
 @dataclass(frozen=True)
 class VirtualMachine:
-    """A VM on a host: its GUID in lower case, its name, its state, and for how many seconds it has been running."""
+    """A VM on a host: its lowercase GUID, its name, its state, and its uptime in seconds."""
 
     id: str
     name: str
@@ -48,34 +48,34 @@ class VirtualMachine:
 
     @property
     def running(self) -> bool:
-        """Whether the VM is running, so that its Windows can answer."""
+        """Whether the VM is running. Only then can its Windows answer."""
         return self.state is VmState.RUNNING
 
 
 @dataclass(frozen=True)
 class GuestFacts:
-    """What a guest tells its host through Data Exchange (key-value pairs)."""
+    """The report of a guest to its host through Data Exchange (key-value pairs)."""
 
     values: Mapping[str, str]
     malformed: bool = False
-    """Whether the guest reports something that is not CIM-XML. Then `values` is empty."""
+    """Whether the report is not valid CIM-XML. Then `values` is empty."""
     listed: bool = True
-    """Whether the host lists the VM's Data Exchange. If not, nothing is known of what the guest reports."""
+    """Whether the host lists the VM's Data Exchange. If not, the report of the guest is unknown."""
 
     @property
     def fully_qualified_domain_name(self) -> str:
-        """The guest's DNS name, empty when it tells none."""
+        """The guest's DNS name, empty if it reports none."""
         return self.values.get("FullyQualifiedDomainName", "")
 
     @property
     def build(self) -> int | None:
-        """The guest's build number, None when it tells none."""
+        """The guest's build number, None if it reports none."""
         text = self.values.get("OSBuildNumber", "")
         return int(text) if text.isdecimal() and len(text) <= _LONGEST_BUILD else None
 
     @property
     def system(self) -> System | None:
-        """The guest's Windows Server, by its build and the name of its product; None when they do not tell it."""
+        """The guest's Windows Server, from its build and product name. None if they do not determine it."""
         name = self.values.get("OSName", "")
         edition = next((edition for words, edition in _EDITIONS if words in name), None)
         if self.build is None or edition is None:
@@ -84,7 +84,7 @@ class GuestFacts:
 
     @property
     def ip_addresses(self) -> tuple[str, ...]:
-        """The guest's IPv4 addresses, then its IPv6 addresses; what a guest reports that is no address is dropped."""
+        """The guest's IPv4 addresses, then its IPv6 addresses. Invalid addresses are left out."""
         texts = (text for name in _ADDRESSES for text in self.values.get(name, "").split(";"))
         found = (addresses.parse_ip(text.strip().partition("%")[0]) for text in texts)
         return tuple(dict.fromkeys(str(address) for address in found if address is not None))
@@ -96,12 +96,12 @@ _NOT_LISTED = GuestFacts({}, listed=False)
 
 
 def is_vm_id(text: str) -> bool:
-    """Say whether the text is a GUID, as VM ids are."""
+    """Return True if the text is a GUID, as all VM ids are."""
     return _GUID.fullmatch(text) is not None
 
 
 def canonical_vm_id(text: str) -> str | None:
-    """Return the VM id that a text is, in lower case and without braces; None if it is not a GUID."""
+    """Return a VM id in lower case and without braces. None if the text is not a GUID."""
     bare = text[1:-1] if text.startswith("{") and text.endswith("}") else text
     return bare.lower() if is_vm_id(bare) else None
 
@@ -110,13 +110,13 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
     """Return all VMs of the host.
 
     Raises:
-        EmptyAnswer: the host does not list itself, so the listing says nothing about its VMs.
-        AvmaError: the host could not be asked, or has no Hyper-V.
+        EmptyAnswer: the host does not list itself, so the listing proves nothing about its VMs.
+        AvmaError: the host could not be queried, or has no Hyper-V.
     """
     query = "SELECT Name,ElementName,EnabledState,OnTimeInMilliseconds FROM Msvm_ComputerSystem"
     tried = "list the virtual machines"
     rows = wmi.query(NAMESPACE, query, deadline, tried)
-    # The host's own row is the one whose Name is no GUID. Captions are localized.
+    # The host's own row is the only one whose Name is not a GUID. Captions are localized.
     vms = [row for row in rows if is_vm_id(row.text("Name") or "")]
     own = [row for row in rows if row.text("Name") and row not in vms]
     required_rows.require(own, required_rows.HYPER_V_HOST, tried, wmi.where)
@@ -124,7 +124,7 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
 
 
 def _rows_of_vms(wmi: Wmi, query: str, deadline: Deadline, tried: str) -> list[Instance]:
-    """Return the rows of a listing that has no row of the host; if it is empty, ask for one that has.
+    """Return the rows of a listing without a row for the host. If it is empty, query another listing with such a row.
 
     Raises:
         EmptyAnswer: the listing is empty, and the host does not list its own service either.
@@ -137,14 +137,14 @@ def _rows_of_vms(wmi: Wmi, query: str, deadline: Deadline, tried: str) -> list[I
 
 
 def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
-    """Return what the guests report, by VM id. Guests that are off or have Data Exchange off report nothing.
+    """Return the reports of the guests by VM id. A guest reports nothing if it is off or its Data Exchange is off.
 
-    A guest writes its own data, so it must not spoil those of its neighbors. Malformed data counts for its VM alone. If
-    the answer for all VMs cannot be read, each VM is read by itself.
+    A guest writes its own data, and must not spoil those of its neighbors. Malformed data affects only its own VM. If
+    the answer for all VMs cannot be parsed, the function reads each VM separately.
 
     Raises:
         EmptyAnswer: the host lists nothing, not even itself.
-        AvmaError: the host could not be asked, or has no Hyper-V.
+        AvmaError: the host could not be queried, or has no Hyper-V.
     """
     try:
         rows = _rows_of_vms(wmi, _EXCHANGED, deadline, _READ_FACTS)
@@ -155,9 +155,11 @@ def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
 
 
 def facts_of_vm(listing: Mapping[str, GuestFacts], vm: VirtualMachine) -> GuestFacts:
-    """Return what a guest reports. A VM that runs has a row, so without one the listing says nothing about its guest.
+    """Return the report of a guest.
 
-    Inferred: that Hyper-V keeps the row of a VM that runs, whatever the switch of its Data Exchange.
+    A running VM has a row. Without one, the listing proves nothing about the guest.
+
+    Inferred: Hyper-V keeps the row of a running VM even if its Data Exchange is off.
     """
     return listing.get(vm.id, _NOT_LISTED if vm.running else GuestFacts({}))
 
@@ -172,20 +174,20 @@ def _facts_of_one(wmi: Wmi, vm_id: str, deadline: Deadline) -> GuestFacts | None
 
 @dataclass(frozen=True)
 class DataExchange:
-    """The Data Exchange integration service of a VM: its setting's id, and whether it is on, on the host's side."""
+    """The Data Exchange integration service of a VM: the id of its setting, and whether the host has it enabled."""
 
     instance_id: str
     enabled: bool
 
 
 def list_data_exchange(wmi: Wmi, deadline: Deadline) -> Mapping[str, DataExchange]:
-    """Return the switch of each VM's Data Exchange, by VM id: `Msvm_KvpExchangeComponentSettingData`.
+    """Return the Data Exchange setting of each VM by VM id: `Msvm_KvpExchangeComponentSettingData`.
 
-    The VM is found by the setting's id; display names are localised.
+    The VM comes from the setting's id, because display names are localized.
 
     Raises:
         EmptyAnswer: the host lists nothing, not even itself.
-        AvmaError: the host could not be asked, or has no Hyper-V.
+        AvmaError: the host could not be queried, or has no Hyper-V.
     """
     query = "SELECT InstanceID,EnabledState FROM Msvm_KvpExchangeComponentSettingData"
     rows = _rows_of_vms(wmi, query, deadline, "read the Data Exchange settings")
@@ -198,11 +200,11 @@ def list_data_exchange(wmi: Wmi, deadline: Deadline) -> Mapping[str, DataExchang
 
 
 def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) -> None:
-    """Switch a VM's Data Exchange on: `Msvm_VirtualSystemManagementService.ModifyGuestServiceSettings`.
+    """Enable a VM's Data Exchange with `Msvm_VirtualSystemManagementService.ModifyGuestServiceSettings`.
 
     Raises:
-        WsmanFault: Hyper-V refused.
-        AnswerLost: no answer came; it may be on.
+        WsmanFault: Hyper-V rejected the change.
+        AnswerLost: no answer came. Data Exchange may be on.
     """
     tried = "switch Data Exchange on"
     keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
@@ -219,11 +221,11 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
 
 
 def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
-    """Return the UUID of each VM's firmware, by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
+    """Return the firmware UUID of each VM by VM id: `Msvm_VirtualSystemSettingData.BIOSGUID`.
 
     Raises:
         EmptyAnswer: the host lists nothing, not even itself.
-        AvmaError: the host could not be asked, or has no Hyper-V.
+        AvmaError: the host could not be queried, or has no Hyper-V.
     """
     query = (
         "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "

@@ -1,10 +1,9 @@
-"""The identity of a host: which machine it is, whatever name or address leads to it.
+"""The identity of a host, independent of the name or address of the connection.
 
-The UUID of the firmware (`Win32_ComputerSystemProduct.UUID`, SMBIOS structure 1) is not enough. Firmware reports all
-zeros or all F where no UUID is set (DMTF DSP0134 7.2.1; FOGProject/fogproject#196 shows many machines with all F), and
-some products ship one UUID in every unit (tianocore/edk2-platforms#276). So the computer name and its domain
-(`Win32_ComputerSystem`) are part of the identity. Two names of one machine report the same pair, and two machines
-with one UUID differ by name.
+The firmware UUID (`Win32_ComputerSystemProduct.UUID`, SMBIOS structure 1) is not enough. Firmware without a UUID
+reports all zeros or all F (DMTF DSP0134 7.2.1). FOGProject/fogproject#196 shows many machines with all F. Some products
+ship one UUID in every unit (tianocore/edk2-platforms#276). So the computer name and its domain (`Win32_ComputerSystem`)
+are part of the identity. Two names of one machine report the same pair, and two machines with one UUID differ by name.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ _QUERIES = (
 def read(wmi: Wmi, deadline: Deadline) -> str:
     """Return the identity of a host, such as `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
 
-    Without a usable firmware UUID it is the computer name and domain alone.
+    Without a usable firmware UUID, the identity is the computer name and domain alone.
 
     Raises:
         EmptyAnswer: the account may not read it. Without its UUID, the host would seem to be another machine.
-        AvmaError: the host could not be asked.
+        AvmaError: the host could not be queried.
         UnexpectedAnswer: the host reports no computer name.
     """
     products, systems = wmi.query_all(NAMESPACE, _QUERIES, deadline, _TRIED)
@@ -48,7 +47,7 @@ def read(wmi: Wmi, deadline: Deadline) -> str:
 def may_be_same(first: str, second: str) -> bool:
     """Return True if two identities can belong to one machine: they are equal, or share a firmware UUID.
 
-    A stored identity can be older than the computer name of today.
+    The computer name can have changed since an identity was stored.
     """
     if first == second:
         return True

@@ -1,8 +1,7 @@
-"""The Software Protection Platform of one machine: what is licensed, by which key, and the methods that change it.
+"""The Software Protection Platform of one machine: its licenses, their keys, and the methods to change them.
 
-WMI classes `SoftwareLicensingService` and `SoftwareLicensingProduct` in root\\cimv2 (learn.microsoft.com, SppWmi). A
-method that returned proves nothing: whoever changes something reads again. The module knows Windows, not what a user
-wants of it.
+The WMI classes are `SoftwareLicensingService` and `SoftwareLicensingProduct` in root\\cimv2 (learn.microsoft.com,
+SppWmi). The return value of a method proves nothing: after a change, callers read the state again.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from avma.wsman import retry
 from avma.wsman.instance import Instance
 
 WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
-"""The ApplicationID of Windows itself; other products (Office) use the platform too."""
+"""The ApplicationID of Windows itself. Other products, such as Office, use the platform too."""
 
 _FIRST_WITH_SUBSCRIPTION = 25398
-"""The first build whose licensing service has the properties of subscriptions."""
+"""The first build with subscription properties in its licensing service."""
 _SUBSCRIBED, _AZURE_BASED = 1, 2
 """`SubscriptionStatus` and `SubscriptionType` of a pay-as-you-go server. The status is inferred from its name."""
 
 _SERVICE_QUERY = "SELECT Version FROM SoftwareLicensingService"
-# Columns are named: some, such as OfflineInstallationId, are computed row by row. Without the second condition a
-# machine answers with one row for each edition and channel that there is.
+# The query names its columns, because Windows computes some of them row by row, such as OfflineInstallationId. Without
+# the second condition a machine returns one row for each existing edition and channel.
 _ALL_QUERY = (
     "SELECT ID,Description,LicenseFamily,LicenseStatus,LicenseStatusReason,PartialProductKey,GracePeriodRemaining,"
     "LicenseIsAddon,AutomaticVMActivationHostMachineName,AutomaticVMActivationLastActivationTime "
@@ -70,14 +69,14 @@ class LicenseChannel(Choice):
 
 
 OWN = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM, LicenseChannel.KMS_HOST)
-"""The channels of keys that license one machine, so that it does not pay as it goes."""
+"""The channels of keys for one machine. A machine with such a key does not pay as it goes."""
 BOUGHT = (LicenseChannel.MAK, LicenseChannel.RETAIL, LicenseChannel.OEM)
-"""The channels of keys that Microsoft sells, and activates itself."""
+"""The channels of keys that Microsoft sells and activates."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """The licence of the installed Windows: one row of `SoftwareLicensingProduct`."""
+    """A license of the installed Windows: one row of `SoftwareLicensingProduct`."""
 
     activation_id: str
     channel: LicenseChannel
@@ -87,30 +86,30 @@ class Product:
     """`LicenseStatusReason`, an HRESULT."""
     partial_product_key: str
     grace_minutes: int
-    """`GracePeriodRemaining`; 0 in a licensed product means that it does not end."""
+    """`GracePeriodRemaining`. 0 in a licensed product means that the license does not end."""
     activated_by_host: str
-    """`AutomaticVMActivationHostMachineName`, empty when no host activated it."""
+    """`AutomaticVMActivationHostMachineName`, empty if no host activated the product."""
     activated_at: str | None
-    """`AutomaticVMActivationLastActivationTime` in ISO 8601; None when no host activated it."""
+    """`AutomaticVMActivationLastActivationTime` in ISO 8601. None if no host activated the product."""
 
     @property
     def licensed(self) -> bool:
-        """Whether Windows says that it is licensed."""
+        """Whether Windows reports the product as licensed."""
         return self.status is LicenseStatus.LICENSED
 
 
 @dataclass(frozen=True)
 class Licensing:
-    """A machine's licensing at one moment; `product` is None when no product key is installed."""
+    """The licensing of a machine at one moment. Without an installed key, it has no `product`."""
 
     service_version: str
     system: System
     product: Product | None
     others: tuple[Product, ...] = ()
-    """Products whose keys are installed beside it, as upgrades leave them."""
+    """Further products with an installed key. Upgrades leave them behind."""
 
     def preferring(self, partial_product_key: str | None) -> Licensing:
-        """Return the same, with the licensed product of that key as the one that counts, where there is one."""
+        """Return the same state with the licensed product of that key as `product`, if there is one."""
         products = [product for product in (self.product, *self.others) if product is not None]
         wanted = next((p for p in products if p.licensed and p.partial_product_key == partial_product_key), None)
         if wanted is None:
@@ -119,25 +118,25 @@ class Licensing:
 
     @property
     def licensed(self) -> bool:
-        """Whether Windows says that it is licensed."""
+        """Whether Windows reports that it is licensed."""
         return self.product is not None and self.product.licensed
 
     @property
     def status(self) -> LicenseStatus:
-        """The licence status; a machine without a key is not licensed."""
+        """The license status. A machine without a key is not licensed."""
         return self.product.status if self.product else LicenseStatus.UNLICENSED
 
 
 def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensing:
-    """Return what is installed and licensed on the machine.
+    """Read the installed licenses of the machine.
 
-    That takes two requests, one more unless `system` is known already, and one more if no key is installed. The first
-    are sent together if the connection can do so. The version of the licensing service is not that of Windows: it lags
-    behind on enablement releases.
+    This takes two requests, one more unless `system` is given, and one more if no key is installed. The first ones go
+    out together if the connection supports it. The version of the licensing service is not the version of Windows: it
+    lags behind on enablement releases.
 
     Raises:
         EmptyAnswer: the licensing service does not list itself or its licenses.
-        AvmaError: the machine could not be asked, or is not a Windows Server.
+        AvmaError: the machine could not be queried, or does not run Windows Server.
     """
     tried = "read the licensing service"
     queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, operating_system.QUERY)
@@ -146,27 +145,27 @@ def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensin
     ranked = _ranked(rows)
     family = ranked[0].family if ranked else ""
     system = system or operating_system.of_rows(others[0], wmi.where, family)
-    if not rows and not system.azure_local:  # the licenses of Azure Local are not documented and decide nothing
+    if not rows and not system.azure_local:  # Microsoft does not document Azure Local's licenses. They decide nothing.
         ranked = _ranked(_with_keys(wmi, deadline))
     ranked = _of_edition(ranked, system)
     return Licensing(services[0].text("Version") or "", system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:
-    """Return the installed Windows product, None when no key is installed.
+    """Return the installed Windows product, None if no key is installed.
 
-    Upgraded machines can have several: one with the given partial key comes first, then a licensed one.
+    Upgraded machines can have several products. One with the given partial key comes first, then a licensed one.
 
     Raises:
         EmptyAnswer: the licensing service does not list its licenses.
-        AvmaError: the machine could not be asked.
+        AvmaError: the machine could not be queried.
     """
     rows = wmi.query(NAMESPACE, _QUERY, deadline, _READ_PRODUCTS) or _with_keys(wmi, deadline)
     return next(iter(_ranked(rows, partial_product_key)), None)
 
 
 def _with_keys(wmi: Wmi, deadline: Deadline) -> list[Instance]:
-    """Return the licenses that have a key, out of a listing of all licenses, which is never empty.
+    """Return the licenses with a key, out of a listing of all licenses. The listing is never empty.
 
     "No key is installed" is a reason to install one, so it must not rest on an answer without rows.
     """
@@ -178,16 +177,16 @@ def _with_keys(wmi: Wmi, deadline: Deadline) -> list[Instance]:
 def _of_edition(products: list[Product], system: System) -> list[Product]:
     """Return the products that can license this Windows, or all of them if none can.
 
-    A converted evaluation may still have the product of the evaluation, also as licensed. Whether Windows is an
-    evaluation is what Win32_OperatingSystem says.
+    A converted evaluation edition may still list the evaluation product, even as licensed. Win32_OperatingSystem
+    decides whether Windows is an evaluation edition.
     """
     return [p for p in products if (p.channel is LicenseChannel.EVALUATION) is system.evaluation] or products
 
 
 def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Product]:
-    """Return the products with a key, the one that counts first: the wanted one, a licensed one, one in grace.
+    """Return the products in order of relevance: the wanted one, a licensed one, one in grace.
 
-    The product of an evaluation comes after others: beside them it is left over from a conversion.
+    An evaluation product comes after the others: next to them, it is left over from a conversion.
     """
     products = [_product(row) for row in rows if not row.boolean("LicenseIsAddon")]
 
@@ -205,13 +204,13 @@ def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Pro
 
 
 def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
-    """Say whether a Windows Server is licensed by Azure Arc pay-as-you-go, which gives its guests no rights.
+    """Return True if Azure Arc pay-as-you-go licenses a Windows Server. This gives its guests no rights.
 
-    Asked only where it can be: of a licensed one with no key of its own, from build 25398 on. Source:
-    learn.microsoft.com, "Windows Server Pay-as-you-go".
+    The function queries only licensed servers without their own key, from build 25398 on. Others cannot pay as they go.
+    Source: learn.microsoft.com, "Windows Server Pay-as-you-go".
 
     Raises:
-        AvmaError: the machine could not be asked.
+        AvmaError: the machine could not be queried.
     """
     own = found.product is not None and found.product.channel in OWN
     if own or not found.licensed or found.system.build < _FIRST_WITH_SUBSCRIPTION:
@@ -227,11 +226,11 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
 
 
 def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadline: Deadline) -> None:
-    """Install a product key; it silently replaces the one that is there.
+    """Install a product key. It silently replaces the existing one.
 
     Raises:
-        LicensingFault: Windows does not take the key; what was installed before still is.
-        AnswerLost: no answer came; the key may be installed.
+        LicensingFault: Windows rejected the key. The previous key is still installed.
+        AnswerLost: no answer came. The key may be installed.
     """
     _service(
         wmi,
@@ -244,30 +243,30 @@ def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadli
 
 
 def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -> None:
-    """Make the licensing service look at its licences again.
+    """Make the licensing service evaluate its licenses again.
 
     Raises:
-        WsmanFault: Windows refused.
+        WsmanFault: Windows rejected the call.
     """
     _service(wmi, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the licence status")
 
 
 def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
-    """Activate a product. For a Multiple Activation Key this can use up one of its activations.
+    """Activate a product. This can use up one activation of a Multiple Activation Key.
 
     Raises:
-        LicensingFault: Windows, its host or Microsoft's server refused.
-        AnswerLost: no answer came; the product may be activated.
+        LicensingFault: Windows, its host or Microsoft's server rejected the activation.
+        AnswerLost: no answer came. The product may be activated.
     """
     keys = {"ID": activation_id}
     wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
 
 
 def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
-    """Return the digits that a product is activated with by telephone: `OfflineInstallationId`, empty where none are.
+    """Return the installation ID for activation by telephone: `OfflineInstallationId`. Empty if Windows has no such ID.
 
     Raises:
-        AvmaError: the machine could not be asked.
+        AvmaError: the machine could not be queried.
     """
     query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
     tried = "read the installation ID"
@@ -277,11 +276,11 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
 
 
 def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
-    """Activate a product by telephone, with the digits that the activation centre gave for its installation ID.
+    """Activate a product by telephone, with the activation center's confirmation ID.
 
     Raises:
         LicensingFault: the confirmation ID does not belong to the installation ID.
-        AnswerLost: no answer came; the product may be activated.
+        AnswerLost: no answer came. The product may be activated.
     """
     wmi.invoke(
         NAMESPACE,
@@ -295,11 +294,11 @@ def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, 
 
 
 def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
-    """Uninstall a product's key. Windows is unlicensed afterwards; an activation that was used is not given back.
+    """Uninstall a product's key. Windows is then unlicensed, and Microsoft does not return the used activation.
 
     Raises:
-        WsmanFault: Windows refused.
-        AnswerLost: no answer came; the key may be gone.
+        WsmanFault: Windows rejected the call.
+        AnswerLost: no answer came. The key may be gone.
     """
     keys = {"ID": activation_id}
     tried = "uninstall the product key"
@@ -311,7 +310,7 @@ def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> N
 
 
 def reason_text(product: Product | None) -> str:
-    """Say in words why a product is not licensed."""
+    """Return the reason why a product is not licensed, in words."""
     if product is None:
         return "no product key is installed"
     if product.reason == 0:
@@ -353,5 +352,5 @@ def _time(text: str) -> str | None:
 
 
 def _channel(description: str) -> LicenseChannel:
-    """Find the channel's name as slmgr.vbs does; VOLUME_KMSCLIENT is looked for before VOLUME_KMS."""
+    """Find the channel's name as slmgr.vbs does. VOLUME_KMSCLIENT comes first, because it contains VOLUME_KMS."""
     return next((c for c in LicenseChannel if c.value in description), LicenseChannel.OTHER)

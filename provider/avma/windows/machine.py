@@ -1,6 +1,6 @@
-"""The machines that a process talks to: one record of connections and shared reads for each.
+"""The machines of a process: one object per connection, with its connections and shared reads.
 
-All resources on a machine go through the same `Machine`, so their reads meet and are shared.
+All resources on a machine use the same `Machine`, so they can share its reads.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
 
 _POLL = 0.1
-"""Seconds between two looks at the deadline while another thread changes the machine."""
+"""Seconds between two checks of the deadline while another thread changes the machine."""
 _CLOSING = 2.0
-"""Seconds that all connections of a process have to end, after which it ends without them."""
+"""Seconds for all connections of a process to close. Then the process ends without them."""
 
 
 class Turns:
-    """Who may change the licence of one machine now, and how often this process has changed it."""
+    """A lock for license changes to one machine, and a counter of this process's changes."""
 
     def __init__(self) -> None:
         self.changes = 0
@@ -42,10 +42,10 @@ class Turns:
 
     @contextlib.contextmanager
     def alone(self, since: int, deadline: Deadline, where: str) -> Iterator[bool]:
-        """Keep the rest of this process from changing the machine; yield whether it did since `changes` was that.
+        """Hold the lock of the machine. Yield True if `changes` differs from `since`.
 
         Raises:
-            TimedOut, Cancelled: before it was this one's turn.
+            TimedOut, Cancelled: the lock was not free in time.
         """
         while not self._taken.acquire(timeout=_POLL):
             deadline.check("license", where)
@@ -56,9 +56,9 @@ class Turns:
 
 
 class Machine:
-    """A Windows machine by the name that the user gave it: its WMI, and the question to it that is shared.
+    """A Windows machine under the user's name for it: its WMI, and the shared read of its licensing.
 
-    `turns` belongs to the machine itself, under whatever name it is known, once its identity was read.
+    Once the identity of the machine is known, all of its names and connections share `turns`.
     """
 
     def __init__(self, name: str, wmi: Wmi, turns: Turns) -> None:
@@ -70,14 +70,14 @@ class Machine:
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine's name in errors."""
         return self.wmi.where
 
     def system(self, deadline: Deadline) -> System:
-        """Return which Windows it runs, which stays the same: it is asked only if no read has told it yet.
+        """Return the Windows release and edition of the machine. They do not change, so one read is enough.
 
         Raises:
-            AvmaError: the machine could not be asked.
+            AvmaError: the machine could not be queried.
         """
         return self._system or self.licensing(deadline).system
 
@@ -88,7 +88,7 @@ class Machine:
 
 
 class Server(Machine):
-    """A machine that is reached over the network, which can be a Hyper-V host: its VMs, and the way into them."""
+    """A machine on the network. It can be a Hyper-V host, with VMs and connections into them."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Server(Machine):
         )
         self._runs = GuestRuns(self.powershell)
         self.guest_addresses: dict[str, str] = {}
-        """At which address the guest of each VM was reached last, by the VM's id."""
+        """The address of the last successful connection to each guest, by VM id."""
         self._identify = SharedRead(partial(identity.read, cim), "identify the machine", cim.where)
         self._identity: str | None = None
         self._turns_of = turns_of
@@ -127,10 +127,10 @@ class Server(Machine):
         self._guests: dict[tuple[str, Account], Machine] = {}
 
     def identity(self, deadline: Deadline) -> str:
-        """Return which host it is, whatever its name here; from then on it shares its turns with its other names.
+        """Return the identity of the host. From then on, `turns` is shared with its other names.
 
         Raises:
-            AvmaError: the machine could not be asked.
+            AvmaError: the machine could not be queried.
         """
         if self._identity is None:
             self._identity = self._identify(deadline)
@@ -138,11 +138,11 @@ class Server(Machine):
         return self._identity
 
     def is_guest(self, vm_id: str) -> None:
-        """Take turns with whoever reaches the same VM in another way."""
+        """Share `turns` with all other connections to the same VM."""
         self.turns = self._turns_of(vm_id)
 
     def guest(self, vm_id: str, name: str, account: Account) -> Machine:
-        """Return the Windows inside one of its VMs, reached through PowerShell Direct."""
+        """Return Windows inside one of the host's VMs, connected through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:
                 self._guests[vm_id, account] = Machine(
@@ -151,13 +151,13 @@ class Server(Machine):
             return self._guests[vm_id, account]
 
     def close(self) -> None:
-        """End the connections, and the PowerShell on the machine."""
+        """Close the connections, and the PowerShell on the machine."""
         self._runspaces.close(_CLOSING)
         self.wmi.close()
 
 
 class Machines:
-    """All machines of a process, each made when it is first needed. Safe to use from several threads."""
+    """All machines of a process, each created on first use. Safe for several threads."""
 
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
@@ -168,7 +168,7 @@ class Machines:
         self._turns: dict[str, Turns] = {}
 
     def get(self, connection: Connection) -> Server:
-        """Return the machine of that connection."""
+        """Return the machine for that connection."""
         with self._lock:
             if connection not in self._machines:
                 self._machines[connection] = Server(
@@ -184,7 +184,7 @@ class Machines:
             return self._turns.setdefault(machine, Turns())
 
     def close(self) -> None:
-        """End all idle connections."""
+        """Close the connections of all machines."""
         with self._lock:
             machines, self._machines = list(self._machines.values()), {}
         closing = [threading.Thread(target=machine.close, daemon=True) for machine in machines]

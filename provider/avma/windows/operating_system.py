@@ -1,4 +1,4 @@
-"""Which Windows a machine runs: WMI class `Win32_OperatingSystem`."""
+"""The Windows release and edition of a machine: WMI class `Win32_OperatingSystem`."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class System:
 
     @property
     def version(self) -> str:
-        """The release: "2022", whose keys it takes, or "23H2" of Azure Local; "build N" when no table names it."""
+        """The release: "2022" as in the key tables, "23H2" for Azure Local, or "build N" for an unknown build."""
         table = compatibility.local_release_of_build if self.azure_local else compatibility.version_of_build
         return table(self.build) or f"build {self.build}"
 
     @property
     def azure_local(self) -> bool:
-        """Whether it is Azure Stack HCI / Azure Local, and no Windows Server."""
+        """Whether it is Azure Stack HCI / Azure Local, not Windows Server."""
         return self.edition == compatibility.AZURE_LOCAL
 
     def __str__(self) -> str:
@@ -56,25 +56,25 @@ QUERY = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
 
 
 def read(wmi: Wmi, deadline: Deadline) -> System:
-    """Ask the machine which Windows it runs: one request.
+    """Read the Windows release and edition of the machine, in one request.
 
     Raises:
         Refused: it is not a Windows Server of a known edition.
         EmptyAnswer: the account may not read it.
-        AvmaError: the machine could not be asked.
+        AvmaError: the machine could not be queried.
     """
     return of_rows(wmi.query(NAMESPACE, QUERY, deadline, _TRIED), wmi.where)
 
 
 def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
-    """Return the Windows that the rows of `QUERY` describe.
+    """Return the Windows described by the rows of `QUERY`.
 
-    The license family tells the edition if no table has the SKU.
+    If no table has the SKU, the license family determines the edition.
 
     Raises:
         Refused: it is not a Windows Server of a known edition.
         EmptyAnswer: the account may not read it.
-        UnexpectedAnswer: the row does not hold a version.
+        UnexpectedAnswer: the row does not contain a version.
     """
     required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, where)
     build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
@@ -96,11 +96,11 @@ def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
 
 
 def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
-    """Return the UUID of the machine's firmware: `Win32_ComputerSystemProduct.UUID`.
+    """Return the firmware UUID of the machine: `Win32_ComputerSystemProduct.UUID`.
 
     Raises:
         EmptyAnswer: the account may not read it.
-        AvmaError: the machine could not be asked.
+        AvmaError: the machine could not be queried.
     """
     tried = "identify the machine"
     rows = wmi.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, tried)
@@ -109,6 +109,6 @@ def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
 
 
 def build_of(version: str) -> int | None:
-    """Return the build number in a version such as "10.0.20348.1"."""
+    """Return the build number in a version such as "10.0.20348.1". None if the text has no build number."""
     parts = version.split(".")
     return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None

@@ -1,8 +1,8 @@
-"""Scripts of this package, run by Windows PowerShell on one machine. Each line of output is one JSON object.
+"""Runs of this package's scripts in Windows PowerShell on one machine. Each line of output is one JSON object.
 
-A script's text holds no value. Whatever differs from run to run is a parameter, and secrets are parameters of the types
-SecureString and PSCredential. So nothing of it is in a script-block log (event 4104), which records texts, nor in a
-module log (event 4103), which records the parameters of cmdlets: it shows the name of these types and not their value.
+The text of a script contains no values. Values come as parameters, and secrets as parameters of the types SecureString
+and PSCredential. So they are not in a script-block log (event 4104), because it records texts. A module log (event
+4103) records the parameters of cmdlets, but for these types it shows the type name instead of the value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST = 400
 
 @dataclass(frozen=True)
 class Answers:
-    """The JSON objects that a script wrote, and as one text its errors and whatever else it wrote."""
+    """The JSON objects from a script. `complaint` is one text with its errors and all other output."""
 
     objects: tuple[Mapping[str, Any], ...]
     complaint: str
@@ -38,7 +38,7 @@ class PowerShell:
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine's name in errors."""
         return self._runspaces.where
 
     def run(
@@ -50,14 +50,14 @@ class PowerShell:
         heard: Heard = nobody,
         spoils: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     ) -> Answers:
-        """Run a script with those parameters and return its output; `heard` gets each of its answers as it comes.
+        """Run a script with those parameters and return its output. `heard` receives each answer as it arrives.
 
-        If `spoils` is True of one of them, the PowerShell that ran it ends, with all that it has begun.
+        If `spoils` returns True for an answer, the PowerShell of that run is closed, with everything it started.
 
         Raises:
-            ScriptFailed: it wrote no answer.
-            AnswerLost: it may have run, and its end was not seen.
-            AvmaError: it was not started.
+            ScriptFailed: the script wrote no answer.
+            AnswerLost: the script may have run, but its end was not reported.
+            AvmaError: the script did not start.
         """
 
         def told(written: Any) -> None:
@@ -84,13 +84,13 @@ def load(script: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as a literal string of PowerShell, for a command that people are told to type."""
+    """Return a text as a literal string of PowerShell, for a command that users type."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
 
 
 def failure(complaint: str, tried: str, where: str) -> errors.ScriptFailed:
-    """Return the error for a script that gave no answer."""
+    """Return the error for a script without an answer."""
     remedy = (
         "see that Windows PowerShell 5.1 runs scripts there (application control, antivirus, language mode), then run "
         "again. Report it if it stays"
@@ -100,7 +100,7 @@ def failure(complaint: str, tried: str, where: str) -> errors.ScriptFailed:
 
 
 def read(output: Output, redact: Redactor) -> Answers:
-    """Return the answers in the output of a script; all that is not an answer becomes the complaint."""
+    """Return the answers in the output of a script. All other output becomes the complaint."""
     objects, complaints = [], [redact(_text(record)) for record in output.errors]
     for written in output.objects:
         found = _json_object(written)
@@ -121,9 +121,9 @@ def _json_object(written: Any) -> Mapping[str, Any] | None:
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, in which no name may come twice.
+    """Return a JSON object without duplicate names.
 
-    A script passes a guest's text on inside its own. With a second `id`, it would be the answer of another guest.
+    A script embeds the text of a guest in its own. With a second `id`, this could become the answer of another guest.
     """
     table = dict(pairs)
     if len(table) != len(pairs):
@@ -132,7 +132,7 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> Any:
-    """Return a JSON value in which half a surrogate pair, which is no text, is the replacement character."""
+    """Return a JSON value with U+FFFD instead of each unpaired surrogate, because a surrogate is not valid text."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, list):

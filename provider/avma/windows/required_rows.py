@@ -1,8 +1,8 @@
-"""The rows that Windows always returns: a listing without its row is an error, never "there is none".
+"""The rows that Windows always returns. A listing without its row is an error, never an empty result.
 
-Windows hides instances from accounts without rights and from services that do not run, and says nothing of it. An
-account without rights for Hyper-V gets zero rows from root\\virtualization\\v2 and no error (containers/libhvee#224,
-microsoft/devhome#2476). So each listing has one row that must be in it, named here and nowhere else.
+Windows silently hides instances from accounts without rights, and those of stopped services. An account without Hyper-V
+rights gets zero rows from root\\virtualization\\v2 and no error (containers/libhvee#224, microsoft/devhome#2476). So
+each listing must contain one row. This module is the only list of these rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from avma import errors
 
 @dataclass(frozen=True)
 class RequiredRow:
-    """A row that Windows always returns, what hides it, and what to do about each cause."""
+    """A row in every valid answer, two causes for its absence, and a remedy for each."""
 
     row: str
     rights: str
@@ -54,12 +54,12 @@ CLUSTER_NODES = replace(CLUSTER, row="any node, although each cluster has one")
 
 
 def require(found: Iterable[object], required: RequiredRow, tried: str, where: str) -> None:
-    """Raise unless a listing contains the row that it must contain.
+    """Raise EmptyAnswer unless a listing contains its required row.
 
     Args:
-        found: the rows of the listing that are the required one.
-        required: the row, which the error names with both causes of its absence.
-        tried: what the listing is for, as a verb phrase.
+        found: the rows of the listing that match the required row.
+        required: the row. The error names it with both causes of its absence.
+        tried: the purpose of the listing, as a verb phrase.
         where: the machine.
 
     Raises:

@@ -1,8 +1,7 @@
-"""Reads that are asked for at the same time share one answer, never one that is older than the question.
+"""Reads that several threads share, if they ask in parallel. No answer is older than its question.
 
-A read waits a moment for others who want the same, as a pulumi run asks for many resources at once; who asks while it
-is under way shares the next one. So N questions at once cost a machine one read, or two. The module knows neither
-what is read nor how.
+One `pulumi up` reads the same state for many resources in parallel. So a read waits a moment for other callers before
+it starts. Callers that arrive during a read share the next one. N parallel questions cost a machine one or two reads.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from avma.deadline import Deadline
 T = TypeVar("T")
 
 _GATHERING = 0.05
-"""Seconds that a read waits for others to share it; little beside a request to Windows, which takes 10 to 1000 ms."""
+"""Seconds that a read waits for more callers. A request to Windows takes 10 to 1000 ms."""
 _POLL = 0.1
-"""Seconds between two looks at the deadline while another thread reads."""
+"""Seconds between two checks of the deadline while another thread reads."""
 
 
 @dataclass
 class _Read(Generic[T]):
-    """One read for all who share it; `before` is the one under way that it has to wait for."""
+    """One read for several callers. `before` is the active read, whose end it must wait for."""
 
     before: _Read[T] | None
     done: threading.Event = field(default_factory=threading.Event)
@@ -34,7 +33,7 @@ class _Read(Generic[T]):
 
 
 class SharedRead(Generic[T]):
-    """One question to one machine, asked through `read`."""
+    """A shared query to one machine. `read` runs it."""
 
     def __init__(self, read: Callable[[Deadline], T], tried: str, where: str) -> None:
         self._read = read
@@ -48,7 +47,7 @@ class SharedRead(Generic[T]):
         """Return an answer from a read that began after this call.
 
         Raises:
-            AvmaError: the machine could not be asked.
+            AvmaError: the machine could not be queried.
         """
         while True:
             shared, leads = self._join()
@@ -60,10 +59,10 @@ class SharedRead(Generic[T]):
                 return shared.answer[0]
             if leads or not isinstance(shared.error, (errors.TimedOut, errors.Cancelled)):
                 raise shared.error
-            deadline.check(self._tried, self._where)  # only the leader's time was over: ask again
+            deadline.check(self._tried, self._where)  # Only the leader timed out: ask again.
 
     def _join(self) -> tuple[_Read[T], bool]:
-        """Return the read to share, and whether this thread is the one that leads it."""
+        """Return the read to share, and whether this thread leads it."""
         with self._lock:
             if self._gathering is not None:
                 return self._gathering, False
@@ -74,13 +73,13 @@ class SharedRead(Generic[T]):
         try:
             self._gather(shared, deadline)
             shared.answer.append(self._read(deadline))
-        except Exception as error:  # kept for all who wait, and raised by each of them
+        except Exception as error:  # Each waiting thread raises it.
             shared.error = error
         finally:
             self._finish(shared)
 
     def _gather(self, shared: _Read[T], deadline: Deadline) -> None:
-        """Wait for others to join, then begin: whoever asks from now on gets a later read."""
+        """Wait for others to join, then start. Later callers get a later read."""
         if shared.before is None:
             deadline.wait(_GATHERING, self._tried, self._where)
         else:

@@ -1,4 +1,4 @@
-"""Times as WMI writes them, by WS-Management and in DMTF's own form, with any offset and any number of digits."""
+"""Times in WMI: the WS-Management and DMTF formats, with any offset. Fractions in WS-Management have any length."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _XS = re.compile(
 )
 _DMTF = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})([+-]\d{3})")  # DSP0004 5.2.4
 _NEVER = datetime(1601, 1, 2, tzinfo=timezone.utc)
-"""Windows writes 1601-01-01 for "never"; with an offset it may be the day before."""
+"""The limit for "never". Windows writes 1601-01-01 for it. With an offset, it may be the day before."""
 
 
 def parse(text: str) -> datetime | None:
-    """Return a time in UTC, None if the text is none or stands for "never"."""
+    """Return a time in UTC. None if the text is not a time or stands for "never"."""
     found = _XS.fullmatch(text.strip()) or _DMTF.fullmatch(text.strip())
     if found is None:
         return None

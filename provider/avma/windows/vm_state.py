@@ -1,4 +1,4 @@
-"""The states of a VM in the words of Get-VM, by the numbers of `Msvm_ComputerSystem.EnabledState`."""
+"""The states of a VM in the terms of Get-VM, from the numbers in `Msvm_ComputerSystem.EnabledState`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class VmState(Enum):
-    """A state of a VM: the word that Get-VM shows for it."""
+    """A state of a VM, as shown by Get-VM."""
 
     RUNNING = "Running"
     OFF = "Off"
@@ -18,11 +18,11 @@ class VmState(Enum):
     PAUSING = "Pausing"
     STOPPING = "Stopping"
     OTHER = "Other"
-    """A state that the table does not have."""
+    """A state outside of the table."""
 
 
-# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". The numbers below 100 are those of
-# CIM_EnabledLogicalElement, the others are Hyper-V's own. Both are in use for the same state.
+# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Numbers below 100 come from
+# CIM_EnabledLogicalElement, the others from Hyper-V. The same state can have a number of either kind.
 _STATES = {
     2: VmState.RUNNING,
     3: VmState.OFF,
@@ -49,12 +49,12 @@ def vm_state(enabled_state: int | None) -> VmState:
 
 
 def in_memory(state: VmState) -> bool:
-    """Return True for a VM that has a process on its host: it runs, or goes on without a new start of Windows."""
+    """Return True for a VM with a process on its host: it is running, or resumes without a new start of Windows."""
     return state not in _WITHOUT_MEMORY
 
 
 def to_running(state: VmState, vm_id: str) -> str:
-    """Return what to do so that a VM in that state runs."""
+    """Return the instruction to get a VM from this state to running."""
     if state in _START:
         return f"run `{on_vm(vm_id, _START[state])}` on the host"
     if state in _COMING:
@@ -65,5 +65,5 @@ def to_running(state: VmState, vm_id: str) -> str:
 
 
 def on_vm(vm_id: str, command: str) -> str:
-    """Return a PowerShell command for one VM. It names the VM by id: a name can be ambiguous, or hold wildcards."""
+    """Return a PowerShell command for one VM. It uses the VM's id: a name can be ambiguous, or contain wildcards."""
     return f"Get-VM -Id {vm_id} | {command}"

@@ -1,4 +1,4 @@
-"""The WMI of one machine as the questions of this package use it, whatever way leads there."""
+"""The WMI of one machine, independent of the connection to it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from avma.wsman.instance import Instance
 
 
 class Wmi(Protocol):
-    """Queries and methods of one machine. A read may be sent again when its answer is lost, a method call never."""
+    """Queries and methods of one machine. After a lost answer, a read may be retried, but never a method call."""
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine's name in errors."""
 
     def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
         """Return all instances that a WQL query finds.
 
         Raises:
-            AvmaError: the machine could not be asked, or refused.
+            AvmaError: the machine could not be queried, or rejected the query.
         """
 
     def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
-        """Return what each of several queries finds, asked together where that is cheaper; errors as for `query`."""
+        """Return the results of several queries, sent together if that saves time. Errors are those of `query`."""
 
     def invoke(
         self,
@@ -40,8 +40,8 @@ class Wmi(Protocol):
 
         Raises:
             WsmanFault: the method failed.
-            AnswerLost: no answer came; the method may have run all the same.
+            AnswerLost: no answer came. The method may have run.
         """
 
     def close(self) -> None:
-        """End the idle connections."""
+        """Close the idle connections."""

@@ -1,8 +1,7 @@
-"""An HTTP adapter whose answers are bounded, in size and in time, whatever sends them.
+"""An HTTP adapter that limits the size of each answer and the duration of each call.
 
-requests reads an answer to its end, however long it is, and its timeout begins anew with each byte; the resolver of
-names and the libraries of Kerberos have waits of their own. This module knows requests and urllib3; it knows nothing of
-SOAP.
+requests reads an answer to its end, however long it is, and its timeout restarts with each byte. Name resolution and
+the Kerberos libraries have timeouts of their own. So each call runs in a thread that its caller can leave in time.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 LARGEST_ANSWER = 8 * 512_000
-"""Bytes after decompression: sealed and in UTF-8, an envelope of WinRM stays far below (MaxEnvelopeSizekb 500)."""
+"""Bytes after decompression. A WinRM envelope stays far below, even encrypted and in UTF-8 (MaxEnvelopeSizekb 500)."""
 
 SENDER = "avma-sender"
-"""The name of the threads in which calls run that have to end in time."""
+"""The name of the threads that run calls with a time limit."""
 
 
 class AnswerTooLarge(requests.exceptions.RequestException):
@@ -32,21 +31,21 @@ class AnswerTooLarge(requests.exceptions.RequestException):
 
 
 class TimeIsOver(OSError):
-    """What was called has not ended in time."""
+    """A call did not end in time."""
 
 
 class NothingAwaited(requests.exceptions.RequestException):
-    """The time is over, and what was waited for is no answer to a request."""
+    """The time is over, and the call was not waiting for an HTTP answer."""
 
 
 _T = TypeVar("_T")
 
 
 def within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return what a call returns that has an end in so many seconds; one that is late goes on in a thread of its own.
+    """Return the result of a call if it ends within that many seconds. A late call continues in its own thread.
 
     Raises:
-        TimeIsOver: it is late.
+        TimeIsOver: the call is late.
     """
     outcome: Future[_T] = Future()
     thread = threading.Thread(target=_settle, args=(outcome, call), name=SENDER, daemon=True)
@@ -58,17 +57,17 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Sends requests, one at a time, and reads no more of an answer and no longer than allowed."""
+    """An adapter that sends one request at a time, and limits the size and duration of its answer."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self.connects = 0
-        """How many connections were begun."""
+        """The number of connections that the adapter began to open."""
         self.connected = False
-        """Whether a connection was made."""
+        """Whether the adapter opened a connection."""
         self.carried = False
-        """Whether a message was written to the machine since `run` began, so that it may have acted on it."""
+        """Whether a message went to the machine since `run` began, so that the machine may have acted on it."""
         self._holds_message = False
         self._connecting = False
         self._awaiting = False
@@ -76,13 +75,13 @@ class BoundedAdapter(HTTPAdapter):
         super().__init__()
 
     def run(self, call: Callable[[], _T], seconds: float) -> _T:
-        """Return what a call returns that sends by this adapter, and let it take so many seconds.
+        """Return the result of a call that sends with this adapter, within that many seconds.
 
-        One that is late can send nothing any more, and its connections are ended.
+        A late call cannot send anything more, and the adapter ends its connections.
 
         Raises:
-            ConnectTimeout: the time is over, and no connection was made.
-            ReadTimeout: the time is over, and not all of an answer was there.
+            ConnectTimeout: the time is over, and no connection was opened.
+            ReadTimeout: the time is over, and the answer was not complete.
             NothingAwaited: the time is over, and the call was waiting for something else.
         """
         self.carried = False
@@ -92,10 +91,10 @@ class BoundedAdapter(HTTPAdapter):
             raise self._end() from None
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
-        """Make the pools, whose connections are known here; called by requests.
+        """Create the pools, with connections that the adapter can count and end. Called by requests.
 
         Closing the adapter closes their idle connections. urllib3 leaves that to the garbage collector, which never
-        gets there: a pool is reachable from its own finalizer, by way of a connection and this adapter.
+        does it: a pool is reachable from its own finalizer, through a connection and this adapter.
         """
         super().init_poolmanager(*arguments, **keywords)
         self.poolmanager.pools.dispose_func = HTTPConnectionPool.close
@@ -103,7 +102,7 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {scheme: self._watching(pool) for scheme, pool in pools.items()}
 
     def send(self, *arguments: Any, **keywords: Any) -> requests.Response:
-        """Send a request; called by requests.
+        """Send a request. Called by requests.
 
         Raises:
             RequestException: no answer came.
@@ -117,7 +116,7 @@ class BoundedAdapter(HTTPAdapter):
             self._awaiting = False
 
     def build_response(self, *arguments: Any) -> requests.Response:
-        """Return an answer whose content ends with `AnswerTooLarge` where it is too long; called by requests."""
+        """Return an answer whose content raises `AnswerTooLarge` beyond the limit. Called by requests."""
         response = super().build_response(*arguments)
         read = response.iter_content
 
@@ -147,7 +146,7 @@ class BoundedAdapter(HTTPAdapter):
         return requests.exceptions.ReadTimeout("the time allowed is over")
 
     def _watching(self, pool: Any) -> Any:
-        """Return the pool with connections that the adapter counts, and can end from another thread."""
+        """Return the pool class, with connections that the adapter counts and can end from another thread."""
         plain = pool.ConnectionCls
 
         def connect(connection: HTTPConnection) -> None:
@@ -155,10 +154,10 @@ class BoundedAdapter(HTTPAdapter):
             self._connecting = True
             plain.connect(connection)
             self._connecting, self.connected = False, True
-            # Not the connection, which http.client parts from its socket when an answer is to be the last.
+            # Keep the socket, not the connection: http.client detaches its socket if the answer is the last one.
             with self._lock:
                 self._sockets.add(cast(socket.socket, connection.sock))
-            # The time may have ended before there was a socket, for example during the look-up of a name.
+            # The time may have ended before there was a socket, for example during name resolution.
             self._check()
 
         def send(connection: HTTPConnection, data: Any) -> None:
@@ -173,14 +172,14 @@ class BoundedAdapter(HTTPAdapter):
         return type(pool.__name__, (pool,), {"ConnectionCls": watched})
 
     def _end(self) -> requests.exceptions.RequestException:
-        """End all connections, and return the exception that says what the call was waiting for."""
+        """End all connections, and return an exception for the state of the call."""
         with self._lock:
             self._expired = True
             late = self._late()
             opened = list(self._sockets)
         for each in opened:
             with contextlib.suppress(OSError):
-                # Not the method of an SSLSocket, which would take its TLS away from under the reading thread.
+                # Not SSLSocket.shutdown: it would remove the TLS layer while another thread reads.
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
         return late
 
@@ -188,5 +187,5 @@ class BoundedAdapter(HTTPAdapter):
 def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:
     try:
         outcome.set_result(call())
-    except BaseException as error:  # all that it raises belongs to who waits
+    except BaseException as error:  # the waiting thread raises it
         outcome.set_exception(error)

@@ -1,7 +1,7 @@
 """CIM operations on one machine: query, get, invoke. Safe to use from several threads.
 
-Reads are retried when the connection breaks; a method call never is, because the machine may have acted before the
-answer was lost. At most `limit` requests are under way on the machine at a time, each over a connection of its own.
+Reads are retried if the connection breaks. Method calls are not, because the machine may have acted before the answer
+was lost. At most `limit` requests run on the machine in parallel, each over its own connection.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from avma.wsman.pipe import Pipe
 T = TypeVar("T")
 
 _JOB_STARTED = 4096
-"""The `ReturnValue` of methods that go on as a job (DMTF); who called reads the state."""
+"""The `ReturnValue` of methods that continue as a job (DMTF). The caller reads the state."""
 _POLL = 0.1
 _MOST_PAGES = 1000
-"""Of a quarter of a megabyte each, so no machine has as many; a listing without end would fill the memory."""
+"""Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
 
 
 class Cim:
@@ -41,14 +41,14 @@ class Cim:
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine, as errors name it."""
         return self.connection.where
 
     def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
         """Return all instances that a WQL query finds.
 
         Raises:
-            AvmaError: the machine could not be asked, or refused.
+            AvmaError: the machine could not be reached, or refused.
         """
 
         def read(pipe: Pipe) -> list[Instance]:
@@ -60,14 +60,14 @@ class Cim:
             raise faults.of_class(error, namespace, wql) from error
 
     def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
-        """Return what each of several WQL queries finds; errors as for `query`."""
+        """Return the results of several WQL queries. Errors are those of `query`."""
         return [self.query(namespace, wql, deadline, tried) for wql in queries]
 
     def get(self, namespace: str, cim_class: str, keys: Mapping[str, str], deadline: Deadline, tried: str) -> Instance:
         """Return the instance with those key properties.
 
         Raises:
-            AvmaError: the machine could not be asked, or there is no such instance.
+            AvmaError: the machine could not be reached, or refused, or does not have the instance.
         """
         message = envelope.get(namespace, cim_class, keys)
 
@@ -90,8 +90,9 @@ class Cim:
         """Call a method of an instance once and return its output parameters.
 
         Raises:
-            WsmanFault: the method failed, by a fault or by a `ReturnValue` that is not 0.
-            AnswerLost: no answer came; the method may have run all the same.
+            WsmanFault: the method failed, with a fault or with a `ReturnValue` that is not 0.
+            AnswerLost: no answer came. The method may have run.
+            AvmaError: the machine could not be reached, or refused.
         """
         message = envelope.invoke(namespace, cim_class, method, keys, parameters)
         with self._pipe(deadline, tried) as pipe:
@@ -103,19 +104,19 @@ class Cim:
         return output
 
     def ask(self, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
-        """Send a message that is no CIM operation, once, and return the body of the answer.
+        """Send a message that is not a CIM operation once, and return the body of the answer.
 
-        The operation may take `longest` seconds, or as long as any operation.
+        `longest` limits the operation in seconds. The default is the connection's operation timeout.
 
         Raises:
-            AnswerLost: no answer came; the machine may have acted.
-            AvmaError: the machine could not be asked, or refused.
+            AnswerLost: no answer came. The machine may have acted.
+            AvmaError: the machine could not be reached, or refused.
         """
         with self._pipe(deadline, tried) as pipe:
             return self._ask(pipe, message, deadline, tried, longest)
 
     def close(self) -> None:
-        """End the idle connections, and each of the others after its request."""
+        """Close the idle connections, and each of the others after its request."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
@@ -123,8 +124,8 @@ class Cim:
     def _rows(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
         """Return all rows of a query.
 
-        A listing that announced more rows and sent a page without any may have lost them. It is asked for again in the
-        other way that WS-Management offers, whose pages begin elsewhere.
+        If a listing announces more rows and then has a page without any, rows may be lost. This function then requests
+        the listing again in the other form of WS-Management, whose pages begin elsewhere.
         """
         rows, whole = self._listing(pipe, namespace, envelope.enumerate_query(namespace, wql), deadline, tried)
         if whole:
@@ -138,7 +139,7 @@ class Cim:
     def _listing(
         self, pipe: Pipe, namespace: str, message: envelope.Message, deadline: Deadline, tried: str
     ) -> tuple[list[Instance], bool]:
-        """Return the rows of an enumeration, and True unless some of its pages have rows and some have none."""
+        """Return the rows of an enumeration, and False if some of its pages have rows and some have none."""
         origin = Origin(tried, self.where)
         rows: list[Instance] = []
         gap, context = False, ""
@@ -165,7 +166,7 @@ class Cim:
             raise self._unexpected(str(error), tried) from error
 
     def _release(self, pipe: Pipe, namespace: str, context: str) -> None:
-        """Give an unfinished enumeration back: open ones count against the account's quota."""
+        """Release an unfinished enumeration, because open ones count against the account's quota."""
         with contextlib.suppress(errors.AvmaError):
             pipe.send(self._rendered(envelope.release(namespace, context), 5.0), Deadline(5.0), "end a query")
 
@@ -201,7 +202,7 @@ class Cim:
 
     @contextlib.contextmanager
     def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:
-        """Lend a pipe; waiting for a free slot looks at the deadline."""
+        """Lend a pipe. While no slot is free, check the deadline."""
         while not self._slots.acquire(timeout=_POLL):
             deadline.check(tried, self.where)
         pipe = self._borrow()

@@ -1,7 +1,7 @@
-"""What anyone can see of a WinRM endpoint without logging on: addresses, port, certificate, ways to log on.
+"""Facts about a WinRM endpoint without a sign-in: addresses, port, certificate, authentication methods.
 
-These are facts for a person who looks for a fault. Whether a connection may be used is for the pipe alone to decide,
-so nothing here is verified, and no credential is sent. Whatever a service does, each question has an end.
+They help a person to find a fault. Only the pipe decides whether a connection may be used, so this module verifies
+nothing and sends no credentials. Each question has a time limit, even if the service never answers.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _T = TypeVar("_T")
 
 _PATH = "/wsman"
 _TIMES = 2
-"""How many times as long as a connection may take to be made a question may take."""
+"""The time limit of a question, as a multiple of the time limit for opening a connection."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A TLS certificate: whom it names, who issued it, until when it holds (UTC)."""
+    """A TLS certificate: its names, its issuer, and the end of its validity (UTC)."""
 
     names: tuple[str, ...]
     issuer: str
@@ -38,10 +38,10 @@ class Certificate:
 
 
 def addresses(connection: Connection) -> tuple[str, ...]:
-    """Return the IP addresses of the machine's address.
+    """Return the IP addresses of the machine.
 
     Raises:
-        OSError: the name cannot be resolved.
+        OSError: the name cannot be resolved in time.
     """
     found = _in_time(
         connection, lambda: socket.getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
@@ -50,35 +50,35 @@ def addresses(connection: Connection) -> tuple[str, ...]:
 
 
 def open_port(connection: Connection) -> None:
-    """Open the port and close it again.
+    """Raise OSError unless the port accepts a connection.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it does not.
     """
     socket.create_connection((connection.address, connection.port), connection.connect_timeout).close()
 
 
 def certificate(connection: Connection) -> Certificate:
-    """Return the certificate that the service shows.
+    """Return the certificate of the service.
 
     Raises:
-        OSError: the service does not speak TLS.
+        OSError: the service does not use TLS.
         ValueError: the certificate cannot be read.
     """
     shown = _in_time(connection, lambda: _shown(connection))
     try:
         read = x509.load_der_x509_certificate(shown)
         return Certificate(_names(read), _common_name(read.issuer), read.not_valid_after_utc)
-    except Exception as error:  # whatever the library makes of what anyone may put into a certificate
+    except Exception as error:  # anyone can put anything into a certificate, so the library can raise anything
         raise ValueError("the certificate cannot be read") from error
 
 
 def offered_logons(connection: Connection) -> tuple[str, ...]:
-    """Return the ways to log on that the service offers, such as "Negotiate" and "Basic".
+    """Return the authentication methods that the service offers, such as "Negotiate" and "Basic".
 
     Raises:
-        OSError: there was no conversation.
-        HTTPException: the service does not speak HTTP.
+        OSError: there was no connection.
+        HTTPException: the service does not use HTTP.
     """
     return schemes(_in_time(connection, lambda: _offers(connection)))
 
@@ -118,7 +118,7 @@ def _unverified() -> ssl.SSLContext:
 
 
 def _names(read: x509.Certificate) -> tuple[str, ...]:
-    """Return the names that count: the alternative ones, or the subject's where there are none."""
+    """Return the alternative names of a certificate, or the common name of its subject if it has no others."""
     try:
         names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

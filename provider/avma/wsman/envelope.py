@@ -1,6 +1,6 @@
-"""The SOAP messages of WS-Management: how a request is written and where an answer's body is.
+"""SOAP messages of WS-Management: functions to write requests and to find the body of an answer.
 
-Shapes are those of MS-WSMV and of DMTF DSP0226. It opens no connection and does not know what a fault means.
+The forms are those of MS-WSMV and DMTF DSP0226.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ WQL_DIALECT = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 MAX_ENVELOPE_SIZE = 512_000
-"""Bytes; the default of Windows Server 2012 and later (MaxEnvelopeSizekb 500)."""
+"""Bytes. The default of Windows Server 2012 and later (MaxEnvelopeSizekb 500)."""
 MAX_ELEMENTS = 32_000
-"""The most items that one Pull may bring (MaxBatchItems)."""
+"""The maximum number of items in the answer to one Pull (MaxBatchItems)."""
 
 _ENVELOPE = """\
 <s:Envelope xmlns:s="{soap}" xmlns:a="{addressing}" xmlns:w="{wsman}" xmlns:n="{enumeration}" \
@@ -50,13 +50,13 @@ xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd">\
 
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""What a value has in place of a character that XML forbids."""
+"""The replacement for a character that XML forbids."""
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REFERENCE = re.compile(r"&#([0-9]{1,99}|[xX][0-9A-Fa-f]{1,99});")
 _DECLARES_UTF_16 = re.compile(r"""\A<\?xml\s[^>]*encoding=["']utf-?16["'][^>]*\?>""", re.IGNORECASE)
 
 CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
-"""What to do about an answer that is not WS-Management."""
+"""The remedy for an answer that is not WS-Management."""
 
 
 class NotSoap(ValueError):
@@ -65,7 +65,7 @@ class NotSoap(ValueError):
 
 @dataclass(frozen=True)
 class Message:
-    """A request: its action, the resource and the selectors it is for, the body as XML text, and options."""
+    """A request: its action, resource, selectors, body as XML text, and options."""
 
     action: str
     resource_uri: str
@@ -74,7 +74,7 @@ class Message:
     options: tuple[tuple[str, str], ...] = ()
 
     def render(self, to: str, timeout: float) -> bytes:
-        """Return the message for that endpoint; the operation may take `timeout` seconds."""
+        """Return the message for that endpoint. `timeout` limits the operation in seconds."""
         text = _ENVELOPE.format(
             soap=SOAP,
             addressing=ADDRESSING,
@@ -99,14 +99,14 @@ def class_uri(namespace: str, cim_class: str) -> str:
 
 
 def enumerate_query(namespace: str, wql: str, optimized: bool = True) -> Message:
-    """Ask for the result of a WQL query; if `optimized`, the first answer may carry items."""
+    """Return a request for the result of a WQL query. If `optimized`, the first answer may contain items."""
     first = f"<w:OptimizeEnumeration/><w:MaxElements>{MAX_ELEMENTS}</w:MaxElements>" if optimized else ""
     body = f'<n:Enumerate>{first}<w:Filter Dialect="{WQL_DIALECT}">{escape(wql)}</w:Filter></n:Enumerate>'
     return Message(f"{ENUMERATION}/Enumerate", class_uri(namespace, "*"), body)
 
 
 def pull(namespace: str, context: str) -> Message:
-    """Ask for the next page of an enumeration."""
+    """Return a request for the next page of an enumeration."""
     body = (
         f"<n:Pull><n:EnumerationContext>{escape(context)}</n:EnumerationContext>"
         f"<n:MaxElements>{MAX_ELEMENTS}</n:MaxElements></n:Pull>"
@@ -115,20 +115,20 @@ def pull(namespace: str, context: str) -> Message:
 
 
 def release(namespace: str, context: str) -> Message:
-    """End an enumeration that is not read to its end."""
+    """Return a request to end an unfinished enumeration."""
     body = f"<n:Release><n:EnumerationContext>{escape(context)}</n:EnumerationContext></n:Release>"
     return Message(f"{ENUMERATION}/Release", class_uri(namespace, "*"), body)
 
 
 def get(namespace: str, cim_class: str, keys: Mapping[str, str]) -> Message:
-    """Ask for one instance by its key properties."""
+    """Return a request for one instance, by its key properties."""
     return Message(f"{TRANSFER}/Get", class_uri(namespace, cim_class), selectors=tuple(keys.items()))
 
 
 def invoke(
     namespace: str, cim_class: str, method: str, keys: Mapping[str, str], parameters: Mapping[str, str]
 ) -> Message:
-    """Call a method of one instance."""
+    """Return a request to call a method of one instance."""
     uri = class_uri(namespace, cim_class)
     arguments = "".join(f"<c:{name}>{escape(value)}</c:{name}>" for name, value in parameters.items())
     body = f'<c:{method}_INPUT xmlns:c="{escape(uri)}">{arguments}</c:{method}_INPUT>'
@@ -139,7 +139,7 @@ def body_of(answer: bytes) -> Element:
     """Return the Body element of an answer.
 
     Raises:
-        NotSoap: the answer is not an XML SOAP envelope with a body, or uses XML features that are not safe.
+        NotSoap: the answer is not an XML SOAP envelope with a body, or uses unsafe XML features.
     """
     try:
         envelope = _parsed(answer)
@@ -164,10 +164,10 @@ def _parsed(answer: bytes) -> Element:
 
 
 def _mended(answer: bytes) -> str:
-    """Return an answer without what XML 1.0 forbids and Windows writes all the same.
+    """Return an answer without the characters that XML 1.0 forbids and Windows writes nevertheless.
 
-    WMI puts any character of a value into its answer, as `&#1;` or as it is. A declaration of UTF-16 does not hold for
-    text that came in UTF-8: the header of HTTP decides (recorded by WinRMSharp; RFC 7303, 3.2).
+    WMI copies any character of a value into its answer, as `&#1;` or literally. If text in UTF-8 declares UTF-16, the
+    declaration is wrong: the HTTP header decides (RFC 7303, 3.2, and recorded by WinRMSharp).
     """
     wide = answer.startswith((b"\xff\xfe", b"\xfe\xff", b"<\x00", b"\x00<"))
     text = answer.decode("utf-16" if wide else "utf-8-sig")
@@ -176,7 +176,7 @@ def _mended(answer: bytes) -> str:
 
 
 def _allowed(reference: re.Match[str]) -> str:
-    """Return a character reference, or the replacement for one to a character that XML forbids."""
+    """Return a character reference, or the replacement if XML forbids the character."""
     digits = reference[1]
     code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
     forbidden = code > sys.maxunicode or bool(_FORBIDDEN.fullmatch(chr(code)))

@@ -1,7 +1,7 @@
-"""Why there was no answer: what the libraries below raise, as the errors of `avma.errors`, each with its remedy.
+"""Conversion of the libraries' exceptions to the errors of `avma.errors`, each with its remedy.
 
-pywinrm, pypsrp, requests-ntlm, pyspnego, gssapi and urllib3 each raise exceptions of their own kind. Here they are told
-apart, once for all transports.
+pywinrm, pypsrp, requests-ntlm, pyspnego, gssapi and urllib3 each have exceptions of their own. This module
+distinguishes them, once for all transports.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 
 _BY_TICKET = (Auth.KERBEROS, Auth.NEGOTIATE, Auth.CREDSSP)
-"""The authentication methods that can ask a KDC."""
+"""The authentication methods that can contact a KDC."""
 _FIRST_FAILURE, _UNAUTHORIZED = 400, 401
 _WITH_PAGES = (200, 400, 403, 500)
 """The statuses with which proxies and web servers send their pages."""
@@ -34,7 +34,7 @@ _SCHEMES = {
     Auth.CREDSSP: ("CredSSP",),
     Auth.BASIC: ("Basic",),
 }
-"""The schemes of WWW-Authenticate under which a logon goes; a client certificate has none."""
+"""The WWW-Authenticate schemes of each authentication method. A client certificate has none."""
 _SWITCHES = {
     Auth.NTLM: "Negotiate",
     Auth.NEGOTIATE: "Negotiate",
@@ -43,7 +43,7 @@ _SWITCHES = {
     Auth.CERTIFICATE: "Certificate",
     Auth.BASIC: "Basic",
 }
-"""The names under winrm/config/service/auth that switch each way to log on."""
+"""The names under winrm/config/service/auth that enable each authentication method."""
 _CERTIFICATE_PROBLEMS = (
     ("mismatch", Distrust.NAME, "its certificate is for another name", "connect by a name in the certificate"),
     ("has expired", Distrust.EXPIRED, "its certificate has expired", "renew the certificate of the WinRM listener"),
@@ -61,11 +61,11 @@ _CERTIFICATE_PROBLEMS = (
     ),
 )
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
-"""What OpenSSL calls an answer to its hello that is no TLS."""
+"""OpenSSL's reasons for an answer to its hello that is not TLS."""
 
 
 def named(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
-    """Return the error of ours that says what an exception of a transport means."""
+    """Return the error of `avma.errors` for an exception of a transport."""
     if isinstance(error, errors.AvmaError):
         return error
     if isinstance(error, (NotAuthenticated, PermissionError)) and not _failed(adapter):
@@ -79,7 +79,7 @@ def named(error: Exception, connection: Connection, adapter: Adapter, tried: str
 def _of_requests(
     error: requests.exceptions.RequestException, connection: Connection, adapter: Adapter, tried: str
 ) -> errors.AvmaError:
-    """Return the error for an exception of the HTTP library, or of our adapter below it."""
+    """Return the error for an exception of requests, or of our adapter below it."""
     if isinstance(error, AnswerTooLarge):
         answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
         return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
@@ -93,7 +93,7 @@ def _of_requests(
 
 
 def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
-    """Return the error for an answer that the libraries did not take: by its status, its type, or its encryption."""
+    """Return the error for an answer that the libraries rejected: by its status, its type, or its encryption."""
     if isinstance(error, HttpStatus) and error.code == requests.codes.bad_request and adapter.turned_away:
         return http_answers.session_lost(connection, adapter, tried)
     if adapter.foreign_type and adapter.status in _WITH_PAGES:
@@ -111,7 +111,7 @@ def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried
 
 
 def _failed(adapter: Adapter) -> bool:
-    """Return True if the last status is one of failure, and not the one that asks for a sign-in."""
+    """Return True if the last status is a failure other than 401, which requests a sign-in."""
     return adapter.status >= _FIRST_FAILURE and adapter.status != _UNAUTHORIZED
 
 
@@ -162,10 +162,10 @@ def _switch(auth: Auth) -> str:
 
 
 def _about_the_channel(connection: Connection) -> str:
-    """Return what to do where the logon can also have been refused because TLS ends before the machine.
+    """Return the remedy for a sign-in that may have failed because TLS ends before the machine.
 
-    A logon that is bound to the TLS channel fails with the same 401 when something in between decrypts the traffic
-    (MS-NLMP 3.1.5.1.2, RFC 5929), so only the two certificates can tell.
+    A sign-in is bound to the TLS channel. If a proxy decrypts the traffic, it fails with the same 401 (MS-NLMP
+    3.1.5.1.2, RFC 5929). Only a comparison of the two certificates shows the difference.
     """
     text = (
         "; where both are right, a proxy or load balancer in between opens TLS, and Windows refuses what is bound to "
@@ -184,7 +184,7 @@ def _tls(error: Exception, connection: Connection, adapter: Adapter, tried: str)
     if any(mark in text for mark in _NO_TLS) and not adapter.connected:
         remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
         return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
-    # it can have broken after the request was sent
+    # the connection may have broken after the request was sent
     return _broken_off(connection, adapter, tried, "the TLS connection broke off")
 
 
@@ -247,7 +247,7 @@ def _is_system(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that the libraries wrapped it around, the nearest first."""
+    """Yield an exception and all exceptions that it wraps, the nearest first."""
     seen: list[BaseException] = []
     queue: list[BaseException] = [error]
     while queue:

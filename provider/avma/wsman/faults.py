@@ -1,8 +1,8 @@
-"""SOAP faults: the number in them, in both of the forms in which Windows sends it.
+"""SOAP faults, in both of the forms that Windows sends.
 
 Older services and the WS-Man layer itself send a `WSManFault` element with a `Code` attribute (MS-WSMV 2.2.4.44). WMI
 operations on Windows Server 2012 and later send an `MSFT_WmiError` instance with `error_Code`. Texts are localized, so
-numbers and subcodes decide, and a text is only quoted.
+numbers and subcodes decide, and errors only quote the text.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ UNEXPECTED_SELECTORS = 0x8033805B
 """No such instance. For a shell: it has ended."""
 
 _DENIED = frozenset({0x80070005, 0x80041003, 0x80041062, 0x80338104, 0x80338105, 0x80338106, 0x80070522})
-# Windows writes most of them as a missing filter; other WS-Man services name the class or the namespace.
+# Windows reports most of them as CANNOT_PROCESS_FILTER. Other WS-Man services name the class or the namespace.
 _MISSING_CLASS = frozenset({CANNOT_PROCESS_FILTER, 0x80041010, 0x8004100E})
 _MI_DENIED = 2
-# MI_Result and CIM status share their numbers (mi.h, DSP0200 CIMStatusCode); each as the HRESULT of the same meaning.
+# The HRESULT for each MI_Result. A CIM status has the same numbers (mi.h, DSP0200 CIMStatusCode).
 _OF_MI = {
     1: 0x80041001,
     _MI_DENIED: 0x80041003,
@@ -44,20 +44,20 @@ _CLASS = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
 _MESSAGE_ID = re.compile(
     r"\s*(?:HRESULT (0x[0-9A-Fa-f]{1,8})|WIN32 (\d{1,5})|(?:MI RESULT |OMI:MI_Result:)(\d{1,3}))\s*"
 )
-"""What CIM calls an error: `MessageID` on the wire, the first part of PowerShell's error id. The last form is OMI's."""
+"""CIM's name of an error: `MessageID` in messages, the first part of PowerShell's error id. The last form is OMI's."""
 _CODE_AND_TYPE = (("error_Code", "error_Type"), ("OMI_Code", "OMI_Type"))
-"""The properties with the number and its kind, in MSFT_WmiError and in OMI_Error."""
+"""The properties with the number and its type, in MSFT_WmiError and in OMI_Error."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a SOAP fault says.
+    """The contents of a SOAP fault.
 
     Attributes:
-        code: the number, 0 if there is none; an MI result is there as the HRESULT of the same meaning.
+        code: the number, or 0 if the fault has no number. An MI result becomes the HRESULT of the same meaning.
         subcode: the SOAP subcode without its prefix.
         text: Windows' own text.
-        status: `CIMStatusCode` or an MI result, which share their numbers; 0 if there is none.
+        status: `CIMStatusCode` or an MI result, which share their numbers, or 0.
     """
 
     code: int
@@ -67,7 +67,7 @@ class Fault:
 
 
 def find_fault(body: Element) -> Fault | None:
-    """Return the fault that a Body holds, None when it holds none."""
+    """Return the fault in a Body, or None."""
     fault = next((child for child in body if local_name(child) == "Fault"), None)
     if fault is None:
         return None
@@ -94,7 +94,7 @@ def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
 
 
 def hresult_error(code: int, tried: str, where: str, fault: Fault | None = None) -> errors.WsmanFault:
-    """Return the error for a number that WMI or a provider behind it gave."""
+    """Return the error for a number from WMI or from a provider behind it."""
     entry = hresult.lookup(code)
     kind = errors.LicensingFault if hresult.is_licensing(entry.value) else errors.WsmanFault
     said = f"{_named(fault.subcode)}{fault.text}" if fault and fault.text else ""
@@ -102,16 +102,16 @@ def hresult_error(code: int, tried: str, where: str, fault: Fault | None = None)
 
 
 def returned_error(code: int, tried: str, where: str) -> errors.WsmanFault:
-    """Return the error for the `ReturnValue` of a method, which is an HRESULT or a number of the method's own."""
+    """Return the error for the `ReturnValue` of a method: an HRESULT, or a number of the method's own."""
     if code & 0xFFFFFFFF > 0xFFFF:
         return hresult_error(code, tried, where)
-    # The same small number is another error in Win32, so it is none that the table could explain or try again.
+    # Win32 uses the same small numbers for other errors, so the table must neither explain nor retry them.
     remedy = "look up the return values of the method in the documentation of its WMI class"
     return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, 0)
 
 
 def number_of(message_id: str) -> int:
-    """Return the number in CIM's name of an error, such as `HRESULT 0x80041033`; 0 if there is none."""
+    """Return the number in CIM's name of an error, such as `HRESULT 0x80041033`, or 0 if the name has no number."""
     found = _MESSAGE_ID.fullmatch(message_id)
     if not found:
         return 0
@@ -120,18 +120,18 @@ def number_of(message_id: str) -> int:
 
 
 def shown_id(message_id: str) -> str:
-    """Return CIM's name of an error as a message quotes it, empty for one whose number is 0."""
+    """Return CIM's name of an error as a message quotes it, or an empty text if its number is 0."""
     first = message_id.partition(",")[0]
     return "" if _MESSAGE_ID.fullmatch(first) and not number_of(first) else message_id
 
 
 def is_missing_class(error: errors.AvmaError) -> bool:
-    """Return True if the machine does not have the WMI class or namespace that was asked for."""
+    """Return True if the machine does not have the requested WMI class or namespace."""
     return isinstance(error, errors.WsmanFault) and error.code in _MISSING_CLASS
 
 
 def of_class(error: errors.WsmanFault, namespace: str, wql: str) -> errors.WsmanFault:
-    """Return the error of a query with the name of the class, if the machine does not have it."""
+    """Return the error of a query, with the name of the class if the machine does not have it."""
     found = _CLASS.search(wql)
     if not found or not is_missing_class(error):
         return error
@@ -139,7 +139,10 @@ def of_class(error: errors.WsmanFault, namespace: str, wql: str) -> errors.Wsman
 
 
 def _denied(code: int, fault: Fault) -> bool:
-    """Return True if the account may not do it: by number, else by status or subcode, which say less than a number."""
+    """Return True if the account lacks the right.
+
+    A known number decides. Without one, the status or the subcode decides, because they are less specific.
+    """
     if code in _DENIED:
         return True
     return not hresult.known(code) and (fault.status == _MI_DENIED or fault.subcode == "AccessDenied")
@@ -171,7 +174,7 @@ def _named(subcode: str) -> str:
 
 
 def _number(fault: Element) -> int:
-    """Return the innermost number: a provider's own error stands inside the protocol's."""
+    """Return the innermost number, because a protocol error can wrap the provider's own error."""
     result = _mi_result(fault)
     if result:
         return _OF_MI.get(result, 0)
@@ -182,9 +185,9 @@ def _number(fault: Element) -> int:
 
 
 def _mi_result(fault: Element) -> int:
-    """Return the MI result (mi.h, MI_RESULT_TYPE_MI), 0 if the number is of another type or missing.
+    """Return the MI result (mi.h, MI_RESULT_TYPE_MI), or 0 if the number is missing or has another type.
 
-    The same property holds HRESULTs and Win32 errors, by its type.
+    The type decides, because the same property can contain HRESULTs and Win32 errors.
     """
     results = (
         _integer(_text(fault, code)) for code, kind in _CODE_AND_TYPE if _text(fault, kind).strip().upper() == "MI"
@@ -193,7 +196,7 @@ def _mi_result(fault: Element) -> int:
 
 
 def _texts(fault: Element) -> Iterator[str]:
-    """Yield the texts of a fault: its reason, then those of its details, from the inside out."""
+    """Yield the texts of a fault: its reason, then those of its details from the inside out."""
     names = (("Text",), ("error_WindowsErrorMessage", "OMI_ErrorMessage", "Message"))
     for wanted in names:
         parts = [part for part in fault.iter() if local_name(part) in wanted]
@@ -202,12 +205,12 @@ def _texts(fault: Element) -> Iterator[str]:
 
 
 def _text(element: Element, name: str) -> str:
-    """Return the text of the first element of that name, empty when there is none."""
+    """Return the text of the first element of that name, or an empty text."""
     return next((child.text or "" for child in element.iter() if local_name(child) == name), "")
 
 
 def _integer(text: str) -> int:
-    """Return a number as Windows writes it, unsigned; 0 for a text that is none."""
+    """Return a number that Windows wrote as unsigned, or 0 if the text is not a number."""
     found = _NUMBER.fullmatch(text)
     if not found:
         return 0

@@ -1,6 +1,6 @@
-"""HTTP answers that do not come from WinRM, or that WinRM did not begin to work on: what each status means.
+"""Errors for HTTP answers that do not come from WinRM, or that came before WinRM began to work.
 
-Source of the 503: technet "503-Service Unavailable" (cc781893). http.sys writes it before a request reaches a service.
+Source of the 503: technet "503-Service Unavailable" (cc781893). http.sys returns it before a request reaches a service.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REASONS = {
 
 
 def status_error(status: int, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
-    """Return the error for an HTTP status that came without a SOAP message."""
+    """Return the error for an HTTP status without a SOAP message."""
     if status == _UNAVAILABLE:
         return _unavailable(connection, adapter, tried)
     if status // 100 == 3:
@@ -44,7 +44,7 @@ def foreign(connection: Connection, adapter: Adapter, tried: str) -> errors.Unex
 
 
 def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
-    """Return the error for an answer in clear to an encrypted message, which anyone on the way can have written."""
+    """Return the error for an unencrypted answer to an encrypted message. Anyone on the way may have written it."""
     answer = "an answer that is not sealed, though the message was"
     return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
 
@@ -56,7 +56,7 @@ def changed(connection: Connection, tried: str) -> errors.AnswerLost:
 
 
 def session_lost(connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
-    """Return the error for a session that the machine had accepted, and did not know in the next message."""
+    """Return the error for a session that the machine first accepted, and then did not recognize."""
     answer = f"the machine accepted the sign-in, and then did not know the session (HTTP {adapter.status})"
     remedy = (
         "connect to the machine itself, as a load balancer or proxy in between can spread one session over several "
@@ -91,7 +91,7 @@ def _unavailable(connection: Connection, adapter: Adapter, tried: str) -> errors
 
 
 def _kind(status: int, adapter: Adapter) -> type[errors.AvmaError]:
-    """Return the class: after a failed server or an unread message nobody knows whether the machine acted."""
+    """Return the class of the error. After a server error or an unread message, the machine may have acted."""
     if status >= _SERVER_ERROR or status == _BAD_REQUEST:
         if adapter.carried:
             return errors.AnswerLost

@@ -1,6 +1,6 @@
-"""The question that every account may ask a WS-Management service: what it is (Identify, DMTF DSP0226 section 11).
+"""Identify: the request that every account may send to a WS-Management service (DMTF DSP0226 section 11).
 
-An answer proves the logon and nothing more: no right is needed for it.
+An answer proves only that the sign-in worked, because the request needs no rights.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 
 @dataclass(frozen=True)
 class Identity:
-    """What a service says that it is, such as "Microsoft Corporation" and "OS: 10.0.26100 SP: 0.0 Stack: 3.0"."""
+    """The reported name of a service, such as "Microsoft Corporation" and "OS: 10.0.26100 SP: 0.0 Stack: 3.0"."""
 
     vendor: str
     version: str
 
 
 class _Identify(Message):
-    """The one message without headers."""
+    """The only message without headers."""
 
     def render(self, to: str, timeout: float) -> bytes:
         """See `Message.render`."""
@@ -35,10 +35,10 @@ class _Identify(Message):
 
 
 def identify(cim: Cim, deadline: Deadline) -> Identity:
-    """Log on, and ask the service once what it is.
+    """Sign in, and request the identity of the service once.
 
     Raises:
-        AvmaError: there is no way to the machine, the logon was refused, or another service answers there.
+        AvmaError: there was no connection, the sign-in failed, or another service answered.
     """
     tried = "sign in"
     body = cim.ask(_Identify(f"{IDENTITY}/Identify", ""), deadline, tried)

@@ -1,7 +1,7 @@
-"""CIM instances as WS-Management carries them: a record of named values, read by the type that the caller expects.
+"""CIM instances from WS-Management: records of named values.
 
-The wire does not tell an array of one from a scalar, nor a null array from none at all, so the caller names the type.
-Names are compared without regard to case, as WMI does.
+Messages do not distinguish an array of one value from a scalar, or a null array from an absent one. So the caller
+chooses the type. Names are compared without regard to case, as in WMI.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True)
 class Origin:
-    """What was asked when an instance came, and of which machine: errors about its values say so."""
+    """The operation and the machine that an instance came from. Errors about its values contain them."""
 
     tried: str
     where: str
 
     def unexpected(self, answer: str) -> errors.UnexpectedAnswer:
-        """Return the error for a value that is not what its type says."""
+        """Return the error for a value that does not match its type."""
         remedy = "look at the class with PowerShell's Get-CimInstance, and report it if it is sound there"
         return errors.UnexpectedAnswer(self.tried, self.where, answer, remedy)
 
@@ -45,7 +45,7 @@ class Instance:
 
     @classmethod
     def from_element(cls, element: Element, origin: Origin) -> Instance:
-        """Read an instance, a column list (`XmlFragment`) or a method's output."""
+        """Read an instance, a column list (`XmlFragment`) or the output of a method."""
         values: dict[str, list[str | None]] = {}
         for child in element:
             values.setdefault(local_name(child).lower(), []).append(_value(child))
@@ -69,15 +69,15 @@ class Instance:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], origin: Origin) -> Instance:
-        """Take values as JSON has them."""
+        """Create an instance from JSON values."""
         return cls({name.lower(): _texts(value) for name, value in values.items()}, origin)
 
     def text(self, name: str) -> str | None:
-        """Return a string, a datetime or a reference as text; None when it is null or absent."""
+        """Return a string, a datetime or a reference as text, or None if it is null or absent."""
         return next(iter(self._values.get(name.lower(), ())), None)
 
     def integer(self, name: str) -> int | None:
-        """Return an integer; None when it is null or absent.
+        """Return an integer, or None if it is null or absent.
 
         Raises:
             UnexpectedAnswer: the value is not an integer.
@@ -89,7 +89,7 @@ class Instance:
             raise self._origin.unexpected(f"{name} is not an integer") from error
 
     def boolean(self, name: str) -> bool | None:
-        """Return a boolean; None when it is null or absent.
+        """Return a boolean, or None if it is null or absent.
 
         Raises:
             UnexpectedAnswer: the value is not a boolean.
@@ -100,11 +100,11 @@ class Instance:
         return _WORDS.get(value)
 
     def strings(self, name: str) -> tuple[str, ...]:
-        """Return an array of strings; a null array is an empty one."""
+        """Return an array of strings. A null array is empty."""
         return tuple(value for value in self._values.get(name.lower(), ()) if value is not None)
 
     def embedded(self, name: str) -> tuple[Instance, ...]:
-        """Return an array of embedded instances; a null array is an empty one.
+        """Return an array of embedded instances. A null array is empty.
 
         Raises:
             UnexpectedAnswer: one of them is not CIM-XML.
@@ -121,7 +121,7 @@ def _value(element: Element) -> str | None:
 
 
 def _embedded_values(element: Element) -> list[str | None]:
-    """Return the values of a PROPERTY or of each item of a PROPERTY.ARRAY; none is null."""
+    """Return the values of a PROPERTY, or of each item of a PROPERTY.ARRAY. They are never null."""
     return [value.text or "" for value in element.iter() if local_name(value) == "VALUE"]
 
 

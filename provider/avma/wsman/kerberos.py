@@ -1,6 +1,6 @@
-"""Kerberos for a connection: its credential, the packages it needs, and what its errors mean.
+"""Kerberos for a connection: its credential, the packages that it needs, and the meaning of its errors.
 
-The error codes are those of MIT Kerberos (krb5.h), most of them RFC 4120's with an offset.
+The error codes are those of MIT Kerberos (krb5.h). Most of them are RFC 4120's with an offset.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KDC = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88
 
 
 class Failure(Exception):
-    """Kerberos failed; with what it says, what to do about it, and whether the KDC rejected the account."""
+    """A Kerberos error and its remedy. `rejected` is True if the KDC rejected the account."""
 
     def __init__(self, answer: str, remedy: str, rejected: bool = False) -> None:
         super().__init__(answer)
@@ -44,10 +44,10 @@ class Failure(Exception):
 
 
 def require(connection: Connection) -> None:
-    """Check that what Kerberos needs is installed; on Windows it is part of the system.
+    """Raise InvalidInput unless the packages for Kerberos are installed. Windows needs none.
 
     Raises:
-        InvalidInput: it is not.
+        InvalidInput: a package is missing.
     """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing and sys.platform != "win32":
@@ -57,7 +57,7 @@ def require(connection: Connection) -> None:
 
 
 def credential(connection: Connection) -> spnego.Credential:
-    """Return the keytab, else the password, else the cache of tickets that the environment names.
+    """Return the keytab, else the password, else the ticket cache of the environment.
 
     Raises:
         InvalidInput: the keytab cannot be read.
@@ -72,7 +72,7 @@ def credential(connection: Connection) -> spnego.Credential:
 
 @contextmanager
 def explained(connection: Connection) -> Iterator[None]:
-    """Turn the errors of Kerberos in a block into `Failure`; their texts are known to the thread alone that saw them.
+    """Convert the Kerberos errors of a block to `Failure`. Only the thread that saw them can read their texts.
 
     Raises:
         Failure: a library of Kerberos failed.
@@ -89,7 +89,7 @@ def explained(connection: Connection) -> Iterator[None]:
 
 
 def silent(connection: Connection) -> tuple[str, str]:
-    """Return what to say, and what to do, where the deadline came while a ticket was waited for."""
+    """Return the answer and the remedy for a deadline that passed while the provider waited for a ticket."""
     _, _, realm = connection.username.partition("@")
     answer = f"Kerberos: no KDC{f' of {realm}' if realm else ''} answered in the time allowed"
     if connection.auth is Auth.KERBEROS:
@@ -106,7 +106,7 @@ def _require_readable(connection: Connection) -> None:
 
 
 def _code(error: BaseException) -> tuple[int | None, str]:
-    """Return the code and the text of the Kerberos error at or below an exception."""
+    """Return the code and the text of the Kerberos error in an exception or its causes."""
     current: BaseException | None = error
     while current is not None:
         code = getattr(current, "min_code", None) or getattr(current, "err_code", None)
@@ -118,7 +118,7 @@ def _code(error: BaseException) -> tuple[int | None, str]:
 
 def _text(error: BaseException, code: int) -> str:
     statuses = getattr(error, "get_all_statuses", None)
-    if statuses is not None:  # of gssapi, which has one text for the kind of failure, and one for the code
+    if statuses is not None:  # gssapi has one text for the kind of failure, and one for the code
         return str(statuses(getattr(error, "min_code", 0), is_maj=False)[-1])
     return str(error).removesuffix(str(code)).strip()
 
@@ -144,5 +144,5 @@ def _remedy(code: int, prefix: str, name: str) -> str:
         _KDC_UNREACHABLE: _KDC,
         _NO_DEFAULT_REALM: _KDC,
     }
-    # what is no code of Kerberos is one of the system's, from the way to the KDC
+    # any other code is an error of the operating system, from the connection to the KDC
     return remedies.get(code, account if code < 0 else _KDC)

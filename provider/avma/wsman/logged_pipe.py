@@ -1,10 +1,10 @@
-"""Log each request to a machine: one line at level DEBUG, to the logger `avma.wsman`.
+"""A pipe that logs each request to a machine: one line at level DEBUG, in the logger `avma.wsman`.
 
-A line names the machine, the operation with its class, the result, the bytes sent and received, and the time:
+A line contains the machine, the operation with its class, the result, the bytes sent and received, and the time:
 
     hv01 (10.0.0.11:5986): Enumerate SoftwareLicensingProduct: ok, 1143 bytes sent, 2210 received, 34 ms
 
-A second and later attempt of the same read or change adds `attempt 2`. No line contains a value of a property, a
+A second or later attempt of the same read or change adds `attempt 2`. No line contains a value of a property, a
 parameter of a method, or a script. The handlers of the front ends redact each line.
 """
 
@@ -60,7 +60,7 @@ class LoggedPipe:
 
 
 def operation_of(message: bytes) -> str:
-    """Return the WS-Management operation or WMI method of a request, and the class it is for."""
+    """Return the WS-Management operation or WMI method of a request, and its class."""
     try:
         root = fromstring(message)
     except ParseError:

@@ -1,4 +1,4 @@
-"""NTLM for a connection: its second version and no other, whatever the environment says."""
+"""A check for NTLM: only its second version, even if the environment requests another."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from avma.connection import Connection
 from avma.settings import Auth
 
 _LEVEL = "LM_COMPAT_LEVEL"
-"""The variable by which pyspnego, like gss-ntlmssp, is told Windows' LmCompatibilityLevel; 3 unless set."""
+"""The variable from which pyspnego, like gss-ntlmssp, reads Windows' LmCompatibilityLevel. The default is 3."""
 _VERSION_2 = ("3", "4", "5")
-"""The levels at which a client sends nothing but NTLMv2 (MS-NLMP 3.1.1.1)."""
+"""The levels at which a client sends only NTLMv2 (MS-NLMP 3.1.1.1)."""
 _USED_BY = (Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP)
 
 
 def require_version_2(connection: Connection) -> None:
-    """Check that the environment asks for nothing weaker: answers of the older versions can be turned into passwords.
+    """Raise InvalidInput if the environment requests an older version, whose answers reveal passwords.
 
     Raises:
-        InvalidInput: it does.
+        InvalidInput: the environment requests one.
     """
     level = os.environ.get(_LEVEL)
     if connection.auth in _USED_BY and level is not None and level not in _VERSION_2:

@@ -1,4 +1,4 @@
-"""Pages of a WS-Enumeration: what one answer to an Enumerate or a Pull holds, and whether it is a whole page."""
+"""Pages of a WS-Enumeration: the rows in one answer to an Enumerate or a Pull, and the context for the next page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from avma.wsman.envelope import local_name
 
 
 class NotAPage(ValueError):
-    """The answer is neither a page with a context for the next one nor the end of the listing."""
+    """The answer contains neither a context for the next page nor the end of the listing."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """The rows of one answer, and the context to pull the next page with, empty after the last page."""
+    """The rows of one answer, and the context for the next page. It is empty after the last page."""
 
     items: tuple[Element, ...]
     context: str
@@ -23,7 +23,7 @@ class Page:
 def page_of(body: Element) -> Page:
     """Return the page in the Body of an answer.
 
-    An answer ends the sequence or names a context (WS-Enumeration 3.1 and 3.2).
+    An answer ends the sequence or contains a context (WS-Enumeration 3.1 and 3.2).
 
     Raises:
         NotAPage: the answer ends too early, so the listing is not known.

@@ -1,8 +1,8 @@
-"""One authenticated, sealed connection to a WinRM service: SOAP bytes in, SOAP bytes out.
+"""One authenticated, encrypted connection to a WinRM service. It sends SOAP bytes and returns SOAP bytes.
 
-The pipe covers what the transports leave open: a sealed connection that the server dropped is made anew (the libraries
-would send the body sealed with the old key), every exception of theirs becomes one of `avma.errors`, and a wait ends
-with the deadline. A pipe belongs to one thread at a time.
+A pipe fills three gaps of the transports. If the server dropped an encrypted connection, the pipe opens a new one,
+where the libraries would send the body encrypted with the old key. It converts their exceptions to errors of
+`avma.errors`. It ends each wait at the deadline. A pipe belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from avma.wsman import failures, http_answers, ntlm, tls
 from avma.wsman.transports import Adapter, Transport
 
 _ANSWER_MARGIN = 10.0
-"""Seconds that an answer may come after the operation's own timeout, for the way there and back."""
+"""Seconds. An answer may arrive this long after the operation's own timeout, because of the network."""
 _LAST_CHANCE = 1.0
-"""Seconds that an answer may come after the deadline."""
+"""Seconds. An answer may arrive this long after the deadline."""
 _PYWINRM = (Auth.NTLM, Auth.BASIC, Auth.CREDSSP)
 
 
 class Pipe(Protocol):
-    """What carries SOAP messages to one machine."""
+    """A carrier of SOAP messages to one machine."""
 
     def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
         """Send a message and return the answer, which may be a SOAP fault.
 
         Raises:
-            AvmaError: there is no such answer.
+            AvmaError: there is no answer, or it is not WinRM's.
         """
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class WinrmPipe:
-    """A pipe to a WinRM service, over the transport that the way to log on needs."""
+    """A pipe to a WinRM service, over the transport for its authentication method."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._open: tuple[Transport, Adapter] | None = None
 
     def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
-        """Send a message; see `Pipe.send`. After `AnswerLost` it is not known whether it acted."""
+        """Send a message. See `Pipe.send`. After `AnswerLost`, the machine may have acted on it."""
         return self._send(message, deadline, tried, again=True)
 
     def _send(self, message: bytes, deadline: Deadline, tried: str, again: bool) -> bytes:
-        """Send a message, and send it again over a new sign-in if the machine did not know the session."""
+        """Send a message. If the machine did not recognize the session, send it again after a new sign-in."""
         deadline.check(tried, self._connection.where)
         transport, adapter = self._open = self._open or _connect(self._connection)
         connects = max(adapter.connects, 1)
         try:
             connect, read = self._timeout(deadline)
-            # between bytes `read` begins anew, and a logon takes several requests
+            # limit the whole call too: `read` restarts with each byte, and a sign-in takes several requests
             longest = min(deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
             answer = adapter.run(lambda: transport.send(message, (connect, read)), longest)
         except Exception as error:
@@ -70,10 +70,10 @@ class WinrmPipe:
         return self._send(message, deadline, tried, again=False)
 
     def _was_not_read(self, adapter: Adapter, connects: int) -> bool:
-        """Return True if the machine did not know the session of a message, and so did not act on it.
+        """Return True if the machine did not recognize the session of a message, and so did not act on it.
 
-        It answered 401 after it had accepted the sign-in. Or it could not decrypt: the message went over another
-        connection than the sign-in, as the first had been dropped, and the libraries send what they encrypted for it.
+        Either it returned 401 after it had accepted the sign-in. Or it could not decrypt the message: the first
+        connection was dropped, and over a new one, the libraries sent the message encrypted for the first.
         """
         if adapter.turned_away and adapter.status == requests.codes.unauthorized:
             return True
@@ -81,11 +81,13 @@ class WinrmPipe:
         return unread and (adapter.turned_away or adapter.connects > connects)
 
     def _require_genuine(self, adapter: Adapter, tried: str) -> None:
-        """Return if the answer is WinRM's, and sealed where messages are: anyone on the way could have written another.
+        """Raise an error unless the answer is WinRM's, and encrypted if messages are.
+
+        Anyone on the way could write another answer.
 
         Raises:
-            UnexpectedAnswer: it is of another kind.
-            AnswerLost: it is not sealed, so nobody knows what the machine said.
+            UnexpectedAnswer: the answer is of another kind.
+            AnswerLost: the answer is not encrypted, so the machine's own answer is not known.
         """
         if adapter.foreign_type:
             self.close()
@@ -95,7 +97,7 @@ class WinrmPipe:
             raise http_answers.unsealed(self._connection, tried)
 
     def close(self) -> None:
-        """End the connection; the next message makes a new one."""
+        """Close the connection. The next message opens a new one."""
         opened, self._open = self._open, None
         if opened is not None:
             with contextlib.suppress(Exception):

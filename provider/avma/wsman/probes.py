@@ -1,4 +1,4 @@
-"""The certificates that endpoints show to anyone: each endpoint is asked once, however many connections break."""
+"""The certificates that endpoints show without a sign-in, cached for a minute however many connections break."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from avma.connection import Connection
 
 _TIMEOUT = 5.0
 _HOLDS = 60.0
-"""Seconds for which an endpoint is not asked for its certificate again."""
+"""Seconds. The provider requests the certificate of an endpoint only once in this time."""
 
 
 def thumbprint(connection: Connection) -> str | None:
-    """Return the thumbprint of the certificate that is shown, as Windows writes it: SHA-1 in hexadecimal digits.
-
-    The result is None if the endpoint does not speak TLS.
-    """
+    """Return the SHA-1 thumbprint of an endpoint's certificate as Windows shows it, or None if it does not use TLS."""
     return _PROBES.ask((connection.address, connection.port), min(_TIMEOUT, connection.connect_timeout))
 
 
 @dataclass
 class _Probe:
-    """What one endpoint showed."""
+    """The certificate of one endpoint."""
 
     lock: threading.Lock
     expires: float = 0.0
@@ -33,14 +30,14 @@ class _Probe:
 
 
 class _Probes:
-    """What all endpoints showed; each is asked by one thread at a time, and the answer holds for a while."""
+    """The certificates of all endpoints. Only one thread at a time requests a certificate from the same endpoint."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._of: dict[tuple[str, int], _Probe] = {}
 
     def ask(self, endpoint: tuple[str, int], timeout: float) -> str | None:
-        """Return the thumbprint, None if the endpoint does not speak TLS."""
+        """Return the thumbprint, or None if the endpoint does not use TLS."""
         with self._lock:
             probe = self._of.setdefault(endpoint, _Probe(threading.Lock()))
         with probe.lock:

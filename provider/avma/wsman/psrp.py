@@ -1,7 +1,7 @@
-"""One remote PowerShell of a machine: a runspace pool of pypsrp ([MS-PSRP]) whose messages go through a pipe of ours.
+"""One remote PowerShell session: a runspace pool of pypsrp ([MS-PSRP]) whose messages go through a `Pipe`.
 
-pypsrp makes and reads the messages. Authentication, encryption, limits, faults and deadlines are those of all other
-requests, because every message goes through `Pipe`. A pool belongs to one thread at a time.
+pypsrp writes and reads the messages. Authentication, encryption, limits, faults and deadlines are those of all other
+requests, because every message goes through the pipe. A pool belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
 from avma.wsman.script import Heard, Output, TimeLeft, nobody, secrets_in
 
-# It logs every message, and what it raises.
+# pypsrp logs every message and every exception.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
 IDLE = 300
-"""Seconds after which Windows ends a pool that nobody uses, such as one that a killed process left behind."""
+"""Seconds. Windows ends a pool that is idle for this long, for example after its process was killed."""
 CLEANING = 2.0
-"""Seconds that ending a pool may take, also after the deadline."""
+"""Seconds. The time limit for ending a pool, also after the deadline."""
 _PATIENCE = 1.0
-"""Seconds that one request for output waits: between two of them the deadline and the cancellation are looked at."""
+"""Seconds. The time limit of one request for output. The pool checks the deadline and the cancellation in between."""
 _MARGIN = 10.0
-"""Seconds that an answer may come after the time of its operation."""
+"""Seconds. An answer may arrive this long after the time limit of its operation."""
 _LARGEST_OUTPUT = 32_000_000
-"""Bytes of answers to one script. The scripts of this project write some kilobytes for each guest."""
+"""Bytes. The limit for all answers to one script. The scripts of this project write some kilobytes for each guest."""
 _STOP = "powershell/signal/crtl_c"
-"""The signal that stops a pipeline, spelled as in Windows (`WSManPluginConstants` in PowerShell's source)."""
+"""The signal that stops a pipeline, in Windows' spelling (`WSManPluginConstants` in PowerShell's source)."""
 
 _TERMINATED = (PSInvocationState.COMPLETED, PSInvocationState.FAILED, PSInvocationState.STOPPED)
 _UNDONE = (errors.AnswerLost, errors.UnexpectedAnswer)
-"""Errors after which a request may have been carried out all the same. All others say that it was not."""
+"""Errors after which the machine may have carried out a request. All other errors mean that it did not."""
 
 
 class Pool:
-    """One runspace pool. It must be closed after an error.
+    """One runspace pool. Close it after an error.
 
-    `started` says whether its last script may have run, and `usable` whether another one can run in it.
+    `started` is True if its last script may have run. `usable` is True if another script can run in it.
     """
 
     def __init__(self, connection: Connection, pipe: Pipe) -> None:
@@ -68,8 +68,8 @@ class Pool:
         """Start PowerShell on the machine.
 
         Raises:
-            AccessDenied: the account may not use PowerShell remoting there.
-            AvmaError: it was not started.
+            AccessDenied: the account may not use PowerShell remoting on the machine.
+            AvmaError: PowerShell did not start.
         """
         self._wsman.begin(deadline, tried)
         self._asked = True
@@ -81,10 +81,10 @@ class Pool:
     def run(
         self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
     ) -> Output:
-        """Run a script to its end and return what it wrote; `heard` gets each object as it comes.
+        """Run a script to its end and return its output. `heard` receives each object as it arrives.
 
         Raises:
-            AvmaError: its end was not seen. `started` says whether it may have run.
+            AvmaError: the end of the script was not seen. `started` is True if it may have run.
         """
         self.started = False
         self._wsman.begin(deadline, tried)
@@ -104,7 +104,7 @@ class Pool:
         return output
 
     def close(self) -> None:
-        """End PowerShell on the machine, and what runs in it. Errors are ignored: an idle pool ends by itself."""
+        """End PowerShell and its scripts on the machine. Errors are ignored, because an idle pool ends by itself."""
         if self._asked:
             self._asked = False
             self._wsman.begin(Deadline(CLEANING), "end a remote PowerShell")
@@ -114,13 +114,13 @@ class Pool:
 
     def _start(self, script: str, parameters: Mapping[str, Any], deadline: Deadline) -> PowerShell:
         pipeline = PowerShell(self._pool)
-        # In a scope of its own, whose preferences and variables the next script does not find.
+        # A scope of its own hides its preferences and variables from the next script.
         pipeline.add_script(script, use_local_scope=True)
         for name, value in parameters.items():
             given = value.of(deadline.remaining()) if isinstance(value, TimeLeft) else value
             pipeline.add_parameter(name, tagged(given))
         try:
-            # Without information about the invocation, which would hold the parameters of each command that fails.
+            # Leave out the invocation information: it would contain the parameters of each failed command.
             pipeline.begin_invoke(remote_stream_options=0)
         except _UNDONE:
             self.started = True
@@ -129,23 +129,23 @@ class Pool:
         return pipeline
 
     def _finish(self) -> None:
-        """Close a pipeline that has ended: a pool takes 1,000 that are not closed, and refuses the next one."""
+        """Close a pipeline that has ended. Windows allows 1,000 open pipelines in a pool, and refuses the next one."""
         pipeline, self._pipeline = self._pipeline, None
         try:
             if pipeline is not None:
                 pipeline.close()
-        except Exception:  # its output is here, so only the pool is of no use any more
+        except Exception:  # the output is complete, so only the pool is unusable
             self.usable = False
 
     def _stop(self) -> None:
-        """Stop a script that runs, which also stops what it started in guests."""
+        """Stop a running script. This also stops its work in guests."""
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None and pipeline.state == PSInvocationState.RUNNING and not self._wsman.broken:
             with contextlib.suppress(Exception):
                 self._pool.shell.signal(_STOP, command_id=pipeline.id)
 
     def _delete(self) -> None:
-        """Delete the pool, once more if that fails. Its id comes from here, so this works after a lost answer too."""
+        """Delete the pool, and retry once. pypsrp chose its id, so this also works after a lost answer."""
         selectors = self._pool.shell._selector_set or SelectorSet()
         if not selectors.values:
             selectors.add_option("ShellId", self._pool.id)
@@ -162,7 +162,7 @@ class Pool:
 
     @contextlib.contextmanager
     def _own_errors(self, tried: str) -> Iterator[None]:
-        """Raise UnexpectedAnswer for all that pypsrp makes of messages that are not as they must be."""
+        """Convert pypsrp's exceptions: ScriptFailed for a broken pool, UnexpectedAnswer for malformed messages."""
         try:
             yield
         except errors.AvmaError:
@@ -188,7 +188,7 @@ _RIGHTS = (
 
 
 class _Broken(Exception):
-    """The machine reported that the pool has broken; the text is PowerShell's."""
+    """The machine reported a broken pool. The text is PowerShell's."""
 
 
 class _Wsman(WSMan):
@@ -204,11 +204,11 @@ class _Wsman(WSMan):
         self.begin(Deadline(connection.operation_timeout), "")
 
     def begin(self, deadline: Deadline, tried: str) -> None:
-        """Set the deadline of the messages that follow, and what they are for."""
+        """Set the deadline and the purpose of the next messages."""
         self._deadline, self._tried, self._left = deadline, tried, _LARGEST_OUTPUT
 
     def check(self) -> None:
-        """Raise TimedOut or Cancelled if the operation has to end."""
+        """Raise TimedOut or Cancelled if the operation must end."""
         self._deadline.check(self._tried, self._connection.where)
 
     def invoke(
@@ -222,7 +222,7 @@ class _Wsman(WSMan):
         *,
         retries_on_read_timeout: int = 0,
     ) -> ET.Element:
-        """Send a message and return the envelope of the answer; called by pypsrp.
+        """Send a message and return the envelope of the answer. Called by pypsrp.
 
         Raises:
             AvmaError: there is no answer, or it is a fault.
@@ -230,7 +230,7 @@ class _Wsman(WSMan):
         self.check()
         longest = _PATIENCE if action == WSManAction.RECEIVE else self._connection.operation_timeout
         longest = round(max(_PATIENCE, min(longest, self._deadline.remaining())), 3)
-        # pypsrp declares whole seconds, and writes what it gets.
+        # pypsrp declares whole seconds, but writes any number.
         _, header = self._create_header(action, resource_uri, option_set, selector_set, cast(int, longest))
         message = ET.Element(f"{{{envelope.SOAP}}}Envelope")
         message.append(header)
@@ -243,7 +243,7 @@ class _Wsman(WSMan):
         return root
 
     def _send(self, message: bytes, longest: float) -> bytes:
-        # A silent machine is given up by the time of its operation: the deadline can be an hour away.
+        # The time limit of the operation also applies, because the deadline can be an hour away.
         allowed = Deadline(max(_PATIENCE, min(longest + _MARGIN, self._deadline.remaining())))
         try:
             answer = self._pipe.send(message, allowed, self._tried)
@@ -275,7 +275,7 @@ class _Wsman(WSMan):
 
 
 class _RunspacePool(RunspacePool):
-    """pypsrp's pool, which looks at the deadline between two requests for output."""
+    """pypsrp's pool, with a check of the deadline between two requests for output."""
 
     def __init__(self, connection: _Wsman, **settings: Any) -> None:
         super().__init__(connection, **settings)
@@ -284,7 +284,7 @@ class _RunspacePool(RunspacePool):
         self._fragmenter = Fragmenter(connection.max_payload_size, self._serializer)
 
     def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:
-        """Take what there is to take; nothing yet is not an error."""
+        """Return the messages that are available now, possibly an empty list."""
         pipeline = self.pipelines.get(id) if id else None
         command_id = pipeline._command_id if pipeline else None
         try:
@@ -307,4 +307,4 @@ class _RunspacePool(RunspacePool):
         return state
 
     def _process_runspacepool_warning(self, message: Any) -> None:
-        """Ignore warnings of the pool, which pypsrp would write to stderr."""
+        """Ignore warnings of the pool. pypsrp would write them to stderr."""

@@ -1,4 +1,4 @@
-"""The values of PowerShell remoting in the types of pypsrp: parameters, output, error records, and texts."""
+"""Conversion between PowerShell values and types of pypsrp: parameters, output, error records and texts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LARGEST_INT = 1 << 31
 
 
 class Serializer(serializer.Serializer):
-    """pypsrp's CLIXML, for texts with half surrogate pairs too, which Windows allows in any string."""
+    """pypsrp's CLIXML, extended to unpaired surrogates, because Windows allows them in any string."""
 
     def deserialize(self, element: ET.Element | str, *arguments: Any, **keywords: Any) -> Any:
-        """Return the value of an element; called by pypsrp.
+        """Return the value of an element. Called by pypsrp.
 
         Raises:
-            ValueError: it declares a document type, which PowerShell never writes, and which can ask for much memory.
+            ValueError: it declares a document type. PowerShell never writes one, and it can require much memory.
         """
         if isinstance(element, str) and "<!DOCTYPE" in element:
             raise ValueError("a document type in a message of PowerShell")
@@ -38,7 +38,7 @@ class Serializer(serializer.Serializer):
 
 
 def tagged(value: Any) -> Any:
-    """Return a parameter as pypsrp has to have it, so that PowerShell gets the type that is meant."""
+    """Return a parameter for pypsrp, so that PowerShell receives the intended type."""
     if isinstance(value, Secret):
         return TaggedValue("SS", value.text)
     if isinstance(value, Credential):
@@ -55,14 +55,14 @@ def tagged(value: Any) -> Any:
 
 
 def output_of(pipeline: PowerShell) -> Output:
-    """Return what a pipeline has written."""
+    """Return the output of a pipeline."""
     records = tuple(record_of(record) for record in pipeline.streams.error)
     objects = tuple(_plain(value) for value in pipeline.output)
     return Output(objects, records, pipeline.state == PSInvocationState.COMPLETED)
 
 
 def record_of(record: Any) -> ErrorRecord:
-    """Return an error record of pypsrp. Any part of it can be missing."""
+    """Return an error record of pypsrp as an `ErrorRecord`. Any part of it can be missing."""
     exception = getattr(record, "exception", None)
     properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
     texts = (properties.get("Message"), getattr(record, "details_message", None), getattr(record, "to_string", None))
@@ -71,7 +71,7 @@ def record_of(record: Any) -> ErrorRecord:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of the output: one that is neither a text nor a number is what PowerShell shows of it."""
+    """Return an output value. If it is neither text nor a number, return the text that PowerShell shows for it."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     shown, types = getattr(value, "to_string", None), getattr(value, "types", None)

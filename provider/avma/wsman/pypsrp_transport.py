@@ -1,7 +1,7 @@
-"""The transport over pypsrp: SPNEGO, Kerberos and client certificates. The only module that knows pypsrp.
+"""The transport over pypsrp: SPNEGO, Kerberos and client certificates.
 
-pywinrm has no SPNEGO, takes Kerberos tickets from the cache alone (no password, no keytab), and lets `~/.netrc` stand
-in for a client certificate.
+pywinrm has no SPNEGO, takes Kerberos tickets only from the cache (no password, no keytab), and may use an account from
+`~/.netrc` instead of the client certificate.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from avma.settings import Auth
 from avma.wsman import kerberos
 from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 
-# it logs what it raises as well, with its traceback, and every message in clear
+# pypsrp logs every exception with its traceback, and every message unencrypted
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
 _BY_CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 
 
 class PypsrpTransport:
-    """One connection by pypsrp.
+    """One connection through pypsrp.
 
     Raises:
-        InvalidInput: a package that the logon needs is not installed.
+        InvalidInput: a package for the authentication method is not installed.
     """
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
@@ -39,7 +39,7 @@ class PypsrpTransport:
         self._transport = _Transport(connection, adapter)
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
-        """Send a message and return the answer; see `Transport.send`."""
+        """Send a message and return the answer. See `Transport.send`."""
         try:
             with kerberos.explained(self._connection):
                 return self._transport.send(message, timeout=timeout)
@@ -49,23 +49,23 @@ class PypsrpTransport:
             return answered(error.code, cast(str, error.response_text))
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._transport.close()
 
 
 class _Transport(_TransportHTTP):
-    """pypsrp's transport, with an adapter of ours below it and any credential of pyspnego."""
+    """pypsrp's transport, with our adapter below it and any credential of pyspnego."""
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
         super().__init__(
             connection.address,
             connection.port,
-            # pypsrp hands what it gets to pyspnego, and declares text
+            # pypsrp declares text, but passes any credential to pyspnego
             username=cast(Any, _credential(connection)),
             ssl=connection.https,
             auth=connection.auth.value,
             cert_validation=not connection.insecure,
-            # over https pypsrp seals only when told to, which is what auto means
+            # `auto` has the same meaning in pypsrp: over https, it does not encrypt
             encryption=connection.message_encryption.value,
             no_proxy=True,
             negotiate_hostname_override=connection.kerberos_hostname,

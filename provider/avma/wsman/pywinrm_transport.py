@@ -1,4 +1,4 @@
-"""The transport over pywinrm: NTLM, Basic and CredSSP. The only module that knows pywinrm."""
+"""The transport over pywinrm: NTLM, Basic and CredSSP."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if transport.HAVE_CREDSSP:
 
 
 class PywinrmTransport:
-    """One connection by pywinrm.
+    """One connection through pywinrm.
 
     Raises:
-        InvalidInput: a package that the logon needs is not installed.
+        InvalidInput: a package for the authentication method is not installed.
     """
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
@@ -36,8 +36,8 @@ class PywinrmTransport:
         self._transport = _Transport(connection, adapter)
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
-        """Send a message and return the answer; see `Transport.send`."""
-        # requests takes a pair, connect and read; pywinrm hands it through, and declares a number
+        """Send a message and return the answer. See `Transport.send`."""
+        # pywinrm declares a number, but passes the pair (connect, read) to requests
         cast(Any, self._transport).read_timeout_sec = timeout
         try:
             return self._transport.send_message(message)
@@ -47,17 +47,17 @@ class PywinrmTransport:
             return answered(error.code, error.response_text)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._transport.close_session()
 
 
 class _Transport(transport.Transport):
-    """pywinrm's transport, with an adapter of ours below it."""
+    """pywinrm's transport, with our adapter below it."""
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
         username, password = connection.username, connection.password
         if connection.auth is Auth.BASIC:
-            # requests would encode text as Latin-1, which not every password is
+            # requests would encode text as Latin-1, and not every password is Latin-1
             username, password = cast(str, username.encode()), cast(str, password.encode())
         super().__init__(
             endpoint=connection.endpoint,
@@ -65,7 +65,7 @@ class _Transport(transport.Transport):
             password=password,
             auth_method=connection.auth.value,
             server_cert_validation="ignore" if connection.insecure else "validate",
-            ca_trust_path=certifi.where(),  # the adapter's context decides; anything but the environment's
+            ca_trust_path=certifi.where(),  # any path but the environment's: the adapter's context decides
             proxy=None,
             message_encryption=connection.message_encryption.value,
         )
@@ -76,7 +76,7 @@ class _Transport(transport.Transport):
     def _send_message_request(
         self, session: requests.Session, prepared_request: requests.PreparedRequest
     ) -> requests.Response:
-        # pywinrm sends its first request while it builds the session, so there is no earlier place
+        # pywinrm sends its first request while it builds the session, so there is no earlier point to adapt it
         if session is not self._adapted:
             adapt(session, self._adapter, self._insecure)
             self._adapted = session

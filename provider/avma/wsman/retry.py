@@ -1,6 +1,6 @@
-"""What is tried again: reads after a lost connection or a passing error, changes after a refusal before they began.
+"""Retries: reads after a lost connection or a transient error, changes after a refusal before they began.
 
-The pauses grow and are jittered, so that many operations that one machine has refused do not return together.
+The pauses grow and have jitter, so that refused operations do not all return to the machine together.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from avma.deadline import Deadline
 T = TypeVar("T")
 
 _BROKEN_ATTEMPTS = 3
-"""How often a machine that cannot be reached is tried: each attempt can take a whole timeout."""
+"""The maximum number of attempts for an unreachable machine, because each can take a whole timeout."""
 _PATIENCE = 60.0
-"""Seconds for which a machine that asks to try again later is tried."""
+"""Seconds after the first attempt. A busy machine is retried until then."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=1)
 
 
 def reading(read: Callable[[], T], deadline: Deadline, tried: str, where: str) -> T:
-    """Return the result of `read`, which is tried again after a lost connection or an error that passes.
+    """Return the result of `read`. Retry it after a lost connection or a transient error.
 
     Raises:
-        TimedOut: the deadline ends before the next attempt; the error quotes the last answer.
-        AvmaError: the last attempt's error, or one that another attempt cannot mend.
+        TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
+        AvmaError: the error of the last attempt, or one that a retry cannot resolve.
     """
     return _repeated(read, may_pass, deadline, tried, where)
 
 
 def changing(change: Callable[[], T], deadline: Deadline, tried: str, where: str) -> T:
-    """Return the result of `change`, which is tried again only if the machine refused it before it began.
+    """Return the result of `change`. Retry it only if the machine refused it before it began.
 
     Raises:
-        TimedOut: the deadline ends before the next attempt; the error quotes the last answer.
-        AvmaError: the last attempt's error, or one after which the change may have begun.
+        TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
+        AvmaError: the error of the last attempt, or one after which the change may have begun.
     """
     return _repeated(change, did_not_begin, deadline, tried, where)
 
 
 def may_pass(error: errors.AvmaError) -> bool:
-    """Return True if the same read can succeed a little later."""
+    """Return True if the same read may succeed later."""
     if isinstance(error, errors.WsmanFault):
         return hresult.lookup(error.code).transient
     return isinstance(error, errors.Unreachable) and not isinstance(error, errors.CertificateNotTrusted)
@@ -59,20 +59,20 @@ def did_not_begin(error: errors.AvmaError) -> bool:
 
 
 def may_have_run(error: errors.AvmaError) -> bool:
-    """Return True if a change that failed with it can have taken effect all the same."""
+    """Return True if a change that failed with this error may have taken effect."""
     if isinstance(error, errors.WsmanFault):
         return may_pass(error) and not did_not_begin(error)
     return isinstance(error, (errors.AnswerLost, errors.UnexpectedAnswer))
 
 
 def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
-    """Return the error for a time that ended, with what the machine answered last."""
+    """Return the error for an expired deadline, with the machine's last answer."""
     answer = last.answer if end.answer in last.answer else f"{last.answer}; {end.answer}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
 
 def attempt() -> int:
-    """Return the number of the attempt that is under way in this thread, 1 for the first."""
+    """Return the number of the current attempt in this thread, starting at 1."""
     return _ATTEMPT.get()
 
 
@@ -93,7 +93,7 @@ def _repeated(
 
 
 def _numbered(number: int, call: Callable[[], T]) -> T:
-    """Return the result of a call during which `attempt` is that number."""
+    """Return the result of a call. During the call, `attempt` returns that number."""
     token = _ATTEMPT.set(number)
     try:
         return call()

@@ -1,8 +1,8 @@
-"""The remote PowerShell of one machine: opened when first needed, kept open, and closed after a failure and at the end.
+"""The remote PowerShell sessions of one machine. They open on first use, and close after a failure or at the end.
 
-Opening one starts a process on the machine, which takes seconds. A script that runs alone therefore finds the runspace
-pool of the one before it. Each conversation has a thread of its own, so its caller can leave it at the deadline or at
-Cancel, even while a request hangs.
+Opening one starts a process on the machine, which takes seconds. So a script uses the runspace pool of the script
+before it, unless the two run in parallel. Each script runs in its own thread, so its caller can leave it at the
+deadline or at Cancel, even while a request hangs.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
 
 _POLL = 0.1
-"""Seconds between two looks at the deadline."""
+"""Seconds between two checks of the deadline."""
 _GRACE = 2.5
-"""Seconds that a conversation has to end, after the deadline or Cancel, before its caller leaves it."""
+"""Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
 _ENDED = (
     f"the remote PowerShell has ended there (0x{faults.UNEXPECTED_SELECTORS:08X})",
     "run again; if it stays, read the event logs Application and Windows Remote Management of the machine",
 )
-"""Answer and remedy. For WMI the same number means a missing instance, and its remedy repairs WMI."""
+"""Answer and remedy. For WMI, the same number means a missing instance, and its remedy repairs WMI."""
 
 
 @dataclass
 class _Call:
-    """One script to run, and the pool in which it runs."""
+    """One script to run, and its pool."""
 
     script: str
     parameters: Mapping[str, Any] = field(repr=False)
@@ -55,7 +55,7 @@ class _Call:
 
 
 class Runspaces:
-    """The runspace pools of one machine: one, unless scripts run in parallel. Safe to use from several threads."""
+    """The runspace pools of one machine: one, or several for scripts in parallel. Safe to use from several threads."""
 
     def __init__(self, connection: Connection, new_pipe: Callable[[Connection], Pipe]) -> None:
         self._connection = connection
@@ -67,7 +67,7 @@ class Runspaces:
 
     @property
     def where(self) -> str:
-        """The machine as errors name it."""
+        """The machine, as errors name it."""
         return self._connection.where
 
     def run(
@@ -79,13 +79,13 @@ class Runspaces:
         heard: Heard = nobody,
         spent: Callable[[Output], bool] = lambda _: False,
     ) -> Output:
-        """Run a script to its end and return what it wrote; `heard` gets each object as it comes.
+        """Run a script to its end and return its output. `heard` receives each object as it arrives.
 
-        If `spent` is True of the output, the pool ends, because something that the script began goes on in it.
+        If `spent` returns True for the output, the pool ends, because the script left something running in it.
 
         Raises:
             AnswerLost: the script may have run, and its end was not seen. Also at the deadline and at Cancel.
-            AccessDenied: the account may not use PowerShell remoting there.
+            AccessDenied: the account may not use PowerShell remoting on the machine.
             AvmaError: the script was not started.
         """
         deadline.check(tried, self.where)
@@ -95,14 +95,14 @@ class Runspaces:
             try:
                 deadline.check(tried, self.where)
             except (errors.TimedOut, errors.Cancelled) as end:
-                # It ends by itself, unless a request hangs. Its thread closes the pool then.
+                # The script ends by itself unless a request hangs. Its thread closes the pool later.
                 if wait((outcome,), _GRACE).done:
                     break
                 raise self._error(call, end) from end
         return outcome.result()
 
     def close(self, timeout: float) -> None:
-        """End the idle pools, and wait up to that many seconds for those that are being ended."""
+        """End the idle pools. Wait up to that many seconds for all pools that are ending."""
         end = time.monotonic() + timeout
         with self._lock:
             self._closed = True
@@ -115,11 +115,11 @@ class Runspaces:
     def _settle(self, outcome: Future[Output], call: _Call) -> None:
         try:
             outcome.set_result(self._converse(call))
-        except Exception as error:  # it belongs to the caller, who raises it
+        except Exception as error:  # the caller's thread raises it
             outcome.set_exception(error)
 
     def _converse(self, call: _Call) -> Output:
-        """Run a script in an idle pool, or in a new one. A pool that has ended meanwhile is replaced once."""
+        """Run a script in an idle pool or in a new one. If an idle pool has ended in the meantime, replace it once."""
         pool = self._take()
         if pool is not None:
             try:
@@ -162,7 +162,7 @@ class Runspaces:
         pool.close()
 
     def _error(self, call: _Call, error: errors.AvmaError) -> errors.AvmaError:
-        """Return what an error means: the script may have run, or nothing was done."""
+        """Return the error for the caller: the script may have run, or it did nothing."""
         if call.started:
             over = isinstance(error, (errors.TimedOut, errors.Cancelled))
             answer = error.answer if over else f"the session was lost: {error.answer}"

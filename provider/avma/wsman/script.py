@@ -1,4 +1,4 @@
-"""What goes into a script that runs in a remote PowerShell, and what comes out of it: plain values, no protocol."""
+"""Parameters and output of scripts in a remote PowerShell, as plain values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Secret:
-    """A text that PowerShell gets as SecureString: it is encrypted inside the message, and no log shows it."""
+    """A text that PowerShell receives as SecureString. It is encrypted inside the message, and no log contains it."""
 
     text: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A user name and a password that PowerShell gets as PSCredential."""
+    """A user name and a password. PowerShell receives them as PSCredential."""
 
     username: str
     password: str = field(repr=False)
@@ -24,16 +24,16 @@ class Credential:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """The seconds that a script may take, as a parameter: those that its caller has left when it starts, less some.
+    """A script parameter: the seconds that the caller has left when the script starts, minus a reserve.
 
-    `margin` is how many seconds less, at most the `share` of what is left.
+    `margin` is the reserve in seconds. It is at most the `share` of the seconds left.
     """
 
     margin: float
     share: float
 
     def of(self, left: float) -> float:
-        """Return the seconds, when so many are left."""
+        """Return the value of the parameter if that many seconds are left."""
         return round(max(1.0, left - min(self.margin, left * self.share)), 1)
 
 
@@ -45,14 +45,14 @@ class ErrorRecord:
     message: str
 
     def __str__(self) -> str:
-        """Return the text, and the id in parentheses."""
+        """Return the text, followed by the id in parentheses."""
         parts = (" ".join(self.message.split()), f"({self.error_id})" if self.error_id else "")
         return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a script wrote: its objects and its errors; `completed` is False if an error ended it."""
+    """The output of a script: its objects and its errors. `completed` is False if an error ended the script."""
 
     objects: tuple[Any, ...]
     errors: tuple[ErrorRecord, ...]
@@ -60,15 +60,15 @@ class Output:
 
 
 Heard = Callable[[Any], None]
-"""Who is told each object of a script as it comes. It is called in another thread, and may be until that one ends."""
+"""A callback for each object of a script as it arrives. Another thread calls it, possibly after the caller has left."""
 
 
 def nobody(_: Any) -> None:
-    """Take no notice of an object."""
+    """Ignore an object."""
 
 
 def secrets_in(value: Any) -> Iterator[str]:
-    """Yield all secret texts among the parameters of a script."""
+    """Yield all secret texts in the parameters of a script."""
     if isinstance(value, Secret):
         yield value.text
     elif isinstance(value, Credential):

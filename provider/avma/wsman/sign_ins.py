@@ -1,8 +1,8 @@
-"""Which accounts machines accepted and rejected in this process, so that no run locks an account.
+"""The accounts that machines accepted and rejected in this process, so that no run locks an account.
 
-Windows locks an account after some failed sign-ins, and a run signs in many times in parallel. So an account is tried
-on a machine by one connection until the machine has accepted it, and a rejected one is not tried there again. A domain
-counts the failures on all of its machines together. So until one of them has accepted a domain account, few are tried.
+Windows locks an account after some failed sign-ins, and a run signs in many times in parallel. So only one connection
+tries an account on a machine until the machine has accepted it. A rejected account is not tried there again. A domain
+adds up the failures on all of its machines. So only few machines try a domain account until one has accepted it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from avma.settings import Auth
 from avma.wsman.pipe import Pipe
 
 _MOST = 2
-"""Machines on which a domain account may fail. The lowest lockout threshold in common use is three."""
+"""The maximum number of machines on which a domain account may fail. The lowest common lockout threshold is three."""
 _MOST_UNCERTAIN = 4
-"""The same if guests rejected it that may have been starting, which then checked no password."""
+"""The same, including guests that may still be starting. Such a guest rejects without checking the password."""
 _POLL = 0.1
 _WITH_PASSWORD = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 _WHY = "it is not tried again in this run, because Windows locks an account after some failed sign-ins"
@@ -29,7 +29,7 @@ _WHY = "it is not tried again in this run, because Windows locks an account afte
 
 @dataclass(frozen=True)
 class Account:
-    """An account as it signs in: what Windows checks, and whether a domain counts its failures."""
+    """An account for signing in: the values that Windows checks, and whether a domain counts its failures."""
 
     kind: str
     username: str
@@ -39,7 +39,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Place:
-    """A machine on which an account signs in: its key, and its name in settings and in errors."""
+    """A machine to sign in to: its key, and its name in settings and in errors."""
 
     key: str
     name: str
@@ -48,7 +48,7 @@ class Place:
 
 @dataclass
 class _Known:
-    """What is known of one account, by the keys of machines."""
+    """The results for one account, by the keys of machines."""
 
     accepted: set[str] = field(default_factory=set)
     rejected: dict[str, tuple[Place, errors.AvmaError]] = field(default_factory=dict)
@@ -56,13 +56,13 @@ class _Known:
 
     @property
     def failures(self) -> int:
-        """The number of machines that certainly checked the password and rejected it; a KDC speaks for all of them."""
+        """The number of machines that certainly checked and rejected the password. A KDC counts for all of them."""
         certain = [error for _, error in self.rejected.values() if isinstance(error, errors.LogonRefused)]
         return sum(_MOST if error.refusal is errors.Refusal.KDC else 1 for error in certain)
 
     @property
     def hopeless(self) -> bool:
-        """Whether a domain account should be tried nowhere else."""
+        """Whether to try a domain account on no further machine."""
         return not self.accepted and (self.failures >= _MOST or len(self.rejected) >= _MOST_UNCERTAIN)
 
 
@@ -76,12 +76,12 @@ class SignIns:
 
     @contextlib.contextmanager
     def attempt(self, account: Account, place: Place, deadline: Deadline, tried: str) -> Iterator[None]:
-        """Sign in within the block, once it is the turn of this connection.
+        """Sign in within the block, when it is this connection's turn.
 
         Raises:
-            LogonRefused: the account was rejected before, there or on other machines of its domain.
-            LogonUncertain: the same of a guest that may have been starting.
-            TimedOut, Cancelled: before it was the turn of this connection.
+            LogonRefused: the account was rejected before, on this machine or on others of its domain.
+            LogonUncertain: the same, but by a guest that may have been starting.
+            TimedOut, Cancelled: the wait for this connection's turn ended.
         """
         self._begin(account, place, deadline, tried)
         try:
@@ -95,7 +95,7 @@ class SignIns:
         self._end(account, place, None, accepted=True)
 
     def forgive(self, name: str) -> None:
-        """Let an account be tried once more on the machine of that name, as the wait for a guest does now and then."""
+        """Allow one more attempt on the machine of that name. The wait for a guest does this now and then."""
         with self._changed:
             self._forgiven.add(name)
             for known in self._known.values():
@@ -131,7 +131,7 @@ class SignIns:
 
 
 class GuardedPipe:
-    """A pipe whose sign-in is one of `SignIns`."""
+    """A pipe that signs in by the rules of `SignIns`."""
 
     def __init__(self, connection: Connection, inner: Pipe, sign_ins: SignIns) -> None:
         self._inner = inner
@@ -160,7 +160,7 @@ def counts(error: errors.AvmaError) -> bool:
 
 
 def is_of_domain(username: str, machine: str) -> bool:
-    """Return True unless a user name is that of a local account of the machine."""
+    """Return True unless a user name belongs to a local account of the machine."""
     domain, separator, _ = username.rpartition("\\")
     if separator:
         return domain.lower() not in ("", ".", machine.partition(".")[0].lower())
@@ -168,7 +168,7 @@ def is_of_domain(username: str, machine: str) -> bool:
 
 
 def _account(connection: Connection) -> Account | None:
-    """Return the account of a connection, None where no password is checked."""
+    """Return the account of a connection, or None if no machine checks a password."""
     if connection.auth not in _WITH_PASSWORD or not connection.password or connection.kerberos_keytab:
         return None
     of_domain = connection.auth is Auth.KERBEROS or is_of_domain(connection.username, connection.name)
@@ -176,7 +176,7 @@ def _account(connection: Connection) -> Account | None:
 
 
 def _is_free(account: Account, known: _Known) -> bool:
-    """Return True if one more failure of the account, beside those that may be under way, is not too many."""
+    """Return True if one more failure of the account is acceptable, even if all sign-ins under way fail."""
     if not account.of_domain or known.accepted:
         return True
     under_way = len(known.trying)
@@ -184,7 +184,7 @@ def _is_free(account: Account, known: _Known) -> bool:
 
 
 def _require_hope(account: Account, place: Place, known: _Known, tried: str, forgiven: bool) -> None:
-    """Raise unless the account may still be accepted there."""
+    """Raise the earlier rejection unless the machine may still accept the account."""
     if place.key in known.rejected:
         _, error = known.rejected[place.key]
         raise _again(error, tried, place.where, f"{error.answer}; {_WHY}")
@@ -196,7 +196,7 @@ def _require_hope(account: Account, place: Place, known: _Known, tried: str, for
 
 
 def _again(error: errors.AvmaError, tried: str, where: str, answer: str) -> errors.AvmaError:
-    """Return a rejection for another operation."""
+    """Return an earlier rejection as the error of another operation."""
     if isinstance(error, errors.LogonRefused):
         return errors.LogonRefused(tried, where, answer, error.remedy, error.refusal)
     return type(error)(tried, where, answer, error.remedy)

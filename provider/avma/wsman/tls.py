@@ -1,6 +1,6 @@
-"""TLS to a WinRM service: whom to trust, and the certificate to log on with.
+"""TLS to a WinRM service: the trusted authorities, and the client certificate.
 
-Certificates and keys are given as paths of PEM files or as their text. The module opens no connection.
+Certificates and keys are paths of PEM files, or PEM text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def context(connection: Connection) -> ssl.SSLContext:
     """Return the TLS context of a connection.
 
     Raises:
-        InvalidInput: a certificate or a key that is declared cannot be used.
+        InvalidInput: a declared certificate or key is unusable.
     """
     made = _trusting(connection)
     if connection.insecure:
@@ -37,24 +37,24 @@ def context(connection: Connection) -> ssl.SSLContext:
 
 
 def require_authorities(connection: Connection) -> None:
-    """Check that the authorities that are declared can be read.
+    """Raise InvalidInput unless the declared authorities are readable.
 
     Raises:
-        InvalidInput: they cannot.
+        InvalidInput: they are not.
     """
     _trusting(connection)
 
 
 def _trusting(connection: Connection) -> ssl.SSLContext:
     given, prefix = connection.ca_cert, connection.prefix
-    # ssl.create_default_context would write the keys of all connections to the file that SSLKEYLOGFILE names
+    # ssl.create_default_context would write the keys of all connections to the file in SSLKEYLOGFILE
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not given or not connection.https:
         made.load_verify_locations(cafile=certifi.where())
         return made
     try:
         made.load_verify_locations(**{"cadata" if _is_text(given) else "cafile": given})
-    except (OSError, ValueError, TypeError) as error:  # an SSLError is an OSError; the others are of odd characters
+    except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError. Odd characters raise the others
         unreadable = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
         reason = "cannot be read" if unreadable else "holds no certificate in PEM form"
         answer = f"{_named(given)} in `{prefix}caCert` {reason}"
@@ -67,7 +67,7 @@ def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
     prefix = connection.prefix
     try:
         with _file(connection.client_cert or "") as certificate, _file(connection.client_key or "") as key:
-            # without a password given, OpenSSL would ask for one on the terminal
+            # without a password, OpenSSL would prompt for one on the terminal
             made.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = "are no pair of PEM form, or the key has a passphrase"
@@ -88,7 +88,7 @@ def _named(given: str) -> str:
 
 @contextmanager
 def _file(given: str) -> Iterator[str]:
-    """Give the path of a PEM file; a text is in a private file for as long as it is read, as OpenSSL wants files."""
+    """Yield the path of a PEM file. Text is in a private file meanwhile, because OpenSSL reads only files."""
     if not _is_text(given):
         yield given
         return

@@ -1,6 +1,6 @@
-"""What a transport is to the pipe, and what all of them have in common: HTTP that takes nothing from the environment.
+"""The interface of the transports, and their common part: HTTP without any influence of the environment.
 
-A transport carries bytes over one authenticated connection. Which library does it is known to the module of each.
+A transport carries bytes over one authenticated connection. Each has its own module, with its own library.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/x
 
 
 _WINRM_STATUSES = frozenset({200, 202, 204, 400, 401, 500})
-"""What a WinRM service answers with. Nothing else is shown to the libraries, which would fail in their own ways."""
+"""The statuses of a WinRM service. The libraries get no other answers, because they would fail in their own ways."""
 _HTTP_SYS = "microsoft-httpapi"
 
 
 class HttpStatus(Exception):
-    """The service answered with a status that carries no SOAP; `code` is it."""
+    """The service returned a status without SOAP. `code` is the status."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -34,10 +34,10 @@ class HttpStatus(Exception):
 
 
 def answered(code: int, text: str | None) -> bytes:
-    """Return the SOAP fault that came with a status of failure; Windows sends faults with 500, others with 400 too.
+    """Return the SOAP fault of a failure status. Windows sends faults with 500. Other services also use 400.
 
     Raises:
-        HttpStatus: there is none.
+        HttpStatus: there is no fault.
     """
     server_error, bad_request = requests.codes.server_error, requests.codes.bad_request
     if text and (code == server_error or (code == bad_request and "Envelope" in text)):
@@ -46,59 +46,59 @@ def answered(code: int, text: str | None) -> bytes:
 
 
 class NotAuthenticated(Exception):
-    """The service answered 401 to a logon, or offered no way of logging on that goes with it."""
+    """The service returned 401 to a sign-in, or offers no matching authentication method."""
 
 
 class Transport(Protocol):
     """One authenticated connection to a WinRM service."""
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
-        """Send a message and return the answer; `timeout` is seconds to connect and seconds between bytes.
+        """Send a message and return the answer. `timeout` is the seconds to connect and the seconds between bytes.
 
         Raises:
-            HttpStatus: the answer is not SOAP; 400 says that the message could not be unsealed.
-            NotAuthenticated: the logon was refused.
-            Exception: whatever else the library makes of a failure.
+            HttpStatus: the answer is not SOAP. 400 means that the machine could not decrypt the message.
+            NotAuthenticated: the sign-in failed.
+            Exception: any other failure, as the library raises it.
         """
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class Adapter(BoundedAdapter):
-    """Carries the requests of one connection by its own TLS context, and notes what the last answer said of itself."""
+    """An adapter for the requests of one connection, with its own TLS context and the facts of the last answer."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self.status = 0
-        """The HTTP status of the last answer; 0 when there was none to the last request."""
+        """The HTTP status of the last answer, or 0 if the last request had none."""
         self.empty = False
-        """Whether the last answer had nothing but its head."""
+        """Whether the last answer had no body."""
         self.offered = ""
-        """The ways to log on that the last answer with 401 named."""
+        """The authentication schemes in the last 401 answer."""
         self.foreign_type = ""
-        """The media type of the last answer, where it is not one of WinRM's."""
+        """The media type of the last answer, if it is not one of WinRM's."""
         self.sealed = False
-        """Whether the last answer says that it is sealed; a library takes one that does not as it is."""
+        """Whether the last answer declares that it is encrypted. The libraries accept answers that do not."""
         self.accepted = False
-        """Whether a request was answered with success, so that the sign-in went well."""
+        """Whether a request succeeded, so the sign-in did."""
         self.turned_away = False
-        """Whether a message of the last `run` was answered with 401 although the sign-in had gone well."""
+        """Whether a message of the last `run` got 401 after the sign-in had succeeded."""
         self.from_windows = False
-        """Whether the last answer says that it comes from http.sys, Windows' own HTTP service."""
+        """Whether the last answer declares that it is from http.sys, Windows' own HTTP service."""
         self._response: requests.Response | None = None
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
-        """Make the pool of connections, with the TLS context."""
+        """Create the pool of connections, with the TLS context."""
         super().init_poolmanager(*arguments, ssl_context=self._context, **keywords)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave trust to the context; requests would add the authorities of certifi to those that are declared."""
+        """Leave trust to the context. requests would add certifi's authorities to the declared ones."""
         conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
 
     def run(self, call: Callable[[], _T], seconds: float) -> _T:
-        """Return what a call returns that sends by this adapter; see `BoundedAdapter.run`."""
+        """Return the result of a call that sends with this adapter. See `BoundedAdapter.run`."""
         self.turned_away = False
         return super().run(call, seconds)
 
@@ -106,7 +106,7 @@ class Adapter(BoundedAdapter):
         """Send one request.
 
         Raises:
-            HttpStatus: the answer has a status that WinRM does not use.
+            HttpStatus: WinRM never returns the status of the answer.
         """
         self.status, self.empty, self.foreign_type, self.sealed = 0, False, "", False
         response = super().send(*arguments, **keywords)
@@ -117,7 +117,7 @@ class Adapter(BoundedAdapter):
         return response
 
     def _note(self, response: requests.Response) -> None:
-        """Keep what an answer says of itself."""
+        """Keep the facts of an answer."""
         self.status = response.status_code
         self.empty = response.headers.get("Content-Length") == "0"
         self.from_windows = response.headers.get("Server", "").lower().startswith(_HTTP_SYS)
@@ -132,16 +132,16 @@ class Adapter(BoundedAdapter):
             self.carried = False
 
     def close(self) -> None:
-        """Close the connections, that of an answer which nobody has read included."""
+        """Close the connections, including that of an unread answer."""
         if self._response is not None:
             self._response.close()
         super().close()
 
 
 def adapt(session: requests.Session, adapter: Adapter, insecure: bool) -> None:
-    """Let a session use the adapter, take nothing from the environment, and follow no redirect.
+    """Make a session use the adapter, take nothing from the environment, and follow no redirects.
 
-    The environment would give proxies, authorities to trust, and accounts from `~/.netrc`.
+    The environment could provide proxies, trusted authorities, and accounts from `~/.netrc`.
     """
     session.trust_env = False
     session.proxies = {}

@@ -28,7 +28,7 @@ def no_key_is_told(run) -> Iterator[None]:
 
 @pytest.fixture
 def sets(monkeypatch) -> list[str]:
-    """Return the keys that were applied, by their last five characters, in their order."""
+    """Return the applied keys in order, by their last five characters."""
     applied: list[str] = []
     original = azure_local.set_product_key
 
@@ -42,7 +42,7 @@ def sets(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def lost(monkeypatch, sets) -> None:
-    """Lose the next answer to the cmdlet, after it has done its work."""
+    """Lose the next answer of the cmdlet after its work is done."""
     counting = azure_local.set_product_key
 
     def lose(powershell, product_key, deadline):

@@ -111,7 +111,7 @@ def test_a_subscription_is_looked_for(estate, run):
 @pytest.mark.parametrize(
     ("host", "inputs", "text"),
     [
-        # What Windows Admin Center says: "The key you entered didn't work"
+        # The message of Windows Admin Center: "The key you entered didn't work"
         (
             PLAIN,
             {"productKey": STANDARD_2022},
@@ -119,7 +119,7 @@ def test_a_subscription_is_looked_for(estate, run):
         ),
         (PLAIN, {"productKey": KEY_2016}, r"0xC004F069 .*Datacenter key of Windows Server 2019 or later"),
         (KEYED, {"productKey": KEY_2016, "productKeyVersion": "2016"}, "Azure Local takes keys from 2019 on"),
-        # "Some servers use keys for an older version of Windows Server" is the cluster's, below; "Server is down" too
+        # "Some servers use keys for an older version of Windows Server" is the cluster's, below. "Server is down" too.
         # "To use this feature, install the latest update"
         (OLD, {"productKey": KEY_2022}, "module ServerAVMAManager is missing.*install the latest update"),
         # "... does not have the latest changes to this setting. We'll apply the changes as soon as the servers sync"

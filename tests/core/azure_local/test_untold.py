@@ -87,7 +87,7 @@ def test_a_key_counts_as_applied_when_the_end_of_the_script_is_not_seen(estate, 
     name = "plain" if host == PLAIN else "mute"
 
     class Sabotage(list):
-        """What is told; when the key is about to be applied, the answers to Receive are lost once it is done."""
+        """The messages to the user. When the key is about to be applied, the next answers to Receive are lost."""
 
         def append(self, text):
             super().append(text)
@@ -121,7 +121,7 @@ def test_a_full_key_in_the_output_is_masked():
 
 
 class Console:
-    """A PowerShell in which the cmdlet shows these objects."""
+    """A PowerShell whose cmdlet shows these objects."""
 
     where = "n1"
 

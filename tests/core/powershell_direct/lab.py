@@ -41,7 +41,7 @@ INSTALL = "SoftwareLicensingService/InstallProductKey"
 
 
 def at_once(calls: list[Callable[[], object]]) -> list[object]:
-    """Return what the calls return or raise, made at the same time."""
+    """Make the calls in parallel and return their results or errors."""
     answers: list[object] = [None] * len(calls)
 
     def call(index: int) -> None:

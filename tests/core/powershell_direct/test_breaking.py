@@ -223,7 +223,7 @@ def test_a_read_that_breaks_is_sent_again(estate, run):
 
 
 class Breaking(WinrmPipe):
-    """A pipe that breaks at one message to a shell: before it is sent, or when its answer comes back."""
+    """A pipe that fails at one message to a shell: before sending it, or when its answer arrives."""
 
     messages = itertools.count()
     break_at = -1
@@ -257,4 +257,4 @@ def test_a_guest_is_activated_wherever_the_wire_breaks(tmp_path, configuration, 
         assert estate.counts()["web01"]["operations"][f"Invoke {INSTALL}"] <= 1 + (not after)
         for each in machines:
             each.close()
-        assert estate.counts()["hv01"]["openShells"] <= 1  # one whose name was lost, until it is idle for long
+        assert estate.counts()["hv01"]["openShells"] <= 1  # one lost its name and stays until its idle timeout

@@ -26,7 +26,7 @@ def test_a_guest_without_a_network_is_activated_in_few_runs(estate, run):
 
 
 def test_a_guest_needs_no_data_exchange(estate, run):
-    # The model of AVMA needs it to activate, so this guest is only read.
+    # The simulator requires Data Exchange for an activation, so this test only reads the guest.
     found = run.vm.read(f"{HOST}/mute01", None, run.operation())
     assert found.outputs.license_status is LicenseStatus.OOB_GRACE
 

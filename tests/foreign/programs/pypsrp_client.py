@@ -42,7 +42,7 @@ def local(element: ET.Element) -> str:
 
 
 def query(client: WSMan, text: str) -> list[dict[str, str | None]]:
-    """Enumerate and pull to the end."""
+    """Run an enumeration to its end."""
     body = ET.Element(f"{{{ENUMERATION}}}Enumerate")
     ET.SubElement(body, f"{{{NAMESPACES['wsman']}}}OptimizeEnumeration")
     ET.SubElement(body, f"{{{NAMESPACES['wsman']}}}Filter", Dialect=WQL).text = text
@@ -103,7 +103,7 @@ def refused() -> bool:
             query(client, "SELECT Version FROM SoftwareLicensingService")
     except AuthenticationError:
         return True
-    except Exception as error:  # of CredSSP (SEC_E_LOGON_DENIED) and of Kerberos (KRB5KDC_ERR_PREAUTH_FAILED)
+    except Exception as error:  # for CredSSP (SEC_E_LOGON_DENIED) and for Kerberos (KRB5KDC_ERR_PREAUTH_FAILED)
         return any(code in str(error) for code in ("0x8009030c", "1765328360"))
     return False
 

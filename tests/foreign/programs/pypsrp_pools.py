@@ -91,7 +91,7 @@ def configuration(client: WSMan) -> int | None:
 
 
 def over_quota(client: WSMan) -> str:
-    """Open pools beside the one that is open until it is refused."""
+    """Open further pools until the quota is exceeded."""
     with ExitStack() as stack:
         try:
             while True:

@@ -14,7 +14,7 @@ PROGRAM = str(Path(__file__).with_name("program.py"))
 
 
 def main(project: str, step: str) -> None:
-    """Do one step on the stack `dev` of the project in that folder, and print what the engine prints."""
+    """Run one step on the stack `dev` of the project in that folder, and print the output of the engine."""
     stack = automation.select_stack(
         "dev",
         project_name="estate",
