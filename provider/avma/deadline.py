@@ -13,6 +13,8 @@ from weakref import WeakSet
 
 from avma import errors
 
+POLL = 0.1
+"""Seconds between two checks of the deadline during a wait for another thread."""
 UNIT = "a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+")
@@ -118,6 +120,16 @@ class Deadline:
             answer = f"the time allowed, {text_of(self.timeout)}, is over"
             remedy = "look at the machine, or allow more time with the resource option customTimeouts"
             raise errors.TimedOut(tried, where, answer, remedy)
+
+    def until(self, wait: Callable[[float], bool], tried: str, where: str) -> None:
+        """Call `wait` with a time in seconds, until it returns True. For locks, semaphores and events of other threads.
+
+        Raises:
+            Cancelled: the user stopped the run.
+            TimedOut: the time is over.
+        """
+        while not wait(POLL):
+            self.check(tried, where)
 
     def wait(self, timeout: float, tried: str, where: str) -> None:
         """Sleep for that many seconds, unless the deadline or the user ends the wait.

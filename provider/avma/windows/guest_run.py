@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors
-from avma.deadline import Deadline
+from avma.deadline import POLL, Deadline
 from avma.wsman.script import Credential, Secret
 
 Operation = Mapping[str, Any]
 
-_POLL = 0.1
-"""Seconds between two checks of the deadline during a run."""
 SILENCE = 10.0
 """Seconds without a report from a run. After this time, other guests no longer wait for the run to end."""
 _LONGEST_RUN = 300.0
@@ -88,7 +86,7 @@ class Joint(Deadline):
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
             self.check(tried, where)
-            time.sleep(min(left, _POLL))
+            time.sleep(min(left, POLL))
         self.check(tried, where)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma import errors
+from avma.deadline import POLL
 from avma.windows import powershell
 from avma.windows.guest_run import Joint, Request, Run, key_of, lower
 from avma.windows.powershell import Answers, PowerShell
@@ -22,8 +23,6 @@ OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
 
 _GATHERING = 0.05
 """Seconds that a run waits for more requests. This is short compared with the start of a session in a guest."""
-_POLL = 0.1
-"""Seconds between two checks of the deadline during a run."""
 _MOST_RUNS = 4
 """Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
@@ -103,7 +102,7 @@ class GuestRuns:
     def _wait(self, request: Request, tried: str) -> None:
         with self._changed:
             if (self._gathering or self._runs) and not request.done:
-                self._changed.wait(_POLL)
+                self._changed.wait(POLL)
         if not request.done:
             request.deadline.check(tried, self.where)
 

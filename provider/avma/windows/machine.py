@@ -27,8 +27,6 @@ from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
 
-_POLL = 0.1
-"""Seconds between two checks of the deadline while another thread changes the machine."""
 _CLOSING = 2.0
 """Seconds for all connections of a process to close. Then the process ends without them."""
 
@@ -47,8 +45,7 @@ class Turns:
         Raises:
             TimedOut, Cancelled: the lock was not free in time.
         """
-        while not self._taken.acquire(timeout=_POLL):
-            deadline.check("license", where)
+        deadline.until(lambda seconds: self._taken.acquire(timeout=seconds), "license", where)
         try:
             yield self.changes != since
         finally:

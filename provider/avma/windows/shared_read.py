@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 _GATHERING = 0.05
 """Seconds that a read waits for more callers. A request to Windows takes 10 to 1000 ms."""
-_POLL = 0.1
-"""Seconds between two checks of the deadline while another thread reads."""
 
 
 @dataclass
@@ -97,5 +95,4 @@ class SharedRead(Generic[T]):
             shared.done.set()
 
     def _wait(self, shared: _Read[T], deadline: Deadline) -> None:
-        while not shared.done.wait(_POLL):
-            deadline.check(self._tried, self._where)
+        deadline.until(shared.done.wait, self._tried, self._where)

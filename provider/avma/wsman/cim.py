@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 _JOB_STARTED = 4096
 """The `ReturnValue` of methods that continue as a job (DMTF). The caller reads the state."""
-_POLL = 0.1
 _MOST_PAGES = 1000
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
 
@@ -203,8 +202,7 @@ class Cim:
     @contextlib.contextmanager
     def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:
         """Lend a pipe. While no slot is free, check the deadline."""
-        while not self._slots.acquire(timeout=_POLL):
-            deadline.check(tried, self.where)
+        deadline.until(lambda seconds: self._slots.acquire(timeout=seconds), tried, self.where)
         pipe = self._borrow()
         try:
             yield pipe

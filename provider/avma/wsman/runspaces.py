@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import Deadline
+from avma.deadline import POLL, Deadline
 from avma.wsman import faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import Heard, Output, nobody
@@ -24,8 +24,6 @@ from avma.wsman.script import Heard, Output, nobody
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
 
-_POLL = 0.1
-"""Seconds between two checks of the deadline."""
 _GRACE = 2.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
@@ -91,7 +89,7 @@ class Runspaces:
         deadline.check(tried, self.where)
         call, outcome = _Call(script, parameters, deadline, tried, heard, spent), Future[Output]()
         self._begin(lambda: self._settle(outcome, call))
-        while not wait((outcome,), _POLL).done:
+        while not wait((outcome,), POLL).done:
             try:
                 deadline.check(tried, self.where)
             except (errors.TimedOut, errors.Cancelled) as end:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import Deadline
+from avma.deadline import POLL, Deadline
 from avma.settings import Auth
 from avma.wsman.pipe import Pipe
 
@@ -22,7 +22,6 @@ _MOST = 2
 """The maximum number of machines on which a domain account may fail. The lowest common lockout threshold is three."""
 _MOST_UNCERTAIN = 4
 """The same, including guests that may still be starting. Such a guest rejects without checking the password."""
-_POLL = 0.1
 _WITH_PASSWORD = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 _WHY = "it is not tried again in this run, because Windows locks an account after some failed sign-ins"
 
@@ -114,7 +113,7 @@ class SignIns:
                     known.trying.add(place.key)
                     self._forgiven.discard(place.name)
                     return
-                self._changed.wait(_POLL)
+                self._changed.wait(POLL)
                 deadline.check(tried, place.where)
 
     def _end(self, account: Account, place: Place, rejection: errors.AvmaError | None, accepted: bool) -> None:
