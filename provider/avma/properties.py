@@ -48,7 +48,7 @@ class Choice(str, Enum):
 
 
 @dataclass(frozen=True)
-class Failure:
+class InvalidProperty:
     """One problem with the user's input: the property's path and the reason, remedy included.
 
     `topic` is the argument of `avma explain`. Front ends add the command, because several failures can share one.
@@ -165,15 +165,17 @@ def camel_case(attribute: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
-def validate(record: type, values: Values, path: str = "") -> list[Failure]:
+def validate(record: type, values: Values, path: str = "") -> list[InvalidProperty]:
     """Return all problems with the values of a record. Unknown values pass."""
     prefix = f"{path}." if path else ""
     declared = {declared.name: declared for declared in properties(record)}
-    failures = [Failure(prefix + name, _unknown_name(name, declared)) for name in values if name not in declared]
+    failures = [
+        InvalidProperty(prefix + name, _unknown_name(name, declared)) for name in values if name not in declared
+    ]
     for name, prop in declared.items():
         value = values.get(name)
         if value is None and prop.required:
-            failures.append(Failure(prefix + name, "is required"))
+            failures.append(InvalidProperty(prefix + name, "is required"))
         if value is not None and not isinstance(value, Unknown):
             failures += _validate_value(prop, value, prefix + name)
     return failures
@@ -220,10 +222,10 @@ def _unknown_name(name: str, declared: Mapping[str, Property]) -> str:
     return f"is not a property here; {hint}"
 
 
-def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
+def _validate_value(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
     if prop.record is not None:
         if not isinstance(value, Mapping):
-            return [Failure(path, f"must be an object, not {_kind(value)}")]
+            return [InvalidProperty(path, f"must be an object, not {_kind(value)}")]
         return validate(prop.record, value, path)
     if typing.get_origin(prop.type) is list:
         return _validate_list(prop, value, path)
@@ -231,26 +233,26 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[Failure]:
         return _validate_map(prop, value, path)
     mismatch = _type_mismatch(prop.type, value)
     if mismatch:
-        return [Failure(path, mismatch)]
+        return [InvalidProperty(path, mismatch)]
     reason = prop.rule.check(value) if prop.rule.check else None
-    return [Failure(path, reason, topics.of_check(prop.rule.check))] if prop.rule.check and reason else []
+    return [InvalidProperty(path, reason, topics.of_check(prop.rule.check))] if prop.rule.check and reason else []
 
 
-def _validate_list(prop: Property, value: Any, path: str) -> list[Failure]:
+def _validate_list(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
     """Validate a list of plain values. The rule's check applies to each item."""
     if not isinstance(value, list):
-        return [Failure(path, f"must be a list, not {_kind(value)}")]
+        return [InvalidProperty(path, f"must be a list, not {_kind(value)}")]
     if not value:
-        return [Failure(path, "must not be empty")]
+        return [InvalidProperty(path, "must not be empty")]
     item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
     checked = ((index, each) for index, each in enumerate(value) if not isinstance(each, Unknown))
     return [failure for index, each in checked for failure in _validate_value(item, each, f"{path}[{index}]")]
 
 
-def _validate_map(prop: Property, value: Any, path: str) -> list[Failure]:
+def _validate_map(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
     """Validate a map of plain values. The rule's check applies to each item."""
     if not isinstance(value, Mapping):
-        return [Failure(path, f"must be a map, not {_kind(value)}")]
+        return [InvalidProperty(path, f"must be a map, not {_kind(value)}")]
     item = dataclasses.replace(prop, type=typing.get_args(prop.type)[1])
     checked = ((name, each) for name, each in value.items() if not isinstance(each, Unknown))
     return [failure for name, each in checked for failure in _validate_value(item, each, f'{path}["{name}"]')]

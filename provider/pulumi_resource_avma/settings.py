@@ -14,7 +14,7 @@ from grpc import StatusCode
 
 from avma.configuration import Configuration
 from avma.environment import complete, from_environment, source_of, text_value
-from avma.properties import Failure, Property, build, known, properties, validate
+from avma.properties import InvalidProperty, Property, build, known, properties, validate
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.secrecy import declared
@@ -91,7 +91,9 @@ class Settings:
     def _missing(self, values: Mapping[str, Any]) -> list[Property]:
         return [prop for prop in properties(self._record) if prop.required and values.get(prop.name) is None]
 
-    def _require_usable(self, values: Mapping[str, Any], rejected: Iterable[Failure], given: Mapping[str, Any]) -> None:
+    def _require_usable(
+        self, values: Mapping[str, Any], rejected: Iterable[InvalidProperty], given: Mapping[str, Any]
+    ) -> None:
         missing = self._missing(values)
         if missing:
             raise MissingKeys({f"{PACKAGE}:{prop.name}": prop.rule.description for prop in missing})

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma import errors, topics
-from avma.properties import Failure
+from avma.properties import InvalidProperty
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.protocol import status_pb2
 
@@ -74,13 +74,13 @@ def status_of(error: Exception, redact: Callable[[str], str]) -> status_pb2.Stat
     return status
 
 
-def check_failures(failures: Iterable[Failure], redact: Callable[[str], str]) -> list[pb.CheckFailure]:
+def check_failures(failures: Iterable[InvalidProperty], redact: Callable[[str], str]) -> list[pb.CheckFailure]:
     """Convert failures to the protocol, without secrets. Each contains the command that explains it."""
     explained = ((failure.path, topics.explained(failure.reason, failure.topic)) for failure in failures)
     return [pb.CheckFailure(property=path, reason=redact(reason)) for path, reason in explained]
 
 
-def invalid(failures: Sequence[Failure]) -> Declined:
+def invalid(failures: Sequence[InvalidProperty]) -> Declined:
     """Return the error for invalid inputs, for calls without failures in their response."""
     message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
     return Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)

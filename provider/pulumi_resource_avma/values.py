@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from avma.properties import UNKNOWN, Failure
+from avma.properties import UNKNOWN, InvalidProperty
 
 Path = tuple[str | int, ...]
 Secrets = AbstractSet[Path]
@@ -49,7 +49,7 @@ class Decoded:
 
     values: dict[str, Any] = field(default_factory=dict)
     secrets: Secrets = NO_SECRETS
-    rejected: tuple[Failure, ...] = ()
+    rejected: tuple[InvalidProperty, ...] = ()
 
 
 def decode(struct: Struct) -> Decoded:
@@ -89,7 +89,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.secrets: set[Path] = set()
-        self.rejected: list[Failure] = []
+        self.rejected: list[InvalidProperty] = []
 
     def read(self, value: Any, path: Path, hidden: bool) -> Any:
         if isinstance(value, str):
@@ -111,7 +111,9 @@ class _Reader:
         if signature == RESOURCE:
             return _reference(value)
         name = _NAMES.get(signature, "a value of a kind that this provider does not know")
-        self.rejected.append(Failure(path_text(path), f"is {name}, and no property of this provider can be that"))
+        self.rejected.append(
+            InvalidProperty(path_text(path), f"is {name}, and no property of this provider can be that")
+        )
         return UNKNOWN
 
     def _read_secret(self, value: Any, path: Path, hidden: bool) -> Any:

@@ -169,7 +169,7 @@ RAISED: tuple[Exception, ...] = (
     NotAuthenticated(),
     AnswerTooLarge("large"),
     NothingAwaited("over"),
-    kerberos.Failure("Kerberos: no ticket (-1)", "run `kinit`"),
+    kerberos.KerberosError("Kerberos: no ticket (-1)", "run `kinit`"),
     *(HttpStatus(code) for code in (300, 302, 400, 403, 404, 407, 413, 418, 429, 500, 502, 503, 504)),
     requests.exceptions.ReadTimeout("late"),
     requests.exceptions.ConnectTimeout("late"),

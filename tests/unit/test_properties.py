@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from avma.properties import UNKNOWN, Choice, Failure, build, declare, dump, known, properties, validate
+from avma.properties import UNKNOWN, Choice, InvalidProperty, build, declare, dump, known, properties, validate
 
 
 class Colour(Choice):
@@ -28,22 +28,28 @@ class Outer:
     ("values", "failures"),
     [
         ({"name": "ab"}, []),
-        ({}, [Failure("name", "is required")]),
+        ({}, [InvalidProperty("name", "is required")]),
         ({"name": UNKNOWN, "flag": UNKNOWN, "inner": UNKNOWN}, []),
-        ({"name": "a"}, [Failure("name", "is too short")]),
-        ({"name": 5}, [Failure("name", "must be text, not a number; put it in quotes")]),
-        ({"name": "ab", "flag": "true"}, [Failure("flag", "must be true or false, not text; write it without quotes")]),
-        ({"name": "ab", "colour": "green"}, [Failure("colour", "must be one of `red`, `blue`, not `green`")]),
-        ({"name": "ab", "inner": "x"}, [Failure("inner", "must be an object, not text")]),
+        ({"name": "a"}, [InvalidProperty("name", "is too short")]),
+        ({"name": 5}, [InvalidProperty("name", "must be text, not a number; put it in quotes")]),
+        (
+            {"name": "ab", "flag": "true"},
+            [InvalidProperty("flag", "must be true or false, not text; write it without quotes")],
+        ),
+        ({"name": "ab", "colour": "green"}, [InvalidProperty("colour", "must be one of `red`, `blue`, not `green`")]),
+        ({"name": "ab", "inner": "x"}, [InvalidProperty("inner", "must be an object, not text")]),
         ({"name": "ab", "inner": {"deepName": UNKNOWN, "count": 1.0}}, []),
         (
             {"name": "ab", "inner": {"count": 1.5}},
-            [Failure("inner.deepName", "is required"), Failure("inner.count", "must be a whole number, not a number")],
+            [
+                InvalidProperty("inner.deepName", "is required"),
+                InvalidProperty("inner.count", "must be a whole number, not a number"),
+            ],
         ),
-        ({"name": "ab", "nmae": "x"}, [Failure("nmae", "is not a property here; did you mean `name`?")]),
+        ({"name": "ab", "nmae": "x"}, [InvalidProperty("nmae", "is not a property here; did you mean `name`?")]),
         (
             {"name": "ab", "zzz": 1},
-            [Failure("zzz", "is not a property here; the properties are colour, flag, inner, name")],
+            [InvalidProperty("zzz", "is not a property here; the properties are colour, flag, inner, name")],
         ),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from avma.properties import Failure, Values, validate
+from avma.properties import InvalidProperty, Values, validate
 from avma.resources.resource import Operation
 
 
@@ -31,7 +31,7 @@ class Function(ABC):
     lists: ClassVar[str] = ""
     """The name of the resource that `listed` returns. Empty if it returns none."""
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """Return all errors in the inputs."""
         return validate(self.inputs, values)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.functions.function import Function, Listed
-from avma.properties import Failure, Values, build, declare
+from avma.properties import InvalidProperty, Values, build, declare
 from avma.resources import hosts
 from avma.resources.cluster_nodes import NodeState, each, find_nodes, look
 from avma.resources.guests import facts_in
@@ -137,7 +137,7 @@ class GetVmActivation(Function):
     inputs = GetVmActivationInputs
     outputs = GetVmActivationOutputs
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """See `Function.check`."""
         return VmActivation().check(values)
 

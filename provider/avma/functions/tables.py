@@ -9,7 +9,7 @@ from avma import compatibility, keys
 from avma.compatibility import Edition, Version
 from avma.functions.function import Function
 from avma.keys import KeyKind
-from avma.properties import Failure, Values, build, declare
+from avma.properties import InvalidProperty, Values, build, declare
 from avma.resources.resource import Operation
 
 
@@ -44,12 +44,14 @@ class GetAvmaKey(Function):
     inputs = GetAvmaKeyInputs
     outputs = GetAvmaKeyOutputs
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """See `Function.check`."""
         failures = super().check(values)
         if failures or keys.find(KeyKind.AVMA, values["version"], values["edition"]):
             return failures
-        return [Failure("edition", f"`{values['edition']}` has no AVMA key for Windows Server {values['version']}")]
+        return [
+            InvalidProperty("edition", f"`{values['edition']}` has no AVMA key for Windows Server {values['version']}")
+        ]
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetAvmaKeyOutputs:
         """See `Function.call`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, doubled_error, host_name_error
-from avma.properties import Failure, Values, build, known, validate
+from avma.properties import InvalidProperty, Values, build, known, validate
 from avma.resources import rules
 from avma.resources.activation import license_outputs
 from avma.resources.claims import Claim
@@ -65,20 +65,20 @@ class ClusterLicense(Resource):
     outputs = ClusterLicenseOutputs
     timeout = 1200.0
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """See `Resource.check`."""
         failures = validate(ClusterLicenseInputs, values)
         given = [name for name in ("cluster", "nodes") if values.get(name) is not None]
         if not given:
-            failures.append(Failure("cluster", "is required, or `nodes`"))
+            failures.append(InvalidProperty("cluster", "is required, or `nodes`"))
         if values.get("productKeyVersion") is not None and not any(values.get(name) is not None for name in _KEYS):
-            failures.append(Failure("productKeyVersion", "stands without `productKey` and `productKeys`"))
+            failures.append(InvalidProperty("productKeyVersion", "stands without `productKey` and `productKeys`"))
         if len(given) == 2:
-            failures.append(Failure("nodes", "stands beside `cluster`; give one of the two"))
+            failures.append(InvalidProperty("nodes", "stands beside `cluster`; give one of the two"))
         connection = values.get("connection")
         if values.get("nodes") is not None and isinstance(connection, Mapping) and connection.get("address"):
             reason = "is one machine's, and `nodes` names several; the nodes are reached by their names"
-            failures.append(Failure("connection.address", reason))
+            failures.append(InvalidProperty("connection.address", reason))
         return failures
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:

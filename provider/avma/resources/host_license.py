@@ -10,7 +10,7 @@ from typing import Any
 from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.compatibility import Version
-from avma.properties import UNKNOWN, Failure, Values, build, dump, known, validate
+from avma.properties import UNKNOWN, InvalidProperty, Values, build, dump, known, validate
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt, holds, license_outputs, uninstall
 from avma.resources.azure_local import Application
@@ -62,7 +62,7 @@ class HostLicense(Resource):
     outputs = HostLicenseOutputs
     timeout = 600.0
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """See `Resource.check`."""
         failures = validate(HostLicenseInputs, values)
         return failures or list(_source_failures(values))
@@ -265,16 +265,16 @@ def _text(version: Version | None) -> str | None:
     return version.value if version else None
 
 
-def _source_failures(values: Values) -> Iterator[Failure]:
+def _source_failures(values: Values) -> Iterator[InvalidProperty]:
     key, source = values.get("productKey"), values.get("licenseSource")
     if source == LicenseSource.PRODUCT_KEY and key is None:
-        yield Failure("productKey", "is required with `licenseSource: productKey`")
+        yield InvalidProperty("productKey", "is required with `licenseSource: productKey`")
     if key is None and values.get("onDelete") == HostOnDelete.UNINSTALL_KEY:
-        yield Failure("onDelete", "is `uninstallKey`, which is for a key that is declared: give `productKey`")
+        yield InvalidProperty("onDelete", "is `uninstallKey`, which is for a key that is declared: give `productKey`")
     if source in (LicenseSource.EXISTING, LicenseSource.SUBSCRIPTION) and key is not None:
-        yield Failure("licenseSource", f"is `{source}`, so leave `productKey` out, or set it to `productKey`")
+        yield InvalidProperty("licenseSource", f"is `{source}`, so leave `productKey` out, or set it to `productKey`")
     if key is None and values.get("productKeyVersion") is not None:
-        yield Failure("productKeyVersion", "stands without `productKey`")
+        yield InvalidProperty("productKeyVersion", "stands without `productKey`")
 
 
 def _adopts(stored: Stored, wanted: Values) -> bool:

@@ -21,7 +21,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
-from avma.properties import Failure, Property, Values, known, properties, validate
+from avma.properties import InvalidProperty, Property, Values, known, properties, validate
 from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
@@ -180,7 +180,7 @@ class Resource(ABC):
     timeout: ClassVar[float]
     """The default timeout of an operation in seconds."""
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """Return all errors in the inputs. Unknown values pass. Connects to no machine."""
         return validate(self.inputs, values)
 

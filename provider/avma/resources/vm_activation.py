@@ -11,7 +11,7 @@ from avma.addresses import canonical, doubled_error, host_name_error
 from avma.configuration import READY_TIMEOUT
 from avma.deadline import seconds
 from avma.keys import KeyKind
-from avma.properties import Failure, Values, build, dump, known, validate
+from avma.properties import InvalidProperty, Values, build, dump, known, validate
 from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
 from avma.resources.claims import Claim
@@ -48,14 +48,14 @@ class VmActivation(Resource):
     outputs = VmActivationOutputs
     timeout = 3600.0
 
-    def check(self, values: Values) -> list[Failure]:
+    def check(self, values: Values) -> list[InvalidProperty]:
         """See `Resource.check`."""
         failures = validate(VmActivationInputs, values)
         failures += _one_of(values, "host", "hosts") + _one_of(values, "vmName", "vmId")
         connection = values.get("connection")
         if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
             reason = "is one machine's, and `hosts` names several; the hosts are reached by their names"
-            failures.append(Failure("connection.address", reason))
+            failures.append(InvalidProperty("connection.address", reason))
         return failures
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
@@ -268,11 +268,11 @@ def _license(attempt: Attempt, plan: VmPlan) -> None:
         raise
 
 
-def _one_of(values: Values, first: str, second: str) -> list[Failure]:
+def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:
     given = [name for name in (first, second) if values.get(name) is not None]
     if len(given) == 2:
-        return [Failure(second, f"stands beside `{first}`; give one of the two")]
-    return [] if given else [Failure(first, f"is required, or `{second}`")]
+        return [InvalidProperty(second, f"stands beside `{first}`; give one of the two")]
+    return [] if given else [InvalidProperty(first, f"is required, or `{second}`")]
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:

@@ -100,9 +100,9 @@ def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried
         return http_answers.foreign(connection, adapter, tried)
     if isinstance(error, HttpStatus):
         return http_answers.status_error(error.code, connection, adapter, tried)
-    if adapter.carried and adapter.status and (adapter.sealed or isinstance(error, kerberos.Failure)):
+    if adapter.carried and adapter.status and (adapter.sealed or isinstance(error, kerberos.KerberosError)):
         return http_answers.changed(connection, tried)
-    if isinstance(error, kerberos.Failure):
+    if isinstance(error, kerberos.KerberosError):
         refusal = errors.Refusal.KDC if error.rejected else errors.Refusal.TICKET
         return errors.LogonRefused(tried, connection.where, error.answer, error.remedy, refusal)
     if _failed(adapter):

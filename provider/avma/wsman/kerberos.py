@@ -33,7 +33,7 @@ _NO_DEFAULT_REALM = -1765328160
 _KDC = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88 of the KDC can be reached"
 
 
-class Failure(Exception):
+class KerberosError(Exception):
     """A Kerberos error and its remedy. `rejected` is True if the KDC rejected the account."""
 
     def __init__(self, answer: str, remedy: str, rejected: bool = False) -> None:
@@ -85,7 +85,7 @@ def explained(connection: Connection) -> Iterator[None]:
             raise
         name = connection.kerberos_hostname or connection.address
         rejected = code in (_PREAUTHENTICATION_FAILED, _REVOKED)
-        raise Failure(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name), rejected) from error
+        raise KerberosError(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name), rejected) from error
 
 
 def silent(connection: Connection) -> tuple[str, str]:

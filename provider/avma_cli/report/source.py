@@ -17,7 +17,7 @@ import yaml
 from avma import topics
 from avma.configuration import Configuration
 from avma.inventory.request import ClusterRequest, HostRequest
-from avma.properties import Failure, build, validate
+from avma.properties import InvalidProperty, build, validate
 from avma_cli.report import stack
 
 STDIN = Path("-")
@@ -31,7 +31,7 @@ _NOTHING = (
 class SourceError(Exception):
     """A source is unusable. The text has one line per mistake, and `topics` explain the mistakes."""
 
-    def __init__(self, text: str, failures: Sequence[Failure] = ()) -> None:
+    def __init__(self, text: str, failures: Sequence[InvalidProperty] = ()) -> None:
         super().__init__(text)
         self.topics = [failure.topic for failure in failures] or [topics.ESTATE_LIST]
 
@@ -111,23 +111,25 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
     return document
 
 
-def _settings_failures(values: Any) -> list[Failure]:
+def _settings_failures(values: Any) -> list[InvalidProperty]:
     if not isinstance(values, Mapping):
         reason = "must be the settings of the provider's configuration, by name"
-        return [Failure("settings", reason, topics.ESTATE_LIST)]
+        return [InvalidProperty("settings", reason, topics.ESTATE_LIST)]
     return validate(Configuration, values, "settings")
 
 
-def _entries(values: Any, record: type, part: str, key: str, failures: list[Failure]) -> Iterator[dict[str, Any]]:
+def _entries(
+    values: Any, record: type, part: str, key: str, failures: list[InvalidProperty]
+) -> Iterator[dict[str, Any]]:
     """Yield the entries of a list. A plain text is the name of the host or cluster."""
     if not isinstance(values, Sequence) or isinstance(values, str):
-        failures.append(Failure(part, "must be a list", topics.ESTATE_LIST))
+        failures.append(InvalidProperty(part, "must be a list", topics.ESTATE_LIST))
         return
     for index, value in enumerate(values):
         entry = {key: value} if isinstance(value, str) else value
         path = f"{part}[{index}]"
         if not isinstance(entry, Mapping):
-            failures.append(Failure(path, f"must be a name, or an object with `{key}`", topics.ESTATE_LIST))
+            failures.append(InvalidProperty(path, f"must be a name, or an object with `{key}`", topics.ESTATE_LIST))
             continue
         found = validate(record, entry, path)
         failures += found
