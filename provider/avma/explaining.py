@@ -24,25 +24,25 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Explanation:
     """The text to print, and the result of the search."""
 
     text: str
     outcome: Outcome = Outcome.FOUND
 
 
-def explain(words: Sequence[str]) -> Answer:
+def explain(words: Sequence[str]) -> Explanation:
     """Return the explanation of the first name or number in the words. Without words, return a list of all."""
     if not words:
-        return Answer("\n".join(_list()))
+        return Explanation("\n".join(_list()))
     word = " ".join(words)
     section = explanations.find(word)
     if section is not None:
-        return Answer("\n".join(_section(section)))
+        return Explanation("\n".join(_section(section)))
     number = explanations.number_in(word)
     if number is None:
-        return Answer("\n".join(_unknown_name(word)), Outcome.UNKNOWN_NAME)
-    return Answer("\n".join(_unknown_number(number)), Outcome.UNKNOWN_NUMBER)
+        return Explanation("\n".join(_unknown_name(word)), Outcome.UNKNOWN_NAME)
+    return Explanation("\n".join(_unknown_number(number)), Outcome.UNKNOWN_NUMBER)
 
 
 def _section(section: explanations.Section) -> Iterator[str]:

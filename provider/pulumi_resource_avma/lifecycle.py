@@ -34,14 +34,14 @@ LOCATE_TIMEOUT = 15.0
 """Maximum seconds for identifying the machines of one resource during a diff."""
 
 
-class Request(Protocol):
+class ResourceRequest(Protocol):
     """The common fields of all requests about a resource."""
 
     urn: str
     type: str
 
 
-class TimedRequest(Request, Protocol):
+class TimedRequest(ResourceRequest, Protocol):
     """A request with a timeout from the user. 0 means not set."""
 
     timeout: float
@@ -262,7 +262,7 @@ class Lifecycle:
             Replacement(resource, replaced.identifier, replaced.stored, wanted).foretell(found, operation)
         return found
 
-    def _resource(self, request: Request) -> Resource:
+    def _resource(self, request: ResourceRequest) -> Resource:
         token = request.type or _type_of(request.urn)
         if token not in self._resources:
             known = ", ".join(sorted(self._resources))

@@ -28,7 +28,7 @@ _OPTIONS = (
 )
 
 
-class Server:
+class GrpcServer:
     """A gRPC server on a free port of the loopback interface."""
 
     def __init__(self, servicer: Servicer) -> None:
@@ -53,7 +53,7 @@ async def serve(servicer: Servicer, announce: Callable[[int], None], engine_addr
     """Serve until a signal arrives or the engine at that address ends. Without an address, only a signal ends it."""
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    server = Server(servicer)
+    server = GrpcServer(servicer)
     announce(await server.start())
     watch = asyncio.create_task(watch_engine(engine_address, stop)) if engine_address else None
     await stop.wait()

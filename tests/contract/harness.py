@@ -16,7 +16,7 @@ from avma.redaction import Redactor
 from avma.resources.resource import Resource
 from pulumi_resource_avma.protocol import engine_pb2, engine_pb2_grpc, provider_pb2_grpc, status_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.server import Server
+from pulumi_resource_avma.server import GrpcServer
 from pulumi_resource_avma.servicer import Servicer, all_resources
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.values import SECRET, SIGNATURE, UNKNOWN_STRING
@@ -98,7 +98,7 @@ class Provider:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = Server(self._servicer)
+        server = GrpcServer(self._servicer)
         self.port = await server.start()
         self._started.set()
         await self._stop.wait()

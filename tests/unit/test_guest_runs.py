@@ -10,13 +10,13 @@ from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows import guest_run
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_run import Account, Request
+from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.wsman.script import Credential, Secret, secrets_in
 from waiting import PATIENCE
 
-ACCOUNT = Account("Administrator", "Hush-Hush-1")
+ACCOUNT = GuestAccount("Administrator", "Hush-Hush-1")
 ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
 
 
@@ -211,7 +211,7 @@ def test_a_password_is_not_shown():
 
 def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
     methods = [{"method": "A", "arguments": {"X": "one", "Y": "two"}}, {"query": "Q"}, {"method": "B", "arguments": {}}]
-    request = Request("id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Deadline(1))
+    request = GuestRequest("id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Deadline(1))
     assert request.as_parameter() == {
         "id": "id",
         "credential": Credential(ACCOUNT.username, ACCOUNT.password),
@@ -233,7 +233,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
                 deadline.wait(0.01, tried, self.where)
 
     with pytest.raises(errors.AvmaError, match=r"the time allowed, 1 s, is over"):
-        GuestRuns(Checking()).ask(Request("vm", ACCOUNT, [], Deadline(1)), "ask")
+        GuestRuns(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Deadline(1)), "ask")
 
 
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():

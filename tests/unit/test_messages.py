@@ -25,7 +25,7 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_run import Account, Request
+from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.wsman import failures, faults, kerberos
 from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
 from avma.wsman.cim import Cim
@@ -124,7 +124,7 @@ class Runs:
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self._answer = answer
 
-    def ask(self, request: Request, tried: str) -> Mapping[str, Any]:
+    def ask(self, request: GuestRequest, tried: str) -> Mapping[str, Any]:
         return self._answer
 
 
@@ -142,7 +142,7 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
     require_readable(azure_local._error(trouble, "ask", "hv01"))
     guest = GuestWmi.__new__(GuestWmi)
     guest._vm_id, guest._name, guest._runs = "1", "web01", Runs({})
-    guest._account, guest._redact = Account("u", "p"), str
+    guest._account, guest._redact = GuestAccount("u", "p"), str
     require_readable(guest._operation_error(trouble, "ask"))
     require_readable(guest._session_error(trouble, "ask"))
 

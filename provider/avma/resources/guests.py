@@ -14,7 +14,7 @@ from avma.connection import missing_account
 from avma.resources import guest_network
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.guest_run import Account
+from avma.windows.guest_run import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.windows.vm_state import on_vm, to_running
@@ -243,14 +243,14 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
     return host.guest(vm.id, vm.name, account)
 
 
-def _account(placement: Placement, guest: Guest | None, operation: Operation) -> Account:
+def _account(placement: Placement, guest: Guest | None, operation: Operation) -> GuestAccount:
     layers = [settings for settings in (guest, operation.configuration.guest) if settings]
     username = next((settings.username for settings in layers if settings.username is not None), None)
     password = next((settings.password for settings in layers if settings.password is not None), None)
     missing = missing_account("guest.", username, password)
     if missing is not None:
         raise errors.InvalidInput("reach the guest", placement.where, *missing)
-    return Account(username or "", password or "")
+    return GuestAccount(username or "", password or "")
 
 
 def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:

@@ -14,7 +14,7 @@ from typing import Any
 from avma import characters, errors
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows.guest_run import Account, Operation, Request
+from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
 from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
@@ -31,7 +31,7 @@ class GuestWmi:
     """The WMI of Windows inside one VM. See `avma.windows.wmi.Wmi`."""
 
     def __init__(
-        self, runs: GuestRuns, vm_id: str, name: str, account: Account, sign_ins: SignIns | None = None
+        self, runs: GuestRuns, vm_id: str, name: str, account: GuestAccount, sign_ins: SignIns | None = None
     ) -> None:
         self._runs = runs
         self._vm_id = vm_id
@@ -90,7 +90,7 @@ class GuestWmi:
         Raises:
             AvmaError: the guest could not be reached, or one of the operations failed.
         """
-        request = Request(self._vm_id, self._account, operations, deadline)
+        request = GuestRequest(self._vm_id, self._account, operations, deadline)
         place = Place(self._vm_id, self._name, self.where)
         with self._sign_ins.attempt(self._sign_in, place, deadline, tried):
             answer = self._runs.ask(request, tried)

@@ -20,7 +20,7 @@ _LONGEST_RUN = 300.0
 
 
 @dataclass(frozen=True)
-class Account:
+class GuestAccount:
     """An account of Windows inside a VM. `repr` hides the password."""
 
     username: str
@@ -28,11 +28,11 @@ class Account:
 
 
 @dataclass(eq=False)
-class Request:
+class GuestRequest:
     """Operations in one guest, and their result. The values of a method's `arguments` are secret."""
 
     vm_id: str
-    account: Account
+    account: GuestAccount
     operations: Sequence[Operation]
     deadline: Deadline
     begun: bool = False
@@ -90,10 +90,10 @@ class Joint(Deadline):
         self.check(tried, where)
 
 
-class Run:
+class GuestRun:
     """One run of the script: its requests and their progress."""
 
-    def __init__(self, requests: Sequence[Request]) -> None:
+    def __init__(self, requests: Sequence[GuestRequest]) -> None:
         self.requests = list(requests)
         self._starting: str | None = None
         self._started: set[str] = set()
@@ -106,7 +106,7 @@ class Run:
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
 
     @property
-    def open(self) -> list[Request]:
+    def open(self) -> list[GuestRequest]:
         """The requests without an answer."""
         return [request for request in self.requests if not request.done]
 
@@ -133,7 +133,7 @@ def lower(text: object) -> str:
     return str(text).lower()
 
 
-def key_of(request: Request) -> str:
+def key_of(request: GuestRequest) -> str:
     """Return the VM id of a request in the form for comparison."""
     return lower(request.vm_id)
 

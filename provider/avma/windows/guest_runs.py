@@ -14,7 +14,7 @@ from typing import Any
 from avma import errors
 from avma.deadline import POLL
 from avma.windows import powershell
-from avma.windows.guest_run import Joint, Request, Run, key_of, lower
+from avma.windows.guest_run import GuestRequest, GuestRun, Joint, key_of, lower
 from avma.windows.powershell import Answers, PowerShell
 from avma.wsman.script import TimeLeft
 
@@ -46,8 +46,8 @@ class GuestRuns:
     def __init__(self, powershell: PowerShell) -> None:
         self._powershell = powershell
         self._changed = threading.Condition()
-        self._waiting: list[Request] = []
-        self._runs: list[Run] = []
+        self._waiting: list[GuestRequest] = []
+        self._runs: list[GuestRun] = []
         self._suspects: set[str] = set()
         self._gathering = False
 
@@ -56,7 +56,7 @@ class GuestRuns:
         """The host's name in errors."""
         return self._powershell.where
 
-    def ask(self, request: Request, tried: str) -> Mapping[str, Any]:
+    def ask(self, request: GuestRequest, tried: str) -> Mapping[str, Any]:
         """Return the script's answer for one guest: its results, or the error of its session.
 
         Raises:
@@ -91,7 +91,7 @@ class GuestRuns:
             self._gathering = True
         threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
 
-    def _free_others(self, run: Run) -> None:
+    def _free_others(self, run: GuestRun) -> None:
         """Move the reads of a silent run's other guests back to the queue. The first answer counts, from either run."""
         suspects = run.suspects()
         self._suspects |= suspects
@@ -99,14 +99,14 @@ class GuestRuns:
         run.requests = [request for request in run.requests if request not in freed]
         self._waiting += freed
 
-    def _wait(self, request: Request, tried: str) -> None:
+    def _wait(self, request: GuestRequest, tried: str) -> None:
         with self._changed:
             if (self._gathering or self._runs) and not request.done:
                 self._changed.wait(POLL)
         if not request.done:
             request.deadline.check(tried, self.where)
 
-    def _left(self, request: Request, end: errors.AvmaError, tried: str) -> errors.AvmaError:
+    def _left(self, request: GuestRequest, end: errors.AvmaError, tried: str) -> errors.AvmaError:
         """Withdraw a request after its own timeout, and return the error to raise."""
         with self._changed:
             if request in self._waiting:
@@ -119,7 +119,7 @@ class GuestRuns:
         """Wait for others to join, then run the script for all."""
         time.sleep(_GATHERING)
         with self._changed:
-            run = Run(self._take())
+            run = GuestRun(self._take())
             self._runs.append(run)
             self._gathering = False
         try:
@@ -132,7 +132,7 @@ class GuestRuns:
                 self._runs.remove(run)
                 self._changed.notify_all()
 
-    def _next(self) -> list[Request]:
+    def _next(self) -> list[GuestRequest]:
         """Return the requests for the next run. Empty if another run must end first.
 
         The result contains the first request of each VM, but none of a VM with an open request in a run. Suspects come
@@ -140,7 +140,7 @@ class GuestRuns:
         """
         self._waiting = [request for request in self._waiting if not request.done]
         busy = {key_of(request) for run in self._runs for request in run.open}
-        first: dict[str, Request] = {}
+        first: dict[str, GuestRequest] = {}
         for request in self._waiting:
             if key_of(request) not in busy:
                 first.setdefault(key_of(request), request)
@@ -154,21 +154,21 @@ class GuestRuns:
         hopeless = [run for run in self._runs if run.silent or {key_of(each) for each in run.open} <= self._suspects]
         return len(hopeless) == len(self._runs) < most
 
-    def _take(self) -> list[Request]:
+    def _take(self) -> list[GuestRequest]:
         taken = self._next()
         self._waiting = [request for request in self._waiting if request not in taken]
         for request in taken:
             request.begun = True
         return taken
 
-    def _run(self, run: Run, tried: str) -> None:
+    def _run(self, run: GuestRun, tried: str) -> None:
         if not run.requests:
             return
         answers = self._answers(run, tried)
         for request in run.open:
             request.error = powershell.failure(answers.complaint, tried, self.where)
 
-    def _answers(self, run: Run, tried: str) -> Answers:
+    def _answers(self, run: GuestRun, tried: str) -> Answers:
         deadline = Joint(request.deadline for request in run.requests)
         parameters = {
             "Guests": [request.as_parameter() for request in run.requests],

@@ -14,7 +14,7 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, hyperv, identity, licensing
 from avma.windows.direct import GuestWmi
-from avma.windows.guest_run import Account
+from avma.windows.guest_run import GuestAccount
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.licensing import Licensing
 from avma.windows.operating_system import System
@@ -121,7 +121,7 @@ class Server(Machine):
         self._turns_of = turns_of
         self._sign_ins = sign_ins
         self._lock = threading.Lock()
-        self._guests: dict[tuple[str, Account], Machine] = {}
+        self._guests: dict[tuple[str, GuestAccount], Machine] = {}
 
     def identity(self, deadline: Deadline) -> str:
         """Return the identity of the host. From then on, `turns` is shared with its other names.
@@ -138,7 +138,7 @@ class Server(Machine):
         """Share `turns` with all other connections to the same VM."""
         self.turns = self._turns_of(vm_id)
 
-    def guest(self, vm_id: str, name: str, account: Account) -> Machine:
+    def guest(self, vm_id: str, name: str, account: GuestAccount) -> Machine:
         """Return Windows inside one of the host's VMs, connected through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:

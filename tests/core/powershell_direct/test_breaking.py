@@ -11,7 +11,7 @@ import pytest
 from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows import guest_run, guest_runs
-from avma.windows.guest_run import Account, Request
+from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.pipe import WinrmPipe
@@ -153,7 +153,7 @@ def test_a_delete_that_fails_is_repeated_once(estate, run, rule):
 
 def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
-    wmi = run.machines.get(resolved()).guest(estate.machine("web01")["id"].lower(), "web01", Account("x", "y")).wmi
+    wmi = run.machines.get(resolved()).guest(estate.machine("web01")["id"].lower(), "web01", GuestAccount("x", "y")).wmi
     with pytest.raises(errors.AnswerLost, match="the guest did not answer in time"):
         wmi.invoke("root/cimv2", "A", "B", {}, {}, Deadline(6), "change it")
     run.vm.read(f"{HOST}/web01", None, run.operation())
@@ -162,17 +162,17 @@ def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
 
 def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     estate.faults("mute01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
-    account, cancellation = Account(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
+    account, cancellation = GuestAccount(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
     operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
     requests = [
-        Request(estate.machine(name)["id"], account, [operation], Deadline(60, cancellation))
+        GuestRequest(estate.machine(name)["id"], account, [operation], Deadline(60, cancellation))
         for name in ("mute01", "web01")
     ]
     runs = run.machines.get(resolved())._runs
 
     def lead() -> None:
         with contextlib.suppress(errors.AnswerLost):
-            runs._run(guest_run.Run(requests), "read them")
+            runs._run(guest_run.GuestRun(requests), "read them")
 
     joint = threading.Thread(target=lead)
     joint.start()
@@ -210,7 +210,7 @@ def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monke
 def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
     powershell = run.machines.get(resolved()).powershell
-    request = Request(estate.machine("web01")["id"], Account("x", "y"), [], Deadline(20))
+    request = GuestRequest(estate.machine("web01")["id"], GuestAccount("x", "y"), [], Deadline(20))
     given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
     for spoils in (guest_runs._gave_up, lambda _: False):
         powershell.run(guest_runs.SCRIPT, given, Deadline(20), "ask", spoils=spoils)

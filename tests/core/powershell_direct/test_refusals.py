@@ -10,7 +10,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
-from avma.windows.guest_run import Account
+from avma.windows.guest_run import GuestAccount
 from avma.windows.powershell import PowerShell
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
@@ -66,7 +66,7 @@ def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
 def test_a_vm_that_has_left_the_host_meanwhile(estate, run):
     host = run.machines.get(resolved())
     (vm,) = (vm for vm in host.virtual_machines(Deadline(20)) if vm.name == "web01")
-    guest = host.guest(vm.id, vm.name, Account(ADMINISTRATOR, GUEST_PASSWORD))
+    guest = host.guest(vm.id, vm.name, GuestAccount(ADMINISTRATOR, GUEST_PASSWORD))
     estate.move("web01", "slow")
     with pytest.raises(errors.NotOnHost, match="it has moved, or"):
         guest.wmi.query("root/cimv2", "SELECT * FROM Win32_OperatingSystem", Deadline(20), "read")
