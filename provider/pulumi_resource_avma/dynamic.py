@@ -26,7 +26,7 @@ from pulumi_resource_avma.lifecycle import Lifecycle
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.settings import Settings
+from pulumi_resource_avma.settings import ProviderConfig
 from pulumi_resource_avma.status import status_of
 from pulumi_resource_avma.values import decode, encode
 
@@ -146,7 +146,7 @@ def _session() -> Session:
 def _lifecycle() -> Lifecycle:
     """Return the lifecycle of the process. The first call configures it from the environment."""
     session = _session()
-    Settings(session).configure(pb.ConfigureRequest())
+    ProviderConfig(session).configure(pb.ConfigureRequest())
     return Lifecycle(session, Operations(session), resources.RESOURCES)
 
 

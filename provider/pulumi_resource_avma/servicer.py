@@ -24,7 +24,7 @@ from pulumi_resource_avma import __version__, schema_file, status
 from pulumi_resource_avma.protocol import plugin_pb2, provider_pb2_grpc
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.settings import Settings
+from pulumi_resource_avma.settings import ProviderConfig
 from pulumi_resource_avma.status import Declined
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     ) -> None:
         self._session = session
         self._resources = resources
-        self._settings = Settings(session, configuration)
+        self._settings = ProviderConfig(session, configuration)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._comparers = ThreadPoolExecutor(COMPARERS, thread_name_prefix="comparison")
 

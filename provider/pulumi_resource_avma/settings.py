@@ -30,7 +30,7 @@ INSECURE = (
 _ENGINES_OWN = ("version", "pluginDownloadURL")
 
 
-class Settings:
+class ProviderConfig:
     """The provider's configuration in the calls of the engine. `record` declares it."""
 
     def __init__(self, session: Session, record: type[Configuration] = Configuration) -> None:

@@ -20,7 +20,7 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe
 from avma_cli.__main__ import app
@@ -161,7 +161,7 @@ def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, t
     settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
     with (
         running_recording(file, "Hippolyta", "Replayed-9", 5985),
-        closing(Cim(resolve(REPLAYED, settings), 1, WinrmPipe)) as cim,
+        closing(WsmanClient(resolve(REPLAYED, settings), 1, WinrmPipe)) as cim,
     ):
         assert identify(cim, Deadline(20)).vendor == "Microsoft Corporation"
         with pytest.raises(errors.WsmanFault) as caught:

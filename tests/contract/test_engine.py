@@ -14,7 +14,7 @@ import pytest
 
 from avma import errors, keys
 from avma.properties import Values
-from avma.resources.host_license import HostLicense
+from avma.resources.host_license import HostLicenseResource
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.hosts import Platform
 from avma.resources.resource import Operation, Result, Stored
@@ -42,7 +42,7 @@ outputs:
 """
 
 
-class Host(HostLicense):
+class Host(HostLicenseResource):
     """A host under the control of a test. `scripts` contains functions that replace the default operations."""
 
     def __init__(self) -> None:

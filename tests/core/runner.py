@@ -8,9 +8,9 @@ from avma.configuration import Configuration
 from avma.deadline import Cancellation, Deadline
 from avma.properties import dump
 from avma.resources.claims import Claims
-from avma.resources.host_license import HostLicense
+from avma.resources.host_license import HostLicenseResource
 from avma.resources.resource import Operation, Result, Stored
-from avma.resources.vm_activation import VmActivation
+from avma.resources.vm_activation import VmActivationResource
 from avma.windows.machine import Machines
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
@@ -68,8 +68,8 @@ class Runner:
     told: list[str] = field(default_factory=list)
     claims: Claims | None = None
     """The claims of a run with several operations. Without them, each operation is its own run."""
-    host = HostLicense()
-    vm = VmActivation()
+    host = HostLicenseResource()
+    vm = VmActivationResource()
 
     seconds: float = 120
 

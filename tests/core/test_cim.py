@@ -8,7 +8,7 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.windows import hyperv
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from core.runner import HV01
 
@@ -17,7 +17,7 @@ NAMESPACE = "root/cimv2"
 
 @pytest.fixture
 def cim(estate, configuration):
-    with closing(Cim(resolve(HV01, configuration), 2, WinrmPipe)) as made:
+    with closing(WsmanClient(resolve(HV01, configuration), 2, WinrmPipe)) as made:
         yield made
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from avma import errors, keys
 from avma.properties import UNKNOWN
-from avma.resources.cluster_license import ClusterLicense
+from avma.resources.cluster_license import ClusterLicenseResource
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
 
@@ -26,7 +26,7 @@ hosts:
 clusters:
   - {{name: cl01, nodes: [n1, n2, n3], address: {CLUSTER}, http: {{port: 5985}}}}
 """
-RESOURCE = ClusterLicense()
+RESOURCE = ClusterLicenseResource()
 WANTED = {"cluster": CLUSTER, "productKey": HOST_KEY}
 
 

@@ -12,7 +12,7 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import EstateServer
 from core.middlebox import Change, between
@@ -27,16 +27,16 @@ KEYS = {"Version": "10.0.20348.1"}
 @contextmanager
 def through(
     folder: Path, auth: Auth, offered: str, change: Change, **settings: object
-) -> Iterator[tuple[EstateServer, Cim]]:
+) -> Iterator[tuple[EstateServer, WsmanClient]]:
     """Connect to the machine through a proxy that changes its answers."""
     account = {"username": ADMINISTRATOR, "password": PASSWORD, "https": False, "auth": auth}
     with serving(folder, offered) as estate, between(ADDRESS, (ADDRESS, 5985), change) as port:
         connection = resolve("hv01", AddressedSettings(address=ADDRESS, port=port, **{**account, **settings}))
-        with closing(Cim(connection, 1, WinrmPipe)) as cim:
+        with closing(WsmanClient(connection, 1, WinrmPipe)) as cim:
             yield estate, cim
 
 
-def call(cim: Cim) -> None:
+def call(cim: WsmanClient) -> None:
     cim.invoke(NAMESPACE, SERVICE, "RefreshLicenseStatus", KEYS, {}, Deadline(20), "refresh")
 
 

@@ -17,7 +17,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.wsman.bounded import LARGEST_ANSWER, SENDER
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from core.raw_server import serving
 from waiting import PATIENCE
@@ -90,9 +90,9 @@ def invoked(tmp_path):
     return invoke
 
 
-def cim(port: int) -> Cim:
+def cim(port: int) -> WsmanClient:
     settings = Configuration(username="u", password="p", auth=Auth.BASIC, insecure=True, port=port)
-    return Cim(resolve("127.0.0.1", settings), 1, WinrmPipe)
+    return WsmanClient(resolve("127.0.0.1", settings), 1, WinrmPipe)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv, licensing
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.transports import Adapter
 from avma_simulator import EstateServer, load_estate, running
@@ -52,7 +52,7 @@ def serving(folder: Path, logons: str, more: str = "") -> Iterator[EstateServer]
 def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: object) -> licensing.Licensing:
     given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, "https": https}
     configuration = replace(Configuration(), **{**given, **values})
-    with closing(Cim(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
+    with closing(WsmanClient(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
         return licensing.read(cim, Deadline(seconds))
 
 
@@ -154,7 +154,7 @@ def test_credssp_seals_long_messages_in_pieces(tmp_path, wire):
     query = f"SELECT Name FROM Msvm_ComputerSystem WHERE ElementName <> '{'x' * 40000}'"
     with serving(tmp_path, "credssp", f"    vms:\n{vms}") as estate:
         given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=Auth.CREDSSP)
-        with closing(Cim(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
+        with closing(WsmanClient(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
             rows = cim.query("root/virtualization/v2", query, Deadline(20), "list")
             facts = hyperv.list_guest_facts(cim, Deadline(20))
         assert logged_on(estate) == {"credssp": 1}
@@ -264,7 +264,7 @@ def test_the_environment_cannot_ask_for_a_weaker_ntlm(tmp_path, monkeypatch, aut
 def test_a_sealed_connection_that_was_dropped_is_made_anew(tmp_path, auth):
     with serving(tmp_path, auth.value) as estate:
         given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=auth)
-        with closing(Cim(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
+        with closing(WsmanClient(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
             for _ in range(3):
                 assert licensing.read(cim, Deadline(20)).system.version == "2022"
                 estate.drop_connections("hv01")

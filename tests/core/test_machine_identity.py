@@ -10,10 +10,10 @@ import yaml
 
 from avma import errors, keys
 from avma.resources.claims import Claim, Claims
-from avma.resources.cluster_license import ClusterLicense
-from avma.resources.host_license import HostLicense
+from avma.resources.cluster_license import ClusterLicenseResource
+from avma.resources.host_license import HostLicenseResource
 from avma.resources.resource import Stored
-from avma.resources.vm_activation import VmActivation
+from avma.resources.vm_activation import VmActivationResource
 from avma.windows.identity import may_be_same
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
@@ -102,7 +102,7 @@ def test_two_resources_with_one_key_on_one_machine_activate_it_once(estate, shar
     results = []
 
     def create(address: str, urn: str) -> None:
-        results.append(HostLicense().create({"host": address, "productKey": HOST_KEY}, shared.operation(urn)))
+        results.append(HostLicenseResource().create({"host": address, "productKey": HOST_KEY}, shared.operation(urn)))
 
     threads = [threading.Thread(target=create, args=pair) for pair in ((HV01, A), (ALIAS, B))]
     for thread in threads:
@@ -116,9 +116,9 @@ def test_two_resources_with_one_key_on_one_machine_activate_it_once(estate, shar
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_two_resources_with_different_keys_on_one_machine_are_refused(estate, shared, preview):
-    HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
     estate.reset_counts()
-    work = HostLicense().probe if preview else HostLicense().create
+    work = HostLicenseResource().probe if preview else HostLicenseResource().create
     with pytest.raises(errors.KeyConflict) as caught:
         work({"host": ALIAS, "productKey": OTHER_KEY}, shared.operation(B))
     text = str(caught.value)
@@ -128,9 +128,9 @@ def test_two_resources_with_different_keys_on_one_machine_are_refused(estate, sh
 
 
 def test_a_host_and_the_cluster_of_its_node_with_different_keys_are_refused(estate, shared):
-    HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
     with pytest.raises(errors.KeyConflict):
-        ClusterLicense().create({"nodes": [ALIAS, HV02], "productKey": OTHER_KEY}, shared.operation(B))
+        ClusterLicenseResource().create({"nodes": [ALIAS, HV02], "productKey": OTHER_KEY}, shared.operation(B))
     assert methods(estate, "hv02") == {}
 
 
@@ -143,49 +143,51 @@ def without_identity(result) -> Stored:
 
 def test_an_old_state_asks_the_host_which_machine_it_is(estate, run):
     old = without_identity(run.license(HV01, HOST_KEY))
-    (held,) = HostLicense().holdings(old, old.inputs)
-    (claim,) = HostLicense().located(old, old.inputs, run.operation(A))
+    (held,) = HostLicenseResource().holdings(old, old.inputs)
+    (claim,) = HostLicenseResource().located(old, old.inputs, run.operation(A))
     assert (held.machine, claim.machine) == ("", identity(run, HV01))
     assert run.host.located(old, {**old.inputs, "host": "127.43.7.250"}, run.operation(A))[0].machine == ""
 
 
 def test_an_old_state_asks_only_the_nodes_that_are_not_known(estate, run, new_runner):
-    result = ClusterLicense().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
     old = without_identity(result)
     old.outputs["nodeLicenses"][0]["machineId"] = identity(run, HV01)
     estate.reset_counts()
-    claims = ClusterLicense().located(old, old.inputs, new_runner().operation())
+    claims = ClusterLicenseResource().located(old, old.inputs, new_runner().operation())
     assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: identity(run, HV02)}
     assert estate.counts()["hv01"]["requests"] == 0
     assert methods(estate, "hv02") == {}
 
 
 def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, new_runner):
-    old = without_identity(ClusterLicense().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation()))
+    old = without_identity(
+        ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    )
     estate.power("hv02", "off")
     later = new_runner()
     later.seconds = 2
-    claims = ClusterLicense().located(old, old.inputs, later.operation())
+    claims = ClusterLicenseResource().located(old, old.inputs, later.operation())
     assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: ""}
 
 
 def test_a_key_that_is_there_is_not_about_to_be_spent(estate, shared):
     """An installed key spends no activation, so an unknown machine is no reason for an error."""
     for spends in (True, False):
-        HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+        HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
         assert shared.claims.all()[-1].spends is spends
 
 
 def test_a_resource_that_adopts_any_license_is_no_conflict(estate, shared):
-    HostLicense().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
-    HostLicense().create({"host": ALIAS}, shared.operation(B))
+    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": ALIAS}, shared.operation(B))
 
 
 def test_a_key_that_another_resource_wants_is_not_uninstalled(estate, run):
     first = run.license(HV01, HOST_KEY, onDelete="uninstallKey", forceDestroy=True)
     run.claims = Claims()
-    HostLicense().create({"host": ALIAS, "productKey": HOST_KEY}, run.operation(B))
-    HostLicense().delete(HV01, stored(first), run.operation(A))
+    HostLicenseResource().create({"host": ALIAS, "productKey": HOST_KEY}, run.operation(B))
+    HostLicenseResource().delete(HV01, stored(first), run.operation(A))
     assert estate.machine("hv01")["status"] == "Licensed"
     assert any(B in text for text in run.told)
 
@@ -193,8 +195,8 @@ def test_a_key_that_another_resource_wants_is_not_uninstalled(estate, run):
 def test_a_key_that_nobody_else_wants_is_uninstalled(estate, run):
     first = run.license(HV01, HOST_KEY, onDelete="uninstallKey", forceDestroy=True)
     run.claims = Claims()
-    HostLicense().create({"host": HV02, "productKey": HOST_KEY}, run.operation(B))
-    HostLicense().delete(HV01, stored(first), run.operation(A))
+    HostLicenseResource().create({"host": HV02, "productKey": HOST_KEY}, run.operation(B))
+    HostLicenseResource().delete(HV01, stored(first), run.operation(A))
     assert estate.machine("hv01")["status"] == "Unlicensed"
 
 
@@ -203,26 +205,26 @@ def test_the_key_of_a_guest_that_another_resource_wants_stays(estate, run, on_de
     run.license(HV01, HOST_KEY)
     first = run.activate("web01", HV01, onDelete=on_delete)
     run.claims = Claims()
-    VmActivation().create({"host": ALIAS, "vmId": first.outputs.vm_id}, run.operation(B))
-    VmActivation().delete(first.identifier, stored(first), run.operation(A))
+    VmActivationResource().create({"host": ALIAS, "vmId": first.outputs.vm_id}, run.operation(B))
+    VmActivationResource().delete(first.identifier, stored(first), run.operation(A))
     assert estate.machine("web01")["channel"] == "VIRTUAL_MACHINE_ACTIVATION"
 
 
 def test_nodes_behind_one_address_are_refused_in_check():
     wanted = {"nodes": ["hva", "hvb"], "connection": {"address": HV01}, "productKey": HOST_KEY}
-    assert [failure.path for failure in ClusterLicense().check(wanted)] == ["connection.address"]
+    assert [failure.path for failure in ClusterLicenseResource().check(wanted)] == ["connection.address"]
 
 
 @pytest.mark.parametrize("work", ["create", "probe"])
 def test_two_nodes_that_are_one_machine_are_refused_before_anything_is_changed(estate, run, work):
     wanted = {"nodes": [HV01, ALIAS], "productKey": HOST_KEY}
     with pytest.raises(errors.Refused, match=r"lead to one machine \(hv01\.workgroup/"):
-        getattr(ClusterLicense(), work)(wanted, run.operation())
+        getattr(ClusterLicenseResource(), work)(wanted, run.operation())
     assert methods(estate, "hv01") == {}
 
 
 def test_each_node_of_a_cluster_has_its_identity(estate, run):
-    result = ClusterLicense().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
     found = {node.node: node.machine_id for node in result.outputs.node_licenses}
     assert found == {HV01: identity(run, HV01), HV02: identity(run, HV02)}
 
@@ -283,7 +285,7 @@ def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkey
         claim(self, *arguments, **more)
 
     monkeypatch.setattr(type(operation), "claim", other_process)
-    HostLicense().create({"host": HV01, "productKey": HOST_KEY}, operation)
+    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, operation)
     assert methods(estate, "hv01") == {}
 
 
@@ -291,17 +293,19 @@ def test_the_wait_for_a_license_ends_with_the_time_of_the_operation(estate, shar
     shared.claims.add(Claim(A, wants=False, coming=True))
     shared.seconds = 1.5
     with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time allowed, 1\.5 s, is over"):
-        VmActivation().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
+        VmActivationResource().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
     assert methods(estate, "web01") == {}
 
 
 def test_a_guest_waits_for_the_license_that_the_run_makes_on_its_host(estate, shared):
-    HostLicense().probe({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().probe({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
     found = []
     guest = threading.Thread(
-        target=lambda: found.append(VmActivation().create({"host": HV01, "vmName": "web01"}, shared.operation(B)))
+        target=lambda: found.append(
+            VmActivationResource().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
+        )
     )
     guest.start()
-    HostLicense().create({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
     guest.join()
     assert found[0].outputs.license_status == "Licensed"

@@ -10,7 +10,7 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from core.middlebox import between
 from core.runner import ADMINISTRATOR, HOST_KEY, HV01, PASSWORD
@@ -28,19 +28,19 @@ def answer(status: bytes, body: bytes = b"") -> bytes:
     return head % (status, len(body)) + body
 
 
-def connected(port: int, auth: Auth) -> Cim:
+def connected(port: int, auth: Auth) -> WsmanClient:
     settings = AddressedSettings(
         address=HV01, port=port, https=False, username=ADMINISTRATOR, password=PASSWORD, auth=auth
     )
-    return Cim(resolve("hv01", settings), 1, WinrmPipe)
+    return WsmanClient(resolve("hv01", settings), 1, WinrmPipe)
 
 
-def version(cim: Cim) -> str:
+def version(cim: WsmanClient) -> str:
     row = cim.query(NAMESPACE, f"SELECT Version FROM {SERVICE}", Deadline(20), "read")[0]
     return row.text("Version") or ""
 
 
-def install(cim: Cim, version: str) -> None:
+def install(cim: WsmanClient, version: str) -> None:
     parameters = {"ProductKey": HOST_KEY}
     cim.invoke(NAMESPACE, SERVICE, "InstallProductKey", {"Version": version}, parameters, Deadline(20), "install")
 

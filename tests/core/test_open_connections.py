@@ -16,7 +16,7 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import operating_system
 from avma.windows.powershell import load
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from core.runner import HV01
@@ -41,7 +41,7 @@ def _peers(sockets: list[socket.socket]) -> Iterator[object]:
             yield each.getpeername()
 
 
-def read(cim: Cim) -> None:
+def read(cim: WsmanClient) -> None:
     operating_system.read(cim, Deadline(20))
 
 
@@ -49,7 +49,7 @@ def read(cim: Cim) -> None:
 def test_a_connection_that_is_ended_is_not_kept_open(estate, configuration, auth):
     connection = resolve(HV01, replace(configuration, auth=auth))
     for _ in range(3):
-        with closing(Cim(connection, 2, WinrmPipe)) as cim:
+        with closing(WsmanClient(connection, 2, WinrmPipe)) as cim:
             read(cim)
             assert open_to(connection) == 1
         assert open_to(connection) == 0
@@ -59,7 +59,7 @@ def test_a_connection_that_is_ended_is_not_kept_open(estate, configuration, auth
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 def test_a_connection_that_broke_is_not_kept_open(estate, configuration, auth, fault):
     connection = resolve(HV01, replace(configuration, auth=auth))
-    with closing(Cim(connection, 2, WinrmPipe)) as cim:
+    with closing(WsmanClient(connection, 2, WinrmPipe)) as cim:
         for _ in range(3):
             estate.faults("hv01", [{"operation": "Enumerate", "times": 1, **fault}])
             with suppress(errors.AvmaError):
@@ -96,7 +96,7 @@ class EndedMeanwhile:
 
 def test_a_connection_is_ended_after_its_last_request_if_the_machine_is_closed_meanwhile(configuration):
     pipe = EndedMeanwhile(lambda: cim.close())
-    cim = Cim(resolve(HV01, configuration), 2, lambda _connection: pipe)
+    cim = WsmanClient(resolve(HV01, configuration), 2, lambda _connection: pipe)
     with pytest.raises(errors.UnexpectedAnswer):
         read(cim)
     assert pipe.closed

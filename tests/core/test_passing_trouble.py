@@ -15,7 +15,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.windows import licensing
 from avma.windows.machine import Machines
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HV01
@@ -35,7 +35,7 @@ def test_a_shared_read_survives_six_answers_that_put_it_off(estate, configuratio
 def test_a_read_that_is_put_off_until_the_end_of_the_time_quotes_the_last_answer(estate, configuration):
     estate.faults("hv01", [{"operation": "Enumerate", "answer": "unavailable"}])
     over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time allowed, 5 s, is over")
-    with closing(Cim(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
+    with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
         licensing.read(cim, Deadline(5))
 
 
@@ -43,7 +43,7 @@ def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = replace(configuration, https=True, port=server.getsockname()[1], connect_timeout="1s")
         unreachable = pytest.raises(errors.Unreachable)
-        with closing(Cim(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, unreachable as caught:
+        with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, unreachable as caught:
             cim.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(5), "call")
     assert type(caught.value) is errors.Unreachable
 
@@ -56,7 +56,7 @@ def test_an_endpoint_is_asked_for_its_certificate_once(configuration, monkeypatc
         ending.start()
         given = replace(configuration, port=server.getsockname()[1])
         broken = pytest.raises(errors.Unreachable, match="broke off before a message was sent")
-        with closing(Cim(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, broken:
+        with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, broken:
             licensing.read(cim, Deadline(20))
         server.shutdown(socket.SHUT_RDWR)
         ending.join()
@@ -75,7 +75,7 @@ def test_the_build_is_that_of_windows_and_not_that_of_its_licensing_service(tmp_
     file = tmp_path / "estate.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
     file.write_text(ESTATE.replace(account, f"{account}    serviceVersion: 10.0.19041.8737\n", 1))
-    with running(load_estate(file)), closing(Cim(resolve(HV01, configuration), 1, WinrmPipe)) as cim:
+    with running(load_estate(file)), closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim:
         found = licensing.read(cim, Deadline(20))
         licensing.refresh_license_status(cim, found.service_version, Deadline(20))
     assert (found.service_version, found.system.build) == ("10.0.19041.8737", 20348)

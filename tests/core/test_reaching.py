@@ -14,7 +14,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import licensing
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HV01, PASSWORD
@@ -46,7 +46,7 @@ def tls(tmp_path):
 
 
 def read(address: str, settings: Configuration, seconds: float = 20) -> licensing.Licensing:
-    with closing(Cim(resolve(address, settings), 2, WinrmPipe)) as cim:
+    with closing(WsmanClient(resolve(address, settings), 2, WinrmPipe)) as cim:
         return licensing.read(cim, Deadline(seconds))
 
 
@@ -129,7 +129,7 @@ def test_silence_ends_with_the_deadline(caplog, auth):
 
 
 def test_dropped_connections_are_made_anew(estate, configuration):
-    with closing(Cim(resolve(HV01, configuration), 2, WinrmPipe)) as cim:
+    with closing(WsmanClient(resolve(HV01, configuration), 2, WinrmPipe)) as cim:
         for _ in range(4):
             assert licensing.read(cim, Deadline(20)).system.version == "2022"
             estate.drop_connections("hv01")
@@ -138,7 +138,7 @@ def test_dropped_connections_are_made_anew(estate, configuration):
 
 def test_threads_do_not_share_a_connection(estate, configuration):
     answers: list[object] = []
-    with closing(Cim(resolve(HV01, configuration), 3, WinrmPipe)) as cim:
+    with closing(WsmanClient(resolve(HV01, configuration), 3, WinrmPipe)) as cim:
 
         def work() -> None:
             answers.extend(licensing.read(cim, Deadline(20)).system.version for _ in range(5))

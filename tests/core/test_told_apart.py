@@ -16,7 +16,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import licensing
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import EstateServer, load_estate, running
 from core.inspecting import inspecting
@@ -59,7 +59,7 @@ def fail(estate: EstateServer, address: str, **values: object) -> errors.AvmaErr
     """Read the license of a machine, and return the error for the user."""
     given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, **values}
     connection = resolve(address, replace(Configuration(), **given))
-    with closing(Cim(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
+    with closing(WsmanClient(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
         licensing.read(cim, Deadline(20))
     text = str(caught.value)
     assert text.startswith(f"{address}: could not read the licensing service:")
@@ -166,7 +166,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
 def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):
     with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986)) as (port, authority):
         given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
-        with closing(Cim(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
+        with closing(WsmanClient(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
             assert licensing.read(cim, Deadline(20)).system.version == "2022"
 
 

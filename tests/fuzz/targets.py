@@ -22,7 +22,7 @@ from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows import hyperv, powershell
 from avma.wsman import envelope
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.psrp import Pool
 from avma.wsman.script import ErrorRecord, Output
@@ -176,8 +176,8 @@ def _connection() -> Connection:
     return resolve("hv01", Configuration(username="u", password="p"))
 
 
-def _client(answer: bytes) -> Cim:
-    return Cim(_connection(), 1, lambda _: _Given(answer))
+def _client(answer: bytes) -> WsmanClient:
+    return WsmanClient(_connection(), 1, lambda _: _Given(answer))
 
 
 def queried(answer: bytes) -> None:

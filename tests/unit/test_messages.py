@@ -28,7 +28,7 @@ from avma.windows.direct import GuestWmi
 from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.wsman import failures, faults, kerberos
 from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
 from unit.test_faults import error_of, wmi_error, wsman_fault
@@ -104,7 +104,7 @@ ENVELOPES = st.one_of(
 @given(ENVELOPES)
 def test_envelopes(answer: bytes) -> None:
     connection = resolve("hv01", Configuration(username="u", password="p", https=False))
-    with closing(Cim(connection, 1, lambda _: Answering(answer))) as cim:
+    with closing(WsmanClient(connection, 1, lambda _: Answering(answer))) as cim:
         for ask in (
             lambda: cim.query("root/cimv2", "SELECT A FROM B", Deadline(1), "ask"),
             lambda: cim.get("root/cimv2", "B", {"A": "1"}, Deadline(1), "ask"),

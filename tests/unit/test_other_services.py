@@ -14,7 +14,7 @@ from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Status
 from avma.settings import AddressedSettings, Auth
 from avma.windows.machine import Machines
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from unit.test_messages import Answering
 
 S = "http://www.w3.org/2003/05/soap-envelope"
@@ -51,7 +51,7 @@ def test_missing_packages_are_no_trouble_of_the_port(monkeypatch: pytest.MonkeyP
 def test_a_class_that_is_missing_is_named() -> None:
     connection = resolve("hv01", Configuration(username="u", password="p", https=False))
     with (
-        closing(Cim(connection, 1, lambda _: Answering(NO_CLASS.encode()))) as cim,
+        closing(WsmanClient(connection, 1, lambda _: Answering(NO_CLASS.encode()))) as cim,
         pytest.raises(errors.WsmanFault, match=r"WBEM_E_INVALID_CLASS.*\(root/cimv2, SoftwareLicensingService\)"),
     ):
         cim.query("root/cimv2", "SELECT Version FROM SoftwareLicensingService", Deadline(5), "ask")

@@ -5,17 +5,17 @@ import pytest
 from avma import keys
 from avma.properties import UNKNOWN
 from avma.resources import RESOURCES
-from avma.resources.host_license import HostLicense
+from avma.resources.host_license import HostLicenseResource
 from avma.resources.resource import Change, Stored
-from avma.resources.vm_activation import VmActivation
+from avma.resources.vm_activation import VmActivationResource
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 AVMA_KEY = keys.AVMA_KEYS[0].key
 KMS_KEY = keys.KMS_CLIENT_KEYS[0].key
 VM_ID = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
 
-HOST = HostLicense()
-VM = VmActivation()
+HOST = HostLicenseResource()
+VM = VmActivationResource()
 
 LICENSED_HOST = {"licenseStatus": "Licensed", "partialProductKey": "46789", "licenseChannel": "VOLUME_MAK"}
 LICENSED_VM = {

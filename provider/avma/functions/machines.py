@@ -12,10 +12,10 @@ from avma.properties import InvalidProperty, Values, build, declare
 from avma.resources import hosts
 from avma.resources.cluster_nodes import NodeState, each, find_nodes, look
 from avma.resources.guests import facts_in
-from avma.resources.host_license import HostLicense, host_outputs
+from avma.resources.host_license import HostLicenseResource, host_outputs
 from avma.resources.host_properties import HostLicenseOutputs
 from avma.resources.resource import Operation
-from avma.resources.vm_activation import VmActivation, outputs_of
+from avma.resources.vm_activation import VmActivationResource, outputs_of
 from avma.resources.vm_plan import locate
 from avma.resources.vm_properties import VmActivationInputs, VmActivationOutputs, vm_id_error, vm_name_error
 from avma.settings import AddressedSettings
@@ -139,7 +139,7 @@ class GetVmActivation(Function):
 
     def check(self, values: Values) -> list[InvalidProperty]:
         """See `Function.check`."""
-        return VmActivation().check(values)
+        return VmActivationResource().check(values)
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetVmActivationOutputs:
         """See `Function.call`."""
@@ -185,7 +185,7 @@ class GetHostVms(Function):
     )
     inputs = HostInputs
     outputs = GetHostVmsOutputs
-    lists = VmActivation.name
+    lists = VmActivationResource.name
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetHostVmsOutputs:
         """See `Function.call`."""
@@ -276,7 +276,7 @@ class GetClusterNodes(Function):
     )
     inputs = GetClusterNodesInputs
     outputs = GetClusterNodesOutputs
-    lists = HostLicense.name
+    lists = HostLicenseResource.name
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetClusterNodesOutputs:
         """See `Function.call`."""

@@ -84,7 +84,7 @@ class Attempt:
             AvmaError: the goal was not reached. `changed` is True if the machine was changed before the error.
         """
         turns = self.machine.turns
-        with turns.alone(self.since, self.operation.deadline, self.machine.where) as overtaken:
+        with turns.exclusive(self.since, self.operation.deadline, self.machine.where) as overtaken:
             self.reach(Goal(product_key, activate, channel), read_again=overtaken)
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
@@ -193,7 +193,7 @@ def _undoing(
         Refused: the claims do not show whether another resource needs the key.
     """
     where = machine.where
-    with machine.turns.alone(machine.turns.changes, operation.deadline, where):
+    with machine.turns.exclusive(machine.turns.changes, operation.deadline, where):
         claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
         if claim is None:
             yield _own(machine, partial_product_key, operation)

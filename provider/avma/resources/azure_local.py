@@ -26,7 +26,7 @@ _LOOK = (
 
 
 @dataclass
-class Application:
+class KeyInstallation:
     """One attempt to apply a key: the current state of the host, and whether the attempt has changed it."""
 
     state: HostState
@@ -41,7 +41,7 @@ class Application:
             AvmaError: the key was not applied, or has no visible effect. `changed` is True if it may be applied.
         """
         server, key = self.state.server, keys.normalize(product_key)
-        with server.turns.alone(self.state.since, self.operation.deadline, server.where) as overtaken:
+        with server.turns.exclusive(self.state.since, self.operation.deadline, server.where) as overtaken:
             if overtaken or self.state.partial_product_key != keys.partial(key):
                 # Another process can have applied the key since then. Applying a key twice would waste it.
                 self._reread()

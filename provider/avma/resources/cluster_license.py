@@ -35,13 +35,22 @@ from avma.resources.cluster_nodes import (
     require_one_version,
 )
 from avma.resources.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs, NodeLicense
-from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, input_changes, only_said
+from avma.resources.resource import (
+    Change,
+    Import,
+    Operation,
+    Resource,
+    Result,
+    Stored,
+    input_changes,
+    is_bookkeeping_only,
+)
 from avma.windows.licensing import LicenseStatus
 
 _KEYS = ("productKey", "productKeys")
 
 
-class ClusterLicense(Resource):
+class ClusterLicenseResource(Resource):
     """The lifecycle of a ClusterLicense. Its identifier is the cluster, or its nodes, in lower case."""
 
     name = "ClusterLicense"
@@ -173,7 +182,7 @@ class ClusterLicense(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if only_said(self.diff(stored, wanted)):
+        if is_bookkeeping_only(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
         return replace(self._license(wanted, operation, stored), identifier=identifier)
 

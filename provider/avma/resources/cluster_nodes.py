@@ -10,7 +10,7 @@ from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error, parse_ip
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt
-from avma.resources.azure_local import Application
+from avma.resources.azure_local import KeyInstallation
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
@@ -175,7 +175,7 @@ def require_license_to_adopt(node: NodeState) -> None:
 
 def _apply(node: NodeState, state: HostState, product_key: str, operation: Operation) -> None:
     """Apply a key for the guests of a node of Azure Local."""
-    application = Application(state, operation)
+    application = KeyInstallation(state, operation)
     try:
         application.apply(product_key)
     finally:

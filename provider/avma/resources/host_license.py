@@ -13,7 +13,7 @@ from avma.compatibility import Version
 from avma.properties import UNKNOWN, InvalidProperty, Values, build, dump, known, validate
 from avma.resources import hosts, rules
 from avma.resources.activation import Attempt, holds, license_outputs, uninstall
-from avma.resources.azure_local import Application
+from avma.resources.azure_local import KeyInstallation
 from avma.resources.claims import Claim
 from avma.resources.host_properties import (
     HostLicenseInputs,
@@ -32,8 +32,8 @@ from avma.resources.resource import (
     Stored,
     Undoing,
     input_changes,
-    keeping,
-    only_said,
+    is_bookkeeping_only,
+    partial_failure,
 )
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
@@ -46,7 +46,7 @@ _LASTING = ("platform", "osVersion", "osBuild", "edition", "hyperV", "machineId"
 _KEYS = ("productKey", "confirmationId")
 
 
-class HostLicense(Resource):
+class HostLicenseResource(Resource):
     """The lifecycle of a HostLicense. Its identifier is the host in lower case."""
 
     name = "HostLicense"
@@ -134,13 +134,13 @@ class HostLicense(Resource):
                 operation.warn(f"{state.server.name}: does not tell whether it activates guests: {state.activation}")
             return _result(wanted, state, operation)
         if state.platform is Platform.AZURE_LOCAL:
-            application = Application(state, operation)
-            with keeping(application, lambda: _result(wanted, application.state, operation)):
+            application = KeyInstallation(state, operation)
+            with partial_failure(application, lambda: _result(wanted, application.state, operation)):
                 application.apply(inputs.product_key)
             return _result(wanted, application.state, operation)
         confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
         attempt = Attempt(state.server, state.found, state.since, operation, confirmation)
-        with keeping(attempt, lambda: _result(wanted, state.with_product(attempt.product), operation)):
+        with partial_failure(attempt, lambda: _result(wanted, state.with_product(attempt.product), operation)):
             attempt.license(inputs.product_key, inputs.activate)
         return _result(wanted, state.with_product(attempt.product), operation)
 
@@ -160,7 +160,7 @@ class HostLicense(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if only_said(self.diff(stored, wanted)):
+        if is_bookkeeping_only(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
         return self._license(wanted, stored.outputs, operation)
 

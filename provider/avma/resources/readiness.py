@@ -36,7 +36,7 @@ _LOGONS = 3
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitLimit:
     """A deadline, and the name of the setting for more time in errors."""
 
     deadline: Deadline
@@ -101,7 +101,7 @@ def await_guest(
     placement: Placement,
     find: Callable[[], Placement],
     reach: Callable[[Placement], T],
-    patience: Patience,
+    patience: WaitLimit,
     operation: Operation,
 ) -> tuple[Placement, T]:
     """Return the current placement of the VM and the result of `reach`, once its guest answers.
@@ -185,7 +185,7 @@ def _wrong_account(seen: _Seen) -> errors.LogonRefused:
     return errors.LogonRefused(_TRIED, where, answer, "correct `guest.username` and `guest.password`")
 
 
-def _over(placement: Placement, seen: _Seen, patience: Patience) -> errors.AvmaError:
+def _over(placement: Placement, seen: _Seen, patience: WaitLimit) -> errors.AvmaError:
     """Return the error for a guest that did not become ready in time."""
     if _refused(seen.trouble) and seen.build is not None:
         return _wrong_account(seen)

@@ -263,7 +263,7 @@ class Attempted(Protocol):
 
 
 @contextlib.contextmanager
-def keeping(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]:
+def partial_failure(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]:
     """Pass on the reached state if an error occurs after the first change on a machine.
 
     Raises:
@@ -278,7 +278,7 @@ def keeping(attempt: Attempted, reached: Callable[[], Result]) -> Iterator[None]
         raise errors.PartlyDone(result.identifier, result, error) from error
 
 
-def only_said(changes: Sequence[Change]) -> bool:
+def is_bookkeeping_only(changes: Sequence[Change]) -> bool:
     """Return True if the changes need no action now: they are about later actions, or about the connection.
 
     Without changes, the result is False: then the front end requests the update because the previous one failed.

@@ -16,8 +16,18 @@ from avma.resources import guests, rules, vm_changes
 from avma.resources.activation import Attempt, license_outputs, restore, uninstall
 from avma.resources.claims import Claim
 from avma.resources.guests import Placement
-from avma.resources.readiness import Patience, may_be_in_setup, may_pass
-from avma.resources.resource import Change, Import, Operation, Resource, Result, Stored, Undoing, keeping, only_said
+from avma.resources.readiness import WaitLimit, may_be_in_setup, may_pass
+from avma.resources.resource import (
+    Change,
+    Import,
+    Operation,
+    Resource,
+    Result,
+    Stored,
+    Undoing,
+    is_bookkeeping_only,
+    partial_failure,
+)
 from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
 from avma.windows import events, hyperv
@@ -31,7 +41,7 @@ _WAITING = 0.95
 """The share of an operation's time for the wait until a VM is provisioned."""
 
 
-class VmActivation(Resource):
+class VmActivationResource(Resource):
     """The lifecycle of a VmActivation. Its identifier is `host/vmId` or `host,host/vmId`, all in lower case."""
 
     name = "VmActivation"
@@ -138,7 +148,7 @@ class VmActivation(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The VM is the one that was activated before, even if another VM has its name now."""
-        if only_said(self.diff(stored, wanted)):
+        if is_bookkeeping_only(self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
         plan = make_plan(build(VmActivationInputs, wanted), operation, _vm_of(identifier))
         return _activate(plan, wanted, operation)
@@ -238,19 +248,19 @@ def _renamed(result: Result, placement: Placement, operation: Operation) -> Resu
 def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
     _claim(plan.vm, plan.product_key, plan.guest.where, operation)
     attempt = Attempt(plan.guest, plan.found, plan.since, operation)
-    with keeping(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
+    with partial_failure(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
         _license(attempt, plan)
     return _result(plan.vm, wanted, plan.found.system, attempt.product)
 
 
-def _patience(inputs: VmActivationInputs, operation: Operation) -> Patience:
+def _patience(inputs: VmActivationInputs, operation: Operation) -> WaitLimit:
     """Return the time to wait for a VM that is being provisioned."""
     given = [settings.ready_timeout for settings in (inputs.guest, operation.configuration.guest) if settings]
     declared = seconds(next((text for text in given if text), READY_TIMEOUT))
     # Leave a little time after the wait, so the error can report the progress of the VM.
     most = operation.deadline.remaining() * _WAITING
     limit = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
-    return Patience(operation.deadline.part(min(declared, most)), limit)
+    return WaitLimit(operation.deadline.part(min(declared, most)), limit)
 
 
 def _license(attempt: Attempt, plan: VmPlan) -> None:

@@ -9,7 +9,7 @@ from avma.resources import guests, hosts, rules
 from avma.resources.coming_license import await_license
 from avma.resources.guests import Placement
 from avma.resources.hosts import HostState
-from avma.resources.readiness import Patience, await_guest, may_be_in_setup
+from avma.resources.readiness import WaitLimit, await_guest, may_be_in_setup
 from avma.resources.resource import Operation
 from avma.resources.vm_properties import VmActivationInputs
 from avma.windows.hyperv import VirtualMachine
@@ -65,7 +65,7 @@ def make_plan(
     operation: Operation,
     vm_id: str | None = None,
     preview: bool = False,
-    patience: Patience | None = None,
+    patience: WaitLimit | None = None,
 ) -> VmPlan:
     """Read the host, the VM and the guest. Change nothing but the VM's Data Exchange, if that is allowed.
 

@@ -201,7 +201,7 @@ def require_script(powershell: PowerShell, deadline: Deadline) -> str:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownError:
     """The meaning of an error id of PowerShell or of the script."""
 
     kind: type[errors.AvmaError]
@@ -223,18 +223,18 @@ _UPDATE = (
     "install the latest Windows updates on the host and in the guest, which both need where the host has "
     rf"RequirePsDirectAuthentication = 1 (HKLM\SOFTWARE\Microsoft\PowerShell); or {OVER_NETWORK}"
 )
-_NO_MODULE = _Known(
+_NO_MODULE = _KnownError(
     errors.Refused,
     "its host lacks the Hyper-V module of PowerShell",
     "run `Install-WindowsFeature Hyper-V-PowerShell` on the host",
 )
-_NO_SUCH_VM = _Known(
+_NO_SUCH_VM = _KnownError(
     errors.NotOnHost,
     "its host shows PowerShell no such VM: it has moved, or the host's account has no right to it",
     "run again if it has moved, else make the host's account a member of its Hyper-V Administrators",
 )
-_SESSION_ERRORS: Mapping[str, _Known] = {
-    "NamedParameterNotFound": _Known(
+_SESSION_ERRORS: Mapping[str, _KnownError] = {
+    "NamedParameterNotFound": _KnownError(
         errors.Refused,
         "PowerShell on its host has no PowerShell Direct, which came with Windows Server 2016",
         OVER_NETWORK,
@@ -245,14 +245,16 @@ _SESSION_ERRORS: Mapping[str, _Known] = {
     f"InvalidParameter,{_GET_VM}": _NO_SUCH_VM,
     f"ObjectNotFound,{_GET_VM}": _NO_SUCH_VM,
     "InvalidVMIdNotSingle": _NO_SUCH_VM,
-    f"AccessDenied,{_GET_VM}": _Known(
+    f"AccessDenied,{_GET_VM}": _KnownError(
         errors.AccessDenied,
         "the host's account has no right to Hyper-V",
         "make the host's account a member of its Hyper-V Administrators",
     ),
-    "InvalidVMState": _Known(errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"),
-    NO_ANSWER: _Known(errors.AnswerLost, "the guest did not answer in time", "look at the guest, and run again"),
-    NOT_ASKED: _Known(
+    "InvalidVMState": _KnownError(
+        errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"
+    ),
+    NO_ANSWER: _KnownError(errors.AnswerLost, "the guest did not answer in time", "look at the guest, and run again"),
+    NOT_ASKED: _KnownError(
         errors.Unreachable, "timed out while waiting for other guests on the host", "run again, or allow more time"
     ),
 }

@@ -21,7 +21,7 @@ from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell
 from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.logged_pipe import LoggedPipe
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
@@ -31,7 +31,7 @@ _CLOSING = 2.0
 """Seconds for all connections of a process to close. Then the process ends without them."""
 
 
-class Turns:
+class LicenseLock:
     """A lock for license changes to one machine, and a counter of this process's changes."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Turns:
         self._taken = threading.Lock()
 
     @contextlib.contextmanager
-    def alone(self, since: int, deadline: Deadline, where: str) -> Iterator[bool]:
+    def exclusive(self, since: int, deadline: Deadline, where: str) -> Iterator[bool]:
         """Hold the lock of the machine. Yield True if `changes` differs from `since`.
 
         Raises:
@@ -58,7 +58,7 @@ class Machine:
     Once the identity of the machine is known, all of its names and connections share `turns`.
     """
 
-    def __init__(self, name: str, wmi: Wmi, turns: Turns) -> None:
+    def __init__(self, name: str, wmi: Wmi, turns: LicenseLock) -> None:
         self.name = name
         self.wmi = wmi
         self.turns = turns
@@ -92,10 +92,10 @@ class Server(Machine):
         connection: Connection,
         limit: int,
         new_pipe: Callable[[Connection], Pipe],
-        turns_of: Callable[[str], Turns],
+        turns_of: Callable[[str], LicenseLock],
         sign_ins: SignIns,
     ) -> None:
-        cim = Cim(connection, limit, new_pipe)
+        cim = WsmanClient(connection, limit, new_pipe)
         super().__init__(connection.name, cim, turns_of(connection.endpoint))
         self.connection = connection
         self.cim = cim
@@ -162,7 +162,7 @@ class Machines:
         self.sign_ins = SignIns()
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
-        self._turns: dict[str, Turns] = {}
+        self._turns: dict[str, LicenseLock] = {}
 
     def get(self, connection: Connection) -> Server:
         """Return the machine for that connection."""
@@ -176,9 +176,9 @@ class Machines:
     def _guarded(self, connection: Connection) -> Pipe:
         return GuardedPipe(connection, LoggedPipe(connection, self._new_pipe(connection)), self.sign_ins)
 
-    def _turns_of(self, machine: str) -> Turns:
+    def _turns_of(self, machine: str) -> LicenseLock:
         with self._lock:
-            return self._turns.setdefault(machine, Turns())
+            return self._turns.setdefault(machine, LicenseLock())
 
     def close(self) -> None:
         """Close the connections of all machines."""

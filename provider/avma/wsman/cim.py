@@ -28,7 +28,7 @@ _MOST_PAGES = 1000
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
 
 
-class Cim:
+class WsmanClient:
     """The WMI of one machine."""
 
     def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:

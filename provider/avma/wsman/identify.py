@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.wsman.cim import Cim
+from avma.wsman.cim import WsmanClient
 from avma.wsman.envelope import CHECK_PORT, SOAP, Message, local_name
 
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
@@ -34,7 +34,7 @@ class _Identify(Message):
         ).encode()
 
 
-def identify(cim: Cim, deadline: Deadline) -> Identity:
+def identify(cim: WsmanClient, deadline: Deadline) -> Identity:
     """Sign in, and request the identity of the service once.
 
     Raises:

@@ -16,7 +16,7 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.settings import SEALING, Auth, MessageEncryption
 from avma.wsman import failures, http_answers, ntlm, tls
-from avma.wsman.transports import Adapter, Transport
+from avma.wsman.transports import Adapter, HttpTransport
 
 _ANSWER_MARGIN = 10.0
 """Seconds. An answer may arrive this long after the operation's own timeout, because of the network."""
@@ -44,7 +44,7 @@ class WinrmPipe:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._open: tuple[Transport, Adapter] | None = None
+        self._open: tuple[HttpTransport, Adapter] | None = None
 
     def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
         """Send a message. See `Pipe.send`. After `AnswerLost`, the machine may have acted on it."""
@@ -114,7 +114,7 @@ def _seals(connection: Connection) -> bool:
     return connection.auth in SEALING and (always or not connection.https)
 
 
-def _connect(connection: Connection) -> tuple[Transport, Adapter]:
+def _connect(connection: Connection) -> tuple[HttpTransport, Adapter]:
     ntlm.require_version_2(connection)
     adapter = Adapter(tls.context(connection))
     if connection.auth in _PYWINRM:

@@ -33,7 +33,7 @@ class PywinrmTransport:
             remedy = "install it: pip install 'pulumi-resource-avma[credssp]'"
             answer = "CredSSP needs the package requests-credssp, which is not installed"
             raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
-        self._transport = _Transport(connection, adapter)
+        self._transport = _SessionTransport(connection, adapter)
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:
         """Send a message and return the answer. See `Transport.send`."""
@@ -51,7 +51,7 @@ class PywinrmTransport:
         self._transport.close_session()
 
 
-class _Transport(transport.Transport):
+class _SessionTransport(transport.Transport):
     """pywinrm's transport, with our adapter below it."""
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:

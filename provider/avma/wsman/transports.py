@@ -49,7 +49,7 @@ class NotAuthenticated(Exception):
     """The service returned 401 to a sign-in, or offers no matching authentication method."""
 
 
-class Transport(Protocol):
+class HttpTransport(Protocol):
     """One authenticated connection to a WinRM service."""
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from avma import errors
-from avma.resources.cluster_license import ClusterLicense
+from avma.resources.cluster_license import ClusterLicenseResource
 from core.azure_local.lab import CLUSTER, KEY_2019, KEY_2022, MIXED, OTHER, left
 from core.runner import stored
 
 
 def test_a_cluster_gets_keys_of_one_version(estate, run):
-    cluster = ClusterLicense()
+    cluster = ClusterLicenseResource()
     result = cluster.create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
     assert result.outputs.key_version == "2022"
     assert {node.partial_product_key for node in result.outputs.node_licenses} == {"4678B"}
@@ -24,7 +24,7 @@ def test_a_cluster_gets_keys_of_one_version(estate, run):
 
 
 def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(estate, run):
-    cluster, before = ClusterLicense(), estate.keys()
+    cluster, before = ClusterLicenseResource(), estate.keys()
     wanted = {"cluster": CLUSTER, "productKeys": {"plain": KEY_2022}, "productKeyVersion": "2022"}
     run.license(OTHER, KEY_2019)
     before = estate.keys()
@@ -41,12 +41,12 @@ def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(est
 def test_a_machine_that_is_down(estate, run):
     estate.power("other", "off")
     with pytest.raises(errors.PartlyDone, match="bring the node up and run again"):
-        ClusterLicense().create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
+        ClusterLicenseResource().create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
     assert left(estate, KEY_2022) == 1
 
 
 def test_the_key_of_a_machine_that_is_down_stays_known(estate, run, sets):
-    cluster = ClusterLicense()
+    cluster = ClusterLicenseResource()
     first = cluster.create({"cluster": MIXED, "productKey": KEY_2022}, run.operation())
     estate.power("mute", "off")
     now = cluster.read(first.identifier, stored(first), run.operation())

@@ -8,7 +8,7 @@ import pytest
 
 from avma import errors
 from avma.resources import hosts
-from avma.resources.azure_local import Application
+from avma.resources.azure_local import KeyInstallation
 from avma.settings import AddressedSettings
 from avma.windows import azure_local
 from avma.windows.powershell import Answers
@@ -110,7 +110,7 @@ def test_two_that_license_one_machine_apply_the_key_once(estate, run, sets):
     run.license(PLAIN, KEY_2022)
     other = operation.machine("plain", AddressedSettings(address=PLAIN), run.configuration)
     for machine in (state.server, other):
-        Application(replace(state, server=machine), operation).apply(KEY_2022)
+        KeyInstallation(replace(state, server=machine), operation).apply(KEY_2022)
     assert sets == ["4678B"]
 
 
