@@ -74,6 +74,8 @@ class Rule:
     replaces: bool = False
     check: Callable[[Any], str | None] | None = None
     environment: tuple[str, ...] = ()
+    applies_later: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,18 @@ def declare(
     replaces: bool = False,
     check: Callable[[Any], str | None] | None = None,
     environment: tuple[str, ...] = (),
+    applies_later: bool = False,
+    lasting: bool = False,
 ) -> Any:
     """Declare a property as a dataclass field. Without a default, it is required.
 
-    `check` takes a known value and returns an error or None. `environment` lists the variables that provide a value if
-    nothing else does.
+    Args:
+        check: takes a known value, and returns an error or None.
+        environment: the variables that provide a value if nothing else does.
+        applies_later: a changed input needs no action now, because it is about a later action or the connection.
+        lasting: an output that another product key does not change.
     """
-    rule = Rule(description, unit, unset, example, secret, replaces, check, environment)
+    rule = Rule(description, unit, unset, example, secret, replaces, check, environment, applies_later, lasting)
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 

@@ -182,7 +182,7 @@ class ClusterLicenseResource(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if is_bookkeeping_only(self.diff(stored, wanted)):
+        if is_bookkeeping_only(ClusterLicenseInputs, self.diff(stored, wanted)):
             return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
         return replace(self._license(wanted, operation, stored), identifier=identifier)
 

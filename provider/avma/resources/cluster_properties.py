@@ -57,6 +57,7 @@ class ClusterLicenseInputs:
         default=None,
         unset="unknown",
         example="2025",
+        applies_later=True,
     )
     activate: bool = declare(
         "Whether to activate Windows after installing the keys. On Azure Local, it must be `true`.", default=True
@@ -66,6 +67,7 @@ class ClusterLicenseInputs:
         default=None,
         unset="the provider configuration",
         example={"username": "LAB\\svc-avma", "password": "${password}"},
+        applies_later=True,
     )
 
 

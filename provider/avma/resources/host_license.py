@@ -33,6 +33,7 @@ from avma.resources.resource import (
     Undoing,
     input_changes,
     is_bookkeeping_only,
+    lasting,
     partial_failure,
 )
 from avma.windows import licensing
@@ -41,8 +42,6 @@ from avma.windows.machine import Server
 from avma.windows.vm_state import in_memory
 
 _TRIED = "license the host"
-_LASTING = ("platform", "osVersion", "osBuild", "edition", "hyperV", "machineId")
-"""The outputs that do not depend on the product key."""
 _KEYS = ("productKey", "confirmationId")
 
 
@@ -115,8 +114,8 @@ class HostLicenseResource(Resource):
         if wanted.get("productKey") is None:
             rules.warn_if_activated_as_a_guest(state, operation)
         now = dump(host_outputs(state, operation))
-        lasting = now if wanted.get("productKey") is None else {name: now[name] for name in _LASTING if name in now}
-        return {**lasting, **self.predict(wanted), **({} if state.hyper_v else {"activatesGuests": False})}
+        certain = now if wanted.get("productKey") is None else lasting(HostLicenseOutputs, now)
+        return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activatesGuests": False})}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
@@ -160,7 +159,7 @@ class HostLicenseResource(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if is_bookkeeping_only(self.diff(stored, wanted)):
+        if is_bookkeeping_only(HostLicenseInputs, self.diff(stored, wanted)):
             return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
         return self._license(wanted, stored.outputs, operation)
 

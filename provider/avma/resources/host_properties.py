@@ -71,6 +71,7 @@ class HostLicenseInputs:
         default=None,
         unset="unknown",
         example="2025",
+        applies_later=True,
     )
     license_source: LicenseSource | None = declare(
         "Where the license comes from.",
@@ -93,17 +94,20 @@ class HostLicenseInputs:
         "What deleting the resource does to the host. It never restores a used activation.",
         default=HostOnDelete.RETAIN,
         example="uninstallKey",
+        applies_later=True,
     )
     force_destroy: bool = declare(
         "Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then "
         "lose their activation.",
         default=False,
+        applies_later=True,
     )
     connection: AddressedSettings | None = declare(
         "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
         unset="the provider configuration",
         example={"address": "192.0.2.11"},
+        applies_later=True,
     )
 
 
@@ -111,12 +115,14 @@ class HostLicenseInputs:
 class HostLicenseOutputs(LicenseOutputs):
     """The outputs of a HostLicense, as Windows reports them."""
 
-    platform: Platform = declare("The operating system of the host.", example="windowsServer")
+    platform: Platform = declare("The operating system of the host.", example="windowsServer", lasting=True)
     os_version: str = declare(
-        "The release of Windows Server or Azure Local, or `build N` for an unknown release.", example="2025"
+        "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
+        example="2025",
+        lasting=True,
     )
-    os_build: int = declare("The build number of Windows.", unit="build number", example=26100)
-    edition: str = declare("The edition of Windows.", example="Datacenter")
+    os_build: int = declare("The build number of Windows.", unit="build number", example=26100, lasting=True)
+    edition: str = declare("The edition of Windows.", example="Datacenter", lasting=True)
     activates_guests: bool | None = declare(
         "Whether the host can activate guests now. A Windows Server host needs the Hyper-V role and a licensed "
         "Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key "
@@ -127,6 +133,7 @@ class HostLicenseOutputs(LicenseOutputs):
         "Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on "
         "Azure Local.",
         default=None,
+        lasting=True,
     )
     key_version: str | None = declare(
         "On Azure Local: the newest Windows Server release that the host's key activates. Absent if the host does "
@@ -144,6 +151,7 @@ class HostLicenseOutputs(LicenseOutputs):
         "addresses.",
         default=None,
         example="hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132",
+        lasting=True,
     )
     installation_id: str | None = declare(
         "The installation ID to give to the Microsoft Activation Center. Present while the host has a MAK, retail or "

@@ -278,13 +278,19 @@ def partial_failure(attempt: Attempted, reached: Callable[[], Result]) -> Iterat
         raise errors.PartlyDone(result.identifier, result, error) from error
 
 
-def is_bookkeeping_only(changes: Sequence[Change]) -> bool:
-    """Return True if the changes need no action now: they are about later actions, or about the connection.
+def is_bookkeeping_only(record: type, changes: Sequence[Change]) -> bool:
+    """Return True if the changed inputs of a record need no action now (`applies_later`).
 
     Without changes, the result is False: then the front end requests the update because the previous one failed.
     """
-    later = ("onDelete", "forceDestroy", "productKeyVersion", "connection", "guest", "hosts")
+    later = {prop.name for prop in properties(record) if prop.rule.applies_later}
     return bool(changes) and all(change.path.partition(".")[0] in later and not change.replaces for change in changes)
+
+
+def lasting(record: type, outputs: Values) -> dict[str, Any]:
+    """Return the outputs that another product key does not change (`lasting`)."""
+    names = {prop.name for prop in properties(record) if prop.rule.lasting}
+    return {name: value for name, value in outputs.items() if name in names}
 
 
 def input_changes(

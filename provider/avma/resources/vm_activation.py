@@ -148,7 +148,7 @@ class VmActivationResource(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The VM is the one that was activated before, even if another VM has its name now."""
-        if is_bookkeeping_only(self.diff(stored, wanted)):
+        if is_bookkeeping_only(VmActivationInputs, self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
         plan = make_plan(build(VmActivationInputs, wanted), operation, _vm_of(identifier))
         return _activate(plan, wanted, operation)

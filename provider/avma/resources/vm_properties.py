@@ -62,6 +62,7 @@ class VmActivationInputs:
         unset="none",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
+        applies_later=True,
     )
     vm_name: str | None = declare(
         "The name of the VM. Set either `vmName` or `vmId`.",
@@ -84,6 +85,7 @@ class VmActivationInputs:
         default=None,
         unset="the provider's `guest`",
         example={"transport": "winrm", "address": "192.0.2.21"},
+        applies_later=True,
     )
     product_key: str | None = declare(
         "The AVMA key.",
@@ -99,13 +101,17 @@ class VmActivationInputs:
         default=False,
     )
     on_delete: GuestOnDelete = declare(
-        "What deleting the resource does to the guest.", default=GuestOnDelete.RETAIN, example="restoreKmsClientKey"
+        "What deleting the resource does to the guest.",
+        default=GuestOnDelete.RETAIN,
+        example="restoreKmsClientKey",
+        applies_later=True,
     )
     connection: AddressedSettings | None = declare(
         "Connection settings for the host, where they differ from the provider configuration.",
         default=None,
         unset="the provider configuration",
         example={"address": "192.0.2.11"},
+        applies_later=True,
     )
 
 
