@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from avma import deadline
 from avma.properties import Choice, declare
-from avma.settings import AddressedSettings, Settings
+from avma.settings import AddressedSettings, Settings, merged
 
 
 class Transport(Choice):
@@ -96,3 +96,15 @@ class Configuration(Settings):
         default=False,
         environment=("AVMA_DELETE_UNREACHABLE",),
     )
+
+    def effective_guest(self, guest: Guest | None) -> Guest:
+        """Return the settings for one guest: its own, then the provider's `guest`, then inherited settings.
+
+        Guests inherit the CA certificate and the timeouts of the provider, but no credentials.
+        """
+        inherited = Settings(
+            ca_cert=self.ca_cert,
+            connect_timeout=self.connect_timeout,
+            operation_timeout=self.operation_timeout,
+        )
+        return Guest(**merged(guest, self.guest, inherited))

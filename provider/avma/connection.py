@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from avma import characters, deadline, errors
@@ -17,6 +17,7 @@ from avma.settings import (
     Auth,
     MessageEncryption,
     Settings,
+    merged,
 )
 
 _PLACE = "in the provider's configuration or on the resource"
@@ -88,7 +89,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         InvalidInput: the address is invalid, a setting for the sign-in is missing, or the connection would show a
             password or messages to the network.
     """
-    given = _merge(layers)
+    given = merged(*layers)
     https = bool(given.get("https", True))
     connection = Connection(
         name=name,
@@ -133,14 +134,6 @@ def _in_url(address: str) -> str:
 def _to_connect(address: str) -> str:
     """Return an IP address in canonical form. A name keeps its case, because Kerberos compares it."""
     return address.removesuffix(".") if parse_ip(address) is None else canonical(address)
-
-
-def _merge(layers: tuple[Settings | None, ...]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for layer in reversed([layer for layer in layers if layer is not None]):
-        pairs = ((field.name, getattr(layer, field.name)) for field in fields(layer))
-        merged.update({name: value for name, value in pairs if value is not None})
-    return merged
 
 
 def _require_safe_logon(connection: Connection, given: Mapping[str, Any]) -> None:

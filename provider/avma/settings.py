@@ -5,7 +5,8 @@ An omitted setting takes the value of the next layer. `avma.connection` merges t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from avma import deadline
 from avma.addresses import host_name_error
@@ -178,3 +179,12 @@ class AddressedSettings(Settings):
         example="192.0.2.11",
         check=host_name_error,
     )
+
+
+def merged(*layers: Settings | None) -> dict[str, Any]:
+    """Return the values that are set in any of the layers, by attribute. The first layer wins."""
+    values: dict[str, Any] = {}
+    for layer in reversed([layer for layer in layers if layer is not None]):
+        pairs = ((field.name, getattr(layer, field.name)) for field in fields(layer))
+        values.update({name: value for name, value in pairs if value is not None})
+    return values

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from avma import errors
 from avma.addresses import host_name_error, is_local, parse_ip
-from avma.configuration import Configuration, Guest, GuestDefaults
+from avma.configuration import Guest
 from avma.resources.resource import Operation
-from avma.settings import AddressedSettings, Settings
+from avma.settings import AddressedSettings
 from avma.windows import operating_system
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
@@ -72,7 +72,7 @@ def connect(
         machine = _machine(vm, None, guest, operation)
         _require_identity(machine, vm, host, operation, "check `guest.address`; the VM may have another one now")
         return machine
-    tls = _uses_tls(guest, operation.configuration.guest)
+    tls = operation.configuration.effective_guest(guest).https is not False
     facts = read_facts()
     addresses = reported(facts, tls, is_local(host.connection.address))
     if not addresses.usable:
@@ -147,8 +147,8 @@ def _rank(error: errors.AvmaError) -> int:
 
 
 def _machine(vm: VirtualMachine, address: str | None, guest: Guest | None, operation: Operation) -> Server:
-    layers = (guest, operation.configuration.guest, AddressedSettings(address=address))
-    return operation.machine(vm.name, *layers, _inherited(operation.configuration), prefix="guest.")
+    layers = (guest, operation.configuration.effective_guest(guest), AddressedSettings(address=address))
+    return operation.machine(vm.name, *layers, prefix="guest.")
 
 
 def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: Addresses) -> errors.NotReady:
@@ -187,22 +187,8 @@ def _swapped(text: str) -> str:
         return ""
 
 
-def _inherited(configuration: Configuration) -> Settings:
-    """Return the provider's settings that guests inherit: the CA certificate and the timeouts, but no credentials."""
-    return Settings(
-        ca_cert=configuration.ca_cert,
-        connect_timeout=configuration.connect_timeout,
-        operation_timeout=configuration.operation_timeout,
-    )
-
-
 def _resolves(name: str) -> bool:
     try:
         return bool(within(_NAME_SECONDS, lambda: socket.getaddrinfo(name, None)))
     except (OSError, UnicodeError):
         return False
-
-
-def _uses_tls(guest: Guest | None, defaults: GuestDefaults | None) -> bool:
-    given = [settings.https for settings in (guest, defaults) if settings and settings.https is not None]
-    return given[0] if given else True

@@ -164,8 +164,7 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
         InvalidInput: no credentials are declared.
         AvmaError: the host, or the machine at the guest's address, could not be queried.
     """
-    given = [settings.transport for settings in (guest, operation.configuration.guest) if settings]
-    transport = next((transport for transport in given if transport is not None), Transport.POWERSHELL_DIRECT)
+    transport = operation.configuration.effective_guest(guest).transport or Transport.POWERSHELL_DIRECT
     ways = {Transport.POWERSHELL_DIRECT: _through_host, Transport.WINRM: _over_network}
     return ways[transport](placement, guest, operation)
 
@@ -244,13 +243,11 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
 
 
 def _account(placement: Placement, guest: Guest | None, operation: Operation) -> GuestAccount:
-    layers = [settings for settings in (guest, operation.configuration.guest) if settings]
-    username = next((settings.username for settings in layers if settings.username is not None), None)
-    password = next((settings.password for settings in layers if settings.password is not None), None)
-    missing = missing_account("guest.", username, password)
+    settings = operation.configuration.effective_guest(guest)
+    missing = missing_account("guest.", settings.username, settings.password)
     if missing is not None:
         raise errors.InvalidInput("reach the guest", placement.where, *missing)
-    return GuestAccount(username or "", password or "")
+    return GuestAccount(settings.username or "", settings.password or "")
 
 
 def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:

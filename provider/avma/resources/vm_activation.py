@@ -255,8 +255,7 @@ def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
 
 def _patience(inputs: VmActivationInputs, operation: Operation) -> WaitLimit:
     """Return the time to wait for a VM that is being provisioned."""
-    given = [settings.ready_timeout for settings in (inputs.guest, operation.configuration.guest) if settings]
-    declared = seconds(next((text for text in given if text), READY_TIMEOUT))
+    declared = seconds(operation.configuration.effective_guest(inputs.guest).ready_timeout or READY_TIMEOUT)
     # Leave a little time after the wait, so the error can report the progress of the VM.
     most = operation.deadline.remaining() * _WAITING
     limit = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
