@@ -257,9 +257,9 @@ def test_the_state_of_a_vm_in_the_words_of_hyper_v(tmp_path: Path, state: str, w
 
 def test_remedies_name_the_options_of_the_command(shared: EstateServer) -> None:
     document = diagnosed(HEALTHY)
-    assert "et `--ca-cert` to the authority's PEM file (or, in a lab only, `--insecure`)" in str(document)
+    assert "set `--ca-cert` to the authority's PEM file (or, in a lab only, `--insecure`)" in str(document).lower()
     assert "switch it on there" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
-    assert "set `--auth` to `ntlm`" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
+    assert "set `--auth` to `ntlm`" in str(diagnosed(address(2), "--insecure", "--auth", "basic")).lower()
 
 
 def test_quiet_prints_the_cause_and_the_next_command_alone(shared: EstateServer) -> None:
