@@ -19,7 +19,7 @@ from avma_cli.exits import Exit, fail
 if TYPE_CHECKING:
     from avma_simulator import Ready
 
-_MISSING = "avma simulate needs more packages ({}): pip install 'pulumi-resource-avma[simulator]'"
+_MISSING = "the package {} is missing. Run: pip install 'pulumi-resource-avma[simulator]'"
 
 
 def simulate(
@@ -78,7 +78,7 @@ def simulate(
     except ImportError as error:
         fail(_MISSING.format(error.name), Exit.WRONG, topics.SIMULATOR)
     if (file is None) == (replay is None):
-        fail("give either an estate file, or a recording with --replay")
+        fail("pass either an estate file, or a recording with --replay")
 
     def announce(ready: Ready, machines: list[dict[str, Any]]) -> None:
         _announce(ready, machines, ready_file, as_json)

@@ -54,14 +54,14 @@ class Journal(Claims):
         with _locked(self._prepared()) as descriptor:
             os.lseek(descriptor, 0, os.SEEK_END)
             if os.write(descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, "it could not be written in full")
+                raise OSError(errno.ENOSPC, "a line of the file could not be written completely")
 
     def all(self) -> Sequence[Claim]:
         """See `Claims.all`."""
         with self._reading:
             with _locked(self._prepared()) as descriptor:
                 if os.lseek(descriptor, 0, os.SEEK_END) < self._offset:
-                    raise OSError(errno.EIO, "it was removed during the run")
+                    raise OSError(errno.EIO, "the file was removed during the run")
                 os.lseek(descriptor, self._offset, os.SEEK_SET)
                 text = b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
                 claims = [_claim(line) for line in text.splitlines()]
@@ -108,7 +108,7 @@ def _claim(line: bytes) -> Claim:
         written = json.loads(line)
         return Claim(**{name: written[name] for name in _FIELDS & written.keys()})
     except (ValueError, TypeError, AttributeError) as error:
-        raise OSError(errno.EIO, "a line of it is damaged") from error
+        raise OSError(errno.EIO, "a line of the file is damaged") from error
 
 
 def require_own(folder: Path) -> None:
@@ -122,7 +122,7 @@ def require_own(folder: Path) -> None:
     if sys.platform == "win32":  # there, the temporary folder belongs to the user
         return
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(errno.EACCES, "others can write to it", str(folder))
+        raise PermissionError(errno.EACCES, "other users have access to the folder", str(folder))
 
 
 def engine_socket(address: str) -> str:

@@ -136,7 +136,11 @@ class Lifecycle:
         except errors.Unreachable as error:
             if not operation.configuration.delete_unreachable:
                 raise Noted(error, _ways_out(error, request.urn, _UNREACHABLE)) from error
-            operation.warn(error.with_note("The resource is forgotten all the same, as `deleteUnreachable` is set."))
+            operation.warn(
+                error.with_note(
+                    "`deleteUnreachable` is set, so the provider forgets the resource and leaves the machine unchanged."
+                )
+            )
 
     @property
     def _run(self) -> Run:
@@ -256,7 +260,7 @@ class Lifecycle:
             self._note(request.urn)
             if isinstance(error, errors.NotFound) and (identifier or replaced):
                 raise
-            operation.warn(error.with_note("The preview continues without this machine."))
+            operation.warn(error.with_note("The preview continues without the state of this machine."))
             return resource.predict(wanted)
         if replaced is not None:
             Replacement(resource, replaced.identifier, replaced.stored, wanted).foretell(found, operation)
@@ -266,7 +270,7 @@ class Lifecycle:
         token = request.type or _type_of(request.urn)
         if token not in self._resources:
             known = ", ".join(sorted(self._resources))
-            message = f"no resource type `{token}`; there are {known}"
+            message = f"the provider has no resource type `{token}`. It has {known}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         return self._resources[token]
 
@@ -350,8 +354,8 @@ def _kept_when_partly_done(resource: Resource, secrets: Secrets) -> Iterator[Non
 
 
 _UNREACHABLE = (
-    ", or set the environment variable AVMA_DELETE_UNREACHABLE=true for this run. (`deleteUnreachable: true` in the "
-    "configuration is seen by `pulumi destroy --run-program`)"
+    " Or set the environment variable AVMA_DELETE_UNREACHABLE=true for this run. `pulumi destroy` reads "
+    "`deleteUnreachable: true` from the configuration only with `--run-program`."
 )
 
 
@@ -363,7 +367,7 @@ _STORED = (
 
 
 def _ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
-    forget = f"To forget the resource and leave the machine as it is: `pulumi state delete '{urn}'`{more}."
+    forget = f"To forget the resource and leave the machine unchanged, run `pulumi state delete '{urn}'`.{more}"
     return f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget
 
 

@@ -32,7 +32,7 @@ class Lookups:
         function = self._functions.get(request.tok)
         if function is None:
             known = ", ".join(sorted(self._functions))
-            message = f"no function `{request.tok}`; there are {known}"
+            message = f"the provider has no function `{request.tok}`. It has {known}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         arguments = self._session.decode(request.args, function.inputs)
         failures = [*arguments.rejected, *function.check(arguments.values)]
@@ -53,7 +53,7 @@ class Lookups:
         function = self._listing.get(request.token)
         if function is None:
             known_types = ", ".join(sorted(self._listing))
-            message = f"`{request.token}` cannot be listed; the types that can be listed are {known_types}"
+            message = f"`{request.token}` cannot be listed. The provider can list {known_types}"
             raise Declined(StatusCode.UNIMPLEMENTED, message, topics.UNSUPPORTED)
         query = self._session.decode(request.query, function.inputs)
         failures = [*query.rejected, *function.check(query.values)]

@@ -46,7 +46,7 @@ class Operations:
         """
         configuration = self._session.configuration
         if configuration is None:
-            message = "the provider is not configured: some of its configuration is not known yet"
+            message = "the provider is not configured, because some of its settings are not known yet"
             raise Declined(StatusCode.FAILED_PRECONDITION, message, topics.CONFIGURATION)
         log = self._session.log
         return Operation(

@@ -44,8 +44,8 @@ class Replacement:
             return False
         if self.wanted is None:
             operation.warn(
-                f"{undoing.name}: the new resource has another provider instance, so it is not known whether it is on "
-                f"the same machine. The key …{undoing.key} stays installed"
+                f"{undoing.name}: the new resource has another provider instance and may be on the same machine, so "
+                f"the key …{undoing.key} stays installed"
             )
             return True
         return self._stays_here(undoing, self.wanted, operation)
@@ -57,11 +57,11 @@ class Replacement:
             return False  # creation waits for a guest that is still starting
         except errors.AvmaError as error:
             error.remedy += (
-                f". The key …{undoing.key} of the old resource stays installed until the new one can be made"
+                f". The key …{undoing.key} of the old resource stays installed until Pulumi can create the new one"
             )
             raise
         if self._is_same_machine(undoing, found):
-            operation.status(f"{undoing.name}: the new resource is on the same machine, so nothing is undone")
+            operation.status(f"{undoing.name}: the new resource is on the same machine, so its key stays installed")
             return True
         return False
 
@@ -70,13 +70,13 @@ class Replacement:
         try:
             undoing = self.resource.undoes(self.identifier, self.stored, operation)
         except errors.AvmaError as error:
-            operation.warn(f"the replacement deletes the old resource first, which will fail: {error}")
+            operation.warn(f"the replacement deletes the old resource first, and this deletion will fail: {error}")
             return
         if undoing is None or self._is_same_machine(undoing, found):
             return
-        operation.warn(f"{undoing.name}: the replacement first takes the key …{undoing.key} away from it")
+        operation.warn(f"{undoing.name}: the replacement first uninstalls the key …{undoing.key}")
         if undoing.obstacle is not None:
-            operation.warn(f"{undoing.name}: that will be refused, if nothing changes before: {undoing.obstacle}")
+            operation.warn(f"{undoing.name}: unless its state changes, this will fail: {undoing.obstacle}")
 
     def _is_same_machine(self, undoing: Undoing, found: Values) -> bool:
         wanted = self.wanted or {}

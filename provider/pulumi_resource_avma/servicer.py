@@ -206,17 +206,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:
         """Reject the call: there is only one schema."""
-        raise _unsupported("this provider takes no parameters")
+        raise _unsupported("the provider takes no parameters")
 
     @answer
     async def Construct(self, _request: pb.ConstructRequest, _: Context) -> pb.ConstructResponse:
         """Reject the call: the provider has no components."""
-        raise _unsupported("this provider has no components")
+        raise _unsupported("the provider has no components")
 
     @answer
     async def Call(self, _request: pb.CallRequest, _: Context) -> pb.CallResponse:
         """Reject the call: resources have no methods."""
-        raise _unsupported("this provider's resources have no methods")
+        raise _unsupported("the provider's resources have no methods")
 
     async def List(self, request: pb.ListRequest, context: Context) -> AsyncIterator[pb.ListResponse]:
         """Find resources for import."""
@@ -243,7 +243,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     async def refuse(self, error: Exception, context: Context) -> None:
         """End the call with the status of an error."""
         if status.is_bug(error):
-            _log.error("a bug", exc_info=error)
+            _log.error("unexpected error", exc_info=error)
         told = status.status_of(error, self._session.redact)
         details = (("grpc-status-details-bin", told.SerializeToString()),) if told.details else ()
         await context.abort(status.code_of(told), told.message, details)

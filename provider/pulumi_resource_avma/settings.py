@@ -23,8 +23,8 @@ from pulumi_resource_avma.status import Declined, MissingKeys, check_failures
 from pulumi_resource_avma.values import Decoded, Secrets, decode_tree, encode, texts_at
 
 INSECURE = (
-    "`insecure` is set: the TLS certificates of machines are not verified, so whoever is in between can read and "
-    "change what is sent; trust the right authority with `caCert` instead"
+    "`insecure` is set, so the provider does not verify TLS certificates. An attacker on the network can read and "
+    "change all messages. Set `caCert` to the certificate of your authority instead"
 )
 
 _ENGINES_OWN = ("version", "pluginDownloadURL")
@@ -100,7 +100,7 @@ class ProviderConfig:
         failures = [*rejected, *validate(self._record, values)]
         if failures:
             sources = [source_of(self._record, failure.path, given) for failure in failures]
-            text = "; ".join(f"{source} {failure.reason}" for source, failure in zip(sources, failures, strict=True))
+            text = ". ".join(f"{source} {failure.reason}" for source, failure in zip(sources, failures, strict=True))
             message = f"the provider's configuration cannot be used: {text}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 

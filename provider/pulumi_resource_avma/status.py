@@ -50,7 +50,9 @@ class MissingKeys(Exception):
     """Required configuration is missing. `keys` maps names to descriptions."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
-        super().__init__(topics.explained(f"missing configuration: {', '.join(keys)}", topics.CONFIGURATION))
+        super().__init__(
+            topics.explained(f"the configuration is incomplete: set {', '.join(keys)}", topics.CONFIGURATION)
+        )
         self.keys = keys
 
 
@@ -82,7 +84,7 @@ def check_failures(failures: Iterable[InvalidProperty], redact: Callable[[str], 
 
 def invalid(failures: Sequence[InvalidProperty]) -> Declined:
     """Return the error for invalid inputs, for calls without failures in their response."""
-    message = "; ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
+    message = ". ".join(f"`{failure.path}` {failure.reason}" for failure in failures)
     return Declined(StatusCode.INVALID_ARGUMENT, message, failures[0].topic)
 
 
@@ -122,7 +124,7 @@ def _bug_report(error: Exception) -> str:
     """Return a report of a bug without the exception's text, which could contain secrets."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    bug = f"a bug in pulumi-resource-avma, please report: {type(error).__name__}{where}"
+    bug = f"unexpected error in pulumi-resource-avma ({type(error).__name__}{where}). Please report it"
     return topics.explained(bug, topics.INTERNAL_ERROR)
 
 

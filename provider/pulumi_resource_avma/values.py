@@ -110,9 +110,9 @@ class _Reader:
             return self._read_output(value, path, hidden)
         if signature == RESOURCE:
             return _reference(value)
-        name = _NAMES.get(signature, "a value of a kind that this provider does not know")
+        name = _NAMES.get(signature, "a value of an unknown type")
         self.rejected.append(
-            InvalidProperty(path_text(path), f"is {name}, and no property of this provider can be that")
+            InvalidProperty(path_text(path), f"is {name}, but no property of this provider accepts one")
         )
         return UNKNOWN
 

@@ -268,7 +268,7 @@ def test_a_message_id_stands_in_its_answer_as_it_was_sent(shared: EstateServer, 
 def test_an_estate_or_a_recording(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["simulate", *arguments])
     assert result.exit_code == 2
-    assert "give either an estate file, or a recording with --replay" in result.stderr
+    assert "pass either an estate file, or a recording with --replay" in result.stderr
 
 
 def test_a_host_that_is_reached_by_ipv6_is_replayed_by_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,7 +243,7 @@ def test_nothing_is_undone_if_a_line_of_the_file_is_damaged(folder: Path, damage
     file.write_bytes(file.read_bytes() + damage)
     reader = Journal(ENGINE, folder)
     for _ in range(2):
-        with pytest.raises(errors.Refused, match=r"a line of it is damaged.*\.jsonl"):
+        with pytest.raises(errors.Refused, match=r"a line of the file is damaged.*\.jsonl"):
             kept_for(reader)
     with pytest.raises(errors.Refused, match="Then run again"):
         stake(reader, wants(A), "hv01", "license the host")
@@ -262,7 +262,7 @@ def test_claims_are_not_forgotten_if_the_file_is_removed_during_the_run(folder: 
     assert kept_for(journal, B) == A
     (file,) = folder.iterdir()
     file.unlink()
-    with pytest.raises(errors.Refused, match="it was removed during the run"):
+    with pytest.raises(errors.Refused, match="the file was removed during the run"):
         kept_for(journal)
 
 

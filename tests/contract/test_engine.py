@@ -239,7 +239,7 @@ def test_what_is_gone_leaves_the_state_and_cannot_be_imported(stack: Stack, host
 def test_a_bug_is_reported_as_one(stack: Stack, host: Host) -> None:
     host.scripts = {"create": lambda result: result.inputs["leaf-pass"]}
     output = stack.fails(*UP)
-    assert "a bug in pulumi-resource-avma, please report: KeyError in test_engine.py:" in output
+    assert "unexpected error in pulumi-resource-avma (KeyError in test_engine.py:" in output
     assert "Traceback" not in output
 
 

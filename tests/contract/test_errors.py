@@ -78,7 +78,7 @@ def test_a_bug_is_named_without_its_text(calls: Calls, shelf: Shelf, caplog: pyt
         calls.create({"room": "lab", "password": secret("shelf-pass")})
     code, message = failure(caught.value)
     assert code is StatusCode.INTERNAL
-    assert message.startswith("a bug in pulumi-resource-avma, please report: ValueError in test_errors.py:")
+    assert message.startswith("unexpected error in pulumi-resource-avma (ValueError in test_errors.py:")
     assert "Traceback" not in message
     assert "shelf-pass" not in message
     assert "Traceback" in caplog.text

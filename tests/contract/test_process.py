@@ -70,7 +70,7 @@ def test_a_type_that_cannot_be_listed_is_unimplemented(unconfigured: Calls) -> N
     with pytest.raises(grpc.RpcError) as caught:
         list(unconfigured.stub.List(pb.ListRequest(token="avma:index:ClusterLicense")))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "can be listed are avma:index:HostLicense, avma:index:VmActivation" in caught.value.details()
+    assert "can list avma:index:HostLicense, avma:index:VmActivation" in caught.value.details()
 
 
 def test_a_query_of_a_list_is_checked(calls: Calls) -> None:

@@ -238,7 +238,7 @@ def test_the_preview_of_a_replacement_names_the_key_that_goes(server, stack):
     made = stack({"hv01": host(forceDestroy=False)}, {"hv01": host(forceDestroy=False)})
     made.write_resources({"hv01": host(OTHER, "${spareKey}", forceDestroy=False)})
     shown = made.run("preview").stdout
-    assert "the replacement first takes the key …46789 away" in shown
+    assert "the replacement first uninstalls the key …46789" in shown
     assert "VMs are running there (web01)" in shown
 
 

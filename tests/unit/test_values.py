@@ -147,7 +147,7 @@ def test_a_resource_reference_is_its_id_or_urn(reference: dict[str, Any], plain:
     assert decode(message({"a": {SIGNATURE: RESOURCE, **reference}})).values == {"a": plain}
 
 
-@pytest.mark.parametrize(("signature", "name"), [(ASSET, "asset"), (ARCHIVE, "archive"), ("of the future", "kind")])
+@pytest.mark.parametrize(("signature", "name"), [(ASSET, "asset"), (ARCHIVE, "archive"), ("of the future", "type")])
 def test_what_cannot_be_a_property_is_rejected_with_its_path(signature: str, name: str) -> None:
     (failure,) = decode(message({"a": {"b": [1, {SIGNATURE: signature, "text": "x"}]}})).rejected
     assert failure.path == "a.b[1]"

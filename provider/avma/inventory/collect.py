@@ -210,7 +210,7 @@ class Collector:
     def _trouble(self, error: errors.AvmaError) -> dict[str, Any]:
         """Return the properties for an error."""
         answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
-        remedy = topics.explained(error.remedy, error.topic)
+        remedy = topics.explained(errors.sentences(error.remedy), error.topic)
         return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(remedy)}
 
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from avma_cli.doctor.next_command import Command
     from avma_cli.doctor.output import Form
 
-_NO_ACCOUNT = "no account is given: use --username or AVMA_USERNAME, and AVMA_PASSWORD for its password"
+_NO_ACCOUNT = "no account is set. Set --username or AVMA_USERNAME, and set its password in AVMA_PASSWORD"
 
-_HALF_AN_ACCOUNT = "no password is given: set AVMA_PASSWORD"
+_HALF_AN_ACCOUNT = "no password is set. Set AVMA_PASSWORD"
 
 
 @options.connecting("transport")
@@ -116,7 +116,7 @@ def _recorded(recorder: Recorder, path: Path | None) -> Iterator[None]:
     except FileExistsError:
         fail(f"--record: {path} already exists. Choose a new file")
     except OSError as error:
-        fail(f"--record: {path} cannot be written: {error.strerror}")
+        fail(f"--record: cannot write {path}: {error.strerror}")
     with file:
         try:
             yield

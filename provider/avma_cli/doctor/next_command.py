@@ -29,12 +29,14 @@ from avma.errors import (
     Refused,
     Unreachable,
     WsmanFault,
+    sentences,
 )
 from avma.resources.guests import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm
 from avma.wsman.faults import is_missing_class
+from avma_cli.doctor.output import as_options
 
 _TARGET = re.compile(r"/Set-Edition:(\w+)")
 _NEW_CERTIFICATE = (
@@ -133,7 +135,7 @@ def _tls(step: Step, given: Command, there: str) -> str:
 
 def _logon(step: Step, given: Command, there: str) -> str:
     if isinstance(step.error, InvalidInput):
-        return step.error.remedy
+        return as_options(sentences(step.error.remedy))
     if not isinstance(step.error, LogonRefused):
         return given.but(port="PORT")
     if step.error.refusal in (Refusal.TICKET, Refusal.KDC):

@@ -14,7 +14,7 @@ from rich.status import Status as Spinner
 from rich.text import Text
 
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
-from avma.errors import AvmaError
+from avma.errors import AvmaError, sentences
 from avma.properties import properties
 from avma.redaction import Redactor
 from avma.settings import AddressedSettings
@@ -70,7 +70,7 @@ class TextReport:
         """See `Report.step`."""
         label = f"{step.rung.description} {step.subject}" if step.rung in _OF_ITS_OWN else step.rung.description
         line = Text(f"{step.status.value}  ", style=_STYLES[step.status])
-        line.append(f"{label}: {self._redact('; '.join(_said(step)))}", style="default")
+        line.append(f"{label}: {self._redact(_result(step))}", style="default")
         self._print(line)
 
     def end(self, diagnosis: Diagnosis, command: str) -> None:
@@ -155,12 +155,20 @@ def _as_option(found: re.Match[str]) -> str:
     return f"`{option} {value}`" if value and value != "true" else f"`{option}`"
 
 
-def _said(step: Step) -> Iterator[str]:
+def _result(step: Step) -> str:
+    """Return the finding of a check. After a failure, sentences with the answer and the remedy follow."""
+    if step.error is None:
+        return step.found
+    answer = step.error.answer.removesuffix(".")
     if step.found:
-        yield step.found
-    if step.error is not None:
-        yield step.error.answer
-        yield as_options(step.error.remedy)
+        answer = f"{step.found}. {_with_capital(answer, step.subject)}"
+    return f"{answer}. {as_options(sentences(step.error.remedy))}"
+
+
+def _with_capital(text: str, name: str) -> str:
+    """Return a text with a capital letter in front, unless it begins with a name."""
+    word = text.partition(" ")[0]
+    return text if word == name or not word.isalpha() else text[0].upper() + text[1:]
 
 
 def _redacted(value: Any, redact: Redactor) -> Any:
@@ -188,6 +196,6 @@ def _error(error: AvmaError) -> dict[str, str]:
         "tried": error.tried,
         "where": error.where,
         "answer": error.answer,
-        "remedy": as_options(error.remedy),
+        "remedy": as_options(sentences(error.remedy)),
         "explain": error.topic,
     }

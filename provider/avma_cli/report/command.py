@@ -185,4 +185,4 @@ def _write_file(option: str, path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        fail(f"{option}: {path} cannot be written: {error.strerror}", Exit.WRONG)
+        fail(f"{option}: cannot write {path}: {error.strerror}", Exit.WRONG)

@@ -182,7 +182,7 @@ def _node(host: SeenHost) -> str:
     vms = (
         f'<ul class="chips" aria-label="VMs on {escape(host.host)}">{chips}</ul>'
         if chips
-        else "<small>No VMs seen</small>"
+        else "<small>No VMs listed</small>"
     )
     name = f"<strong>{escape(host.host)}</strong> {_badge(rows.verdict(host))}"
     return f"<li><p>{name}<small>{about}</small></p>{vms}</li>"

@@ -22,7 +22,7 @@ _UNASKED = {
     Answer.DOWN: Verdict("!", "Down", _BAD),
     Answer.FAILED: Verdict("?", "Not read", _OPEN),
     Answer.OFF: Verdict("○", "Off", _IDLE),
-    Answer.NOT_ASKED: Verdict("○", "Not asked", _IDLE),
+    Answer.NOT_ASKED: Verdict("○", "Not queried", _IDLE),
 }
 
 
@@ -35,12 +35,12 @@ def verdict(seen: Seen) -> Verdict:
     if isinstance(seen, SeenVm) and seen.activated:
         return Verdict("✓", "Activated", _GOOD)
     if seen.licensed:
-        return Verdict("✓", "Licensed otherwise", _GOOD)
+        return Verdict("✓", "Licensed without AVMA", _GOOD)
     return Verdict("✗", "Not licensed", _BAD)
 
 
 def _why_not(host: SeenHost) -> str:
-    return "Activates no guests" if host.licensed else "Not licensed"
+    return "Cannot activate guests" if host.licensed else "Not licensed"
 
 
 def system(version: str | None, edition: str | None) -> str:
@@ -72,12 +72,12 @@ def note(seen: Seen) -> str:
     """Return why the license status is unknown, or the status in the words of WMI if the machine is not licensed."""
     if seen.problem or seen.license_status is None or seen.licensed:
         return seen.problem or ""
-    return f"its license status is {seen.license_status.value}"
+    return f"the license status is {seen.license_status.value}"
 
 
 def sentences(problem: str, remedy: str | None) -> str:
     """Return a problem and its remedy as sentences."""
-    return f"{problem.rstrip('.')}. {remedy[:1].upper()}{remedy[1:]}" if remedy else problem
+    return f"{problem.rstrip('.')}. {remedy}" if remedy else problem
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from avma_cli.report import stack
 STDIN = Path("-")
 _PARTS = ("settings", "hosts", "clusters")
 _NOTHING = (
-    "it lists no hosts and no clusters. Add `hosts` or `clusters` to a host list, or outputs of these names to a "
-    "stack, or pass `pulumi stack export`"
+    "lists no hosts and no clusters. Add `hosts` or `clusters` to the host list, add outputs with these names to the "
+    "stack, or pass the output of `pulumi stack export`"
 )
 
 
@@ -113,7 +113,7 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
 
 def _settings_failures(values: Any) -> list[InvalidProperty]:
     if not isinstance(values, Mapping):
-        reason = "must be the settings of the provider's configuration, by name"
+        reason = "must be an object with settings of the provider configuration"
         return [InvalidProperty("settings", reason, topics.ESTATE_LIST)]
     return validate(Configuration, values, "settings")
 
@@ -129,7 +129,7 @@ def _entries(
         entry = {key: value} if isinstance(value, str) else value
         path = f"{part}[{index}]"
         if not isinstance(entry, Mapping):
-            failures.append(InvalidProperty(path, f"must be a name, or an object with `{key}`", topics.ESTATE_LIST))
+            failures.append(InvalidProperty(path, f"must be a name or an object with `{key}`", topics.ESTATE_LIST))
             continue
         found = validate(record, entry, path)
         failures += found
