@@ -37,10 +37,10 @@ def mistakes(
     given = machine.model_fields_set
     if machine.edition != AZURE_LOCAL:
         for name in _OWN.keys() & given:
-            yield (*location, _OWN[name]), f"goes with the edition {AZURE_LOCAL}"
+            yield (*location, _OWN[name]), f"requires the edition {AZURE_LOCAL}"
         return
     for name in _NOT.keys() & given:
-        yield (*location, _NOT[name]), f"{AZURE_LOCAL} has no such licence: see `serverKey` and `subscription`"
+        yield (*location, _NOT[name]), f"is not available for {AZURE_LOCAL}. Use `serverKey` or `subscription`"
     if machine.version in LOCAL_VERSIONS:
         yield from _by_release(location, machine)
     key = getattr(machine, "server_key", None)
@@ -48,12 +48,12 @@ def mistakes(
         return
     version, edition = known.get(key, ("", ""))
     if edition != "Datacenter" or version not in VERSIONS[VERSIONS.index("2019") :]:
-        yield (*location, "serverKey"), "is not a key of Windows Server Datacenter 2019 or later from `keys`"
+        yield (*location, "serverKey"), "must be a key for Windows Server Datacenter 2019 or later from `keys`"
 
 
 def _by_release(location: Location, machine: Host | Vm) -> Iterator[tuple[Location, str]]:
     release = LOCAL_VERSIONS.index(machine.version)
     if getattr(machine, "subscription", False) and release < LOCAL_VERSIONS.index(_FIRST_SUBSCRIPTION):
-        yield (*location, "subscription"), f"there is a subscription from {_FIRST_SUBSCRIPTION} on"
+        yield (*location, "subscription"), f"requires version {_FIRST_SUBSCRIPTION} or later"
     if getattr(machine, "oem_license", False) and release < LOCAL_VERSIONS.index(_FIRST_OEM):
-        yield (*location, "oemLicense"), f"there is an OEM licence from {_FIRST_OEM} on"
+        yield (*location, "oemLicense"), f"requires version {_FIRST_OEM} or later"

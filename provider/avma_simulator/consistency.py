@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from avma_simulator.estate import Estate, Host, Listening, Vm
 
 Finding = tuple[Location, str]
-_UNKNOWN = "is neither one of `keys` nor a published key"
+_UNKNOWN = "is neither in `keys` nor a published key"
 
 
 def mistakes(estate: Estate) -> list[Finding]:
@@ -41,10 +41,10 @@ def mistakes(estate: Estate) -> list[Finding]:
     found += _repeated(_key_places(estate), "is declared twice")
     found += _repeated(_host_names(estate), "is the name of another host")
     found += _repeated(_cluster_names(estate), "is the name of a host or of another cluster")
-    found += _repeated(_nodes(estate), "is a node already")
+    found += _repeated(_nodes(estate), "is already a node of a cluster")
     found += _repeated(_domain_names(estate), "is the name of another domain")
     found += _repeated(_vm_ids(estate), "is the id of another VM")
-    found += _repeated(_ports(estate), "is also the port of another listener on that address")
+    found += _repeated(_ports(estate), "is used by another listener at this address")
     return found
 
 
@@ -53,20 +53,20 @@ def _editions(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     semi_annual = machine.version in SEMI_ANNUAL and machine.edition != AZURE_LOCAL
     if machine.evaluation and (semi_annual or EDITIONS[machine.edition].evaluation_sku is None):
         named = f"Windows Server, version {machine.version}" if semi_annual else machine.edition
-        yield (*location, "evaluation"), f"there is no evaluation of {named}"
+        yield (*location, "evaluation"), f"is not allowed: {named} has no evaluation edition"
     if semi_annual and "server_core" in machine.model_fields_set and not machine.server_core:
-        yield (*location, "serverCore"), f"Windows Server, version {machine.version} is always Server Core"
+        yield (*location, "serverCore"), f"must be true for Windows Server, version {machine.version}"
     if machine.server_core and EDITIONS[machine.edition].core_sku is None:
-        yield (*location, "serverCore"), f"there is no choice of Server Core for {machine.edition}"
+        yield (*location, "serverCore"), f"is not allowed: {machine.edition} has no Server Core option"
 
 
 def _edition(location: Location, version: str, edition: str) -> Iterator[Finding]:
     if version in EDITIONS[edition].versions:
         return
     if edition == AZURE_LOCAL or version in set(LOCAL_VERSIONS) - set(SEMI_ANNUAL):
-        yield location, f"there is no {edition} {version}"
+        yield location, f"is not available: {edition} has no version {version}"
     else:
-        yield location, f"Windows Server {version} has no edition {edition}"
+        yield location, f"is not available: Windows Server {version} has no edition {edition}"
 
 
 def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator
     if product_key is None:
         yield place, _UNKNOWN
     elif machine.evaluation:
-        yield place, "an evaluation machine takes no key: leave `license` out"
+        yield place, "is not allowed: an evaluation edition accepts no key. Remove `license`"
     elif machine.edition != product_key.edition or not product_keys.fits(product_key, _windows(machine)):
         yield place, f"is a key for Windows Server {product_key.version} {product_key.edition}"
 
@@ -98,47 +98,47 @@ def _leftover(estate: Estate, location: Location, machine: Host | Vm) -> Iterato
         other = "leftoverKey" if key is not None else "evaluation"
         yield (*location, "leftoverEvaluation"), f"cannot be combined with `{other}`"
     if machine.leftover_evaluation and EDITIONS[machine.edition].evaluation_sku is None:
-        yield (*location, "leftoverEvaluation"), f"there is no evaluation of {machine.edition}"
+        yield (*location, "leftoverEvaluation"), f"is not allowed: {machine.edition} has no evaluation edition"
     if key is None:
         return
     if key not in _known(estate):
         yield (*location, "leftoverKey"), _UNKNOWN
     elif machine.license is not None and machine.license.key == key:
-        yield (*location, "leftoverKey"), "is the key that is installed"
+        yield (*location, "leftoverKey"), "is the installed key. A leftover key must be a different one"
 
 
 def _pay_as_you_go(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     if not getattr(machine, "pay_as_you_go", False):
         return
     if machine.version != "2025" or machine.evaluation:
-        yield (*location, "payAsYouGo"), "there is Pay-as-you-go for Windows Server 2025 only, and for no evaluation"
+        yield (*location, "payAsYouGo"), "requires Windows Server 2025, and not an evaluation edition"
     if machine.license is not None:
-        yield (*location, "payAsYouGo"), "a Pay-as-you-go host begins without a key of its own: leave `license` out"
+        yield (*location, "payAsYouGo"), "cannot be combined with `license`"
 
 
 def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     if (machine.username is None) != (machine.password is None):
         missing = "password" if machine.password is None else "username"
-        yield location, f"{missing} is required beside the other half of the account"
+        yield location, f"{missing} is missing: an account needs both username and password"
     if machine.username is None and (machine.http or machine.https):
         yield location, "a listener needs username and password"
     if not getattr(machine, "network", True) and (machine.http or machine.https):
-        yield (*location, "network"), "a VM without a network has no listener"
+        yield (*location, "network"), "must be true for a VM with listeners"
 
 
 def _logons(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     place, logons = (*location, "logons"), set(machine.logons)
     if machine.listeners and not logons - {"basic", "certificate"} and machine.https is None:
-        yield place, f"{machine.logons[0]} needs https: add an https listener, or another logon, such as ntlm"
+        yield place, f"{machine.logons[0]} needs https. Add an https listener, or another method, such as ntlm"
     if machine.username is not None and split(machine.username, machine.computer_name).domain:
         for logon in sorted(logons & {"basic", "certificate"}):
-            yield place, f"{logon} accepts local accounts only, and the account of the machine is one of a domain"
+            yield place, f"{logon} accepts only local accounts, and this is a domain account"
     if "certificate" in logons and machine.client_certificate is None:
         yield place, "certificate needs `clientCertificate`, a PEM file of the certificate or its issuer"
     if "kerberos" in logons and find_spec("gssapi") is None:
-        yield place, "kerberos needs more packages: pip install 'pulumi-resource-avma[kerberos]'"
+        yield place, "kerberos needs more packages. Run: pip install 'pulumi-resource-avma[kerberos]'"
     elif "kerberos" in logons and machine.keytab is None and not os.environ.get("KRB5_KTNAME"):
-        yield place, "kerberos needs `keytab`, the file with the machine's key, or the environment variable KRB5_KTNAME"
+        yield place, "kerberos needs a keytab file: set `keytab` or the environment variable KRB5_KTNAME"
 
 
 def _clusters(estate: Estate) -> Iterator[Finding]:

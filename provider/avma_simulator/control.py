@@ -103,7 +103,7 @@ class Control:
         """Return the confirmation ID of the installed key, as the activation center gives it on the telephone."""
         installation = self._world.machine(name).licensing.installation_id
         if installation is None:
-            raise BadCommand(f"{name} holds no key that is activated by telephone")
+            raise BadCommand(f"{name} has no key that can be activated by telephone")
         return {"installationId": installation, "confirmationId": telephone.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:
@@ -140,7 +140,7 @@ class Control:
         if wanted is None:
             raise BadCommand(f"the state of {name} must be one of {', '.join(states)}")
         if wanted != "off" and isinstance(machine, Guest) and not machine.host.running:
-            raise BadCommand(f"{machine.host.name} is off: no VM can run there")
+            raise BadCommand(f"{machine.host.name} is off, so no VM can run there")
         self._world.power(machine, wanted)
         await self._network.follow()
 
@@ -185,7 +185,7 @@ class Control:
         """
         guest, target = self._world.guest(name), self._world.host(host)
         if guest.running and not target.running:
-            raise BadCommand(f"{target.name} is off: a VM that runs cannot move there")
+            raise BadCommand(f"{target.name} is off, so a running VM cannot move there")
         if target is not guest.host:
             runs = guest.running
             guest.move(target)
@@ -201,7 +201,7 @@ class Control:
         """Create a VM on a host and return its URLs. The declaration is that of an estate file."""
         declared = _parsed(_VM, vm, "vm")
         if declared.id is not None and any(guest.identifier == declared.id for guest in self._world.guests):
-            raise BadCommand(f"there is a VM with the id {declared.id} already")
+            raise BadCommand(f"another VM has the id {declared.id}")
         guest = self._world.create(self._world.host(host), declared)
         await self._network.add(guest)
         return self._reach(guest)
@@ -226,7 +226,7 @@ class Control:
         cluster, node = self._world.cluster(name), self._world.host(host)
         if change == "add":
             if self._world.cluster_of(node) is not None:
-                raise BadCommand(f"{node.name} is a node of a cluster already")
+                raise BadCommand(f"{node.name} is already a node of a cluster")
             cluster.nodes.append(node)
         elif node not in cluster.nodes:
             raise BadCommand(f"{node.name} is not a node of {cluster.name}")
@@ -235,7 +235,7 @@ class Control:
         elif change in _HELD:
             cluster.hold(node, _HELD[change])
         else:
-            raise BadCommand(f"a change of nodes must be one of add, remove, {', '.join(_HELD)}")
+            raise BadCommand(f"the body must contain exactly one of add, remove, {', '.join(_HELD)}")
         await self._network.follow()
 
     async def faults(self, name: str, rules: list[dict[str, Any]]) -> None:
@@ -256,7 +256,7 @@ class Control:
     def _windows(self, name: str) -> Machine:
         machine = self._world.machine(name)
         if isinstance(machine, Guest) and machine.linux is not None:
-            raise BadCommand(f"{name} runs Linux, which has no license")
+            raise BadCommand(f"{name} runs Linux and has no license")
         return machine
 
     async def close_shells(self, name: str) -> None:

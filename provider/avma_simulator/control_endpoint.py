@@ -55,13 +55,13 @@ class ControlEndpoint:
         """Answer one request."""
         # Browsers send the page of a request as Origin. No web page may read or change an estate.
         if "Origin" in request.headers:
-            return _error(403, "web pages may not use the control endpoint")
+            return _error(403, "web pages are not allowed to use the control endpoint")
         try:
             found = await self._answer(request, *request.path.strip("/").split("/"))
         except (UnknownMachine, BadCommand, Refusal) as error:
             return _error(_STATUS[type(error)], str(error))
         except Exception as error:
-            return _error(500, f"the command failed inside the simulator: {type(error).__name__}")
+            return _error(500, f"the command failed with an unexpected error: {type(error).__name__}")
         return web.json_response(found)
 
     async def _answer(self, request: web.BaseRequest, *path: str) -> Any:
@@ -87,7 +87,7 @@ class ControlEndpoint:
             case ("POST", "clusters", name, "nodes"):
                 body = await _body(request)
                 if len(body) != 1:
-                    raise BadCommand("a change of nodes is one of add, remove, pause, join or resume")
+                    raise BadCommand("the body must contain exactly one of add, remove, pause, join or resume")
                 (change,) = body
                 await self._control.change_nodes(name, change, _field(body, change, str))
             case ("GET", "counts"):
@@ -121,7 +121,7 @@ async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
 def _field(body: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     value = body.get(name)
     if not isinstance(value, kind):
-        raise BadCommand(f"`{name}` must be given as {_KINDS[kind]}")
+        raise BadCommand(f"`{name}` must be {_KINDS[kind]}")
     return value
 
 
@@ -130,14 +130,14 @@ def _texts(body: Mapping[str, Any], name: str) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise BadCommand(f"`{name}` must be given as a list of texts")
+        raise BadCommand(f"`{name}` must be a list of texts")
     return value
 
 
 def _number(body: Mapping[str, Any], name: str) -> float:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadCommand(f"`{name}` must be given as a number")
+        raise BadCommand(f"`{name}` must be a number")
     return float(value)
 
 

@@ -83,7 +83,7 @@ class Domains:
             yield from self._mistakes_of(location, machine)
             own = self.own_account(machine)
             if own is not None and own.domain is not None and own.password != passwords[_key(own)]:
-                yield (*location, "password"), "is not the password that this account of the domain has elsewhere"
+                yield (*location, "password"), "differs from another password of this domain account in the file"
 
     def _mistakes_of(self, location: Location, machine: Machine) -> Iterator[tuple[Location, str]]:
         if machine.domain is not None and self.find(machine.domain) is None:
@@ -95,7 +95,7 @@ class Domains:
         if found is None:
             yield (*location, "username"), f"{name.domain} is not one of `domains`"
         elif machine.domain is not None and self.find(machine.domain) not in (None, found):
-            yield (*location, "username"), "is an account of another domain than the machine"
+            yield (*location, "username"), "is an account of a different domain than the machine"
 
 
 def _key(account: Account) -> tuple[str, Domain | None]:

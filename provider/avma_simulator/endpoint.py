@@ -55,7 +55,7 @@ class Endpoint:
                 request.transport.abort()
             return _empty(500)
         except Exception as error:
-            _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
+            _LOG.error("%s: a request failed with an unexpected error: %s", self._machine.name, type(error).__name__)
             return _empty(500)
         finally:
             self._machine.under_way -= 1

@@ -146,11 +146,11 @@ class Fault(_Record):
     @model_validator(mode="after")
     def _one_way(self) -> Fault:
         if (self.hresult is None) == (self.answer is None):
-            raise ValueError("needs either hresult or answer")
+            raise ValueError("must contain either `hresult` or `answer`")
         if self.after and self.answer not in _LOST:
-            raise ValueError("`after` goes with an answer that is lost: drop, timeout, garbage or emptyBody")
+            raise ValueError("`after` requires the answer drop, timeout, garbage or emptyBody")
         if self.answer == "noRows" and self.operation.lower() not in ("enumerate", "pull"):
-            raise ValueError("`noRows` is an answer to Enumerate or Pull")
+            raise ValueError("`noRows` requires the operation Enumerate or Pull")
         return self
 
 
@@ -265,7 +265,7 @@ class Vm(Machine):
             return value
         given = [name for name in _NOT_IN_LINUX if name in value]
         if given:
-            raise ValueError(f"a Linux guest has no `{given[0]}`")
+            raise ValueError(f"a Linux guest cannot have `{given[0]}`")
         return value | _UNUSED
 
     @property

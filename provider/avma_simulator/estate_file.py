@@ -31,13 +31,13 @@ def load_estate(path: Path | str) -> Estate:
 
 _WORDS = {
     "missing": "is required",
-    "extra_forbidden": "is not a field that is known here",
-    "string_type": "must be text: put it in quotes",
+    "extra_forbidden": "is not a valid field here",
+    "string_type": "must be text. Put it in quotes",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "tuple_type": "must be a list",
-    "model_type": "must be a group of fields",
+    "model_type": "must be an object with fields",
 }
 
 

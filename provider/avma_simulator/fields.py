@@ -38,7 +38,7 @@ def _loopback(value: str) -> str:
     except ValueError:
         raise ValueError("must be an IP address") from None
     if not address.is_loopback:
-        raise ValueError("must be a loopback address, such as 127.0.0.1: an estate is never shown to the network")
+        raise ValueError("must be a loopback address, such as 127.0.0.1. Other computers must not reach the simulator")
     return str(address)
 
 
@@ -58,7 +58,7 @@ def _product_key(value: str) -> str:
 
 def _machine_name(value: str) -> str:
     if not _MACHINE_NAME.fullmatch(value):
-        raise ValueError("must be a computer name: letters, digits, underscores and inner hyphens, 63 at most")
+        raise ValueError("must be a computer name: at most 63 letters, digits, underscores and inner hyphens")
     return value
 
 
@@ -78,7 +78,7 @@ def not_empty(value: tuple[_Item, ...]) -> tuple[_Item, ...]:
 def _distinct(value: tuple[int, ...]) -> tuple[int, ...]:
     """Raise ValueError if a list contains the same year twice."""
     if len(set(value)) < len(value):
-        raise ValueError("must not name a year twice")
+        raise ValueError("must not contain a year twice")
     return value
 
 
@@ -129,19 +129,19 @@ def _user_name(value: str) -> str:
 
 def _password(value: str) -> str:
     if not value or not _ONE_LINE.fullmatch(value):
-        raise ValueError("must not be empty and must hold no line break")
+        raise ValueError("must not be empty and must not contain line breaks")
     return value
 
 
 def _domain_user(value: str) -> str:
     if "\\" in value or "@" in value:
-        raise ValueError("must be a user name alone: the domain is around it")
+        raise ValueError("must be a user name without a domain")
     return _user_name(value)
 
 
 def _netbios_name(value: str) -> str:
     if "." in value or len(value) > NETBIOS_LENGTH:
-        raise ValueError("must be the NetBIOS name of a domain: 15 characters at most, and no dot")
+        raise ValueError("must be the NetBIOS name of a domain: at most 15 characters, without dots")
     return _domain_name(value)
 
 

@@ -57,7 +57,7 @@ async def _script(
     elif found.groups() in scripts:
         await scripts[found[1], found[2]](world, machine, command.named, pipeline)
     else:
-        pipeline.fail(f"The simulator does not know the script {found[1]} {found[2]}.", "ScriptUnknown")
+        pipeline.fail(f"The simulator does not implement the script {found[1]} {found[2]}.", "ScriptUnknown")
 
 
 async def run_line(machine: Machine, streams: Streams, command: Command, emit: Callable[[Any], None]) -> None:

@@ -118,9 +118,9 @@ class Listener:
     def _why(self, error: OSError) -> str:
         place = f"port {self.port} at {self.address}"
         if error.errno == errno.EADDRINUSE:
-            return f"{place} is already in use; stop what listens there, or give another port"
+            return f"{place} is already in use. Stop the other process, or set another port"
         if error.errno == errno.EADDRNOTAVAIL:
-            return f"{self.address} is not an address of this computer; use 127.0.0.1, or add it first"
+            return f"{self.address} is not an address of this computer. Use 127.0.0.1, or add the address first"
         return f"cannot listen on {place}: {error.strerror or error}"
 
 

@@ -103,7 +103,7 @@ class Process:
         try:
             code = await program(self.console)
         except Exception as error:
-            _LOG.error("a script failed inside the simulator: %s", type(error).__name__)
+            _LOG.error("a script failed with an unexpected error: %s", type(error).__name__)
         finally:
             self.exit_code = code
             self.console.wake()

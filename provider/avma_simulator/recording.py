@@ -117,7 +117,7 @@ def load(path: Path) -> Recording:
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(path, [], f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+        raise FileError(path, [], f"cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
     machines: list[RecordedMachine] = []
     answers: dict[str, dict[Key, list[Answer]]] = {}
     # Only a line feed ends a line. `splitlines` would also split at other characters inside an answer.
@@ -128,10 +128,10 @@ def load(path: Path) -> Recording:
             else:
                 _take(line, answers, {machine.address for machine in machines})
         except (ValueError, faults.Fault):
-            wrong = "is not an exchange of a recording" if machines else f"is not the first line of an `{FORMAT}`"
+            wrong = "is not a recorded request and answer" if machines else f"is not the first line of an `{FORMAT}`"
             raise FileError(path, [Mistake(number, "", wrong)]) from None
     if not machines:
-        raise FileError(path, [], "is no recording, or one in which no machine was asked anything")
+        raise FileError(path, [], "is not a recording, or contains no machines")
     return Recording(machines, answers)
 
 

@@ -66,7 +66,7 @@ def _loaded(path: Path, username: str, password: str, port: int) -> tuple[Record
     try:
         return recorded, estate_of(recorded, username, password, port)
     except ValidationError:
-        text = "names a machine, an address or an account that cannot be served here"
+        text = "contains a machine, an address or an account that the simulator cannot serve"
         raise FileError(path, [Mistake(1, "", text)]) from None
 
 

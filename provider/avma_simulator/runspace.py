@@ -215,7 +215,7 @@ class RunspaceShell:
         except faults.Fault:
             raise
         except Exception as error:  # psrpcore passes on any error of its parsers
-            _LOG.info("%s: unreadable PSRP message: %s", self._machine.name, type(error).__name__)
+            _LOG.info("%s: cannot read a PSRP message: %s", self._machine.name, type(error).__name__)
             raise shell_faults.unreadable_fragments() from None
         self._flush()
 
@@ -281,8 +281,8 @@ class RunspaceShell:
             pipeline.end_with(failed.error)
             stopped = False
         except Exception as error:
-            _LOG.error("%s: a script failed inside the simulator: %s", self._machine.name, type(error).__name__)
-            pipeline.end_with(Error("The script failed inside the simulator.", "SimulatorFailed"))
+            _LOG.error("%s: a script failed with an unexpected error: %s", self._machine.name, type(error).__name__)
+            pipeline.end_with(Error("The script failed with an unexpected error in the simulator.", "SimulatorFailed"))
             stopped = False
         finally:
             self._ended(running, stopped)

@@ -309,4 +309,4 @@ class EstateServer:
 
 
 def _in_one_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _LOG.error("the simulator's event loop: %s", context["message"])
+    _LOG.error("unexpected error in the event loop of the simulator: %s", context["message"])

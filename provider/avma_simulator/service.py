@@ -85,7 +85,7 @@ class Service:
         except (AnswerDropped, Unavailable):
             raise
         except Exception as error:
-            _LOG.error("%s: a request failed inside the simulator: %s", self._machine.name, type(error).__name__)
+            _LOG.error("%s: a request failed with an unexpected error: %s", self._machine.name, type(error).__name__)
             return self._fault(faults.internal_error(), message)
 
     async def reply_to_chunks(self, message: str | bytes) -> Reply:

@@ -83,7 +83,7 @@ def read(path: Path) -> Source:
     except (yaml.YAMLError, ValueError) as error:
         raise FileError(path, [], f"is not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
-        raise FileError(path, [], "is nested too deeply, or an alias is part of what it stands for") from None
+        raise FileError(path, [], "is nested too deeply, or an alias contains itself") from None
     finally:
         loader.dispose()
 
@@ -99,7 +99,7 @@ def _source(path: Path, loader: yaml.SafeLoader) -> Source:
     if root is None:
         raise FileError(path, [], "is empty")
     # This must happen before construction, which replaces merge keys (`<<`) with their fields.
-    repeated = [Mistake(line, field, "is given twice") for line, field in _repeated(root, ())]
+    repeated = [Mistake(line, field, "is declared twice") for line, field in _repeated(root, ())]
     if repeated:
         raise FileError(path, repeated)
     return Source(path, loader.construct_document(root), root)

@@ -54,9 +54,9 @@ class World:
         wanted = name.lower()
         found = [m for m in self.machines if wanted in (m.name.lower(), m.identifier.lower())]
         if not found:
-            raise UnknownMachine(f"no machine is called {name}")
+            raise UnknownMachine(f"no machine has the name {name}")
         if len(found) > 1:
-            raise UnknownMachine(f"{len(found)} machines are called {name}: give the VM's id")
+            raise UnknownMachine(f"{len(found)} machines have the name {name}. Use the id of the VM")
         return found[0]
 
     def guest(self, name: str) -> Guest:
@@ -78,7 +78,7 @@ class World:
         """
         found = next((host for host in self.hosts if host.name.lower() == name.lower()), None)
         if found is None:
-            raise UnknownMachine(f"no host is called {name}")
+            raise UnknownMachine(f"no host has the name {name}")
         return found
 
     def cluster(self, name: str) -> Cluster:
@@ -89,7 +89,7 @@ class World:
         """
         found = next((cluster for cluster in self.clusters if cluster.name.lower() == name.lower()), None)
         if found is None:
-            raise UnknownMachine(f"no cluster is called {name}")
+            raise UnknownMachine(f"no cluster has the name {name}")
         return found
 
     def cluster_of(self, machine: Machine) -> Cluster | None:
@@ -150,7 +150,7 @@ class World:
     def _declared(self, key: str) -> ProductKey:
         found = self.keys.find(key)
         if found is None:
-            raise ValueError("the estate was not checked: it names an unknown key")
+            raise ValueError("the estate contains an unknown key and was not validated")
         return found
 
     def _restore(self, machine: Machine) -> None:

@@ -97,7 +97,7 @@ class Query:
             satisfied = self.condition(cim_class)
             return [instance for instance in instances if satisfied(instance)]
         except RecursionError:
-            raise WqlError("a condition is nested too deeply") from None
+            raise WqlError("the condition is nested too deeply") from None
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _comparison(name: str, symbol: str, literal: Literal) -> Condition:
     compare = _OPERATORS[symbol]
     if literal is None:
         if symbol not in ("=", "<>", "!="):
-            raise WqlError("NULL has no order")
+            raise WqlError("NULL cannot be compared with < or >")
         return _on(name, lambda value: compare(value, None))
 
     def bind(cim_class: CimClass) -> Callable[[Instance], bool]:
@@ -254,18 +254,18 @@ def _converted(literal: Literal, kind: type) -> Literal:
         return _moment(str(literal))
     if kind is bool and str(literal).lower() in ("true", "false", "1", "0"):
         return str(literal).lower() in ("true", "1")
-    raise WqlError("a value is of another type than the property it is compared with")
+    raise WqlError("the value has a different type than the property")
 
 
 def _moment(text: str) -> datetime:
     """Return the time of a WMI datetime such as `20261124235615.000000+060`. Its offset is in minutes."""
     found = _DATETIME.fullmatch(text)
     if found is None:
-        raise WqlError("a datetime is written as yyyymmddHHMMSS.mmmmmm+UUU")
+        raise WqlError("a datetime must have the form yyyymmddHHMMSS.mmmmmm+UUU")
     try:
         moment = datetime.strptime(found[1], "%Y%m%d%H%M%S.%f")
     except ValueError:
-        raise WqlError("a datetime names no moment") from None
+        raise WqlError("the datetime is not a valid time") from None
     return moment.replace(tzinfo=timezone(timedelta(minutes=int(found[2]))))
 
 

@@ -257,7 +257,7 @@ def test_the_state_of_a_vm_in_the_words_of_hyper_v(tmp_path: Path, state: str, w
 
 def test_remedies_name_the_options_of_the_command(shared: EstateServer) -> None:
     document = diagnosed(HEALTHY)
-    assert "set `--ca-cert` to the authority's PEM file (or, in a lab only, `--insecure`)" in str(document).lower()
+    assert "set `--ca-cert` to the authority's pem file (or, in a lab only, `--insecure`)" in str(document).lower()
     assert "switch it on there" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
     assert "set `--auth` to `ntlm`" in str(diagnosed(address(2), "--insecure", "--auth", "basic")).lower()
 
@@ -334,7 +334,7 @@ def test_a_script_that_fails_is_the_cause(shared: EstateServer, monkeypatch: pyt
     monkeypatch.setattr("avma.windows.powershell.load", lambda script: "# avma-script: sing 1\n")
     (cause,) = causes(diagnosed(HEALTHY, PLAIN))
     assert cause["rung"] == "shell"
-    assert "does not know the script sing 1" in cause["error"]["answer"]
+    assert "does not implement the script sing 1" in cause["error"]["answer"]
 
 
 def test_the_environment_says_how_guests_are_reached(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,23 +222,23 @@ def test_the_command_serves_a_recording(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "is no recording"),
-        (" \n", "is no recording"),
+        ("", "is not a recording"),
+        (" \n", "is not a recording"),
         ("[" * 9999, ":1: is not the first line of an `avma recording 1`"),
         (
             '{"format": "avma recording 1", "machines": [{"name": 5, "address": "127.77.0.1", "username": "u"}]}\n',
             ":1: is not the first line of an `avma recording 1`",
         ),
         ("hosts: []\n", ":1: is not the first line of an `avma recording 1`"),
-        ('{"format": "avma recording 1", "machines": []}\n', "no machine was asked anything"),
+        ('{"format": "avma recording 1", "machines": []}\n', "contains no machines"),
         (
             '{"format": "avma recording 1", "machines": [{"name": "a", "address": "10.0.0.1", "username": "u"}]}\n',
-            ":1: names a machine, an address or an account that cannot be served here",
+            ":1: contains a machine, an address or an account that the simulator cannot serve",
         ),
         (
             '{"format": "avma recording 1", "machines": [{"name": "a", "address": "127.77.0.1", "username": "u"}]}\n'
             '{"machine": "127.77.0.1", "request": "<no/>", "answer": ""}\n',
-            ":2: is not an exchange of a recording",
+            ":2: is not a recorded request and answer",
         ),
     ],
 )

@@ -193,11 +193,11 @@ def test_powershell_direct_on_it(served: Callable[[str], EstateServer]) -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        (", license: none", "hosts[0].license: Azure Stack HCI has no such licence"),
-        (", payAsYouGo: true", "hosts[0].payAsYouGo: Azure Stack HCI has no such licence"),
-        (f", serverKey: {KEY_2016}", "hosts[0].serverKey: is not a key of Windows Server Datacenter 2019 or later"),
-        (f", serverKey: {UNKNOWN}", "hosts[0].serverKey: is not a key of Windows Server Datacenter 2019 or later"),
-        (", evaluation: true", "hosts[0].evaluation: there is no evaluation of Azure Stack HCI"),
+        (", license: none", "hosts[0].license: is not available for Azure Stack HCI"),
+        (", payAsYouGo: true", "hosts[0].payAsYouGo: is not available for Azure Stack HCI"),
+        (f", serverKey: {KEY_2016}", "hosts[0].serverKey: must be a key for Windows Server Datacenter 2019 or later"),
+        (f", serverKey: {UNKNOWN}", "hosts[0].serverKey: must be a key for Windows Server Datacenter 2019 or later"),
+        (", evaluation: true", "hosts[0].evaluation: is not allowed: Azure Stack HCI has no evaluation edition"),
         (", module: 2", "hosts[0].module: must be 'none', '1.0' or '1.1'"),
     ],
 )
@@ -209,14 +209,18 @@ def test_what_cannot_be(tmp_path: Path, fields: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("23H2", "20H2, subscription: true", "hosts[0].subscription: there is a subscription from 21H2 on"),
-        ("23H2", "22H2, oemLicense: true", "hosts[0].oemLicense: there is an OEM licence from 23H2 on"),
-        ("23H2", "'2025'", "hosts[0].edition: there is no Azure Stack HCI 2025"),
-        ("Azure Stack HCI", "Standard", "hosts[0].edition: Windows Server 23H2 has no edition Standard"),
+        ("23H2", "20H2, subscription: true", "hosts[0].subscription: requires version 21H2 or later"),
+        ("23H2", "22H2, oemLicense: true", "hosts[0].oemLicense: requires version 23H2 or later"),
+        ("23H2", "'2025'", "hosts[0].edition: is not available: Azure Stack HCI has no version 2025"),
+        (
+            "Azure Stack HCI",
+            "Standard",
+            "hosts[0].edition: is not available: Windows Server 23H2 has no edition Standard",
+        ),
         (
             "23H2, edition: Azure Stack HCI",
             "'2025', edition: Datacenter, module: 1.1",
-            "hosts[0].module: goes with the edition Azure Stack HCI",
+            "hosts[0].module: requires the edition Azure Stack HCI",
         ),
     ],
 )

@@ -273,4 +273,4 @@ def test_more_output_than_an_envelope_holds(estate: EstateServer) -> None:
 
 def test_a_vm_without_a_network_has_no_listener(tmp_path: Path) -> None:
     text = f"{HOST}  vms:\n  - {{name: a, version: 2022, {GUEST}, network: false, http: {{}}}}\n"
-    assert mistakes(tmp_path, text) == ["8: hosts[0].vms[0].network: a VM without a network has no listener"]
+    assert mistakes(tmp_path, text) == ["8: hosts[0].vms[0].network: must be true for a VM with listeners"]

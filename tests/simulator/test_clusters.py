@@ -96,7 +96,7 @@ def test_vms_go_off_and_come_back_with_their_host(estate: EstateServer) -> None:
         client.installed()
     estate.power("web", "off")
     estate.power("hv01", "off")
-    with pytest.raises(BadCommand, match="hv01 is off: no VM can run there"):
+    with pytest.raises(BadCommand, match="hv01 is off, so no VM can run there"):
         estate.power("web", "running")
     estate.power("hv01", "running")
     assert estate.machine("web")["running"] is False
@@ -122,14 +122,14 @@ def test_nodes_over_the_control_endpoint(estate: EstateServer) -> None:
         assert session.get(url).json() == estate.clusters()
         assert session.post(f"{url}/cl01/nodes", json={}).status_code == 400
         assert session.post(f"{url}/cl01/nodes", json={"explode": "hv01"}).json() == {
-            "error": "a change of nodes must be one of add, remove, pause, join, resume"
+            "error": "the body must contain exactly one of add, remove, pause, join, resume"
         }
-    with pytest.raises(BadCommand, match="hv03 is a node of a cluster already"):
+    with pytest.raises(BadCommand, match="hv03 is already a node of a cluster"):
         estate.change_nodes("cl01", "add", "hv03")
     estate.change_nodes("cl01", "remove", "hv03")
     with pytest.raises(BadCommand, match="hv03 is not a node of cl01"):
         estate.change_nodes("cl01", "remove", "hv03")
-    with pytest.raises(UnknownMachine, match="no cluster is called cl02"):
+    with pytest.raises(UnknownMachine, match="no cluster has the name cl02"):
         estate.change_nodes("cl02", "add", "hv03")
 
 
@@ -148,7 +148,7 @@ def test_a_guest_that_moves_is_bound_to_its_new_host(estate: EstateServer) -> No
 
 def test_a_guest_that_moves_from_a_dead_host_starts_anew(estate: EstateServer) -> None:
     estate.power("hv02", "off")
-    with pytest.raises(BadCommand, match="hv02 is off: a VM that runs cannot move there"):
+    with pytest.raises(BadCommand, match="hv02 is off, so a running VM cannot move there"):
         estate.move("web", "hv02")
     estate.power("hv02", "running")
     estate.power("hv01", "off")
@@ -163,7 +163,10 @@ def test_a_guest_that_moves_from_a_dead_host_starts_anew(estate: EstateServer) -
         ("- {name: hv01, nodes: [hv01]}", "clusters[0].name: is the name of a host or of another cluster"),
         ("- {name: c, nodes: []}", "clusters[0].nodes: must not be empty"),
         ("- {name: c, nodes: [hv09]}", "clusters[0].nodes[0]: is not the name of a host"),
-        ("- {name: c, nodes: [hv01, HV01]}", "clusters[0].nodes[1]: is a node already (see clusters[0].nodes[0])"),
+        (
+            "- {name: c, nodes: [hv01, HV01]}",
+            "clusters[0].nodes[1]: is already a node of a cluster (see clusters[0].nodes[0])",
+        ),
     ],
 )
 def test_clusters_that_cannot_be(tmp_path: Path, text: str, expected: str) -> None:

@@ -91,13 +91,13 @@ def test_a_machine_and_what_changes_it(estate: EstateServer, http: Http) -> None
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "error"),
     [
-        ("GET", "machines/nobody", None, 404, "no machine is called nobody"),
+        ("GET", "machines/nobody", None, 404, "no machine has the name nobody"),
         ("POST", "machines/hv01/data-exchange", {"enabled": True}, 404, "hv01 is a host, not a VM"),
-        ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host is called web02"),
+        ("POST", "machines/web01/move", {"host": "web02"}, 404, "no host has the name web02"),
         ("POST", "machines/web01/power", {"state": "asleep"}, 400, f"the state of web01 must be one of {ALL_STATES}"),
-        ("POST", "machines/web01/power", {}, 400, "`state` must be given as text"),
+        ("POST", "machines/web01/power", {}, 400, "`state` must be text"),
         ("POST", "machines/web01/power", [], 400, "the body is not a JSON object"),
-        ("POST", "machines/web01/data-exchange", {"enabled": 1}, 400, "`enabled` must be given as true or false"),
+        ("POST", "machines/web01/data-exchange", {"enabled": 1}, 400, "`enabled` must be true or false"),
         ("POST", "machines/web01/explode", {}, 400, "POST /machines/web01/explode is not a command"),
         ("GET", "nothing", None, 400, "GET /nothing is not a command"),
         (
@@ -179,7 +179,7 @@ def test_two_machines_of_one_name_are_told_apart_by_id(tmp_path: Path) -> None:
         assert list(estate.counts()) == ["h", *ids]
         assert estate.url(ids[0]) != estate.url(ids[1])
         assert estate.machine(ids[1])["id"] == ids[1]
-        with pytest.raises(UnknownMachine, match="2 machines are called twin: give the VM's id"):
+        with pytest.raises(UnknownMachine, match=r"2 machines have the name twin\. Use the id of the VM"):
             estate.machine("twin")
 
 
@@ -191,7 +191,7 @@ def test_a_port_in_use_names_the_machine(estate: EstateServer, tmp_path: Path) -
     with pytest.raises(CannotListen) as caught, running(load_estate(write(tmp_path, host))):
         pass
     assert str(caught.value) == (
-        f"h: port {port} at 127.0.0.1 is already in use; stop what listens there, or give another port"
+        f"h: port {port} at 127.0.0.1 is already in use. Stop the other process, or set another port"
     )
 
 

@@ -174,25 +174,25 @@ DOMAIN = "  username: a\ndomains:\n- name: LAB\n"
         (HOST + "  domain: OTHER\n" + DOMAIN, "6: hosts[0].domain: is not one of `domains`"),
         (
             HOST + "  domain: LAB\n  username: a@other\n",
-            "7: hosts[0].username: is an account of another domain than the machine",
+            "7: hosts[0].username: is an account of a different domain than the machine",
         ),
         (
             HOST
             + "  username: LAB\\a\n- {name: hv02, version: 2025, edition: Datacenter, username: a@lab, password: c}\n",
-            "7: hosts[1].password: is not the password that this account of the domain has elsewhere",
+            "7: hosts[1].password: differs from another password of this domain account in the file",
         ),
         (HOST + DOMAIN + "- name: lab\n", "9: domains[1].name: is the name of another domain (see domains[0].name)"),
         (
             HOST + "  username: a\ndomains:\n- name: lab.example\n",
-            "8: domains[0].name: must be the NetBIOS name of a domain: 15 characters at most, and no dot",
+            "8: domains[0].name: must be the NetBIOS name of a domain: at most 15 characters, without dots",
         ),
         (
             HOST + DOMAIN + "  accounts: [{username: LAB\\a, password: b}]\n",
-            "9: domains[0].accounts[0].username: must be a user name alone: the domain is around it",
+            "9: domains[0].accounts[0].username: must be a user name without a domain",
         ),
         (
             HOST + "  username: LAB\\a\n  https: {}\n  logons: [basic]\n",
-            "8: hosts[0].logons: basic accepts local accounts only, and the account of the machine is one of a domain",
+            "8: hosts[0].logons: basic accepts only local accounts, and this is a domain account",
         ),
     ],
 )

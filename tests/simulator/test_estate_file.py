@@ -25,11 +25,11 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ("", ["is empty"]),
         ("hosts: [", ["1: is not YAML: expected the node content, but found '<stream end>'"]),
         ("hosts:\n\t- a", ["2: is not YAML: found character '\\t' that cannot start any token"]),
-        ("3", ["1: must be a group of fields"]),
+        ("3", ["1: must be an object with fields"]),
         ("hosts: []", ["1: hosts: must not be empty"]),
-        (HOST + "  password: c\n", ["7: hosts[0].password: is given twice"]),
+        (HOST + "  password: c\n", ["7: hosts[0].password: is declared twice"]),
         (HOST + "  vms: 1\n", ["7: hosts[0].vms: must be a list"]),
-        (HOST + "  ports: 1\n", ["7: hosts[0].ports: is not a field that is known here"]),
+        (HOST + "  ports: 1\n", ["7: hosts[0].ports: is not a valid field here"]),
         (HOST + "  http: {port: '1'}\n", ["7: hosts[0].http.port: must be a whole number"]),
         (HOST + "  http: {port: 70000}\n", ["7: hosts[0].http.port: must be less than or equal to 65535"]),
         (HOST + "  evaluation: perhaps\n", ["7: hosts[0].evaluation: must be true or false"]),
@@ -43,7 +43,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST + "  logons: [basic]\n",
-            ["7: hosts[0].logons: basic needs https: add an https listener, or another logon, such as ntlm"],
+            ["7: hosts[0].logons: basic needs https. Add an https listener, or another method, such as ntlm"],
         ),
         (
             HOST + "  logons: [ntlm, certificate]\n",
@@ -89,34 +89,34 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST + "  vms:\n  - {name: a, version: 23H2, edition: Standard}\n",
-            ["8: hosts[0].vms[0].edition: Windows Server 23H2 has no edition Standard"],
+            ["8: hosts[0].vms[0].edition: is not available: Windows Server 23H2 has no edition Standard"],
         ),
         (
             HOST + "  vms:\n  - {name: a, version: 1909, edition: Standard, evaluation: true, serverCore: false}\n",
             [
-                "8: hosts[0].vms[0].evaluation: there is no evaluation of Windows Server, version 1909",
-                "8: hosts[0].vms[0].serverCore: Windows Server, version 1909 is always Server Core",
+                "8: hosts[0].vms[0].evaluation: is not allowed: Windows Server, version 1909 has no evaluation edition",
+                "8: hosts[0].vms[0].serverCore: must be true for Windows Server, version 1909",
             ],
         ),
         (
             HOST + "  vms:\n  - {name: a, version: 2019, edition: Essentials, serverCore: true}\n",
-            ["8: hosts[0].vms[0].serverCore: there is no choice of Server Core for Essentials"],
+            ["8: hosts[0].vms[0].serverCore: is not allowed: Essentials has no Server Core option"],
         ),
         (
             HOST.replace("Datacenter", "Essentials"),
-            ["4: hosts[0].edition: Windows Server 2025 has no edition Essentials"],
+            ["4: hosts[0].edition: is not available: Windows Server 2025 has no edition Essentials"],
         ),
         (
             HOST.replace("Datacenter", "Datacenter Azure Edition") + "  evaluation: true\n",
-            ["7: hosts[0].evaluation: there is no evaluation of Datacenter Azure Edition"],
+            ["7: hosts[0].evaluation: is not allowed: Datacenter Azure Edition has no evaluation edition"],
         ),
         (
             HOST.replace("hv01", "hv 01"),
-            ["2: hosts[0].name: must be a computer name: letters, digits, underscores and inner hyphens, 63 at most"],
+            ["2: hosts[0].name: must be a computer name: at most 63 letters, digits, underscores and inner hyphens"],
         ),
         (
             HOST.replace("b\n", '"b\\nc"\n'),
-            ["6: hosts[0].password: must not be empty and must hold no line break"],
+            ["6: hosts[0].password: must not be empty and must not contain line breaks"],
         ),
         (
             HOST.replace(": a\n", ": 'a:b'\n"),
@@ -129,11 +129,11 @@ def mistakes(directory: Path, text: str) -> list[str]:
             HOST + HOST.replace("hosts:\n", "").replace("hv01", "HV01"),
             ["7: hosts[1].name: is the name of another host (see hosts[0].name)"],
         ),
-        (HOST + "  vms: &v [*v]\n", ["is nested too deeply, or an alias is part of what it stands for"]),
+        (HOST + "  vms: &v [*v]\n", ["is nested too deeply, or an alias contains itself"]),
         (HOST + "  license: {status: Licensed}\n", ["7: hosts[0].license.key: is required"]),
         (
             HOST + f"  license: {{key: {MAK}}}\n",
-            ["7: hosts[0].license.key: is neither one of `keys` nor a published key"],
+            ["7: hosts[0].license.key: is neither in `keys` nor a published key"],
         ),
         (
             HOST + "  license: {key: W3GNR-8DDXR-2TFRP-H8P33-DV9BG}\n",
@@ -141,12 +141,12 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST + "  evaluation: true\n  license: {key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}\n",
-            ["8: hosts[0].license.key: an evaluation machine takes no key: leave `license` out"],
+            ["8: hosts[0].license.key: is not allowed: an evaluation edition accepts no key. Remove `license`"],
         ),
         (DUPLICATE, ["3: keys[1].key: is declared twice (see keys[0].key)"]),
         (
             HOST + "  vms:\n  - {name: a, version: 2022, edition: Standard, username: x}\n",
-            ["8: hosts[0].vms[0]: password is required beside the other half of the account"],
+            ["8: hosts[0].vms[0]: password is missing: an account needs both username and password"],
         ),
         (
             HOST + "  vms:\n  - {name: a, version: 2022, edition: Standard, http: {}}\n",
@@ -158,7 +158,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST + "  http: {port: 5985}\n  https:\n    port: 5985\n",
-            ["9: hosts[0].https.port: is also the port of another listener on that address (see hosts[0].http.port)"],
+            ["9: hosts[0].https.port: is used by another listener at this address (see hosts[0].http.port)"],
         ),
     ],
 )
@@ -246,4 +246,4 @@ def test_kerberos_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     pytest.importorskip("gssapi")
     monkeypatch.delenv("KRB5_KTNAME", raising=False)
     (found,) = mistakes(tmp_path, HOST + "  logons: [ntlm, kerberos]\n")
-    assert found.startswith("7: hosts[0].logons: kerberos needs `keytab`, the file with the machine's key")
+    assert found.startswith("7: hosts[0].logons: kerberos needs a keytab file: set `keytab`")

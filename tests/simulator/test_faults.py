@@ -91,14 +91,14 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
-        ({"operation": "Enumerate"}, "faults[0]: needs either hresult or answer"),
+        ({"operation": "Enumerate"}, "faults[0]: must contain either `hresult` or `answer`"),
         (
             {"operation": "Sing", "hresult": 1},
             "must be Enumerate, Pull, Get, Class/Method, Shell/Create or Pipeline/Command",
         ),
         (
             {"operation": "Get", "answer": "quota", "after": True},
-            "faults[0]: `after` goes with an answer that is lost: drop, timeout, garbage or emptyBody",
+            "faults[0]: `after` requires the answer drop, timeout, garbage or emptyBody",
         ),
         ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'unavailable'"),
     ],

@@ -73,7 +73,7 @@ def test_a_linux_guest_has_no_license(estate: EstateServer) -> None:
     assert (found["linux"], found["version"], found["edition"]) == ("Ubuntu 24.04", None, None)
     assert (found["status"], found["partialProductKey"]) == ("Unlicensed", None)
     for change in (lambda: estate.install_key("penguin", AVMA_2025), lambda: estate.set_license("penguin", "Licensed")):
-        with pytest.raises(BadCommand, match="penguin runs Linux, which has no license"):
+        with pytest.raises(BadCommand, match="penguin runs Linux and has no license"):
             change()
     with pytest.raises(KeyError):
         estate.url("penguin")
@@ -118,20 +118,20 @@ def test_a_replica_has_the_same_id_and_is_off_until_it_fails_over(estate: Estate
 @pytest.mark.parametrize(
     ("vm", "expected"),
     [
-        ("{name: a, linux: {}, version: 2025}", "8: hosts[0].vms[0]: a Linux guest has no `version`"),
-        ("{name: a, linux: {}, username: x, password: y}", "8: hosts[0].vms[0]: a Linux guest has no `username`"),
+        ("{name: a, linux: {}, version: 2025}", "8: hosts[0].vms[0]: a Linux guest cannot have `version`"),
+        ("{name: a, linux: {}, username: x, password: y}", "8: hosts[0].vms[0]: a Linux guest cannot have `username`"),
         (
             "{name: a, version: 2025, edition: Standard, replica: hv01}",
             "8: hosts[0].vms[0].replica: is not the name of another host",
         ),
         (
             "{name: a, version: 2025, edition: Standard, computerName: a b}",
-            "8: hosts[0].vms[0].computerName: must be a computer name: letters, digits, underscores and inner hyphens, "
-            "63 at most",
+            "8: hosts[0].vms[0].computerName: must be a computer name: at most 63 letters, digits, underscores "
+            "and inner hyphens",
         ),
         (
             "{name: a, version: 2025, edition: Standard, vms: [{name: b, version: 2025, edition: Essentials}]}",
-            "8: hosts[0].vms[0].vms[0].edition: Windows Server 2025 has no edition Essentials",
+            "8: hosts[0].vms[0].vms[0].edition: is not available: Windows Server 2025 has no edition Essentials",
         ),
     ],
 )

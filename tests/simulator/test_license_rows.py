@@ -74,7 +74,7 @@ def test_the_channel_of_keys_is_named_as_the_platform_names_it(serve: Callable[[
     ("lines", "expected"),
     [
         ("extendedSecurityUpdates: [4]", "7: hosts[0].extendedSecurityUpdates[0]: must be less than or equal to 3"),
-        ("extendedSecurityUpdates: [1, 1]", "7: hosts[0].extendedSecurityUpdates: must not name a year twice"),
+        ("extendedSecurityUpdates: [1, 1]", "7: hosts[0].extendedSecurityUpdates: must not contain a year twice"),
         (
             "leftoverEvaluation: true\n  evaluation: true",
             "7: hosts[0].leftoverEvaluation: cannot be combined with `evaluation`",

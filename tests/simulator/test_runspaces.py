@@ -177,7 +177,7 @@ def test_a_script_of_this_project_that_is_not_known(pool: RunspacePool, script: 
     shell = invoke(pool, f"# avma-script: {script}\n")[1]
     assert (shell.state, errors(shell)[0][:2]) == (
         FAILED,
-        (f"The simulator does not know the script {script}.", "ScriptUnknown"),
+        (f"The simulator does not implement the script {script}.", "ScriptUnknown"),
     )
 
 

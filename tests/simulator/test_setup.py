@@ -73,7 +73,7 @@ def test_a_setup_that_begins_again(serve: Callable[[str], EstateServer]) -> None
         session.trust_env = False
         url = f"{estate.control_url}/machines/db/setup"
         assert session.post(url, json={"seconds": 600}).json()["ready"] is False
-        assert session.post(url, json={"seconds": True}).json() == {"error": "`seconds` must be given as a number"}
+        assert session.post(url, json={"seconds": True}).json() == {"error": "`seconds` must be a number"}
     estate.setup("web", 600)
     assert seen(estate, "db") == seen(estate, "web") == NOT_READY
     estate.setup("db", 0.2)

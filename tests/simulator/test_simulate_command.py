@@ -82,7 +82,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         process.communicate(timeout=PATIENCE)
     assert result.returncode == 1
     assert result.stderr == (
-        f"h: port {port} at 127.0.0.1 is already in use; stop what listens there, or give another port\n"
+        f"h: port {port} at 127.0.0.1 is already in use. Stop the other process, or set another port\n"
         "See: avma explain simulator\n"
     )
 

@@ -44,7 +44,7 @@ def test_a_vm_is_created_and_deleted(estate):
 def test_a_vm_that_cannot_be_is_not_created(estate):
     with pytest.raises(BadCommand, match=r"vm\.version: "):
         estate.create("hv01", {**VM, "version": "1999"})
-    with pytest.raises(BadCommand, match="there is a VM with the id"):
+    with pytest.raises(BadCommand, match="another VM has the id"):
         estate.create("hv01", {**VM, "id": listed(estate)["web01"]})
 
 

@@ -57,7 +57,7 @@ def test_without_a_way_to_the_internet(serve: Callable[[str], EstateServer]) -> 
 
 def test_telephone(serve: Callable[[str], EstateServer]) -> None:
     estate = served(serve, ", online: false")
-    with pytest.raises(BadCommand, match="h holds no key that is activated by telephone"):
+    with pytest.raises(BadCommand, match="h has no key that can be activated by telephone"):
         estate.confirmation_id("h")
     with Client(estate.url("h")) as client:
         assert client.installed()["OfflineInstallationId"] == [None]
@@ -136,13 +136,13 @@ def test_over_the_control_endpoint(serve: Callable[[str], EstateServer]) -> None
     ("fields", "expected"),
     [
         ("  leftoverKey: x\n", "hosts[0].leftoverKey: is not five groups of five"),
-        (f"  leftoverKey: {MAK}\n", "hosts[0].leftoverKey: is neither one of `keys` nor a published key"),
+        (f"  leftoverKey: {MAK}\n", "hosts[0].leftoverKey: is neither in `keys` nor a published key"),
         (
             "  leftoverKey: D764K-2NDRG-47T6Q-P8T8W-YP6DF\n  license: {key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}\n",
-            "hosts[0].leftoverKey: is the key that is installed",
+            "hosts[0].leftoverKey: is the installed key. A leftover key must be a different one",
         ),
-        ("  payAsYouGo: true\n  license: none\n", "hosts[0].payAsYouGo: a Pay-as-you-go host begins without a key"),
-        ("  payAsYouGo: true\n  evaluation: true\n", "hosts[0].payAsYouGo: there is Pay-as-you-go for Windows Server"),
+        ("  payAsYouGo: true\n  license: none\n", "hosts[0].payAsYouGo: cannot be combined with `license`"),
+        ("  payAsYouGo: true\n  evaluation: true\n", "hosts[0].payAsYouGo: requires Windows Server"),
         ("  online: 1\n", "hosts[0].online: must be true or false"),
     ],
 )

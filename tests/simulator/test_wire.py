@@ -332,7 +332,7 @@ def test_an_error_inside_is_a_fault_and_one_line(
     monkeypatch.setattr("avma_simulator.operating_system.operating_system", None)
     expected = ("s:Receiver", "w:InternalError", 0x8007054F)
     assert fault(lambda: client.enumerate("SELECT * FROM Win32_OperatingSystem")) == expected
-    assert caplog.messages == ["hv01: a request failed inside the simulator: TypeError"]
+    assert caplog.messages == ["hv01: a request failed with an unexpected error: TypeError"]
     assert caplog.records[0].exc_info is None
 
 

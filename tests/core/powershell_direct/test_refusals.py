@@ -140,7 +140,7 @@ def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
 
 def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
     monkeypatch.setattr(powershell, "load", lambda script: "# avma-script: sing 1\n")
-    with pytest.raises(errors.ScriptFailed, match=r"does not know the script sing 1\. \(ScriptUnknown\)"):
+    with pytest.raises(errors.ScriptFailed, match=r"does not implement the script sing 1\. \(ScriptUnknown\)"):
         run.activate("web01", HOST)
 
 
