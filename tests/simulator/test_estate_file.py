@@ -69,8 +69,8 @@ def mistakes(directory: Path, text: str) -> list[str]:
         (
             "control: {address: 0.0.0.0}\n" + HOST,
             [
-                "1: control.address: must be a loopback address, such as 127.0.0.1: "
-                "an estate is never shown to the network"
+                "1: control.address: must be a loopback address, such as 127.0.0.1. "
+                "Other computers must not reach the simulator"
             ],
         ),
         (
