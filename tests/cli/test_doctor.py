@@ -95,7 +95,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
          f"avma doctor {address(2)} --port 5986 --https"),
         ([HEALTHY, "--port", "5985"], "tls", "does not speak TLS",
          f"avma doctor {HEALTHY} --port 5985 --no-https"),
-        ([HEALTHY, PLAIN, "--port", "5986"], "tls", "speaks TLS, and `https` is false",
+        ([HEALTHY, PLAIN, "--port", "5986"], "tls", "uses TLS, but `https` is false",
          f"avma doctor {HEALTHY} --port 5986 --https"),
         ([HEALTHY], "tls", "an authority that is not trusted", f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"),
         ([address(2), "--ca-cert", "CA"], "tls", "an authority that is not trusted", "--ca-cert AUTHORITY.pem"),
@@ -112,16 +112,16 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(7), PLAIN], "shell", "access is denied", "winrm get winrm/config/winrs"),
         ([address(8), PLAIN], "system", "it runs Windows Server 2022 Standard", "DISM /Online"),
         ([address(9), PLAIN], "system", "it runs an evaluation", "DISM /Online"),
-        ([address(10), PLAIN], "license", "its licence status is OOBGrace", "pulumi up"),
+        ([address(10), PLAIN], "license", "its license status is OOBGrace", "pulumi up"),
         ([address(11), PLAIN], "license", "no product key is installed", "pulumi up"),
         (["127.47.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
         ([address(12), PLAIN], "vm", "Data Exchange integration service of mute01 is off",
          "| Get-VMIntegrationService |"),
-        ([address(13), PLAIN], "vm", "a host activates guests up to its own version only", "| Move-VM -Dest"),
+        ([address(13), PLAIN], "vm", "a host activates guests only up to its own version", "| Move-VM -Dest"),
         ([address(14), PLAIN], "vm", "it runs an evaluation", "in trial01: DISM"),
-        ([address(15), PLAIN], "powershellDirect", "older than Windows Server 2016",
+        ([address(15), PLAIN], "powershellDirect", "requires Windows Server 2016 or later",
          "--guest-transport winrm"),
-        ([address(22), PLAIN], "peer", "its licence status is OOBGrace", "avma doctor node3 --no-https"),
+        ([address(22), PLAIN], "peer", "its license status is OOBGrace", "avma doctor node3 --no-https"),
         ([address(21), PLAIN], "cim", "an answer that is not SOAP", "--record recording.jsonl"),
         ([address(23), PLAIN], "license", "it has no key and no subscription for guests", "pulumi up"),
     ],
@@ -281,7 +281,7 @@ def test_a_peer_that_is_down(shared: EstateServer) -> None:
     shared.power("node5", "running")
     (cause,) = causes(document)
     assert (cause["rung"], cause["subject"]) == ("peer", "node5")
-    assert cause["error"]["answer"] == "the cluster says that the node is Down"
+    assert cause["error"]["answer"] == "the cluster reports the node as Down"
     assert document["next"] == f"on {address(19)}: Start-ClusterNode 'node5'"
 
 
@@ -303,7 +303,7 @@ def test_it_steps_over_what_is_wrong(shared: EstateServer) -> None:
 def test_what_needs_what_failed_is_not_looked_at(shared: EstateServer) -> None:
     document = diagnosed(HEALTHY, "--port", "5985")
     assert all(status == "skip" for rung, status in statuses(document)[3:])
-    assert document["steps"][-1]["found"] == "not looked at, because this failed: TLS"
+    assert document["steps"][-1]["found"] == "not checked, because this failed: TLS"
 
 
 def test_without_powershell_direct_nobody_needs_shells(shared: EstateServer) -> None:
@@ -393,8 +393,8 @@ def test_plain_lines_where_there_is_no_terminal(shared: EstateServer) -> None:
     assert "\x1b" not in result.stdout
     lines = result.stdout.splitlines()
     assert lines[0] == f"pass  Name: {address(10)}"
-    assert any(line.startswith("fail  Licence: VOLUME_KMSCLIENT, key …6VM33: OOBGrace. The host ") for line in lines)
-    assert lines[-2].startswith(f"Cause: {address(10)}: the host cannot, because its licence status is OOBGrace")
+    assert any(line.startswith("fail  License: VOLUME_KMSCLIENT, key …6VM33: OOBGrace. The host ") for line in lines)
+    assert lines[-2].startswith(f"Cause: {address(10)}: the host is not licensed for its guests: its license status")
     assert lines[-1] == f"Next: pulumi up, with a HostLicense for {address(10)}"
 
 
@@ -441,7 +441,7 @@ def test_progress_and_colour_on_a_terminal(shared: EstateServer) -> None:
 def test_no_colour_where_none_is_wanted(shared: EstateServer) -> None:
     seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="1")
     assert "\x1b[32m" not in seen
-    assert "pass  Licence: VOLUME_MAK" in seen
+    assert "pass  License: VOLUME_MAK" in seen
 
 
 def test_the_password_is_asked_for_on_a_terminal(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:

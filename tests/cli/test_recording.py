@@ -86,7 +86,7 @@ def test_a_peer_that_is_down_is_down_in_the_replay(replay: Replay, shared: Estat
     original, again = replay(address(19))
     shared.power("node5", "running")
     assert statuses(again) == statuses(original)
-    assert causes(again)[0]["error"]["answer"] == "the cluster says that the node is Down"
+    assert causes(again)[0]["error"]["answer"] == "the cluster reports the node as Down"
 
 
 def test_a_recording_is_replayed_as_often_as_wanted(replay: Replay, tmp_path: Path) -> None:

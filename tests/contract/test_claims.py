@@ -46,7 +46,7 @@ def claims(request: pytest.FixtureRequest, folder: Path) -> Claims:
 def test_the_first_of_two_keys_for_one_machine_goes_on(claims: Claims) -> None:
     stake(claims, wants(A), "hv01", "license the host")
     for _ in range(2):
-        with pytest.raises(errors.KeyConflict, match=rf"{A} wants …46789, {B} wants …98764"):
+        with pytest.raises(errors.KeyConflict, match=rf"{A} requires …46789, {B} requires …98764"):
             stake(claims, wants(B, "98764"), "hv01", "license the host")
         stake(claims, wants(A), "hv01", "license the host")
 
@@ -71,7 +71,9 @@ def test_no_key_is_spent_while_the_machine_of_another_key_is_not_known(
 ) -> None:
     first, second = order
     stake(claims, first, "hv01", "license the host")
-    expected = rf"{first.resource} wants another key \(…{first.key}\).*the state of {A} does not show.*pulumi refresh"
+    expected = (
+        rf"{first.resource} requires another key \(…{first.key}\).*the state of {A} does not contain.*pulumi refresh"
+    )
     with pytest.raises(errors.Refused, match=expected):
         stake(claims, second, "hv01", "license the host")
 
@@ -101,7 +103,7 @@ def test_a_machine_that_is_being_asked_is_waited_for(claims: Claims) -> None:
 
 def test_the_first_claim_counts_though_its_machine_was_known_later(claims: Claims) -> None:
     stake(claims, ASKING, "hv01", "keep the license")
-    with pytest.raises(errors.KeyConflict, match=rf"{A} wants …46789, {B} wants …98764"):
+    with pytest.raises(errors.KeyConflict, match=rf"{A} requires …46789, {B} requires …98764"):
         stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(wants(A)))
     stake(claims, wants(A), "hv01", "keep the license")
 
@@ -121,7 +123,7 @@ def test_unknown_machines_that_are_licensed_already_are_no_conflict(claims: Clai
 def test_a_node_that_is_not_known_is_named(claims: Claims) -> None:
     claims.add(wants(A, machine="", place="hv02"))
     claims.add(wants(A, machine=HV01, place="hv01"))
-    with pytest.raises(errors.Refused, match=f"the state of the node hv02 of {A} does not show"):
+    with pytest.raises(errors.Refused, match=f"the state of the node hv02 of {A} does not contain"):
         stake(claims, wants(B, "98764", machine="hv09", spends=True), "hv09", "license the host")
 
 
@@ -218,7 +220,7 @@ def test_the_file_is_the_users_alone_and_holds_no_more_than_five_characters_of_a
     (file,) = folder.iterdir()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o700, 0o600]
     folder.chmod(0o777)
-    with pytest.raises(errors.Refused, match="runs: it must belong to you alone"):
+    with pytest.raises(errors.Refused, match="runs: only you may have access to it"):
         kept_for(Journal(ENGINE, folder))
     with pytest.raises(errors.Refused):
         stake(Journal(ENGINE, folder), wants(A), "hv01", "license the host")

@@ -105,10 +105,10 @@ def test_a_key_is_installed_without_activating(estate, run):
 @pytest.mark.parametrize(
     ("host", "key", "error", "text"),
     [
-        (STANDARD, HOST_KEY, errors.Refused, "it runs Windows Server 2022 Standard; only Datacenter hosts"),
-        (EVALUATION, HOST_KEY, errors.Refused, "evaluation .*; convert it with DISM"),
-        (HV01, None, errors.Refused, "no productKey is declared and its licence status is OOBGrace"),
-        (KEYLESS, None, errors.Refused, "no product key is installed; declare the host's Datacenter key"),
+        (STANDARD, HOST_KEY, errors.Refused, "it runs Windows Server 2022 Standard. Upgrade the host to Datacenter"),
+        (EVALUATION, HOST_KEY, errors.Refused, "evaluation .* Convert it with DISM"),
+        (HV01, None, errors.Refused, "`productKey` is not set, and its license status is OOBGrace"),
+        (KEYLESS, None, errors.Refused, "no product key is installed. Set `productKey` to the Datacenter key"),
         (HV01, WRONG_VERSION_KEY, errors.LicensingFault, "0xC004E016 SL_E_PKEY_INVALID_CONFIG"),
         (HV01, WRONG_EDITION_KEY, errors.LicensingFault, "0xC004F069 SL_E_MISMATCHED_PRODUCT_SKU"),
         (HV01, "BCDFG-HJKMP-PQRTV-WXYN3-46787", errors.LicensingFault, "0xC004F050 SL_E_INVALID_PRODUCT_KEY"),
@@ -167,18 +167,18 @@ def test_delete_forgets_by_default_and_asks_no_machine(estate, run):
     estate.reset_counts()
     run.host.delete(result.identifier, stored(result), run.operation())
     assert estate.counts()["hv01"]["requests"] == 0
-    assert "keeps its licence" in run.told[-1]
+    assert "keeps its license" in run.told[-1]
 
 
 def test_delete_uninstalls_the_key_only_when_no_vm_runs_and_the_key_is_ours(estate, run):
     busy = run.license(onDelete="uninstallKey")
-    with pytest.raises(errors.Refused, match=r"VMs are running there \(azure01, eval01, .*move or stop them"):
+    with pytest.raises(errors.Refused, match=r"VMs are running on the host \(azure01, eval01, .*Move or stop the VMs"):
         run.host.delete(busy.identifier, stored(busy), run.operation())
     idle = run.license(KEYLESS, onDelete="uninstallKey")
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert estate.machine("keyless")["status"] != "Licensed"
     run.host.delete(idle.identifier, stored(idle), run.operation())
-    assert "nothing was uninstalled" in run.told[-1]
+    assert "uninstalled nothing" in run.told[-1]
 
 
 def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
@@ -187,7 +187,7 @@ def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
     refreshed = run.host.read(mine.identifier, stored(mine), run.operation())
     run.host.delete(mine.identifier, stored(refreshed), run.operation())
     assert estate.machine("keyless")["partialProductKey"] == keys.partial(OTHER_KEY)
-    assert "nothing was uninstalled" in run.told[-1]
+    assert "uninstalled nothing" in run.told[-1]
 
 
 def test_what_is_only_said_asks_no_machine(estate, run):
@@ -201,7 +201,7 @@ def test_what_is_only_said_asks_no_machine(estate, run):
 
 def test_a_licence_that_will_be_replaced_is_told_in_the_preview(estate, run):
     run.host.probe({"host": LICENSED, "productKey": HOST_KEY}, run.operation())
-    assert f"is licensed by key …{keys.partial(OTHER_KEY)} (RETAIL), which will be replaced" in run.told[-1]
+    assert f"will replace key …{keys.partial(OTHER_KEY)} (RETAIL), which licenses the host now" in run.told[-1]
 
 
 def test_two_resources_for_one_host_activate_it_once(estate, run):
@@ -224,7 +224,7 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
     file = tmp_path / "slow.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
     file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 60}}\n", 1))
-    asked = r"could not activate Windows .*: it was asked for, and the time allowed"
+    asked = r"could not activate Windows: the provider requested the activation, but the time allowed"
     with running(load_estate(file)), closing(Machines(4)) as machines:
         runner = Runner(configuration, machines, seconds=5)
         with pytest.raises(errors.PartlyDone, match=asked):
@@ -317,9 +317,11 @@ def of_2025(tmp_path):
 
 
 def test_pay_as_you_go_is_no_licence_for_guests(of_2025, run):
-    with pytest.raises(errors.Refused, match=r"pay-as-you-go, which gives no rights to its guests.*`productKey`"):
+    with pytest.raises(
+        errors.Refused, match=r"pay-as-you-go licenses Windows on the host but not in its guests.*`productKey`"
+    ):
         run.license(HV01, None)
-    with pytest.raises(errors.Refused, match=r"the host cannot, because Windows is licensed by .* pay-as-you-go"):
+    with pytest.raises(errors.Refused, match=r"the host is not licensed for its guests: Azure Arc pay-as-you-go"):
         run.activate()
     found = run.host.read(HV01, None, run.operation())
     assert (found.outputs.license_status, found.outputs.activates_guests) == (LicenseStatus.LICENSED, False)
@@ -333,7 +335,7 @@ def test_a_host_that_kms_licenses_is_told_from_one_that_pays_as_it_goes(of_2025,
 
 
 def test_of_several_licensed_keys_the_user_has_to_say_which_counts(of_2025, run):
-    with pytest.raises(errors.Refused, match=r"several keys as licensed at once: .*98764 .*`productKey`"):
+    with pytest.raises(errors.Refused, match=r"several keys as licensed: .*98764 .*`productKey`"):
         run.license(LICENSED, None)
 
 
@@ -352,7 +354,7 @@ def test_a_key_of_another_release_is_found_before_it_is_installed(estate, run):
 
 def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):
     first = run.license(onDelete="uninstallKey")
-    with pytest.raises(errors.Refused, match=r"VMs are running there .*`forceDestroy: true`"):
+    with pytest.raises(errors.Refused, match=r"VMs are running on the host .*`forceDestroy: true`"):
         run.host.delete(first.identifier, stored(first), run.operation())
     forced = {**first.inputs, "forceDestroy": True}
     run.host.delete(first.identifier, Stored(forced, stored(first).outputs), run.operation())
@@ -397,14 +399,14 @@ def test_an_adopted_host_that_comes_to_pay_as_it_goes_is_drift(of_2025, run):
 
 def test_importing_a_host_without_a_license_says_so(estate, run):
     run.host.read(HV01, None, run.operation())
-    (told,) = [text for text in run.told if "is imported" in text]
+    (told,) = [text for text in run.told if "imported, but" in text]
     assert "does not activate its guests" in told
-    assert "declare the host's Datacenter key in `productKey`" in told
+    assert "Set `productKey` to the Datacenter key of the host" in told
 
 
 def test_importing_a_licensed_host_warns_of_nothing(estate, run):
     run.host.read(LICENSED, None, run.operation())
-    assert not [text for text in run.told if "is imported" in text]
+    assert not [text for text in run.told if "imported, but" in text]
 
 
 def test_a_host_that_is_a_guest_itself_is_named(estate, run):
@@ -412,5 +414,5 @@ def test_a_host_that_is_a_guest_itself_is_named(estate, run):
     estate.install_key("licensed", key)
     estate.set_license("licensed", "Licensed")
     run.license(LICENSED, None)
-    (told,) = [text for text in run.told if "its own host activated by AVMA" in text]
-    assert "declare a Datacenter key" in told
+    (told,) = [text for text in run.told if "its own host activated through AVMA" in text]
+    assert "set `productKey` to a Datacenter key" in told

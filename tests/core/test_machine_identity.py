@@ -218,7 +218,7 @@ def test_nodes_behind_one_address_are_refused_in_check():
 @pytest.mark.parametrize("work", ["create", "probe"])
 def test_two_nodes_that_are_one_machine_are_refused_before_anything_is_changed(estate, run, work):
     wanted = {"nodes": [HV01, ALIAS], "productKey": HOST_KEY}
-    with pytest.raises(errors.Refused, match=r"lead to one machine \(hv01\.workgroup/"):
+    with pytest.raises(errors.Refused, match=r"are the same machine \(hv01\.workgroup/"):
         getattr(ClusterLicenseResource(), work)(wanted, run.operation())
     assert methods(estate, "hv01") == {}
 
@@ -235,7 +235,7 @@ def test_a_renamed_vm_is_a_warning(estate, run):
     estate.rename("web01", "web09")
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now.outputs.vm_name == "web09"
-    assert any("is called web09 now; set `vmName` to its new name" in text for text in run.told)
+    assert any("is now named web09. Set `vmName` to the new name" in text for text in run.told)
     assert run.vm.diff(stored(now), now.inputs) == []
 
 

@@ -59,7 +59,7 @@ def test_a_neighbor_is_activated(direct, run, transport):
 def test_the_guest_itself_is_activated_through_its_host(direct, run):
     direct.data_exchange_items("web01", [MALFORMED["cut off"]])
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
-    assert any(text.startswith("web01: its guest reports malformed data") for text in run.told)
+    assert any(text.startswith("web01: the guest reports malformed data") for text in run.told)
 
 
 def test_over_the_network_the_guest_needs_a_declared_address(direct, run):

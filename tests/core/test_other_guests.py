@@ -36,7 +36,7 @@ def estate(tmp_path):
 @pytest.mark.parametrize("transport", ["powershellDirect", "winrm"])
 def test_a_linux_guest_is_refused_at_once_and_named(estate, run, transport):
     guest = {"transport": transport, "username": "root", "password": PASSWORD, "readyTimeout": "10m"}
-    with pytest.raises(errors.Refused, match="penguin runs Rocky Linux, and only Windows Server is activated"):
+    with pytest.raises(errors.Refused, match="penguin runs Rocky Linux, and AVMA activates only Windows Server"):
         run.activate("penguin", FIRST, guest=guest)
 
 

@@ -80,11 +80,11 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
     [
         (
             {},
-            r"it tells nothing through Data Exchange yet\); the last answer was: .*; or allow more time in `guest",
+            r"it has reported nothing through Data Exchange yet\). The last error was: .* Or allow more time in `guest",
         ),
         (
             WINRM,
-            r"it does not answer yet\); the last answer was: the VM web01 has not reported an IP .*; or allow more",
+            r"it has not answered yet\). The last error was: the VM web01 has not reported an IP .* Or allow more",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
 
 
 def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct, run):
-    with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started.*correct `guest.username`"):
+    with pytest.raises(errors.LogonRefused, match=r"Windows \(build 20348\) has started.*Correct `guest.username`"):
         run.activate(guest=WRONG)
     assert direct.counts()["hv01"]["pipelines"] == 1
     assert not [text for text in run.told if WRONG["password"] in text]
@@ -115,7 +115,7 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct,
 def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run, monkeypatch, guest):
     monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.5)
     direct.setup("web01", 1)
-    with pytest.raises(errors.LogonRefused, match=r"its Windows \(build 20348\) has started"):
+    with pytest.raises(errors.LogonRefused, match=r"Windows \(build 20348\) has started"):
         run.activate(guest={**guest, **WRONG, "readyTimeout": "6s"})
     assert direct.counts()["hv01"]["pipelines"] <= 6
 
@@ -151,7 +151,7 @@ def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(dir
     monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.1)
     monkeypatch.setattr("avma.resources.guests.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
-    with pytest.raises(errors.LogonUncertain, match=r"alike; check `guest\.username`"):
+    with pytest.raises(errors.LogonUncertain, match=r"not ready yet\. Check `guest\.username`"):
         run.activate(guest=WRONG)
     assert direct.counts()["hv01"]["pipelines"] == 3
 
@@ -191,7 +191,7 @@ def test_a_refresh_keeps_what_is_stored_of_a_vm_that_is_starting(direct, run):
     direct.setup("web01", 600)
     kept = run.vm.read(result.identifier, stored(result), run.operation())
     assert kept.outputs == result.outputs
-    assert "web01: its activation was not read: " in run.told[-1]
+    assert "web01: could not read its activation: " in run.told[-1]
     with pytest.raises(errors.NotReady):
         run.vm.read(result.identifier, None, run.operation())
 

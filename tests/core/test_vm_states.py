@@ -53,7 +53,7 @@ def test_the_key_of_a_host_stays_while_a_vm_is_in_memory(licensed, run, state):
             licensed.power(vm["id"], "off")
     licensed.power("web01", state)
     stored = run.host.read(HV01, None, run.operation())
-    with pytest.raises(errors.Refused, match="VMs are running there"):
+    with pytest.raises(errors.Refused, match="VMs are running on the host"):
         run.host.delete(HV01, _removing(stored), run.operation())
 
 

@@ -34,12 +34,12 @@ def rejected(server, stack, *texts: str) -> None:
     [
         ({"host": HOST, "productKey": "BCDFG-HJKMN"}, ["productKey", "is not five groups of five characters"]),
         ({"host": HOST, "productKey": keys.AVMA_KEYS[3].key},
-         ["is the generic AVMA key of Windows Server 2022 Datacenter", "give the Datacenter key that was bought"]),
+         ["is the generic AVMA key of Windows Server 2022 Datacenter", "Set the Datacenter key that you bought"]),
         ({"host": HOST, "productKey": keys.KMS_CLIENT_KEYS[4].key}, ["is the generic KMS client key"]),
         ({"host": "127.44.0.12", "productKey": HOST_KEY},
          ["127.44.0.12:5985: could not license the host: it runs Windows Server 2022 Standard",
-          "only Datacenter hosts activate their guests"]),
-        ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation", "convert it with DISM"]),
+          "only Datacenter activates guests"]),
+        ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation edition", "Convert it with DISM"]),
         ({"host": HOST, "connection": {"port": 1}}, [f"on {HOST}:1", "nothing listens on that port"]),
         ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "check the name"]),
         ({"host": HOST, "onDelete": "destroy"}, ["onDelete", 'Allowed values are "retain", "uninstallKey"']),
@@ -91,7 +91,7 @@ def test_a_misspelled_property(server, workspace):
 
 def test_both_name_and_id(server, workspace):
     program = {"vm": vm_activation("new01", host=HOST, vmId="8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11")}
-    rejected(server, workspace(program), "vmId", "stands beside `vmName`; give one of the two")
+    rejected(server, workspace(program), "vmId", "cannot be combined with `vmName`")
 
 
 @pytest.mark.parametrize("key", ["usrename", "zzz"])
@@ -112,7 +112,7 @@ def test_a_guest_that_is_newer_than_its_host(serve, workspace):
     failed = stack.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     flat = " ".join(failed.stdout.split())
-    assert "it runs Windows Server 2025 Standard and its host Windows Server 2022 Datacenter" in flat
+    assert "it runs Windows Server 2025 Standard and its host runs Windows Server 2022 Datacenter" in flat
     assert "move the VM to a newer host" in flat
     assert server.machine("new01")["channel"] == "VOLUME_KMSCLIENT"
     kept = [r["type"] for r in stack.export()["deployment"]["resources"] if r["type"].startswith("avma:")]

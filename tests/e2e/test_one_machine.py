@@ -159,7 +159,7 @@ def test_two_keys_for_one_machine(server, workspace, provider):
     assert preview.returncode != 0
     failed = made.run("up", "--yes", "--skip-preview", check=False)
     for text in (preview.stdout, failed.stdout):
-        assert "two resources want different product keys on one machine (hv01.workgroup/" in text
+        assert "two resources require different product keys on one machine (hv01.workgroup/" in text
         assert all(f"HostLicense::{name}" in text for name in ("first", "rival"))
     made.run("up", "--yes", "--skip-preview", "--refresh", check=False)
     used = {key: spent[key] - left for key, left in server.keys().items()}
@@ -199,7 +199,7 @@ def test_another_key_for_a_node_whose_stored_state_does_not_show_its_machine(ser
         shown.append(made.run("up", "--yes", "--skip-preview", check=False))
     for failed in shown:
         assert failed.returncode != 0
-        assert "two resources want different product keys on one machine (hv01.workgroup/" in failed.stdout
+        assert "two resources require different product keys on one machine (hv01.workgroup/" in failed.stdout
     assert server.keys() == spent
     made.write_resources({**resources, new: provider(host(OTHER))})
     made.run("preview")
@@ -239,7 +239,7 @@ def test_the_preview_of_a_replacement_names_the_key_that_goes(server, stack):
     made.write_resources({"hv01": host(OTHER, "${spareKey}", forceDestroy=False)})
     shown = made.run("preview").stdout
     assert "the replacement first uninstalls the key …46789" in shown
-    assert "VMs are running there (web01)" in shown
+    assert "VMs are running on the host (web01)" in shown
 
 
 def test_a_replacement_by_a_host_without_the_vm_undoes_nothing(server, stack):
@@ -271,4 +271,4 @@ def test_an_update_of_a_vm_that_was_made_again_fails_in_the_preview(server, stac
     made.write_resources({"web01": guest("retain", manageDataExchange=True)})
     failed = made.run("preview", check=False)
     assert failed.returncode != 0
-    assert "refresh first" in failed.stdout
+    assert "run `pulumi refresh` first" in failed.stdout

@@ -60,5 +60,5 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_told_at_once(server, 
     failed = stack.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())
-    assert "its Windows (build 20348) has started" in text
+    assert "Windows (build 20348) has started" in text
     assert "correct `guest.username` and `guest.password`" in text

@@ -71,49 +71,52 @@ def invoked(server) -> list[str]:
 FAILURES = {
     "a host that is Standard": (
         host_license(host="127.44.0.12"),
-        "it runs Windows Server 2022 Standard; only Datacenter",
+        "it runs Windows Server 2022 Standard. Upgrade the host to Datacenter",
     ),
     "a host that is an evaluation": (host_license(host="127.44.0.13"), "it runs an evaluation"),
-    "a host that is paid as it goes": (host_license(host="127.44.0.15"), "pay-as-you-go, which gives no rights to its"),
+    "a host that is paid as it goes": (
+        host_license(host="127.44.0.15"),
+        "pay-as-you-go licenses Windows on the host but not in its guests",
+    ),
     "a guest on a host that is paid as it goes": (
         on("127.44.0.15", "c01"),
-        "the host cannot, because Windows is licensed",
+        "the host is not licensed for its guests: Azure Arc pay-as-you-go licenses",
     ),
     "a host's key of another version": (
         host_license(productKey="${hostKey}", productKeyVersion="2025"),
-        "the declared key is for Windows Server 2025; a host takes keys of its own release only",
+        "the declared key is for Windows Server 2025. Set a key for the release of the host",
     ),
     "a guest's key on a host": (
         host_license(productKey="${key}"),
-        "which licenses nothing by itself; give the",
+        "which does not license a host. Set the",
     ),
     "a key of the wrong kind in a guest": (on(HOST, "web01", productKey="${kmsKey}"), "is the generic KMS client key"),
     "a key of another edition": (
         on(HOST, "web01", productKey="${sameVersionKey}"),
-        "the declared key is for Windows Server 2022 Datacenter; leave `productKey` out",
+        "the declared key is for Windows Server 2022 Datacenter. Remove `productKey`",
     ),
     "a cluster of mixed versions": (
         {"type": "avma:ClusterLicense", "properties": {"cluster": "127.44.0.29", "productKey": "${hostKey}"}},
-        "they run different releases: n1 2022, n2 2025; bring all nodes to one release",
+        "the nodes run different releases: n1 2022, n2 2025. Upgrade all nodes to the same release",
     ),
     "PowerShell Direct on a host of 2012 R2": (
         on("127.44.0.16", "d01", guest={"transport": "powershellDirect"}),
-        "is older than Windows Server 2016 (build 9600), which brought PowerShell Direct; set `guest.transport: winrm`",
+        "requires Windows Server 2016 or later, and the host 127.44.0.16 runs build 9600. Set `guest.transport: winrm`",
     ),
     "a guest that is newer than the key of its Azure Local host": (
         on("127.44.0.20", "e01"),
-        "the key of its host activates guests up to Windows Server 2022 only; give the host a Datacenter key for 2025",
+        "the key of its host activates guests only up to Windows Server 2022. Set a Datacenter key",
     ),
     "a key below the one on Azure Local": (
         host_license(host="127.44.0.20", productKey="${hostKey}", productKeyVersion="2019"),
-        "its key is for Windows Server 2022, and the declared one for 2019: keys are not downgraded",
+        "its key is for Windows Server 2022, and it does not accept the older declared key for 2019",
     ),
-    "a host without a licence and without a key": (host_license(host="127.44.0.14"), "no productKey is declared"),
-    "a guest on a Standard host": (on("127.44.0.12", "a01"), "only Datacenter hosts activate their guests"),
-    "a guest on a host without a licence": (on("127.44.0.14", "b01"), "license it first"),
-    "a guest that is newer than its host": (on(HOST, "new01"), "move the VM to a newer host"),
-    "a guest that is an evaluation": (on(HOST, "trial01"), "convert it to a full edition first"),
-    "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local hosts activate"),
+    "a host without a licence and without a key": (host_license(host="127.44.0.14"), "`productKey` is not set"),
+    "a guest on a Standard host": (on("127.44.0.12", "a01"), "only Datacenter activates guests"),
+    "a guest on a host without a licence": (on("127.44.0.14", "b01"), "License the host first"),
+    "a guest that is newer than its host": (on(HOST, "new01"), "Move the VM to a newer host"),
+    "a guest that is an evaluation": (on(HOST, "trial01"), "Convert the guest to a full edition"),
+    "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local can activate"),
     "Data Exchange that is off": (on(HOST, "deaf01"), "Data Exchange integration service of deaf01 is off"),
     "a key of another version": (
         on(HOST, "web01", productKey="${key}"),
@@ -121,14 +124,14 @@ FAILURES = {
     ),
     "a wrong password of the guest": (
         {**on(HOST, "web01"), "properties": {"host": HOST, "vmName": "web01", "guest": {"password": "Not-It-At-All"}}},
-        "on web01 (127.44.0.21:5985): the logon of Administrator was refused",
+        "web01 (127.44.0.21:5985): could not identify the machine: the logon of Administrator was refused",
     ),
 }
 SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}
 WARNINGS = {
-    "a VM that is off": (on(HOST, "off01"), "the VM off01 is Off; run `Get-VM -Id"),
+    "a VM that is off": (on(HOST, "off01"), "the VM off01 is Off. Run `Get-VM -Id"),
     "a VM that is not there": (on(HOST, "absent"), "there is no VM absent"),
-    "a VM on another host": (on(HOST, "away01"), "list all hosts of a VM that moves in `hosts`"),
+    "a VM on another host": (on(HOST, "away01"), "If the VM moves between hosts, list all of them in `hosts`"),
     "a machine that cannot be reached": (host_license(connection={"port": 1}), "nothing listens on that port"),
 }
 

@@ -117,7 +117,7 @@ def test_what_is_wrong_in_a_program_is_named(server, stack, language):
     refused = run(stack, language, "up")
     assert refused.returncode != 0
     assert "vmId" in refused.stdout
-    assert "stands beside `vmName`; give one of the two" in refused.stdout
+    assert "cannot be combined with `vmName`" in refused.stdout
     assert server.machine("web01")["status"] != "Licensed"
 
 

@@ -25,5 +25,5 @@ def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, works
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())
     assert "it was not ready after" in text
-    assert "it tells nothing through Data Exchange yet" in text
+    assert "it has reported nothing through Data Exchange yet" in text
     assert "allow more time with the resource option `customTimeouts`" in text

@@ -126,7 +126,7 @@ def test_malformed_data_of_a_guest_hides_no_other_vm(tmp_path: Path) -> None:
     with running(load_estate(written(tmp_path / "simulated.yaml", elsewhere(simulated)))):
         said = report(written(tmp_path / "list.yaml", elsewhere(only)), "--json")
     document, _ = json.JSONDecoder().raw_decode(said, said.index("{"))
-    assert "web9: its guest reports malformed data through Data Exchange" in said
+    assert "web9: the guest reports malformed data through Data Exchange" in said
     assert set(vms(document)) == {"payroll", "web10", "web9"}
     assert vms(document)["payroll"]["licenseStatus"] == "Licensed"
 
@@ -229,7 +229,7 @@ def test_n2_is_there_for_all(shared: EstateServer, tmp_path: Path) -> None:
     only = LIST.partition("clusters:")[0].replace("guest: {", "guest: {port: 1, ") + f"hosts: [{N2}]"
     guest = f"hosts:\n- {{host: {N2}, guest: {{port: 1}}}}"
     said = report(written(tmp_path / "list.yaml", only.partition("hosts:")[0] + guest), code=LEFT_OPEN)
-    assert said.count("warning: mail: `guest.port` is for `guest.transport: winrm`") == 1
+    assert said.count("warning: mail: PowerShell Direct ignores `guest.port` (only for `guest.transport: winrm`)") == 1
 
 
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:

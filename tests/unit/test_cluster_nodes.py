@@ -44,7 +44,7 @@ def nodes_of(cluster: str, node: Node) -> list[str]:
     ],
 )
 def test_a_node_at_an_address_that_can_be_misread_is_an_error(cluster: str, node: Node) -> None:
-    with pytest.raises(errors.UnexpectedAnswer, match=r"at an address that cannot be used: .*Declare the nodes"):
+    with pytest.raises(errors.UnexpectedAnswer, match=r"at an unusable address: .*List the names"):
         nodes_of(cluster, node)
 
 

@@ -233,4 +233,4 @@ def test_the_end_of_the_time_after_the_request_says_that_it_was_sent() -> None:
     steps, error = attempt(goal, machine)
     assert steps.changed
     assert error is not None
-    assert error.answer.startswith("it was asked for, and the time is over")
+    assert error.answer.startswith("the provider requested the activation, but the time is over")

@@ -152,9 +152,12 @@ def test_a_secret_among_the_parameters_is_taken_out_of_complaints():
 @pytest.mark.parametrize(
     ("output", "text"),
     [
-        (Output((), (ErrorRecord("Id", "not allowed"),), False), "the script gave no answer: not allowed (Id). See"),
-        (Output((), (), False), "the script gave no answer. See"),
-        (Output(("half",), (), True), "the script gave no answer: unexpected output `half`. See"),
+        (
+            Output((), (ErrorRecord("Id", "not allowed"),), False),
+            "the script returned no valid answer: not allowed (Id). Check",
+        ),
+        (Output((), (), False), "the script returned no answer. Check"),
+        (Output(("half",), (), True), "the script returned no valid answer: unexpected output `half`. Check"),
     ],
 )
 def test_a_script_without_an_answer_is_an_error_that_says_what_was_said(output, text):

@@ -37,7 +37,7 @@ class Guests:
         if switch is not None and not switch.enabled:
             return judged(f"{state}, Data Exchange off", lambda: self._require_data_exchange(vm))
         if not vm.running:
-            return Finding(f"{state}: {to_running(vm.state, vm.id)} to see its Windows")
+            return Finding(f"{state}: {to_running(vm.state, vm.id)} to check its Windows")
         exchange = "Data Exchange unknown" if switch is None else "Data Exchange on"
         return self._windows(f"{state}, {exchange}", hyperv.facts_of_vm(self._facts, vm))
 
@@ -50,9 +50,11 @@ class Guests:
         if facts.malformed:
             return Finding(f"{state}, {guests.MALFORMED}", Status.WARNING)
         name = facts.values.get("OSName", "")
-        text = f"{state}, {name or 'an operating system that tells nothing'}"
+        text = f"{state}, {name or 'no operating system reported'}"
         if not name:
-            return Finding(f"{text}: it is starting, or its integration services do not run", Status.WARNING)
+            return Finding(
+                f"{text}: the guest is starting, or its integration services are not running", Status.WARNING
+            )
         system = facts.system
         if system is None or isinstance(self._host, AvmaError):
             return Finding(text)
@@ -61,4 +63,4 @@ class Guests:
         found = judged(f"{text}, build {system.build}", lambda: rules.avma_key(system, host, None, where))
         if found.error is not None or not self._direct:
             return found
-        return judged(found.text, lambda: guests.require_direct("its Windows", system.build, where), Status.WARNING)
+        return judged(found.text, lambda: guests.require_direct("the guest", system.build, where), Status.WARNING)

@@ -18,8 +18,8 @@ from avma.windows.machine import Server
 from avma.windows.operating_system import System
 
 _TRIED = "activate guests"
-_NOT_NEEDED = "not needed: guests are reached by WinRM"
-_NO_DIRECT = "not needed: the host is older than PowerShell Direct"
+_NOT_NEEDED = "not needed: the provider connects to guests by WinRM"
+_NO_DIRECT = "not needed: the host has no PowerShell Direct"
 
 
 class Host:
@@ -95,10 +95,10 @@ class Host:
         if not self._scripts:
             return Finding(_NOT_NEEDED, Status.SKIPPED)
         if isinstance(self.system, AvmaError):
-            return Finding("the host's Windows is not known", Status.SKIPPED)
+            return Finding("the Windows release of the host is unknown", Status.SKIPPED)
         system = self.system
         guests.require_direct("the host", system.build, self._server.where)
-        return Finding(f"{system} has it")
+        return Finding(f"{system} supports it")
 
 
 def license_text(state: HostState) -> str:
@@ -107,7 +107,7 @@ def license_text(state: HostState) -> str:
     On Azure Local, return the complete output of the cmdlet.
     """
     if state.activation is not None:
-        subscription = state.activation.subscription_status or "not told"
+        subscription = state.activation.subscription_status or "not reported"
         return f"Get-VMAutomaticActivation shows {state.activation}; Windows Server subscription: {subscription}"
     product = state.found.product
     if product is None:

@@ -98,7 +98,7 @@ class Ladder:
         missing = next((need for need in _NEEDS.get(rung, ()) if need in self._closed), None)
         if missing is not None:
             self._closed[rung] = self._closed[missing]
-            found = f"not looked at, because this failed: {self._closed[rung].description}"
+            found = f"not checked, because this failed: {self._closed[rung].description}"
             return Step(rung, subject, Status.SKIPPED, found)
         self._begin(rung, subject)
         step = ask(rung, subject, question)
@@ -131,7 +131,7 @@ class Ladder:
     def _nodes(self) -> Finding:
         found = outcome(lambda: self._server.cluster(self._operation.deadline))
         if isinstance(found, AvmaError) and is_missing_class(found):
-            return Finding("no node of a failover cluster", Status.SKIPPED)
+            return Finding("not a node of a failover cluster", Status.SKIPPED)
         if isinstance(found, EmptyAnswer):  # or a host with only the clustering feature
             return Finding("root/mscluster lists no cluster", Status.WARNING, found)
         if isinstance(found, AvmaError):

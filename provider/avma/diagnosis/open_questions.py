@@ -31,7 +31,7 @@ def ask_open_questions(server: Server, deadline: Deadline) -> None:
     found = outcome(lambda: server.licensing(deadline))
     if isinstance(found, AvmaError):
         return
-    tried = "ask for a recording"
+    tried = "query Windows for the recording"
     outcome(lambda: server.wmi.query(NAMESPACE, _ALL_PRODUCTS, deadline, tried))
     for message in _messages({"Version": found.service_version}):
         outcome(partial(server.cim.ask, message, deadline, tried))

@@ -81,7 +81,7 @@ class Reaching:
             return None
         named = f"{identity.vendor} {identity.version}".strip()
         answer = f"this is {named}, not Windows"
-        remedy = "give the address and the port of WinRM on a Windows machine"
+        remedy = "set the address and the port of WinRM on a Windows machine"
         return UnexpectedAnswer("sign in", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
@@ -92,7 +92,7 @@ class Reaching:
         if not isinstance(self._attempt, AvmaError):
             return Finding("open at the second attempt", Status.WARNING)
         if isinstance(self._attempt, InvalidInput):  # the provider did not try to connect
-            remedy = "check the address and the port, and run `winrm quickconfig` on the machine if WinRM is not set up"
+            remedy = "check the address and the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
             raise Unreachable("open the port", self._connection.where, "the port is closed", remedy)
         other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
         if self._connection.port not in (HTTP_PORT, HTTPS_PORT):
@@ -115,14 +115,14 @@ class Reaching:
             return "" if not isinstance(self._attempt, AvmaError) else "the service does not answer as expected"
         if not offers and not isinstance(self._attempt, AvmaError):
             return ""
-        return f"the service offers {offers}" if offers else "the service offers no way to log on"
+        return f"the service offers {offers}" if offers else "the service offers no authentication method"
 
     def _certificate(self) -> Finding:
         try:
             shown = endpoint.certificate(self._connection)
         except (OSError, ValueError):
             required(self._attempt)
-            return Finding("its certificate cannot be read here", Status.WARNING)
+            return Finding("the certificate cannot be read", Status.WARNING)
         text = f"issued by {shown.issuer} for {', '.join(shown.names)}, until {shown.ends:%Y-%m-%d}"
         unreadable = outcome(lambda: tls.require_authorities(self._connection))
         if unreadable is not None:
@@ -130,16 +130,18 @@ class Reaching:
         if isinstance(self._attempt, CertificateNotTrusted):
             return Finding(text, Status.FAILED, self._attempt)
         if self._connection.insecure:
-            return Finding(f"{text}; not verified, as `insecure` is set", Status.WARNING)
+            return Finding(f"{text}; not verified, because `insecure` is set", Status.WARNING)
         return Finding(text)
 
     def _plain(self) -> Finding:
         talked = not isinstance(self._attempt, AvmaError) or isinstance(self._attempt, LogonRefused)
         if not talked and self._speaks_tls():
-            answer = "the service there speaks TLS, and `https` is false"
-            remedy = "set `https: true`, or give the port of a WinRM http listener"
+            answer = "the service uses TLS, but `https` is false"
+            remedy = "set `https: true`, or set the port of a WinRM HTTP listener"
             raise Unreachable("sign in", self._connection.where, answer, remedy)
-        return Finding("not used, as `https` is false: messages are sealed by the logon", Status.SKIPPED)
+        return Finding(
+            "not used, because `https` is false: the authentication method encrypts messages", Status.SKIPPED
+        )
 
     def _speaks_tls(self) -> bool:
         try:

@@ -193,7 +193,7 @@ class Collector:
         if not placement.vm.running:
             return replace(seen, answer=Answer.OFF)
         if seen.guest_os and "Windows" not in seen.guest_os:
-            return replace(seen, problem="it tells its host that it runs no Windows")
+            return replace(seen, problem="the guest reports an operating system other than Windows")
         try:
             found = guests.connect(placement, guest, operation).licensing(operation.deadline)
         except errors.AvmaError as error:

@@ -12,11 +12,11 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus
 class Answer(Choice):
     """The result of reading a machine."""
 
-    ANSWERED = "answered", "It said what is licensed."
-    DOWN = "down", "No conversation took place, or its cluster says that it is down."
-    FAILED = "failed", "It was there, and could not or would not tell."
-    OFF = "off", "A VM that is not running, which cannot be asked."
-    NOT_ASKED = "notAsked", "It was not asked: no account is given for it, or it runs no Windows."
+    ANSWERED = "answered", "The machine reported its license."
+    DOWN = "down", "The provider could not connect to the machine, or its cluster reports it as down."
+    FAILED = "failed", "The machine answered, but the provider could not read its license."
+    OFF = "off", "The VM is not running."
+    NOT_ASKED = "notAsked", "The machine was not read: no account is set for it, or it does not run Windows."
 
 
 _COMPLETE = (Answer.ANSWERED, Answer.OFF, Answer.NOT_ASKED)
@@ -27,13 +27,13 @@ _COMPLETE = (Answer.ANSWERED, Answer.OFF, Answer.NOT_ASKED)
 class Seen:
     """The data of one machine. Values that it did not report are absent."""
 
-    answer: Answer = declare("What came of asking it.")
-    problem: str | None = declare("Why it does not say what is licensed.", default=None)
-    remedy: str | None = declare("What to do about that, and the command that explains it.", default=None)
-    license_status: LicenseStatus | None = declare("The licence status, in WMI's words.", default=None)
-    license_channel: LicenseChannel | None = declare("How the installed key was issued.", default=None)
+    answer: Answer = declare("The result of reading it.")
+    problem: str | None = declare("Why the license could not be read.", default=None)
+    remedy: str | None = declare("What to do about the problem, and the command that explains it.", default=None)
+    license_status: LicenseStatus | None = declare("The license status, in the terms of WMI.", default=None)
+    license_channel: LicenseChannel | None = declare("The channel of the installed key.", default=None)
     partial_product_key: str | None = declare(
-        "The last five characters of its key; on Azure Local, of its key for guests.", default=None
+        "The last five characters of the key. On Azure Local, of the key for guests.", default=None
     )
 
     @property
@@ -46,23 +46,24 @@ class Seen:
 class SeenVm(Seen):
     """A VM: the host's data about it, and the data of Windows inside it."""
 
-    vm_id: str = declare("The VM's GUID, in lower case.")
+    vm_id: str = declare("The GUID of the VM, in lower case.")
     vm_name: str = declare("The VM's name.")
     running: bool = declare("Whether the VM is running.")
-    guest_name: str | None = declare("The guest's DNS name, as it tells its host through Data Exchange.", default=None)
-    guest_os: str | None = declare("Its operating system in its own words, told in the same way.", default=None)
+    guest_name: str | None = declare("The DNS name of the guest, from Data Exchange.", default=None)
+    guest_os: str | None = declare("The name of its operating system, from Data Exchange.", default=None)
     guest_version: str | None = declare(
-        "Its Windows Server release; of a guest that did not answer, as Data Exchange tells it.", default=None
+        "The Windows Server release of the guest. If the guest was not read, from Data Exchange.", default=None
     )
-    guest_edition: str | None = declare("Its edition, from the same source.", default=None)
+    guest_edition: str | None = declare("The edition of the guest, from the same source.", default=None)
     activated_by_host: str | None = declare(
-        "The host that activated it, by that host's own name, as the guest says.", default=None
+        "The name of the host that activated the guest, as the guest reports it.", default=None
     )
     last_activation_time: str | None = declare(
-        "When its host last activated it, in ISO 8601; Windows renews an activation every seven days.", default=None
+        "When a host last activated the guest, in ISO 8601. Windows renews an activation every seven days.",
+        default=None,
     )
     minutes_remaining: int | None = declare(
-        "Minutes until the activation has to be renewed; 0 when it does not end.", default=None
+        "Minutes until Windows must renew the activation. 0 if the activation does not end.", default=None
     )
 
     @property
@@ -75,17 +76,19 @@ class SeenVm(Seen):
 class SeenHost(Seen):
     """A host and its VMs."""
 
-    host: str = declare("The host, by the name that was given, or that its cluster gives it.")
-    address: str = declare("The name or address at which it was asked.")
-    cluster: str | None = declare("The cluster that named it, as that was given.", default=None)
-    cluster_state: str | None = declare("Its state in that cluster: `Up`, `Down`, `Paused`, `Joining`.", default=None)
-    os_version: str | None = declare("Its release, of Windows Server or of Azure Local.", default=None)
-    edition: str | None = declare("Its edition.", default=None)
-    activates_guests: bool | None = declare(
-        "Whether it can activate guests now; absent where that is not told.", default=None
+    host: str = declare("The name of the host, from the request or from its cluster.")
+    address: str = declare("The name or address that the provider connects to.")
+    cluster: str | None = declare("The cluster that lists the host, as named in the request.", default=None)
+    cluster_state: str | None = declare(
+        "The state of the host in that cluster: `Up`, `Down`, `Paused`, `Joining`.", default=None
     )
-    recorded_since: str | None = declare("Since when its licence is under management.", default=None)
-    vms: list[SeenVm] = declare("Its VMs, by name.", default=())
+    os_version: str | None = declare("The release of Windows Server or Azure Local.", default=None)
+    edition: str | None = declare("The edition of Windows.", default=None)
+    activates_guests: bool | None = declare(
+        "Whether the host can activate guests now. Absent if the host does not report it.", default=None
+    )
+    recorded_since: str | None = declare("Since when the license is managed, in ISO 8601.", default=None)
+    vms: list[SeenVm] = declare("The VMs of the host, sorted by name.", default=())
 
     @property
     def covered(self) -> bool:
@@ -97,20 +100,20 @@ class SeenHost(Seen):
 class SeenCluster:
     """A cluster in the request."""
 
-    cluster: str = declare("The cluster, as it was given.")
-    answer: Answer = declare("What came of asking it.")
-    problem: str | None = declare("Why it does not tell its nodes.", default=None)
-    remedy: str | None = declare("What to do about that, and the command that explains it.", default=None)
-    recorded_since: str | None = declare("Since when its licences are under management.", default=None)
+    cluster: str = declare("The cluster, as named in the request.")
+    answer: Answer = declare("The result of reading it.")
+    problem: str | None = declare("Why the nodes could not be read.", default=None)
+    remedy: str | None = declare("What to do about the problem, and the command that explains it.", default=None)
+    recorded_since: str | None = declare("Since when the licenses are managed, in ISO 8601.", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
     """The complete result."""
 
-    taken_at: str = declare("When the last answer had come, in ISO 8601, UTC.")
-    clusters: list[SeenCluster] = declare("The clusters that were asked, by name.")
-    hosts: list[SeenHost] = declare("The hosts and their VMs, by cluster and name.")
+    taken_at: str = declare("When the inventory was completed, in ISO 8601 and UTC.")
+    clusters: list[SeenCluster] = declare("The clusters in the request, sorted by name.")
+    hosts: list[SeenHost] = declare("The hosts with their VMs, sorted by cluster and name.")
 
     @property
     def vms(self) -> Iterator[tuple[SeenHost, SeenVm]]:

@@ -9,16 +9,16 @@ from avma.configuration import Configuration, GuestDefaults
 from avma.properties import declare
 from avma.settings import AddressedSettings
 
-_CONNECTION = "How it is reached, where it differs from `settings`."
-_GUEST = "How the Windows inside its VMs is reached, where it differs from `settings.guest`."
-_RECORDED = "Since when it is under management, in ISO 8601; a stack export tells it."
+_CONNECTION = "Connection settings, where they differ from `settings`."
+_GUEST = "Connection settings for Windows inside the VMs, where they differ from `settings.guest`."
+_RECORDED = "Since when it is managed, in ISO 8601, as in a stack export."
 
 
 @dataclass(frozen=True)
 class HostRequest:
     """A host to read with its VMs."""
 
-    host: str = declare("The host's DNS name or IP address.", check=host_name_error)
+    host: str = declare("The DNS name or IP address of the host.", check=host_name_error)
     connection: AddressedSettings | None = declare(_CONNECTION, default=None)
     guest: GuestDefaults | None = declare(_GUEST, default=None)
     recorded_since: str | None = declare(_RECORDED, default=None)
@@ -28,7 +28,7 @@ class HostRequest:
 class ClusterRequest:
     """A failover cluster to read with its nodes. The provider reads the list of nodes from the cluster."""
 
-    cluster: str = declare("The cluster's name, or any of its nodes; DNS name or IP address.", check=host_name_error)
+    cluster: str = declare("The DNS name or IP address of the cluster, or of any of its nodes.", check=host_name_error)
     connection: AddressedSettings | None = declare(_CONNECTION, default=None)
     guest: GuestDefaults | None = declare(_GUEST, default=None)
     recorded_since: str | None = declare(_RECORDED, default=None)

@@ -160,8 +160,8 @@ def uninstall(
             machine.turns.changes += 1
         now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
         if now is not None and now.partial_product_key == partial_product_key:
-            remedy = "look into the machine's Application event log for Security-SPP"
-            answer = "Windows took the call, but the key is still installed"
+            remedy = "check the Application event log of the machine for Security-SPP"
+            answer = "Windows accepted the call, but the key is still installed"
             raise lost or errors.UnexpectedAnswer(tried, machine.where, answer, remedy)
 
 
@@ -198,11 +198,11 @@ def _undoing(
         if claim is None:
             yield _own(machine, partial_product_key, operation)
         elif claim.resource == operation.resource:
-            operation.status(f"{machine.name}: the resource was made again in this run, so its key stays")
+            operation.status(f"{machine.name}: this run created the resource again, so its key stays installed")
             yield None
         else:
             other = claim.resource or "another resource"
-            operation.warn(f"{machine.name}: {other} wants its key …{partial_product_key}, so the key stays")
+            operation.warn(f"{machine.name}: {other} uses the key …{partial_product_key}, so it stays installed")
             yield None
 
 
@@ -211,7 +211,9 @@ def _own(machine: Machine, partial_product_key: str | None, operation: Operation
     product = licensing.read_product(machine.wmi, operation.deadline, partial_product_key or "")
     if product is not None and product.partial_product_key == partial_product_key:
         return product
-    operation.warn(f"{machine.name}: the key of this resource is not installed any more; nothing was uninstalled")
+    operation.warn(
+        f"{machine.name}: the key of this resource is no longer installed, so the provider uninstalled nothing"
+    )
     return None
 
 

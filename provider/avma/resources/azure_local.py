@@ -16,12 +16,12 @@ from avma.windows import azure_local
 
 _TRIED = "apply the Windows Server key"
 _ABOUT_KEYS = (
-    "give a Datacenter key of Windows Server 2019 or later that was bought for this machine, or a volume key with "
-    "activations left, and no older than the one in place"
+    "set a Datacenter key of Windows Server 2019 or later that you bought for this machine, or a volume key with "
+    "activations left; the key must not be for an older release than the current one"
 )
 _LOOK = (
-    "look at Get-VMAutomaticActivation there: the key counts as applied, so that it is not used up twice; if it is not "
-    "there, run `pulumi up --replace` with this resource's URN"
+    "run `Get-VMAutomaticActivation` on the machine to check the key: the provider does not apply it again by itself, "
+    "so that it is not used up twice; if the key is not applied, run `pulumi up --replace` with this resource's URN"
 )
 
 
@@ -80,8 +80,13 @@ class KeyInstallation:
         return now.partial_product_key == keys.partial(key) or newly or now.key_version != was.key_version
 
     def _without_effect(self, key: str) -> errors.UnexpectedAnswer:
-        answer = f"the key {keys.masked(key)} was applied, and Get-VMAutomaticActivation shows: {self.state.activation}"
-        remedy = "wait a little and run again, which does not apply it again; then look at the machine's event log"
+        answer = (
+            f"the key {keys.masked(key)} was applied, but Get-VMAutomaticActivation reports: {self.state.activation}"
+        )
+        remedy = (
+            "wait a few minutes, then run again: the provider does not apply the key again; if the error persists, "
+            "check the event log of the machine"
+        )
         return errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, remedy)
 
     def _reread(self) -> None:
@@ -94,5 +99,5 @@ def _refused(fault: errors.LicensingFault) -> errors.LicensingFault:
     """Return the error with its meaning for this machine. A network error is no verdict on the key."""
     about_the_key = hresult.lookup(fault.code).remedy != hresult.ONLINE
     remedy = f"{_ABOUT_KEYS}; {fault.remedy}" if about_the_key else fault.remedy
-    answer = f"{fault.answer}; its activation stays as it was"
+    answer = f"{fault.answer}, and its activation is unchanged"
     return errors.LicensingFault(fault.tried, fault.where, answer, remedy, fault.code)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from avma import errors
 from avma.windows.identity import may_be_same
 
-_UNKNOWN_REMEDY = "run `pulumi refresh`, which records the identity of each machine, and then run again"
-_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}. If the machine is down, start it first, or leave it out with `--target`"
+_UNKNOWN_REMEDY = "run `pulumi refresh` to record the identity of each machine, then run again"
+_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}; if the machine is down, start it first, or exclude it with `--target`"
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,10 @@ def _require_one_key(everything: Sequence[Claim], claim: Claim, where: str, trie
     latest = [other for other in rivals if other.resource == first]
     if first != claim.resource and latest[-1].key != claim.key:
         answer = (
-            f"two resources want different product keys on one machine ({claim.machine}): {first} wants "
-            f"…{latest[-1].key}, {claim.resource} wants …{claim.key}"
+            f"two resources require different product keys on one machine ({claim.machine}): {first} requires "
+            f"…{latest[-1].key}, {claim.resource} requires …{claim.key}"
         )
-        raise errors.KeyConflict(tried, where, answer, "remove one of the two, or declare the same key in both")
+        raise errors.KeyConflict(tried, where, answer, "remove one of the two resources, or set the same key in both")
 
 
 def _possible_rival(everything: Sequence[Claim], claim: Claim) -> Claim | None:
@@ -165,8 +165,8 @@ def _current(everything: Sequence[Claim]) -> list[Claim]:
 
 def _not_known(claim: Claim, rival: Claim, where: str, tried: str) -> errors.Refused:
     answer = (
-        f"{rival.resource} wants another key (…{rival.key}), and it is not known whether on the same machine: the "
-        f"state of {_named(claim if rival.machine else rival)} does not show yet which machine it is"
+        f"{rival.resource} requires another key (…{rival.key}), possibly on the same machine: the state of "
+        f"{_named(claim if rival.machine else rival)} does not contain the identity of its machine yet"
     )
     return errors.Refused(tried, where, answer, _DOWN_REMEDY)
 
@@ -191,7 +191,9 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
         return found
     unknown = next((claim for claim in wanted if not claim.machine), None)
     if unknown is not None:
-        answer = f"{unknown.resource} wants the same key, and its state does not show yet on which machine"
+        answer = (
+            f"{unknown.resource} requires the same key, and its state does not contain the identity of its machine yet"
+        )
         raise errors.Refused(tried, where, answer, _UNKNOWN_REMEDY)
     return None
 
@@ -215,7 +217,10 @@ def planned(claims: Claims) -> Claim | None:
 
 def unusable(error: OSError, where: str, tried: str) -> errors.Refused:
     """Return the error for unreadable or unwritable claims."""
-    answer = f"the notes of this run cannot be used ({error.strerror or error}), so what others want is not known"
-    owned = f"check {error.filename}: it must belong to you alone, and its disk must have space; "
+    answer = (
+        f"the provider cannot use its notes for this run ({error.strerror or error}), so it cannot check the keys of "
+        "other resources"
+    )
+    owned = f"check {error.filename}: only you may have access to it, and its disk must have free space; "
     folder = "to use another folder, set the environment variable TMPDIR (TEMP on Windows); then run again"
     return errors.Refused(tried, where, answer, f"{owned if error.filename else ''}{folder}")

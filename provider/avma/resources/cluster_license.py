@@ -79,14 +79,14 @@ class ClusterLicenseResource(Resource):
         failures = validate(ClusterLicenseInputs, values)
         given = [name for name in ("cluster", "nodes") if values.get(name) is not None]
         if not given:
-            failures.append(InvalidProperty("cluster", "is required, or `nodes`"))
+            failures.append(InvalidProperty("cluster", "is required unless you set `nodes`"))
         if values.get("productKeyVersion") is not None and not any(values.get(name) is not None for name in _KEYS):
-            failures.append(InvalidProperty("productKeyVersion", "stands without `productKey` and `productKeys`"))
+            failures.append(InvalidProperty("productKeyVersion", "requires `productKey` or `productKeys`"))
         if len(given) == 2:
-            failures.append(InvalidProperty("nodes", "stands beside `cluster`; give one of the two"))
+            failures.append(InvalidProperty("nodes", "cannot be combined with `cluster`"))
         connection = values.get("connection")
         if values.get("nodes") is not None and isinstance(connection, Mapping) and connection.get("address"):
-            reason = "is one machine's, and `nodes` names several; the nodes are reached by their names"
+            reason = "cannot be combined with `nodes`. The provider connects to the nodes by their names"
             failures.append(InvalidProperty("connection.address", reason))
         return failures
 
@@ -157,7 +157,7 @@ class ClusterLicenseResource(Resource):
             return result
         error = _nodes_failed(failed, result.identifier)
         if len(failed) < len(nodes):
-            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed, and `pulumi up` goes on from here"
+            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed: `pulumi up` continues with the rest"
         elif not any(node.changed for node in nodes):
             raise error
         raise errors.PartlyDone(result.identifier, result, error)
@@ -170,7 +170,7 @@ class ClusterLicenseResource(Resource):
         require_distinct(nodes)
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
-            raise _nodes_failed(failed, identifier, "read the licences of the nodes")
+            raise _nodes_failed(failed, identifier, "read the licenses of the nodes")
         for node in failed:
             if node.error is not None:
                 operation.warn_of(node.name, node.error)
@@ -188,7 +188,9 @@ class ClusterLicenseResource(Resource):
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
-        operation.status(f"{identifier}: its nodes keep their licences; only the resource is forgotten")
+        operation.status(
+            f"{identifier}: its nodes keep their licenses. Pulumi only removes the resource from its state"
+        )
 
     def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
         """Look at all nodes. Raise an error about the cluster, but record the error of a single node."""
@@ -246,11 +248,11 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
     for node in nodes:
         same = [name for name in declared if is_name_of(name, node.name)]
         if len(same) > 1:
-            answer = f"`productKeys` names the node {node.name} more than once: {', '.join(same)}"
+            answer = f"`productKeys` contains the node {node.name} more than once: {', '.join(same)}"
             raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "keep one of the names")
     unknown = [name for name in declared if not any(is_name_of(name, node.name) for node in nodes)]
     if unknown:
-        answer = f"`productKeys` names {', '.join(unknown)}, and the nodes are {', '.join(n.name for n in nodes)}"
+        answer = f"`productKeys` contains {', '.join(unknown)}, but the nodes are {', '.join(n.name for n in nodes)}"
         raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
 
 
@@ -290,7 +292,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     names = identifier.split(",")
     reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
     if reason:
-        remedy = "give the cluster's name, or each node once, as node,node"
+        remedy = "use the name of the cluster, or each node once, separated by commas"
         raise errors.InvalidInput(f"import `{characters.shown(identifier)}`", "", reason, remedy)
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 

@@ -68,8 +68,8 @@ def find_nodes(
         machine = operation.machine(found.name, AddressedSettings(address=address), *layers)
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
-            answer = f"the cluster says that the node is {found.state}"
-            node.error = errors.NotReady("reach the node", machine.where, answer, "bring the node up and run again")
+            answer = f"the cluster reports the node as {found.state}"
+            node.error = errors.NotReady("reach the node", machine.where, answer, "bring the node up, then run again")
         nodes.append(node)
     return nodes
 
@@ -78,8 +78,8 @@ def _require_usable(node: str, address: str, cluster: Server) -> None:
     """Raise UnexpectedAnswer unless the reported address of a node is usable."""
     reason = host_name_error(address)
     if reason is not None:
-        answer = f"the cluster reports the node {characters.shown(node)!r} at an address that cannot be used: {reason}"
-        remedy = "declare the nodes by name or IP address in `nodes`"
+        answer = f"the cluster reports the node {characters.shown(node)!r} at an unusable address: {reason}"
+        remedy = "list the names or IP addresses of the nodes in `nodes`"
         raise errors.UnexpectedAnswer("read the nodes of the cluster", cluster.where, answer, remedy)
 
 
@@ -124,8 +124,8 @@ def _longer_name(node: NodeState) -> str:
     if node.cluster_state is None or len(node.name) != _NETBIOS_LENGTH:
         return ""
     return (
-        f"; the cluster reports at most {_NETBIOS_LENGTH} characters of a name: if the node's name is longer than "
-        f"{node.name}, list the full names of all nodes in `nodes` instead of `cluster`"
+        f"; if the node's name is longer than {node.name}, list the full names of all nodes in `nodes` instead of "
+        f"`cluster`: the cluster reports only the first {_NETBIOS_LENGTH} characters of a name"
     )
 
 
@@ -203,8 +203,8 @@ def require_distinct(nodes: Sequence[NodeState]) -> None:
             continue
         other = names.setdefault(node.state.machine_id, node.name)
         if other != node.name:
-            answer = f"{other} and {node.name} lead to one machine ({node.state.machine_id})"
-            remedy = "check the names in DNS and the list of nodes: each node must answer at an address of its own"
+            answer = f"{other} and {node.name} are the same machine ({node.state.machine_id})"
+            remedy = "check the names in DNS and the list of nodes: each node must have its own address"
             raise errors.Refused(TRIED, node.machine.where, answer, remedy)
 
 
@@ -212,8 +212,10 @@ def require_one_version(nodes: Sequence[NodeState]) -> None:
     """Raise Refused unless all readable nodes run the same release. Guests must find the same on each node."""
     versions = {node.name: node.state.system.version for node in nodes if node.state is not None}
     if len(set(versions.values())) > 1:
-        answer = "they run different releases: " + ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
-        remedy = "bring all nodes to one release, or license them by HostLicense while they are upgraded"
+        answer = "the nodes run different releases: " + ", ".join(
+            f"{name} {versions[name]}" for name in sorted(versions)
+        )
+        remedy = "upgrade all nodes to the same release, or use HostLicense for each node during the upgrade"
         raise errors.Refused(TRIED, "the cluster", answer, remedy)
 
 
@@ -244,5 +246,5 @@ def _key_version(node: NodeState) -> str | None:
 
 def _mixed_keys(versions: Mapping[str, str]) -> tuple[str, str]:
     named = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
-    answer = f"some machines use keys for an older version of Windows Server than others: {named}"
-    return answer, "bring all to one version: declare keys of the newest one (`productKey`, or `productKeys` for each)"
+    answer = f"the nodes use keys for different versions of Windows Server: {named}"
+    return answer, "set keys of the newest version for all nodes (`productKey`, or `productKeys` for each)"

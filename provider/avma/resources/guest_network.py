@@ -22,7 +22,7 @@ _MOST = 8
 """The maximum of addresses to try. A guest can report any address, and each attempt sends an account to it."""
 _NAME_SECONDS = 5.0
 """Seconds to resolve the name of a guest."""
-_SET_ADDRESS = "set `guest.address` to the address at which the guest can be reached from here"
+_SET_ADDRESS = "set `guest.address` to an address of the guest that this computer can connect to"
 _TRIED = "reach the guest"
 _ORDER = (errors.LogonRefused, errors.AccessDenied, errors.CertificateNotTrusted, errors.Unreachable, errors.TimedOut)
 """The priority of errors if all addresses fail. The first kinds can only come from a machine that answered."""
@@ -50,7 +50,7 @@ class _Failures:
         reasons = [*(f"{address}: {failure.answer}" for address, failure in self.found), *skipped]
         if len(reasons) > 1:
             error.tried, error.where = _TRIED, f"{vm.name} (host {host.connection.place})"
-            error.answer = f"none of its addresses works ({'; '.join(reasons)})"
+            error.answer = f"all of its addresses failed ({'; '.join(reasons)})"
         return error
 
 
@@ -70,7 +70,7 @@ def connect(
     """
     if guest is not None and guest.address is not None:
         machine = _machine(vm, None, guest, operation)
-        _require_identity(machine, vm, host, operation, "check `guest.address`; the VM may have another one now")
+        _require_identity(machine, vm, host, operation, "check `guest.address`: the address of the VM may have changed")
         return machine
     tls = operation.configuration.effective_guest(guest).https is not False
     facts = read_facts()
@@ -94,10 +94,10 @@ def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
         if reason is None:
             usable.append(address)
         else:
-            skipped.append(f"{address}: skipped, {reason}")
+            skipped.append(f"{address}: skipped, because it is {reason}")
     if name and (not usable or (tls and _resolves(name))):
         usable.insert(0, name)
-    skipped += [f"{address}: not tried, too many addresses" for address in usable[_MOST:]]
+    skipped += [f"{address}: not tried, because the guest reports too many addresses" for address in usable[_MOST:]]
     return Addresses(tuple(usable[:_MOST]), tuple(skipped))
 
 
@@ -107,7 +107,7 @@ def _unusable(address: str, host_is_local: bool) -> str | None:
         return "a link-local address"
     if parsed.is_loopback:
         return None if host_is_local else "a loopback address"
-    return "no machine's address" if host_name_error(address) else None
+    return "not the address of a machine" if host_name_error(address) else None
 
 
 def _first(
@@ -125,7 +125,7 @@ def _first(
         except errors.AvmaError as error:
             failures.found.append((address, error))
             if left > 1:
-                operation.status(f"{vm.name}: {address} does not work, trying its next address")
+                operation.status(f"{vm.name}: {address} failed, trying the next address")
         else:
             host.guest_addresses[vm.id] = address
             return machine
@@ -154,10 +154,10 @@ def _machine(vm: VirtualMachine, address: str | None, guest: Guest | None, opera
 def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: Addresses) -> errors.NotReady:
     answer = f"the VM {vm.name} has not reported an IP address through Data Exchange yet"
     if not facts.listed:
-        answer = f"the host lists no Data Exchange component of the VM {vm.name}, so its addresses are not reported"
+        answer = f"the host lists no Data Exchange component for the VM {vm.name}, so its addresses are unknown"
     if addresses.skipped:
-        answer = f"the VM {vm.name} reports no address that can be used ({'; '.join(addresses.skipped)})"
-    remedy = "set `guest.address`, or check that Windows and its Data Exchange service run in the VM"
+        answer = f"the VM {vm.name} reports no usable address ({'; '.join(addresses.skipped)})"
+    remedy = "set `guest.address`, or check that Windows and its Data Exchange service are running in the VM"
     return errors.NotReady("find the guest", host.where, answer, remedy)
 
 
@@ -165,12 +165,12 @@ def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operati
     """Raise Refused unless the machine has the firmware UUID of the VM. Then share the lock of that VM."""
     wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
     if not wanted:
-        answer = f"the host reports no firmware UUID of the VM {vm.name}, so no machine can be identified as it"
-        remedy = "look at Msvm_VirtualSystemSettingData there, or set `guest.transport: powershellDirect`"
+        answer = f"the host reports no firmware UUID for the VM {vm.name}, so the provider cannot identify its machine"
+        remedy = "check Msvm_VirtualSystemSettingData on the host, or set `guest.transport: powershellDirect`"
         raise errors.Refused("identify the guest", host.where, answer, remedy)
     found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
     if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
-        answer = f"the machine at that address is not the VM {vm.name} on {host.name}: its UUID is another"
+        answer = f"the machine at that address is not the VM {vm.name} on {host.name}: it has a different firmware UUID"
         raise errors.Refused("identify the guest", machine.where, answer, remedy)
     machine.is_guest(vm.id)
 

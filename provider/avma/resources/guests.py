@@ -27,10 +27,10 @@ _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 
 
 NOT_LISTED = (
-    "it is running, and its host lists no Data Exchange of it (Msvm_KvpExchangeComponent): it has just started, its "
-    "Data Exchange is off, or the host's account may not see it"
+    "its host lists no Data Exchange component for it (Msvm_KvpExchangeComponent): the VM has just started, its Data "
+    "Exchange is off, or the host's account has no right to read it"
 )
-MALFORMED = "its guest reports malformed data through Data Exchange"
+MALFORMED = "the guest reports malformed data through Data Exchange"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,10 @@ def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -
     placement = find_vm(hosts, name_or_id, operation)
     if placement is None:
         where = ", ".join(host.where for host in hosts)
-        remedy = "check the name; list all hosts of a VM that moves in `hosts`; if it was made anew, refresh first"
+        remedy = (
+            "check the name; if the VM moves between hosts, list all of them in `hosts`; if the VM was created again, "
+            "run `pulumi refresh` first"
+        )
         raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
     return placement
 
@@ -103,7 +106,7 @@ def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -
     if len(ids) > 1:
         where = ", ".join(host.where for host in hosts)
         answer = f"{len(ids)} VMs are named {characters.shown(name_or_id)}: {', '.join(ids)}"
-        raise errors.Refused("find the VM", where, answer, "give the one that is meant by `vmId`")
+        raise errors.Refused("find the VM", where, answer, "set `vmId` to the id of one of them")
     return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
 
 
@@ -116,9 +119,9 @@ def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: O
     """Return the report of a guest from the listing of its host. Warn if a running VM is missing there."""
     facts = hyperv.facts_of_vm(listing, vm)
     if not facts.listed:
-        operation.warn(f"{vm.name}: {NOT_LISTED}; its name, version and addresses are not reported")
+        operation.warn(f"{vm.name}: {NOT_LISTED}. Its name, version and addresses are unknown")
     if facts.malformed:
-        operation.warn(f"{vm.name}: {MALFORMED}; its name, version and addresses are unknown")
+        operation.warn(f"{vm.name}: {MALFORMED}. Its name, version and addresses are unknown")
     return facts
 
 
@@ -126,8 +129,10 @@ def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
     """Raise Refused if a guest reports an operating system other than Windows. Without a report, the guest passes."""
     name = facts.values.get("OSName", "")
     if name and "Windows" not in name:
-        answer = f"its guest {vm.name} runs {characters.shown(name)}, and only Windows Server is activated"
-        raise errors.Refused("reach the guest", where, answer, "declare a VM with Windows Server, or none")
+        answer = f"the guest {vm.name} runs {characters.shown(name)}, and AVMA activates only Windows Server"
+        raise errors.Refused(
+            "reach the guest", where, answer, "declare a VM with Windows Server, or remove the resource"
+        )
 
 
 @contextmanager
@@ -177,7 +182,7 @@ def has_direct(build: int) -> bool:
 def require_direct(what: str, build: int | None, where: str) -> None:
     """Raise Refused if a Windows of that build has no PowerShell Direct. An unknown build passes."""
     if build is not None and not has_direct(build):
-        answer = f"{what} is older than Windows Server 2016 (build {build}), which brought PowerShell Direct"
+        answer = f"PowerShell Direct requires Windows Server 2016 or later, and {what} runs build {build}"
         raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
 
 
@@ -199,13 +204,13 @@ def require_data_exchange(placement: Placement, manage: bool, preview: bool, ope
     if setting is None or setting.enabled:
         return
     if not manage:
-        answer = f"the Data Exchange integration service of {vm.name} is off, and no guest is activated without it"
-        remedy = f"set `manageDataExchange: true`, or switch it on by hand: {switch_data_exchange_on(vm.id)}"
+        answer = f"the Data Exchange integration service of {vm.name} is off, and Windows requires it for activation"
+        remedy = f"set `manageDataExchange: true`, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
         raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
     if preview:
-        operation.status(f"{vm.name}: Data Exchange will be switched on")
+        operation.status(f"{vm.name}: `pulumi up` will turn on Data Exchange")
         return
-    operation.status(f"{vm.name}: switching Data Exchange on")
+    operation.status(f"{vm.name}: turning on Data Exchange")
     hyperv.enable_data_exchange(host.wmi, setting, operation.deadline)
     _await_data_exchange(placement, operation)
 
@@ -216,11 +221,11 @@ def _await_data_exchange(placement: Placement, operation: Operation) -> None:
     while True:
         setting = host.data_exchange(operation.deadline).get(vm.id)
         if setting is None:
-            answer = f"the VM {vm.name} left the host while its Data Exchange was switched on"
-            raise errors.NotReady("switch Data Exchange on", host.where, answer, "run again")
+            answer = f"the VM {vm.name} left the host while the provider turned on its Data Exchange"
+            raise errors.NotReady("turn on Data Exchange", host.where, answer, "run again")
         if setting.enabled:
             return
-        operation.deadline.wait(1.0, "switch Data Exchange on", host.where)
+        operation.deadline.wait(1.0, "turn on Data Exchange", host.where)
 
 
 def _through_host(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
@@ -233,12 +238,12 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
     unused = [name for name in ("address", "port", "https") if guest is not None and getattr(guest, name) is not None]
     if unused:
         names = ", ".join(f"`guest.{name}`" for name in unused)
-        operation.warn(f"{vm.name}: {names} is for `guest.transport: winrm`; PowerShell Direct goes through the host")
+        operation.warn(f"{vm.name}: PowerShell Direct ignores {names} (only for `guest.transport: winrm`)")
     host_build = host.system(operation.deadline).build
     facts = facts_of(placement, operation)
     where = placement.where
-    require_direct(f"its host {host.name}", host_build, where)
-    require_direct("its Windows", facts.build, where)
+    require_direct(f"the host {host.name}", host_build, where)
+    require_direct("the guest", facts.build, where)
     return host.guest(vm.id, vm.name, account)
 
 

@@ -130,7 +130,9 @@ class HostLicenseResource(Resource):
         if inputs.product_key is None:
             rules.warn_if_activated_as_a_guest(state, operation)
             if state.activates_guests is None:
-                operation.warn(f"{state.server.name}: does not tell whether it activates guests: {state.activation}")
+                operation.warn(
+                    f"{state.server.name}: the host does not report whether it activates guests: {state.activation}"
+                )
             return _result(wanted, state, operation)
         if state.platform is Platform.AZURE_LOCAL:
             application = KeyInstallation(state, operation)
@@ -154,7 +156,9 @@ class HostLicenseResource(Resource):
             rules.warn_if_activated_as_a_guest(state, operation)
         if state.activation is not None and state.activation.subscription_error:
             said = state.activation.subscription_error
-            operation.warn(f"{state.server.name}: its subscriptions cannot be read, so the last status stays: {said}")
+            operation.warn(
+                f"{state.server.name}: its subscriptions could not be read, so the state keeps the last status: {said}"
+            )
         return _result(wanted, state, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -181,7 +185,9 @@ class HostLicenseResource(Resource):
         undoing = self.undoes(identifier, stored, operation)
         inputs = build(HostLicenseInputs, stored.inputs)
         if undoing is None:
-            operation.status(f"{inputs.host}: keeps its licence; only the resource is forgotten")
+            operation.status(
+                f"{inputs.host}: the host keeps its license. Pulumi only removes the resource from its state"
+            )
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
         uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
@@ -191,14 +197,14 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     reason = host_name_error(identifier)
     if reason:
         tried = f"import `{characters.shown(identifier)}`"
-        raise errors.InvalidInput(tried, "", reason, "give the host's DNS name or IP address")
+        raise errors.InvalidInput(tried, "", reason, "use the DNS name or IP address of the host")
     return {"host": identifier}
 
 
 def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
     """Return the current state of the host. Stored values fill in the values that the host does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
-    operation.status(f"{server.name}: reading the licence")
+    operation.status(f"{server.name}: reading the license")
     state = hosts.look(server, operation)
     wanted = keys.partial(inputs.product_key) if inputs.product_key else None
     return replace(
@@ -257,7 +263,9 @@ def _warn_of_replacement(product_key: str | None, state: HostState, operation: O
         partial = product.partial_product_key if product and product.licensed else None
         kind = "pay-as-you-go" if state.licensed_as_it_goes else product.channel.value if product else ""
     if product_key is not None and partial not in (None, keys.partial(product_key)):
-        operation.warn(f"{state.server.name}: is licensed by key …{partial} ({kind}), which will be replaced")
+        operation.warn(
+            f"{state.server.name}: the declared key will replace key …{partial} ({kind}), which licenses the host now"
+        )
 
 
 def _text(version: Version | None) -> str | None:
@@ -269,11 +277,15 @@ def _source_failures(values: Values) -> Iterator[InvalidProperty]:
     if source == LicenseSource.PRODUCT_KEY and key is None:
         yield InvalidProperty("productKey", "is required with `licenseSource: productKey`")
     if key is None and values.get("onDelete") == HostOnDelete.UNINSTALL_KEY:
-        yield InvalidProperty("onDelete", "is `uninstallKey`, which is for a key that is declared: give `productKey`")
+        yield InvalidProperty("onDelete", "is `uninstallKey`, which requires `productKey`")
     if source in (LicenseSource.EXISTING, LicenseSource.SUBSCRIPTION) and key is not None:
-        yield InvalidProperty("licenseSource", f"is `{source}`, so leave `productKey` out, or set it to `productKey`")
+        yield InvalidProperty(
+            "licenseSource",
+            f"is `{source}`, which cannot be combined with `productKey`. Remove `productKey`, or set `licenseSource` "
+            "to `productKey`",
+        )
     if key is None and values.get("productKeyVersion") is not None:
-        yield InvalidProperty("productKeyVersion", "stands without `productKey`")
+        yield InvalidProperty("productKeyVersion", "requires `productKey`")
 
 
 def _adopts(stored: Stored, wanted: Values) -> bool:
@@ -308,9 +320,9 @@ def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None
     if not running:
         return None
     names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
-    answer = f"VMs are running there ({names}), which would lose their activation"
+    answer = f"VMs are running on the host ({names}), and they would lose their activation"
     remedy = (
-        "move or stop them first; or let the program have this resource once more, with `forceDestroy: true` or "
+        "move or stop the VMs first; or add the resource to the program again with `forceDestroy: true` or "
         "`onDelete: retain`, run `pulumi up`, and then delete it"
     )
     return errors.Refused("uninstall the host's product key", machine.where, answer, remedy)

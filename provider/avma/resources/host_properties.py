@@ -42,7 +42,7 @@ class HostOnDelete(Choice):
 
 
 def _confirmation_id_error(text: str) -> str | None:
-    return None if len(digits(text)) == _CONFIRMATION_DIGITS else "must have 48 digits, in groups or not"
+    return None if len(digits(text)) == _CONFIRMATION_DIGITS else "must have 48 digits, optionally in groups"
 
 
 def digits(text: str) -> str:

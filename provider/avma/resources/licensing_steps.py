@@ -29,7 +29,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 PATIENCE = 90.0
 """Seconds for an accepted activation to show. WinRM itself ends a call after 60."""
 
-_EVENT_LOG = "look into the machine's Application event log for Security-SPP"
+_EVENT_LOG = "check the Application event log of the machine for Security-SPP"
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class LicensingSteps:
     def _request_activation(self) -> Generator[Step, Product | None, errors.AvmaError | None]:
         """Activate and read again. Return the error of the request, None if Windows accepted it."""
         if self.product is None:
-            remedy = "declare a product key"
+            remedy = "set a product key"
             raise errors.Refused("activate Windows", self.where, "no product key is installed", remedy)
         trouble: errors.AvmaError | None = None
         try:
@@ -210,16 +210,16 @@ class LicensingSteps:
         """Return the error for a timeout or a cancellation between the request and the proof."""
         if trouble is not None and not retry.may_have_run(trouble) and isinstance(end, errors.TimedOut):
             return retry.quoting(trouble, end)
-        answer = f"it was asked for, and {end.answer} before Windows was seen to be licensed"
+        answer = f"the provider requested the activation, but {end.answer} before Windows reported that it is licensed"
         return type(end)("activate Windows", self.where, answer, end.remedy)
 
     def _not_activated(self) -> errors.AvmaError:
-        answer = f"Windows took the activation, but {reason_text(self.product)}"
+        answer = f"Windows accepted the activation, but {reason_text(self.product)}"
         return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{_EVENT_LOG}, then run again")
 
     def _not_installed(self) -> errors.AvmaError:
         shown = keys.masked(self.goal.product_key)
-        answer = f"Windows accepted the key {shown}, but does not show it as installed"
+        answer = f"Windows accepted the key {shown}, but does not report it as installed"
         return errors.UnexpectedAnswer("install the product key", self.where, answer, _EVENT_LOG)
 
 

@@ -88,7 +88,9 @@ def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
     except errors.LogonRefused as error:
         if vm.on_for >= _SETUP or error.refusal is not errors.Refusal.ACCOUNT:
             raise
-        remedy = f"{error.remedy}; in a VM that is being set up, wait for its end and run again"
+        remedy = (
+            f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished, then run again"
+        )
         raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error
 
 
@@ -173,15 +175,15 @@ def _progress(placement: Placement, seen: _Seen) -> str:
     if not placement.vm.running:
         return f"the VM is {placement.vm.state.value}"
     if seen.build is not None:
-        return f"Windows build {seen.build} has started, and does not take the account yet"
+        return f"Windows build {seen.build} has started, but does not accept the account yet"
     if not _refused(seen.trouble):
-        return "it does not answer yet"
-    return "it tells nothing through Data Exchange yet" if seen.looked else "it does not take the account yet"
+        return "it has not answered yet"
+    return "it has reported nothing through Data Exchange yet" if seen.looked else "it does not accept the account yet"
 
 
 def _wrong_account(seen: _Seen) -> errors.LogonRefused:
     where = seen.trouble.where if seen.trouble else ""
-    answer = f"its Windows (build {seen.build}) has started, as it tells through Data Exchange, and refuses the account"
+    answer = f"Windows (build {seen.build}) has started, as Data Exchange reports, and rejects the account"
     return errors.LogonRefused(_TRIED, where, answer, "correct `guest.username` and `guest.password`")
 
 
@@ -193,6 +195,6 @@ def _over(placement: Placement, seen: _Seen, patience: WaitLimit) -> errors.Avma
     where = trouble.where if trouble else placement.host.where
     answer = f"it was not ready after {seen.elapsed:.0f} s ({_progress(placement, seen)})"
     if trouble is not None:
-        answer += f"; the last answer was: {trouble.answer}"
-    remedy = f"{trouble.remedy if trouble else 'look at the VM'}; or allow more time {patience.setting}"
+        answer += f". The last error was: {trouble.answer}"
+    remedy = f"{trouble.remedy if trouble else 'check the VM'}; or allow more time {patience.setting}"
     return errors.NotReady(_TRIED, where, answer, remedy)

@@ -57,7 +57,8 @@ class Operation:
 
     def warn_of(self, name: str, error: errors.AvmaError) -> None:
         """Warn about an error of one machine that does not end the call."""
-        self.warn(f"{name}: {self.shown(error)}")
+        text = self.shown(error)
+        self.warn(text if text.startswith(name) else f"{name}: {text}")
 
     def status(self, text: str) -> None:
         """Show the current activity, and log it."""
@@ -112,7 +113,9 @@ class Operation:
         """
         connection = resolve(name, *layers, prefix=prefix)
         if any(settings is not None and settings.insecure for settings in layers[:1]):
-            self.warn(f"{connection.where}: `{prefix}insecure` is set, so its TLS certificate is not verified")
+            self.warn(
+                f"{connection.where}: `{prefix}insecure` is set, so the provider does not verify its TLS certificate"
+            )
         return self.machines.get(connection)
 
 

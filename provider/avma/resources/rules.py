@@ -18,18 +18,18 @@ from avma.windows.operating_system import System
 
 _FIRST_ON_AZURE_LOCAL = "2019"
 _PAY_AS_YOU_GO = (
-    "Windows is licensed by Azure Arc pay-as-you-go, which gives no rights to its guests: each needs a licence of its "
-    "own"
+    "Azure Arc pay-as-you-go licenses Windows on the host but not in its guests, and each guest needs its own license"
 )
 _WAYS_ON_AZURE_LOCAL = (
-    "give it a Datacenter key of 2019 or later (`productKey`); or turn the Windows Server subscription "
-    "on, which is billed by core (Azure portal, or Set-AzStackHCI -EnableWSSubscription $true). If it is turned on "
-    "already, wait: machines fetch it within 12 hours, or by Sync-AzureStackHCI, but not right after a restart"
+    "set a Datacenter key of Windows Server 2019 or later (`productKey`), or turn on the Windows Server subscription, "
+    "which is billed per core (Azure portal, or `Set-AzStackHCI -EnableWSSubscription $true`); if the subscription is "
+    "already on, wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the machine, but not "
+    "right after a restart"
 )
-AZURE_EDITION_NEEDS = "Azure Edition is activated by the subscription, or by a key that Software Assurance covers"
+AZURE_EDITION_NEEDS = "Azure Edition requires the Windows Server subscription, or a key with Software Assurance"
 _WAIT_FOR_SYNC = (
-    "wait for the next sync with Azure, every 12 hours, or run Sync-AzureStackHCI there, but not right after a "
-    "restart; then run again"
+    "wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the machine, but not right after "
+    "a restart; then run again"
 )
 
 
@@ -41,7 +41,7 @@ def host_key_error(key: str) -> str | None:
         return keys.syntax_error(key)
     return (
         f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}, which "
-        "licenses nothing by itself; give the Datacenter key that was bought for this host"
+        "does not license a host. Set the Datacenter key that you bought for this host"
     )
 
 
@@ -52,8 +52,8 @@ def avma_key_error(key: str) -> str | None:
     if published is None or published.kind is KeyKind.AVMA:
         return keys.syntax_error(key)
     return (
-        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}; leave "
-        "it out, and the AVMA key of the guest's version and edition is used"
+        f"is the generic {published.kind.value} key of Windows Server {published.version} {published.edition}. Leave "
+        "it out to use the AVMA key of the guest's version and edition"
     )
 
 
@@ -75,10 +75,12 @@ def require_host(state: HostState, tried: str) -> None:
         return
     if system.evaluation:
         target = compatibility.dism_target(system.core)
-        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key, restart it, and run again"
-        raise errors.Evaluation(tried, where, f"it runs an evaluation ({system})", remedy)
+        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key; restart it, then run again"
+        raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
-        remedy = "only Datacenter hosts activate their guests: upgrade the host, or give its guests keys of their own"
+        remedy = (
+            "upgrade the host to Datacenter, because only Datacenter activates guests; or give each guest its own key"
+        )
         raise errors.Refused(tried, where, f"it runs {system}", remedy)
 
 
@@ -95,17 +97,15 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
             raise errors.Refused(tried, where, _not_activating(state), remedy)
         return
     if not state.found.licensed:
-        answer = f"no productKey is declared and {licensing.reason_text(product)}"
-        raise errors.Refused(tried, where, answer, "declare the host's Datacenter key in `productKey`")
+        answer = f"`productKey` is not set, and {licensing.reason_text(product)}"
+        raise errors.Refused(tried, where, answer, "set `productKey` to the Datacenter key of the host")
     if state.licensed_as_it_goes:
-        raise errors.Refused(tried, where, _PAY_AS_YOU_GO, "declare a Datacenter key for the host in `productKey`")
+        raise errors.Refused(tried, where, _PAY_AS_YOU_GO, "set `productKey` to a Datacenter key for the host")
     rivals = [other for other in state.found.others if other.licensed]
     if product is not None and rivals:
         names = ", ".join(f"…{each.partial_product_key} ({each.channel.value})" for each in (product, *rivals))
-        remedy = (
-            "declare the key that counts in `productKey`, or uninstall the other (slmgr /upk with its activation ID)"
-        )
-        raise errors.Refused(tried, where, f"Windows shows several keys as licensed at once: {names}", remedy)
+        remedy = "set `productKey` to the key to use, or uninstall the other key (`slmgr /upk` with its activation ID)"
+        raise errors.Refused(tried, where, f"Windows reports several keys as licensed: {names}", remedy)
 
 
 def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
@@ -114,7 +114,8 @@ def warn_if_unlicensed(state: HostState, operation: Operation) -> None:
         require_license_to_adopt(state, "import the host")
     except errors.Refused as found:
         operation.warn(
-            f"{state.server.name}: is imported, but does not activate its guests: {found.answer}; {found.remedy}"
+            f"{state.server.name}: imported, but the host does not activate its guests: {found.answer}. "
+            f"{errors.sentences(found.remedy)}"
         )
 
 
@@ -122,7 +123,10 @@ def warn_without_hyper_v(state: HostState, operation: Operation) -> None:
     """Warn about a host that cannot run guests, so its license activates none."""
     if not state.hyper_v:
         command = "Install-WindowsFeature Hyper-V -IncludeManagementTools -Restart"
-        operation.warn(f"{state.server.name}: the Hyper-V role is not installed, so it activates no guests: {command}")
+        operation.warn(
+            f"{state.server.name}: the Hyper-V role is not installed, so the host activates no guests. Run `{command}` "
+            "on the host"
+        )
 
 
 def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None:
@@ -130,9 +134,9 @@ def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None
     product = state.found.product
     if product is not None and product.licensed and product.channel is LicenseChannel.AVMA:
         operation.warn(
-            f"{state.server.name}: is a VM that its own host activated by AVMA (key …{product.partial_product_key}). "
-            "Its guests stay activated only as long as it does. To license it by itself, declare a Datacenter key in "
-            "`productKey`"
+            f"{state.server.name}: this host is itself a VM that its own host activated through AVMA (key "
+            f"…{product.partial_product_key}). Its guests stay activated only as long as it does. To license it "
+            "independently, set `productKey` to a Datacenter key"
         )
 
 
@@ -141,14 +145,14 @@ def require_subscription(state: HostState, tried: str) -> None:
     where, activation = state.server.where, state.activation
     if activation is None:
         answer = f"it runs {state.system}, and the Windows Server subscription is for Azure Local"
-        raise errors.Refused(tried, where, answer, "set `licenseSource: existing`, or declare `productKey`")
+        raise errors.Refused(tried, where, answer, "set `licenseSource: existing`, or set `productKey`")
     if activation.subscription_error:
-        answer = f"its subscriptions cannot be read: {activation.subscription_error}"
-        remedy = "see that the machine is registered with Azure and reaches it (Get-AzureStackHCI), and run again"
+        answer = f"its subscriptions could not be read: {activation.subscription_error}"
+        remedy = "check that the machine is registered with Azure and online (`Get-AzureStackHCI`), then run again"
         raise errors.Refused(tried, where, answer, remedy)
     if not activation.subscribed:
-        told = activation.subscription_status or "nothing; its module AzureStackHCI may be missing or too old"
-        answer = f"there is no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus shows: {told})"
+        told = activation.subscription_status or "nothing, its module AzureStackHCI may be missing or too old"
+        answer = f"it has no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus reports: {told})"
         raise errors.Refused(tried, where, answer, _WAYS_ON_AZURE_LOCAL)
     if state.activates_guests is False:
         raise errors.Refused(tried, where, _not_activating(state), _WAIT_FOR_SYNC)
@@ -166,15 +170,15 @@ def require_key_version(state: HostState, version: str | None, tried: str) -> No
     if state.activation is None:
         if version != system.version and not _unknown(system):
             answer = f"it runs {system}, and the declared key is for Windows Server {version}"
-            raise errors.Refused(tried, where, answer, "a host takes keys of its own release only: give one for it")
+            raise errors.Refused(tried, where, answer, "set a key for the release of the host: it accepts no others")
         return
     if not compatibility.activates(version, _FIRST_ON_AZURE_LOCAL):
-        answer = f"the declared key is for Windows Server {version}, and Azure Local takes keys from 2019 on"
-        raise errors.Refused(tried, where, answer, "give a Datacenter key of Windows Server 2019 or later")
+        answer = f"the declared key is for Windows Server {version}, and Azure Local requires a key of 2019 or later"
+        raise errors.Refused(tried, where, answer, "set a Datacenter key of Windows Server 2019 or later")
     present = state.activation.key_version
     if present is not None and not compatibility.activates(version, present):
-        answer = f"its key is for Windows Server {present}, and the declared one for {version}: keys are not downgraded"
-        remedy = f"give a key for {present} or later; it activates the guests of all older releases too"
+        answer = f"its key is for Windows Server {present}, and it does not accept the older declared key for {version}"
+        remedy = f"set a key for {present} or later: it also activates guests of all older releases"
         raise errors.Refused(tried, where, answer, remedy)
 
 
@@ -188,9 +192,12 @@ def require_possible(state: HostState, declared: Mapping[str, bool], tried: str)
     """
     names = [name for name, given in declared.items() if given and state.activation is not None]
     if names:
-        ruled_out = " and no ".join(f"`{name}`" for name in names)
-        answer = f"it runs Azure Local, where a key is activated as it is applied, and stays; no {ruled_out} there"
-        raise errors.Refused(tried, state.server.where, answer, f"leave `{names[0].partition(':')[0]}` out")
+        ruled_out = " or ".join(f"`{name}`" for name in names)
+        answer = (
+            f"it runs Azure Local, which does not support {ruled_out}: it activates each key immediately, and never "
+            "removes one"
+        )
+        raise errors.Refused(tried, state.server.where, answer, f"remove `{names[0].partition(':')[0]}`")
 
 
 def require_activating(state: HostState) -> None:
@@ -199,12 +206,13 @@ def require_activating(state: HostState) -> None:
     require_host(state, tried)
     if state.licensed_for_guests is not False or state.will_be_licensed:
         return
-    remedy = "license it first (HostLicense, with `dependsOn` from this resource)"
+    remedy = "license the host first (HostLicense, with `dependsOn` from this resource)"
     if state.licensed_as_it_goes:
-        remedy = "declare a Datacenter key for the host (`productKey` of HostLicense)"
+        remedy = "set `productKey` of its HostLicense to a Datacenter key"
     if state.activation is not None:
         remedy = _WAIT_FOR_SYNC if state.activation.subscribed else f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
-    raise errors.Refused(tried, state.server.where, f"the host cannot, because {_not_activating(state)}", remedy)
+    answer = f"the host is not licensed for its guests: {_not_activating(state)}"
+    raise errors.Refused(tried, state.server.where, answer, remedy)
 
 
 def avma_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
@@ -217,18 +225,18 @@ def avma_key(guest: System, host: HostState, product_key: str | None, where: str
     """
     tried = "activate the guest"
     if guest.evaluation:
-        remedy = "convert it to a full edition first (DISM /Set-Edition), and restart it"
-        raise errors.Evaluation(tried, where, f"it runs an evaluation ({guest})", remedy)
+        remedy = "convert the guest to a full edition (`DISM /Set-Edition`), and restart it"
+        raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
     if published is None and not (product_key and _unknown(guest)):
-        answer = f"no AVMA key for {guest} is known"
-        remedy = "AVMA is for Windows Server 2012 R2 and later: Datacenter, Standard and, up to 2019, Essentials"
+        answer = f"the provider has no AVMA key for {guest}"
+        remedy = "use Windows Server 2012 R2 or later in the edition Datacenter, Standard or, up to 2019, Essentials"
         raise errors.Refused(tried, where, answer, remedy)
     _require_covered(guest, host, where)
     given = keys.published(product_key) if product_key else None
     if published is not None and given is not None and given != published:
         answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
-        raise errors.Refused(tried, where, answer, "leave `productKey` out, and the right key is used")
+        raise errors.Refused(tried, where, answer, "remove `productKey`: the provider then uses the matching key")
     return keys.normalize(product_key or (published.key if published else ""))
 
 
@@ -240,16 +248,18 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
     """
     tried, covered = "activate the guest", _newest_covered(host)
     if guest.edition == compatibility.AZURE_EDITION and host.activation is None:
-        answer = f"it runs {guest}, which only Azure and Azure Local hosts activate, and the host runs {host.system}"
+        answer = f"it runs {guest}, which only Azure and Azure Local can activate, and the host runs {host.system}"
         raise errors.Refused(tried, where, answer, "run it on Azure Local, or use another edition")
     # The guest's release can be newer than the tables. Then Windows decides.
     if covered is None or _unknown(guest) or compatibility.activates(covered, guest.version):
         return
     if host.activation is None:
-        answer = f"it runs {guest} and its host {host.system}, and a host activates guests up to its own version only"
+        answer = (
+            f"it runs {guest} and its host runs {host.system}, and a host activates guests only up to its own version"
+        )
         raise errors.NewerThanHost(tried, where, answer, "move the VM to a newer host, or upgrade the host")
-    answer = f"it runs {guest}, and the key of its host activates guests up to Windows Server {covered} only"
-    remedy = f"give the host a Datacenter key for {guest.version} (HostLicense)"
+    answer = f"it runs {guest}, and the key of its host activates guests only up to Windows Server {covered}"
+    remedy = f"set a Datacenter key for Windows Server {guest.version} on the host (HostLicense)"
     if guest.edition == compatibility.AZURE_EDITION:
         remedy += f", with Software Assurance, or the Windows Server subscription; {AZURE_EDITION_NEEDS}"
     raise errors.Refused(tried, where, answer, remedy)
@@ -270,10 +280,10 @@ def _not_activating(state: HostState) -> str:
         return _PAY_AS_YOU_GO if state.licensed_as_it_goes else licensing.reason_text(state.found.product)
     if state.activation.subscribed:
         return (
-            "its Windows Server subscription is bought and has not arrived there yet (Get-VMAutomaticActivation shows: "
+            "its Windows Server subscription is not in effect on the machine yet (Get-VMAutomaticActivation reports: "
             f"{state.activation})"
         )
-    return f"it has no key and no subscription for guests (Get-VMAutomaticActivation shows: {state.activation})"
+    return f"it has no key and no subscription for guests (Get-VMAutomaticActivation reports: {state.activation})"
 
 
 def _unknown(system: System) -> bool:

@@ -36,7 +36,7 @@ from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.operating_system import System
 
 _TRIED = "activate the guest"
-_KEEPS_UNKNOWN = "keeps its key, as no KMS client key for its version and edition is known"
+_KEEPS_UNKNOWN = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
 _WAITING = 0.95
 """The share of an operation's time for the wait until a VM is provisioned."""
 
@@ -64,7 +64,7 @@ class VmActivationResource(Resource):
         failures += _one_of(values, "host", "hosts") + _one_of(values, "vmName", "vmId")
         connection = values.get("connection")
         if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
-            reason = "is one machine's, and `hosts` names several; the hosts are reached by their names"
+            reason = "cannot be combined with `hosts`. The provider connects to the hosts by their names"
             failures.append(InvalidProperty("connection.address", reason))
         return failures
 
@@ -141,7 +141,7 @@ class VmActivationResource(Resource):
         except errors.NotReady as error:
             if stored is None or not stored.outputs or not may_pass(error, vm):
                 raise
-            operation.warn(f"{vm.name}: its activation was not read: {error.answer}")
+            operation.warn(f"{vm.name}: could not read its activation: {error.answer}")
             result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
             return _renamed(result, placement, operation)
         return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
@@ -158,7 +158,7 @@ class VmActivationResource(Resource):
         inputs = build(VmActivationInputs, stored.inputs)
         name = stored.outputs.get("vmName") or identifier
         if inputs.on_delete is GuestOnDelete.RETAIN:
-            operation.status(f"{name}: keeps its key; only the resource is forgotten")
+            operation.status(f"{name}: the guest keeps its key. Pulumi only removes the resource from its state")
             return
         restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
         if restores and _kms_client_key(stored) is None:
@@ -166,7 +166,7 @@ class VmActivationResource(Resource):
             return
         placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
-            operation.warn(f"{name}: the VM is not on its host any more, so no key was uninstalled")
+            operation.warn(f"{name}: the VM is no longer on its host, so the provider uninstalled no key")
             return
         guests.require_running(placement)
         guest = guests.connect(placement, inputs.guest, operation)
@@ -219,8 +219,8 @@ def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Op
     restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
     if restores and rules.kms_client_key(system) is None:
         operation.warn(
-            f"{inputs.vm_name or inputs.vm_id}: no KMS client key for {system} is known, so `onDelete` will leave its "
-            "key as it is"
+            f"{inputs.vm_name or inputs.vm_id}: the provider has no KMS client key for {system}, so deleting the "
+            "resource will leave the key of the guest unchanged"
         )
 
 
@@ -238,9 +238,11 @@ def _renamed(result: Result, placement: Placement, operation: Operation) -> Resu
     vm, declared = placement.vm, result.inputs.get("vmName")
     namesake = placement.namesake(declared)
     if namesake is not None:
-        operation.warn(f"{declared}: another VM ({namesake.id}) has this name now; `pulumi up` turns to that one")
+        operation.warn(
+            f"{declared}: another VM ({namesake.id}) has this name now. `pulumi up` will activate that VM instead"
+        )
     elif isinstance(declared, str) and declared.lower() != vm.name.lower():
-        operation.warn(f"{declared}: the VM ({vm.id}) is called {vm.name} now; set `vmName` to its new name")
+        operation.warn(f"{declared}: the VM ({vm.id}) is now named {vm.name}. Set `vmName` to the new name")
     outputs = replace(result.outputs, vm_name=vm.name, name_taken_by=namesake.id if namesake else None)
     return replace(result, outputs=outputs)
 
@@ -268,37 +270,37 @@ def _license(attempt: Attempt, plan: VmPlan) -> None:
         attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
     except errors.LicensingFault as fault:
         said = {
-            f"event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.wmi, events.GUEST_EVENT),
-            f"event {events.HOST_EVENT} of the host": events.latest(plan.host.server.wmi, events.HOST_EVENT),
+            f"Event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.wmi, events.GUEST_EVENT),
+            f"Event {events.HOST_EVENT} of the host": events.latest(plan.host.server.wmi, events.HOST_EVENT),
         }
-        fault.answer += "".join(f"; {where} says: {text}" for where, text in said.items() if text)
+        fault.answer += "".join(f". {where}: {text}" for where, text in said.items() if text)
         if plan.found.system.edition == compatibility.AZURE_EDITION:
-            fault.remedy = f"{rules.AZURE_EDITION_NEEDS}; without one of the two the guest needs a key of its own"
+            fault.remedy = f"{rules.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
         raise
 
 
 def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:
     given = [name for name in (first, second) if values.get(name) is not None]
     if len(given) == 2:
-        return [InvalidProperty(second, f"stands beside `{first}`; give one of the two")]
-    return [] if given else [InvalidProperty(first, f"is required, or `{second}`")]
+        return [InvalidProperty(second, f"cannot be combined with `{first}`")]
+    return [] if given else [InvalidProperty(first, f"is required unless you set `{second}`")]
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     host, slash, vm = identifier.partition("/")
     tried = f"import `{characters.shown(identifier)}`"
     if not (host and slash and vm):
-        answer = "the id is not of the form host/vmName or host/vmId"
-        remedy = "give for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
+        answer = "the id does not have the form host/vmName or host/vmId"
+        remedy = "use for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
         raise errors.InvalidInput(tried, "", answer, remedy)
     names = host.split(",")
     reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
     if reason:
-        raise errors.InvalidInput(tried, "", reason, "give each host once, by DNS name or IP address")
+        raise errors.InvalidInput(tried, "", reason, "use each host once, by DNS name or IP address")
     hidden = characters.hidden_error(vm)
     if hidden:
-        answer = f"the VM's name {hidden}"
-        raise errors.InvalidInput(tried, "", answer, "give the VM's name, or its id")
+        answer = f"the name of the VM {hidden}"
+        raise errors.InvalidInput(tried, "", answer, "use the name or the id of the VM")
     where = {"hosts": names} if len(names) > 1 else {"host": host}
     return {**where, ("vmId" if hyperv.canonical_vm_id(vm) else "vmName"): vm}
 

@@ -81,7 +81,7 @@ def make_plan(
         guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
         with guests.naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
             guest = guests.connect(placement, inputs.guest, operation)
-            operation.status(f"{guest.name}: reading the licence")
+            operation.status(f"{guest.name}: reading the license")
             # Read the counter first, so that a change by another thread during the read is noticed.
             since = guest.turns.changes
             return guest, guest.licensing(operation.deadline), since

@@ -21,7 +21,7 @@ from avma.wsman.script import Secret
 SCRIPT = "server-avma-manager"
 SUBSCRIPTION = "windows server subscription"
 _LONGEST = 300
-_NETWORK = "check the machine's way to the internet (name, proxy), then run again"
+_NETWORK = "check the machine's connection to the internet (DNS, proxy), then run again"
 
 _MODULE_MISSING = "Modules_ModuleNotFound"
 _HRESULT = re.compile(r"\b0x([0-9A-Fa-f]{8})\b")
@@ -136,15 +136,15 @@ def _run(powershell: PowerShell, parameters: Mapping[str, Any], deadline: Deadli
 
 
 def _no_result(tried: str, where: str) -> errors.ScriptFailed:
-    remedy = "run Get-VMAutomaticActivation there by hand, and report what it shows"
-    return errors.ScriptFailed(tried, where, "the script's answer holds no result", remedy)
+    remedy = "run `Get-VMAutomaticActivation` on the machine, and report its output"
+    return errors.ScriptFailed(tried, where, "the script returned no result", remedy)
 
 
 def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaError:
     error_id, said = str(trouble.get("errorId", "")), " ".join(_masked(str(trouble.get("message", ""))).split())
     if error_id.startswith(_MODULE_MISSING):
-        answer = "its module ServerAVMAManager is missing, which came with updates of Azure Stack HCI in 2021"
-        remedy = "install the latest update on it (all machines of the cluster should have the same), and run again"
+        answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI include it since 2021)"
+        remedy = "install the latest update on all machines of the cluster, then run again"
         return errors.Refused(tried, where, answer, remedy)
     code = _number(trouble.get("hresult"), error_id, said)
     if hresult.known(code):
@@ -152,8 +152,10 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
         online = meaning.remedy == hresult.ONLINE
         kind = errors.LicensingFault if online or hresult.is_licensing(code) else errors.WsmanFault
         return kind(tried, where, str(meaning), _NETWORK if online else meaning.remedy, code)
-    remedy = "run Get-VMAutomaticActivation there by hand; see that the machine is registered and online"
-    answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell gave no text'}"
+    remedy = (
+        "run `Get-VMAutomaticActivation` on the machine; check that the machine is registered with Azure and online"
+    )
+    answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell returned no message'}"
     shown = faults.shown_id(error_id)
     return errors.WsmanFault(tried, where, f"{answer} ({shown})" if shown else answer, remedy, code)
 

@@ -103,7 +103,7 @@ class GuestWmi:
             if isinstance(result.get("error"), Mapping):
                 raise self._operation_error(result["error"], tried)
         if len(results) != len(operations):
-            raise self._not_its_own(f"{len(results)} results of {len(operations)} operations", tried)
+            raise self._not_its_own(f"{len(results)} results for {len(operations)} operations", tried)
         return results
 
     def _rows(self, result: Mapping[str, Any], tried: str) -> list[Instance]:
@@ -127,11 +127,11 @@ class GuestWmi:
             return self._broken(said, tried)
         shown = faults.shown_id(ids[0])
         named = f" ({shown})" if shown else ""
-        remedy = f"try Invoke-Command -VMId {self._vm_id} on the host by hand, or {OVER_NETWORK}"
+        remedy = f"try `Invoke-Command -VMId {self._vm_id}` on the host, or {OVER_NETWORK}"
         return errors.UnexpectedAnswer(
             tried,
             self.where,
-            f"PowerShell Direct failed: {said or 'no text'}{named}",
+            f"PowerShell Direct failed: {said or 'no message'}{named}",
             remedy,
         )
 
@@ -143,25 +143,25 @@ class GuestWmi:
         provider does not try again, so Windows does not lock the account. The remedy names the other cause too.
         """
         if any(text in said for text in _NOT_NEGOTIATED):
-            answer = f"its host and the guest did not agree on a session: `{said}`"
+            answer = f"the host and the guest could not negotiate a session: `{said}`"
             return errors.Refused(tried, self.where, answer, _UPDATE)
         if _REJECTED in said:
             return self._logon_failed(said, tried)
-        return self._logon_failed(said, tried, f"; if they are right, {_UPDATE}")
+        return self._logon_failed(said, tried, f"; if the credentials are correct, {_UPDATE}")
 
     def _logon_failed(self, said: str, tried: str, otherwise: str = "") -> errors.LogonUncertain:
-        answer = f"`{said}`, which Windows says of wrong credentials and of a guest that is not ready alike"
+        answer = f"PowerShell Direct reported `{said}`: the credentials are wrong, or the guest is not ready yet"
         remedy = (
-            f"check `guest.username` ({self._account.username}) and `guest.password`; or wait until {self._name} has "
-            f"started and its setup is over; then run again{otherwise}"
+            f"check `guest.username` ({self._account.username}) and `guest.password`; if {self._name} is still "
+            f"starting, wait until Windows setup has finished; then run again{otherwise}"
         )
         return errors.LogonUncertain(tried, self.where, answer, remedy)
 
     def _broken(self, said: str, tried: str) -> errors.AnswerLost:
-        answer = f"the session in the guest broke: {said or 'no text'}"
+        answer = f"the session in the guest broke: {said or 'no message'}"
         remedy = (
-            "see that the guest has started and that its service vmicvmsession runs, then run again; a guest before "
-            f"Windows Server 2016 has none: {OVER_NETWORK}"
+            "check that the guest has started and that its service vmicvmsession is running, then run again; if the "
+            f"guest is older than Windows Server 2016, it lacks this service: {OVER_NETWORK}"
         )
         return errors.AnswerLost(tried, self.where, answer, remedy)
 
@@ -170,7 +170,7 @@ class GuestWmi:
         error_id = str(error.get("errorId", "")).partition(",")[0]
         number = faults.number_of(error_id) or number
         if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
-            told = ": ".join(filter(None, (faults.shown_id(error_id), said))) or "no text"
+            told = ": ".join(filter(None, (faults.shown_id(error_id), said))) or "no message"
             return self._not_its_own(f"an error without a number: {told}", tried)
         return faults.to_error(faults.Fault(number & 0xFFFFFFFF, faults.shown_id(error_id), said), tried, self.where)
 
@@ -178,7 +178,7 @@ class GuestWmi:
         return characters.shortened(self._redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
 
     def _not_its_own(self, what: str, tried: str) -> errors.ScriptFailed:
-        return failure(f"what came is {what}", tried, self.where)
+        return failure(f"received {what}", tried, self.where)
 
 
 def require_script(powershell: PowerShell, deadline: Deadline) -> str:
@@ -220,23 +220,23 @@ _NOT_NEGOTIATED = ("secure connection", "Credential response", "TransportVersion
 _REJECTED = "The credential is invalid"
 """Part of the text InvalidCredential."""
 _UPDATE = (
-    "install the latest Windows updates on the host and in the guest, which both need where the host has "
+    "install the latest Windows updates on the host and in the guest: both need them if the host has "
     rf"RequirePsDirectAuthentication = 1 (HKLM\SOFTWARE\Microsoft\PowerShell); or {OVER_NETWORK}"
 )
 _NO_MODULE = _KnownError(
     errors.Refused,
-    "its host lacks the Hyper-V module of PowerShell",
+    "the host lacks the Hyper-V module of PowerShell",
     "run `Install-WindowsFeature Hyper-V-PowerShell` on the host",
 )
 _NO_SUCH_VM = _KnownError(
     errors.NotOnHost,
-    "its host shows PowerShell no such VM: it has moved, or the host's account has no right to it",
-    "run again if it has moved, else make the host's account a member of its Hyper-V Administrators",
+    "PowerShell on the host lists no such VM: the VM has moved, or the host's account has no right to it",
+    "if the VM has moved, run again; otherwise, add the host's account to Hyper-V Administrators on the host",
 )
 _SESSION_ERRORS: Mapping[str, _KnownError] = {
     "NamedParameterNotFound": _KnownError(
         errors.Refused,
-        "PowerShell on its host has no PowerShell Direct, which came with Windows Server 2016",
+        "the host has no PowerShell Direct, which requires Windows Server 2016 or later",
         OVER_NETWORK,
     ),
     "HyperVModuleNotAvailable": _NO_MODULE,
@@ -248,12 +248,12 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
     f"AccessDenied,{_GET_VM}": _KnownError(
         errors.AccessDenied,
         "the host's account has no right to Hyper-V",
-        "make the host's account a member of its Hyper-V Administrators",
+        "add the host's account to Hyper-V Administrators on the host",
     ),
     "InvalidVMState": _KnownError(
         errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"
     ),
-    NO_ANSWER: _KnownError(errors.AnswerLost, "the guest did not answer in time", "look at the guest, and run again"),
+    NO_ANSWER: _KnownError(errors.AnswerLost, "the guest did not answer in time", "check the guest, then run again"),
     NOT_ASKED: _KnownError(
         errors.Unreachable, "timed out while waiting for other guests on the host", "run again, or allow more time"
     ),

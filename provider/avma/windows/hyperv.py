@@ -90,7 +90,7 @@ class GuestFacts:
         return tuple(dict.fromkeys(str(address) for address in found if address is not None))
 
 
-_READ_FACTS = "read what the guests report through Data Exchange"
+_READ_FACTS = "read the Data Exchange reports of the guests"
 _MALFORMED = GuestFacts({}, malformed=True)
 _NOT_LISTED = GuestFacts({}, listed=False)
 
@@ -206,7 +206,7 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
         WsmanFault: Hyper-V rejected the change.
         AnswerLost: no answer came. Data Exchange may be on.
     """
-    tried = "switch Data Exchange on"
+    tried = "turn on Data Exchange"
     keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
     rows = wmi.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {_SERVICE}", deadline, tried)
     required_rows.require(rows, required_rows.HYPER_V_HOST, tried, wmi.where)

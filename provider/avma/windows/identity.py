@@ -37,7 +37,7 @@ def read(wmi: Wmi, deadline: Deadline) -> str:
     firmware, system = (products[0].text("UUID") or "").strip("{} ").lower(), systems[0]
     name = (system.text("Name") or "").lower()
     if not name:
-        remedy = "check WMI on that host: the class Win32_ComputerSystem must report its name"
+        remedy = "check WMI on the host: the class Win32_ComputerSystem must report a name"
         raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI reports no computer name", remedy)
     domain = (system.text("Domain") or "").lower()
     full_name = f"{name}.{domain}" if domain else name

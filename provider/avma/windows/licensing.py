@@ -248,7 +248,7 @@ def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -
     Raises:
         WsmanFault: Windows rejected the call.
     """
-    _service(wmi, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the licence status")
+    _service(wmi, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the license status")
 
 
 def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
@@ -314,14 +314,14 @@ def reason_text(product: Product | None) -> str:
     if product is None:
         return "no product key is installed"
     if product.reason == 0:
-        return f"its licence status is {product.status.value}"
-    return f"its licence status is {product.status.value} ({hresult.describe(product.reason)})"
+        return f"its license status is {product.status.value}"
+    return f"its license status is {product.status.value} ({hresult.describe(product.reason)})"
 
 
 def _service(wmi: Wmi, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
     if not version:
-        remedy = "look at the Software Protection service (sppsvc) there"
-        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI shows no SoftwareLicensingService", remedy)
+        remedy = "check the Software Protection service (sppsvc) on the machine"
+        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI lists no SoftwareLicensingService", remedy)
     keys = {"Version": version}
 
     def call() -> None:

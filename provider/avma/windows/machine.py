@@ -45,7 +45,7 @@ class LicenseLock:
         Raises:
             TimedOut, Cancelled: the lock was not free in time.
         """
-        deadline.until(lambda seconds: self._taken.acquire(timeout=seconds), "license", where)
+        deadline.until(lambda seconds: self._taken.acquire(timeout=seconds), "change the license", where)
         try:
             yield self.changes != since
         finally:
@@ -62,7 +62,7 @@ class Machine:
         self.name = name
         self.wmi = wmi
         self.turns = turns
-        self.licensing = SharedRead(self._read, "read the licence", wmi.where)
+        self.licensing = SharedRead(self._read, "read the license", wmi.where)
         self._system: System | None = None
 
     @property
@@ -102,7 +102,9 @@ class Server(Machine):
         self.virtual_machines = SharedRead(
             partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
         )
-        self.guest_facts = SharedRead(partial(hyperv.list_guest_facts, cim), "read the guests' facts", cim.where)
+        self.guest_facts = SharedRead(
+            partial(hyperv.list_guest_facts, cim), "read the Data Exchange reports of the guests", cim.where
+        )
         self.cluster = SharedRead(partial(cluster.read, cim), "read the nodes of the cluster", cim.where)
         self.data_exchange = SharedRead(
             partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where

@@ -79,12 +79,12 @@ def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
     required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, where)
     build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
     if build is None:
-        remedy = "look at the class Win32_OperatingSystem there"
+        remedy = "check the class Win32_OperatingSystem on the machine"
         raise errors.UnexpectedAnswer(_TRIED, where, "WMI reports no version", remedy)
     edition = compatibility.edition_of_sku(sku) or compatibility.edition_of_family(family)
     if edition is None:
-        answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that has no part in automatic activation"
-        raise errors.Refused(_TRIED, where, answer, "declare a Windows Server here")
+        answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that does not support automatic activation"
+        raise errors.Refused(_TRIED, where, answer, "declare a machine with Windows Server")
     evaluation, core = sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS
     return System(
         build,

@@ -92,10 +92,10 @@ def literal(text: str) -> str:
 def failure(complaint: str, tried: str, where: str) -> errors.ScriptFailed:
     """Return the error for a script without an answer."""
     remedy = (
-        "see that Windows PowerShell 5.1 runs scripts there (application control, antivirus, language mode), then run "
-        "again. Report it if it stays"
+        "check that Windows PowerShell 5.1 can run scripts on the machine (application control, antivirus, language "
+        "mode), then run again; if the error persists, report it"
     )
-    answer = f"the script gave no answer: {complaint}" if complaint else "the script gave no answer"
+    answer = f"the script returned no valid answer: {complaint}" if complaint else "the script returned no answer"
     return errors.ScriptFailed(tried, where, answer, remedy)
 
 

@@ -26,20 +26,20 @@ class RequiredRow:
 HYPER_V_HOST = RequiredRow(
     row="the Hyper-V host's own row",
     rights="is not a member of Hyper-V Administrators",
-    grant="add it with `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT`",
+    grant="run `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT`",
     service="vmms",
 )
 LICENSING_SERVICE = RequiredRow(
     row="the row of the licensing service",
-    rights="may not read the classes of the licensing service in root\\cimv2",
+    rights="has no right to read the licensing classes in root\\cimv2",
     grant="use an administrator of the machine",
     service="sppsvc",
 )
-LICENSING_PRODUCTS = replace(LICENSING_SERVICE, row="any of the licenses that each Windows lists")
+LICENSING_PRODUCTS = replace(LICENSING_SERVICE, row="the licenses that Windows always lists")
 OPERATING_SYSTEM = RequiredRow(
     row="the row of the operating system",
-    rights="may not read the namespace root\\cimv2",
-    grant="give it Enable Account and Remote Enable there (wmimgmt.msc)",
+    rights="has no right to read the namespace root\\cimv2",
+    grant="grant it Enable Account and Remote Enable on the namespace (wmimgmt.msc)",
     service="winmgmt",
 )
 COMPUTER = replace(OPERATING_SYSTEM, row="the row of the computer's firmware")
@@ -47,10 +47,10 @@ COMPUTER_SYSTEM = replace(OPERATING_SYSTEM, row="the row of the computer itself"
 CLUSTER = RequiredRow(
     row="the cluster's own row",
     rights="has no access to the cluster",
-    grant="grant it with `Grant-ClusterAccess -User ACCOUNT -Full`",
+    grant="run `Grant-ClusterAccess -User ACCOUNT -Full`",
     service="ClusSvc",
 )
-CLUSTER_NODES = replace(CLUSTER, row="any node, although each cluster has one")
+CLUSTER_NODES = replace(CLUSTER, row="the nodes of the cluster")
 
 
 def require(found: Iterable[object], required: RequiredRow, tried: str, where: str) -> None:
@@ -68,11 +68,11 @@ def require(found: Iterable[object], required: RequiredRow, tried: str, where: s
     if any(True for _ in found):
         return
     answer = (
-        f"the answer does not contain {required.row}; either the account {required.rights}, or the service "
+        f"the answer does not contain {required.row}: either the account {required.rights}, or the service "
         f"{required.service} is not running"
     )
     remedy = (
-        f"for the account, {required.grant}; for the service, `Start-Service {required.service}` on the machine; then "
-        "run again"
+        f"if the account lacks the right, {required.grant}; if the service is stopped, run "
+        f"`Start-Service {required.service}` on the machine; then run again"
     )
     raise errors.EmptyAnswer(tried, where, answer, remedy, required.service)

@@ -56,7 +56,7 @@ def lost(monkeypatch, sets) -> None:
 @pytest.mark.usefixtures("lost")
 def test_a_key_whose_answer_was_lost_is_not_applied_twice(estate, run, sets):
     with pytest.raises(
-        errors.PartlyDone, match=r"counts as applied, so that it is not used up twice.*--replace"
+        errors.PartlyDone, match=r"does not apply it again by itself, so that it is not used up twice.*--replace"
     ) as caught:
         run.license(MUTE, KEY_2022)
     reached = caught.value.state

@@ -28,10 +28,10 @@ def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(est
     wanted = {"cluster": CLUSTER, "productKeys": {"plain": KEY_2022}, "productKeyVersion": "2022"}
     run.license(OTHER, KEY_2019)
     before = estate.keys()
-    with pytest.raises(errors.Refused, match=r"some machines use keys for an older version .*other 2019, plain 2022"):
+    with pytest.raises(errors.Refused, match=r"the nodes use keys for different versions .*other 2019, plain 2022"):
         cluster.create(wanted, run.operation())
     assert estate.keys() == before
-    with pytest.raises(errors.PartlyDone, match=r"some machines use keys for an older version"):
+    with pytest.raises(errors.PartlyDone, match=r"the nodes use keys for different versions"):
         cluster.create({**wanted, "productKeyVersion": None}, run.operation())
     assert estate.keys() != before
     fixed = cluster.create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
@@ -40,7 +40,7 @@ def test_mixed_key_versions_in_a_cluster_are_refused_before_the_first_change(est
 
 def test_a_machine_that_is_down(estate, run):
     estate.power("other", "off")
-    with pytest.raises(errors.PartlyDone, match="bring the node up and run again"):
+    with pytest.raises(errors.PartlyDone, match="Bring the node up, then run again"):
         ClusterLicenseResource().create({"cluster": CLUSTER, "productKey": KEY_2022}, run.operation())
     assert left(estate, KEY_2022) == 1
 

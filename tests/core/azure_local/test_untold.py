@@ -57,7 +57,7 @@ def test_a_key_that_windows_does_not_tell_is_the_one_that_was_set_last(estate, r
 def test_what_activates_guests_and_does_not_say_so_is_adopted_with_a_warning(estate, run):
     result = run.license(MUTE, None)
     assert result.outputs.activates_guests is None
-    assert any("does not tell whether it activates guests: PSComputerName MUTE" in text for text in run.told)
+    assert any("does not report whether it activates guests: PSComputerName MUTE" in text for text in run.told)
 
 
 @pytest.mark.parametrize("host", [PLAIN, MUTE])

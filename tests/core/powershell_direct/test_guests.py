@@ -115,7 +115,7 @@ def test_the_key_is_uninstalled_on_request(estate, run):
 
 def test_settings_of_the_network_are_told_to_be_unused(estate, run):
     run.activate("web01", HOST, guest={"address": "127.45.0.99", "port": 1})
-    assert any("`guest.address`, `guest.port` is for `guest.transport: winrm`" in text for text in run.told)
+    assert any("ignores `guest.address`, `guest.port` (only for `guest.transport: winrm`)" in text for text in run.told)
 
 
 def test_winrm_on_a_resource_wins(estate, run):

@@ -21,7 +21,7 @@ GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
     wrong = Stored({"host": HOST, "vmName": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
     with pytest.raises(
-        errors.LogonUncertain, match=r"not ready alike; check `guest.username`.*or wait until"
+        errors.LogonUncertain, match=r"not ready yet\. Check `guest.username`.*wait until setup has finished"
     ) as caught:
         run.vm.read(f"{HOST}/web01", wrong, run.operation())
     assert "Wrong-Horse-9" not in str(caught.value)
@@ -33,7 +33,7 @@ def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate,
 
 def test_an_old_guest_that_does_not_tell_its_version(estate, run):
     with pytest.raises(
-        errors.AnswerLost, match=r"a guest before Windows Server 2016 has none: .*`guest.transport: winrm`"
+        errors.AnswerLost, match=r"older than Windows Server 2016, it lacks this service: .*`guest.transport: winrm`"
     ):
         run.vm.read(f"{HOST}/oldmute01", None, run.operation())
     assert invoked(estate) == []
@@ -44,9 +44,9 @@ def test_an_old_guest_that_does_not_tell_its_version(estate, run):
     [
         ("NamedParameterNotFound,x", errors.Refused, "has no PowerShell Direct"),
         ("HyperVModuleNotAvailable,x", errors.Refused, "Install-WindowsFeature Hyper-V-PowerShell"),
-        ("InvalidVMIdNotSingle,x", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
-        (f"InvalidParameter,{GET_VM}", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
-        (f"ObjectNotFound,{GET_VM}", errors.NotOnHost, "it has moved, or .*Hyper-V Administrators"),
+        ("InvalidVMIdNotSingle,x", errors.NotOnHost, "the VM has moved, or .*Hyper-V Administrators"),
+        (f"InvalidParameter,{GET_VM}", errors.NotOnHost, "the VM has moved, or .*Hyper-V Administrators"),
+        (f"ObjectNotFound,{GET_VM}", errors.NotOnHost, "the VM has moved, or .*Hyper-V Administrators"),
         (f"AccessDenied,{GET_VM}", errors.AccessDenied, "no right to Hyper-V.*Hyper-V Administrators"),
         ("InvalidVMState,x", errors.NotReady, "is not running"),
         ("AvmaNoAnswer", errors.AnswerLost, "did not answer in time"),
@@ -83,9 +83,13 @@ ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote 
         ("The credential is invalid.", errors.LogonUncertain, "check `guest.username`"),
         ("Die Anmeldeinformationen sind ungültig.", errors.LogonUncertain, "check `guest.username`"),
         ("Fehler beim Aushandeln einer Verbindung.", errors.LogonUncertain, "check `guest.username`.*Windows updates"),
-        ("Negotiating a secure connection to Hyper-V failed.", errors.Refused, "did not agree.*latest Windows updates"),
+        (
+            "Negotiating a secure connection to Hyper-V failed.",
+            errors.Refused,
+            "could not negotiate.*latest Windows updates",
+        ),
         ("Hyper-V Broker sent an invalid Credential response.", errors.Refused, "RequirePsDirectAuthentication"),
-        ("Hyper-V Server sent an invalid TransportVersion response.", errors.Refused, "did not agree"),
+        ("Hyper-V Server sent an invalid TransportVersion response.", errors.Refused, "could not negotiate"),
     ],
 )
 def test_a_session_that_is_not_opened(estate, run, monkeypatch, message, kind, text):
@@ -99,7 +103,7 @@ def test_a_session_that_is_not_opened(estate, run, monkeypatch, message, kind, t
 @pytest.mark.parametrize("answer", ["garbage", "accessDenied"])
 def test_a_password_that_nobody_refused_is_tried_once(estate, run, answer):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": answer}])
-    with pytest.raises(errors.Refused, match="did not agree on a session"):
+    with pytest.raises(errors.Refused, match="could not negotiate a session"):
         run.activate("web01", HOST)
     assert estate.counts()["hv01"]["pipelines"] == 1
 
