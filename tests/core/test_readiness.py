@@ -169,11 +169,11 @@ def test_what_no_waiting_mends_is_told_at_once(direct, run):
 def test_a_preview_and_an_update_do_not_wait(direct, run):
     result = run.activate()
     direct.setup("web01", 600)
-    with pytest.raises(errors.NotReady, match="wait until web01 has started"):
+    with pytest.raises(errors.NotReady, match="If web01 is still starting, wait"):
         run.vm.probe(result.inputs, run.operation())
     drifted = {**result.inputs, "productKey": None}
     outputs = {"licenseStatus": "Unlicensed", "vmId": result.outputs.vm_id}
-    with pytest.raises(errors.NotReady, match="wait until web01 has started"):
+    with pytest.raises(errors.NotReady, match="If web01 is still starting, wait"):
         run.vm.update(result.identifier, Stored(result.inputs, outputs), drifted, run.operation())
     assert not [text for text in run.told if "waiting" in text]
 

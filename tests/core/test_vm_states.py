@@ -12,11 +12,11 @@ STATES = {
     "off": ("Off", "Start-VM"),
     "saved": ("Saved", "Start-VM"),
     "paused": ("Paused", "Resume-VM"),
-    "starting": ("Starting", "wait until it is running"),
-    "resuming": ("Resuming", "wait until it is running"),
-    "saving": ("Saving", "wait until its state no longer changes"),
-    "pausing": ("Pausing", "wait until its state no longer changes"),
-    "stopping": ("Stopping", "wait until its state no longer changes"),
+    "starting": ("Starting", "Wait until it is running"),
+    "resuming": ("Resuming", "Wait until it is running"),
+    "saving": ("Saving", "Wait until its state no longer changes"),
+    "pausing": ("Pausing", "Wait until its state no longer changes"),
+    "stopping": ("Stopping", "Wait until its state no longer changes"),
 }
 NASTY = "a'; Remove-Item C:\\ -Recurse; '[w]eb*"
 

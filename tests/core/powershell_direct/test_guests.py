@@ -66,7 +66,7 @@ def test_a_vm_is_in_a_run_once(estate, run):
 
 def test_without_an_account_of_the_guest_nothing_is_asked_of_it(estate, run):
     run.configuration = replace(run.configuration, guest=None)
-    with pytest.raises(errors.InvalidInput, match=r"set `guest.username` and `guest.password`"):
+    with pytest.raises(errors.InvalidInput, match=r"Set `guest.username` and `guest.password`"):
         run.activate("web01", HOST)
     assert estate.counts()["hv01"]["pools"] == 0
 
@@ -81,8 +81,8 @@ def test_a_vm_that_is_off(estate, run):
 @pytest.mark.parametrize(
     ("vm", "host", "text"),
     [
-        ("old01", HOST, "its Windows is older than Windows Server 2016 .*`guest.transport: winrm`"),
-        ("on-old", OLD_HOST, "its host .* is older than Windows Server 2016 .*`guest.transport: winrm`"),
+        ("old01", HOST, "Windows Server 2016 or later, and the guest runs build 9600.*`guest.transport: winrm`"),
+        ("on-old", OLD_HOST, "Windows Server 2016 or later, and the host .* runs build 9600.*`guest.transport: winrm`"),
     ],
 )
 def test_what_came_before_powershell_direct_is_refused_before_a_pool_is_opened(estate, run, vm, host, text):

@@ -21,12 +21,12 @@ GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
     wrong = Stored({"host": HOST, "vmName": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
     with pytest.raises(
-        errors.LogonUncertain, match=r"not ready yet\. Check `guest.username`.*wait until setup has finished"
+        errors.LogonUncertain, match=r"not ready yet\. Check `guest.username`.*wait until Windows setup has finished"
     ) as caught:
         run.vm.read(f"{HOST}/web01", wrong, run.operation())
     assert "Wrong-Horse-9" not in str(caught.value)
     estate.setup("web01", 60)
-    with pytest.raises(errors.LogonUncertain, match="wait until web01 has started"):
+    with pytest.raises(errors.LogonUncertain, match="If web01 is still starting, wait"):
         run.vm.read(f"{HOST}/web01", None, run.operation())
     assert invoked(estate) == []
 
@@ -68,7 +68,7 @@ def test_a_vm_that_has_left_the_host_meanwhile(estate, run):
     (vm,) = (vm for vm in host.virtual_machines(Deadline(20)) if vm.name == "web01")
     guest = host.guest(vm.id, vm.name, GuestAccount(ADMINISTRATOR, GUEST_PASSWORD))
     estate.move("web01", "slow")
-    with pytest.raises(errors.NotOnHost, match="it has moved, or"):
+    with pytest.raises(errors.NotOnHost, match="the VM has moved, or"):
         guest.wmi.query("root/cimv2", "SELECT * FROM Win32_OperatingSystem", Deadline(20), "read")
 
 
@@ -80,9 +80,9 @@ ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote 
 @pytest.mark.parametrize(
     ("message", "kind", "text"),
     [
-        ("The credential is invalid.", errors.LogonUncertain, "check `guest.username`"),
-        ("Die Anmeldeinformationen sind ungültig.", errors.LogonUncertain, "check `guest.username`"),
-        ("Fehler beim Aushandeln einer Verbindung.", errors.LogonUncertain, "check `guest.username`.*Windows updates"),
+        ("The credential is invalid.", errors.LogonUncertain, "Check `guest.username`"),
+        ("Die Anmeldeinformationen sind ungültig.", errors.LogonUncertain, "Check `guest.username`"),
+        ("Fehler beim Aushandeln einer Verbindung.", errors.LogonUncertain, "Check `guest.username`.*Windows updates"),
         (
             "Negotiating a secure connection to Hyper-V failed.",
             errors.Refused,
@@ -122,7 +122,7 @@ def test_a_password_that_nobody_refused_is_tried_once(estate, run, answer):
 )
 def test_an_answer_that_is_not_the_scripts_own(estate, run, monkeypatch, answer):
     answer_with(monkeypatch, lambda vm: {"id": vm["id"], **answer})
-    with pytest.raises(errors.ScriptFailed, match="on web01 through its host"):
+    with pytest.raises(errors.ScriptFailed, match="web01 through its host"):
         run.activate("web01", HOST)
 
 
@@ -170,7 +170,7 @@ def test_a_shell_that_the_quota_refuses_for_now_is_opened_later(estate, run):
 
 def test_an_operation_that_is_refused_in_the_guest(estate, run):
     estate.faults("web01", [{"operation": "Enumerate", "answer": "accessDenied"}])
-    with pytest.raises(errors.AccessDenied, match="on web01 through its host"):
+    with pytest.raises(errors.AccessDenied, match="web01 through its host"):
         run.activate("web01", HOST)
 
 
