@@ -40,7 +40,7 @@ def vm_id_error(text: str) -> str | None:
     """Return the reason why a text cannot be a VM id, None if it can."""
     if hyperv.canonical_vm_id(text) is not None:
         return None
-    return characters.hidden_error(text) or "must be the VM's GUID, as `(Get-VM NAME).Id` shows it"
+    return characters.hidden_error(text) or "must be the GUID of the VM, as `(Get-VM NAME).Id` returns it"
 
 
 @dataclass(frozen=True)
