@@ -17,14 +17,16 @@ _HEAD = """\
 
 # Troubleshooting
 
-Each error ends with a command, for example `avma explain not-ready`, that prints its section of this page without a
-network. `avma explain` without an argument lists all sections. `avma doctor HOST` looks for the cause on a host, from
-its name to its guests, and proposes the next command ([doctor.md](doctor.md))."""
+Each error ends with a command such as `avma explain not-ready`. The command prints the matching section of this page
+and needs no network. Without an argument, `avma explain` lists all sections.
+
+If a host or guest does not work, run `avma doctor HOST`. It checks the host from its name to its guests and proposes
+the next command. See [doctor.md](doctor.md)."""
 
 _LOG = """\
-## See what is sent to a machine
+## Log the requests to a machine
 
-The provider logs one line for each request, and one for each decision. No line contains a secret or a value.
+The provider logs a line for each request and for each decision. The lines contain no secrets and no property values.
 
 ```console
 pulumi up --debug 2>&1 | grep 'avma\\.'
@@ -38,19 +40,21 @@ avma.wsman: hv01 (10.0.0.11:5986): Activate SoftwareLicensingProduct: fault Inte
 avma.resources: hv01: activating
 ```
 
-A line of a request names the machine, the operation with its class, the result, the bytes and the time. `attempt 2` at
-its end marks the second try of the same operation. Use `avma -v` for the decisions alone. If you open an issue, attach
-the lines of the failed operation."""
+The line of a request contains the machine, the operation and its class, the result, the number of bytes and the time.
+If it ends with `attempt 2`, the provider retried the operation. To log only the decisions, use `avma -v`. If you report
+a bug, include the lines of the failed operation."""
 
 _ADMIN_CENTER = """\
-## What Windows Admin Center says on Azure Local
+## Windows Admin Center messages on Azure Local
 
-The same situations as its page Activate Windows Server VMs names them."""
+Windows Admin Center shows these messages on its page **Activate Windows Server VMs**. Each section describes what the
+provider does in the same situation."""
 
 _CODES = """\
 ## HRESULTs
 
-What the Software Protection Platform and WMI say by a number, named as in the Windows SDK (`slerror.h`)."""
+Windows returns these error numbers from licensing, WMI and WS-Management. The names are those of the Windows SDK, for
+example in `slerror.h`."""
 
 
 def page() -> str:

@@ -58,7 +58,7 @@ def doubled_error(hosts: Iterable[str]) -> str | None:
     for host in hosts:
         first = seen.get(canonical(host))
         if first is not None:
-            also = f" (`{first}` is the same)" if first != host else ""
+            also = f" (`{first}` is the same host)" if first != host else ""
             return f"the list contains `{host}` twice{also}"
         seen[canonical(host)] = host
     return None
@@ -82,11 +82,11 @@ def is_local(text: str) -> bool:
 def _unusable(address: _Ip, text: str) -> str | None:
     """Return why an address cannot belong to one machine, or None if it can."""
     if "%" in text:
-        return f"`{text}` must be without a zone index, such as `%eth0`"
+        return f"`{text}` must not have a zone index, such as `%eth0`"
     if address == _BROADCAST or address.is_multicast:
         return f"`{text}` is the address of a group, not of one machine"
     if address.is_unspecified or (address.version == _BYTES and address in _THIS_NETWORK):
-        return f"`{text}` is the address of no machine: a connection to it would reach this computer"
+        return f"`{text}` is not the address of a machine: a connection to it would reach this computer"
     return None
 
 
@@ -139,10 +139,10 @@ def _name_error(text: str) -> str | None:
     shown = characters.shown(text)
     bare = text.removesuffix(".")
     if len(bare) > _LONGEST_NAME:
-        return f"`{shown}` is longer than a host name can be ({_LONGEST_NAME} characters)"
+        return f"`{shown}` is longer than {_LONGEST_NAME} characters, the limit for a host name"
     if not _NAME.fullmatch(bare):
         foreign = _FOREIGN.search(text)
-        reason = f" ({foreign[0]!r} at position {foreign.start() + 1} does not belong)" if foreign else ""
+        reason = f" ({foreign[0]!r} at position {foreign.start() + 1} is not allowed)" if foreign else ""
         return f"`{shown}` is not a host name or an IP address{reason}"
     return f"`{shown}` ends with a dot. Write `{bare}`" if bare != text else None
 

@@ -120,11 +120,12 @@ def missing_account(prefix: str, username: str | None, password: str | None) -> 
     missing = [name for name, value in account.items() if not value]
     if not missing:
         return None
-    remedy = f"set {' and '.join(f'`{prefix}{name}`' for name in missing)} {_PLACE}"
+    names = " and ".join(f"`{prefix}{name}`" for name in missing)
+    remedy = f"set {names} {_PLACE}"
     empty = next((name for name in missing if account[name] is not None), None)
     if empty is not None:
-        return f"{prefix}{empty} is empty", remedy
-    return f"no {prefix}{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} given", remedy
+        return f"`{prefix}{empty}` is empty", remedy
+    return f"{names} {'is' if len(missing) == 1 else 'are'} not set", remedy
 
 
 def _in_url(address: str) -> str:
@@ -145,11 +146,11 @@ def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple
     prefix = connection.prefix
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
-            answer = f"no {prefix}clientCert and {prefix}clientKey are given for it"
+            answer = f"`{prefix}clientCert` and `{prefix}clientKey` are not both set"
             yield answer, f"set `{prefix}clientCert` and `{prefix}clientKey` {_PLACE}"
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
-            yield f"a {prefix}password is given, and no {prefix}username", f"set `{prefix}username` {_PLACE}"
+            yield f"`{prefix}password` is set, but `{prefix}username` is not", f"set `{prefix}username` {_PLACE}"
     else:
         missing = missing_account(prefix, given.get("username"), given.get("password"))
         if missing is not None:
@@ -159,14 +160,14 @@ def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple
 def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:
     auth, prefix = connection.auth, connection.prefix
     if auth is Auth.BASIC and not connection.https:
-        answer = "Basic over plain http would show the password to the network"
+        answer = "Basic authentication over http would send the password unencrypted"
         yield answer, f"set `{prefix}https: true`, or `{prefix}auth: ntlm`"
     if auth is Auth.CERTIFICATE and not connection.https:
-        answer = "a client certificate is shown in TLS, which plain http has not"
-        yield answer, f"set `{prefix}https: true`, or another `{prefix}auth`"
+        answer = "certificate authentication works over https only"
+        yield answer, f"set `{prefix}https: true`, or use another `{prefix}auth`"
     if connection.message_encryption is MessageEncryption.NEVER and not connection.https:
-        answer = "unsealed messages over plain http would show keys and passwords to the network"
+        answer = "unencrypted messages over http would reveal keys and passwords"
         yield answer, f"set `{prefix}messageEncryption: auto`, or `{prefix}https: true`"
     if connection.message_encryption is MessageEncryption.ALWAYS and auth not in SEALING:
-        answer = f"a logon by `{auth.value}` gives no key to seal messages with"
-        yield answer, f"set `{prefix}messageEncryption: auto`, or another `{prefix}auth`"
+        answer = f"`{auth.value}` provides no key for message encryption"
+        yield answer, f"set `{prefix}messageEncryption: auto`, or use another `{prefix}auth`"

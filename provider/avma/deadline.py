@@ -46,7 +46,7 @@ def text_of(duration: float) -> str:
 def duration_error(duration: str) -> str | None:
     """Return what is wrong with a duration, or None if it is valid."""
     try:
-        return None if seconds(duration) > 0 else "must be longer than nothing"
+        return None if seconds(duration) > 0 else "must be longer than zero"
     except ValueError:
         return f"must be a duration such as `30s`, `2m` or `1h30m`, not `{duration}`"
 
@@ -115,10 +115,10 @@ class Deadline:
             TimedOut: the time limit is over.
         """
         if self._cancellation.is_set():
-            raise errors.Cancelled(tried, where, "the run was cancelled", "run again to go on from here")
+            raise errors.Cancelled(tried, where, "the run was canceled", "run again to continue from the current state")
         if self.remaining() <= 0:
-            answer = f"the time allowed, {text_of(self.timeout)}, is over"
-            remedy = "look at the machine, or allow more time with the resource option customTimeouts"
+            answer = f"the time limit of {text_of(self.timeout)} is over"
+            remedy = "check the machine, or allow more time with the resource option `customTimeouts`"
             raise errors.TimedOut(tried, where, answer, remedy)
 
     def until(self, wait: Callable[[float], bool], tried: str, where: str) -> None:

@@ -147,9 +147,9 @@ class CertificateNotTrusted(Unreachable):
 class Refusal(Enum):
     """The reason why the sign-in failed."""
 
-    ACCOUNT = "the account: name, password, or what it may do"
-    KIND = "the kind of logon, which the service does not offer"
-    TICKET = "no ticket of Kerberos was got"
+    ACCOUNT = "the account: its name, password or rights"
+    KIND = "the authentication method, which the service does not offer"
+    TICKET = "the provider got no Kerberos ticket"
     KDC = "the account: the KDC rejected its password, or has locked it"
 
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from avma import explanations, hresult
+from avma import errors, explanations, hresult
 
 _WIDTH = 100
 _LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
 """A link to another section. Its text is the title of that section: the argument of the command."""
+_ITEM = re.compile(r"\n(?=- )")
+"""The start of an item of a list."""
 
 
 class Outcome(Enum):
@@ -78,8 +80,15 @@ def _unknown_number(number: int) -> Iterator[str]:
     yield ""
     yield f"This number is not in the table. It is {entry.meaning}."
     yield ""
-    yield _filled(f"What to do: {entry.remedy}.")
+    yield _filled(errors.sentences(entry.remedy))
 
 
 def _filled(paragraph: str) -> str:
-    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(_wrapped, _ITEM.split(paragraph)))
+
+
+def _wrapped(text: str) -> str:
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(
+        " ".join(text.split()), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

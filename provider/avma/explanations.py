@@ -37,111 +37,144 @@ class Section:
 
 _KINDS: Mapping[type[errors.AvmaError], str] = {
     errors.InvalidInput: """\
-A setting or a property cannot work, so the provider asked no machine. The error names the setting. Correct it and run
-again. A duration is text such as `30s`, `2m` or `1h30m`. Numbers, `true` and `false` have no quotes in a program, and
-are text in `pulumi config set` and in environment variables.""",
+A setting or property has a value that cannot work. The provider did not contact any machine. The error names the
+setting. Correct it and run the command again.
+
+Write durations as text: `30s`, `2m` or `1h30m`. In a program, write numbers, `true` and `false` without quotes. In
+`pulumi config set` and environment variables, all values are text.""",
     errors.Unreachable: """\
-There was no connection to WinRM. Either the name has no address, nothing listens on the port, a firewall drops the
-packets, or another service listens there. On the machine, `winrm quickconfig` sets WinRM up (http, port 5985), and
-`winrm enumerate winrm/config/listener` shows its listeners. Https needs a listener with a certificate. With
-`https: false` the provider uses http and encrypts the messages.""",
+The provider could not connect to WinRM on the machine. Possible causes:
+
+- DNS does not resolve the name.
+- Nothing listens on the port. `winrm quickconfig` sets up WinRM on the machine (http, port 5985), and `winrm enumerate
+  winrm/config/listener` lists its listeners.
+- A firewall drops the packets.
+- Another service uses the port.
+- The machine has no https listener. Https needs a listener with a certificate. If you set `https: false`, the provider
+  uses http and encrypts the messages.""",
     errors.AnswerLost: """\
-The provider sent the request and received no answer, so the machine may have acted on it. The provider does not send
-it twice. Run `pulumi up` again: it reads the current state and continues from there.""",
+The provider sent the request and received no answer, so the machine may have acted on it. To be safe, the provider does
+not send it twice. Run `pulumi up` again. It reads the current state and continues from there.""",
     errors.OperationTimedOut: """\
-The operation takes longer than one request may, and the machine continues with it. Run `pulumi up` again: it reads the
-current state and continues from there.""",
+The operation takes longer than one request may take, and the machine may still be working on it. Run `pulumi up` again.
+It reads the current state and continues from there.""",
     errors.ServiceBusy: """\
-The machine answered HTTP 503: its WinRM service is stopped, starting or overloaded. Nothing was changed. The provider
-tries again for a minute. If it stays, run `Get-Service WinRM` and `winrm quickconfig` on the machine.""",
+The machine returned HTTP 503, because its WinRM service is stopped, starting or overloaded. Nothing was changed, and
+the provider retried for a minute. If the error persists, run `Get-Service WinRM` and `winrm quickconfig` on the
+machine.""",
     errors.CertificateNotTrusted: """\
-The certificate of the listener has an issuer that is not trusted here, is for another name, or has expired. Set
-`caCert` to the certificate of the issuer, or connect by a name in the certificate. After you renew a certificate, set
-its thumbprint in the listener. `insecure: true` accepts any certificate, so anyone between you and the machine can
-read the account. Use it in laboratories only.""",
+The provider does not trust the certificate of the WinRM listener. The error contains the reason:
+
+- The issuer is unknown. Set `caCert` to the certificate of the issuer.
+- The certificate is for another name. Connect with a name from the certificate.
+- The certificate has expired. Renew it, and set its new thumbprint in the listener.
+
+In a lab, you can set `insecure: true` to accept any certificate. Do not use it elsewhere, because anyone between you
+and the machine can then read the account.""",
     errors.LogonRefused: """\
-The machine refused the account (401), or does not offer the kind of logon. The error tells which. With https
-and the right password, something in between may open TLS (channel binding). Kerberos errors name the KDC, the
-ticket or the clock. Windows locks an account after some failed sign-ins, and a domain counts those on all of its
-machines. So a rejected account is not tried again on the same machine in that run. Until one machine of the domain
-has accepted a domain account (`DOMAIN\\user`, `user@domain`), the provider tries it on two machines at most.""",
+The sign-in failed. The error contains the reason:
+
+- The machine rejected the account (401). Check the user name and password.
+- The machine does not offer the authentication method. Set `auth` to one of its methods, or enable yours there.
+- Kerberos failed. The error names the KDC, the ticket or the clock.
+- With https and a correct password, a proxy may decrypt TLS. Windows then rejects the sign-in, because it is bound to
+  the TLS channel.
+
+Windows locks accounts after failed sign-ins, and a domain adds up the failures on all its machines. Therefore, the
+provider does not retry a rejected account on the same machine in the same run. It tries a domain account
+(`DOMAIN\\user`, `user@domain`) on at most two machines until one of them accepts it.""",
     errors.AccessDenied: """\
-Windows accepted the sign-in, and the account has no right to the operation. Licensing needs an administrator of the
-machine. Over the network, UAC takes the rights of an administrator from a local account other than the built-in
-Administrator, unless the registry value `LocalAccountTokenFilterPolicy` is 1 (Microsoft Learn, "User Account Control
-and remote restrictions"). It does not do that to a domain account in the group Administrators.""",
+The sign-in succeeded, but the account has no right to the operation. To change a license, use an administrator of the
+machine.
+
+Over the network, UAC removes the administrator rights of local accounts other than the built-in Administrator. To
+prevent this, set the registry value `LocalAccountTokenFilterPolicy` to 1, or use a domain account in the Administrators
+group. See "User Account Control and remote restrictions" on Microsoft Learn.""",
     errors.EmptyAnswer: """\
-Windows returns no error and no rows to an account without rights, and for a service that is not running. The
-provider asks only for listings in which one row is always present: a Hyper-V host lists itself, and the licensing
-service, the operating system and the cluster have one row each. If that row is missing, the answer says nothing:
-the VMs are not gone, and the machine is not unlicensed. Nothing was changed, and the state stays as it is. Hyper-V
-lists its VMs to administrators and to members of the local group Hyper-V Administrators (SID S-1-5-32-578). The
-services are `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover cluster).""",
+The answer lacks a row that Windows always returns, so the provider cannot rely on it. Nothing was changed, and the
+stored state is still the same. The VMs are not gone, and the machine is not necessarily unlicensed.
+
+Windows returns an empty list instead of an error in two cases:
+
+- The account has no rights. Hyper-V lists its VMs to administrators and to members of the local group Hyper-V
+  Administrators (SID S-1-5-32-578).
+- A service is not running. Check `vmms` (Hyper-V), `sppsvc` (licensing), `winmgmt` (WMI) and `ClusSvc` (failover
+  cluster).""",
     errors.UnexpectedAnswer: """\
-The answer is not WS-Management, or its values are not of the documented types. Often another web service or the login
-page of a proxy is on that port. If it is WinRM, run `avma doctor HOST --record FILE`. It writes the answers without
-names and secrets, so you can attach the file to a report.""",
+The answer is not WS-Management, or its values do not have the documented types. Often, another web service or the login
+page of a proxy uses the port. Check the address and the port.
+
+If the service is WinRM, run `avma doctor HOST --record FILE` and attach the file to a bug report. The file contains the
+answers without names and secrets.""",
     errors.ScriptFailed: """\
-A script on the host returned no answer, or an answer that is not its own. The error quotes PowerShell. The script may
-have run, so run again. Application control, antivirus and a restricted language mode are usual causes.
-`avma doctor` runs the script for guests with an empty list of guests.""",
+A PowerShell script on the host returned no answer or an unknown answer. The error quotes PowerShell. The script may
+have run, so run `pulumi up` again to read the current state.
+
+Common causes are application control, antivirus software and a restricted language mode. To test scripts on the host,
+run `avma doctor`. It runs the guest script with an empty list of guests.""",
     errors.WsmanFault: """\
-The machine rejected the request. The error contains the number or the CIM status, and Windows' own text if the number
-is not in the table. Read the event logs of the machine (Windows Remote Management, WMI-Activity and Application). For a
-return value of a method, see the documentation of its WMI class.""",
+The machine rejected the request. The error contains an error number or a CIM status. If the provider does not know the
+number, the error also quotes Windows. Check the event logs of the machine: Windows Remote Management, WMI-Activity and
+Application. If a method returned the number, see the documentation of its WMI class.""",
     errors.Refused: """\
-The state of the machine does not allow the operation. The provider changed nothing. Usual reasons are the edition (a
-host needs Datacenter), several installed keys, and a VM that is on no declared host. The error names the reason and
-the way out.""",
+The machine is in a state that does not allow the operation. Nothing was changed. The error contains the reason and the
+next step. Common reasons:
+
+- The edition of a host is not Datacenter.
+- Several product keys are installed.
+- The VM is not on any of the declared hosts.""",
     errors.KeyConflict: """\
-Two resources of the program want different product keys on one machine. One of them may name the machine by its DNS
-name and the other by its address, or one is a `HostLicense` and the other a `ClusterLicense`. The error names both
-resources, the machine and the last five characters of each key. Each run would install the other key and use another
-activation. Remove one of the two resources, or declare the same key in both.""",
+Two resources of the program require different product keys on the same machine. Each run would install the other key
+and use up another activation. The error names both resources, the machine and the last five characters of each key.
+
+This happens if one resource uses the DNS name of the machine and the other its IP address, or if a `HostLicense` and a
+`ClusterLicense` both contain it. Remove one of the two resources, or declare the same key in both.""",
     errors.NotReady: """\
-The VM or the node is off or still starting. Start it, or wait. `guest.readyTimeout` sets how long `pulumi up`
-waits.""",
+The VM or cluster node is off or still starting. Start it, or wait and run again. `guest.readyTimeout` sets how long
+`pulumi up` waits for a new `VmActivation`.""",
     errors.LogonUncertain: """\
-Windows returns the same error for wrong credentials and for a guest that is still starting. If the guest has been up
-for a while, check `guest.username` and `guest.password`.""",
+The guest is still starting, or the credentials are wrong. Windows returns the same error in both cases. If the guest
+started more than a few minutes ago, check `guest.username` and `guest.password`.""",
     errors.NotFound: """\
-The machine answered and does not have the requested VM, cluster or key. Check the name and the host.""",
+The machine answered, but does not have the requested VM, cluster or key. Check the name and the host.""",
     errors.TimedOut: """\
-The operation took longer than the resource allows. Set the resource option `customTimeouts` to a longer time.""",
+The operation took longer than its time limit. To allow more time, set the resource option `customTimeouts`.""",
     errors.Evaluation: """\
-The machine runs an evaluation edition. An evaluation takes no product key and activates no guests. Convert it to a
-full edition first; the error has the command.""",
+The machine runs an evaluation edition of Windows Server. An evaluation edition accepts no product key and activates no
+guests. Convert it to a full edition first. The error contains the command.""",
     errors.NewerThanHost: """\
-A host activates guests up to its own release of Windows Server, and this guest is of a later release. Upgrade the
-host, move the VM to a newer host, or give the guest another kind of key (KMS, MAK).""",
+The guest runs a later release of Windows Server than its host. A host activates guests only up to its own release.
+Upgrade the host, move the VM to a newer host, or use another type of key in the guest (KMS or MAK).""",
     errors.DataExchangeOff: """\
-A guest learns from its host through the integration service Data Exchange that the host can activate it. The service
-is off for this VM. Turn it on with the command in the error, or set `manageDataExchange: true`.""",
+The integration service Data Exchange is off for this VM. Without it, the host cannot activate the guest. Turn it on
+with the command in the error, or set `manageDataExchange: true`.""",
     errors.Cancelled: """\
-You stopped the run, or Pulumi stopped it. A change that had begun may have taken effect. Run `pulumi up` again: the
-provider reads the machine and continues from its current state.""",
+You or Pulumi stopped the run. If a change had already started, it may have taken effect. Run `pulumi up` again. It
+reads the current state and continues from there.""",
     errors.NodesFailed: """\
-Some nodes of the cluster failed, each for its own reason. The error names them. The other nodes are licensed. Fix the
-named nodes and run `pulumi up` again.""",
+Some nodes of the cluster failed, and the other nodes are licensed. The error contains the reason for each failed node.
+Fix these nodes and run `pulumi up` again.""",
 }
 
 
 _ADMIN_CENTER: Mapping[str, str] = {
     "The key you entered didn't work": """\
-The key is mistyped, for another edition, or used up. See [0xC004F050](#0xc004f050) and [0xC004C020](#0xc004c020). The
-machine keeps its previous key.""",
+The key contains a typing error, is for another edition, or has no activations left. See [0xC004F050](#0xc004f050) and
+[0xC004C020](#0xc004c020). The machine keeps its previous key.""",
     "Some servers use keys for an older version of Windows Server": """\
-The provider reports [refused](#refused) and applies no key, because a guest would lose its activation by moving. Give
-all machines of the cluster keys of one release (`productKey`, or `productKeys` by machine).""",
+The provider reports [refused](#refused) and applies no key, because a guest could lose its activation when it moves to
+another machine. Use keys of one release for all machines of the cluster (`productKey`, or `productKeys` by
+machine).""",
     "Server is down": """\
-The cluster reports that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the other nodes and names
-this one. Start it and run `pulumi up` again.""",
+The cluster reports that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the other nodes, and the
+error names this one. Start the node and run `pulumi up` again.""",
     "Couldn't check the status on this server": """\
-The cmdlet that sets the key is not on that machine yet: [refused](#refused). Update the machine, which is what
-Windows Admin Center asks for as well.""",
+The machine does not have the cmdlet that sets the key: [refused](#refused). Install the latest updates on the machine.
+Windows Admin Center recommends the same.""",
     "One or more servers in the cluster does not have the latest changes to this setting": """\
-The subscription was bought or cancelled, and the machine has not heard of it: [refused](#refused) with `licenseSource:
-subscription`. It asks Azure twice a day, or at once by `Sync-AzureStackHCI`, but not right after a restart.""",
+You bought or canceled the subscription, but the machine has not received the change yet. The provider reports
+[refused](#refused) for `licenseSource: subscription`. The machine fetches changes from Azure twice a day. To fetch them
+now, run `Sync-AzureStackHCI` on it, but not directly after a restart.""",
 }
 
 
@@ -223,7 +256,7 @@ def _all() -> Iterator[Section]:
 
 
 def _code(code: hresult.HResult) -> Section:
-    text = f"`{code.name}`: {code.meaning}.\n\nWhat to do: {code.remedy}."
+    text = f"`{code.name}`: {code.meaning}.\n\n{errors.sentences(code.remedy)}"
     return Section(f"0x{code.value:08X}", text, code.name)
 
 

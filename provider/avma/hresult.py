@@ -5,9 +5,10 @@ Windows' own text is localized and often missing on Server Core. So the number d
 
 from __future__ import annotations
 
-from avma.hresult_table import ONLINE, TABLE, Again, HResult
+from avma.hresult_table import ELEVATE, ONLINE, TABLE, Again, HResult
 
 __all__ = [
+    "ELEVATE",
     "ONLINE",
     "Again",
     "HResult",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 _BY_VALUE = {entry.value: entry for entry in TABLE}
-_LOOK = "look into the event logs of the machine (Application, and Microsoft-Windows-WMI-Activity/Operational)"
+_LOOK = "check the event logs of the machine (Application, and Microsoft-Windows-WMI-Activity/Operational)"
 _WIN32 = 0x80070000
 _NT_BIT = 0x10000000
 _LICENSING = 0xC004

@@ -48,17 +48,24 @@ class HResult:
         return f"0x{self.value:08X} {self.name}: {self.meaning}" if self.name else f"0x{self.value:08X}, {self.meaning}"
 
 
-_CHECK_KEY = "check that the key is typed as issued and belongs to this version and edition of Windows Server"
-_OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise the limit of this one"
-_KMS = "the machine holds a KMS client key: install an AVMA key (guest) or the Datacenter key (host) instead"
-_REPAIR = "repair the license store of the machine (slmgr /rilc) and try again"
-_ELEVATE = "use an account that is an administrator of the machine and is not filtered by remote UAC"
+_CHECK_KEY = "check the key for typing errors, and check that it is for this version and edition of Windows Server"
+_OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise its activation limit"
+_KMS = "replace the KMS client key of the machine: use an AVMA key on a guest, or your Datacenter key on a host"
+_REPAIR = "run `slmgr /rilc` on the machine to repair its license store. Then try again"
+ELEVATE = (
+    "use an administrator of the machine. A local account other than the built-in Administrator also needs the "
+    "registry value `LocalAccountTokenFilterPolicy` = 1"
+)
 ONLINE = "check the machine's internet connection (name resolution, proxy), or activate by telephone (`confirmationId`)"
-_HOST = "license the Hyper-V host on which the VM now runs with an activated Datacenter key, then run again"
-_WAIT = "wait until the machine has finished starting or stopping, then run again"
-_BUSY = "wait and run again, or lower `maxConcurrency`"
-_WMI = "run `winmgmt /verifyrepository` on the machine, and `winmgmt /salvagerepository` if it reports an inconsistency"
-_SERVICE = "start the Software Protection service there (`Start-Service sppsvc`), and read the Application event log"
+_HOST = "activate the Hyper-V host on which the VM now runs with a Datacenter key. Then try again"
+_WAIT = "wait until the machine has finished starting or stopping. Then try again"
+_BUSY = "wait and try again, or lower `maxConcurrency`"
+_WMI = (
+    "run `winmgmt /verifyrepository` on the machine; if it reports an inconsistency, run `winmgmt /salvagerepository`"
+)
+_SERVICE = (
+    "start the Software Protection service on the machine (`Start-Service sppsvc`); check its Application event log"
+)
 _TAMPERED = (
     "run `sfc /scannow` and `DISM /Online /Cleanup-Image /RestoreHealth` on the machine, restart it, and remove "
     "programs that change its licensing"
@@ -75,28 +82,28 @@ TABLE = (
     HResult(
         0xC004FD00,
         "SL_E_IA_THROTTLE_LIMIT_EXCEEDED",
-        "the host has answered too many activation requests",
-        "wait and run again",
+        "the host has received too many activation requests",
+        "wait and try again",
         Again.CALL,
     ),
     HResult(
         0xC004FD01,
         "SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM",
-        "Windows does not run on a Hyper-V host that offers automatic activation",
-        "run the VM on Hyper-V, switch its Data Exchange integration service on, or use another kind of key",
+        "Windows does not run on a Hyper-V host with automatic activation",
+        "run the VM on Hyper-V, turn on its Data Exchange integration service, or use another kind of key",
     ),
     HResult(0xC004FD02, "SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED", "Windows is not activated on the host", _HOST),
     HResult(
         0xC004FD03,
         "SL_E_IA_ID_MISMATCH",
         "the host cannot activate this version or edition of Windows",
-        "move the VM to a Datacenter host whose version is not below that of the guest",
+        "move the VM to a Datacenter host with the same or a later version of Windows Server",
     ),
     HResult(0xC004FD04, "SL_E_IA_MACHINE_NOT_BOUND", "the guest is not bound to a licensed host", _HOST),
     # Installing a key
     HResult(0xC004F050, "SL_E_INVALID_PRODUCT_KEY", "the product key is invalid", _CHECK_KEY),
     HResult(0xC004F069, "SL_E_MISMATCHED_PRODUCT_SKU", "the key belongs to another edition", _CHECK_KEY),
-    HResult(0xC004E016, "SL_E_PKEY_INVALID_CONFIG", "this version of Windows does not know the key", _CHECK_KEY),
+    HResult(0xC004E016, "SL_E_PKEY_INVALID_CONFIG", "this version of Windows does not recognize the key", _CHECK_KEY),
     HResult(0xC004E017, "SL_E_PKEY_INVALID_UNIQUEID", "the product key is invalid", _CHECK_KEY),
     HResult(0xC004E018, "SL_E_PKEY_INVALID_ALGORITHM", "the product key is invalid", _CHECK_KEY),
     HResult(0xC004E019, "SL_E_PKEY_INTERNAL_ERROR", "the product key could not be validated", _CHECK_KEY),
@@ -104,66 +111,68 @@ TABLE = (
     HResult(
         0xC004F033,
         "SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED",
-        "this product key may not be installed",
-        "look into the machine's Application event log, and use another key",
+        "Windows does not allow this product key to be installed",
+        "check the machine's Application event log, and use another key",
     ),
-    HResult(0xC004F07D, "SL_E_INVALID_PRODUCT_KEY_TYPE", "the key is of the wrong kind", _CHECK_KEY),
+    HResult(0xC004F07D, "SL_E_INVALID_PRODUCT_KEY_TYPE", "the key has the wrong type", _CHECK_KEY),
     HResult(
         0xC004F210,
         "SL_E_EDITION_MISMATCHED",
         "the license is for another edition than the one installed",
-        "change the edition with DISM /Set-Edition first",
+        "change the edition with `DISM /Set-Edition` first",
     ),
     HResult(0xC004F014, "SL_E_PKEY_NOT_INSTALLED", "no product key is installed", "declare a product key"),
-    HResult(0xC004F012, "SL_E_VALUE_NOT_FOUND", "the license store has no value for the key", _REPAIR),
+    HResult(0xC004F012, "SL_E_VALUE_NOT_FOUND", "the license store contains no value for the key", _REPAIR),
     HResult(0xC004F015, "SL_E_PRODUCT_SKU_NOT_INSTALLED", "the license is not installed", _REPAIR),
     HResult(0xC004F017, "SL_E_PUBLISHING_LICENSE_NOT_INSTALLED", "the license is not installed", _REPAIR),
-    HResult(0xC004F025, "SL_E_LUA_ACCESSDENIED", "elevated rights are required", _ELEVATE),
+    HResult(0xC004F025, "SL_E_LUA_ACCESSDENIED", "elevated rights are required", ELEVATE),
     # Activating
     HResult(0xC004F074, "SL_E_VL_BINDING_SERVICE_UNAVAILABLE", "no KMS host could be contacted", _KMS),
     HResult(0x8007232B, "DNS_ERROR_RCODE_NAME_ERROR", "the DNS name of a KMS host does not exist", _KMS),
-    HResult(0xC004F038, "SL_E_VL_NOT_ENOUGH_COUNT", "the KMS host has too few clients", "add clients to the KMS"),
-    HResult(0xC004F06C, "SL_E_VL_INVALID_TIMESTAMP", "the request's time stamp is invalid", "set the clock right"),
-    HResult(0xC004C001, "SL_E_CHPA_INVALID_PRODUCT_KEY", "Microsoft's server says the key is invalid", _CHECK_KEY),
+    HResult(0xC004F038, "SL_E_VL_NOT_ENOUGH_COUNT", "the KMS host has too few clients", "add KMS clients"),
+    HResult(0xC004F06C, "SL_E_VL_INVALID_TIMESTAMP", "the request's time stamp is invalid", "correct the clock"),
+    HResult(0xC004C001, "SL_E_CHPA_INVALID_PRODUCT_KEY", "Microsoft's server rejected the key", _CHECK_KEY),
     HResult(0xC004C003, "SL_E_CHPA_PRODUCT_KEY_BLOCKED", "Microsoft's server has blocked the key", _OTHER_KEY),
     HResult(0xC004C060, "SL_E_CHPA_DYNAMICALLY_BLOCKED_PRODUCT_KEY", "the key is blocked", _OTHER_KEY),
     HResult(
         0xC004C017,
         "SL_E_CHPA_PRODUCT_KEY_BLOCKED_IPLOCATION",
-        "the key is blocked for this place",
+        "the key is blocked in this location",
         _OTHER_KEY,
     ),
     HResult(0xC004C008, "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED", "the key has no activations left", _OTHER_KEY),
-    HResult(0xC004C020, "SL_E_CHPA_DMAK_LIMIT_EXCEEDED", "the Multiple Activation Key has none left", _OTHER_KEY),
-    HResult(0xC004C021, "SL_E_CHPA_DMAK_EXTENSION_LIMIT_EXCEEDED", "the key has none left", _OTHER_KEY),
+    HResult(0xC004C020, "SL_E_CHPA_DMAK_LIMIT_EXCEEDED", "the Multiple Activation Key is used up", _OTHER_KEY),
+    HResult(
+        0xC004C021, "SL_E_CHPA_DMAK_EXTENSION_LIMIT_EXCEEDED", "the extended limit of the key is used up", _OTHER_KEY
+    ),
     HResult(0xC004B100, "SL_E_CHPA_GENERAL_ERROR", "Microsoft's server could not activate the machine", ONLINE),
     HResult(0xC004C012, "SL_E_CHPA_NETWORK_ERROR", "a network error stopped the activation", ONLINE),
     HResult(0x80072EE2, "WININET_E_TIMEOUT", "Microsoft's activation server did not answer", ONLINE),
-    HResult(0x80072EE7, "WININET_E_NAME_NOT_RESOLVED", "the activation server's name was not resolved", ONLINE),
+    HResult(0x80072EE7, "WININET_E_NAME_NOT_RESOLVED", "the activation server's name could not be resolved", ONLINE),
     HResult(
         0xC004E028,
         "SL_E_ACTIVATION_IN_PROGRESS",
         "another activation of this machine is in progress",
-        "wait and run again",
+        "wait and try again",
         Again.CALL,
     ),
     HResult(
         0xC004F075,
         "SL_E_SERVICE_STOPPING",
         "the Software Protection service is stopping",
-        "wait and run again",
+        "wait and try again",
         Again.CALL,
     ),
     # Activating by telephone
     HResult(0xC004F02C, "SL_E_CIDIID_INVALID_DATA", "the confirmation ID is malformed", _TELEPHONE),
-    HResult(0xC004F02D, "SL_E_CIDIID_INVALID_VERSION", "the confirmation ID has another version", _TELEPHONE),
+    HResult(0xC004F02D, "SL_E_CIDIID_INVALID_VERSION", "the confirmation ID has the wrong version", _TELEPHONE),
     HResult(
         0xC004F02E,
         "SL_E_CIDIID_VERSION_NOT_SUPPORTED",
         "Windows does not support the version of the confirmation ID",
         _TELEPHONE,
     ),
-    HResult(0xC004F02F, "SL_E_CIDIID_INVALID_DATA_LENGTH", "the confirmation ID has another length", _TELEPHONE),
+    HResult(0xC004F02F, "SL_E_CIDIID_INVALID_DATA_LENGTH", "the confirmation ID has the wrong length", _TELEPHONE),
     HResult(
         0xC004F04D,
         "SL_E_CIDIID_INVALID_CHECK_DIGITS",
@@ -176,10 +185,12 @@ TABLE = (
     HResult(0xC004F00F, "SL_E_OUT_OF_TOLERANCE", "the hardware changed beyond tolerance", "activate Windows again"),
     HResult(0x4004F00C, "SL_I_OOB_GRACE_PERIOD", "Windows is in its initial grace period", "activate Windows"),
     HResult(0x4004F00D, "SL_I_OOT_GRACE_PERIOD", "Windows is in its additional grace period", "activate Windows"),
-    HResult(0x4004FC04, "SL_I_TIMEBASED_VALIDITY_PERIOD", "the license is valid for a time", "nothing to do"),
-    HResult(0x4004F401, "SL_I_STORE_BASED_ACTIVATION", "the license comes from the store", "nothing to do"),
+    HResult(
+        0x4004FC04, "SL_I_TIMEBASED_VALIDITY_PERIOD", "the license is valid for a limited time", "no action is needed"
+    ),
+    HResult(0x4004F401, "SL_I_STORE_BASED_ACTIVATION", "the license comes from the store", "no action is needed"),
     HResult(0xC004D302, "SL_REMAPPING_SP_PUB_TS_REARMED", "the trusted store was rearmed", "restart the machine"),
-    HResult(0xC004D307, "SL_REMAPPING_SP_PUB_API_MAX_REARM_REACHED", "no rearm is left", "install Windows again"),
+    HResult(0xC004D307, "SL_REMAPPING_SP_PUB_API_MAX_REARM_REACHED", "no rearm is left", "reinstall Windows"),
     HResult(0xC004E015, "SL_E_EUL_CONSUMPTION_FAILED", "the license could not be consumed", _REPAIR),
     HResult(
         0xC004F056,
@@ -215,17 +226,19 @@ TABLE = (
     ),
     HResult(0xC004F027, "SL_E_TAMPER_DETECTED", "the license was changed", _TAMPERED),
     # WMI
-    HResult(0x80041003, "WBEM_E_ACCESS_DENIED", "the account may not use this WMI namespace", _ELEVATE),
+    HResult(0x80041003, "WBEM_E_ACCESS_DENIED", "the account has no right to this WMI namespace", ELEVATE),
     HResult(
         0x80041062,
         "WBEM_E_PRIVILEGE_NOT_HELD",
         "the account does not hold a privilege that WMI requires",
-        _ELEVATE,
+        ELEVATE,
     ),
-    HResult(0x80041001, "WBEM_E_FAILED", "WMI failed", "look into the machine's WMI-Activity event log"),
-    HResult(0x80041002, "WBEM_E_NOT_FOUND", "the WMI object does not exist", f"run again; if it stays, {_WMI}"),
+    HResult(0x80041001, "WBEM_E_FAILED", "WMI failed", "check the machine's WMI-Activity event log"),
+    HResult(
+        0x80041002, "WBEM_E_NOT_FOUND", "the WMI object does not exist", f"try again; if the error persists, {_WMI}"
+    ),
     HResult(0x80041004, "WBEM_E_PROVIDER_FAILURE", "a WMI provider failed", _WMI),
-    HResult(0x80041006, "WBEM_E_OUT_OF_MEMORY", "WMI has not enough memory", _BUSY, Again.READ),
+    HResult(0x80041006, "WBEM_E_OUT_OF_MEMORY", "WMI does not have enough memory", _BUSY, Again.READ),
     HResult(0x80041008, "WBEM_E_INVALID_PARAMETER", "WMI does not accept a parameter", _WMI),
     HResult(0x8004100C, "WBEM_E_NOT_SUPPORTED", "WMI does not support the operation", _WMI),
     HResult(0x8004100E, "WBEM_E_INVALID_NAMESPACE", "the WMI namespace does not exist", _WMI),
@@ -243,64 +256,64 @@ TABLE = (
     HResult(
         0x803381A6,
         "ERROR_WSMAN_QUOTA_MAX_OPERATIONS",
-        "the account has too many requests under way there",
+        "the account has too many running requests on the machine",
         _BUSY,
         Again.CALL,
     ),
     HResult(
         0x803381A5,
         "ERROR_WSMAN_QUOTA_MAX_SHELLS",
-        "the account has too many shells open there",
-        "wait, or close them",
+        "the account has too many open shells on the machine",
+        "wait, or close some of them",
         Again.CALL,
     ),
-    HResult(0x803381A7, "ERROR_WSMAN_QUOTA_USER", "the account has reached its load quota there", _BUSY, Again.READ),
+    HResult(0x803381A7, "ERROR_WSMAN_QUOTA_USER", "the account has reached its load quota", _BUSY, Again.READ),
     HResult(0x803381A8, "ERROR_WSMAN_QUOTA_SYSTEM", "the machine has reached its load quota", _BUSY, Again.READ),
     HResult(
         0x80338000,
         "ERROR_WSMAN_RESOURCE_NOT_FOUND",
-        "there is no such class or instance",
-        f"run again; if it stays, {_WMI}",
+        "the class or instance does not exist",
+        f"try again; if the error persists, {_WMI}",
     ),
     HResult(
         0x8033805B,
         "ERROR_WSMAN_UNEXPECTED_SELECTORS",
-        "there is no such instance",
-        f"run again; if it stays, {_WMI}",
+        "the instance does not exist",
+        f"try again; if the error persists, {_WMI}",
     ),
     HResult(
         0x8033801A,
         "ERROR_WSMAN_CANNOT_PROCESS_FILTER",
-        "the WMI class or namespace does not exist there",
-        "check that this is the machine you mean; a Hyper-V host needs the Hyper-V role, and a cluster node needs the "
-        "feature Failover Clustering",
+        "the WMI class or namespace does not exist on the machine",
+        "check the name of the machine; on a Hyper-V host, install the Hyper-V role; on a cluster "
+        "node, install the Failover Clustering feature",
     ),
     HResult(
         0x80338104,
         "ERROR_WSMAN_WMI_SVC_ACCESS_DENIED",
         "the WMI service denies access to the account",
-        _ELEVATE,
+        ELEVATE,
     ),
     HResult(
         0x80338105,
         "ERROR_WSMAN_WMI_PROVIDER_ACCESS_DENIED",
         "a WMI provider denies access to the account",
-        _ELEVATE,
+        ELEVATE,
     ),
     HResult(
         0x80338106,
         "ERROR_WSMAN_WMI_CANNOT_CONNECT_ACCESS_DENIED",
-        "the account may not connect to the WMI service",
-        _ELEVATE,
+        "the account has no right to connect to the WMI service",
+        ELEVATE,
     ),
     # Windows in general
-    HResult(0x80070005, "E_ACCESSDENIED", "access is denied", _ELEVATE),
+    HResult(0x80070005, "E_ACCESSDENIED", "access is denied", ELEVATE),
     HResult(
         0xC0000022,
         "STATUS_ACCESS_DENIED",
-        "the licensing service, or the account, is denied access to a file or registry key",
-        "use an administrator of the machine; if that is one, restore the permissions of the Software Protection "
-        "service (NETWORK SERVICE) on its store and registry keys",
+        "Windows denied the licensing service or the account access to a file or registry key",
+        "use an administrator of the machine; if the account is one, restore the permissions of the Software "
+        "Protection service (NETWORK SERVICE) on its store and registry keys",
     ),
     HResult(
         0x80070422,
@@ -316,12 +329,12 @@ TABLE = (
         "a system file does not match its digital signature",
         _FILES,
     ),
-    HResult(0x8007000E, "E_OUTOFMEMORY", "the machine has not enough memory", _BUSY, Again.READ),
+    HResult(0x8007000E, "E_OUTOFMEMORY", "the machine does not have enough memory", _BUSY, Again.READ),
     HResult(0x800706BA, "RPC_S_SERVER_UNAVAILABLE", "the RPC server does not answer", _WAIT, Again.READ),
     HResult(0x800706BB, "RPC_S_SERVER_TOO_BUSY", "the RPC server is too busy", _BUSY, Again.READ),
-    HResult(0x800706BE, "RPC_S_CALL_FAILED", "an RPC call broke off", _WAIT, Again.READ),
+    HResult(0x800706BE, "RPC_S_CALL_FAILED", "an RPC call failed", _WAIT, Again.READ),
     # RPC defines it as "did not execute". Inferred: this is true of the whole method. So retry only reads.
-    HResult(0x800706BF, "RPC_S_CALL_FAILED_DNE", "an RPC call was not carried out", _WAIT, Again.READ),
+    HResult(0x800706BF, "RPC_S_CALL_FAILED_DNE", "an RPC call was not executed", _WAIT, Again.READ),
     HResult(0x80010108, "RPC_E_DISCONNECTED", "the process behind a WMI object has ended", _WAIT, Again.READ),
-    HResult(0xC0020036, "EPT_NT_NOT_REGISTERED", "the licensing service does not take calls", _SERVICE),
+    HResult(0xC0020036, "EPT_NT_NOT_REGISTERED", "the licensing service does not accept calls", _SERVICE),
 )

@@ -58,12 +58,12 @@ def syntax_error(key: str) -> str | None:
     """
     candidate = normalize(key)
     if not candidate:
-        return "is empty" if not key.strip() else "is empty, apart from characters that nobody sees"
+        return "is empty" if not key.strip() else "contains no key"
     if not _SYNTAX.fullmatch(candidate):
         reason = _foreign(candidate) or _sizes(candidate)
-        return f"is not five groups of five characters from a product key's alphabet, separated by hyphens: {reason}"
+        return f"is not a product key, which has five groups of five characters, separated by hyphens: {reason}"
     if candidate.count("N") != 1:
-        return "is not a product key of Windows Server 2012 R2 or later: one holds the letter N exactly once"
+        return "is not a product key of Windows Server 2012 R2 or later, which contains the letter N exactly once"
     return None
 
 
@@ -83,7 +83,9 @@ def _foreign(candidate: str) -> str:
     """Return a description of the first character that no key contains, or an empty text."""
     allowed = f"{ALPHABET}-"
     position, foreign = next(((at, each) for at, each in enumerate(candidate, 1) if each not in allowed), (0, ""))
-    return f"character {position} of the key is {characters.describe(foreign)}" if foreign else ""
+    return (
+        f"a key cannot contain the character at position {position} ({characters.describe(foreign)})" if foreign else ""
+    )
 
 
 def _sizes(candidate: str) -> str:

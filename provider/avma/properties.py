@@ -225,8 +225,8 @@ def _bare(hint: Any) -> Any:
 
 def _unknown_name(name: str, declared: Mapping[str, Property]) -> str:
     close = difflib.get_close_matches(name, declared, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else f"the properties are {', '.join(sorted(declared))}"
-    return f"is not a property here; {hint}"
+    hint = f"Did you mean `{close[0]}`?" if close else f"The properties are {', '.join(sorted(declared))}"
+    return f"is not a property here. {hint}"
 
 
 def _validate_value(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
@@ -275,12 +275,12 @@ def _type_mismatch(wanted: Any, value: Any) -> str | None:
     if wanted is int:
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
         return None if whole else f"must be a whole number, not {_kind(value)}{_unquoted(value)}"
-    return None if isinstance(value, str) else f"must be text, not {_kind(value)}; put it in quotes"
+    return None if isinstance(value, str) else f"must be text, not {_kind(value)}. Put it in quotes"
 
 
 def _unquoted(value: Any) -> str:
     quoted = isinstance(value, str) and (value.isdecimal() or value in ("true", "false"))
-    return "; write it without quotes" if quoted else ""
+    return ". Write it without quotes" if quoted else ""
 
 
 def _written(value: Any) -> str:

@@ -23,42 +23,60 @@ SIMULATOR = "simulator"
 TEXTS: Mapping[str, str] = {
     INVALID_HOST: """\
 A host is a DNS name or an IP address, without scheme, port, path, account or brackets. Set the port with `port`.
-Examples: `hv01`, `hv01.example.com`, `192.0.2.11`, `2001:db8::11`. Write an IPv4 address as four decimal numbers
-without leading zeros: system resolvers read `10.0.0.011` as octal and reach 10.0.0.9. A name contains the letters a to
-z, digits, hyphens and underscores. Write an international name in its ASCII form, which begins with `xn--`.""",
+Examples: `hv01`, `hv01.example.com`, `192.0.2.11`, `2001:db8::11`.
+
+- A name contains the letters a to z, digits, hyphens and underscores. Write an international name in its ASCII form,
+  which begins with `xn--`.
+- An IPv4 address has four decimal numbers without leading zeros. System resolvers read `10.0.0.011` as octal and reach
+  10.0.0.9.""",
     INVALID_KEY: """\
 A product key has five groups of five characters: `BCDFG-HJKMN-PQRTV-WXY23-46789`. It uses the letters
 BCDFGHJKMNPQRTVWXY and the digits 2346789, and contains the letter N exactly once. The provider ignores case, white
-space and quotes around a key. A host needs the Datacenter key that was bought for it. The published AVMA and KMS client
-keys license no host. A guest needs an AVMA key. If you leave `productKey` out, the provider uses the key of the guest's
-release and edition.""",
+space and quotes around a key.
+
+A host needs the Datacenter key that you bought for it. The published AVMA and KMS client keys cannot license a host. A
+guest needs an AVMA key. If you leave out `productKey`, the provider uses the AVMA key for the release and edition of
+the guest.""",
     CONFIGURATION: """\
-The provider has no configuration to work with, or a required setting is missing. A setting comes from the arguments of
-an explicit provider, from `pulumi config set avma:NAME`, or from its environment variable, in this order. In a preview,
-a value that another resource creates is not known yet. Run `pulumi up` to create that resource first.""",
+The provider has no configuration, or a required setting is missing. You can set it in three places. The first one has
+precedence:
+
+- the arguments of an explicit provider
+- `pulumi config set avma:NAME`
+- the environment variable of the setting
+
+In a preview, the outputs of other resources may not be known yet. If a setting depends on one, run `pulumi up` to
+create that resource first.""",
     UNSUPPORTED: """\
-The program asks for a resource, a function or a feature that this version of the provider does not have. The error
-names the ones that it has. Usually the SDK and the plugin are of different versions. `pulumi plugin ls` lists the
-versions of the plugin. The provider takes no parameters and has no components and no methods. `pulumi do` lists only
-some types of resources.""",
+This version of the provider does not have the requested resource, function or feature. The error lists the available
+ones. Usually, the SDK and the plugin have different versions. `pulumi plugin ls` lists the versions of the plugin.
+
+The provider has no parameters, components or methods. `pulumi do` lists only some types of resources.""",
     INTERNAL_ERROR: """\
-The provider or the command failed in a way that it does not expect, which is a bug. Report the message with the
-version, which `pulumi plugin ls` and `avma --version` print. The message contains no names and no secrets. A change
-that had begun may have taken effect. `pulumi up` reads the machine and continues from its current state.""",
+The provider or the command failed unexpectedly. This is a bug. Report the message and the version (`pulumi plugin ls`
+or `avma --version`). The message contains no names and no secrets.
+
+If a change had already started, it may have taken effect. Run `pulumi up` again. It reads the current state and
+continues from there.""",
     USAGE: """\
-The command cannot run as it was given, so it asked no machine. `avma COMMAND --help` lists the arguments and options
-of a command. Passwords come from `AVMA_PASSWORD` and `AVMA_GUEST_PASSWORD`, never from an option. If the same setting
-is given in several places, an option has precedence over the file, and the file over the environment. A file that the
-command writes must be in a folder that exists and that you may write to.""",
+The command has invalid arguments or options. It did not contact any machine. `avma COMMAND --help` lists the arguments
+and options.
+
+- Set passwords in the environment variables `AVMA_PASSWORD` and `AVMA_GUEST_PASSWORD`. There is no option for them.
+- Options have precedence over the file, and the file over environment variables.
+- To write a file, its folder must exist, and you must have the right to write to it.""",
     ESTATE_LIST: """\
-`avma report` reads an estate list in YAML, the outputs of a stack (`pulumi stack output --json`), or an export
-(`pulumi stack export`). An estate list has `hosts` or `clusters`, and may have `settings`, which are those of the
-provider's configuration. An entry is a name, or an object with `host` or `cluster`. An example on one line:
+`avma report` reads an estate list in YAML, the outputs of a stack (`pulumi stack output --json`), or an export (`pulumi
+stack export`).
+
+An estate list has `hosts` or `clusters`. It can also have `settings`, with the names of the provider's configuration.
+Each entry of `hosts` or `clusters` is a name, or an object with `host` or `cluster`. An example on one line:
 `{settings: {username: svc-avma}, hosts: [hv01.example.com, {host: hv02, connection: {https: false}}]}`.""",
     SIMULATOR: """\
-`avma simulate` serves an estate file. Each mistake in the file is reported with its line and field. The packages of the
-simulator are an extra: `pip install 'pulumi-resource-avma[simulator]'`. If it cannot listen, another process uses the
-port, or the address does not belong to this computer. The error names both.""",
+`avma simulate` serves an estate file. If the file has mistakes, the command reports the line and field of each.
+
+The simulator needs extra packages: `pip install 'pulumi-resource-avma[simulator]'`. If it cannot listen, another
+process uses the port, or the address does not belong to this computer. The error contains both.""",
 }
 
 

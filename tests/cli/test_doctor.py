@@ -93,15 +93,15 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(16)], "port", "nothing listens", f"avma doctor {address(16)} --no-https"),
         ([address(2), PLAIN, "--port", "5985"], "port", "nothing listens",
          f"avma doctor {address(2)} --port 5986 --https"),
-        ([HEALTHY, "--port", "5985"], "tls", "does not speak TLS",
+        ([HEALTHY, "--port", "5985"], "tls", "does not use TLS",
          f"avma doctor {HEALTHY} --port 5985 --no-https"),
         ([HEALTHY, PLAIN, "--port", "5986"], "tls", "uses TLS, but `https` is false",
          f"avma doctor {HEALTHY} --port 5986 --https"),
-        ([HEALTHY], "tls", "an authority that is not trusted", f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"),
-        ([address(2), "--ca-cert", "CA"], "tls", "an authority that is not trusted", "--ca-cert AUTHORITY.pem"),
+        ([HEALTHY], "tls", "an untrusted authority", f"avma doctor {HEALTHY} --ca-cert AUTHORITY.pem"),
+        ([address(2), "--ca-cert", "CA"], "tls", "an untrusted authority", "--ca-cert AUTHORITY.pem"),
         ([address(3), "--ca-cert", "CA"], "tls", "has expired", "Set-WSManInstance winrm/config/Listener"),
         ([address(4), "--ca-cert", "CA"], "tls", "another name", "--address NAME-IN-THE-CERTIFICATE"),
-        ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "the logon of Puck was refused", "--username USERNAME"),
+        ([HEALTHY, PLAIN, "--username", "Puck"], "logon", "rejected the sign-in of Puck", "--username USERNAME"),
         ([address(2), "--insecure", "--auth", "basic"], "logon", "does not offer `basic`", "--auth ntlm"),
         ([address(5), PLAIN], "cim", "access is denied",
          f"Add-LocalGroupMember -SID S-1-5-32-544 -Member '{ADMINISTRATOR}'"),
@@ -257,8 +257,11 @@ def test_the_state_of_a_vm_in_the_words_of_hyper_v(tmp_path: Path, state: str, w
 
 def test_remedies_name_the_options_of_the_command(shared: EstateServer) -> None:
     document = diagnosed(HEALTHY)
-    assert "set `--ca-cert` to the authority's pem file (or, in a lab only, `--insecure`)" in str(document).lower()
-    assert "switch it on there" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
+    assert (
+        "set `--ca-cert` to the authority's pem file. in a lab only, you can set `--insecure` instead"
+        in str(document).lower()
+    )
+    assert "enable `basic` on the machine" in str(diagnosed(address(2), "--insecure", "--auth", "basic"))
     assert "set `--auth` to `ntlm`" in str(diagnosed(address(2), "--insecure", "--auth", "basic")).lower()
 
 
@@ -290,7 +293,7 @@ def test_a_wrong_password(shared: EstateServer, monkeypatch: pytest.MonkeyPatch)
     document = diagnosed(HEALTHY, PLAIN)
     (cause,) = causes(document)
     assert cause["rung"] == "logon"
-    assert f"the logon of {ADMINISTRATOR} was refused (401)" in cause["error"]["answer"]
+    assert f"the service rejected the sign-in of {ADMINISTRATOR} (401)" in cause["error"]["answer"]
     assert "Wrong-Horse-8" not in str(document)
 
 
@@ -357,7 +360,7 @@ def test_an_unlicensed_standard_host_is_told_of_its_edition_alone(shared: Estate
         ([HEALTHY, "--port", "0"], "port: must be from 1 to 65535"),
         ([HEALTHY, "--auth", "magic"], "'magic' is not one of 'ntlm', 'negotiate'"),
         ([HEALTHY, "--guest-transport", "pigeon"], "'pigeon' is not one of 'powershellDirect', 'winrm'"),
-        ([HEALTHY, PLAIN, "--auth", "basic"], "Basic over plain http would show the password"),
+        ([HEALTHY, PLAIN, "--auth", "basic"], "Basic authentication over http would send the password"),
         ([HEALTHY, PLAIN, "--record", "/nosuchfolder/file"], "--record: cannot write /nosuchfolder/file"),
         ([], "HOST"),
     ],

@@ -25,7 +25,7 @@ def test_a_number(number: str) -> None:
     result = explain(number)
     assert result.exit_code == 0
     assert result.stdout.startswith("0xC004F050\n\n`SL_E_INVALID_PRODUCT_KEY`: ")
-    assert "What to do: " in result.stdout
+    assert "Check the key for typing errors" in result.stdout
 
 
 def test_a_text_of_windows_admin_center_without_quotes() -> None:

@@ -187,7 +187,7 @@ def test_a_failed_logon_is_recorded_as_one(
     file = tmp_path / "recording.jsonl"
     diagnosed(address(1), PLAIN, "--record", file)
     (exchange,) = recorded(file)[1:]
-    assert exchange["error"] == "LogonRefused: the logon of user1 was refused (401)"
+    assert exchange["error"] == "LogonRefused: the service rejected the sign-in of user1 (401)"
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_all_failures_come_at_once_each_with_its_path(calls: Calls) -> None:
     )
     found = {failure.property: failure.reason for failure in response.failures}
     assert set(found) == {"room", "boards", "wood", "lable", "lock.digits", "lock.kode"}
-    assert "did you mean `label`?" in found["lable"]
+    assert "Did you mean `label`?" in found["lable"]
 
 
 @pytest.mark.parametrize(

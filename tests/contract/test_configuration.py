@@ -56,8 +56,8 @@ def test_all_failures_come_at_once_each_with_its_path(unconfigured: Calls) -> No
     assert set(found) == {
         "port", "https", "auth", "usrname", "guest.port", "guest.paswort", "maxConcurrency", "connectTimeout",
     }  # fmt: skip
-    assert "did you mean `username`?" in found["usrname"]
-    assert "did you mean `password`?" in found["guest.paswort"]
+    assert "Did you mean `username`?" in found["usrname"]
+    assert "Did you mean `password`?" in found["guest.paswort"]
 
 
 def test_text_that_is_no_json_is_no_object(unconfigured: Calls) -> None:

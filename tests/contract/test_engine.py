@@ -247,5 +247,5 @@ def test_mistakes_in_the_configuration_are_named(stack: Stack) -> None:
     stack.must("config", "set", "avma:usrname", "x")
     stack.must("config", "set", "--path", "avma:guest.prot", "5985")
     output = stack.fails("preview")
-    assert "did you mean `username`?" in output
-    assert "did you mean `port`?" in output
+    assert "Did you mean `username`?" in output
+    assert "Did you mean `port`?" in output

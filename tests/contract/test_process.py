@@ -184,7 +184,7 @@ class TestCancel:
         for call in waiting:
             error = call.exception(timeout=PATIENCE)
             assert error.code() is grpc.StatusCode.ABORTED
-            assert "the run was cancelled" in error.details()
+            assert "the run was canceled" in error.details()
 
     def test_an_operation_ends_with_its_call_and_others_go_on(self, calls: Calls, shelf: Shelf) -> None:
         begun, ended = threading.Semaphore(0), threading.Event()

@@ -201,7 +201,7 @@ def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
         ({"cluster": "cl01"}, []),
         ({}, ["cluster: is required unless you set `nodes`"]),
         ({"cluster": "cl01", "nodes": ["n1"]}, ["nodes: cannot be combined with `cluster`"]),
-        ({"cluster": "cl01", "productKeys": {"n1": "x"}}, ['productKeys["n1"]: is not five groups']),
+        ({"cluster": "cl01", "productKeys": {"n1": "x"}}, ['productKeys["n1"]: is not a product key']),
         ({"cluster": "cl01", "productKeys": HOST_KEY}, ["productKeys: must be a map, not text"]),
     ],
 )

@@ -55,7 +55,7 @@ def without_head(request: bytes, genuine: bytes) -> bytes:
 
 
 def require_lost(caught: pytest.ExceptionInfo[errors.AnswerLost], estate: EstateServer) -> None:
-    assert "the answer was changed on the way" in caught.value.answer
+    assert "the answer was changed in transit" in caught.value.answer
     assert "password" not in str(caught.value)
     assert estate.counts()["hv01"]["operations"][f"Invoke {SERVICE}/RefreshLicenseStatus"] == 1
 
@@ -90,7 +90,7 @@ def page(status: bytes, head: bytes = b"") -> bytes:
         (page(b"401 No", b"WWW-Authenticate: Negotiate bm9uc2Vuc2U=\r\n"), errors.AvmaError, "sign-in|logon|401"),
         (page(b"401 No", b"WWW-Authenticate: CredSSP bm9uc2Vuc2U=\r\n"), errors.AvmaError, "sign-in|logon|401"),
         (page(b"401 No", b"WWW-Authenticate: Negotiate !!\r\n"), errors.AvmaError, "sign-in|logon|401"),
-        (page(b"200 OK"), errors.AvmaError, "sign-in|not sealed"),
+        (page(b"200 OK"), errors.AvmaError, "sign-in|not encrypted"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", errors.UnexpectedAnswer, "not HTTP"),
     ],
 )

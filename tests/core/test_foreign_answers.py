@@ -188,10 +188,10 @@ def test_a_listing_that_loses_its_rows_both_times_is_an_error(asked):
     [
         ((envelope(""),), "an empty body"),
         ((rows(ROW, context(1)), envelope("")), "an empty body"),
-        ((rows(ROW, ""),), "neither a next page nor the end"),
-        ((rows(ROW, "<n:EnumerationContext/>"),), "neither a next page nor the end"),
-        ((rows(ROW, context(1)), pulled(f"<n:Items>{ROW}</n:Items>")), "neither a next page nor the end"),
-        ((RETURNED,), "no page of a listing"),
+        ((rows(ROW, ""),), "neither a next page nor an end"),
+        ((rows(ROW, "<n:EnumerationContext/>"),), "neither a next page nor an end"),
+        ((rows(ROW, context(1)), pulled(f"<n:Items>{ROW}</n:Items>")), "neither a next page nor an end"),
+        ((RETURNED,), "not a page of a listing"),
     ],
 )
 def test_an_answer_without_context_and_without_end_is_no_listing(asked, pages, told):
@@ -300,7 +300,7 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
             sent.append(1)
             time.sleep(0.02)
 
-    with pytest.raises(errors.AnswerLost, match="no answer came in time"):
+    with pytest.raises(errors.AnswerLost, match="did not answer in time"):
         invoked(drip, seconds=3)
     assert len(sent) < 3000
 

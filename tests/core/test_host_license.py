@@ -236,7 +236,7 @@ def test_the_end_of_the_time_quotes_what_windows_answered_last(estate, new_runne
     estate.faults("hv01", [{"operation": "SoftwareLicensingProduct/Activate", "hresult": int(code, 16)}])
     runner = new_runner()
     runner.seconds = 8
-    with pytest.raises(errors.PartlyDone, match=rf"{code} .*the time allowed") as caught:
+    with pytest.raises(errors.PartlyDone, match=rf"{code} .*the time limit") as caught:
         runner.license()
     assert isinstance(caught.value.cause, errors.TimedOut)
 

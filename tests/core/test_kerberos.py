@@ -122,7 +122,7 @@ def test_a_silent_kdc_is_waited_for_until_the_deadline_and_named(tmp_path, lab, 
     before = senders()
     with lab.silent(), serving(tmp_path, auth.value) as estate, pytest.raises(errors.LogonRefused) as caught:
         read(estate, False, seconds=2, auth=auth, username=PRINCIPAL, kerberos_hostname=NAME)
-    assert caught.value.answer == "Kerberos: no KDC of LAB.TEST answered in the time allowed"
+    assert caught.value.answer == "Kerberos: no KDC of LAB.TEST answered in time"
     assert remedy in caught.value.remedy
     # The library itself still waits, for 25 s or more.
     assert senders() - before
@@ -146,7 +146,7 @@ def test_another_principal_is_not_the_account(tmp_path, lab):
     lab.run("kadmin.local", "-r", kdc.REALM, text="addprinc -pw another-one somebody\n")
     with serving(tmp_path, "kerberos") as estate:
         given = {"username": "somebody", "password": "another-one", "kerberos_hostname": NAME}
-        with pytest.raises(errors.LogonRefused, match=r"the logon of somebody was refused \(401\)"):
+        with pytest.raises(errors.LogonRefused, match=r"the service rejected the sign-in of somebody \(401\)"):
             read(estate, False, auth=Auth.KERBEROS, **given)
 
 

@@ -134,11 +134,11 @@ def test_message_encryption(tmp_path, wire, auth, https, encryption, form):
 @pytest.mark.parametrize(
     ("auth", "https", "encryption", "answer"),
     [
-        (Auth.NTLM, False, MessageEncryption.NEVER, "unsealed messages over plain http"),
-        (Auth.KERBEROS, False, MessageEncryption.NEVER, "unsealed messages over plain http"),
-        (Auth.BASIC, True, MessageEncryption.ALWAYS, "a logon by `basic` gives no key"),
-        (Auth.BASIC, False, MessageEncryption.AUTO, "Basic over plain http"),
-        (Auth.CERTIFICATE, False, MessageEncryption.AUTO, "which plain http has not"),
+        (Auth.NTLM, False, MessageEncryption.NEVER, "unencrypted messages over http"),
+        (Auth.KERBEROS, False, MessageEncryption.NEVER, "unencrypted messages over http"),
+        (Auth.BASIC, True, MessageEncryption.ALWAYS, "`basic` provides no key"),
+        (Auth.BASIC, False, MessageEncryption.AUTO, "Basic authentication over http"),
+        (Auth.CERTIFICATE, False, MessageEncryption.AUTO, "works over https only"),
     ],
 )
 def test_what_would_go_open_over_the_network_is_refused(tmp_path, auth, https, encryption, answer):
@@ -213,7 +213,10 @@ def test_a_client_certificate_of_somebody_else(tmp_path):
 
 def test_a_key_that_is_not_that_of_the_certificate_is_named_and_not_shown(tmp_path):
     own, other = holder(tmp_path, "svc-avma"), holder(tmp_path, "somebody")
-    with serving(tmp_path, "ntlm") as estate, pytest.raises(errors.InvalidInput, match="are no pair") as caught:
+    with (
+        serving(tmp_path, "ntlm") as estate,
+        pytest.raises(errors.InvalidInput, match="are not a matching PEM pair") as caught,
+    ):
         read(estate, auth=Auth.CERTIFICATE, client_cert=own.certificate, client_key=other.key)
     assert "BEGIN" not in str(caught.value)
 
@@ -228,7 +231,7 @@ def test_authorities_as_text(tmp_path):
     with serving(tmp_path, "ntlm") as estate:
         text = Path(estate.ca_certificate).read_text()
         assert read(estate, ca_cert=text).system.version == "2022"
-        with pytest.raises(errors.InvalidInput, match="the text in `caCert` holds no certificate"):
+        with pytest.raises(errors.InvalidInput, match="the text in `caCert` contains no PEM certificate"):
             read(estate, ca_cert=text.replace("BEGIN CERTIFICATE", "BEGIN NOTHING"))
 
 

@@ -51,9 +51,9 @@ def test_an_answer_in_clear_to_a_sealed_message_is_not_believed(estate, auth):
         return answer(b"200 OK", FORGED) if SEALED in request.lower() and b" 200 " in genuine[:20] else genuine
 
     with between(HV01, (HV01, 5985), forge) as port, closing(connected(port, auth)) as cim:
-        with pytest.raises(errors.AnswerLost, match=r"an answer that is not sealed, though the message was.*proxy"):
+        with pytest.raises(errors.AnswerLost, match=r"the answer is not encrypted, although the message was.*proxy"):
             version(cim)
-        with pytest.raises(errors.AnswerLost, match="an answer that is not sealed"):
+        with pytest.raises(errors.AnswerLost, match="the answer is not encrypted"):
             install(cim, "10.0.20348.1")
 
 
@@ -106,7 +106,7 @@ def test_a_session_that_is_lost_each_time_is_no_wrong_password(estate, auth, sta
     def refuse(request: bytes, genuine: bytes) -> bytes:
         return refusal if SEALED in request.lower() else genuine
 
-    lost = pytest.raises(errors.Unreachable, match=r"did not know the session.*load balancer")
+    lost = pytest.raises(errors.Unreachable, match=r"did not recognize the session.*load balancer")
     with between(HV01, (HV01, 5985), refuse) as port, closing(connected(port, auth)) as cim, lost as caught:
         install(cim, "10.0.20348.1")
     assert not isinstance(caught.value, errors.AnswerLost)

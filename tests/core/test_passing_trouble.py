@@ -34,7 +34,7 @@ def test_a_shared_read_survives_six_answers_that_put_it_off(estate, configuratio
 
 def test_a_read_that_is_put_off_until_the_end_of_the_time_quotes_the_last_answer(estate, configuration):
     estate.faults("hv01", [{"operation": "Enumerate", "answer": "unavailable"}])
-    over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time allowed, 5 s, is over")
+    over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s is over")
     with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
         licensing.read(cim, Deadline(5))
 
@@ -55,7 +55,7 @@ def test_an_endpoint_is_asked_for_its_certificate_once(configuration, monkeypatc
         ending = threading.Thread(target=hang_up, args=(server,), daemon=True)
         ending.start()
         given = replace(configuration, port=server.getsockname()[1])
-        broken = pytest.raises(errors.Unreachable, match="broke off before a message was sent")
+        broken = pytest.raises(errors.Unreachable, match="broke before the provider sent a message")
         with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, broken:
             licensing.read(cim, Deadline(20))
         server.shutdown(socket.SHUT_RDWR)

@@ -83,7 +83,7 @@ def test_a_service_that_is_not_winrm_gives_a_named_error(answer):
 
 def test_a_redirect_is_not_followed(estate, configuration):
     redirect = f"HTTP/1.1 307 Moved\r\nLocation: http://{HV01}:5985/wsman\r\nContent-Length: 0\r\n\r\n".encode()
-    with answering(redirect) as port, pytest.raises(errors.Unreachable, match="answers with a redirect"):
+    with answering(redirect) as port, pytest.raises(errors.Unreachable, match="returned a redirect"):
         read("127.0.0.1", replace(configuration, port=port))
     assert estate.counts()["hv01"]["requests"] == 0
 
@@ -153,7 +153,7 @@ def test_threads_do_not_share_a_connection(estate, configuration):
 
 
 @pytest.mark.parametrize(
-    ("content", "answer"), [(None, "cannot be read"), ("root:x:0:0::/root:/bin/sh\n", "holds no certificate")]
+    ("content", "answer"), [(None, "cannot be read"), ("root:x:0:0::/root:/bin/sh\n", "contains no PEM certificate")]
 )
 def test_a_file_of_authorities_that_cannot_be_used(tls, tmp_path, content, answer):
     file = tmp_path / "ca.pem"

@@ -161,7 +161,7 @@ def test_what_no_waiting_mends_is_told_at_once(direct, run):
     with pytest.raises(errors.Refused, match="Data Exchange integration service of web01 is off"):
         run.activate()
     direct.data_exchange("web01", True)
-    with pytest.raises(errors.LogonRefused, match="was refused"):
+    with pytest.raises(errors.LogonRefused, match="rejected the sign-in"):
         run.activate(guest={**WINRM, **WRONG, "address": "127.43.0.21"})
     assert not [text for text in run.told if "waiting" in text]
 

@@ -76,35 +76,38 @@ WRONG = {"password": "wrong-one"}
     ("number", "values", "error", "answer", "remedy"),
     [
         # 401
-        (5, {**HTTP, **WRONG}, errors.LogonRefused, "the logon of Administrator was refused (401)",
-         "check `username` and `password`, and that the account may log on over the network"),
-        (5, {**HTTP, **WRONG, "auth": Auth.NEGOTIATE}, errors.LogonRefused, "was refused (401)",
+        (5, {**HTTP, **WRONG}, errors.LogonRefused, "the service rejected the sign-in of Administrator (401)",
+         "check `username` and `password`; check that the account may sign in over the network"),
+        (5, {**HTTP, **WRONG, "auth": Auth.NEGOTIATE}, errors.LogonRefused, "rejected the sign-in of",
          "check `username` and `password`"),
-        (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "was refused (401)", "check `username` and `password`"),
-        (1, WRONG, errors.LogonRefused, "the logon of Administrator was refused (401)",
-         "where both are right, a proxy or load balancer in between opens TLS"),
+        (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "rejected the sign-in of",
+         "check `username` and `password`"),
+        (1, WRONG, errors.LogonRefused, "the service rejected the sign-in of Administrator (401)",
+         "if both are correct, a proxy or load balancer in between may decrypt TLS"),
         (7, {}, errors.LogonRefused, "does not offer `ntlm`, only Basic (WWW-Authenticate)",
-         "set `auth` to `basic`, or switch it on there: `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`"),
+         "set `auth` to `basic`, or enable `ntlm` on the machine with `winrm set winrm/config/service/auth "
+         "@{Negotiate=\"true\"}`"),
         (1, {"auth": Auth.BASIC}, errors.LogonRefused, "does not offer `basic`, only Negotiate (WWW-Authenticate)",
-         "set `auth` to `ntlm`, or switch it on there: `winrm set winrm/config/service/auth @{Basic=\"true\"}`"),
+         "set `auth` to `ntlm`, or enable `basic` on the machine with `winrm set winrm/config/service/auth "
+         "@{Basic=\"true\"}`"),
         (5, {**HTTP, "auth": Auth.CREDSSP}, errors.LogonRefused, "does not offer `credssp`, only Negotiate (",
-         "set `auth` to `ntlm`, or switch it on there"),
+         "set `auth` to `ntlm`, or enable `credssp` on the machine"),
         (7, {"auth": Auth.NEGOTIATE}, errors.LogonRefused, "does not offer `negotiate`, only Basic", "`basic`"),
-        (11, {"auth": Auth.CERTIFICATE}, errors.LogonRefused, "the client certificate was refused (401)",
+        (11, {"auth": Auth.CERTIFICATE}, errors.LogonRefused, "the service rejected the client certificate (401)",
          "winrm/config/service/certmapping"),
         # no connection
         (5, {**HTTP, "port": 1}, errors.Unreachable, "nothing listens on that port", "winrm quickconfig"),
         # signed in without the rights
         (6, HTTP, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
         # TLS
-        (2, {}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
-        (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an authority that is not trusted here", "set `caCert`"),
+        (2, {}, errors.CertificateNotTrusted, "an untrusted authority", "set `caCert`"),
+        (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an untrusted authority", "set `caCert`"),
         (3, {}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
-        (4, {}, errors.CertificateNotTrusted, "is for another name", "connect by a name in the certificate"),
-        (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke off",
-         "the authority that signed `clientCert`"),
-        (5, {"port": 5985}, errors.Unreachable, "does not speak TLS", "set `https: false`"),
-        (1, {**HTTP, "port": 5986}, errors.Unreachable, "speaks TLS, and `https` is false", "set `https: true`"),
+        (4, {}, errors.CertificateNotTrusted, "is for another name", "connect with a name from the certificate"),
+        (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke",
+         "the dates of `clientCert`"),
+        (5, {"port": 5985}, errors.Unreachable, "does not use TLS", "set `https: false`"),
+        (1, {**HTTP, "port": 5986}, errors.Unreachable, "uses TLS, but `https` is false", "set `https: true`"),
     ],
 )  # fmt: skip
 def test_each_is_told_apart(alike, tmp_path, number, values, error, answer, remedy):
@@ -121,7 +124,7 @@ def test_a_name_that_cannot_be_resolved(alike):
     told = fail(alike, "no-such-host.invalid")
     assert type(told) is errors.Unreachable
     assert "cannot be resolved" in told.answer
-    assert "give the address in `connection.address`" in told.remedy
+    assert "set `connection.address` to the IP address" in told.remedy
 
 
 @pytest.mark.parametrize(
@@ -137,8 +140,8 @@ def test_a_name_that_cannot_be_resolved(alike):
         ("504 Timeout", "X: y", "", errors.Unreachable, "HTTP 504 instead", "load balancer"),
         ("302 Found", "Location: http://127.0.0.1:1/", "", errors.Unreachable, "a redirect (HTTP 302)", "check that"),
         ("401 No", "WWW-Authenticate: Bearer", "", errors.LogonRefused, "only Bearer (WWW-Authenticate)",
-         "set `auth` to a way to log on that it offers"),
-        ("401 No", "X: y", "", errors.LogonRefused, "(no WWW-Authenticate)", "switch the logon on there"),
+         "set `auth` to an authentication method that the service offers"),
+        ("401 No", "X: y", "", errors.LogonRefused, "(no WWW-Authenticate)", "on the machine with `winrm set"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
@@ -160,7 +163,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
     assert isinstance(told, errors.LogonRefused)
     assert "check `username` and `password`" in told.remedy
-    assert told.remedy.endswith(f"with the one seen from here, {thumbprint.upper()}")
+    assert told.remedy.endswith(f"with the one that this computer receives, {thumbprint.upper()}")
 
 
 def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):

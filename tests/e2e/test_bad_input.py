@@ -32,7 +32,7 @@ def rejected(server, stack, *texts: str) -> None:
 @pytest.mark.parametrize(
     ("properties", "texts"),
     [
-        ({"host": HOST, "productKey": "BCDFG-HJKMN"}, ["productKey", "is not five groups of five characters"]),
+        ({"host": HOST, "productKey": "BCDFG-HJKMN"}, ["productKey", "is not a product key, which has five groups"]),
         ({"host": HOST, "productKey": keys.AVMA_KEYS[3].key},
          ["is the generic AVMA key of Windows Server 2022 Datacenter", "Set the Datacenter key that you bought"]),
         ({"host": HOST, "productKey": keys.KMS_CLIENT_KEYS[4].key}, ["is the generic KMS client key"]),
@@ -75,14 +75,16 @@ def test_an_address_that_a_resolver_reads_in_another_way_reaches_no_machine(serv
 def test_a_wrong_password(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "set", "--secret", "avma:password", text="Not-The-Password-1")
-    rejected(server, stack, "the logon of Administrator was refused (401)", "check `username` and `password`")
+    rejected(
+        server, stack, "the service rejected the sign-in of Administrator (401)", "check `username` and `password`"
+    )
     assert "Not-The-Password-1" not in stack.printed + stack.stored()
 
 
 def test_no_username(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "rm", "avma:username")
-    rejected(server, stack, "no username is given", "set `username` in the provider")
+    rejected(server, stack, "`username` is not set", "set `username` in the provider")
 
 
 def test_a_misspelled_property(server, workspace):

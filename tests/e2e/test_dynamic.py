@@ -143,7 +143,7 @@ def test_a_property_of_the_program_is_updated_or_replaced(server, program):
 @pytest.mark.parametrize(
     ("old", "new", "path", "remedy"),
     [
-        ('vm_name="web01"', 'vm_nmae="web01"', "vmNmae", "did you mean `vmName`?"),
+        ('vm_name="web01"', 'vm_nmae="web01"', "vmNmae", "Did you mean `vmName`?"),
         ('vm_name="web01"', 'vm_name="web01", vm_id="9b1c"', "vmId", "cannot be combined with `vmName`"),
         ('"port": 5985', '"port": "5985"', "guest.port", "must be a whole number, not text"),
     ],
@@ -161,7 +161,7 @@ def test_a_refusal_of_a_machine_says_what_to_do_and_holds_no_secret(program):
     program.environment["AVMA_PASSWORD"] = "not the password"
     refused = program.run("up")
     assert refused.returncode != 0
-    assert "the logon of Administrator was refused (401). Check `username` and `password`" in refused.stdout
+    assert "the service rejected the sign-in of Administrator (401). Check `username` and `password`" in refused.stdout
     assert "not the password" not in refused.stdout
 
 

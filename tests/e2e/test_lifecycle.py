@@ -159,7 +159,7 @@ def test_a_host_reached_over_https_with_the_estates_authority(serve, workspace):
     stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
     stack.run("config", "rm", "avma:https")
     failed = stack.run("up", "--yes", "--skip-preview", check=False)
-    assert "an authority that is not trusted here. Set `caCert`" in failed.stdout
+    assert "an untrusted authority. Set `caCert`" in failed.stdout
     stack.run("config", "set", "avma:caCert", server.ca_certificate)
     stack.run("config", "set", "avma:auth", "basic")
     stack.run("up", "--yes", "--skip-preview")

@@ -21,7 +21,7 @@ def test_one_wrong_password_on_six_hosts_locks_no_account(serve, workspace):
     stack.run("config", "set", "--secret", "avma:password", text=WRONG)
     refused = stack.run("up", "--yes", "--skip-preview", "--parallel", "16", check=False)
     assert refused.returncode != 0
-    assert "not tried again in this run" in refused.stdout
+    assert "does not try it again in this run" in refused.stdout
     assert server.failed_sign_ins() == {"LAB\\svc-avma": {"failed": 2, "locked": False}}
     stack.run("config", "set", "--secret", "avma:password", text=PASSWORD)
     stack.run("up", "--yes", "--skip-preview", "--parallel", "16")

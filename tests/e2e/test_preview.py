@@ -124,7 +124,7 @@ FAILURES = {
     ),
     "a wrong password of the guest": (
         {**on(HOST, "web01"), "properties": {"host": HOST, "vmName": "web01", "guest": {"password": "Not-It-At-All"}}},
-        "web01 (127.44.0.21:5985): could not identify the machine: the logon of Administrator was refused",
+        "web01 (127.44.0.21:5985): could not identify the machine: the service rejected the sign-in of Administrator",
     ),
 }
 SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}

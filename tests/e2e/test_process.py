@@ -47,7 +47,7 @@ def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve
     assert HOST_KEY not in printed
     wait_until(lambda: plugins() == before)
     state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
-    assert "the run was cancelled" in state["hv01"]["initErrors"][0]
+    assert "the run was canceled" in state["hv01"]["initErrors"][0]
 
     stack.run("up", "--yes", "--skip-preview")
     assert server.machine("hv01")["status"] == "Licensed"

@@ -130,7 +130,7 @@ def test_what_no_compiler_has_looked_at_is_named_by_the_provider(stack, server, 
     refused = run(stack, language, "up")
     assert refused.returncode != 0
     assert "guest.transprt" in refused.stdout
-    assert "is not a property here; did you mean `transport`?" in refused.stdout
+    assert "is not a property here. Did you mean `transport`?" in refused.stdout
     assert "guest.port" in refused.stdout
-    assert "must be a whole number, not text; write it without quotes" in refused.stdout
+    assert "must be a whole number, not text. Write it without quotes" in refused.stdout
     assert server.machine("web01")["status"] != "Licensed"

@@ -186,7 +186,7 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 def test_a_wrong_key_is_not_repeated(tmp_path: Path) -> None:
     text = HOST + "keys:\n- {key: SECRET-SECRET, channel: MAK, version: '2025', edition: Datacenter}\n"
     (found,) = mistakes(tmp_path, text)
-    assert found.startswith("8: keys[0].key: is not five groups")
+    assert found.startswith("8: keys[0].key: is not a product key")
     assert "SECRET" not in found
 
 

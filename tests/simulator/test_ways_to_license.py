@@ -135,7 +135,7 @@ def test_over_the_control_endpoint(serve: Callable[[str], EstateServer]) -> None
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ("  leftoverKey: x\n", "hosts[0].leftoverKey: is not five groups of five"),
+        ("  leftoverKey: x\n", "hosts[0].leftoverKey: is not a product key, which has five groups of five"),
         (f"  leftoverKey: {MAK}\n", "hosts[0].leftoverKey: is neither in `keys` nor a published key"),
         (
             "  leftoverKey: D764K-2NDRG-47T6Q-P8T8W-YP6DF\n  license: {key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}\n",

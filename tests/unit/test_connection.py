@@ -40,11 +40,11 @@ def test_missing_credentials_name_the_property():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (Settings(username="a"), r"no password is given\. Set `password` in"),
-        (Settings(password="b"), r"no username is given\. Set `username` in"),
-        (Settings(), r"no username and password are given\. Set `username` and `password` in"),
-        (Settings(username="a", password=""), r"password is empty\. Set `password` in"),
-        (Settings(username="", password="b"), r"username is empty\. Set `username` in"),
+        (Settings(username="a"), r"`password` is not set\. Set `password` in"),
+        (Settings(password="b"), r"`username` is not set\. Set `username` in"),
+        (Settings(), r"`username` and `password` are not set\. Set `username` and `password` in"),
+        (Settings(username="a", password=""), r"`password` is empty\. Set `password` in"),
+        (Settings(username="", password="b"), r"`username` is empty\. Set `username` in"),
     ],
 )
 def test_an_incomplete_account_names_what_is_missing(settings, words):
@@ -53,7 +53,7 @@ def test_an_incomplete_account_names_what_is_missing(settings, words):
 
 
 def test_basic_over_plain_http_is_refused():
-    with pytest.raises(errors.InvalidInput, match="show the password"):
+    with pytest.raises(errors.InvalidInput, match="send the password"):
         resolve("hv01", Settings(username="a", password="b", https=False, auth=Auth.BASIC))
 
 
@@ -62,7 +62,7 @@ def test_basic_over_plain_http_is_refused():
     [
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "Set `clientCert` and `clientKey`"),
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem", https=False), "https: true"),
-        (Settings(auth=Auth.KERBEROS, password="b"), "no username"),
+        (Settings(auth=Auth.KERBEROS, password="b"), "`username` is not"),
         (Settings(auth=Auth.NEGOTIATE, username="a"), "Set `password`"),
         (Settings(auth=Auth.CREDSSP), "Set `username` and `password`"),
     ],

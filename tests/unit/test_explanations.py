@@ -38,7 +38,7 @@ def test_every_number_is_explained_by_its_section(code: hresult.HResult) -> None
     section = explanations.find(error.topic)
     assert section
     assert section.name == code.name
-    assert code.remedy in section.text
+    assert errors.sentences(code.remedy) in section.text
 
 
 def test_the_cause_explains_what_is_partly_done() -> None:

@@ -103,7 +103,7 @@ def test_the_type_of_a_wmi_error_says_what_its_number_is(detail, name):
 )
 def test_a_result_that_no_hresult_means_is_shown(detail):
     error = error_of(detail, text="No such property.")
-    assert error.answer == "a fault with the CIM status 12: InternalError: No such property."
+    assert error.answer == "the machine returned a fault with the CIM status 12: InternalError: No such property."
     assert error.topic == "wsman-fault"
 
 
@@ -123,7 +123,7 @@ def test_a_missing_class_is_recognized(code):
 def test_a_missing_instance_is_named(detail, subcode):
     error = error_of(detail, subcode)
     assert type(error) is errors.WsmanFault
-    assert "there is no such" in error.answer
+    assert "does not exist" in error.answer
 
 
 @pytest.mark.parametrize("code", [0x80041033, 0x8004106C, 0x800706BE, 0x800706BA, 0x800706BF])
@@ -169,9 +169,13 @@ def test_an_empty_reason_gives_way_to_the_text_of_the_detail():
 @pytest.mark.parametrize(
     ("subcode", "text", "answer"),
     [
-        ("w:InternalError", "Out of order.", "a fault without a number: InternalError: Out of order."),
-        ("w:InternalError", "", "a fault without a number: InternalError: no text"),
-        ("", "", "a fault without a number: Receiver: no text"),
+        (
+            "w:InternalError",
+            "Out of order.",
+            "the machine returned a fault without a number: InternalError: Out of order.",
+        ),
+        ("w:InternalError", "", "the machine returned a fault without a number: InternalError: no text"),
+        ("", "", "the machine returned a fault without a number: Receiver: no text"),
     ],
 )
 @pytest.mark.parametrize("detail", ["", wsman_fault(0), wsman_fault("9" * 5000), wsman_fault("0x"), wsman_fault("-")])

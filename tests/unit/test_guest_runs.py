@@ -232,7 +232,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
             while True:
                 deadline.wait(0.01, tried, self.where)
 
-    with pytest.raises(errors.AvmaError, match=r"the time allowed, 1 s, is over"):
+    with pytest.raises(errors.AvmaError, match=r"the time limit of 1 s is over"):
         GuestRuns(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Deadline(1)), "ask")
 
 
@@ -243,7 +243,7 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
     now[0] = 6.0
     run.check("ask", "hv01")
     now[0] = 9.0
-    with pytest.raises(errors.TimedOut, match=r"the time allowed, [59] s, is over"):
+    with pytest.raises(errors.TimedOut, match=r"the time limit of [59] s is over"):
         run.check("ask", "hv01")
 
 

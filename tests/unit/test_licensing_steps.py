@@ -224,7 +224,7 @@ def test_the_end_of_the_time_quotes_what_windows_answered_last() -> None:
     machine = started(goal, STARTS["with the key"], {1: not_begun, 3: TIMED_OUT})
     _steps, error = attempt(goal, machine)
     assert isinstance(error, errors.TimedOut)
-    assert error.answer == "the answer; the time is over"
+    assert error.answer == "the answer, and the time is over"
 
 
 def test_the_end_of_the_time_after_the_request_says_that_it_was_sent() -> None:

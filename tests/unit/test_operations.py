@@ -32,7 +32,7 @@ def test_a_rejected_account_is_tried_again_in_the_next_run_of_an_attached_proces
     operations = Operations(session)
     with pytest.raises(errors.LogonRefused, match="401"):
         sign_in(operations, rejected=True)
-    with pytest.raises(errors.LogonRefused, match="not tried again in this run"):
+    with pytest.raises(errors.LogonRefused, match="does not try it again in this run"):
         sign_in(operations, rejected=False)
     session.begin("")
     sign_in(operations, rejected=False)

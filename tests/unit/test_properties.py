@@ -31,10 +31,10 @@ class Outer:
         ({}, [InvalidProperty("name", "is required")]),
         ({"name": UNKNOWN, "flag": UNKNOWN, "inner": UNKNOWN}, []),
         ({"name": "a"}, [InvalidProperty("name", "is too short")]),
-        ({"name": 5}, [InvalidProperty("name", "must be text, not a number; put it in quotes")]),
+        ({"name": 5}, [InvalidProperty("name", "must be text, not a number. Put it in quotes")]),
         (
             {"name": "ab", "flag": "true"},
-            [InvalidProperty("flag", "must be true or false, not text; write it without quotes")],
+            [InvalidProperty("flag", "must be true or false, not text. Write it without quotes")],
         ),
         ({"name": "ab", "colour": "green"}, [InvalidProperty("colour", "must be one of `red`, `blue`, not `green`")]),
         ({"name": "ab", "inner": "x"}, [InvalidProperty("inner", "must be an object, not text")]),
@@ -46,10 +46,10 @@ class Outer:
                 InvalidProperty("inner.count", "must be a whole number, not a number"),
             ],
         ),
-        ({"name": "ab", "nmae": "x"}, [InvalidProperty("nmae", "is not a property here; did you mean `name`?")]),
+        ({"name": "ab", "nmae": "x"}, [InvalidProperty("nmae", "is not a property here. Did you mean `name`?")]),
         (
             {"name": "ab", "zzz": 1},
-            [InvalidProperty("zzz", "is not a property here; the properties are colour, flag, inner, name")],
+            [InvalidProperty("zzz", "is not a property here. The properties are colour, flag, inner, name")],
         ),
     ],
 )

@@ -36,7 +36,7 @@ LICENSED_VM = {
         ({"host": "hv01", "productKey": HOST_KEY}, []),
         ({"host": UNKNOWN, "productKey": UNKNOWN}, []),
         ({"host": "h v"}, ["host: `h v` is not a host name"]),
-        ({"host": "hv01", "productKey": "ABC"}, ["productKey: is not five groups"]),
+        ({"host": "hv01", "productKey": "ABC"}, ["productKey: is not a product key"]),
         ({"host": "hv01", "productKey": AVMA_KEY}, ["productKey: is the generic AVMA key of Windows Server 2025"]),
         ({"host": "hv01", "productKey": KMS_KEY}, ["productKey: is the generic KMS client key of Windows Server"]),
         ({"host": "hv01", "licenseSource": "productKey"}, ["productKey: is required"]),
@@ -47,7 +47,7 @@ LICENSED_VM = {
             {"host": "hv01", "connection": {"auth": "magic"}},
             ["connection.auth: must be one of `ntlm`, `negotiate`, `kerberos`"],
         ),
-        ({"hots": "hv01"}, ["hots: is not a property here; did you mean `host`?", "host: is required"]),
+        ({"hots": "hv01"}, ["hots: is not a property here. Did you mean `host`?", "host: is required"]),
     ],
 )
 def test_host_license_check(values, complaints):

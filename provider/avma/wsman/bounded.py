@@ -52,7 +52,7 @@ def within(seconds: float, call: Callable[[], _T]) -> _T:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TimeIsOver(f"no end within {seconds:.0f} s")
+        raise TimeIsOver(f"no answer within {seconds:.0f} s")
     return outcome.result()
 
 

@@ -133,7 +133,7 @@ class WsmanClient:
         same, whole = self._listing(pipe, namespace, again, deadline, tried)
         if (whole and same) or len(same) == len(rows):
             return same
-        raise self._unexpected("a listing in which a page has no rows", tried)
+        raise self._unexpected("a page of the listing has no rows", tried)
 
     def _listing(
         self, pipe: Pipe, namespace: str, message: envelope.Message, deadline: Deadline, tried: str
@@ -151,7 +151,7 @@ class WsmanClient:
                 if not context:
                     return rows, not (gap and rows)
                 message = envelope.pull(namespace, context)
-            raise self._unexpected(f"more than {_MOST_PAGES} pages of instances", tried)
+            raise self._unexpected(f"the listing has more than {_MOST_PAGES} pages", tried)
         except errors.AvmaError as error:
             if context and (isinstance(error, errors.OperationTimedOut) or not isinstance(error, errors.Unreachable)):
                 self._release(pipe, namespace, context)
@@ -178,7 +178,7 @@ class WsmanClient:
         try:
             body = envelope.body_of(answer)
         except envelope.NotSoap as error:
-            raise self._unexpected("an answer that is not SOAP", tried) from error
+            raise self._unexpected("the answer is not SOAP", tried) from error
         fault = faults.find_fault(body)
         if fault is not None:
             raise faults.to_error(fault, tried, self.where)
@@ -193,7 +193,7 @@ class WsmanClient:
 
     def _instance(self, body: Element, tried: str) -> Instance:
         if len(body) == 0:
-            raise self._unexpected("an answer without a body", tried)
+            raise self._unexpected("the answer has no body", tried)
         return Instance.from_element(body[0], Origin(tried, self.where))
 
     def _unexpected(self, answer: str, tried: str) -> errors.UnexpectedAnswer:

@@ -55,7 +55,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _REFERENCE = re.compile(r"&#([0-9]{1,99}|[xX][0-9A-Fa-f]{1,99});")
 _DECLARES_UTF_16 = re.compile(r"""\A<\?xml\s[^>]*encoding=["']utf-?16["'][^>]*\?>""", re.IGNORECASE)
 
-CHECK_PORT = "check that address and port are those of the WinRM service (wsman)"
+CHECK_PORT = "check that the address and port belong to the WinRM service"
 """The remedy for an answer that is not WS-Management."""
 
 

@@ -45,7 +45,7 @@ _SWITCHES = {
 }
 """The names under winrm/config/service/auth that enable each authentication method."""
 _CERTIFICATE_PROBLEMS = (
-    ("mismatch", Distrust.NAME, "its certificate is for another name", "connect by a name in the certificate"),
+    ("mismatch", Distrust.NAME, "its certificate is for another name", "connect with a name from the certificate"),
     ("has expired", Distrust.EXPIRED, "its certificate has expired", "renew the certificate of the WinRM listener"),
     (
         "not yet valid",
@@ -56,8 +56,8 @@ _CERTIFICATE_PROBLEMS = (
     (
         "CERTIFICATE_VERIFY_FAILED",
         Distrust.ISSUER,
-        "its certificate is from an authority that is not trusted here",
-        "set `{prefix}caCert` to the authority's PEM file (or, in a lab only, `{prefix}insecure: true`)",
+        "its certificate is from an untrusted authority",
+        "set `{prefix}caCert` to the authority's PEM file; in a lab only, you can set `{prefix}insecure: true` instead",
     ),
 )
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
@@ -81,7 +81,7 @@ def _of_requests(
 ) -> errors.AvmaError:
     """Return the error for an exception of requests, or of our adapter below it."""
     if isinstance(error, AnswerTooLarge):
-        answer = f"an answer of more than {LARGEST_ANSWER // 1_000_000} MB"
+        answer = f"the answer is larger than {LARGEST_ANSWER // 1_000_000} MB"
         return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
     if isinstance(error, NothingAwaited) and connection.auth in _BY_TICKET and not adapter.carried:
         return errors.LogonRefused(tried, connection.where, *kerberos.silent(connection), errors.Refusal.TICKET)
@@ -121,32 +121,32 @@ def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.Logon
     if auth in _SCHEMES and not known & {scheme.lower() for scheme in _SCHEMES[auth]}:
         return _not_offered(connection, offered, tried)
     if auth is Auth.CERTIFICATE:
-        answer = "the logon with the client certificate was refused (401)"
+        answer = "the service rejected the client certificate (401)"
         remedy = (
-            "map the certificate to an account there (`winrm enumerate winrm/config/service/certmapping` shows what is "
-            f"mapped), and switch the logon on: {_switch(auth)}"
+            "map the certificate to an account on the machine (`winrm enumerate winrm/config/service/certmapping` "
+            f"lists the mappings); enable certificate authentication on the machine with {_switch(auth)}"
         )
         return errors.LogonRefused(tried, connection.where, answer, remedy)
-    who = connection.username or "the holder of the ticket"
+    who = connection.username or "the Kerberos account"
     prefix = connection.prefix
-    remedy = f"check `{prefix}username` and `{prefix}password`, and that the account may log on over the network"
+    remedy = f"check `{prefix}username` and `{prefix}password`; check that the account may sign in over the network"
     if auth is Auth.KERBEROS:
-        remedy = "check that the account may log on over the network, and that the machine is still in its domain"
+        remedy = "check that the account may sign in over the network, and that the machine is still in its domain"
     if connection.https and auth in SEALING - {Auth.CREDSSP}:
         remedy += _about_the_channel(connection)
-    return errors.LogonRefused(tried, connection.where, f"the logon of {who} was refused (401)", remedy)
+    return errors.LogonRefused(tried, connection.where, f"the service rejected the sign-in of {who} (401)", remedy)
 
 
 def _not_offered(connection: Connection, offered: str, tried: str) -> errors.LogonRefused:
     auth, prefix = connection.auth, connection.prefix
     if not offered:
-        answer = f"the service refused (401) and offers no way to log on as `{auth.value}` (no WWW-Authenticate)"
-        remedy = f"{CHECK_PORT}, and switch the logon on there: {_switch(auth)}"
+        answer = "the service rejected the sign-in (401) and offers no authentication method (no WWW-Authenticate)"
+        remedy = f"{CHECK_PORT}; enable `{auth.value}` on the machine with {_switch(auth)}"
         return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
     others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
-    remedy = f"set `{prefix}auth` to {others}" if others else f"set `{prefix}auth` to a way to log on that it offers"
-    remedy += f", or switch it on there: {_switch(auth)}"
+    remedy = f"set `{prefix}auth` to {others or 'an authentication method that the service offers'}, "
+    remedy += f"or enable `{auth.value}` on the machine with {_switch(auth)}"
     return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
 
 
@@ -168,12 +168,12 @@ def _about_the_channel(connection: Connection) -> str:
     3.1.5.1.2, RFC 5929). Only a comparison of the two certificates shows the difference.
     """
     text = (
-        "; where both are right, a proxy or load balancer in between opens TLS, and Windows refuses what is bound to "
-        "another channel: compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
+        "; if both are correct, a proxy or load balancer in between may decrypt TLS, and Windows then rejects the "
+        "sign-in; compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
         "winrm/config/listener`)"
     )
     thumbprint = probes.thumbprint(connection)
-    return f"{text} with the one seen from here, {thumbprint}" if thumbprint else text
+    return f"{text} with the one that this computer receives, {thumbprint}" if thumbprint else text
 
 
 def _tls(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
@@ -182,10 +182,10 @@ def _tls(error: Exception, connection: Connection, adapter: Adapter, tried: str)
         if mark in text:
             return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix), distrust)
     if any(mark in text for mark in _NO_TLS) and not adapter.connected:
-        remedy = f"check that the port is that of a WinRM https listener, or set `{prefix}https: false`"
-        return errors.Unreachable(tried, where, "the service there does not speak TLS", remedy)
+        remedy = f"check that the port belongs to a WinRM https listener, or set `{prefix}https: false`"
+        return errors.Unreachable(tried, where, "the service on that port does not use TLS", remedy)
     # the connection may have broken after the request was sent
-    return _broken_off(connection, adapter, tried, "the TLS connection broke off")
+    return _broken_off(connection, adapter, tried, "the TLS connection broke")
 
 
 def _network(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
@@ -195,46 +195,48 @@ def _network(error: Exception, connection: Connection, adapter: Adapter, tried: 
         return _timeout(error, connection, adapter, tried)
     if isinstance(cause, socket.gaierror):
         answer = f"the name {connection.address} cannot be resolved"
-        remedy = f"check the name, or give the address in `{connection.prefix or 'connection.'}address`"
+        remedy = f"check the name, or set `{connection.prefix or 'connection.'}address` to the IP address"
         return errors.Unreachable(tried, where, answer, remedy)
     if isinstance(cause, ConnectionRefusedError):
-        answer = "the connection was refused: nothing listens on that port"
-        remedy = "check the port, and run `winrm quickconfig` on the machine if WinRM is not set up there"
+        answer = "the connection was refused, because nothing listens on that port"
+        remedy = "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
         return errors.Unreachable(tried, where, answer, remedy)
     if not connection.https and not adapter.accepted and probes.thumbprint(connection):
-        answer = "the service there speaks TLS, and `https` is false"
-        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or give another port")
-    return _broken_off(connection, adapter, tried, "the connection broke off")
+        answer = "the service uses TLS, but `https` is false"
+        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or use another port")
+    return _broken_off(connection, adapter, tried, "the connection broke")
 
 
 def _timeout(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
     where = connection.where
     if adapter.carried:
-        answer = "the connection was made, but no answer came in time"
-        remedy = "check that the machine is not overloaded or restarting, then run again"
+        answer = "the machine accepted the connection but did not answer in time"
+        remedy = "check that the machine is not overloaded or restarting. Then try again"
         return errors.AnswerLost(tried, where, answer, remedy)
     if isinstance(error, requests.exceptions.ReadTimeout) and connection.https and not adapter.connected:
-        answer = "the connection was made, but the service there does not begin TLS"
-        remedy = f"check that the port is that of a WinRM https listener, or set `{connection.prefix}https: false`"
+        answer = "the machine accepted the connection but did not start TLS"
+        remedy = f"check that the port belongs to a WinRM https listener, or set `{connection.prefix}https: false`"
         return errors.Unreachable(tried, where, answer, remedy)
     if isinstance(error, requests.exceptions.ReadTimeout):
-        answer = "the connection was made, but the sign-in was not answered in time"
-        remedy = "check that the machine is not overloaded or restarting, and that the port is WinRM's, then run again"
+        answer = "the machine accepted the connection but did not answer the sign-in in time"
+        remedy = (
+            "check that the machine is not overloaded or restarting, and that the port belongs to WinRM. Then try again"
+        )
         return errors.Unreachable(tried, where, answer, remedy)
     answer = f"no connection within {text_of(connection.connect_timeout)}"
-    return errors.Unreachable(tried, where, answer, "check the address, the firewall, and that the machine is on")
+    return errors.Unreachable(
+        tried, where, answer, "check the address and the firewall, and check that the machine is on"
+    )
 
 
 def _broken_off(connection: Connection, adapter: Adapter, tried: str, answer: str) -> errors.Unreachable:
-    remedy = "check that the machine is not restarting and that the port is WinRM's, then run again"
+    remedy = "check that the machine is not restarting, and that the port belongs to WinRM. Then try again"
     if connection.auth is Auth.CERTIFICATE:
-        trust = (
-            f"check that the machine trusts the authority that signed `{connection.prefix}clientCert`, and its dates"
-        )
+        trust = f"check the dates of `{connection.prefix}clientCert`, and that the machine trusts its issuer"
         remedy = f"{trust}; {remedy}"
     if adapter.carried:
         return errors.AnswerLost(tried, connection.where, answer, remedy)
-    return errors.Unreachable(tried, connection.where, f"{answer} before a message was sent", remedy)
+    return errors.Unreachable(tried, connection.where, f"{answer} before the provider sent a message", remedy)
 
 
 def _is_no_http(error: BaseException) -> bool:

@@ -37,7 +37,7 @@ _OF_MI = {
     27: 0x8004106C,
     28: 0x80041033,
 }
-_WITHOUT_NUMBER = "look into the event logs of the machine (Windows Remote Management, WMI-Activity), and run again"
+_WITHOUT_NUMBER = "check the event logs of the machine (Windows Remote Management, WMI-Activity). Then try again"
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
 _CLASS = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
@@ -82,10 +82,8 @@ def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
     """Return the error to raise for a fault."""
     code = hresult.canonical(fault.code)
     if code == OPERATION_TIMEOUT or (code == 0 and fault.subcode == "TimedOut"):
-        answer = "the machine did not finish within the time that one request may take"
-        return errors.OperationTimedOut(
-            tried, where, answer, "run again: the provider continues from the current state"
-        )
+        answer = "the machine did not finish within the time limit of one request"
+        return errors.OperationTimedOut(tried, where, answer, "run again to continue from the current state")
     if _denied(code, fault):
         return _access_denied(code, fault, tried, where)
     if code == 0:
@@ -151,12 +149,8 @@ def _denied(code: int, fault: Fault) -> bool:
 def _access_denied(code: int, fault: Fault, tried: str, where: str) -> errors.AccessDenied:
     number = f" ({f'0x{code:08X} {hresult.lookup(code).name}'.rstrip()})" if code else ""
     said = f": {fault.text}" if fault.text and not hresult.known(code) else ""
-    remedy = (
-        "use an administrator of that machine; local accounts other than the built-in Administrator also need "
-        "LocalAccountTokenFilterPolicy = 1"
-    )
-    answer = f"access is denied{number}, although the logon succeeded{said}"
-    return errors.AccessDenied(tried, where, answer, remedy)
+    answer = f"access is denied{number}, although the sign-in succeeded{said}"
+    return errors.AccessDenied(tried, where, answer, hresult.ELEVATE)
 
 
 def _unnumbered(fault: Fault, tried: str, where: str) -> errors.WsmanFault:
@@ -165,8 +159,9 @@ def _unnumbered(fault: Fault, tried: str, where: str) -> errors.WsmanFault:
         said = f" ({fault.text})" if fault.text else ""
         return errors.WsmanFault(tried, where, f"{entry.meaning}{said}", entry.remedy, entry.value)
     said = f"{_named(fault.subcode)}{fault.text or 'no text'}"
-    what = f"a fault with the CIM status {fault.status}" if fault.status else "a fault without a number"
-    return errors.WsmanFault(tried, where, f"{what}: {said}", _WITHOUT_NUMBER, 0)
+    what = f"with the CIM status {fault.status}" if fault.status else "without a number"
+    answer = f"the machine returned a fault {what}: {said}"
+    return errors.WsmanFault(tried, where, answer, _WITHOUT_NUMBER, 0)
 
 
 def _named(subcode: str) -> str:

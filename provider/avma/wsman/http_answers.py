@@ -10,15 +10,15 @@ from avma.connection import Connection
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter
 
-_GATEWAY = "find the proxy or load balancer between this computer and the machine, and connect to the machine itself"
+_GATEWAY = "connect to the machine directly, without the proxy or load balancer in between"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _PROXY_SIGN_IN = 400, 403, 404, 407
 _SERVER_ERROR, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 500, 502, 503, 504
 _REASONS = {
-    _FORBIDDEN: ("the service there forbids the request", f"{CHECK_PORT}, and that no proxy stands in between"),
-    _NOT_FOUND: ("the service there has no WinRM at /wsman", CHECK_PORT),
-    _PROXY_SIGN_IN: ("a proxy in between requires a sign-in, and the provider uses no proxies", _GATEWAY),
+    _FORBIDDEN: ("the service forbids the request", f"{CHECK_PORT}, and that there is no proxy in between"),
+    _NOT_FOUND: ("the service has no WinRM at /wsman", CHECK_PORT),
+    _PROXY_SIGN_IN: ("a proxy in between requires a sign-in, and the provider does not support proxies", _GATEWAY),
     _BAD_GATEWAY: ("a proxy or load balancer in between could not reach the machine", _GATEWAY),
-    _GATEWAY_TIMEOUT: ("a proxy or load balancer in between waited for the machine in vain", _GATEWAY),
+    _GATEWAY_TIMEOUT: ("a proxy or load balancer in between received no answer from the machine", _GATEWAY),
 }
 
 
@@ -27,9 +27,9 @@ def status_error(status: int, connection: Connection, adapter: Adapter, tried: s
     if status == _UNAVAILABLE:
         return _unavailable(connection, adapter, tried)
     if status // 100 == 3:
-        answer = f"the service there answers with a redirect (HTTP {status})"
+        answer = f"the service returned a redirect (HTTP {status})"
         return errors.Unreachable(tried, connection.where, answer, CHECK_PORT)
-    answer, remedy = f"HTTP {status} instead of a WinRM answer", CHECK_PORT
+    answer, remedy = f"the service returned HTTP {status} instead of a WinRM answer", CHECK_PORT
     if status in _REASONS:
         reason, remedy = _REASONS[status]
         answer = f"{answer}: {reason}"
@@ -38,29 +38,29 @@ def status_error(status: int, connection: Connection, adapter: Adapter, tried: s
 
 def foreign(connection: Connection, adapter: Adapter, tried: str) -> errors.UnexpectedAnswer:
     """Return the error for an answer of a type that WinRM never sends, such as a login page."""
-    answer = f"an answer of the type {adapter.foreign_type} (HTTP {adapter.status}), which is not WinRM's"
-    remedy = f"another web service, or the login page of a proxy, is there: {CHECK_PORT}"
+    answer = f"the service returned {adapter.foreign_type} (HTTP {adapter.status}), which WinRM never sends"
+    remedy = f"{CHECK_PORT}, not to another web service or the login page of a proxy"
     return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
 
 
 def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
     """Return the error for an unencrypted answer to an encrypted message. Anyone on the way may have written it."""
-    answer = "an answer that is not sealed, though the message was"
+    answer = "the answer is not encrypted, although the message was"
     return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
 
 
 def changed(connection: Connection, tried: str) -> errors.AnswerLost:
     """Return the error for an encrypted answer that cannot be decrypted."""
-    answer = "the answer was changed on the way: it cannot be decrypted"
+    answer = "the answer was changed in transit and cannot be decrypted"
     return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
 
 
 def session_lost(connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
     """Return the error for a session that the machine first accepted, and then did not recognize."""
-    answer = f"the machine accepted the sign-in, and then did not know the session (HTTP {adapter.status})"
+    answer = f"the machine accepted the sign-in but then did not recognize the session (HTTP {adapter.status})"
     remedy = (
-        "connect to the machine itself, as a load balancer or proxy in between can spread one session over several "
-        "machines; if there is none, see that the machine is not restarting, and run again"
+        "connect to the machine directly, because a load balancer or proxy can distribute one session over several "
+        "machines; if there is none, check that the machine is not restarting, and try again"
     )
     return errors.Unreachable(tried, connection.where, answer, remedy)
 
@@ -69,24 +69,24 @@ def unreadable(connection: Connection, adapter: Adapter, tried: str) -> errors.U
     """Return the error for an answer that no library could read."""
     what = "to the sign-in " if not adapter.carried else ""
     status = f" (HTTP {adapter.status})" if adapter.status else ""
-    answer = f"an answer {what}that is not WinRM's{status}"
+    answer = f"the answer {what}is not from WinRM{status}"
     return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
 
 
 def not_http(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
     """Return the error for an answer that is not HTTP."""
     if adapter.accepted:
-        answer = "the answer was changed on the way: it is not HTTP"
+        answer = "the answer was changed in transit and is not HTTP"
         return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
-    return errors.UnexpectedAnswer(tried, connection.where, "an answer that is not HTTP", CHECK_PORT)
+    return errors.UnexpectedAnswer(tried, connection.where, "the answer is not HTTP", CHECK_PORT)
 
 
 def _unavailable(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
     if adapter.from_windows or not adapter.carried:
-        answer = "HTTP 503: the machine does not take requests for WinRM now"
-        remedy = "wait and run again; if it stays, see that the service WinRM runs there and that it is not overloaded"
+        answer = "the machine does not accept WinRM requests now (HTTP 503)"
+        remedy = "wait and try again; if the error persists, check that the WinRM service is running and not overloaded"
         return errors.ServiceBusy(tried, connection.where, answer, remedy)
-    answer = "HTTP 503 instead of a WinRM answer, from a proxy or load balancer in between"
+    answer = "a proxy or load balancer in between returned HTTP 503 instead of a WinRM answer"
     return errors.AnswerLost(tried, connection.where, answer, _GATEWAY)
 
 
@@ -100,4 +100,4 @@ def _kind(status: int, adapter: Adapter) -> type[errors.AvmaError]:
 
 
 def _inspect(connection: Connection) -> str:
-    return f"see what changes messages on the way there (a proxy), or set `{connection.prefix}https: true`"
+    return f"remove the proxy that changes messages in transit, or set `{connection.prefix}https: true`"

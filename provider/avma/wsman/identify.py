@@ -44,5 +44,5 @@ def identify(cim: WsmanClient, deadline: Deadline) -> Identity:
     body = cim.ask(_Identify(f"{IDENTITY}/Identify", ""), deadline, tried)
     values = {local_name(part): (part.text or "").strip() for response in body for part in response}
     if "ProtocolVersion" not in values:
-        raise errors.UnexpectedAnswer(tried, cim.where, "a service that does not say what it is", CHECK_PORT)
+        raise errors.UnexpectedAnswer(tried, cim.where, "the service did not identify itself", CHECK_PORT)
     return Identity(values.get("ProductVendor", ""), values.get("ProductVersion", ""))

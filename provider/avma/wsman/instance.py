@@ -29,7 +29,7 @@ class Origin:
 
     def unexpected(self, answer: str) -> errors.UnexpectedAnswer:
         """Return the error for a value that does not match its type."""
-        remedy = "look at the class with PowerShell's Get-CimInstance, and report it if it is sound there"
+        remedy = "read the class on the machine with `Get-CimInstance`; if its values are correct there, report a bug"
         return errors.UnexpectedAnswer(self.tried, self.where, answer, remedy)
 
 

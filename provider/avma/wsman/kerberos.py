@@ -30,7 +30,7 @@ _KDC_UNREACHABLE = -1765328228
 _NOT_IN_KEYTAB = -1765328203
 _NO_CACHE_FILE = -1765328189
 _NO_DEFAULT_REALM = -1765328160
-_KDC = "check the realm and its `kdc` in krb5.conf (or in DNS), and that port 88 of the KDC can be reached"
+_KDC = "check the realm and its `kdc` in krb5.conf or in DNS, and that this computer can reach port 88 of the KDC"
 
 
 class KerberosError(Exception):
@@ -51,8 +51,8 @@ def require(connection: Connection) -> None:
     """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing and sys.platform != "win32":
-        answer = f"Kerberos needs the Python packages {' and '.join(_PACKAGES)}, which are not all installed"
-        remedy = "install them: pip install 'pulumi-resource-avma[kerberos]'"
+        answer = f"Kerberos needs the Python packages {' and '.join(_PACKAGES)}, but not all of them are installed"
+        remedy = "run `pip install 'pulumi-resource-avma[kerberos]'`"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
@@ -91,17 +91,17 @@ def explained(connection: Connection) -> Iterator[None]:
 def silent(connection: Connection) -> tuple[str, str]:
     """Return the answer and the remedy for a deadline that passed while the provider waited for a ticket."""
     _, _, realm = connection.username.partition("@")
-    answer = f"Kerberos: no KDC{f' of {realm}' if realm else ''} answered in the time allowed"
+    answer = f"Kerberos: no KDC{f' of {realm}' if realm else ''} answered in time"
     if connection.auth is Auth.KERBEROS:
         return answer, _KDC
-    return answer, f"{_KDC}; or set `{connection.prefix}auth: ntlm`, which needs none"
+    return answer, f"{_KDC}; to sign in without a KDC, set `{connection.prefix}auth: ntlm`"
 
 
 def _require_readable(connection: Connection) -> None:
     path = connection.kerberos_keytab or ""
     if not os.access(path, os.R_OK):
         answer = f"the file `{path}` in `{connection.prefix}kerberosKeytab` cannot be read"
-        remedy = "give the path of a keytab that this account may read"
+        remedy = f"set `{connection.prefix}kerberosKeytab` to the path of a keytab that the current user can read"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
@@ -128,18 +128,18 @@ def _signed(code: int) -> int:
 
 
 def _remedy(code: int, prefix: str, name: str) -> str:
-    account = f"check `{prefix}username` (NAME@REALM, the realm in capitals) and the password or keytab"
+    account = f"check `{prefix}username` (NAME@REALM, with the realm in capital letters) and the password or keytab"
     tickets = f"run `kinit`, or set `{prefix}username` and `{prefix}password`, or `{prefix}kerberosKeytab`"
     remedies = {
-        _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`: connect by the machine's DNS name, or "
-        f"set `{prefix}kerberosHostname` to the name that `setspn -L` shows",
-        _REVOKED: "the account is disabled, locked or expired: unlock it in the domain",
-        _KEY_EXPIRED: "the password has expired: change it, and set the new one",
-        _SKEW: "set the clocks: those of this computer and of the domain are more than five minutes apart",
+        _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`; connect with the machine's DNS name, or "
+        f"set `{prefix}kerberosHostname` to a name in the output of `setspn -L`",
+        _REVOKED: "the account is disabled, locked or expired; enable or unlock it in the domain",
+        _KEY_EXPIRED: "the password has expired; change it, and use the new one",
+        _SKEW: "correct the clocks of this computer and of the domain, because they differ by more than five minutes",
         _TICKET_EXPIRED: tickets,
         _NO_CACHE: tickets,
         _NO_CACHE_FILE: tickets,
-        _NOT_IN_KEYTAB: f"the keytab has no key for `{prefix}username`: `klist -k` shows what it holds",
+        _NOT_IN_KEYTAB: f"the keytab has no key for `{prefix}username`; run `klist -k` to list its entries",
         _REALM_UNKNOWN: _KDC,
         _KDC_UNREACHABLE: _KDC,
         _NO_DEFAULT_REALM: _KDC,

@@ -23,5 +23,5 @@ def require_version_2(connection: Connection) -> None:
     """
     level = os.environ.get(_LEVEL)
     if connection.auth in _USED_BY and level is not None and level not in _VERSION_2:
-        answer = f"{_LEVEL} is `{level}` in the environment, which is not NTLMv2"
+        answer = f"the environment variable {_LEVEL} is `{level}`, which allows NTLM before version 2"
         raise errors.InvalidInput("open a connection", connection.where, answer, f"unset {_LEVEL}, or set it to 3")

@@ -30,16 +30,16 @@ def page_of(body: Element) -> Page:
     """
     response = next(iter(body), None)
     if response is None:
-        raise NotAPage("an answer with an empty body")
+        raise NotAPage("the answer has an empty body")
     if local_name(response) not in ("EnumerateResponse", "PullResponse"):
-        raise NotAPage("an answer that is no page of a listing")
+        raise NotAPage("the answer is not a page of a listing")
     parts = {local_name(part): part for part in response}
     items = tuple(parts.get("Items", ()))
     if "EndOfSequence" in parts:
         return Page(items, "")
     context = _text(parts.get("EnumerationContext"))
     if not context:
-        raise NotAPage("a page of a listing that names neither a next page nor the end")
+        raise NotAPage("a page of the listing has neither a next page nor an end")
     return Page(items, context)
 
 

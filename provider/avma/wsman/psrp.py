@@ -168,22 +168,24 @@ class Pool:
         except errors.AvmaError:
             raise
         except _Broken as error:
-            raise errors.ScriptFailed(tried, self._where, f"PowerShell ended there: {error}", _OPENING) from error
+            raise errors.ScriptFailed(
+                tried, self._where, f"PowerShell ended on the machine: {error}", _OPENING
+            ) from error
         except Exception as error:
             raise self._unexpected(tried) from error
 
     def _unexpected(self, tried: str) -> errors.UnexpectedAnswer:
-        return errors.UnexpectedAnswer(tried, self._where, "an answer that is not PowerShell's", CHECK_PORT)
+        return errors.UnexpectedAnswer(tried, self._where, "the answer is not from PowerShell", CHECK_PORT)
 
 
 _OPENING = (
-    "see that PowerShell remoting works there for this account: run Enable-PSRemoting on the machine, and "
-    "Enter-PSSession from another one"
+    "run `Enable-PSRemoting` on the machine, and check with `Enter-PSSession` from another machine that this "
+    "account can connect"
 )
 _RIGHTS = (
-    "scripts need the right to PowerShell remoting, which is not that to WMI: use an administrator of that "
-    "machine or a member of its group Remote Management Users, run Enable-PSRemoting there, and see that "
-    "AllowRemoteShellAccess is true (winrm get winrm/config/winrs)"
+    "use an administrator of the machine or a member of its group Remote Management Users, because scripts need the "
+    "right to PowerShell remoting as well as to WMI; run `Enable-PSRemoting` on the machine; check that "
+    "`AllowRemoteShellAccess` is true (`winrm get winrm/config/winrs`)"
 )
 
 
@@ -252,7 +254,7 @@ class _Wsman(WSMan):
             raise
         self._left -= len(answer)
         if self._left < 0:
-            text = f"more than {_LARGEST_OUTPUT // 1_000_000} MB of output"
+            text = f"the output is larger than {_LARGEST_OUTPUT // 1_000_000} MB"
             raise errors.UnexpectedAnswer(self._tried, self._connection.where, text, CHECK_PORT)
         return answer
 
@@ -261,7 +263,7 @@ class _Wsman(WSMan):
         try:
             body = envelope.body_of(answer)
         except envelope.NotSoap as cause:
-            text = "an answer that is not SOAP"
+            text = "the answer is not SOAP"
             raise errors.UnexpectedAnswer(self._tried, where, text, CHECK_PORT) from cause
         fault = faults.find_fault(body)
         if fault is None:
@@ -301,7 +303,7 @@ class _RunspacePool(RunspacePool):
             state: Any = super()._process_runspacepool_state(message)
         except InvalidPSRPOperation:
             record = message.data.error_record
-            raise _Broken(str(record_of(record)) if record is not None else "it gave no reason") from None
+            raise _Broken(str(record_of(record)) if record is not None else "it reported no reason") from None
         if state.state in (RunspacePoolState.CLOSED, RunspacePoolState.CLOSING):
             raise _Broken("the session was closed")
         return state

@@ -66,7 +66,7 @@ def record_of(record: Any) -> ErrorRecord:
     exception = getattr(record, "exception", None)
     properties = {**getattr(exception, "adapted_properties", {}), **getattr(exception, "extended_properties", {})}
     texts = (properties.get("Message"), getattr(record, "details_message", None), getattr(record, "to_string", None))
-    message = next((text for text in texts if isinstance(text, str) and text.strip()), "PowerShell gave no text")
+    message = next((text for text in texts if isinstance(text, str) and text.strip()), "PowerShell reported no text")
     return ErrorRecord(str(getattr(record, "fq_error", None) or ""), message)
 
 

@@ -30,7 +30,7 @@ class PywinrmTransport:
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
         if connection.auth is Auth.CREDSSP and not transport.HAVE_CREDSSP:
-            remedy = "install it: pip install 'pulumi-resource-avma[credssp]'"
+            remedy = "run `pip install 'pulumi-resource-avma[credssp]'`"
             answer = "CredSSP needs the package requests-credssp, which is not installed"
             raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
         self._transport = _SessionTransport(connection, adapter)

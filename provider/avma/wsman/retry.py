@@ -67,7 +67,7 @@ def may_have_run(error: errors.AvmaError) -> bool:
 
 def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
     """Return the error for an expired deadline, with the machine's last answer."""
-    answer = last.answer if end.answer in last.answer else f"{last.answer}; {end.answer}"
+    answer = last.answer if end.answer in last.answer else f"{last.answer}, and {end.answer}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
 
 

@@ -28,8 +28,8 @@ _GRACE = 2.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
 _ENDED = (
-    f"the remote PowerShell has ended there (0x{faults.UNEXPECTED_SELECTORS:08X})",
-    "run again; if it stays, read the event logs Application and Windows Remote Management of the machine",
+    f"the remote PowerShell session has ended (0x{faults.UNEXPECTED_SELECTORS:08X})",
+    "try again; if the error persists, check the event logs Application and Windows Remote Management of the machine",
 )
 """Answer and remedy. For WMI, the same number means a missing instance, and its remedy repairs WMI."""
 

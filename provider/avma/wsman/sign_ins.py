@@ -23,7 +23,7 @@ _MOST = 2
 _MOST_UNCERTAIN = 4
 """The same, including guests that may still be starting. Such a guest rejects without checking the password."""
 _WITH_PASSWORD = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
-_WHY = "it is not tried again in this run, because Windows locks an account after some failed sign-ins"
+_WHY = "the provider does not try it again in this run, because Windows locks an account after some failed sign-ins"
 
 
 @dataclass(frozen=True)
@@ -186,11 +186,11 @@ def _require_hope(account: Account, place: Place, known: _Known, tried: str, for
     """Raise the earlier rejection unless the machine may still accept the account."""
     if place.key in known.rejected:
         _, error = known.rejected[place.key]
-        raise _again(error, tried, place.where, f"{error.answer}; {_WHY}")
+        raise _again(error, tried, place.where, f"{error.answer}, and {_WHY}")
     if account.of_domain and known.hopeless and not forgiven:
         machines = " and ".join(sorted(rejecting.name for rejecting, _ in known.rejected.values()))
         _, error = next(iter(known.rejected.values()))
-        answer = f"{account.username} was rejected by {machines}, so {_WHY}"
+        answer = f"{machines} rejected {account.username}, so {_WHY}"
         raise _again(error, tried, place.where, answer)
 
 

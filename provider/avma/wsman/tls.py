@@ -56,7 +56,7 @@ def _trusting(connection: Connection) -> ssl.SSLContext:
         made.load_verify_locations(**{"cadata" if _is_text(given) else "cafile": given})
     except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError. Odd characters raise the others
         unreadable = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
-        reason = "cannot be read" if unreadable else "holds no certificate in PEM form"
+        reason = "cannot be read" if unreadable else "contains no PEM certificate"
         answer = f"{_named(given)} in `{prefix}caCert` {reason}"
         remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
@@ -70,11 +70,11 @@ def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
             # without a password, OpenSSL would prompt for one on the terminal
             made.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
-        reason = "are no pair of PEM form, or the key has a passphrase"
+        reason = "are not a matching PEM pair, or the key has a passphrase"
         if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
             reason = f"cannot be read ({error.strerror})"
         answer = f"`{prefix}clientCert` and `{prefix}clientKey` {reason}"
-        remedy = "give the paths of a PEM certificate and of its private key, or their text"
+        remedy = "set them to a PEM certificate and its private key, as paths or as text"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
 
 

@@ -68,7 +68,7 @@ def test_cancel_ends_a_run_and_its_pool(estate, new_runner, vm, host, operation)
 @pytest.mark.parametrize(("vm", "host"), [("on-slow", SLOW_HOST), ("on-hanging", HANGING_HOST)])
 def test_the_deadline_ends_a_run(estate, run, vm, host):
     run.seconds = 2
-    with pytest.raises((errors.TimedOut, errors.AnswerLost), match="the time allowed, 2 s, is over"):
+    with pytest.raises((errors.TimedOut, errors.AnswerLost), match="the time limit of 2 s is over"):
         run.activate(vm, host)
 
 
@@ -116,7 +116,7 @@ def test_a_remote_powershell_that_has_ended_is_named_and_wmi_is_not_blamed(estat
     estate.faults("hv01", [{"operation": "Pipeline/Receive", "hresult": GONE}])
     with pytest.raises(errors.AnswerLost) as caught:
         run.vm.read(f"{HOST}/web01", None, run.operation())
-    assert "the remote PowerShell has ended there (0x8033805B). The script may have run" in caught.value.answer
+    assert "the remote PowerShell session has ended (0x8033805B). The script may have run" in caught.value.answer
     assert "winmgmt" not in str(caught.value)
 
 

@@ -150,7 +150,8 @@ def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
 
 def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
     with pytest.raises(
-        errors.AccessDenied, match=r"not that to WMI.*Remote Management Users.*AllowRemoteShellAccess.*transport: winrm"
+        errors.AccessDenied,
+        match=r"Remote Management Users.*as well as to WMI.*AllowRemoteShellAccess.*transport: winrm",
     ):
         run.activate("on-limited", LIMITED_HOST)
 
@@ -158,7 +159,7 @@ def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
     run.seconds = 10
-    with pytest.raises(errors.TimedOut, match="too many shells open there"):
+    with pytest.raises(errors.TimedOut, match="too many open shells on the machine"):
         run.activate("web01", HOST)
 
 
