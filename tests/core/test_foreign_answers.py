@@ -179,7 +179,7 @@ def test_a_listing_that_lost_a_page_is_read_again(asked):
 
 def test_a_listing_that_loses_its_rows_both_times_is_an_error(asked):
     nothing = (envelope(f'<n:EnumerateResponse xmlns:n="{N}">{context(1)}</n:EnumerateResponse>'),)
-    with pytest.raises(errors.UnexpectedAnswer, match="a page has no rows"):
+    with pytest.raises(errors.UnexpectedAnswer, match="a page of the listing has no rows"):
         asked(*map(http, CUT_SHORT + nothing + (pulled("<n:EndOfSequence/>"),)))
 
 

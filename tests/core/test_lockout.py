@@ -159,7 +159,7 @@ def test_what_a_kdc_rejects_is_tried_on_no_other_machine():
     sign_ins = SignIns()
     reject(sign_ins, "a", errors.LogonRefused("log on", "a", "Kerberos", "check it", errors.Refusal.KDC))
     with (
-        pytest.raises(errors.LogonRefused, match="rejected by a"),
+        pytest.raises(errors.LogonRefused, match="a rejected "),
         sign_ins.attempt(DOMAIN, place("b"), Deadline(1), "log on"),
     ):
         pass
@@ -180,7 +180,7 @@ def test_a_guest_that_is_waited_for_is_tried_again_when_its_time_has_come():
     for name in ("vm1", "vm2", "vm3", "vm4"):
         reject(sign_ins, name, uncertain)
     with (
-        pytest.raises(errors.LogonUncertain, match="rejected by vm1 and vm2"),
+        pytest.raises(errors.LogonUncertain, match="vm1 and vm2 and vm3 and vm4 rejected"),
         sign_ins.attempt(DOMAIN, place("vm5"), Deadline(1), "log on"),
     ):
         pass

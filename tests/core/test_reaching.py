@@ -176,5 +176,5 @@ def test_an_ipv6_address(tmp_path):
     file.write_text(TLS_ESTATE.replace("127.43.1.5", '"::1"'))
     with running(load_estate(file)):
         assert read("::1", settings(https=False)).system.version == "2022"
-        with pytest.raises(errors.LogonRefused, match=r"on \[::1\]:5985"):
+        with pytest.raises(errors.LogonRefused, match=r"\[::1\]:5985: could not"):
             read("::1", settings(https=False, password="wrong-one"))
