@@ -122,7 +122,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(15), PLAIN], "powershellDirect", "requires Windows Server 2016 or later",
          "--guest-transport winrm"),
         ([address(22), PLAIN], "peer", "its license status is OOBGrace", "avma doctor node3 --no-https"),
-        ([address(21), PLAIN], "cim", "an answer that is not SOAP", "--record recording.jsonl"),
+        ([address(21), PLAIN], "cim", "the answer is not SOAP", "--record recording.jsonl"),
         ([address(23), PLAIN], "license", "it has no key and no subscription for guests", "pulumi up"),
     ],
 )  # fmt: skip

@@ -179,8 +179,8 @@ def test_import_by_the_cluster(cluster, run):
     ("identifier", "text"),
     [
         ("n1,n1", "the list contains `n1` twice"),
-        ("n1,n2,N1", r"the list contains `N1` twice \(`n1` is the same\)"),
-        ("127.43.2.1,::ffff:127.43.2.1", r"`::ffff:127.43.2.1` twice \(`127.43.2.1` is the same\)"),
+        ("n1,n2,N1", r"the list contains `N1` twice \(`n1` is the same host\)"),
+        ("127.43.2.1,::ffff:127.43.2.1", r"`::ffff:127.43.2.1` twice \(`127.43.2.1` is the same host\)"),
     ],
 )
 def test_an_import_names_the_node_that_is_listed_twice(run, identifier, text):

@@ -224,7 +224,7 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
     file = tmp_path / "slow.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
     file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 60}}\n", 1))
-    asked = r"could not activate Windows: the provider requested the activation, but the time allowed"
+    asked = r"could not activate Windows: the provider requested the activation, but the time limit"
     with running(load_estate(file)), closing(Machines(4)) as machines:
         runner = Runner(configuration, machines, seconds=5)
         with pytest.raises(errors.PartlyDone, match=asked):

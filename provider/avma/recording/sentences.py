@@ -18,7 +18,7 @@ spp sku oem epr dcom com rpc tcp udp ip id sid uuid guid vm vms hresult cpu bios
 retail timebased select from where and or not like null is true false ok"""
 _PARTS = """ws management addressing man hyper v v2 root cimv2 virtualization mscluster standardcimv2 winrm winrs config
 service auth client listener powershell exe dll windows system32 systemroot microsoft server error code hkey hklm
-software currentversion www authenticate x64 r2"""
+software currentversion www authenticate x64 r2 sign in"""
 _KEPT = frozenset(f"{_ABBREVIATIONS} {_PARTS}".split())
 """Words in lower case that stay in any context."""
 _PLAIN = re.compile(
