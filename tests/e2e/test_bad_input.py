@@ -40,8 +40,8 @@ def rejected(server, stack, *texts: str) -> None:
          ["127.44.0.12:5985: could not license the host: it runs Windows Server 2022 Standard",
           "only Datacenter activates guests"]),
         ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation edition", "Convert it with DISM"]),
-        ({"host": HOST, "connection": {"port": 1}}, [f"on {HOST}:1", "nothing listens on that port"]),
-        ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "check the name"]),
+        ({"host": HOST, "connection": {"port": 1}}, [f"{HOST}:1: could not", "nothing listens on that port"]),
+        ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "Check the name"]),
         ({"host": HOST, "onDelete": "destroy"}, ["onDelete", 'Allowed values are "retain", "uninstallKey"']),
     ],
     ids=["malformed key", "AVMA key on a host", "KMS client key on a host", "Standard", "evaluation", "closed port",
@@ -76,7 +76,7 @@ def test_a_wrong_password(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "set", "--secret", "avma:password", text="Not-The-Password-1")
     rejected(
-        server, stack, "the service rejected the sign-in of Administrator (401)", "check `username` and `password`"
+        server, stack, "the service rejected the sign-in of Administrator (401)", "Check `username` and `password`"
     )
     assert "Not-The-Password-1" not in stack.printed + stack.stored()
 
@@ -84,7 +84,7 @@ def test_a_wrong_password(server, workspace):
 def test_no_username(server, workspace):
     stack = workspace({"hv01": host_license()})
     stack.run("config", "rm", "avma:username")
-    rejected(server, stack, "`username` is not set", "set `username` in the provider")
+    rejected(server, stack, "`username` is not set", "Set `username` in the provider")
 
 
 def test_a_misspelled_property(server, workspace):
@@ -115,7 +115,7 @@ def test_a_guest_that_is_newer_than_its_host(serve, workspace):
     assert failed.returncode != 0
     flat = " ".join(failed.stdout.split())
     assert "it runs Windows Server 2025 Standard and its host runs Windows Server 2022 Datacenter" in flat
-    assert "move the VM to a newer host" in flat
+    assert "Move the VM to a newer host" in flat
     assert server.machine("new01")["channel"] == "VOLUME_KMSCLIENT"
     kept = [r["type"] for r in stack.export()["deployment"]["resources"] if r["type"].startswith("avma:")]
     assert kept == ["avma:index:HostLicense"]

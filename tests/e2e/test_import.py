@@ -52,7 +52,7 @@ def test_the_state_of_an_imported_host_is_that_of_a_created_one(server, workspac
     [
         ("VmActivation", f"{HOST}/absent", "does not exist"),
         ("VmActivation", "web01", "does not have the form host/vmName or host/vmId"),
-        ("HostLicense", "127.44.0.99", "on 127.44.0.99:5985: the connection was refused"),
+        ("HostLicense", "127.44.0.99", "127.44.0.99:5985: could not identify the machine: the connection was refused"),
     ],
 )
 def test_what_is_not_there_is_not_imported(server, workspace, kind, identifier, text):
