@@ -86,7 +86,7 @@ def test_host_license_check(values, complaints):
             ["connection.address: cannot be combined with"],
         ),
         ({"host": "hv01", "vmName": "a", "vmId": VM_ID}, ["vmId: cannot be combined with `vmName`"]),
-        ({"host": "hv01", "vmId": "web01"}, ["vmId: must be the VM's GUID"]),
+        ({"host": "hv01", "vmId": "web01"}, ["vmId: must be the GUID of the VM"]),
         ({"host": "hv01", "vmName": "a", "productKey": KMS_KEY}, ["productKey: is the generic KMS client key"]),
         ({"host": "hv01", "vmName": "a", "guest": {"transport": "ssh"}}, ["guest.transport: must be one of"]),
     ],
