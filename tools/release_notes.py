@@ -15,7 +15,8 @@ def notes(changelog: str, version: str) -> str:
     Raises:
         LookupError: the changelog has no section about that version, or an empty one.
     """
-    section = re.search(rf"^## \[?{re.escape(version)}(?=[\s\]])[^\n]*\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
+    heading = rf"^## \[?{re.escape(version)}(?=[\s\]])[^\n]*\n"
+    section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if section is None or not section[1].strip():
         raise LookupError(f"CHANGELOG.md has no notes about version {version}")
     return section[1].strip()
