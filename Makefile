@@ -13,15 +13,15 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-demo: $(READY) ## play the quickstart against a simulated estate
+demo: $(READY) ## run the quickstart against the simulator, from preview to destroy
 	tools/pulumi-cli >/dev/null
 	python tools/demo.py
 
-examples: $(READY) ## play each example by the commands of its README
+examples: $(READY) ## run the commands in the README of each example
 	tools/pulumi-cli >/dev/null
 	python tools/examples.py
 
-test: lint pythons tools ## everything: checks, all Pythons, foreign WinRM clients, the SDKs, the real engine
+test: lint pythons tools ## everything: lint, all Pythons, other WinRM clients, the SDKs, the real engine
 	python -m pytest
 
 tools: browser $(KERBEROS) ## download and build everything that the tests need
@@ -31,13 +31,13 @@ tools: browser $(KERBEROS) ## download and build everything that the tests need
 	tools/go-modules
 	tools/wheels
 
-unit: $(READY) ## the tests that need no machine and no socket; takes seconds
+unit: $(READY) ## the unit tests, without sockets
 	python -m pytest -q tests/unit
 
-fuzz: $(READY) ## changed messages to each reader of the wire, for SECONDS each
+fuzz: $(READY) ## altered messages for each parser, SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
-check: lint browser $(KERBEROS) ## what needs no pulumi engine, on one Python
+check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engine
 	python -m pytest -m "not engine"
 
 browser: ## Chromium, for the tests of the page of `avma report`
@@ -49,10 +49,10 @@ lint: $(READY)
 	mypy
 	lint-imports
 
-prose: $(READY) ## how plain the pages and docstrings are, with the worst sentences
+prose: $(READY) ## measure the pages and docstrings, and print the worst sentences
 	python tools/prose.py
 
-pythons: $(READY) ## the tests without the engine, on each Python from 3.10 to 3.13 that is here
+pythons: $(READY) ## the unit tests on Python 3.10 to 3.13, more on the oldest and newest
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
 
 docs: $(READY) ## generate schema.json, the examples in it in each language (needs Go), and pages of docs/
@@ -63,7 +63,7 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 	python tools/reference.py
 	python tools/troubleshooting.py > docs/troubleshooting.md
 
-dist: $(READY) ## build what is distributed, into dist/: wheels, the npm package, the plugin's archive
+dist: $(READY) ## build the packages into dist/: wheels, the npm package, the archive of the plugin
 	tools/typescript
 	PYTHONPATH=tools python tools/dist.py dist
 

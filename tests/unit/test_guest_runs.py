@@ -142,6 +142,20 @@ def test_a_guest_that_has_answered_waits_for_no_other_and_loses_no_answer(script
     assert str(hanging.ends_with()).startswith("hv01: could not change c: it broke")
 
 
+def test_the_next_run_waits_for_the_powershell_of_one_whose_guests_have_all_answered(script, runs):
+    script.hanging = {"none of these guests"}
+    first = Asking(runs, "a")
+    assert first.ends_with() is not None
+    second = Asking(runs, "b")
+    assert script.started.acquire(timeout=PATIENCE)
+    assert not script.started.acquire(timeout=0.5)  # a second run would open a second PowerShell
+    script.go_on.release()
+    assert script.started.acquire(timeout=PATIENCE)
+    script.go_on.release()
+    assert second.ends_with() is not None
+    assert script.runs == [["a"], ["b"]]
+
+
 def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, runs):
     first = first_run(script, runs)
     others = [Asking(runs, name, change=True) for name in "bc"]

@@ -151,8 +151,14 @@ class GuestRuns:
 
     def _is_free(self, most: int) -> bool:
         """Return True if no run is worth waiting for, and fewer than `most` exist."""
-        hopeless = [run for run in self._runs if run.silent or {key_of(each) for each in run.open} <= self._suspects]
-        return len(hopeless) == len(self._runs) < most
+        return all(self._is_hopeless(run) for run in self._runs) and len(self._runs) < most
+
+    def _is_hopeless(self, run: Run) -> bool:
+        """Return True if a run reports nothing, or waits for suspects alone.
+
+        A run whose guests have all answered is about to end. Its PowerShell is then free for the next run.
+        """
+        return run.silent or (bool(run.open) and {key_of(request) for request in run.open} <= self._suspects)
 
     def _take(self) -> list[GuestRequest]:
         taken = self._next()
