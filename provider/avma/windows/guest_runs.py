@@ -153,7 +153,7 @@ class GuestRuns:
         """Return True if no run is worth waiting for, and fewer than `most` exist."""
         return all(self._is_hopeless(run) for run in self._runs) and len(self._runs) < most
 
-    def _is_hopeless(self, run: Run) -> bool:
+    def _is_hopeless(self, run: GuestRun) -> bool:
         """Return True if a run reports nothing, or waits for suspects alone.
 
         A run whose guests have all answered is about to end. Its PowerShell is then free for the next run.
