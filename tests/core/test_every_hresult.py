@@ -20,7 +20,7 @@ def failing(estate):
 def explained(error: errors.AvmaError, code: HResult) -> bool:
     if isinstance(error, errors.AccessDenied):
         return f"{code.value:08X}" in error.answer and bool(error.remedy)
-    return code.name in str(error) and code.meaning in str(error) and code.remedy in str(error)
+    return code.name in str(error) and code.meaning in str(error) and errors.sentences(code.remedy) in str(error)
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if not code.retryable], ids=lambda code: code.name)

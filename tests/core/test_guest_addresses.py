@@ -108,10 +108,10 @@ def test_when_no_address_works_each_is_named_with_its_failure(lab) -> None:
     with pytest.raises(errors.AvmaError) as caught:
         made.activate()
     text = str(caught.value)
-    assert "169.254.7.3: skipped, a link-local address" in text
+    assert "169.254.7.3: skipped, because it is a link-local address" in text
     assert f"{OTHER}: the machine at that address is not the VM web01" in text
     assert "127.43.7.77: " in text
-    assert "set `guest.address`" in text
+    assert "Or set `guest.address`" in text
     assert made.untouched()
 
 
