@@ -20,9 +20,9 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings
-from avma.wsman.cim import WsmanClient
 from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from avma_cli.__main__ import app
 from avma_simulator import EstateServer, load_estate, recording, running, running_recording, soap
 from cli.conftest import causes, diagnosed, recorded, statuses

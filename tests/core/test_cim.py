@@ -8,8 +8,8 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.windows import hyperv
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from core.runner import HV01
 
 NAMESPACE = "root/cimv2"

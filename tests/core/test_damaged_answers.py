@@ -12,8 +12,8 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer
 from core.middlebox import Change, between
 from core.runner import ADMINISTRATOR, PASSWORD

@@ -17,8 +17,8 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.wsman.bounded import LARGEST_ANSWER, SENDER
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from core.raw_server import serving
 from waiting import PATIENCE
 
@@ -331,7 +331,7 @@ def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
 
 
 def test_a_listing_without_end_is_given_up(asked, monkeypatch):
-    monkeypatch.setattr("avma.wsman.cim._MOST_PAGES", 5)
+    monkeypatch.setattr("avma.wsman.wsman_client._MOST_PAGES", 5)
     page = rows(ROW, "<n:EnumerationContext>uuid:1</n:EnumerationContext>")
     with pytest.raises(errors.UnexpectedAnswer, match="more than 5 pages"):
         asked(http(page))

@@ -21,9 +21,9 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv, licensing
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.transports import Adapter
+from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, PASSWORD
 

@@ -10,8 +10,8 @@ from avma import errors
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from core.middlebox import between
 from core.runner import ADMINISTRATOR, HOST_KEY, HV01, PASSWORD
 

@@ -16,9 +16,9 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import operating_system
 from avma.windows.powershell import load
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.runspaces import Runspaces
+from avma.wsman.wsman_client import WsmanClient
 from core.runner import HV01
 
 BREAKS = [

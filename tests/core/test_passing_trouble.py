@@ -15,8 +15,8 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.windows import licensing
 from avma.windows.machine import Machines
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HV01
 
@@ -50,7 +50,7 @@ def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):
 
 def test_an_endpoint_is_asked_for_its_certificate_once(configuration, monkeypatch):
     asked: list[tuple[str, int]] = []
-    monkeypatch.setattr("avma.wsman.probes._look", lambda endpoint, _: asked.append(endpoint))
+    monkeypatch.setattr("avma.wsman.tls._look", lambda endpoint, _: asked.append(endpoint))
     with socket.create_server(("127.0.0.1", 0)) as server:
         ending = threading.Thread(target=hang_up, args=(server,), daemon=True)
         ending.start()

@@ -16,8 +16,8 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import licensing
-from avma.wsman.cim import WsmanClient
 from avma.wsman.pipe import WinrmPipe
+from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.inspecting import inspecting
 from core.runner import ADMINISTRATOR, PASSWORD

@@ -22,10 +22,10 @@ from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows import hyperv, powershell
 from avma.wsman import envelope
-from avma.wsman.cim import WsmanClient
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.psrp import Pool
 from avma.wsman.script import ErrorRecord, Output
+from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import faults, load_estate, queries, soap, wql
 from avma_simulator.repository import ClassNotFound, Repository
 from avma_simulator.service import Service

@@ -4,7 +4,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma import errors
-from avma.wsman import envelope, faults
+from avma.wsman import envelope, soap_faults
 from avma.wsman.instance import Instance, Origin
 
 ORIGIN = Origin("ask", "hv01")
@@ -22,9 +22,9 @@ NESTED_FAULT = """<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman
 
 def fault(detail: str, code: str = "s:Receiver", subcode: str = "w:InternalError"):
     text = SOAP_FAULT.format(s=S, code=code, subcode=subcode, detail=detail)
-    found = faults.find_fault(envelope.body_of(text.encode()))
+    found = soap_faults.find_fault(envelope.body_of(text.encode()))
     assert found is not None
-    return faults.to_error(found, "do it", "hv01")
+    return soap_faults.to_error(found, "do it", "hv01")
 
 
 def test_a_request_is_well_formed_and_escapes_what_it_carries():

@@ -8,7 +8,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma import errors, hresult
-from avma.wsman import faults, retry
+from avma.wsman import retry, soap_faults
 
 S = "http://www.w3.org/2003/05/soap-envelope"
 WMI = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
@@ -42,9 +42,9 @@ def error_of(detail: str, subcode: str = "w:InternalError", text: str = "Windows
     reason = f"<s:Reason><s:Text>{escape(text)}</s:Text></s:Reason>"
     fault = f"<s:Code><s:Value>s:Receiver</s:Value>{named}</s:Code>{reason}<s:Detail>{detail}</s:Detail>"
     body = f'<s:Body xmlns:s="{S}"><s:Fault>{fault}</s:Fault></s:Body>'
-    found = faults.find_fault(fromstring(body))
+    found = soap_faults.find_fault(fromstring(body))
     assert found is not None
-    return faults.to_error(found, "read the license", "hv01")
+    return soap_faults.to_error(found, "read the license", "hv01")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_result_that_no_hresult_means_is_shown(detail):
 
 @pytest.mark.parametrize("code", [0x80041010, 0x8004100E, 0x8033801A])
 def test_a_missing_class_is_recognized(code):
-    assert faults.is_missing_class(error_of(wmi_error(error_Code=code)))
+    assert soap_faults.is_missing_class(error_of(wmi_error(error_Code=code)))
 
 
 @pytest.mark.parametrize(
@@ -187,18 +187,18 @@ def test_a_fault_without_a_number_shows_subcode_and_text(detail, subcode, text, 
 
 @pytest.mark.parametrize("code", [0x80041033, 0x80041033 - (1 << 32)])
 def test_the_return_value_of_a_method_may_be_an_hresult(code):
-    assert "WBEM_E_SHUTTING_DOWN" in faults.returned_error(code, "t", "w").answer
+    assert "WBEM_E_SHUTTING_DOWN" in soap_faults.returned_error(code, "t", "w").answer
 
 
 def test_the_return_value_of_a_method_may_be_a_number_of_its_own():
-    error = faults.returned_error(5, "t", "w")
+    error = soap_faults.returned_error(5, "t", "w")
     assert error.answer == "the method returned 5"
     assert str(error).endswith("See: avma explain wsman-fault")
 
 
 def test_the_own_number_of_a_method_is_not_taken_for_a_passing_error_of_windows():
     assert hresult.lookup(14).transient
-    assert not retry.may_pass(faults.returned_error(14, "t", "w"))
+    assert not retry.may_pass(soap_faults.returned_error(14, "t", "w"))
 
 
 def test_no_entry_of_the_table_stands_twice():

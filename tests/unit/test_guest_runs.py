@@ -9,10 +9,10 @@ import pytest
 from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows import guest_run
-from avma.windows.direct import GuestWmi
 from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
+from avma.windows.powershell_direct import GuestWmi
 from avma.wsman.script import Credential, Secret, secrets_in
 from waiting import PATIENCE
 

@@ -24,13 +24,13 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
-from avma.windows.direct import GuestWmi
 from avma.windows.guest_run import GuestAccount, GuestRequest
-from avma.wsman import failures, faults, kerberos
+from avma.windows.powershell_direct import GuestWmi
+from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
-from avma.wsman.cim import WsmanClient
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
+from avma.wsman.wsman_client import WsmanClient
 from unit.test_faults import error_of, wmi_error, wsman_fault
 
 NEVER = re.compile(
@@ -64,7 +64,7 @@ def test_faults(number: int, kind: str, status: int, subcode: str, text: str, wi
 
 @given(NUMBERS)
 def test_return_values(number: int) -> None:
-    require_readable(faults.returned_error(number or 1, "call", "hv01"))
+    require_readable(soap_faults.returned_error(number or 1, "call", "hv01"))
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.one_of(st.none(), WORDS, NUMBERS, st.lists(WORDS)), max_size=4))
@@ -187,7 +187,7 @@ AUTHS = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 
 @pytest.mark.parametrize("raised", RAISED, ids=lambda raised: f"{type(raised).__name__} {raised}"[:40])
 def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avma.wsman.probes.thumbprint", lambda _: None)
+    monkeypatch.setattr("avma.wsman.tls.thumbprint", lambda _: None)
     adapter = Adapter(CONTEXT)
     connections = {
         auth: resolve("hv01", Configuration(username="u", password="p", auth=auth, https=auth is Auth.BASIC))
@@ -197,10 +197,10 @@ def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPat
     for auth, status, carried, sealed, accepted, turned_away, foreign in states:
         adapter.status, adapter.carried, adapter.sealed, adapter.accepted = status, carried, sealed, accepted
         adapter.turned_away, adapter.foreign_type = turned_away, "text/html" if foreign else ""
-        require_readable(failures.named(raised, connections[auth], adapter, "ask"))
+        require_readable(transport_errors.named(raised, connections[auth], adapter, "ask"))
 
 
 def test_a_fault_of_an_empty_body_is_readable() -> None:
-    found = faults.find_fault(fromstring("<Body><Fault/></Body>"))
+    found = soap_faults.find_fault(fromstring("<Body><Fault/></Body>"))
     assert found is not None
-    require_readable(faults.to_error(found, "ask", "hv01"))
+    require_readable(soap_faults.to_error(found, "ask", "hv01"))

@@ -15,7 +15,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
-from avma.windows import direct
+from avma.windows import powershell_direct
 from avma.windows.powershell import PowerShell
 from avma.wsman import clixml
 from avma.wsman.runspaces import Runspaces
@@ -111,7 +111,7 @@ def require_readable_remoting(of_pool: bytes, of_pipeline: bytes) -> list[errors
     connection = resolve("hv01", Configuration(username="u", password="p", https=False))
     runspaces = Runspaces(connection, lambda _: Remoting(of_pool, of_pipeline))
     try:
-        direct.require_script(PowerShell(runspaces), Deadline(30))
+        powershell_direct.require_script(PowerShell(runspaces), Deadline(30))
     except errors.AvmaError as error:
         require_readable(error)
         raised.append(error)

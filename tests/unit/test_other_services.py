@@ -14,7 +14,7 @@ from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Status
 from avma.settings import AddressedSettings, Auth
 from avma.windows.machine import Machines
-from avma.wsman.cim import WsmanClient
+from avma.wsman.wsman_client import WsmanClient
 from unit.test_messages import Answering
 
 S = "http://www.w3.org/2003/05/soap-envelope"

@@ -11,7 +11,7 @@ from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
 from avma.resources import guests, hosts, rules
 from avma.resources.hosts import HostState
 from avma.resources.resource import Operation
-from avma.windows import direct, operating_system
+from avma.windows import operating_system, powershell_direct
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Server
@@ -64,7 +64,7 @@ class Host:
         """Check whether PowerShell runs the script for guests. The check runs it without a guest."""
         if not self._scripts or not self._has_direct:
             return Finding(_NOT_NEEDED if not self._scripts else _NO_DIRECT, Status.SKIPPED)
-        mode = direct.require_script(self._server.powershell, self._deadline)
+        mode = powershell_direct.require_script(self._server.powershell, self._deadline)
         return Finding(f"PowerShell runs the script for guests ({mode})")
 
     @property

@@ -20,7 +20,7 @@ from avma.resources.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Machines
-from avma.wsman.faults import is_missing_class
+from avma.wsman.soap_faults import is_missing_class
 
 _log = logging.getLogger("avma.diagnosis")
 

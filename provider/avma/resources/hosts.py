@@ -15,7 +15,7 @@ from avma.windows.azure_local import AutomaticActivation
 from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
-from avma.wsman.faults import is_missing_class
+from avma.wsman.soap_faults import is_missing_class
 
 
 class Platform(Choice):

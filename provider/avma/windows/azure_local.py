@@ -15,7 +15,7 @@ from typing import Any
 from avma import characters, errors, hresult, keys
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
-from avma.wsman import faults, retry
+from avma.wsman import retry, soap_faults
 from avma.wsman.script import Secret
 
 SCRIPT = "server-avma-manager"
@@ -156,7 +156,7 @@ def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaErr
         "run `Get-VMAutomaticActivation` on the machine; check that the machine is registered with Azure and online"
     )
     answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell returned no message'}"
-    shown = faults.shown_id(error_id)
+    shown = soap_faults.shown_id(error_id)
     return errors.WsmanFault(tried, where, f"{answer} ({shown})" if shown else answer, remedy, code)
 
 

@@ -13,19 +13,19 @@ from functools import partial
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, hyperv, identity, licensing
-from avma.windows.direct import GuestWmi
 from avma.windows.guest_run import GuestAccount
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.licensing import Licensing
 from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell
+from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
-from avma.wsman.cim import WsmanClient
 from avma.wsman.logged_pipe import LoggedPipe
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
+from avma.wsman.wsman_client import WsmanClient
 
 _CLOSING = 2.0
 """Seconds for all connections of a process to close. Then the process ends without them."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.wsman.cim import WsmanClient
 from avma.wsman.envelope import CHECK_PORT, SOAP, Message, local_name
+from avma.wsman.wsman_client import WsmanClient
 
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 

@@ -20,7 +20,7 @@ from defusedxml.ElementTree import fromstring
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.wsman import envelope, faults, retry
+from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.pipe import Pipe
 
 log = logging.getLogger("avma.wsman")
@@ -78,7 +78,7 @@ def _text(root: Element, name: str) -> str:
 
 def _result(answer: bytes) -> str:
     try:
-        fault = faults.find_fault(envelope.body_of(answer))
+        fault = soap_faults.find_fault(envelope.body_of(answer))
     except envelope.NotSoap:
         return "no SOAP"
     if fault is None:

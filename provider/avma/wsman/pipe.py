@@ -8,14 +8,16 @@ where the libraries would send the body encrypted with the old key. It converts 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Protocol
 
 import requests
 
+from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.settings import SEALING, Auth, MessageEncryption
-from avma.wsman import failures, http_answers, ntlm, tls
+from avma.wsman import http_answers, tls, transport_errors
 from avma.wsman.transports import Adapter, HttpTransport
 
 _ANSWER_MARGIN = 10.0
@@ -23,6 +25,11 @@ _ANSWER_MARGIN = 10.0
 _LAST_CHANCE = 1.0
 """Seconds. An answer may arrive this long after the deadline."""
 _PYWINRM = (Auth.NTLM, Auth.BASIC, Auth.CREDSSP)
+_NTLM_LEVEL = "LM_COMPAT_LEVEL"
+"""The variable from which pyspnego, like gss-ntlmssp, reads Windows' LmCompatibilityLevel. The default is 3."""
+_NTLM_2 = ("3", "4", "5")
+"""The levels at which a client sends only NTLMv2 (MS-NLMP 3.1.1.1)."""
+_USING_NTLM = (Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP)
 
 
 class Pipe(Protocol):
@@ -63,7 +70,7 @@ class WinrmPipe:
         except Exception as error:
             self.close()
             if not again or not self._was_not_read(adapter, connects):
-                raise failures.named(error, self._connection, adapter, tried) from error
+                raise transport_errors.named(error, self._connection, adapter, tried) from error
         else:
             self._require_genuine(adapter, tried)
             return answer
@@ -115,7 +122,7 @@ def _seals(connection: Connection) -> bool:
 
 
 def _connect(connection: Connection) -> tuple[HttpTransport, Adapter]:
-    ntlm.require_version_2(connection)
+    _require_ntlm_2(connection)
     adapter = Adapter(tls.context(connection))
     if connection.auth in _PYWINRM:
         from avma.wsman.pywinrm_transport import PywinrmTransport
@@ -124,3 +131,16 @@ def _connect(connection: Connection) -> tuple[HttpTransport, Adapter]:
     from avma.wsman.pypsrp_transport import PypsrpTransport
 
     return PypsrpTransport(connection, adapter), adapter
+
+
+def _require_ntlm_2(connection: Connection) -> None:
+    """Raise InvalidInput if the environment allows an older version of NTLM, whose answers reveal passwords.
+
+    Raises:
+        InvalidInput: the environment allows one.
+    """
+    level = os.environ.get(_NTLM_LEVEL)
+    if connection.auth in _USING_NTLM and level is not None and level not in _NTLM_2:
+        answer = f"the environment variable {_NTLM_LEVEL} is `{level}`, which allows NTLM before version 2"
+        remedy = f"unset {_NTLM_LEVEL}, or set it to 3"
+        raise errors.InvalidInput("open a connection", connection.where, answer, remedy)

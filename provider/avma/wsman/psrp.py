@@ -21,7 +21,7 @@ from pypsrp.wsman import OptionSet, SelectorSet, WSMan, WSManAction
 from avma import errors, hresult
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.wsman import envelope, faults
+from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
@@ -153,7 +153,7 @@ class Pool:
             try:
                 self._wsman.delete(self._pool.shell.resource_uri, selector_set=selectors)
             except errors.WsmanFault as fault:
-                if fault.code == faults.UNEXPECTED_SELECTORS:
+                if fault.code == soap_faults.UNEXPECTED_SELECTORS:
                     return
             except errors.AvmaError:
                 continue
@@ -265,10 +265,10 @@ class _Wsman(WSMan):
         except envelope.NotSoap as cause:
             text = "the answer is not SOAP"
             raise errors.UnexpectedAnswer(self._tried, where, text, CHECK_PORT) from cause
-        fault = faults.find_fault(body)
+        fault = soap_faults.find_fault(body)
         if fault is None:
             return body
-        error = faults.to_error(fault, self._tried, where)
+        error = soap_faults.to_error(fault, self._tried, where)
         if isinstance(error, errors.AccessDenied):
             raise errors.AccessDenied(self._tried, where, error.answer, _RIGHTS)
         if action == WSManAction.CREATE and isinstance(error, errors.WsmanFault) and not hresult.known(error.code):

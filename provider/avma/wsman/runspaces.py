@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import POLL, Deadline
-from avma.wsman import faults
+from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import Heard, Output, nobody
 
@@ -28,7 +28,7 @@ _GRACE = 2.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
 _ENDED = (
-    f"the remote PowerShell session has ended (0x{faults.UNEXPECTED_SELECTORS:08X})",
+    f"the remote PowerShell session has ended (0x{soap_faults.UNEXPECTED_SELECTORS:08X})",
     "try again; if the error persists, check the event logs Application and Windows Remote Management of the machine",
 )
 """Answer and remedy. For WMI, the same number means a missing instance, and its remedy repairs WMI."""
@@ -165,7 +165,7 @@ class Runspaces:
             over = isinstance(error, (errors.TimedOut, errors.Cancelled))
             answer = error.answer if over else f"the session was lost: {error.answer}"
             remedy = error.remedy
-            if isinstance(error, errors.WsmanFault) and error.code == faults.UNEXPECTED_SELECTORS:
+            if isinstance(error, errors.WsmanFault) and error.code == soap_faults.UNEXPECTED_SELECTORS:
                 answer, remedy = _ENDED
             return errors.AnswerLost(call.tried, self.where, f"{answer}. The script may have run", remedy)
         if isinstance(error, errors.AnswerLost):

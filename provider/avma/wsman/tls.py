@@ -1,14 +1,18 @@
-"""TLS to a WinRM service: the trusted authorities, and the client certificate.
+"""TLS to a WinRM service: the trusted authorities, the client certificate, and the certificate of the service.
 
 Certificates and keys are paths of PEM files, or PEM text.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +23,9 @@ from avma.connection import Connection
 from avma.settings import Auth
 
 _PEM = "-----BEGIN "
+_TIMEOUT = 5.0
+_HOLDS = 60.0
+"""Seconds. The provider requests the certificate of an endpoint only once in this time."""
 
 
 def context(connection: Connection) -> ssl.SSLContext:
@@ -97,3 +104,47 @@ def _file(given: str) -> Iterator[str]:
         path.touch(mode=0o600)
         path.write_text(given, encoding="ascii", errors="replace")
         yield os.fspath(path)
+
+
+def thumbprint(connection: Connection) -> str | None:
+    """Return the SHA-1 thumbprint of an endpoint's certificate as Windows shows it, or None if it does not use TLS."""
+    return _PROBES.ask((connection.address, connection.port), min(_TIMEOUT, connection.connect_timeout))
+
+
+@dataclass
+class _Probe:
+    """The certificate of one endpoint."""
+
+    lock: threading.Lock
+    expires: float = 0.0
+    thumbprint: str | None = None
+
+
+class _Probes:
+    """The certificates of all endpoints. Only one thread at a time requests a certificate from the same endpoint."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[tuple[str, int], _Probe] = {}
+
+    def ask(self, endpoint: tuple[str, int], timeout: float) -> str | None:
+        """Return the thumbprint, or None if the endpoint does not use TLS."""
+        with self._lock:
+            probe = self._of.setdefault(endpoint, _Probe(threading.Lock()))
+        with probe.lock:
+            if time.monotonic() >= probe.expires:
+                probe.thumbprint = _look(endpoint, timeout)
+                probe.expires = time.monotonic() + _HOLDS
+            return probe.thumbprint
+
+
+_PROBES = _Probes()
+
+
+def _look(endpoint: tuple[str, int], timeout: float) -> str | None:
+    try:
+        shown = ssl.get_server_certificate(endpoint, timeout=timeout)
+        digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(shown), usedforsecurity=False)
+    except (OSError, ValueError):
+        return None
+    return digest.hexdigest().upper()

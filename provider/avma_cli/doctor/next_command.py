@@ -35,7 +35,7 @@ from avma.resources.guests import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm
-from avma.wsman.faults import is_missing_class
+from avma.wsman.soap_faults import is_missing_class
 from avma_cli.doctor.output import as_options
 
 _TARGET = re.compile(r"/Set-Edition:(\w+)")

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from avma import errors
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.wsman import envelope, faults, retry
+from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.instance import Instance, Origin
-from avma.wsman.pages import NotAPage, Page, page_of
 from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
@@ -26,6 +26,18 @@ _JOB_STARTED = 4096
 """The `ReturnValue` of methods that continue as a job (DMTF). The caller reads the state."""
 _MOST_PAGES = 1000
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
+
+
+class _NotAPage(ValueError):
+    """The answer contains neither a context for the next page nor the end of the listing."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The rows in one answer to an Enumerate or a Pull, and the context for the next page, empty after the last one."""
+
+    items: tuple[Element, ...]
+    context: str
 
 
 class WsmanClient:
@@ -56,7 +68,7 @@ class WsmanClient:
         try:
             return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
         except errors.WsmanFault as error:
-            raise faults.of_class(error, namespace, wql) from error
+            raise soap_faults.of_class(error, namespace, wql) from error
 
     def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
         """Return the results of several WQL queries. Errors are those of `query`."""
@@ -99,7 +111,7 @@ class WsmanClient:
         output = self._instance(body, tried)
         code = output.integer("ReturnValue") or 0
         if code not in (0, _JOB_STARTED):
-            raise faults.returned_error(code, tried, self.where)
+            raise soap_faults.returned_error(code, tried, self.where)
         return output
 
     def ask(self, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
@@ -157,11 +169,11 @@ class WsmanClient:
                 self._release(pipe, namespace, context)
             raise
 
-    def _page(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> Page:
+    def _page(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> _Page:
         body = self._ask(pipe, message, deadline, tried)
         try:
-            return page_of(body)
-        except NotAPage as error:
+            return _page_of(body)
+        except _NotAPage as error:
             raise self._unexpected(str(error), tried) from error
 
     def _release(self, pipe: Pipe, namespace: str, context: str) -> None:
@@ -179,9 +191,9 @@ class WsmanClient:
             body = envelope.body_of(answer)
         except envelope.NotSoap as error:
             raise self._unexpected("the answer is not SOAP", tried) from error
-        fault = faults.find_fault(body)
+        fault = soap_faults.find_fault(body)
         if fault is not None:
-            raise faults.to_error(fault, tried, self.where)
+            raise soap_faults.to_error(fault, tried, self.where)
         return body
 
     def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
@@ -217,3 +229,30 @@ class WsmanClient:
             return self._idle.pop()
         except IndexError:
             return self._new_pipe(self.connection)
+
+
+def _page_of(body: Element) -> _Page:
+    """Return the page in the Body of an answer.
+
+    An answer ends the sequence or contains a context (WS-Enumeration 3.1 and 3.2).
+
+    Raises:
+        _NotAPage: the answer ends too early, so the listing is not known.
+    """
+    response = next(iter(body), None)
+    if response is None:
+        raise _NotAPage("the answer has an empty body")
+    if envelope.local_name(response) not in ("EnumerateResponse", "PullResponse"):
+        raise _NotAPage("the answer is not a page of a listing")
+    parts = {envelope.local_name(part): part for part in response}
+    items = tuple(parts.get("Items", ()))
+    if "EndOfSequence" in parts:
+        return _Page(items, "")
+    context = _text(parts.get("EnumerationContext"))
+    if not context:
+        raise _NotAPage("a page of the listing has neither a next page nor an end")
+    return _Page(items, context)
+
+
+def _text(element: Element | None) -> str:
+    return "" if element is None else (element.text or "").strip()

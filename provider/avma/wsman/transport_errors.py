@@ -17,7 +17,7 @@ from avma.connection import Connection
 from avma.deadline import text_of
 from avma.errors import Distrust
 from avma.settings import SEALING, Auth
-from avma.wsman import http_answers, kerberos, probes
+from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
@@ -172,7 +172,7 @@ def _about_the_channel(connection: Connection) -> str:
         "sign-in; compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
         "winrm/config/listener`)"
     )
-    thumbprint = probes.thumbprint(connection)
+    thumbprint = tls.thumbprint(connection)
     return f"{text} with the one that this computer receives, {thumbprint}" if thumbprint else text
 
 
@@ -201,7 +201,7 @@ def _network(error: Exception, connection: Connection, adapter: Adapter, tried: 
         answer = "the connection was refused, because nothing listens on that port"
         remedy = "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
         return errors.Unreachable(tried, where, answer, remedy)
-    if not connection.https and not adapter.accepted and probes.thumbprint(connection):
+    if not connection.https and not adapter.accepted and tls.thumbprint(connection):
         answer = "the service uses TLS, but `https` is false"
         return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or use another port")
     return _broken_off(connection, adapter, tried, "the connection broke")

@@ -18,7 +18,7 @@ from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
 from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
-from avma.wsman import faults, retry
+from avma.wsman import retry, soap_faults
 from avma.wsman.instance import Instance, Origin
 from avma.wsman.sign_ins import Account as SignIn
 from avma.wsman.sign_ins import Place, SignIns, is_of_domain
@@ -78,7 +78,7 @@ class GuestWmi:
         output = Instance.from_values({"ReturnValue": result.get("returnValue")}, Origin(tried, self.where))
         code = output.integer("ReturnValue") or 0
         if code != 0:
-            raise faults.returned_error(code, tried, self.where)
+            raise soap_faults.returned_error(code, tried, self.where)
         return output
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class GuestWmi:
             return self._not_connected(said, tried)
         if _BROKEN in ids:
             return self._broken(said, tried)
-        shown = faults.shown_id(ids[0])
+        shown = soap_faults.shown_id(ids[0])
         named = f" ({shown})" if shown else ""
         remedy = f"try `Invoke-Command -VMId {self._vm_id}` on the host, or {OVER_NETWORK}"
         return errors.UnexpectedAnswer(
@@ -168,11 +168,13 @@ class GuestWmi:
     def _operation_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
         number, said = error.get("hresult"), self._said(error)
         error_id = str(error.get("errorId", "")).partition(",")[0]
-        number = faults.number_of(error_id) or number
+        number = soap_faults.number_of(error_id) or number
         if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
-            told = ": ".join(filter(None, (faults.shown_id(error_id), said))) or "no message"
+            told = ": ".join(filter(None, (soap_faults.shown_id(error_id), said))) or "no message"
             return self._not_its_own(f"an error without a number: {told}", tried)
-        return faults.to_error(faults.Fault(number & 0xFFFFFFFF, faults.shown_id(error_id), said), tried, self.where)
+        return soap_faults.to_error(
+            soap_faults.Fault(number & 0xFFFFFFFF, soap_faults.shown_id(error_id), said), tried, self.where
+        )
 
     def _said(self, error: Mapping[str, Any]) -> str:
         return characters.shortened(self._redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
