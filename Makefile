@@ -43,11 +43,12 @@ check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engin
 browser: ## Chromium, for the tests of the page of `avma report`
 	tools/chromium
 
-lint: $(READY)
+lint: $(READY) ## ruff, mypy, import-linter, and the measures of the prose
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports
+	python tools/prose.py
 
 prose: $(READY) ## measure the pages and docstrings, and print the worst sentences
 	python tools/prose.py
@@ -70,7 +71,7 @@ dist: $(READY) ## build the packages into dist/: wheels, the npm package, the ar
 sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
 	tools/codegen sdks sdk
 
-pins: ## resolve the pinned dependencies anew (needs uv)
+pins: ## resolve the pinned dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --extra simulator --extra credssp --group dev pyproject.toml -o tools/requirements.txt
 	echo 'pyspnego[kerberos]' | uv pip compile - --universal --python-version 3.10 --generate-hashes \

@@ -172,7 +172,7 @@ error names this one. Start the node and run `pulumi up` again.""",
 The machine does not have the cmdlet that sets the key: [refused](#refused). Install the latest updates on the machine.
 Windows Admin Center recommends the same.""",
     "One or more servers in the cluster does not have the latest changes to this setting": """\
-You bought or canceled the subscription, but the machine has not received the change yet. The provider reports
+You bought or canceled the subscription, but the machine does not report the change yet. The provider reports
 [refused](#refused) for `licenseSource: subscription`. The machine fetches changes from Azure twice a day. To fetch them
 now, run `Sync-AzureStackHCI` on it, but not directly after a restart.""",
 }
