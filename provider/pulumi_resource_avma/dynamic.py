@@ -22,12 +22,12 @@ from avma import resources
 from avma.properties import Property, camel_case, properties
 from avma.redaction import Redactor
 from pulumi_resource_avma import PACKAGE
+from pulumi_resource_avma.grpc_errors import status_of
 from pulumi_resource_avma.lifecycle import Lifecycle
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.provider_config import ProviderConfig
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.settings import ProviderConfig
-from pulumi_resource_avma.status import status_of
 from pulumi_resource_avma.values import decode, encode
 
 Values = dict[str, Any]

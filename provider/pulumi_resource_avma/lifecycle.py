@@ -19,14 +19,12 @@ from avma.properties import UNKNOWN, dump
 from avma.resources.claims import Claim, stake
 from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
-from pulumi_resource_avma.operations import Operations
+from pulumi_resource_avma.grpc_errors import Declined, InitFailed, Noted, check_failures, invalid
+from pulumi_resource_avma.operations import Operations, Replaced, Run
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement, place_of
-from pulumi_resource_avma.run import Replaced, Run
-from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, InitFailed, Noted, check_failures, invalid
-from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode
+from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, declared_secrets, encode
 
 PROBE_TIMEOUT = 60.0
 """Maximum seconds for the requests of a preview to a machine."""
@@ -327,7 +325,7 @@ def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encode_inputs(resource: Resource, inputs: Mapping[str, Any], secrets: Secrets) -> Struct:
-    return encode(inputs, secrets | declared(resource.inputs, inputs))
+    return encode(inputs, secrets | declared_secrets(resource.inputs, inputs))
 
 
 def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any, secrets: Secrets) -> Struct:
@@ -335,7 +333,7 @@ def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any,
 
 
 def _encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets) -> Struct:
-    return encode(state, secrets | declared(resource.inputs, state) | declared(resource.outputs, state))
+    return encode(state, secrets | declared_secrets(resource.inputs, state) | declared_secrets(resource.outputs, state))
 
 
 @contextlib.contextmanager

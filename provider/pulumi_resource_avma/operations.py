@@ -6,18 +6,41 @@ It combines the configuration, the deadline, the messages to the user, and the m
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from grpc import StatusCode
 
 from avma import topics
 from avma.deadline import Deadline
 from avma.resources.claims import Claims
-from avma.resources.resource import Operation
+from avma.resources.resource import Operation, Stored
 from avma.windows.machine import Machines
+from pulumi_resource_avma.grpc_errors import Declined
 from pulumi_resource_avma.journal import Journal
-from pulumi_resource_avma.run import Run
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A resource that the engine replaces: its ID and its stored values."""
+
+    identifier: str
+    stored: Stored
+
+
+@dataclass
+class Run:
+    """One run of the engine: a preview, an update, a refresh or a destroy. The keys of the mappings are URNs."""
+
+    claims: Claims
+    wanted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The inputs that passed `check`.
+
+    The engine checks resources that stay, but not those that it only deletes or refreshes.
+    """
+    replaced: dict[str, Replaced] = field(default_factory=dict)
 
 
 class Operations:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -20,17 +22,17 @@ from grpc import StatusCode
 
 from avma import topics
 from avma.configuration import Configuration
-from pulumi_resource_avma import __version__, schema_file, status
+from pulumi_resource_avma import __version__, grpc_errors
+from pulumi_resource_avma.grpc_errors import Declined
 from pulumi_resource_avma.protocol import plugin_pb2, provider_pb2_grpc
 from pulumi_resource_avma.protocol import provider_pb2 as pb
+from pulumi_resource_avma.provider_config import ProviderConfig
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.settings import ProviderConfig
-from pulumi_resource_avma.status import Declined
 
 if TYPE_CHECKING:
     from avma.resources.resource import Resource
+    from pulumi_resource_avma.functions import Functions
     from pulumi_resource_avma.lifecycle import Lifecycle
-    from pulumi_resource_avma.lookups import Lookups
     from pulumi_resource_avma.operations import Operations
 
 WORKERS = 64
@@ -42,6 +44,19 @@ _log = logging.getLogger(__name__)
 R = TypeVar("R")
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Any, Context], Awaitable[R]]
+
+
+_PACKAGED_SCHEMA = Path(__file__).with_name("schema.json")
+_SCHEMA_IN_REPOSITORY = Path(__file__).parents[2] / "schema.json"
+
+
+def schema_text(version: str) -> str:
+    """Return the committed schema with its version, which the file does not contain.
+
+    The file is inside an installed package. For an editable install it is in the repository root.
+    """
+    path = _PACKAGED_SCHEMA if _PACKAGED_SCHEMA.exists() else _SCHEMA_IN_REPOSITORY
+    return json.dumps({**json.loads(path.read_text("utf-8")), "version": version}, ensure_ascii=False)
 
 
 def all_resources() -> Iterable[Resource]:
@@ -78,7 +93,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     ) -> None:
         self._session = session
         self._resources = resources
-        self._settings = ProviderConfig(session, configuration)
+        self._provider_config = ProviderConfig(session, configuration)
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._comparers = ThreadPoolExecutor(COMPARERS, thread_name_prefix="comparison")
 
@@ -95,11 +110,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return Lifecycle(self._session, self._operations, self._resources())
 
     @functools.cached_property
-    def _lookups(self) -> Lookups:
+    def _functions(self) -> Functions:
         from avma.functions import FUNCTIONS
-        from pulumi_resource_avma.lookups import Lookups
+        from pulumi_resource_avma.functions import Functions
 
-        return Lookups(self._session, self._operations, FUNCTIONS)
+        return Functions(self._session, self._operations, FUNCTIONS)
 
     def cancel(self) -> None:
         """Request the end of every operation."""
@@ -139,7 +154,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def GetSchema(self, _request: pb.GetSchemaRequest, _: Context) -> pb.GetSchemaResponse:
         """Return the schema of the package."""
-        return pb.GetSchemaResponse(schema=schema_file.text(__version__))
+        return pb.GetSchemaResponse(schema=schema_text(__version__))
 
     @answer
     async def GetMapping(self, _request: pb.GetMappingRequest, _: Context) -> pb.GetMappingResponse:
@@ -154,12 +169,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def CheckConfig(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
         """Validate the provider's configuration."""
-        return self._settings.check(request)
+        return self._provider_config.check(request)
 
     @answer
     async def DiffConfig(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
         """Compare two configurations of the provider."""
-        return self._settings.diff(request)
+        return self._provider_config.diff(request)
 
     @answer
     async def Configure(self, request: pb.ConfigureRequest, _: Context) -> pb.ConfigureResponse:
@@ -201,7 +216,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Invoke(self, request: pb.InvokeRequest, _: Context) -> pb.InvokeResponse:
         """Call a function."""
-        return await self._in_pool(self._lookups.invoke, request)
+        return await self._in_pool(self._functions.invoke, request)
 
     @answer
     async def Parameterize(self, _request: pb.ParameterizeRequest, _: Context) -> pb.ParameterizeResponse:
@@ -225,7 +240,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @answer
     async def _list(self, request: pb.ListRequest, _: Context) -> Sequence[pb.ListResponse]:
-        return await self._in_pool(self._lookups.list, request)
+        return await self._in_pool(self._functions.list, request)
 
     def _begin(self, engine_address: str) -> None:
         self._session.begin(engine_address)
@@ -237,16 +252,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
         This must not run on the event loop, as a warning waits for the engine and the import is slow.
         """
-        self._settings.configure(request)
+        self._provider_config.configure(request)
         self._resources()
 
     async def refuse(self, error: Exception, context: Context) -> None:
         """End the call with the status of an error."""
-        if status.is_bug(error):
+        if grpc_errors.is_bug(error):
             _log.error("unexpected error", exc_info=error)
-        told = status.status_of(error, self._session.redact)
+        told = grpc_errors.status_of(error, self._session.redact)
         details = (("grpc-status-details-bin", told.SerializeToString()),) if told.details else ()
-        await context.abort(status.code_of(told), told.message, details)
+        await context.abort(grpc_errors.code_of(told), told.message, details)
 
     async def _in_pool(self, call: Callable[[Any], R], request: Any, pool: ThreadPoolExecutor | None = None) -> R:
         cancellation = self._session.begin_call()

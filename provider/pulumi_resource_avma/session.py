@@ -13,8 +13,7 @@ from avma.configuration import Configuration
 from avma.deadline import Cancellation
 from avma.redaction import Redactor
 from pulumi_resource_avma.engine import EngineLog
-from pulumi_resource_avma.secrecy import declared
-from pulumi_resource_avma.values import Decoded, decode, texts_at
+from pulumi_resource_avma.values import Decoded, declared_secrets, decode, texts_at
 
 _CALL: ContextVar[Cancellation | None] = ContextVar("call", default=None)
 """The cancellation of the current call in this context."""
@@ -58,6 +57,6 @@ class Session:
     def decode(self, struct: Struct, record: type) -> Decoded:
         """Decode the properties of a record, and register its secrets for redaction."""
         decoded = decode(struct)
-        secrets = decoded.secrets | declared(record, decoded.values)
+        secrets = decoded.secrets | declared_secrets(record, decoded.values)
         self.redact.learn(texts_at(decoded.values, secrets))
         return decoded

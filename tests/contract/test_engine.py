@@ -14,9 +14,9 @@ import pytest
 
 from avma import errors, keys
 from avma.properties import Values
-from avma.resources.host_license import HostLicenseResource
-from avma.resources.host_properties import HostLicenseOutputs
-from avma.resources.hosts import Platform
+from avma.resources.host_license.host_properties import HostLicenseOutputs
+from avma.resources.host_license.host_resource import HostLicenseResource
+from avma.resources.host_state import Platform
 from avma.resources.resource import Operation, Result, Stored
 from avma.windows.licensing import LicenseStatus
 from contract.harness import Provider

@@ -8,9 +8,9 @@ from avma.configuration import Configuration
 from avma.deadline import Cancellation, Deadline
 from avma.properties import dump
 from avma.resources.claims import Claims
-from avma.resources.host_license import HostLicenseResource
+from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Result, Stored
-from avma.resources.vm_activation import VmActivationResource
+from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.machine import Machines
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"

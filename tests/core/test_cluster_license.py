@@ -6,7 +6,7 @@ import pytest
 
 from avma import errors, keys
 from avma.properties import UNKNOWN
-from avma.resources.cluster_license import ClusterLicenseResource
+from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
 

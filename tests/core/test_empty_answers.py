@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from avma import errors, keys
-from avma.functions.machines import GetClusterNodes, GetHostVms
+from avma.functions.get_cluster_nodes import GetClusterNodes
+from avma.functions.get_host_vms import GetHostVms
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running

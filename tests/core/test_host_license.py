@@ -8,11 +8,11 @@ import pytest
 from avma import errors, keys
 from avma.keys import KeyKind
 from avma.properties import UNKNOWN
-from avma.resources import hosts
-from avma.resources.activation import Attempt
+from avma.resources import host_state
 from avma.resources.claims import Claims
-from avma.resources.host_properties import HostLicenseOutputs
-from avma.resources.hosts import Platform
+from avma.resources.host_license.host_properties import HostLicenseOutputs
+from avma.resources.host_state import Platform
+from avma.resources.machine_license import Attempt
 from avma.resources.resource import Stored
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
@@ -373,7 +373,7 @@ def test_a_licensed_key_that_is_there_beside_another_is_adopted_and_settles(of_2
 
 def test_what_another_resource_did_between_look_and_change_is_seen(estate, run):
     operation = run.operation()
-    state = hosts.look(operation.machine(HV01, None, run.configuration), operation)
+    state = host_state.look(operation.machine(HV01, None, run.configuration), operation)
     run.license()
     other = operation.machine("hv01", AddressedSettings(address=HV01), run.configuration)
     for machine in (state.server, other):

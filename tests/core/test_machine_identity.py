@@ -10,10 +10,10 @@ import yaml
 
 from avma import errors, keys
 from avma.resources.claims import Claim, Claims
-from avma.resources.cluster_license import ClusterLicenseResource
-from avma.resources.host_license import HostLicenseResource
+from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
+from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Stored
-from avma.resources.vm_activation import VmActivationResource
+from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.identity import may_be_same
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored

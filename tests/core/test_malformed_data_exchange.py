@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from avma import errors
 from avma.configuration import GuestDefaults
 from avma.deadline import Deadline
-from avma.functions.machines import GetHostVms
+from avma.functions.get_host_vms import GetHostVms
 from avma.windows import hyperv
 from avma.windows.licensing import LicenseStatus
 from avma.wsman.instance import Instance, Origin

@@ -9,8 +9,9 @@ import pytest
 
 from avma import errors
 from avma.configuration import GuestDefaults
-from avma.resources import guests, readiness
+from avma.resources import guest_access
 from avma.resources.resource import Stored
+from avma.resources.vm_activation import wait_for_guest
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, stored
@@ -113,7 +114,7 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_named_at_once(direct,
 
 @pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
 def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run, monkeypatch, guest):
-    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.5)
+    monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.5)
     direct.setup("web01", 1)
     with pytest.raises(errors.LogonRefused, match=r"Windows \(build 20348\) has started"):
         run.activate(guest={**guest, **WRONG, "readyTimeout": "6s"})
@@ -121,10 +122,10 @@ def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run
 
 
 def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
-    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.5)
+    monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.5)
     direct.setup("web01", 1)
     reached, tries = run.vm, []
-    original = guests.connect
+    original = guest_access.connect
 
     def connect(placement, guest, operation):
         tries.append(placement)
@@ -132,7 +133,7 @@ def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
             raise errors.LogonUncertain("reach the guest", "web01", "no", "wait")
         return original(placement, guest, operation)
 
-    monkeypatch.setattr(guests, "connect", connect)
+    monkeypatch.setattr(guest_access, "connect", connect)
     assert reached.create({"host": HV01, "vmName": "web01"}, run.operation()).outputs.guest_version == "2022"
 
 
@@ -148,8 +149,8 @@ def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, lat
 
 
 def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
-    monkeypatch.setattr(readiness, "_FIRST_BETWEEN_LOGONS", 0.1)
-    monkeypatch.setattr("avma.resources.guests.require_data_exchange", lambda *_: None)
+    monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.1)
+    monkeypatch.setattr("avma.resources.guest_access.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
     with pytest.raises(errors.LogonUncertain, match=r"not ready yet\. Check `guest\.username`"):
         run.activate(guest=WRONG)

@@ -5,7 +5,7 @@ import pytest
 from avma import errors, keys
 from avma.keys import KeyKind
 from avma.properties import UNKNOWN
-from avma.resources.vm_properties import VmActivationOutputs
+from avma.resources.vm_activation.vm_properties import VmActivationOutputs
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from core.runner import HV01, OTHER_KEY, PASSWORD, stored
 

@@ -10,7 +10,7 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration
 from avma.deadline import Deadline
-from avma.resources.cluster_nodes import find_nodes
+from avma.resources.cluster_license.cluster_nodes import find_nodes
 from avma.resources.resource import Operation
 from avma.windows.cluster import FailoverCluster, Node
 

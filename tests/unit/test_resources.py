@@ -5,9 +5,9 @@ import pytest
 from avma import keys
 from avma.properties import UNKNOWN
 from avma.resources import RESOURCES
-from avma.resources.host_license import HostLicenseResource
+from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Change, Stored
-from avma.resources.vm_activation import VmActivationResource
+from avma.resources.vm_activation.vm_resource import VmActivationResource
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 AVMA_KEY = keys.AVMA_KEYS[0].key

@@ -19,12 +19,14 @@ import package_schema
 from avma.configuration import Configuration
 from avma.deadline import duration_error
 from avma.functions import FUNCTIONS
-from avma.functions.machines import ClusterNode, HostVm
+from avma.functions.get_cluster_nodes import ClusterNode
+from avma.functions.get_host_vms import HostVm
 from avma.properties import Choice, Property, properties, validate
 from avma.resources import RESOURCES
-from avma.resources.cluster_properties import NodeLicense
+from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.resource import Resource
-from pulumi_resource_avma import __version__, schema_file
+from pulumi_resource_avma import __version__
+from pulumi_resource_avma.servicer import schema_text
 
 ROOT = Path(__file__).parents[2]
 COMMITTED: dict[str, Any] = json.loads((ROOT / "schema.json").read_text("utf-8"))
@@ -56,7 +58,7 @@ def test_committed_is_what_is_generated() -> None:
 
 def test_committed_has_no_version_and_served_has() -> None:
     assert "version" not in COMMITTED
-    assert json.loads(schema_file.text("1.2.3")) == {**COMMITTED, "version": "1.2.3"}
+    assert json.loads(schema_text("1.2.3")) == {**COMMITTED, "version": "1.2.3"}
 
 
 def test_secrets_stay_secret() -> None:

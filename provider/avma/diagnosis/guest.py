@@ -9,9 +9,9 @@ from avma.configuration import Transport
 from avma.diagnosis.asking import Finding, judged
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError
-from avma.resources import guests, rules
-from avma.resources.guests import Placement
-from avma.resources.hosts import HostState
+from avma.resources import guest_access, preconditions
+from avma.resources.guest_access import Placement
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
@@ -42,13 +42,13 @@ class Guests:
         return self._windows(f"{state}, {exchange}", hyperv.facts_of_vm(self._facts, vm))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
-        guests.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
+        guest_access.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
 
     def _windows(self, state: str, facts: GuestFacts) -> Finding:
         if not facts.listed:
-            return Finding(f"{state}, {guests.NOT_LISTED}", Status.WARNING)
+            return Finding(f"{state}, {guest_access.NOT_LISTED}", Status.WARNING)
         if facts.malformed:
-            return Finding(f"{state}, {guests.MALFORMED}", Status.WARNING)
+            return Finding(f"{state}, {guest_access.MALFORMED}", Status.WARNING)
         name = facts.values.get("OSName", "")
         text = f"{state}, {name or 'no operating system reported'}"
         if not name:
@@ -60,7 +60,7 @@ class Guests:
             return Finding(text)
         host = self._host
         where = self._server.where
-        found = judged(f"{text}, build {system.build}", lambda: rules.avma_key(system, host, None, where))
+        found = judged(f"{text}, build {system.build}", lambda: preconditions.avma_key(system, host, None, where))
         if found.error is not None or not self._direct:
             return found
-        return judged(found.text, lambda: guests.require_direct("the guest", system.build, where), Status.WARNING)
+        return judged(found.text, lambda: guest_access.require_direct("the guest", system.build, where), Status.WARNING)

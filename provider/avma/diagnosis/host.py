@@ -8,8 +8,8 @@ from avma.configuration import Transport
 from avma.diagnosis.asking import Finding, judged, outcome, required
 from avma.diagnosis.step import Status
 from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
-from avma.resources import guests, hosts, rules
-from avma.resources.hosts import HostState
+from avma.resources import guest_access, host_state, preconditions
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import operating_system, powershell_direct
 from avma.windows.hyperv import VirtualMachine
@@ -39,7 +39,7 @@ class Host:
     @cached_property
     def state(self) -> HostState | AvmaError:
         """The state of the host, including its license for guests."""
-        return outcome(lambda: hosts.look(self._server, self._operation))
+        return outcome(lambda: host_state.look(self._server, self._operation))
 
     @cached_property
     def virtual_machines(self) -> tuple[VirtualMachine, ...] | AvmaError:
@@ -69,13 +69,13 @@ class Host:
 
     @property
     def _has_direct(self) -> bool:
-        return isinstance(self.system, AvmaError) or guests.has_direct(self.system.build)
+        return isinstance(self.system, AvmaError) or guest_access.has_direct(self.system.build)
 
     def operating_system(self) -> Finding:
         """Check whether the host runs a Windows that can activate guests."""
         system = required(self.system)
         state = HostState(self._server, Licensing("", system, None), machine_id="")
-        return judged(f"{system}, build {system.build}", lambda: rules.require_host(state, _TRIED))
+        return judged(f"{system}, build {system.build}", lambda: preconditions.require_host(state, _TRIED))
 
     def license(self) -> Finding:
         """Check whether the license of the host covers its guests."""
@@ -83,7 +83,7 @@ class Host:
         text = license_text(state)
         if self.operating_system().error is not None:
             return Finding(text, Status.PASSED if state.found.licensed else Status.WARNING)
-        return judged(text, lambda: rules.require_activating(state))
+        return judged(text, lambda: preconditions.require_activating(state))
 
     def hyper_v(self) -> Finding:
         """Check whether the host has Hyper-V."""
@@ -97,7 +97,7 @@ class Host:
         if isinstance(self.system, AvmaError):
             return Finding("the Windows release of the host is unknown", Status.SKIPPED)
         system = self.system
-        guests.require_direct("the host", system.build, self._server.where)
+        guest_access.require_direct("the host", system.build, self._server.where)
         return Finding(f"{system} supports it")
 
 
@@ -117,8 +117,8 @@ def license_text(state: HostState) -> str:
 
 def peer(server: Server, operation: Operation) -> Finding:
     """Check whether another node of the cluster can be read, and can activate guests."""
-    state = hosts.look(server, operation)
-    return judged(f"{state.system}; {license_text(state)}", lambda: rules.require_activating(state))
+    state = host_state.look(server, operation)
+    return judged(f"{state.system}; {license_text(state)}", lambda: preconditions.require_activating(state))
 
 
 def _count(number: int, noun: str) -> str:

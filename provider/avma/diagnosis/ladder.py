@@ -16,7 +16,7 @@ from avma.diagnosis.open_questions import ask_open_questions
 from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Rung, Status, Step
 from avma.errors import AvmaError, EmptyAnswer
-from avma.resources.cluster_nodes import NodeState, find_nodes
+from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Machines

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from avma.properties import InvalidProperty, Values, validate
+from avma.addresses import host_name_error
+from avma.properties import InvalidProperty, Values, declare, validate
 from avma.resources.resource import Operation
+from avma.settings import AddressedSettings
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,16 @@ class Function(ABC):
     def listed(self, _values: Values, _outputs: Any) -> list[Listed]:
         """Return the resources in the outputs of a call."""
         return []
+
+
+@dataclass(frozen=True)
+class HostInputs:
+    """The inputs of functions that read a host."""
+
+    host: str = declare("The DNS name or IP address of the host.", example="hv01.example.com", check=host_name_error)
+    connection: AddressedSettings | None = declare(
+        "Connection settings for the host, where they differ from the provider configuration.",
+        default=None,
+        unset="the provider configuration",
+        example={"address": "192.0.2.11"},
+    )

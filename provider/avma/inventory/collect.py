@@ -18,12 +18,12 @@ from avma.configuration import Guest, GuestDefaults
 from avma.deadline import Cancellation, Deadline
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
 from avma.inventory.request import ClusterRequest, InventoryRequest
-from avma.resources import guests, hosts
-from avma.resources.cluster_nodes import find_nodes
-from avma.resources.guests import Placement
-from avma.resources.host_license import host_outputs
+from avma.resources import guest_access, host_state
+from avma.resources.cluster_license.cluster_nodes import find_nodes
+from avma.resources.guest_access import Placement
+from avma.resources.host_license.host_resource import host_outputs
 from avma.resources.resource import Operation
-from avma.resources.vm_activation import outputs_of
+from avma.resources.vm_activation.vm_resource import outputs_of
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machines, Server
 
@@ -155,7 +155,7 @@ class Collector:
         server, operation = asked.server, self._operation()
         seen = asked.seen
         try:
-            outputs = host_outputs(hosts.look(server, operation), operation)
+            outputs = host_outputs(host_state.look(server, operation), operation)
         except errors.AvmaError as error:
             seen = replace(seen, **self._trouble(error))
             if seen.answer is Answer.DOWN:
@@ -182,7 +182,7 @@ class Collector:
         settings = Guest(**vars(guest)) if guest else None
 
         def look(vm: VirtualMachine) -> SeenVm:
-            return self._vm(Placement(vm, server), guests.facts_in(facts, vm, operation), settings, operation)
+            return self._vm(Placement(vm, server), guest_access.facts_in(facts, vm, operation), settings, operation)
 
         with ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
             return list(threads.map(look, vms))
@@ -195,7 +195,7 @@ class Collector:
         if seen.guest_os and "Windows" not in seen.guest_os:
             return replace(seen, problem="the guest reports an operating system other than Windows")
         try:
-            found = guests.connect(placement, guest, operation).licensing(operation.deadline)
+            found = guest_access.connect(placement, guest, operation).licensing(operation.deadline)
         except errors.AvmaError as error:
             return replace(seen, **self._trouble(error))
         outputs, product = outputs_of(placement.vm, found.system, found.product), found.product

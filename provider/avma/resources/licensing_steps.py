@@ -1,8 +1,8 @@
 """Decide how to license one machine, step by step and without a machine.
 
 `LicensingSteps.run` is a generator. It yields one `Step` at a time. The caller performs it. For `ReadProduct`, the
-caller sends back the product. If a step fails, the caller throws the error into the generator. `activation.Attempt`
-performs steps on a machine. The tests perform them on a model.
+caller sends back the product. If a step fails, the caller throws the error into the generator.
+`machine_license.Attempt` performs steps on a machine. The tests perform them on a model.
 
 The decisions follow four rules:
 

@@ -31,7 +31,7 @@ from avma.errors import (
     WsmanFault,
     sentences,
 )
-from avma.resources.guests import switch_data_exchange_on
+from avma.resources.guest_access import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
 from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm

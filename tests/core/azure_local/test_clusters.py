@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from avma import errors
-from avma.resources.cluster_license import ClusterLicenseResource
+from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from core.azure_local.lab import CLUSTER, KEY_2019, KEY_2022, MIXED, OTHER, left
 from core.runner import stored
 

@@ -8,8 +8,8 @@ from avma import errors, keys
 from avma.keys import KeyKind
 from avma.properties import dump
 from avma.resources.claims import Claims
-from avma.resources.host_properties import HostLicenseOutputs
-from avma.resources.hosts import Platform
+from avma.resources.host_license.host_properties import HostLicenseOutputs
+from avma.resources.host_state import Platform
 from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from core.azure_local.lab import (

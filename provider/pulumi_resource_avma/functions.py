@@ -10,15 +10,14 @@ from avma import topics
 from avma.functions import Function
 from avma.properties import dump, known
 from pulumi_resource_avma import PACKAGE
+from pulumi_resource_avma.grpc_errors import Declined, check_failures, invalid
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, check_failures, invalid
-from pulumi_resource_avma.values import encode
+from pulumi_resource_avma.values import declared_secrets, encode
 
 
-class Lookups:
+class Functions:
     """The functions of the core, for the calls of the engine."""
 
     def __init__(self, session: Session, operations: Operations, functions: Iterable[Function]) -> None:
@@ -41,7 +40,7 @@ class Lookups:
         outputs = dump(function.call(arguments.values, lambda: self._operations.begin(function.timeout)))
         response = pb.InvokeResponse()
         # The field name is a Python keyword.
-        getattr(response, "return").CopyFrom(encode(outputs, declared(function.outputs, outputs)))
+        getattr(response, "return").CopyFrom(encode(outputs, declared_secrets(function.outputs, outputs)))
         return response
 
     def list(self, request: pb.ListRequest) -> Sequence[pb.ListResponse]:

@@ -1,6 +1,6 @@
 """The state of a Hyper-V host: its own license, or on Azure Local its key or subscription for guests.
 
-The module only reads. `rules` draws the conclusions.
+The module only reads. `preconditions` draws the conclusions.
 """
 
 from __future__ import annotations

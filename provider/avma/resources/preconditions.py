@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from avma import compatibility, errors, keys, topics
 from avma.keys import KeyKind, PublishedKey
-from avma.resources.hosts import HostState
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel

@@ -8,8 +8,8 @@ from avma import characters
 from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.properties import Choice, declare
-from avma.resources import rules
-from avma.resources.activation import LicenseOutputs
+from avma.resources import preconditions
+from avma.resources.machine_license import LicenseOutputs
 from avma.settings import AddressedSettings
 from avma.windows import hyperv
 
@@ -93,7 +93,7 @@ class VmActivationInputs:
         unset="the published AVMA key for the version and edition of the guest",
         example="YDFWN-MJ9JR-3DYRK-FXXRW-78VHK",
         secret=True,
-        check=rules.avma_key_error,
+        check=preconditions.avma_key_error,
     )
     manage_data_exchange: bool = declare(
         "Whether the provider can turn on the Data Exchange integration service of the VM. Without this service, a "

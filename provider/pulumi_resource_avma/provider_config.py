@@ -16,11 +16,10 @@ from avma.configuration import Configuration
 from avma.environment import complete, from_environment, source_of, text_value
 from avma.properties import InvalidProperty, Property, build, known, properties, validate
 from pulumi_resource_avma import PACKAGE, diff
+from pulumi_resource_avma.grpc_errors import Declined, MissingKeys, check_failures
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.secrecy import declared
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.status import Declined, MissingKeys, check_failures
-from pulumi_resource_avma.values import Decoded, Secrets, decode_tree, encode, texts_at
+from pulumi_resource_avma.values import Decoded, Secrets, declared_secrets, decode_tree, encode, texts_at
 
 INSECURE = (
     "`insecure` is set, so the provider does not verify TLS certificates. An attacker on the network can read and "
@@ -81,11 +80,11 @@ class ProviderConfig:
         return decoded, given
 
     def _learn(self, given: Mapping[str, Any]) -> None:
-        self._session.redact.learn(texts_at(given, declared(self._record, given)))
+        self._session.redact.learn(texts_at(given, declared_secrets(self._record, given)))
 
     def _secrets(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> Secrets:
         """Return the paths of secrets. JSON text with a secret inside is secret as a whole."""
-        paths = declared(self._record, given)
+        paths = declared_secrets(self._record, given)
         return frozenset(path[:1] if isinstance(values.get(str(path[0])), str) else path for path in paths)
 
     def _missing(self, values: Mapping[str, Any]) -> list[Property]:

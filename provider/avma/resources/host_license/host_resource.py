@@ -11,18 +11,18 @@ from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.compatibility import Version
 from avma.properties import UNKNOWN, InvalidProperty, Values, build, dump, known, validate
-from avma.resources import hosts, rules
-from avma.resources.activation import Attempt, holds, license_outputs, uninstall
-from avma.resources.azure_local import KeyInstallation
+from avma.resources import host_state, preconditions
 from avma.resources.claims import Claim
-from avma.resources.host_properties import (
+from avma.resources.host_license.host_properties import (
     HostLicenseInputs,
     HostLicenseOutputs,
     HostOnDelete,
     LicenseSource,
     digits,
 )
-from avma.resources.hosts import HostState, Platform
+from avma.resources.host_state import HostState, Platform
+from avma.resources.key_installation import KeyInstallation
+from avma.resources.machine_license import Attempt, holds, license_outputs, uninstall
 from avma.resources.resource import (
     Change,
     Import,
@@ -110,9 +110,9 @@ class HostLicenseResource(Resource):
         _require_possible(inputs, state, wanted.get("productKey") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
-        rules.warn_without_hyper_v(state, operation)
+        preconditions.warn_without_hyper_v(state, operation)
         if wanted.get("productKey") is None:
-            rules.warn_if_activated_as_a_guest(state, operation)
+            preconditions.warn_if_activated_as_a_guest(state, operation)
         now = dump(host_outputs(state, operation))
         certain = now if wanted.get("productKey") is None else lasting(HostLicenseOutputs, now)
         return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activatesGuests": False})}
@@ -126,9 +126,9 @@ class HostLicenseResource(Resource):
         state = _look(inputs, stored, operation)
         _require_possible(inputs, state, inputs.product_key is not None)
         _claim(inputs, state, operation)
-        rules.warn_without_hyper_v(state, operation)
+        preconditions.warn_without_hyper_v(state, operation)
         if inputs.product_key is None:
-            rules.warn_if_activated_as_a_guest(state, operation)
+            preconditions.warn_if_activated_as_a_guest(state, operation)
             if state.activates_guests is None:
                 operation.warn(
                     f"{state.server.name}: the host does not report whether it activates guests: {state.activation}"
@@ -150,10 +150,10 @@ class HostLicenseResource(Resource):
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         state = _look(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
         if stored is None:
-            rules.require_host(state, "import the host")
-            rules.warn_if_unlicensed(state, operation)
-            rules.warn_without_hyper_v(state, operation)
-            rules.warn_if_activated_as_a_guest(state, operation)
+            preconditions.require_host(state, "import the host")
+            preconditions.warn_if_unlicensed(state, operation)
+            preconditions.warn_without_hyper_v(state, operation)
+            preconditions.warn_if_activated_as_a_guest(state, operation)
         if state.activation is not None and state.activation.subscription_error:
             said = state.activation.subscription_error
             operation.warn(
@@ -205,7 +205,7 @@ def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> Ho
     """Return the current state of the host. Stored values fill in the values that the host does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the license")
-    state = hosts.look(server, operation)
+    state = host_state.look(server, operation)
     wanted = keys.partial(inputs.product_key) if inputs.product_key else None
     return replace(
         state,
@@ -221,18 +221,18 @@ def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: boo
     Raises:
         Refused: a rule forbids it.
     """
-    rules.require_host(state, _TRIED)
-    rules.require_key_version(state, _text(inputs.product_key_version), _TRIED)
+    preconditions.require_host(state, _TRIED)
+    preconditions.require_key_version(state, _text(inputs.product_key_version), _TRIED)
     declared = {
         "activate: false": not inputs.activate and with_key,
         "confirmationId": inputs.confirmation_id is not None,
         "onDelete: uninstallKey": inputs.on_delete is HostOnDelete.UNINSTALL_KEY,
     }
-    rules.require_possible(state, declared, _TRIED)
+    preconditions.require_possible(state, declared, _TRIED)
     if inputs.license_source is LicenseSource.SUBSCRIPTION:
-        rules.require_subscription(state, _TRIED)
+        preconditions.require_subscription(state, _TRIED)
     elif not with_key:
-        rules.require_license_to_adopt(state, _TRIED)
+        preconditions.require_license_to_adopt(state, _TRIED)
 
 
 def _claim(inputs: HostLicenseInputs, state: HostState, operation: Operation) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma.addresses import canonical
-from avma.resources import guests, hosts, rules
-from avma.resources.coming_license import await_license
-from avma.resources.guests import Placement
-from avma.resources.hosts import HostState
-from avma.resources.readiness import WaitLimit, await_guest, may_be_in_setup
+from avma.resources import guest_access, host_state, preconditions
+from avma.resources.guest_access import Placement
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
-from avma.resources.vm_properties import VmActivationInputs
+from avma.resources.vm_activation.vm_properties import VmActivationInputs
+from avma.resources.vm_activation.wait_for_guest import WaitLimit, await_guest, may_be_in_setup
+from avma.resources.vm_activation.wait_for_license import await_license
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Machine, Server
@@ -36,9 +36,9 @@ def locate(inputs: VmActivationInputs, operation: Operation) -> tuple[VirtualMac
     Raises:
         AvmaError: the VM is missing or not running, or its guest could not be queried.
     """
-    placement = guests.require_vm(servers_of(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
-    guests.require_running(placement)
-    return placement.vm, guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+    placement = guest_access.require_vm(servers_of(inputs, operation), inputs.vm_name or inputs.vm_id or "", operation)
+    guest_access.require_running(placement)
+    return placement.vm, guest_access.connect(placement, inputs.guest, operation).licensing(operation.deadline)
 
 
 def find_vm(
@@ -54,9 +54,9 @@ def find_vm(
     servers = servers_of(inputs, operation)
     where = f" on {len(servers)} hosts" if len(servers) > 1 else ""
     operation.status(f"{name}: looking for the VM{where}")
-    placement = guests.require_vm(servers, vm_id or name, operation)
-    host = await_license(hosts.look(placement.host, operation), placement.vm.name, operation, preview)
-    rules.require_activating(host)
+    placement = guest_access.require_vm(servers, vm_id or name, operation)
+    host = await_license(host_state.look(placement.host, operation), placement.vm.name, operation, preview)
+    preconditions.require_activating(host)
     return placement, host
 
 
@@ -77,17 +77,17 @@ def make_plan(
     first, host = find_vm(inputs, vm_id, operation, preview)
 
     def reach(placement: Placement) -> tuple[Machine, Licensing, int]:
-        guests.require_running(placement)
-        guests.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
-        with guests.naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
-            guest = guests.connect(placement, inputs.guest, operation)
+        guest_access.require_running(placement)
+        guest_access.require_data_exchange(placement, inputs.manage_data_exchange, preview, operation)
+        with guest_access.naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
+            guest = guest_access.connect(placement, inputs.guest, operation)
             operation.status(f"{guest.name}: reading the license")
             # Read the counter first, so that a change by another thread during the read is noticed.
             since = guest.turns.changes
             return guest, guest.licensing(operation.deadline), since
 
     def where_now() -> Placement:
-        return guests.require_vm(servers_of(inputs, operation), first.vm.id, operation)
+        return guest_access.require_vm(servers_of(inputs, operation), first.vm.id, operation)
 
     if patience is None:
         placement, (guest, found, since) = first, reach(first)
@@ -95,7 +95,7 @@ def make_plan(
         placement, (guest, found, since) = await_guest(first, where_now, reach, patience, operation)
     if placement.host is not first.host:
         _, host = find_vm(inputs, first.vm.id, operation, preview)
-    key = rules.avma_key(found.system, host, inputs.product_key, guest.where)
+    key = preconditions.avma_key(found.system, host, inputs.product_key, guest.where)
     return VmPlan(placement.vm, host, guest, found, since, key)
 
 

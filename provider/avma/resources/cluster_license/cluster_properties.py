@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from avma.addresses import host_name_error
 from avma.compatibility import Version
 from avma.properties import declare
-from avma.resources import rules
+from avma.resources import preconditions
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 
@@ -40,7 +40,7 @@ class ClusterLicenseInputs:
         unset="the existing licenses",
         example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
-        check=rules.host_key_error,
+        check=preconditions.host_key_error,
     )
     product_keys: dict[str, str] | None = declare(
         "The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster "
@@ -49,7 +49,7 @@ class ClusterLicenseInputs:
         unset="`productKey` for all nodes",
         example={"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"},
         secret=True,
-        check=rules.host_key_error,
+        check=preconditions.host_key_error,
     )
     product_key_version: Version | None = declare(
         "The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On "

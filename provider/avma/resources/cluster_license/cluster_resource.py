@@ -14,10 +14,9 @@ from typing import Any
 from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, doubled_error, host_name_error
 from avma.properties import InvalidProperty, Values, build, known, validate
-from avma.resources import rules
-from avma.resources.activation import license_outputs
+from avma.resources import preconditions
 from avma.resources.claims import Claim
-from avma.resources.cluster_nodes import (
+from avma.resources.cluster_license.cluster_nodes import (
     TRIED,
     NodeState,
     claim,
@@ -34,7 +33,8 @@ from avma.resources.cluster_nodes import (
     require_one_key_version,
     require_one_version,
 )
-from avma.resources.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs, NodeLicense
+from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs, NodeLicense
+from avma.resources.machine_license import license_outputs
 from avma.resources.resource import (
     Change,
     Import,
@@ -177,7 +177,7 @@ class ClusterLicenseResource(Resource):
         if stored is None:
             for node in nodes:
                 if node.state is not None:
-                    rules.warn_if_unlicensed(node.state, operation)
+                    preconditions.warn_if_unlicensed(node.state, operation)
         return _result(wanted, nodes)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -201,15 +201,15 @@ class ClusterLicenseResource(Resource):
         version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
             if node.state is not None:
-                rules.require_host(node.state, TRIED)
-                rules.require_key_version(node.state, version if node.product_key else None, TRIED)
-                rules.require_possible(node.state, {"activate: false": not inputs.activate}, TRIED)
+                preconditions.require_host(node.state, TRIED)
+                preconditions.require_key_version(node.state, version if node.product_key else None, TRIED)
+                preconditions.require_possible(node.state, {"activate: false": not inputs.activate}, TRIED)
         require_distinct(nodes)
         require_one_version(nodes)
         require_one_key_version(nodes, version)
         for node in nodes:
             if node.state is not None:
-                rules.warn_without_hyper_v(node.state, operation)
+                preconditions.warn_without_hyper_v(node.state, operation)
             claim(node, inputs.activate, version, operation)
         return nodes
 

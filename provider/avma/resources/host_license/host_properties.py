@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from avma.addresses import host_name_error
 from avma.compatibility import Version
 from avma.properties import Choice, declare
-from avma.resources import rules
-from avma.resources.activation import LicenseOutputs
-from avma.resources.hosts import Platform
+from avma.resources import preconditions
+from avma.resources.host_state import Platform
+from avma.resources.machine_license import LicenseOutputs
 from avma.settings import AddressedSettings
 
 _CONFIRMATION_DIGITS = 48
@@ -63,7 +63,7 @@ class HostLicenseInputs:
         unset="the existing license",
         example="BCDFG-HJKMN-PQRTV-WXY23-46789",
         secret=True,
-        check=rules.host_key_error,
+        check=preconditions.host_key_error,
     )
     product_key_version: Version | None = declare(
         "The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. "

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from avma.resources import hosts
+from avma.resources import host_state
 from avma.resources.claims import Claim, coming, planned, unusable
-from avma.resources.hosts import HostState
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 
 _TRIED = "wait for the license of the host"
@@ -50,12 +50,12 @@ def _awaited(host: HostState, vm_name: str, operation: Operation, preview: bool)
         elapsed = time.monotonic() - began
         if claim is None and elapsed >= _longest(operation):
             # The license can have arrived between the last check and the end of the claim.
-            return hosts.look(host.server, operation) if waited else host
+            return host_state.look(host.server, operation) if waited else host
         operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by(claim)}, {elapsed:.0f} s")
         operation.deadline.wait(_PAUSE, _TRIED, host.server.where)
         waited = True
         if claim is not None:
-            host = hosts.look(host.server, operation)
+            host = host_state.look(host.server, operation)
 
 
 def _longest(operation: Operation) -> float:

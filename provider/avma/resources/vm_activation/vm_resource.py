@@ -12,11 +12,10 @@ from avma.configuration import READY_TIMEOUT
 from avma.deadline import seconds
 from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
-from avma.resources import guests, rules, vm_changes
-from avma.resources.activation import Attempt, license_outputs, restore, uninstall
+from avma.resources import guest_access, preconditions
 from avma.resources.claims import Claim
-from avma.resources.guests import Placement
-from avma.resources.readiness import WaitLimit, may_be_in_setup, may_pass
+from avma.resources.guest_access import Placement
+from avma.resources.machine_license import Attempt, license_outputs, restore, uninstall
 from avma.resources.resource import (
     Change,
     Import,
@@ -28,8 +27,10 @@ from avma.resources.resource import (
     is_bookkeeping_only,
     partial_failure,
 )
-from avma.resources.vm_plan import VmPlan, find_vm, make_plan, servers_of
-from avma.resources.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
+from avma.resources.vm_activation import vm_changes
+from avma.resources.vm_activation.vm_plan import VmPlan, find_vm, make_plan, servers_of
+from avma.resources.vm_activation.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
+from avma.resources.vm_activation.wait_for_guest import WaitLimit, may_be_in_setup, may_pass
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
@@ -109,14 +110,14 @@ class VmActivationResource(Resource):
         inputs = build(VmActivationInputs, wanted)
         placement, host = find_vm(inputs, vm_id, operation, preview=True)
         vm = placement.vm
-        guests.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
-        facts = guests.facts_of(placement, operation)
-        guests.require_windows(vm, facts, placement.host.where)
+        guest_access.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
+        facts = guest_access.facts_of(placement, operation)
+        guest_access.require_windows(vm, facts, placement.host.where)
         system = facts.system
         certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
         if system is None:
             return certain
-        key = rules.avma_key(system, host, inputs.product_key, placement.where)
+        key = preconditions.avma_key(system, host, inputs.product_key, placement.where)
         _claim(vm, key, placement.where, operation)
         told = {"guestVersion": system.version, "guestEdition": system.edition}
         return {**certain, **told, "partialProductKey": keys.partial(key)}
@@ -130,14 +131,14 @@ class VmActivationResource(Resource):
         """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
-        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         vm = placement.vm
         try:
-            guests.require_running(placement)
+            guest_access.require_running(placement)
             with may_be_in_setup(vm):
-                found = guests.connect(placement, inputs.guest, operation).licensing(operation.deadline)
+                found = guest_access.connect(placement, inputs.guest, operation).licensing(operation.deadline)
         except errors.NotReady as error:
             if stored is None or not stored.outputs or not may_pass(error, vm):
                 raise
@@ -164,14 +165,14 @@ class VmActivationResource(Resource):
         if restores and _kms_client_key(stored) is None:
             operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
             return
-        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             operation.warn(f"{name}: the VM is no longer on its host, so the provider uninstalled no key")
             return
-        guests.require_running(placement)
-        guest = guests.connect(placement, inputs.guest, operation)
+        guest_access.require_running(placement)
+        guest = guest_access.connect(placement, inputs.guest, operation)
         own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
-        kms = rules.kms_client_key(guest.system(operation.deadline)) if restores else None
+        kms = preconditions.kms_client_key(guest.system(operation.deadline)) if restores else None
         if kms is not None:
             restore(guest, placement.vm.id, own, kms.key, operation)
         elif restores:
@@ -186,12 +187,12 @@ class VmActivationResource(Resource):
         restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
         if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key(stored) is None) or own is None:
             return None
-        placement = guests.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         obstacle: errors.AvmaError | None = None
         try:
-            guests.require_running(placement)
+            guest_access.require_running(placement)
         except errors.NotReady as error:
             obstacle = error
         return Undoing(own, placement.vm.id, placement.vm.name, obstacle)
@@ -210,14 +211,14 @@ def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
     version, edition = str(stored.outputs.get("guestVersion", "")), str(stored.outputs.get("guestEdition", ""))
     build = version.removeprefix("build ")
     if build != version and build.isdecimal():
-        return rules.kms_client_key(System(int(build), edition, evaluation=False))
+        return preconditions.kms_client_key(System(int(build), edition, evaluation=False))
     return keys.find(KeyKind.KMS_CLIENT, version, edition)
 
 
 def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Operation) -> None:
     """Warn if `restoreKmsClientKey` is declared for a guest without a known KMS client key."""
     restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
-    if restores and rules.kms_client_key(system) is None:
+    if restores and preconditions.kms_client_key(system) is None:
         operation.warn(
             f"{inputs.vm_name or inputs.vm_id}: the provider has no KMS client key for {system}, so deleting the "
             "resource will leave the key of the guest unchanged"
@@ -275,7 +276,7 @@ def _license(attempt: Attempt, plan: VmPlan) -> None:
         }
         fault.answer += "".join(f". {where}: {text}" for where, text in said.items() if text)
         if plan.found.system.edition == compatibility.AZURE_EDITION:
-            fault.remedy = f"{rules.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
+            fault.remedy = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
         raise
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from avma import errors, hresult, keys
-from avma.resources.hosts import HostState
+from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
 

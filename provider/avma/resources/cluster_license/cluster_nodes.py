@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error, parse_ip
-from avma.resources import hosts, rules
-from avma.resources.activation import Attempt
-from avma.resources.azure_local import KeyInstallation
-from avma.resources.hosts import HostState
+from avma.resources import host_state, preconditions
+from avma.resources.host_state import HostState
+from avma.resources.key_installation import KeyInstallation
+from avma.resources.machine_license import Attempt
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Server
@@ -100,7 +100,7 @@ def look(node: NodeState, operation: Operation) -> None:
     """Read the license of a node that is up."""
     if node.error is None:
         try:
-            state = hosts.look(node.machine, operation)
+            state = host_state.look(node.machine, operation)
         except errors.Unreachable as error:
             error.remedy += _longer_name(node)
             raise
@@ -170,7 +170,7 @@ def license_node(node: NodeState, activate: bool, operation: Operation) -> None:
 def require_license_to_adopt(node: NodeState) -> None:
     """Raise Refused unless a readable node without a declared key has a license for its guests."""
     if node.state is not None:
-        rules.require_license_to_adopt(node.state, TRIED)
+        preconditions.require_license_to_adopt(node.state, TRIED)
 
 
 def _apply(node: NodeState, state: HostState, product_key: str, operation: Operation) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from avma import errors
 from avma.deadline import Deadline
-from avma.resources.guests import Placement
+from avma.resources.guest_access import Placement
 from avma.resources.resource import Operation
 from avma.windows.hyperv import VirtualMachine
 from avma.wsman import retry
