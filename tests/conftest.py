@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import loopback
+
 DESCRIPTORS = Path("/dev/fd")
 """The open files, pipes and sockets of the current process. Windows has no such folder."""
 MOST_KEPT = 200
@@ -24,6 +26,14 @@ A leak in one operation leaves many more.
 os.environ.update(GOPROXY="off", PIP_NO_INDEX="1", NPM_CONFIG_OFFLINE="true")
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test without the addresses of its process. pytest-xdist needs the same names in all of them."""
+    if not isinstance(val, str):
+        return None
+    name = loopback.without_block(val)
+    return name.encode("unicode_escape").decode() if name != val else None
 
 
 @pytest.fixture(scope="session", autouse=True)
