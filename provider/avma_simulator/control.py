@@ -9,15 +9,16 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from avma_simulator import estate, fields, telephone
-from avma_simulator.cluster import Cluster, NodeState
-from avma_simulator.estate_file import wording
-from avma_simulator.licensing import LicenseStatus
-from avma_simulator.machine import Counts, Guest, Machine
-from avma_simulator.network import Network
-from avma_simulator.source import dotted
-from avma_simulator.trouble import Trouble
-from avma_simulator.world import World
+from avma_simulator.estate_file import estate, fields
+from avma_simulator.estate_file.reader import wording
+from avma_simulator.estate_file.yaml_source import dotted
+from avma_simulator.state import phone_activation
+from avma_simulator.state.cluster import Cluster, NodeState
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.fault_injection import Trouble
+from avma_simulator.state.licensing import LicenseStatus
+from avma_simulator.state.machine import Counts, Guest, Machine
+from avma_simulator.winrm.network import Network
 
 _T = TypeVar("_T")
 _SERVICES = get_args(fields.WindowsService)
@@ -104,7 +105,7 @@ class Control:
         installation = self._world.machine(name).licensing.installation_id
         if installation is None:
             raise BadCommand(f"{name} has no key that can be activated by telephone")
-        return {"installationId": installation, "confirmationId": telephone.confirmation_id(installation)}
+        return {"installationId": installation, "confirmationId": phone_activation.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:
         """Install a key, like a user at the machine.

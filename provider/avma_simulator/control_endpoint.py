@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from avma_simulator.control import BadCommand, Control
-from avma_simulator.refusal import Refusal
-from avma_simulator.world import UnknownMachine
+from avma_simulator.state.estate_state import UnknownMachine
+from avma_simulator.state.sl_errors import Refusal
 
 _T = TypeVar("_T")
 Command = Callable[[Control, str, Mapping[str, Any]], Awaitable[None]]

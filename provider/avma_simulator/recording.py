@@ -16,8 +16,8 @@ from xml.sax.saxutils import escape
 
 from pydantic import BaseModel, ConfigDict
 
-from avma_simulator import faults, soap
-from avma_simulator.source import FileError, Mistake
+from avma_simulator.estate_file.yaml_source import FileError, Mistake
+from avma_simulator.wsman import soap, wsman_faults
 
 Format = Literal["avma recording 1"]
 FORMAT: Format = "avma recording 1"
@@ -127,7 +127,7 @@ def load(path: Path) -> Recording:
                 machines = _machines(line)
             else:
                 _take(line, answers, {machine.address for machine in machines})
-        except (ValueError, faults.Fault):
+        except (ValueError, wsman_faults.Fault):
             wrong = "is not a recorded request and answer" if machines else f"is not the first line of an `{FORMAT}`"
             raise FileError(path, [Mistake(number, "", wrong)]) from None
     if not machines:
@@ -170,4 +170,4 @@ def _question(request: soap.Request) -> str:
     try:
         return ET.canonicalize(ET.tostring(alone), rewrite_prefixes=True, strip_text=True)
     except RecursionError:
-        raise faults.schema_validation() from None
+        raise wsman_faults.schema_validation() from None

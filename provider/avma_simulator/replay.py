@@ -12,14 +12,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from avma_simulator import faults, recording, server, soap
-from avma_simulator.estate import Estate
-from avma_simulator.machine import Machine
+from avma_simulator import recording, server
+from avma_simulator.estate_file.estate import Estate
+from avma_simulator.estate_file.yaml_source import FileError, Mistake
 from avma_simulator.recording import Recording
 from avma_simulator.server import EstateServer, OnReady
-from avma_simulator.service import Reply, Service
-from avma_simulator.source import FileError, Mistake
-from avma_simulator.world import World
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.machine import Machine
+from avma_simulator.winrm.wsman_service import Reply, Service
+from avma_simulator.wsman import soap, wsman_faults
 
 
 class ReplayService(Service):
@@ -35,7 +36,7 @@ class ReplayService(Service):
         try:
             request = soap.parse(message)
             answer = self._recording.answer(self._address, request)
-        except faults.Fault as fault:
+        except wsman_faults.Fault as fault:
             return self._fault(fault, "")
         if answer is None:
             return self._fault(not_recorded(request), request.message_id)
@@ -70,11 +71,11 @@ def _loaded(path: Path, username: str, password: str, port: int) -> tuple[Record
         raise FileError(path, [Mistake(1, "", text)]) from None
 
 
-def not_recorded(request: soap.Request) -> faults.Fault:
+def not_recorded(request: soap.Request) -> wsman_faults.Fault:
     """Return the fault for a request without a recorded answer."""
     asked = request.text("w:Filter") or request.resource
     text = f"The recording has no answer to this request: {request.operation} {asked}"
-    return faults.Fault("s:Receiver", "w:InternalError", faults.INTERNAL_ERROR, text)
+    return wsman_faults.Fault("s:Receiver", "w:InternalError", wsman_faults.INTERNAL_ERROR, text)
 
 
 def estate_of(recorded: Recording, username: str, password: str, port: int) -> Estate:

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from avma_simulator.control import Control
 from avma_simulator.control_endpoint import ControlEndpoint
-from avma_simulator.estate import Estate
-from avma_simulator.network import Listener, Network, NewService
-from avma_simulator.service import Service
-from avma_simulator.world import World
+from avma_simulator.estate_file.estate import Estate
+from avma_simulator.state.estate_state import World
+from avma_simulator.winrm.network import Listener, Network, NewService
+from avma_simulator.winrm.wsman_service import Service
 
 _LOG = logging.getLogger("avma_simulator")
 _T = TypeVar("_T")

@@ -323,7 +323,7 @@ def test_the_script_for_guests_is_run_and_names_what_it_lacks(
     assert ("shell", "pass") in statuses(diagnosed(HEALTHY, PLAIN))
     assert sum(counts["pipelines"] for counts in shared.counts().values()) == 1
     facts = {"hyperV": None, "direct": True, "languageMode": "ConstrainedLanguage"}
-    monkeypatch.setattr("avma_simulator.cim_in_guest._facts", lambda _: facts)
+    monkeypatch.setattr("avma_simulator.shells.cim_in_guest._facts", lambda _: facts)
     document = diagnosed(HEALTHY, PLAIN)
     (cause,) = causes(document)
     assert "lacks the Hyper-V module" in cause["error"]["answer"]

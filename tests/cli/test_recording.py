@@ -24,7 +24,8 @@ from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_cli.__main__ import app
-from avma_simulator import EstateServer, load_estate, recording, running, running_recording, soap
+from avma_simulator import EstateServer, load_estate, recording, running, running_recording
+from avma_simulator.wsman import soap
 from cli.conftest import causes, diagnosed, recorded, statuses
 from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, address
 from waiting import PATIENCE, wait_until

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from avma_simulator.certificates import Authority
+from avma_simulator.winrm.certificates import Authority
 
 
 class Proxy(socketserver.ThreadingTCPServer):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from avma_simulator.certificates import Authority
+from avma_simulator.winrm.certificates import Authority
 
 Respond = Callable[[socket.socket], None]
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from psrpcore import ClientPowerShell, ClientRunspacePool, PSRPPayload, ServerRunspacePool, StreamType
 from psrpcore.types import PSSecureString
 
-from avma_simulator import faults
-from avma_simulator.machine import Machine
-from avma_simulator.pipeline import Pipeline
-from avma_simulator.runspace import RESOURCE, RunspaceShell
-from avma_simulator.shell_messages import URI
-from avma_simulator.soap import Request
+from avma_simulator.shells.pipeline import Pipeline
+from avma_simulator.shells.runspace import RESOURCE, RunspaceShell
+from avma_simulator.shells.shell_messages import URI
+from avma_simulator.state.machine import Machine
+from avma_simulator.wsman import wsman_faults
+from avma_simulator.wsman.soap import Request
 
 _CREATION = "{http://schemas.microsoft.com/powershell}creationXml"
 
@@ -47,11 +47,11 @@ def reader(machine: Machine, loop: asyncio.AbstractEventLoop) -> Callable[[bytes
     opened = RunspaceShell(machine, _run, _create(seeds()[0]))
 
     async def read(data: bytes) -> None:
-        with contextlib.suppress(faults.Fault):
+        with contextlib.suppress(wsman_faults.Fault):
             await RunspaceShell(machine, _run, _create(data)).close()
-        with contextlib.suppress(faults.Fault):
+        with contextlib.suppress(wsman_faults.Fault):
             await opened.send(_request("Send", _element("Stream", data, Name="stdin")))
-        with contextlib.suppress(faults.Fault):
+        with contextlib.suppress(wsman_faults.Fault):
             line = _request("CommandLine", _element("Arguments", data), CommandId=str(uuid.UUID(int=next(names))))
             await opened.command(line)
         await opened.close()

@@ -19,11 +19,12 @@ from avma.deadline import Deadline
 from avma.recording.envelope import NOT_XML, Rewriter
 from avma.recording.recorder import Recorder
 from avma.recording.standins import Standins
-from avma_simulator import recording, soap
+from avma_simulator import recording
+from avma_simulator.estate_file.yaml_source import FileError
 from avma_simulator.recording import Recording
 from avma_simulator.replay import ReplayService, estate_of
-from avma_simulator.source import FileError
-from avma_simulator.world import World
+from avma_simulator.state.estate_state import World
+from avma_simulator.wsman import soap
 
 _OF_A_FILE = 4
 """The number of exchanges in an altered file. Further ones would be cut off before an alteration."""

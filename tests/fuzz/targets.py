@@ -26,10 +26,12 @@ from avma.wsman.instance import Instance, Origin
 from avma.wsman.psrp import Pool
 from avma.wsman.script import ErrorRecord, Output
 from avma.wsman.wsman_client import WsmanClient
-from avma_simulator import faults, load_estate, queries, soap, wql
-from avma_simulator.repository import ClassNotFound, Repository
-from avma_simulator.service import Service
-from avma_simulator.world import World
+from avma_simulator import load_estate
+from avma_simulator.state.estate_state import World
+from avma_simulator.winrm.wsman_service import Service
+from avma_simulator.wmi import queries, wql
+from avma_simulator.wmi.repository import ClassNotFound, Repository
+from avma_simulator.wsman import soap, wsman_faults
 from fuzz import fragments, recordings, remoting, shell_messages
 
 ORIGIN = Origin("ask", "hv01")
@@ -135,7 +137,7 @@ class Server:
         fault = fromstring(reply.message).find(f".//{{{soap.NAMESPACES['s']}}}Fault")
         assert (reply.status == 500) == (fault is not None)
         assert self.complaints == []
-        assert str(faults.INTERNAL_ERROR).encode() not in reply.message
+        assert str(wsman_faults.INTERNAL_ERROR).encode() not in reply.message
         return reply.message
 
     def _requests(self) -> tuple[bytes, ...]:

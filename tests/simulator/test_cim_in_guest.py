@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from pypsrp.powershell import PowerShell, RunspacePool
 
-from avma_simulator import EstateServer, cim_in_guest
-from avma_simulator.machine import Machine
-from avma_simulator.world import World
+from avma_simulator import EstateServer
+from avma_simulator.shells import cim_in_guest
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.machine import Machine
 from simulator.client import PASSWORD
 from simulator.remoting import guest, in_guests, run
 from simulator.test_estate_file import HOST, mistakes

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from avma_simulator import CannotListen, EstateServer, load_estate, running
-from avma_simulator.world import UnknownMachine
+from avma_simulator.state.estate_state import UnknownMachine
 from simulator.client import HYPERV, PASSWORD, SERVICE, Client
 from simulator.conftest import ESTATE, MAK, RETAIL, write
 

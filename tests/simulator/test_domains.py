@@ -12,8 +12,8 @@ import requests
 from winrm.exceptions import InvalidCredentialsError
 
 from avma_simulator import EstateServer
-from avma_simulator.accounts import Account, Accounts, Domain
-from avma_simulator.lockout import Lockout
+from avma_simulator.state.accounts import Account, Accounts, Domain
+from avma_simulator.state.lockout import Lockout
 from simulator.client import CIMV2, PASSWORD, Client
 from simulator.test_estate_file import mistakes
 from waiting import PATIENCE

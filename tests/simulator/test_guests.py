@@ -11,7 +11,7 @@ from defusedxml.ElementTree import fromstring
 
 from avma_simulator import EstateServer
 from avma_simulator.control import BadCommand
-from avma_simulator.world import UnknownMachine
+from avma_simulator.state.estate_state import UnknownMachine
 from simulator.client import HYPERV, PASSWORD, Client
 from simulator.conftest import RETAIL
 from simulator.test_estate_file import HOST, mistakes

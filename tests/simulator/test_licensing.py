@@ -6,7 +6,7 @@ import pytest
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
-from avma_simulator.refusal import Refusal
+from avma_simulator.state.sl_errors import Refusal
 from simulator.client import PRODUCT, Client
 from simulator.conftest import MAK, OEM, RETAIL, STANDARD_MAK
 from waiting import wait_until

@@ -10,7 +10,7 @@ from winrm.exceptions import WSManFaultError
 from avma import keys
 from avma.keys import KeyKind
 from avma_simulator import EstateServer
-from avma_simulator.windows import Windows
+from avma_simulator.state.windows import Windows
 from simulator.client import PASSWORD, Client
 from simulator.conftest import RETAIL
 

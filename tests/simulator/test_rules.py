@@ -247,7 +247,7 @@ def test_open_enumerations_count_against_the_quota(serve: Callable[[str], Estate
 
 
 def test_only_so_many_operations_are_told_apart(estate: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avma_simulator.machine._MOST_OPERATIONS", 2)
+    monkeypatch.setattr("avma_simulator.state.machine._MOST_OPERATIONS", 2)
     with Client(estate.url("hv02")) as client:
         for name in ("a", "b", "c", "d", "a"):
             fault(lambda name=name: client.send(envelope(f"urn:x/{name}", SERVICE)))
@@ -256,7 +256,7 @@ def test_only_so_many_operations_are_told_apart(estate: EstateServer, monkeypatc
 
 def test_an_enumeration_that_nobody_asks_for_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     name = str(context(client.enumerate(PRODUCTS)))
-    monkeypatch.setattr("avma_simulator.enumeration._LIFETIME", 0.0)
+    monkeypatch.setattr("avma_simulator.wsman.enumeration._LIFETIME", 0.0)
     assert fault(lambda: client.pull(name)).fault_subcode == "n:InvalidEnumerationContext"
 
 

@@ -16,8 +16,8 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from avma_simulator import EstateServer
-from avma_simulator.pipeline import Pipeline
-from avma_simulator.psvalues import Credential, SecureString
+from avma_simulator.shells.pipeline import Pipeline
+from avma_simulator.shells.psvalues import Credential, SecureString
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.test_shells import HOST, SHELL, fault
 
@@ -52,7 +52,7 @@ def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
         async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
             function(parameters, pipeline)
 
-        monkeypatch.setattr("avma_simulator.remote_shells.SCRIPTS", {("demo", "1"): script})
+        monkeypatch.setattr("avma_simulator.shells.remote_shells.SCRIPTS", {("demo", "1"): script})
 
     return serve
 
@@ -342,7 +342,7 @@ def test_a_pool_is_a_shell_of_the_quota(serve: Callable[[str], EstateServer]) ->
 def test_a_shell_has_at_most_so_many_commands_that_were_not_closed(
     pool: RunspacePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avma_simulator.runspace._MOST_COMMANDS", 2)
+    monkeypatch.setattr("avma_simulator.shells.runspace._MOST_COMMANDS", 2)
     for _ in range(3):
         invoke(pool, "hostname")
     left = [PowerShell(pool).add_script("hostname") for _ in range(2)]

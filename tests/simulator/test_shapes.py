@@ -13,7 +13,7 @@ from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WSManFaultError
 
 from avma_simulator import EstateServer
-from avma_simulator.encoding import cim_datetime, xs_datetime
+from avma_simulator.wsman.instance_xml import cim_datetime, xs_datetime
 from simulator.client import CIMV2, HYPERV, NS, PASSWORD, SERVICE, TRANSFER, Client, envelope, items, properties
 from waiting import PATIENCE
 

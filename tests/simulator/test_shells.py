@@ -12,10 +12,10 @@ from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
-from avma_simulator.estate import Estate
-from avma_simulator.shells import Shells
-from avma_simulator.soap import Request
-from avma_simulator.world import World
+from avma_simulator.estate_file.estate import Estate
+from avma_simulator.shells.shells import Shells
+from avma_simulator.state.estate_state import World
+from avma_simulator.wsman.soap import Request
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
 from waiting import PATIENCE
@@ -247,8 +247,8 @@ def test_quotas(serve: Callable[[str], EstateServer]) -> None:
 
 
 def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avma_simulator.winrs._MOST_COMMANDS", 2)
-    monkeypatch.setattr("avma_simulator.winrs._LARGEST_INPUT", 10)
+    monkeypatch.setattr("avma_simulator.shells.winrs._MOST_COMMANDS", 2)
+    monkeypatch.setattr("avma_simulator.shells.winrs._LARGEST_INPUT", 10)
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
         started = [client.protocol.run_command(shell, "hostname") for _ in range(2)]
@@ -266,7 +266,7 @@ def test_a_shell_that_nobody_asks_ends(
     estate: EstateServer, monkeypatch: pytest.MonkeyPatch, declared: str, idle: int
 ) -> None:
     later = 0.0
-    monkeypatch.setattr("avma_simulator.shells._now", lambda: time.monotonic() + later)
+    monkeypatch.setattr("avma_simulator.shells.shells._now", lambda: time.monotonic() + later)
     with Client(estate.url("hv01")) as client:
         body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"
         created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body))
@@ -296,7 +296,7 @@ class Waiting:
 
 def test_a_shell_is_not_idle_while_a_client_waits_for_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
     later = 0.0
-    monkeypatch.setattr("avma_simulator.shells._now", lambda: later)
+    monkeypatch.setattr("avma_simulator.shells.shells._now", lambda: later)
     host = {"name": "h", "version": "2025", "edition": "Datacenter", "username": "u", "password": "p"}
     declared = Estate.model_validate({"hosts": [host]})
     body = fromstring(shell_body("Shell", "<r:IdleTimeOut>PT60S</r:IdleTimeOut>"))

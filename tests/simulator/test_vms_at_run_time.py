@@ -6,7 +6,7 @@ import pytest
 
 from avma_simulator import load_estate, running
 from avma_simulator.control import BadCommand
-from avma_simulator.world import UnknownMachine
+from avma_simulator.state.estate_state import UnknownMachine
 from simulator.client import HYPERV, Client
 from simulator.conftest import ESTATE, write
 

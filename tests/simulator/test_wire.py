@@ -329,7 +329,7 @@ def test_requests_can_be_slow(serve: Callable[[str], EstateServer]) -> None:
 def test_an_error_inside_is_a_fault_and_one_line(
     shared: EstateServer, client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avma_simulator.operating_system.operating_system", None)
+    monkeypatch.setattr("avma_simulator.wmi.operating_system.operating_system", None)
     expected = ("s:Receiver", "w:InternalError", 0x8007054F)
     assert fault(lambda: client.enumerate("SELECT * FROM Win32_OperatingSystem")) == expected
     assert caplog.messages == ["hv01: a request failed with an unexpected error: TypeError"]

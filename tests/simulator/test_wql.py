@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from avma_simulator.cim import Instance, declare
-from avma_simulator.wql import Query, WqlError, parse
+from avma_simulator.wmi.cim import Instance, declare
+from avma_simulator.wmi.wql import Query, WqlError, parse
 
 FRUIT = declare("root/cimv2", "Fruit", "ID", string="ID Name Note", uint32="Weight", boolean="Ripe", strings="Tags")
 ROWS = [

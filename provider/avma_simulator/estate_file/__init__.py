@@ -1,0 +1,1 @@
+"""The estate file: its fields, the checks between them, and its reader."""

@@ -1,0 +1,206 @@
+"""The script `cim-in-guest 2`: CIM operations in VMs of its host, through PowerShell Direct.
+
+The requirements and errors of PowerShell Direct are from "Manage Windows virtual machines with PowerShell Direct" at
+learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
+RemotingErrorIdStrings.resx). The choice of the error for each case is Inferred unless a comment names a source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from avma_simulator.shells.local_cim import CimFailed, LocalCim, SessionLost
+from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
+from avma_simulator.shells.psvalues import Credential, SecureString
+from avma_simulator.state import language
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.machine import Guest, Machine
+from avma_simulator.wmi import hyperv, rights
+
+_OPERATION = "PowerShellDirect/Connect"
+"""The name of the session in a guest, for `faults`."""
+_CREDENTIALS = "PowerShellDirect/Credentials"
+"""The name of the exchange of credentials before the session, for `faults`."""
+_INVOKE_COMMAND = "Microsoft.PowerShell.Commands.InvokeCommandCommand"
+_GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
+_BROKEN = "PSSessionStateBroken"
+_ENDED = "An error has occurred which Windows PowerShell cannot handle. A remote session might have ended."
+_REMOTING = "System.Management.Automation.Remoting"
+_DIRECT = f"{_REMOTING}.PSDirectException"
+# Windows reports this both for wrong credentials and for a guest that is not ready.
+_CREDENTIAL = "The credential is invalid."
+# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse. Inferred: the text of the first.
+_NEGOTIATION = "Negotiating a secure connection to Hyper-V failed. Update the host and the guest."
+_INVALID_RESPONSE = "Hyper-V Broker sent an invalid Credential response."
+
+
+@dataclass
+class _NotReached(Exception):
+    """The session in a guest failed: its error ID and the types of its exceptions, outermost first."""
+
+    error_id: str
+    texts: tuple[str, ...]
+    types: tuple[str, ...]
+
+    def in_language(self, spoken: str) -> dict[str, Any]:
+        """Return the error as the script reports it."""
+        message = " ".join(language.said(text, spoken) for text in self.texts)
+        return {"hresult": None, "errorId": self.error_id, "message": message, "exceptions": list(self.types)}
+
+
+async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+    """Process the guests, several in parallel. Write one text for each guest, or one about the host."""
+    guests, throttle, timeout = (parameters.get(name) for name in ("Guests", "ThrottleLimit", "Timeout"))
+    if not isinstance(guests, list) or not isinstance(throttle, int) or throttle < 1:
+        raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
+    if not guests:
+        pipeline.write(json.dumps({"host": _facts(host)}))
+        return
+    places, script, begun = asyncio.Semaphore(throttle), asyncio.Lock(), set[str]()
+
+    async def one(guest: Mapping[str, Any]) -> None:
+        async with places:
+            async with script:
+                begun.add(guest["id"])
+                pipeline.write(json.dumps({"starting": guest["id"]}))
+                await _exchange_credentials(world, host, guest["id"])
+                pipeline.write(json.dumps({"starting": None}))
+            answer = await _in_guest(world, host, guest)
+            async with script:
+                pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
+
+    tasks = {asyncio.ensure_future(one(guest)): guest["id"] for guest in guests}
+    try:
+        _, late = await asyncio.wait(tasks, timeout=float(timeout or 0))
+        async with script:  # a blocked script reports nothing, not even after its timeout
+            for task in tasks:
+                task.cancel()
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in late:
+        pipeline.write(json.dumps({"id": tasks[task], "error": _late(tasks[task] in begun)}))
+    for task in tasks.keys() - late:
+        task.result()
+
+
+def _facts(host: Machine) -> dict[str, Any]:
+    direct = host.windows.speaks_directly
+    version = "5.1" if direct else "4.0"
+    return {"hyperV": "Hyper-V", "direct": direct, "languageMode": "FullLanguage", "version": version}
+
+
+def _late(begun: bool) -> dict[str, Any]:
+    answered = ("AvmaNoAnswer", "The virtual machine did not answer in time.")
+    asked = ("AvmaNotAsked", "The virtual machine was not asked before the time was over.")
+    error_id, text = answered if begun else asked
+    return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
+
+
+async def _exchange_credentials(world: World, host: Machine, vm_id: str) -> None:
+    """Block the script for as long as the guest demands.
+
+    RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit. Inferred from
+    Runspace.OpenAsync and the throttle manager: this happens in the thread of the script, one guest after the other.
+    """
+    wanted = vm_id.strip("{}").upper()
+    guest = next((guest for guest in world.guests_of(host) if guest.identifier == wanted and guest.running), None)
+    rule = guest.trouble.take(_CREDENTIALS) if guest is not None else None
+    if rule is not None and rule.answer == "timeout":
+        await asyncio.Event().wait()
+
+
+async def _in_guest(world: World, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        guest = _guest(world, host, str(given["id"]))
+        await asyncio.sleep(guest.spec.delays.powershell)
+        await _enter(guest, given["credential"])
+        operations = [_with_arguments(operation, given["secrets"]) for operation in given["operations"]]
+        return {"results": await _operations(LocalCim(world, guest), operations, guest.spec.language)}
+    except _NotReached as error:
+        return {"error": error.in_language(host.spec.language)}
+    except SessionLost:
+        return {"error": _lost().in_language(host.spec.language)}
+
+
+def _with_arguments(operation: Mapping[str, Any], secrets: list[SecureString]) -> Mapping[str, Any]:
+    """Return an operation with its argument values. The script passes them as positions in the list of secrets."""
+    places = operation.get("arguments") or {}
+    return {**operation, "arguments": {name: secrets[place].text for name, place in places.items()}}
+
+
+async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], spoken: str) -> list[dict[str, Any]]:
+    """Run the operations until one fails."""
+    results: list[dict[str, Any]] = []
+    for operation in operations:
+        try:
+            results.append(await _operation(cim, operation))
+        except CimFailed as error:
+            return [*results, {"error": error.as_json(spoken)}]
+    return results
+
+
+async def _operation(cim: LocalCim, operation: Mapping[str, Any]) -> dict[str, Any]:
+    namespace = str(operation.get("namespace", "root/cimv2"))
+    if "query" in operation:
+        return {"rows": await cim.query(namespace, operation["query"])}
+    keys, arguments = operation.get("keys") or {}, operation.get("arguments") or {}
+    return {"returnValue": await cim.invoke(namespace, operation["class"], operation["method"], keys, arguments)}
+
+
+def _guest(world: World, host: Machine, vm_id: str) -> Guest:
+    if not host.windows.speaks_directly:
+        text = "A parameter cannot be found that matches parameter name 'VMId'."
+        types = ("System.Management.Automation.ParameterBindingException",)
+        raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", (text,), types)
+    wanted = vm_id.strip("{}").upper()
+    visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else world.guests_of(host)
+    found = next((guest for guest in visible if guest.identifier == wanted), None)
+    if found is None:
+        # PSRemotingCmdlet.cs: Invoke-Command calls Get-VM, whose error ends a script with ErrorActionPreference Stop.
+        text = f'Hyper-V was unable to find a virtual machine with id "{vm_id}".'
+        types = ("Microsoft.HyperV.PowerShell.VirtualizationInvalidArgumentException",)
+        raise _NotReached(f"InvalidParameter,{_GET_VM}", (text,), types)
+    if not found.running:
+        text = f"The virtual machine {found.name} is not in running state."
+        raise _NotReached(f"InvalidVMState,{_INVOKE_COMMAND}", (text,), ("System.ArgumentException",))
+    return found
+
+
+async def _enter(guest: Guest, credential: Credential) -> None:
+    """Open a session in the guest."""
+    if not guest.speaks_directly:
+        raise _lost()
+    await _troubled(guest)
+    if not guest.ready or not guest.accounts.accepts(credential.username, credential.password):
+        raise _refused(_CREDENTIAL)
+
+
+async def _troubled(guest: Guest) -> None:
+    """Apply the fault rule of the guest to the session, if there is one."""
+    rule = guest.trouble.take(_OPERATION)
+    if rule is None:
+        return
+    if rule.answer == "timeout":
+        await asyncio.Event().wait()  # the timeout of the script ends it
+    if rule.answer == "garbage":
+        raise _refused(_INVALID_RESPONSE)
+    if rule.answer == "accessDenied":
+        raise _refused(_NEGOTIATION)
+    raise _lost()
+
+
+def _refused(text: str) -> _NotReached:
+    """Return the error of a rejected session: a PSDirectException inside an exception of remoting."""
+    return _NotReached(_BROKEN, (_ENDED, text), (f"{_REMOTING}.PSRemotingDataStructureException", _DIRECT))
+
+
+def _lost() -> _NotReached:
+    """Return the error of a lost session. Recorded: the ID and the text, in public scripts that wait for it."""
+    ended = '"The Hyper-V socket target process has ended."'
+    text = f"The background process reported an error with the following message: {ended}."
+    return _NotReached(f"2100,{_BROKEN}", (text,), (f"{_REMOTING}.PSRemotingTransportException",))

@@ -1,0 +1,95 @@
+"""The execution of PowerShell pipelines: plain commands, and this project's scripts with their known first lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from avma_simulator.shells import cmdlets
+from avma_simulator.shells.cmdlets import Stage
+from avma_simulator.shells.pipeline import Command, Pipeline, ScriptFailed, Streams
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.machine import Machine
+
+_FIRST_LINE = re.compile(r"\ufeff?# avma-script: ([a-z0-9-]+) ([0-9]+)\s*")
+_NOT_FOUND = "System.Management.Automation.CommandNotFoundException"
+Script = Callable[[World, Machine, Mapping[str, Any], Pipeline], Coroutine[Any, Any, None]]
+Scripts = Mapping[tuple[str, str], Script]
+
+
+async def run(world: World, machine: Machine, scripts: Scripts, pipeline: Pipeline) -> None:
+    """Run the statements of a pipeline.
+
+    Raises:
+        ScriptFailed: the pipeline ends with a terminating error.
+    """
+    for statement in pipeline.statements:
+        objects: list[Any] = []
+        for position, command in enumerate(statement):
+            last = position == len(statement) - 1
+            written: list[Any] = []
+            emit = pipeline.write if last else written.append
+            if command.is_script:
+                await _script(world, machine, scripts, pipeline, command, emit)
+            elif command.text.lower() == "invoke-expression":
+                text = str(command.named.get("Command") or next(iter(command.positional), ""))
+                machine.script_blocks.write(text, ())
+                await _script(world, machine, scripts, pipeline, Command(text, True, {}), emit)
+            else:
+                await _cmdlet(machine, pipeline, command, objects, emit)
+            objects = written
+
+
+async def _script(
+    world: World,
+    machine: Machine,
+    scripts: Scripts,
+    pipeline: Pipeline,
+    command: Command,
+    emit: Callable[[Any], None],
+) -> None:
+    lines = command.text.splitlines()
+    found = _FIRST_LINE.fullmatch(lines[0]) if lines else None
+    if found is None:
+        for line in cmdlets.parse(command.text):
+            await run_line(machine, pipeline, line, emit)
+    elif found.groups() in scripts:
+        await scripts[found[1], found[2]](world, machine, command.named, pipeline)
+    else:
+        pipeline.fail(f"The simulator does not implement the script {found[1]} {found[2]}.", "ScriptUnknown")
+
+
+async def run_line(machine: Machine, streams: Streams, command: Command, emit: Callable[[Any], None]) -> None:
+    """Run one command of a script. After an unknown command, the script continues.
+
+    Raises:
+        ScriptFailed: the script ends with a terminating error.
+    """
+    if cmdlets.find(command.text) is None:
+        streams.error(**_not_found(command.text))
+    else:
+        await _cmdlet(machine, streams, command, [], emit)
+
+
+async def _cmdlet(
+    machine: Machine, streams: Streams, command: Command, objects: list[Any], emit: Callable[[Any], None]
+) -> None:
+    cmdlet = cmdlets.find(command.text)
+    if cmdlet is None:
+        raise ScriptFailed(**_not_found(command.text))
+    await cmdlet.run(Stage(machine, streams, cmdlet.bind(command), objects, emit))
+
+
+def _not_found(name: str) -> dict[str, Any]:
+    text = (
+        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program. "
+        "Check the spelling of the name, or if a path was included, verify that the path is correct and try again."
+    )
+    return {
+        "text": text,
+        "error_id": "CommandNotFoundException",
+        "exception_type": _NOT_FOUND,
+        "category": "ObjectNotFound",
+        "target": name,
+    }

@@ -1,0 +1,11 @@
+"""The scripts that the simulated PowerShell supports, by name and version."""
+
+from __future__ import annotations
+
+from avma_simulator.shells import cim_in_guest, server_avma_manager
+from avma_simulator.shells.interpreter import Scripts
+
+SCRIPTS: Scripts = {
+    ("cim-in-guest", "2"): cim_in_guest.run,
+    ("server-avma-manager", "2"): server_avma_manager.run,
+}

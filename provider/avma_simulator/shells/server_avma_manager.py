@@ -1,0 +1,75 @@
+"""The script `server-avma-manager 2`: automatic activation and subscriptions of a machine of Azure Stack HCI.
+
+`Get-` and `Set-VMAutomaticActivation` belong to the module ServerAVMAManager. Inferred: their output and their errors,
+as Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is available with the module AzureStackHCI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from avma_simulator.estate_file import estate
+from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
+from avma_simulator.shells.psvalues import SecureString
+from avma_simulator.state import language
+from avma_simulator.state.automatic_activation import AutomaticActivation
+from avma_simulator.state.estate_state import World
+from avma_simulator.state.machine import Machine
+from avma_simulator.state.sl_errors import Refusal
+
+_FILE_NOT_FOUND = -2147024894
+_CMDLETS = {"get": "Get-VMAutomaticActivation", "set": "Set-VMAutomaticActivation"}
+
+
+async def run(world: World, machine: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+    """Get or set the automatic activation of the machine, and write one text."""
+    action, key = parameters.get("Action"), parameters.get("ProductKey")
+    if action not in _CMDLETS or (action == "set" and not isinstance(key, SecureString)):
+        raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
+    answer = await _answer(machine, _CMDLETS[action], key.text if isinstance(key, SecureString) else None)
+    if action == "get" and machine.automatic_activation is not None:
+        answer |= _subscriptions(machine, machine.automatic_activation)
+    pipeline.write(json.dumps(answer, ensure_ascii=False))
+
+
+async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, Any]:
+    activation, spec = machine.automatic_activation, machine.spec
+    if activation is None or not isinstance(spec, estate.Host) or spec.module == "none":
+        text = "The specified module 'ServerAVMAManager' was not loaded: no valid module file was found."
+        error_id = "Modules_ModuleNotFound,Microsoft.PowerShell.Commands.ImportModuleCommand"
+        return {
+            "error": {
+                "hresult": _FILE_NOT_FOUND,
+                "errorId": error_id,
+                "message": language.said(text, spec.language),
+            }
+        }
+    if key is not None:
+        await asyncio.sleep(spec.delays.activation)
+        try:
+            activation.set_key(key)
+        except Refusal as refusal:
+            return {"error": _error(refusal, cmdlet, spec.language), "moduleVersion": spec.module}
+    shown = {"PSComputerName": machine.computer_name} if spec.opaque else activation.as_json()
+    applied = {} if key is None else {"applied": True}
+    return {"result": [shown], "moduleVersion": spec.module, **applied}
+
+
+def _subscriptions(machine: Machine, activation: AutomaticActivation) -> dict[str, Any]:
+    """Return the subscriptions. Inferred: the cmdlet fails without a connection to Azure."""
+    if machine.licensing.online:
+        return {"subscriptions": activation.subscriptions()}
+    text = language.said("Unable to connect to service.", machine.spec.language)
+    return {"subscriptionError": {"hresult": None, "errorId": "InvalidOperation", "message": text}}
+
+
+def _error(refusal: Refusal, cmdlet: str, spoken: str) -> dict[str, Any]:
+    number = refusal.hresult.value
+    return {
+        "hresult": number - (1 << 32) if number >= 1 << 31 else number,
+        "errorId": f"HRESULT 0x{number:08x},{cmdlet}",
+        "message": language.said(refusal.hresult.meaning, spoken),
+    }

@@ -1,0 +1,1 @@
+"""The current state of an estate: machines, licenses, keys, accounts, clusters, and the rules of activation."""

@@ -1,0 +1,316 @@
+"""The Software Protection Platform of one machine: the installed key, its state, and the operations on both.
+
+It asks its owner for the host that activates the machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import IntEnum
+
+from avma import hresult
+from avma_simulator.state import phone_activation
+from avma_simulator.state.keys import COUNTED, Channel, KeyStore, ProductKey, fits, kms_client_key
+from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.windows import Windows
+
+NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
+_DAY = 24 * 60
+# Inferred: an AVMA activation lasts seven days unless it is renewed.
+_VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
+# The keys of evaluation media. Only their last five characters are visible anywhere. A listing of slmgr shows those of
+# 2025 Datacenter. Inferred: all others.
+_EVALUATION_KEYS = {("2025", "Datacenter"): "BCDFG-HJKMN-PQRTV-WXY23-J2T92"}
+_OTHER_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
+# Inferred: Azure Stack HCI shows a licensed retail product of its own. No key changes it.
+_AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
+
+
+class LicenseStatus(IntEnum):
+    """`SoftwareLicensingProduct.LicenseStatus`, with Microsoft's names."""
+
+    Unlicensed = 0
+    Licensed = 1
+    OOBGrace = 2
+    OOTGrace = 3
+    NonGenuineGrace = 4
+    Notification = 5
+    ExtendedGrace = 6
+
+
+# Inferred: the reasons of Unlicensed and ExtendedGrace, and the 30 days of every grace period.
+_REASONS = {
+    LicenseStatus.Unlicensed: "SL_E_PKEY_NOT_INSTALLED",
+    LicenseStatus.OOBGrace: "SL_I_OOB_GRACE_PERIOD",
+    LicenseStatus.OOTGrace: "SL_I_OOT_GRACE_PERIOD",
+    LicenseStatus.NonGenuineGrace: "SL_E_NOT_GENUINE",
+    LicenseStatus.Notification: "SL_E_GRACE_TIME_EXPIRED",
+    LicenseStatus.ExtendedGrace: "SL_I_OOT_GRACE_PERIOD",
+}
+_FAILED_BY_ITSELF = "SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM"
+_GRACE = 30 * _DAY
+
+
+@dataclass(frozen=True)
+class License:
+    """An installed key and its state."""
+
+    product_key: ProductKey
+    status: LicenseStatus
+    activated_by: str = ""
+    activated_at: datetime = NEVER
+    why: str = ""
+    declared_reason: int | None = None
+
+    @property
+    def reason(self) -> int:
+        """The `LicenseStatusReason`."""
+        if self.declared_reason is not None:
+            return self.declared_reason
+        name = self.why or _REASONS.get(self.status)
+        return hresult.by_name(name).value if name else 0
+
+    @property
+    def minutes_left(self) -> int:
+        """The `GracePeriodRemaining`. It is 0 for a license without an end and for an expired one."""
+        if self.status is LicenseStatus.Licensed:
+            return _VALIDITY.get(self.product_key.channel, 0)
+        return 0 if self.status in (LicenseStatus.Unlicensed, LicenseStatus.Notification) else _GRACE
+
+
+class Licensing:
+    """The license state of one machine and the methods that change it.
+
+    `activating_host` returns the name of the Hyper-V host that activates this machine, or raises `Refusal`.
+    """
+
+    def __init__(
+        self,
+        machine: str,
+        windows: Windows,
+        store: KeyStore,
+        activating_host: Callable[[], str],
+        activation_delay: float = 0,
+    ) -> None:
+        self.activation_delay = activation_delay
+        self.windows = windows
+        self.online = True
+        self.pays_as_it_goes = False
+        self.leftover: ProductKey | None = None
+        self.extended_security_updates: tuple[int, ...] = ()
+        self._machine = machine
+        self._store = store
+        self._activating_host = activating_host
+        self._license: License | None = None
+        self._activating = False
+        self._activates_itself_at: float | None = None
+
+    @property
+    def license(self) -> License | None:
+        """The installed license."""
+        self._settle()
+        return self._license
+
+    @property
+    def licensed(self) -> bool:
+        """Whether the machine is activated."""
+        return self.license is not None and self.license.status is LicenseStatus.Licensed
+
+    @property
+    def paid_as_it_goes(self) -> bool:
+        """Whether Pay-as-you-go alone licenses the machine. A purchased key takes precedence."""
+        current = self.license
+        return self.pays_as_it_goes and (current is None or current.product_key.channel not in COUNTED)
+
+    @property
+    def installation_id(self) -> str | None:
+        """The installation ID of the installed key, or None. Only purchased keys activate by telephone."""
+        current = self.license
+        if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
+            return None
+        return phone_activation.installation_id(self._machine, current.product_key)
+
+    def install_media(self) -> None:
+        """Set the license that installation media leave behind."""
+        version, edition = self.windows.version, self.windows.edition
+        if self.windows.evaluation:
+            key = evaluation_key(self.windows)
+            self._license = License(key, LicenseStatus.Licensed)
+            return
+        if self.windows.azure_local:
+            key = ProductKey(_AZURE_LOCAL_KEY, Channel.RETAIL, version, edition)
+            self._license = License(key, LicenseStatus.Licensed)
+            return
+        client_key = kms_client_key(self.windows)
+        if client_key is None:
+            self._license = None
+            return
+        # Inferred: Pay-as-you-go licenses the installation and does not change the key.
+        status = LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace
+        self._license = License(client_key, status)
+
+    def restore(self, product_key: ProductKey, status: LicenseStatus, host: str, reason: int | None = None) -> None:
+        """Restore a state from before the simulation began."""
+        self._license = License(product_key, status)
+        self.set_status(status, host, reason)
+
+    def set_status(self, status: LicenseStatus, host: str = "", reason: int | None = None) -> None:
+        """Change the state of the installed key from outside.
+
+        Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
+
+        Raises:
+            Refusal: no key is installed.
+        """
+        product_key = self._installed().product_key
+        if status is not LicenseStatus.Licensed:
+            self._license = License(product_key, status, declared_reason=reason)
+        else:
+            self._license = _activated(product_key, host)
+            self._store.remember(product_key, self._machine)
+
+    def install_key(self, key: str) -> None:
+        """Install a key instead of the current one.
+
+        Inferred: another installation of the same key changes nothing.
+
+        Raises:
+            Refusal: the key is unknown, or not for this release and edition.
+        """
+        product_key = self._store.find(key)
+        if product_key is None:
+            raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+        if self.windows.azure_local:
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+        # Inferred: the key configuration of this release does not contain keys of other releases.
+        if not fits(product_key, self.windows):
+            raise Refusal("SL_E_PKEY_INVALID_CONFIG")
+        if self.windows.evaluation or product_key.edition != self.windows.edition:
+            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+        if self.license is None or self.license.product_key != product_key:
+            self._license = License(product_key, LicenseStatus.OOBGrace)
+            self._activates_itself_at = None
+        self.try_to_activate_itself()
+
+    def uninstall_key(self) -> None:
+        """Remove the installed key.
+
+        Raises:
+            Refusal: no key is installed.
+        """
+        self._installed()
+        self._license = None
+        self._activates_itself_at = None
+
+    def try_to_activate_itself(self) -> None:
+        """Start the silent activation that follows the installation of an AVMA key and each boot."""
+        if self._license is not None and self._license.product_key.channel is Channel.AVMA:
+            self._activates_itself_at = time.monotonic() + self.activation_delay
+            self._settle()
+
+    def bind_again(self) -> None:
+        """Activate through the new host after a live migration.
+
+        Inferred: all of it. If the new host activates the guest, it becomes the activating host. If not, an activated
+        guest changes to Notification, as it is no longer bound to a licensed host.
+        """
+        current = self.license
+        if current is None or current.product_key.channel is not Channel.AVMA:
+            return
+        try:
+            self._activate(current.product_key)
+        except Refusal:
+            if current.status is LicenseStatus.Licensed:
+                unbound = "SL_E_IA_MACHINE_NOT_BOUND"
+                self._license = License(current.product_key, LicenseStatus.Notification, why=unbound)
+
+    def begin_activation(self) -> License:
+        """Begin a requested activation and return its license.
+
+        Raises:
+            Refusal: no key is installed, or an activation is in progress.
+        """
+        current = self._installed()
+        if self._activating or self._activates_itself_at is not None:
+            raise Refusal("SL_E_ACTIVATION_IN_PROGRESS")
+        self._activating = True
+        return current
+
+    def finish_activation(self, begun: License) -> None:
+        """Finish a requested activation.
+
+        Raises:
+            Refusal: the key cannot activate the machine.
+        """
+        self._activating = False
+        product_key = self._installed().product_key
+        if product_key != begun.product_key:
+            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+        self._activate(product_key)
+
+    def deposit_confirmation_id(self, installation_id: str, confirmation_id: str) -> None:
+        """Activate with a confirmation ID from the activation center.
+
+        Raises:
+            Refusal: one of the IDs is wrong, or keys of this kind do not activate by telephone.
+        """
+        product_key = self._installed().product_key
+        own = self.installation_id
+        if own is None:
+            raise Refusal("SL_E_INVALID_PRODUCT_KEY_TYPE")
+        if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
+            raise Refusal("SL_E_CIDIID_INVALID_CHECK_DIGITS")
+        self._store.activate_by_telephone(product_key, self._machine)
+        self._license = _activated(product_key)
+
+    def _installed(self) -> License:
+        current = self.license
+        if current is None:
+            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+        return current
+
+    def _activate(self, product_key: ProductKey) -> None:
+        if self.windows.azure_local:
+            return
+        if product_key.channel in COUNTED:
+            if not self.online:
+                raise Refusal("WININET_E_NAME_NOT_RESOLVED")
+            self._store.activate(product_key, self._machine)
+            self._license = _activated(product_key)
+        elif product_key.channel is Channel.AVMA:
+            self._license = _activated(product_key, self._activating_host())
+        elif product_key.channel is Channel.KMS_CLIENT:
+            if not self._store.kms:
+                raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
+            self._license = _activated(product_key)
+
+    def _settle(self) -> None:
+        due = self._activates_itself_at
+        if due is None or time.monotonic() < due:
+            return
+        self._activates_itself_at = None
+        if self._license is None:
+            return
+        current = self._license
+        try:
+            self._activate(current.product_key)
+        except Refusal:
+            # Reported for guests after a failed attempt of their own: Notification with this reason, regardless of the
+            # result of Activate. Inferred: a licensed guest stays licensed until its validity ends.
+            if current.status is not LicenseStatus.Licensed:
+                self._license = License(current.product_key, LicenseStatus.Notification, why=_FAILED_BY_ITSELF)
+
+
+def evaluation_key(windows: Windows) -> ProductKey:
+    """Return the key that evaluation media install."""
+    key = _EVALUATION_KEYS.get((windows.version, windows.edition), _OTHER_EVALUATION_KEY)
+    return ProductKey(key, Channel.EVALUATION, windows.version, windows.edition)
+
+
+def _activated(product_key: ProductKey, host: str = "") -> License:
+    if product_key.channel is not Channel.AVMA:
+        return License(product_key, LicenseStatus.Licensed)
+    return License(product_key, LicenseStatus.Licensed, host, datetime.now(timezone.utc))

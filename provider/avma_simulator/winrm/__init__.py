@@ -1,0 +1,1 @@
+"""WinRM: listeners, certificates, authentication, message encryption, and the service that answers each message."""

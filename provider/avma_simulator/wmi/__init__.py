@@ -1,0 +1,1 @@
+"""WMI of one machine: its classes, their instances and methods, and WQL."""
