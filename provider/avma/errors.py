@@ -41,11 +41,12 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from avma import hresult, topics
+from avma.wording import NEUTRAL, capitalized
 
 S = TypeVar("S")
 
 
-_COMMANDS = ("avma", "powershell", "pulumi", "slmgr", "winrm")
+_COMMANDS = ("avma", "powershell", "slmgr", "winrm")
 """The first words of a remedy that keep their small letter."""
 _CLAUSE = re.compile(r"; (?=(?:[^`]*`[^`]*`)*[^`]*$)")
 """The end of a clause, unless it is in a command."""
@@ -60,7 +61,7 @@ def sentences(remedy: str) -> str:
 
 def _with_capital(clause: str) -> str:
     command = clause.partition(" ")[0] in _COMMANDS
-    return clause if command else clause[0].upper() + clause[1:]
+    return clause if command else capitalized(clause)
 
 
 def topic_of(kind: type[AvmaError]) -> str:
@@ -70,6 +71,8 @@ def topic_of(kind: type[AvmaError]) -> str:
 
 class AvmaError(Exception):
     """An error with a remedy. Its text is `WHERE: could not TRIED: ANSWER. REMEDY. See: avma explain TOPIC`.
+
+    Front ends render `message` in their own words. `str` returns it in neutral words (see `avma.wording`).
 
     Args:
         tried: a verb phrase, such as "install a product key".
@@ -97,6 +100,11 @@ class AvmaError(Exception):
         return topic_of(type(self))
 
     def __str__(self) -> str:
+        return NEUTRAL.render(self.message)
+
+    @property
+    def message(self) -> str:
+        """The text, with parts to render."""
         return self.with_note("")
 
     def with_note(self, note: str) -> str:

@@ -1,7 +1,7 @@
-"""Removal of secrets from all texts that leave the process: errors, logs and reports.
+"""The last step of all texts that leave the process: errors, logs and reports lose their secrets.
 
-A product key keeps its last five characters, which Windows also shows. Front ends register the secret values that they
-receive.
+The same step renders the parts of a text in the words of the front end. A product key keeps its last five characters,
+which Windows also shows. Front ends register the secret values that they receive.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 from avma import characters, keys
+from avma.wording import NEUTRAL, Wording
 
 SHORTEST = 4
 """The minimum length of a secret. A shorter one would match inside ordinary words."""
@@ -27,9 +28,10 @@ _KEY = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{{5}}{_DASH}){{4}}([A-Za-z0-9
 
 
 class Redactor:
-    """A function that replaces all registered secrets and all product keys in a text."""
+    """A function that replaces all registered secrets and all product keys in a text, and renders its parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, wording: Wording = NEUTRAL) -> None:
+        self._wording = wording
         self._lock = threading.Lock()
         self._secrets: tuple[str, ...] = ()
 
@@ -42,7 +44,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets and invisible characters. Machines may report such characters in names."""
-        text = _KEY.sub(r"…\1", text)
+        text = _KEY.sub(r"…\1", self._wording.render(text))
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
         return characters.visible(text)

@@ -67,11 +67,12 @@ def _serve(port_line: TextIO, address: str) -> None:
     from pulumi_resource_avma.server import serve
     from pulumi_resource_avma.servicer import Servicer
     from pulumi_resource_avma.session import Session
+    from pulumi_resource_avma.wording import PULUMI
 
     def announce(port: int) -> None:
         print(port, file=port_line, flush=True)
 
-    redact = Redactor()
+    redact = Redactor(PULUMI)
     session = Session(redact)
     logs.to_stderr(redact)
     logs.to_handler(EngineHandler(session.log))

@@ -29,6 +29,7 @@ from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.provider_config import ProviderConfig
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.values import decode, encode
+from pulumi_resource_avma.wording import PULUMI
 
 Values = dict[str, Any]
 Q = TypeVar("Q")
@@ -139,7 +140,7 @@ class _Provider(dynamic.ResourceProvider):
 
 @functools.cache
 def _session() -> Session:
-    return Session(Redactor())
+    return Session(Redactor(PULUMI))
 
 
 @functools.cache

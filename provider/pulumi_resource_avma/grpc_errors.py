@@ -60,7 +60,7 @@ class InitFailed(Exception):
     """The resource exists but did not reach its new state. The engine keeps it and updates it in the next run."""
 
     def __init__(self, identifier: str, properties: Struct, inputs: Struct, cause: errors.PartlyDone[object]) -> None:
-        super().__init__(str(cause))
+        super().__init__(cause.message)
         self.identifier = identifier
         self.properties = properties
         self.inputs = inputs
@@ -117,6 +117,8 @@ def code_for(error: BaseException) -> StatusCode:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, errors.AvmaError):
+        return error.message
     return _bug_report(error) if is_bug(error) else str(error)
 
 

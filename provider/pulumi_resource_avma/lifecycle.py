@@ -377,7 +377,7 @@ def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
 
 def _of_stored(error: errors.AvmaError) -> str:
     """Return the text of an error from a connection with stored settings."""
-    return error.with_note(_STORED) if _is_rejected_sign_in(error) else str(error)
+    return error.with_note(_STORED) if _is_rejected_sign_in(error) else error.message
 
 
 @contextlib.contextmanager

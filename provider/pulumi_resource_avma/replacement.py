@@ -70,13 +70,16 @@ class Replacement:
         try:
             undoing = self.resource.undoes(self.identifier, self.stored, operation)
         except errors.AvmaError as error:
-            operation.warn(f"the replacement deletes the old resource first, and this deletion will fail: {error}")
+            operation.warn(
+                f"the replacement deletes the old resource first, and this deletion will fail: "
+                f"{error.message}"
+            )
             return
         if undoing is None or self._is_same_machine(undoing, found):
             return
         operation.warn(f"{undoing.name}: the replacement first uninstalls the key …{undoing.key}")
         if undoing.obstacle is not None:
-            operation.warn(f"{undoing.name}: unless its state changes, this will fail: {undoing.obstacle}")
+            operation.warn(f"{undoing.name}: unless its state changes, this will fail: {undoing.obstacle.message}")
 
     def _is_same_machine(self, undoing: Undoing, found: Values) -> bool:
         wanted = self.wanted or {}

@@ -17,6 +17,7 @@ from avma.properties import Choice, Property, properties
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
 from pulumi_resource_avma import GO_MODULE, PACKAGE
+from pulumi_resource_avma.wording import PULUMI
 
 Schema = dict[str, Any]
 
@@ -101,7 +102,7 @@ def _provider_properties(types: dict[str, Schema]) -> Schema:
 def _resource(resource: Resource, examples: Mapping[str, str], types: dict[str, Schema]) -> Schema:
     inputs = _properties(resource.inputs, types)
     return {
-        "description": "\n\n".join([resource.description, examples[resource.name], *_imports(resource)]),
+        "description": "\n\n".join([PULUMI.render(resource.description), examples[resource.name], *_imports(resource)]),
         "properties": {
             **{name: _as_output(entry) for name, entry in inputs.items()},
             **_properties(resource.outputs, types),
@@ -121,7 +122,7 @@ def _imports(resource: Resource) -> Iterator[str]:
 
 def _function(function: Function, examples: Mapping[str, str], types: dict[str, Schema]) -> Schema:
     return {
-        "description": f"{function.description}\n\n{examples[function.name]}",
+        "description": f"{PULUMI.render(function.description)}\n\n{examples[function.name]}",
         "inputs": {"properties": _properties(function.inputs, types), **_required("required", function.inputs)},
         "outputs": {"properties": _properties(function.outputs, types), **_required("required", function.outputs)},
     }
@@ -155,7 +156,7 @@ def _required(key: str, *records: type) -> Schema:
 
 
 def _property(prop: Property, types: dict[str, Schema]) -> Schema:
-    entry = {**_type(prop.type, types), "description": prop.documentation}
+    entry = {**_type(prop.type, types), "description": PULUMI.render(prop.documentation)}
     if prop.default is not None:
         entry["default"] = prop.default.value if isinstance(prop.default, Choice) else prop.default
     if prop.rule.secret:
@@ -188,7 +189,7 @@ def _object(record: type, types: dict[str, Schema]) -> Schema:
 
 
 def _enum(choice: type[Choice]) -> Schema:
-    members = [{"value": member.value, "description": member.description} for member in choice]
+    members = [{"value": member.value, "description": PULUMI.render(member.description)} for member in choice]
     return {"type": "string", "description": inspect.getdoc(choice), "enum": members}
 
 

@@ -31,6 +31,10 @@ _PAUSE = 0.2
 """Seconds between two checks of claims with unidentified machines."""
 
 
+def _message(error: errors.AvmaError) -> str:
+    return error.message
+
+
 @dataclass(frozen=True)
 class Operation:
     """The tools of one call of a front end.
@@ -53,7 +57,7 @@ class Operation:
     show_warning: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     resource: str = ""
-    shown: Callable[[errors.AvmaError], str] = str
+    shown: Callable[[errors.AvmaError], str] = _message
 
     def warn_of(self, name: str, error: errors.AvmaError) -> None:
         """Warn about an error of one machine that does not end the call."""

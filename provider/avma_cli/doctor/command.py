@@ -86,8 +86,9 @@ def _diagnose(
     from avma.wsman.pipe import WinrmPipe
     from avma_cli.doctor.next_command import next_command
     from avma_cli.doctor.output import reporting
+    from avma_cli.wording import COMMANDS
 
-    redact = Redactor()
+    redact = Redactor(COMMANDS)
     redact.learn(_secrets(settings))
     options.start_log(redact)
     recorder = Recorder(WinrmPipe)
@@ -155,11 +156,12 @@ def _connection_error(host: str, values: dict[str, Any]) -> str | None:
     from avma.connection import resolve
     from avma.properties import build
     from avma.settings import AddressedSettings
+    from avma_cli.wording import COMMANDS
 
     try:
         resolve(host, build(AddressedSettings, values))
     except errors.InvalidInput as error:
-        return str(error)
+        return COMMANDS.render(error.message)
     return None
 
 

@@ -1,0 +1,43 @@
+"""The words of the `avma` commands for the parts in the texts of the core (`avma.wording`).
+
+A setting with an option becomes that option. All other parts have the words of Pulumi, because the commands support a
+Pulumi program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from avma import wording
+from avma.properties import properties
+from avma.settings import AddressedSettings
+from pulumi_resource_avma.wording import PULUMI
+
+_OPTIONS = {prop.attribute: f"--{prop.attribute.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
+    "password": "AVMA_PASSWORD",
+    "guest.username": "--guest-username",
+    "guest.password": "AVMA_GUEST_PASSWORD",
+    "guest.transport": "--guest-transport",
+}
+"""The option of each setting on a command line, or its environment variable if it has no option."""
+
+
+def _setting(path: str, value: str | None) -> str:
+    option = _OPTIONS.get(path.removeprefix("connection."))
+    if option is None:
+        return PULUMI.setting(path, value)
+    if value == "false":
+        return f"`--no-{option.removeprefix('--')}`"
+    return f"`{option}`" if value in (None, "true") else f"`{option} {value}`"
+
+
+COMMANDS = replace(
+    PULUMI,
+    phrases={
+        **PULUMI.phrases,
+        wording.RUN_AGAIN: "run the command again",
+        wording.ALLOW_MORE_TIME: "allow more time",
+        wording.CONFIGURATION: "the configuration of the provider",
+    },
+    setting=_setting,
+)
