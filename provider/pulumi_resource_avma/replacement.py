@@ -71,8 +71,7 @@ class Replacement:
             undoing = self.resource.undoes(self.identifier, self.stored, operation)
         except errors.AvmaError as error:
             operation.warn(
-                f"the replacement deletes the old resource first, and this deletion will fail: "
-                f"{error.message}"
+                f"the replacement deletes the old resource first, and this deletion will fail: {error.message}"
             )
             return
         if undoing is None or self._is_same_machine(undoing, found):

@@ -59,7 +59,16 @@ def test_an_error_is_neutral_until_a_front_end_renders_it() -> None:
     assert "Run `pulumi up` again." in Redactor(PULUMI)(error.message)
 
 
-@pytest.mark.parametrize("text", ["\ufdd0", "\ufdd0a\ufdd2\ufdd2", "\ufdd0setting\ufdd2", "\ufdd0function\ufdd1a\ufdd1b\ufdd1c\ufdd1d\ufdd2", "\ufdd1\ufdd3x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufdd0",
+        "\ufdd0a\ufdd2\ufdd2",
+        "\ufdd0setting\ufdd2",
+        "\ufdd0function\ufdd1a\ufdd1b\ufdd1c\ufdd1d\ufdd2",
+        "\ufdd1\ufdd3x",
+    ],
+)
 def test_marks_from_a_machine_do_not_leave_the_process(text: str) -> None:
     for words in (NEUTRAL, PULUMI, COMMANDS, Wording()):
         assert not set("\ufdd0\ufdd1\ufdd2\ufdd3") & set(words.render(text))
