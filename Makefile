@@ -66,7 +66,7 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 
 dist: $(READY) ## build the packages into dist/: wheels, the npm package, the archive of the plugin
 	tools/typescript
-	PYTHONPATH=tools python tools/dist.py dist
+	PYTHONPATH=tools python tools/packages.py dist
 
 sdk: ## generate the SDKs in sdk/ from schema.json (needs Go)
 	tools/codegen sdks sdk

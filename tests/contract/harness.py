@@ -9,6 +9,7 @@ from concurrent import futures
 from typing import Any
 
 import grpc
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 
 from avma.configuration import Configuration
@@ -66,10 +67,10 @@ class FakeEngine(engine_pb2_grpc.EngineServicer):
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
 
-    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> Any:
+    def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> Empty:
         severity = engine_pb2.LogSeverity.Name(request.severity)
         self.lines.append((severity, request.message, request.urn, request.ephemeral))
-        return engine_pb2.google_dot_protobuf_dot_empty__pb2.Empty()
+        return Empty()
 
     def stop(self) -> None:
         self._server.stop(None).wait()
@@ -107,13 +108,17 @@ class Provider:
 
 def failure(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     """Return the code and message of a failed call."""
-    return error.code(), error.details()
+    return error.code(), error.details() or ""
+
+
+def details(error: grpc.RpcError) -> list[bytes]:
+    """Return the serialized status details of a failed call."""
+    return [entry.value for entry in error.trailing_metadata() if entry.key == "grpc-status-details-bin"]
 
 
 def detail(error: grpc.RpcError, message: Any) -> Any:
     """Return the status detail of a failed call, unpacked into the message."""
-    data = next(value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin")
-    status = status_pb2.Status.FromString(data)
+    status = status_pb2.Status.FromString(details(error)[0])
     assert (status.code, status.message) == (error.code().value[0], error.details())
     assert status.details[0].Unpack(message)
     return message
@@ -127,13 +132,18 @@ class Calls:
         self.stub = provider.stub
 
     def configure(self, **values: Any) -> pb.ConfigureResponse:
-        return self.stub.Configure(pb.ConfigureRequest(args=struct(values), urn=PROVIDER_URN))
+        response: pb.ConfigureResponse = self.stub.Configure(pb.ConfigureRequest(args=struct(values), urn=PROVIDER_URN))
+        return response
 
     def check_config(self, values: Mapping[str, Any]) -> pb.CheckResponse:
-        return self.stub.CheckConfig(pb.CheckRequest(urn=PROVIDER_URN, news=struct(values)))
+        response: pb.CheckResponse = self.stub.CheckConfig(pb.CheckRequest(urn=PROVIDER_URN, news=struct(values)))
+        return response
 
     def check(self, news: Mapping[str, Any], olds: Mapping[str, Any] | None = None) -> pb.CheckResponse:
-        return self.stub.Check(pb.CheckRequest(urn=URN, type=TYPE, olds=struct(olds or {}), news=struct(news)))
+        response: pb.CheckResponse = self.stub.Check(
+            pb.CheckRequest(urn=URN, type=TYPE, olds=struct(olds or {}), news=struct(news))
+        )
+        return response
 
     def diff(
         self,
@@ -146,19 +156,25 @@ class Calls:
         request = pb.DiffRequest(
             id="1", urn=URN, type=TYPE, olds=olds, old_inputs=struct(old), news=struct(new), ignoreChanges=ignore
         )
-        return self.stub.Diff(request)
+        response: pb.DiffResponse = self.stub.Diff(request)
+        return response
 
     def create(self, values: Mapping[str, Any], **more: Any) -> pb.CreateResponse:
-        return self.stub.Create(pb.CreateRequest(urn=URN, type=TYPE, properties=struct(values), **more))
+        response: pb.CreateResponse = self.stub.Create(
+            pb.CreateRequest(urn=URN, type=TYPE, properties=struct(values), **more)
+        )
+        return response
 
     def read(self, identifier: str, **more: Any) -> pb.ReadResponse:
-        return self.stub.Read(pb.ReadRequest(id=identifier, urn=URN, type=TYPE, **more))
+        response: pb.ReadResponse = self.stub.Read(pb.ReadRequest(id=identifier, urn=URN, type=TYPE, **more))
+        return response
 
     def update(self, old: Mapping[str, Any], new: Mapping[str, Any], **more: Any) -> pb.UpdateResponse:
         request = pb.UpdateRequest(
             id="lab", urn=URN, type=TYPE, olds=struct(old), old_inputs=struct(old), news=struct(new), **more
         )
-        return self.stub.Update(request)
+        response: pb.UpdateResponse = self.stub.Update(request)
+        return response
 
     def delete(self, values: Mapping[str, Any], **more: Any) -> None:
         request = pb.DeleteRequest(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from avma.addresses import canonical
-from contract.harness import PROVIDER_URN, Provider, struct
+from contract.harness import PROVIDER_URN, Provider, failure, struct
 from odd_texts import HOSTS, KEYS, NAMES, numeric_address
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 
@@ -86,9 +86,9 @@ def check(provider: Provider, kind: str, values: Mapping[str, Any]) -> pb.CheckR
 
 
 def assert_clear(response: pb.CheckResponse, path: str, given: str) -> None:
-    assert {failure.property for failure in response.failures} <= {path}
-    for failure in response.failures:
-        assert_readable(failure.reason, given)
+    assert {failed.property for failed in response.failures} <= {path}
+    for failed in response.failures:
+        assert_readable(failed.reason, given)
 
 
 def recognizable(key: str) -> bool:
@@ -124,8 +124,8 @@ def test_a_name_or_key_is_rejected_with_a_reason_or_taken(provider, kind, path, 
     text = data.draw(texts)
     response = check(provider, kind, inputs(text))
     assert_clear(response, path, text)
-    for failure in response.failures:
-        assert "productKey" not in path or not recognizable(text.strip()) or text.strip() not in failure.reason
+    for failed in response.failures:
+        assert "productKey" not in path or not recognizable(text.strip()) or text.strip() not in failed.reason
 
 
 @pytest.mark.parametrize("field", HOST_FIELDS[:2], ids=["host", "connection.address"])
@@ -143,7 +143,7 @@ def test_a_create_looks_for_no_other_host_even_if_nobody_checked(provider, asked
             pb.CreateRequest(urn=urn(kind), type=f"avma:index:{kind}", properties=properties, timeout=SECONDS)
         )
     assert caught.value.code() in CODES
-    assert_readable(caught.value.details(), text)
+    assert_readable(failure(caught.value)[1], text)
     assert {canonical(name) for name in asked} <= {canonical(text or "hv01")}
     assert all(not numeric_address(name) or ipaddress.ip_address(name) for name in asked)
 
@@ -157,6 +157,6 @@ def test_an_import_id_is_rejected_with_a_reason_or_names_its_hosts(provider, ask
     with pytest.raises(grpc.RpcError) as caught:
         provider.stub.Read(pb.ReadRequest(id=text, urn=urn(kind), type=f"avma:index:{kind}", timeout=SECONDS))
     assert caught.value.code() in CODES
-    assert_readable(caught.value.details(), text)
+    assert_readable(failure(caught.value)[1], text)
     named = {canonical(name) for name in text.partition("/")[0].split(",")}
     assert {canonical(name) for name in asked} <= named

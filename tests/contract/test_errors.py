@@ -102,7 +102,7 @@ def test_a_secret_never_leaves_in_an_error(calls: Calls, shelf: Shelf, call: str
     }[call]
     with pytest.raises(grpc.RpcError) as caught:
         operation()
-    message = caught.value.details()
+    _, message = failure(caught.value)
     assert message.startswith("lab: could not use [secret] [secret] [secret] [secret] …VCH67: no. Ask")
 
 

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with all packages, built from the checkout."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, ROOT / "tools" / "dist.py", folder)
+    run(sys.executable, ROOT / "tools" / "packages.py", folder)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from waiting import PATIENCE
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ import yaml
 
 import pulumi_resource_avma
 from dist.conftest import ROOT, one, run
+from waiting import PATIENCE
 from workspace import Workspace
 
 VERSION = pulumi_resource_avma.__version__
@@ -33,7 +33,7 @@ ARCHIVE = f"pulumi-resource-avma-v{VERSION}-*.tar.gz"
 @pytest.fixture
 def estate(installed: Path) -> Iterator[None]:
     """Serve the machines of the quickstart with the installed `avma simulate`."""
-    command = [installed / "avma", "simulate", QUICKSTART / "estate.yaml", "--json"]
+    command = [str(installed / "avma"), "simulate", str(QUICKSTART / "estate.yaml"), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["machines"]
@@ -57,7 +57,7 @@ def quickstart(tmp_path: Path) -> Workspace:
 
 def test_the_plugin_of_the_wheel_is_found_on_path(installed: Path, estate: None, quickstart: Workspace) -> None:
     path = os.pathsep.join([str(installed), quickstart.environment["PATH"]])
-    ambient = {"PATH": path, "PULUMI_IGNORE_AMBIENT_PLUGINS": "false"}
+    ambient: dict[str, Any] = {"PATH": path, "PULUMI_IGNORE_AMBIENT_PLUGINS": "false"}
     quickstart.run("up", "--yes", "--skip-preview", **ambient)
     quickstart.run("preview", "--expect-no-changes", **ambient)
     quickstart.run("destroy", "--yes", **ambient)
@@ -99,7 +99,7 @@ def test_pulumis_way_to_run_a_folder_runs_the_plugin(installed: Path, tmp_path: 
     """
     declared = yaml.safe_load((ROOT / "PulumiPlugin.yaml").read_text())["runtime"]
     assert (declared["name"], declared["options"]["toolchain"]) == ("python", "pip")
-    command = [installed / "python", "-m", "pulumi.run.plugin", "pulumi-resource-avma"]
+    command = [str(installed / "python"), "-m", "pulumi.run.plugin", "pulumi-resource-avma"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as plugin:
         assert plugin.stdout is not None
         assert int(plugin.stdout.readline()) > 0
@@ -200,6 +200,7 @@ def test_everything_has_one_version(built: Path) -> None:
 
 
 def test_the_checksums_are_those_of_the_files(built: Path) -> None:
-    lines = dict(reversed(line.split("  ")) for line in (built / "SHA256SUMS").read_text().splitlines())
+    entries = (line.split("  ") for line in (built / "SHA256SUMS").read_text().splitlines())
+    lines = {name: digest for digest, name in entries}
     found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in built.iterdir()}
     assert lines == {name: digest for name, digest in found.items() if name != "SHA256SUMS"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,31 +23,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def serve(tmp_path) -> Iterator[Callable[[dict], EstateServer]]:
+def serve(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], EstateServer]]:
     """Return a function that runs a simulator until the test ends."""
-    servers: list = []
+    with ExitStack() as servers:
 
-    def start(estate: dict) -> EstateServer:
-        file = tmp_path / "estate.yaml"
-        file.write_text(yaml.safe_dump(estate))
-        servers.append(running(load_estate(file)))
-        return servers[-1].__enter__()
+        def start(estate: dict[str, Any]) -> EstateServer:
+            file = tmp_path / "estate.yaml"
+            file.write_text(yaml.safe_dump(estate))
+            return servers.enter_context(running(load_estate(file)))
 
-    yield start
-    for server in servers:
-        server.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture
-def workspace(tmp_path) -> Iterator[Callable[..., Workspace]]:
+def workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
     """Return a function that creates Pulumi workspaces with a configured stack.
 
     Their output must contain no secrets.
     """
     made: list[Workspace] = []
 
-    def make(resources: dict, secrets: dict[str, str] | None = None, **configuration: str) -> Workspace:
-        program = {"name": "estate", "runtime": "yaml", "resources": resources}
+    def make(resources: dict[str, Any], secrets: dict[str, str] | None = None, **configuration: str) -> Workspace:
+        program: dict[str, Any] = {"name": "estate", "runtime": "yaml", "resources": resources}
         if secrets:
             program["config"] = {name: {"type": "string", "secret": True} for name in secrets}
         made.append(Workspace(tmp_path / f"pulumi{len(made)}", yaml.safe_dump(program)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from avma import keys
+from avma.keys import KeyKind
 
 ADMINISTRATOR = "Administrator"
 PASSWORD = "Tr0ub4dor-and-3"
@@ -20,6 +21,13 @@ def machine(name: str, version: str, edition: str, address: str, **more: Any) ->
     account = {"username": ADMINISTRATOR, "password": PASSWORD}
     fixed = {"name": name, "version": version, "edition": edition, "address": address, "http": {"port": 5985}}
     return {**fixed, **account, **more}
+
+
+def published(kind: KeyKind, version: str, edition: str) -> str:
+    """Return the key that Microsoft publishes for that kind, release and edition."""
+    found = keys.find(kind, version, edition)
+    assert found is not None
+    return found.key
 
 
 def estate(*vms: dict[str, Any], hosts: tuple[dict[str, Any], ...] = (), **host: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from avma import keys
-from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, vm_activation
 
 STANDARD = machine("standard", "2022", "Standard", "127.44.0.12")
 EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluation=True)
@@ -140,8 +140,6 @@ def test_an_exhausted_key_is_a_partial_success_and_the_next_up_goes_on(serve, wo
     assert state["hv02"]["id"] == "127.44.0.12"
     assert state["hv02"]["initErrors"]
     assert stack.preview_steps() == {"hv02": "update"}
-    from e2e.estate import SPARE_KEY
-
     stack.run("config", "set", "--secret", "key2", text=SPARE_KEY)
     stack.run("up", "--yes", "--skip-preview")
     assert server.machine("hv02")["status"] == "Licensed"

@@ -2,13 +2,14 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 import yaml
 
 import programs
-from avma import keys
-from e2e.estate import HOST_KEY, PASSWORD, SPARE_KEY, machine
+from avma.keys import KeyKind
+from e2e.estate import HOST_KEY, PASSWORD, SPARE_KEY, machine, published
 
 ADDRESSES = {
     "hv01.example.com": "127.44.0.11",
@@ -18,7 +19,7 @@ ADDRESSES = {
 }
 SECRETS = {"productKey": HOST_KEY, "firstKey": HOST_KEY, "secondKey": SPARE_KEY, "guestPassword": PASSWORD}
 LICENSED = {"license": {"key": HOST_KEY}}
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "HostLicense/a-key-from-the-configuration": {"activatesGuests": True},
     "HostLicense/an-existing-license": {"licenseChannel": "VOLUME_MAK"},
     "HostLicense/azure-local-with-a-subscription": {"subscriptionStatus": "Active"},
@@ -26,7 +27,7 @@ EXPECTED = {
     "ClusterLicense/a-key-for-each-node": {"licensedNodes": 2},
     "VmActivation/a-vm-on-its-host": {"activatedByHost": "HV01"},
     "VmActivation/a-vm-that-moves-in-a-cluster": {},
-    "getAvmaKey/a-key-for-an-answer-file": {"productKey": keys.find(keys.KeyKind.AVMA, "2022", "Standard").key},
+    "getAvmaKey/a-key-for-an-answer-file": {"productKey": published(KeyKind.AVMA, "2022", "Standard")},
     "getClusterNodes/the-state-of-a-node": {"firstNode": "hv01", "state": "Up"},
     "getCompatibility/check-a-guest-upgrade": {"activates": False},
     "getHostLicense/the-license-of-a-host": {"edition": "Datacenter", "osVersion": "2025"},

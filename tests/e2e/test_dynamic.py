@@ -9,9 +9,8 @@ from pathlib import Path
 import dill
 import pytest
 
-from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, machine
+from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, machine, published
 
 INLINE = Path(__file__).parents[1] / "sdk" / "programs" / "python" / "inline.py"
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
@@ -122,7 +121,7 @@ def test_only_the_name_of_the_resource_is_pickled(program):
 
 def test_drift_is_found_by_a_refresh_and_mended(server, program):
     program.done("up")
-    server.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    server.install_key("web01", published(KeyKind.KMS_CLIENT, "2022", "Standard"))
     program.stack.run("refresh", "--yes", **program.environment)
     seen = program.run("preview")
     assert seen.returncode != 0

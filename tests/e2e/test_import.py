@@ -2,9 +2,8 @@
 
 import pytest
 
-from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import HOST, SPARE_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, SPARE_KEY, estate, host_license, machine, published, vm_activation
 
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 
@@ -63,7 +62,7 @@ def test_what_is_not_there_is_not_imported(server, workspace, kind, identifier, 
 
 
 def test_a_vm_that_is_activated_already_is_imported_and_the_preview_is_empty(server, workspace):
-    server.install_key("web01", keys.find(KeyKind.AVMA, "2022", "Standard").key)
+    server.install_key("web01", published(KeyKind.AVMA, "2022", "Standard"))
     assert server.machine("web01")["status"] == "Licensed"
     stack = workspace({"hv01": host_license(), "web01": vm_activation("web01")})
     stack.run("import", "avma:index:HostLicense", "hv01", HOST, "--yes", "--protect=false")

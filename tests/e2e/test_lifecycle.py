@@ -6,7 +6,7 @@ import pytest
 
 from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, published, vm_activation
 
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 APP = machine("app01", "2019", "Datacenter", "127.44.0.22")
@@ -81,7 +81,7 @@ def test_licensing_a_fresh_host_costs_few_requests(serve, workspace):
 
 def test_drift_is_shown_as_it_is_and_repaired(server, stack):
     stack.run("up", "--yes", "--skip-preview")
-    server.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    server.install_key("web01", published(KeyKind.KMS_CLIENT, "2022", "Standard"))
     shown = stack.run("refresh", "--yes", "--diff", "--skip-preview").stdout
     changed = {line.split()[1].rstrip(":") for line in shown.splitlines() if "=>" in line}
     assert changed == {"licenseChannel", "licenseStatus", "partialProductKey"}

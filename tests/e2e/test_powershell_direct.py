@@ -2,9 +2,8 @@
 
 import pytest
 
-from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, estate, host_license, vm_activation
+from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, estate, host_license, published, vm_activation
 
 ADDRESS = "127.45.0.31"
 NAMES = ("web01", "web02", "web03")
@@ -43,7 +42,7 @@ def test_guests_without_a_network_share_script_runs(server, workspace):
     stack.run("refresh", "--yes", "--expect-no-changes")
     assert runs(server) <= 2
 
-    server.install_key("web02", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    server.install_key("web02", published(KeyKind.KMS_CLIENT, "2022", "Standard"))
     stack.run("refresh", "--yes", "--skip-preview")
     assert stack.preview_steps() == {"web02": "update"}
     stack.run("up", "--yes", "--skip-preview")

@@ -2,11 +2,10 @@
 
 import pytest
 
-from avma import keys
 from avma.keys import KeyKind
-from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, published, vm_activation
 
-OLD_KEY = keys.find(KeyKind.KMS_CLIENT, "2012 R2", "Datacenter").key
+OLD_KEY = published(KeyKind.KMS_CLIENT, "2012 R2", "Datacenter")
 WEB = machine("web01", "2022", "Standard", "127.44.0.21")
 NEW = machine("new01", "2025", "Standard", "127.44.0.22")
 TRIAL = machine("trial01", "2022", "Datacenter", "127.44.0.23", evaluation=True)
@@ -48,9 +47,9 @@ LOCAL = machine(
     vms=[machine("e01", "2025", "Datacenter", "127.44.0.34")],
 )
 CLUSTER = {"name": "cl01", "nodes": ["n1", "n2"], "address": "127.44.0.29", "http": {"port": 5985}}
-OTHER_KEY = keys.find(KeyKind.AVMA, "2019", "Standard").key
-SAME_VERSION_KEY = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
-KMS_KEY = keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key
+OTHER_KEY = published(KeyKind.AVMA, "2019", "Standard")
+SAME_VERSION_KEY = published(KeyKind.AVMA, "2022", "Datacenter")
+KMS_KEY = published(KeyKind.KMS_CLIENT, "2022", "Standard")
 
 
 @pytest.fixture

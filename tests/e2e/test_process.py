@@ -98,8 +98,6 @@ def test_the_provider_configured_by_a_secret_of_the_program(serve, workspace):
         "properties": {"https": False, "username": "Administrator", "password": "${word}"},
     }
     resource = {**host_license(), "options": {"provider": "${explicit}"}}
-    from e2e.estate import PASSWORD
-
     stack = workspace({"explicit": provider, "hv01": resource}, {"word": PASSWORD})
     stack.run("up", "--yes")
     stack.run("preview", "--expect-no-changes")

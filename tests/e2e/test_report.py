@@ -9,10 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from avma import keys
 from avma.keys import KeyKind
 from avma_cli.__main__ import app
-from e2e.estate import ADMINISTRATOR, PASSWORD, SECRETS, SPARE_KEY, estate, machine
+from e2e.estate import ADMINISTRATOR, PASSWORD, SECRETS, SPARE_KEY, estate, machine, published
 
 CLUSTER = "127.44.3.100"
 
@@ -28,9 +27,7 @@ def report(*arguments: object, text: str | None = None) -> str:
 @pytest.fixture
 def listed(serve, tmp_path: Path) -> Path:
     """Serve a licensed cluster and a licensed host with activated guests, and return their list."""
-    avma = keys.find(KeyKind.AVMA, "2022", "Standard")
-    assert avma is not None
-    license_of_guest, license_of_host = {"key": avma.key}, {"key": SPARE_KEY}
+    license_of_guest, license_of_host = {"key": published(KeyKind.AVMA, "2022", "Standard")}, {"key": SPARE_KEY}
     web, odd, moving = (
         machine(name, "2022", "Standard", f"127.44.3.2{number}", license=license_of_guest)
         for number, name in enumerate(("hv01", "Payroll DB", "moving"))

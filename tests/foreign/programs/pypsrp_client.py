@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import xml.etree.ElementTree as ET
+from typing import Any
 
 from pypsrp.exceptions import AuthenticationError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
@@ -24,6 +25,7 @@ SERVICE = f"{CIMV2}/SoftwareLicensingService"
 def opened(password: str = PASSWORD) -> WSMan:
     host, port, scheme, authority, auth = sys.argv[1:]
     tls = scheme == "https"
+    trusted: Any = authority  # pypsrp accepts a file, and declares a bool
     return WSMan(
         host,
         port=int(port),
@@ -31,7 +33,7 @@ def opened(password: str = PASSWORD) -> WSMan:
         username=USER,
         password=password,
         auth=auth,
-        cert_validation=authority,
+        cert_validation=trusted,
         no_proxy=True,
         negotiate_hostname_override=os.environ.get("SERVICE_HOST"),
     )
@@ -76,11 +78,12 @@ def faulted(client: WSMan) -> int | None:
     try:
         client.get(SERVICE, selector_set=keyed("0"))
     except WSManFaultError as fault:
-        return fault.code
+        code: int | None = fault.code
+        return code
     return None
 
 
-def ran(client: WSMan, program: str, arguments: list[str], stdin: bytes = b"") -> tuple[str, str, int]:
+def ran(client: WSMan, program: str, arguments: list[str], stdin: bytes = b"") -> tuple[str, str, int | None]:
     with WinRS(client, codepage=65001) as shell:
         process = Process(shell, program, arguments, no_shell=bool(stdin))
         process.begin_invoke()

@@ -15,7 +15,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 HOST, PORT, SCHEME, AUTHORITY, AUTH = sys.argv[1:]
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "port": int(PORT),
     "ssl": SCHEME == "https",
     "username": "Administrator",
@@ -86,7 +86,8 @@ def configuration(client: WSMan) -> int | None:
     try:
         RunspacePool(client, configuration_name="Nobody.Registered").open()
     except WSManFaultError as fault:
-        return fault.code
+        code: int | None = fault.code
+        return code
     return None
 
 

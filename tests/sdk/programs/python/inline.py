@@ -6,6 +6,7 @@ Automation API keeps global state.
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pulumi import automation
@@ -13,15 +14,20 @@ from pulumi import automation
 PROGRAM = str(Path(__file__).with_name("program.py"))
 
 
+def program() -> None:
+    """Run the file of the program."""
+    runpy.run_path(PROGRAM)
+
+
 def main(project: str, step: str) -> None:
     """Run one step on the stack `dev` of the project in that folder, and print the output of the engine."""
     stack = automation.select_stack(
         "dev",
         project_name="estate",
-        program=lambda: runpy.run_path(PROGRAM) and None,
+        program=program,
         opts=automation.LocalWorkspaceOptions(work_dir=project),
     )
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "up": lambda: stack.up(on_output=print),
         "preview": lambda: stack.preview(expect_no_changes=True, on_output=print),
         "destroy": lambda: stack.destroy(on_output=print),
