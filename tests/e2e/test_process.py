@@ -6,46 +6,38 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
 import yaml
 
 from avma import keys
 from e2e.estate import HOST_KEY, PASSWORD, estate, host_license
 from waiting import PATIENCE, wait_until
-from workspace import PLUGIN, ROOT
+from workspace import PLUGIN, ROOT, Workspace
 
 
-def plugins() -> set[int]:
-    """Return the running plugin processes of this computer."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"pulumi-resource-avma" in entry.read_bytes():
-                found.add(int(entry.parent.name))
-        except OSError:
-            continue
-    return found
+def plugins(stack: Workspace) -> list[str]:
+    """Return the commands of the running plugins of this stack. Each was installed into the stack's own folder."""
+    listed = subprocess.run(["/bin/ps", "-Aww", "-o", "args="], capture_output=True, text=True, check=True)
+    installed = stack.environment["PULUMI_HOME"]
+    return [line for line in listed.stdout.splitlines() if installed in line and PLUGIN.name in line]
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked up in /proc")
 def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve, workspace):
     server = serve(estate(delays={"activation": 3}))
     stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
-    before = plugins()
     command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", "--color=never"]
     process = subprocess.Popen(
         command, cwd=stack.project, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     activate = "Invoke SoftwareLicensingProduct/Activate"
     wait_until(lambda: activate in server.counts()["hv01"]["operations"])
+    assert plugins(stack)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "exited prematurely" not in printed
     assert HOST_KEY not in printed
-    wait_until(lambda: plugins() == before)
+    wait_until(lambda: not plugins(stack))
     state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
     assert "the run was canceled" in state["hv01"]["initErrors"][0]
 
@@ -85,10 +77,10 @@ def test_debug_shows_requests_and_decisions_without_secrets(serve, workspace):
 
 
 def test_no_plugin_outlives_its_command(serve, workspace):
-    before = plugins()
     serve(estate(license={"key": HOST_KEY}))
-    workspace({"hv01": host_license()}).run("up", "--yes", "--skip-preview")
-    wait_until(lambda: plugins() == before)
+    stack = workspace({"hv01": host_license()})
+    stack.run("up", "--yes", "--skip-preview")
+    wait_until(lambda: not plugins(stack))
 
 
 def test_the_provider_configured_by_a_secret_of_the_program(serve, workspace):
