@@ -24,6 +24,7 @@ _T = TypeVar("_T")
 _SERVICES = get_args(fields.WindowsService)
 _HELD = {"pause": NodeState.Paused, "join": NodeState.Joining, "resume": NodeState.Up}
 _LONGEST_SETUP = 3600
+_LONGEST_ADVANCE = 366 * 24 * 3600
 _FAULTS = TypeAdapter(tuple[estate.Fault, ...])
 _VM = TypeAdapter(estate.Vm)
 _VM_NAME = TypeAdapter(fields.VmName)
@@ -84,6 +85,20 @@ class Control:
     async def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
         """Return the failed sign-ins of each account and its lockout state."""
         return self._world.lockout.as_json()
+
+    async def clock(self) -> dict[str, Any]:
+        """Return the time of the estate."""
+        return {"now": self._world.clock.now().isoformat()}
+
+    async def advance_clock(self, seconds: float) -> None:
+        """Move the clock of the estate forward. Delays and timeouts that are over end now.
+
+        VMs whose provisioning is over accept connections as soon as the command returns.
+        """
+        if not 0 <= seconds <= _LONGEST_ADVANCE:
+            raise BadCommand(f"advance must be between 0 and {_LONGEST_ADVANCE} seconds")
+        self._world.clock.advance(seconds)
+        await self._network.follow()
 
     async def kms(self, available: bool) -> None:
         """Set whether a KMS host is available."""

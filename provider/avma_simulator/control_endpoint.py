@@ -80,6 +80,11 @@ class ControlEndpoint:
                 return await self._control.create(name, dict(await _body(request)))
             case ("DELETE", "machines", name):
                 await self._control.delete(name)
+            case ("GET", "clock"):
+                return await self._control.clock()
+            case ("POST", "clock"):
+                await self._control.advance_clock(_number(await _body(request), "advance"))
+                return await self._control.clock()
             case ("POST", "kms"):
                 await self._control.kms(_field(await _body(request), "available", bool))
             case ("GET", "clusters"):

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from avma_simulator.clock import Clock, ClockLoop
 from avma_simulator.control import Control
 from avma_simulator.control_endpoint import ControlEndpoint
 from avma_simulator.estate_file.estate import Estate
@@ -40,15 +41,17 @@ OnReady = Callable[[Ready, list[dict[str, Any]]], None]
 
 
 @asynccontextmanager
-async def opened(estate: Estate, new_service: NewService = Service) -> AsyncIterator[Ready]:
-    """Open an estate in the running event loop. `new_service` creates the service of a machine.
+async def opened(estate: Estate, clock: Clock, new_service: NewService = Service) -> AsyncIterator[Ready]:
+    """Open an estate in the running event loop, which is the loop of the clock.
+
+    `new_service` creates the service of a machine.
 
     Raises:
         CannotListen: a listener cannot be opened.
     """
     asyncio.get_running_loop().set_exception_handler(_in_one_line)
     with TemporaryDirectory(prefix="avma-estate-") as directory:
-        world = World(estate)
+        world = World(estate, clock)
         network = Network(world, Path(directory), new_service)
         control = Control(world, network)
         handler = ControlEndpoint(control).handle
@@ -68,14 +71,15 @@ def serve(estate: Estate, on_ready: OnReady, new_service: NewService = Service) 
     Raises:
         CannotListen: a listener cannot be opened.
     """
-    asyncio.run(_serve(estate, on_ready, new_service))
+    clock = Clock()
+    _run(ClockLoop(clock), _serve(estate, clock, on_ready, new_service))
 
 
-async def _serve(estate: Estate, on_ready: OnReady, new_service: NewService) -> None:
+async def _serve(estate: Estate, clock: Clock, on_ready: OnReady, new_service: NewService) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with opened(estate, new_service) as ready:
+    async with opened(estate, clock, new_service) as ready:
         on_ready(ready, await ready.control.machines())
         await stopped.wait()
 
@@ -101,7 +105,8 @@ class EstateServer:
     def __init__(self, estate: Estate, new_service: NewService = Service) -> None:
         self._estate = estate
         self._new_service = new_service
-        self._loop = asyncio.new_event_loop()
+        self._clock = Clock()
+        self._loop = ClockLoop(self._clock)
         self._stopped = asyncio.Event()
         self._opened: Future[Ready] = Future()
         self._thread = threading.Thread(target=self._run, name="avma-estate")
@@ -182,6 +187,10 @@ class EstateServer:
     def failed_sign_ins(self) -> dict[str, dict[str, Any]]:
         """See `Control.failed_sign_ins`."""
         return self._call(self._control.failed_sign_ins())
+
+    def advance_clock(self, seconds: float) -> None:
+        """Move the clock of the estate forward. See `Control.advance_clock`."""
+        self._call(self._control.advance_clock(seconds))
 
     def kms(self, available: bool) -> None:
         """Set whether a KMS host is available."""
@@ -291,21 +300,27 @@ class EstateServer:
         return asyncio.run_coroutine_threadsafe(command, self._loop).result()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._main())
-        finally:
-            self._loop.close()
+        _run(self._loop, self._main())
 
     async def _main(self) -> None:
         try:
-            async with opened(self._estate, self._new_service) as ready:
+            async with opened(self._estate, self._clock, self._new_service) as ready:
                 self._opened.set_result(ready)
                 await self._stopped.wait()
         except BaseException as error:
             if self._opened.done():
                 raise
             self._opened.set_exception(error)
+
+
+def _run(loop: ClockLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine and close its loop. Python 3.10 has no `asyncio.Runner`, which takes the loop as an argument."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(main)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _in_one_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

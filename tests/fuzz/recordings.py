@@ -20,6 +20,7 @@ from avma.recording.envelope import NOT_XML, Rewriter
 from avma.recording.recorder import Recorder
 from avma.recording.standins import Standins
 from avma_simulator import recording
+from avma_simulator.clock import Clock
 from avma_simulator.estate_file.yaml_source import FileError
 from avma_simulator.recording import Recording
 from avma_simulator.replay import ReplayService, estate_of
@@ -69,7 +70,7 @@ class Replayed:
         self._file = folder / "recording.jsonl"
         self.seed = b"\n".join(lines[: 1 + _OF_A_FILE])
         whole = self._loaded(b"\n".join(lines))
-        world = World(estate_of(whole, "", "replay", 5985))
+        world = World(estate_of(whole, "", "replay", 5985), Clock())
         self._service = ReplayService(whole, world.machines[0], world)
         self._loop = asyncio.new_event_loop()
 
@@ -80,7 +81,7 @@ class Replayed:
     def load(self, content: bytes) -> None:
         """Read a file, and create the estate for its replay."""
         with suppress(FileError, ValidationError):
-            World(estate_of(self._loaded(content), "", "replay", 5985))
+            World(estate_of(self._loaded(content), "", "replay", 5985), Clock())
 
     def reply(self, message: bytes) -> None:
         """Answer any bytes from the recording, or with a fault."""

@@ -175,7 +175,7 @@ def test_hosts_that_cannot_activate_a_guest(
 def test_activation_takes_its_time(serve: Callable[[str], EstateServer]) -> None:
     guest = (
         "{name: g, version: '2025', edition: Datacenter, username: Administrator, password: Pa55w.rd,"
-        " delays: {activation: 3}}"
+        " delays: {activation: 100}}"
     )
     estate = serve("hosts:\n- " + HOST.format("h", "2025", "Datacenter") + f"  vms: [{guest}]\n")
     estate.set_license("h", "Licensed")
@@ -183,12 +183,14 @@ def test_activation_takes_its_time(serve: Callable[[str], EstateServer]) -> None
         client.install(AVMA_2025)
         assert client.installed()["LicenseStatus"] == ["2"]
         assert refusal(client.activate) == 0xC004E028
-        wait_until(lambda: client.installed()["LicenseStatus"] == ["1"])
+        estate.advance_clock(100)
+        assert client.installed()["LicenseStatus"] == ["1"]
         estate.set_license("g", "Notification")
         with pytest.raises(WinRMOperationTimeoutError):
             client.activate(timeout="PT0.1S")
         assert client.installed()["LicenseStatus"] == ["5"]
         assert refusal(client.activate) == 0xC004E028
+        estate.advance_clock(100)
         wait_until(lambda: client.installed()["LicenseStatus"] == ["1"])
 
 

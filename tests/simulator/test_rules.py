@@ -254,10 +254,12 @@ def test_only_so_many_operations_are_told_apart(estate: EstateServer, monkeypatc
     assert estate.counts()["hv02"]["operations"] == {"a": 2, "b": 1, "other": 2}
 
 
-def test_an_enumeration_that_nobody_asks_for_ends(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = str(context(client.enumerate(PRODUCTS)))
-    monkeypatch.setattr("avma_simulator.wsman.enumeration._LIFETIME", 0.0)
-    assert fault(lambda: client.pull(name)).fault_subcode == "n:InvalidEnumerationContext"
+def test_an_enumeration_that_nobody_asks_for_ends(estate: EstateServer) -> None:
+    with Client(estate.url("hv01")) as client:
+        name = str(context(client.enumerate(PRODUCTS)))
+    estate.advance_clock(240)
+    with Client(estate.url("hv01")) as client:
+        assert fault(lambda: client.pull(name)).fault_subcode == "n:InvalidEnumerationContext"
 
 
 def test_a_machine_takes_so_many_requests_at_a_time(serve: Callable[[str], EstateServer]) -> None:

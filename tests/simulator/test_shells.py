@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from defusedxml.ElementTree import fromstring
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
+from avma_simulator.clock import Clock
 from avma_simulator.estate_file.estate import Estate
 from avma_simulator.shells.shells import Shells
 from avma_simulator.state.estate_state import World
@@ -262,22 +262,21 @@ def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: py
 
 
 @pytest.mark.parametrize(("declared", "idle"), [("<r:IdleTimeOut>PT300S</r:IdleTimeOut>", 300), ("", 7200)])
-def test_a_shell_that_nobody_asks_ends(
-    estate: EstateServer, monkeypatch: pytest.MonkeyPatch, declared: str, idle: int
-) -> None:
-    later = 0.0
-    monkeypatch.setattr("avma_simulator.shells.shells._now", lambda: time.monotonic() + later)
+def test_a_shell_that_nobody_asks_ends(estate: EstateServer, declared: str, idle: int) -> None:
+    def run_after(seconds: int) -> None:
+        estate.advance_clock(seconds)
+        with Client(estate.url("hv01")) as client:
+            client.protocol.run_command(shell, "hostname")
+
     with Client(estate.url("hv01")) as client:
         body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"
         created = client.send(envelope(f"{TRANSFER}/Create", RESOURCE, body))
         shell = created.findtext(".//w:Selector[@Name='ShellId']", None, NS)
-        later = idle - 10
-        client.protocol.run_command(shell, "hostname")
-        later += idle - 10
-        client.protocol.run_command(shell, "hostname")
-        assert estate.counts()["hv01"]["openShells"] == 1
-        later += idle + 1
-        assert fault(lambda: client.protocol.run_command(shell, "hostname")).fault_subcode == "w:InvalidSelectors"
+    run_after(idle // 2)
+    run_after(idle // 2)
+    run_after(idle // 2)
+    assert estate.counts()["hv01"]["openShells"] == 1
+    assert fault(lambda: run_after(idle + 1)).fault_subcode == "w:InvalidSelectors"
     assert estate.counts()["hv01"]["openShells"] == 0
 
 
@@ -294,23 +293,21 @@ class Waiting:
         """Do nothing."""
 
 
-def test_a_shell_is_not_idle_while_a_client_waits_for_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = 0.0
-    monkeypatch.setattr("avma_simulator.shells.shells._now", lambda: later)
+def test_a_shell_is_not_idle_while_a_client_waits_for_its_output() -> None:
+    clock = Clock()
     host = {"name": "h", "version": "2025", "edition": "Datacenter", "username": "u", "password": "p"}
     declared = Estate.model_validate({"hosts": [host]})
     body = fromstring(shell_body("Shell", "<r:IdleTimeOut>PT60S</r:IdleTimeOut>"))
     create = Request(f"{TRANSFER}/Create", RESOURCE, "", {}, 512_000, 60.0, body)
 
     async def run() -> int:
-        nonlocal later
-        shells = Shells(World(declared).hosts[0], {RESOURCE: lambda request: Waiting()})
+        shells = Shells(World(declared, clock).hosts[0], {RESOURCE: lambda request: Waiting()})
         _, (created, _) = await shells.answer(create)
         name = str(next(created.iter("w:Selector")).text)
         receive = Request(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": name}, 512_000, 60.0, None)
         waiting = asyncio.ensure_future(shells.answer(receive))
         await asyncio.sleep(0)
-        later = 100.0
+        clock.advance(100)
         await shells.answer(create)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)

@@ -7,7 +7,6 @@ The resource of a shell determines the effect of Command, Send, Receive and Sign
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -27,7 +26,6 @@ _IDLE_TIMEOUT = 7200.0
 _LONGEST_IDLE = "PT2147483.647S"
 _FIRST_PROCESS = 1000
 Answer = tuple[str, list[ET.Element]]
-_now = time.monotonic
 
 
 class Shell(Protocol):
@@ -65,10 +63,9 @@ class _Open:
     used: float
     under_way: int = 0
 
-    @property
-    def idle(self) -> float:
-        """Seconds since the last request. A shell is not idle while a client waits for its output."""
-        return 0.0 if self.under_way else _now() - self.used
+    def idle(self, now: float) -> float:
+        """Return the seconds since the last request. A shell is not idle while a client waits for its output."""
+        return 0.0 if self.under_way else now - self.used
 
 
 class Shells:
@@ -76,6 +73,7 @@ class Shells:
 
     def __init__(self, machine: Machine, kinds: dict[str, NewShell]) -> None:
         self._machine = machine
+        self._clock = machine.clock
         self._kinds = kinds
         self._open: dict[str, _Open] = {}
         self._creating = 0
@@ -116,7 +114,7 @@ class Shells:
             return f"{request.action}Response", [await _in_shell(found.shell, request)]
         finally:
             found.under_way -= 1
-            found.used = _now()
+            found.used = self._clock.monotonic()
 
     async def _create(self, request: soap.Request) -> list[ET.Element]:
         new_shell = self._kinds.get(request.resource.lower())
@@ -134,12 +132,12 @@ class Shells:
             _FIRST_PROCESS + 4 * self._machine.counts.shells,
             (_text(body, "InputStreams"), _text(body, "OutputStreams")),
             soap.seconds(_text(body, "IdleTimeOut"), _IDLE_TIMEOUT),
-            _now(),
-            _now(),
+            self._clock.monotonic(),
+            self._clock.monotonic(),
         )
         await self._started(request)
         self._open[name] = found
-        found.used = _now()
+        found.used = self._clock.monotonic()
         self._machine.counts.shells += 1
         if request.resource.lower().startswith(POWERSHELL):
             self._machine.counts.pools += 1
@@ -163,7 +161,8 @@ class Shells:
             raise wsman_faults.timed_out()
 
     async def _end_idle(self) -> None:
-        for name in [name for name, found in self._open.items() if found.idle > found.idle_timeout]:
+        now = self._clock.monotonic()
+        for name in [name for name, found in self._open.items() if found.idle(now) > found.idle_timeout]:
             found = self._open.pop(name, None)
             if found is not None:  # another request may have ended it in the meantime
                 await found.shell.close()
@@ -231,7 +230,8 @@ def _described(found: _Open, machine: Machine) -> ET.Element:
             "BufferMode": "Block",
             "State": "Connected",
         }
-    values |= {"ShellRunTime": _duration(_now() - found.created), "ShellInactivity": _duration(found.idle)}
+    now = machine.clock.monotonic()
+    values |= {"ShellRunTime": _duration(now - found.created), "ShellInactivity": _duration(found.idle(now))}
     return shell_messages.rsp("Shell", *(element(f"rsp:{name}", value) for name, value in values.items() if value))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from avma_simulator.clock import Clock
 from avma_simulator.estate_file import estate, fields
 from avma_simulator.state.cluster import Cluster
 from avma_simulator.state.domains import Domains
@@ -21,13 +22,14 @@ class UnknownMachine(Exception):
 class World:
     """All machines of an estate."""
 
-    def __init__(self, declared: estate.Estate) -> None:
+    def __init__(self, declared: estate.Estate, clock: Clock) -> None:
+        self.clock = clock
         self.keys = KeyStore(declared_keys(declared), declared.kms)
         self.hosts: list[Machine] = []
         self.guests: list[Guest] = []
         self.replicas: list[Guest] = []
         for host in declared.hosts:
-            self.hosts.append(Machine(host.name, host.name.lower(), host, self.keys))
+            self.hosts.append(Machine(host.name, host.name.lower(), host, self.keys, self.clock))
         for machine in tuple(self.hosts):
             self._add_vms(machine)
         self.clusters = [Cluster(cluster, [self.host(name) for name in cluster.nodes]) for cluster in declared.clusters]
@@ -107,7 +109,7 @@ class World:
 
     def create(self, host: Machine, declared: estate.Vm) -> Guest:
         """Create a VM on a host. The ID is new unless it is declared."""
-        guest = Guest(declared, declared.id or str(uuid.uuid4()).upper(), host, self.keys)
+        guest = Guest(declared, declared.id or str(uuid.uuid4()).upper(), host, self.keys, self.clock)
         self.guests.append(guest)
         self._set_up(guest)
         return guest
@@ -138,11 +140,11 @@ class World:
 
     def _add_vms(self, host: Machine) -> None:
         for index, vm in enumerate(host.spec.vms):
-            guest = Guest(vm, host.spec.vm_id(index), host, self.keys)
+            guest = Guest(vm, host.spec.vm_id(index), host, self.keys, self.clock)
             self.guests.append(guest)
             if vm.replica is not None:
                 off = vm.model_copy(update={"state": "off"})
-                replica = Guest(off, guest.identifier, self.host(vm.replica), self.keys)
+                replica = Guest(off, guest.identifier, self.host(vm.replica), self.keys, self.clock)
                 replica.replication = Replication.RECOVERY
                 self.replicas.append(replica)
             self._add_vms(guest)

@@ -5,13 +5,13 @@ It asks its owner for the host that activates the machine.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import IntEnum
 
 from avma import hresult
+from avma_simulator.clock import Clock
 from avma_simulator.state import phone_activation
 from avma_simulator.state.keys import COUNTED, Channel, KeyStore, ProductKey, fits, kms_client_key
 from avma_simulator.state.sl_errors import Refusal
@@ -92,6 +92,7 @@ class Licensing:
         machine: str,
         windows: Windows,
         store: KeyStore,
+        clock: Clock,
         activating_host: Callable[[], str],
         activation_delay: float = 0,
     ) -> None:
@@ -103,6 +104,7 @@ class Licensing:
         self.extended_security_updates: tuple[int, ...] = ()
         self._machine = machine
         self._store = store
+        self._clock = clock
         self._activating_host = activating_host
         self._license: License | None = None
         self._activating = False
@@ -169,7 +171,7 @@ class Licensing:
         if status is not LicenseStatus.Licensed:
             self._license = License(product_key, status, declared_reason=reason)
         else:
-            self._license = _activated(product_key, host)
+            self._license = self._activated(product_key, host)
             self._store.remember(product_key, self._machine)
 
     def install_key(self, key: str) -> None:
@@ -208,7 +210,7 @@ class Licensing:
     def try_to_activate_itself(self) -> None:
         """Start the silent activation that follows the installation of an AVMA key and each boot."""
         if self._license is not None and self._license.product_key.channel is Channel.AVMA:
-            self._activates_itself_at = time.monotonic() + self.activation_delay
+            self._activates_itself_at = self._clock.monotonic() + self.activation_delay
             self._settle()
 
     def bind_again(self) -> None:
@@ -264,7 +266,7 @@ class Licensing:
         if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
             raise Refusal("SL_E_CIDIID_INVALID_CHECK_DIGITS")
         self._store.activate_by_telephone(product_key, self._machine)
-        self._license = _activated(product_key)
+        self._license = self._activated(product_key)
 
     def _installed(self) -> License:
         current = self.license
@@ -279,17 +281,22 @@ class Licensing:
             if not self.online:
                 raise Refusal("WININET_E_NAME_NOT_RESOLVED")
             self._store.activate(product_key, self._machine)
-            self._license = _activated(product_key)
+            self._license = self._activated(product_key)
         elif product_key.channel is Channel.AVMA:
-            self._license = _activated(product_key, self._activating_host())
+            self._license = self._activated(product_key, self._activating_host())
         elif product_key.channel is Channel.KMS_CLIENT:
             if not self._store.kms:
                 raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
-            self._license = _activated(product_key)
+            self._license = self._activated(product_key)
+
+    def _activated(self, product_key: ProductKey, host: str = "") -> License:
+        if product_key.channel is not Channel.AVMA:
+            return License(product_key, LicenseStatus.Licensed)
+        return License(product_key, LicenseStatus.Licensed, host, self._clock.now())
 
     def _settle(self) -> None:
         due = self._activates_itself_at
-        if due is None or time.monotonic() < due:
+        if due is None or self._clock.monotonic() < due:
             return
         self._activates_itself_at = None
         if self._license is None:
@@ -308,9 +315,3 @@ def evaluation_key(windows: Windows) -> ProductKey:
     """Return the key that evaluation media install."""
     key = _EVALUATION_KEYS.get((windows.version, windows.edition), _OTHER_EVALUATION_KEY)
     return ProductKey(key, Channel.EVALUATION, windows.version, windows.edition)
-
-
-def _activated(product_key: ProductKey, host: str = "") -> License:
-    if product_key.channel is not Channel.AVMA:
-        return License(product_key, LicenseStatus.Licensed)
-    return License(product_key, LicenseStatus.Licensed, host, datetime.now(timezone.utc))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from enum import IntEnum
 from typing import Any
 
+from avma_simulator.clock import Clock
 from avma_simulator.estate_file import estate, fields
-from avma_simulator.state import avma_rules
+from avma_simulator.state import avma_rules, event_log
 from avma_simulator.state.accounts import Account, Accounts, Domain
 from avma_simulator.state.automatic_activation import AutomaticActivation
 from avma_simulator.state.fault_injection import Trouble
@@ -21,7 +21,6 @@ from avma_simulator.state.lockout import Lockout
 from avma_simulator.state.script_blocks import ScriptBlockLog
 from avma_simulator.state.sl_errors import Refusal
 from avma_simulator.state.windows import Windows
-from avma_simulator.wmi import events
 
 _UP_BEFORE = timedelta(days=1)
 """The uptime of a machine at the start of the simulation."""
@@ -62,27 +61,28 @@ class Machine:
 
     kind = "host"
 
-    def __init__(self, name: str, identifier: str, spec: estate.Machine, store: KeyStore) -> None:
+    def __init__(self, name: str, identifier: str, spec: estate.Machine, store: KeyStore, clock: Clock) -> None:
         self.name = name
         self.identifier = identifier
         self.spec = spec
+        self.clock = clock
         self.join(None, (), Lockout(None))
         self.windows = Windows(spec.version, spec.edition, spec.evaluation, spec.server_core)
-        self.licensing = Licensing(identifier, self.windows, store, self.activating_host, spec.delays.activation)
+        self.licensing = Licensing(identifier, self.windows, store, clock, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
         self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go
         self.automatic_activation: AutomaticActivation | None = None
         if isinstance(spec, estate.Host) and self.windows.azure_local:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.time_zone = timezone(timedelta(minutes=spec.utc_offset))
-        self.started = datetime.now(timezone.utc) - _UP_BEFORE
+        self.started = clock.now() - _UP_BEFORE
         self.counts = Counts()
         self.under_way = 0
         self._on = True
         self.trouble = Trouble(spec.faults)
         self.rights: str = spec.rights
         self.stopped_services: set[str] = set(spec.stopped_services)
-        self.log = events.EventLog()
+        self.log = event_log.EventLog(clock)
         self.script_blocks = ScriptBlockLog()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account], lockout: Lockout) -> None:
@@ -127,7 +127,7 @@ class Machine:
 
     def boot(self) -> None:
         """Start Windows."""
-        self.started = datetime.now(timezone.utc)
+        self.started = self.clock.now()
         self.licensing.try_to_activate_itself()
 
     def activating_host(self) -> str:
@@ -137,7 +137,7 @@ class Machine:
             Refusal: always, as a physical machine has no host.
         """
         refusal = Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        self.log.write(events.GUEST, refusal.hresult.value)
+        self.log.write(event_log.GUEST, refusal.hresult.value)
         raise refusal
 
     def as_json(self) -> dict[str, Any]:
@@ -173,9 +173,9 @@ class Guest(Machine):
 
     kind = "vm"
 
-    def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore) -> None:
+    def __init__(self, spec: estate.Vm, vm_id: str, host: Machine, store: KeyStore, clock: Clock) -> None:
         self.host = host
-        self.created = datetime.now(timezone.utc) - _CREATED_BEFORE
+        self.created = clock.now() - _CREATED_BEFORE
         self.data_exchange = spec.data_exchange
         self.data_exchange_items = spec.data_exchange_items
         self._ready_after = spec.ready_after
@@ -183,7 +183,7 @@ class Guest(Machine):
         self.linux = spec.linux
         self.replication = Replication.PRIMARY if spec.replica else Replication.NONE
         self.reported_addresses = spec.reported_addresses or (spec.address,)
-        super().__init__(spec.name, vm_id, spec, store)
+        super().__init__(spec.name, vm_id, spec, store, clock)
         self.turn(spec.state)
         self.set_up(spec.ready_after)
 
@@ -209,16 +209,16 @@ class Guest(Machine):
     @property
     def seconds_to_ready(self) -> float:
         """The remaining seconds of provisioning."""
-        return max(0.0, self._ready_at - time.monotonic())
+        return max(0.0, self._ready_at - self.clock.monotonic())
 
     def set_up(self, seconds: float) -> None:
         """Provision Windows for some seconds.
 
         Until then the guest has no connections and reports nothing to its host.
         """
-        self._ready_at = time.monotonic() + seconds
+        self._ready_at = self.clock.monotonic() + seconds
         if seconds:
-            self.started = datetime.now(timezone.utc)
+            self.started = self.clock.now()
 
     def boot(self) -> None:
         """Start Windows. It may be provisioned first."""
@@ -250,9 +250,9 @@ class Guest(Machine):
             number = refusal.hresult.value
             raise
         finally:
-            self.log.write(events.GUEST, number, self.host.computer_name)
+            self.log.write(event_log.GUEST, number, self.host.computer_name)
             if self.data_exchange:
-                self.host.log.write(events.HOST, number, self.name, self.identifier)
+                self.host.log.write(event_log.HOST, number, self.name, self.identifier)
         return self.host.computer_name
 
     def _ask(self) -> None:

@@ -63,7 +63,7 @@ class Service:
     def __init__(self, machine: Machine, world: World) -> None:
         self._machine = machine
         self._repository = Repository(machine, world)
-        self._enumerations = Enumerations(self._repository)
+        self._enumerations = Enumerations(self._repository, machine.clock)
         self.shells = remote_shells.of(machine, world)
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from avma_simulator.estate_file import estate, fields
 from avma_simulator.state import language
@@ -139,7 +138,7 @@ def _virtual_machine(guest: Guest) -> Instance:
 
 def _running(guest: Guest) -> dict[str, Value]:
     """Return the properties that only a running VM has."""
-    on_for = datetime.now(timezone.utc) - guest.started
+    on_for = guest.clock.now() - guest.started
     return {
         "HwThreadsPerCoreRealized": 2,
         "OnTimeInMilliseconds": int(on_for.total_seconds() * 1000),

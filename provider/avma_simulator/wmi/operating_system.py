@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from avma_simulator.state import language
 from avma_simulator.state.machine import Guest, Machine
 from avma_simulator.wmi.cim import Instance, declare
@@ -63,7 +61,7 @@ def operating_system(machine: Machine) -> Instance:
             "CurrentTimeZone": machine.spec.utc_offset,
             # Recorded by txwinrm: times in root/cimv2 carry the offset of the machine's time zone.
             "LastBootUpTime": machine.started.astimezone(machine.time_zone),
-            "LocalDateTime": datetime.now(machine.time_zone),
+            "LocalDateTime": machine.clock.now().astimezone(machine.time_zone),
             "Primary": True,
         },
     )

@@ -6,11 +6,11 @@ one. Pages end near half of MaxEnvelopeSize. Every page has a new context.
 
 from __future__ import annotations
 
-import time
 import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from avma_simulator.clock import Clock
 from avma_simulator.wmi import queries, wql
 from avma_simulator.wmi.cim import Instance
 from avma_simulator.wmi.repository import ClassNotFound, Repository
@@ -38,8 +38,9 @@ class _Remainder:
 class Enumerations:
     """The open enumerations of one machine."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, clock: Clock) -> None:
         self._repository = repository
+        self._clock = clock
         self._open: dict[str, _Remainder] = {}
 
     @property
@@ -115,7 +116,7 @@ class Enumerations:
 
     def _context(self, cim_class: str, rows: list[ET.Element]) -> ET.Element:
         name = f"uuid:{str(uuid.uuid4()).upper()}"
-        self._open[name] = _Remainder(cim_class, rows, time.monotonic())
+        self._open[name] = _Remainder(cim_class, rows, self._clock.monotonic())
         return element("n:EnumerationContext", name)
 
     def _take(self, request: Request) -> _Remainder:
@@ -126,7 +127,7 @@ class Enumerations:
         return found
 
     def _forget_old(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         self._open = {name: rest for name, rest in self._open.items() if now - rest.used < _LIFETIME}
 
     def _rows(self, request: Request) -> list[ET.Element]:
