@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings
 from avma.wsman.identify import identify
@@ -166,7 +167,9 @@ def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, t
     ):
         assert identify(cim, Deadline(20)).vendor == "Microsoft Corporation"
         with pytest.raises(errors.WsmanFault) as caught:
-            cim.query("root/cimv2", "SELECT Name FROM Win32_Service", Deadline(20), "list the services")
+            cim.query(
+                Context("list the services", cim.where, Deadline(20)), "root/cimv2", "SELECT Name FROM Win32_Service"
+            )
     assert "The recording has no answer to this request: Enumerate SELECT Name FROM Win32_Service" in str(caught.value)
 
 
@@ -260,7 +263,7 @@ def test_a_message_id_stands_in_its_answer_as_it_was_sent(shared: EstateServer, 
     settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
     with running_recording(file, "Hippolyta", "Replayed-9", 5985):
         pipe = WinrmPipe(resolve(REPLAYED, settings))
-        answer = fromstring(pipe.send(sent, Deadline(20), "ask"))
+        answer = fromstring(pipe.send(Context("ask", "hv01", Deadline(20)), sent))
         pipe.close()
     assert answer.findtext(".//{*}RelatesTo") == wanted
 

@@ -17,14 +17,14 @@ class Breaking(WinrmPipe):
     break_at = -1
     after_sending = False
 
-    def send(self, message, deadline, tried):
+    def send(self, context, message):
         number = next(type(self).requests)
         if number != self.break_at:
-            return super().send(message, deadline, tried)
+            return super().send(context, message)
         if self.after_sending:
-            super().send(message, deadline, tried)
+            super().send(context, message)
         self.close()
-        raise errors.AnswerLost(tried, self._connection.where, "the connection broke off", "run again")
+        raise context.error(errors.AnswerLost, "the connection broke off", "run again")
 
 
 def breaking(at: int, after: bool) -> type[Breaking]:

@@ -6,6 +6,7 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import hyperv
 from avma.wsman.pipe import WinrmPipe
@@ -23,14 +24,16 @@ def cim(estate, configuration):
 
 def test_an_instance_is_got_by_its_keys(cim):
     query = "SELECT Version FROM SoftwareLicensingService"
-    version = cim.query(NAMESPACE, query, Deadline(20), "ask")[0].text("Version")
-    instance = cim.get(NAMESPACE, "SoftwareLicensingService", {"Version": version}, Deadline(20), "get")
+    version = cim.query(Context("ask", cim.where, Deadline(20)), NAMESPACE, query)[0].text("Version")
+    instance = cim.get(
+        Context("get", cim.where, Deadline(20)), NAMESPACE, "SoftwareLicensingService", {"Version": version}
+    )
     assert instance.text("version") == version
 
 
 def test_an_instance_that_is_not_there_is_a_fault(cim):
     with pytest.raises(errors.WsmanFault) as caught:
-        cim.get(NAMESPACE, "SoftwareLicensingService", {"Version": "0"}, Deadline(20), "get")
+        cim.get(Context("get", cim.where, Deadline(20)), NAMESPACE, "SoftwareLicensingService", {"Version": "0"})
     assert caught.value.code == 0x80338000
     assert "the class or instance does not exist" in caught.value.answer
 

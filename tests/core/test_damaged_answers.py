@@ -10,8 +10,10 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
+from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer
@@ -37,7 +39,9 @@ def through(
 
 
 def call(cim: WsmanClient) -> None:
-    cim.invoke(NAMESPACE, SERVICE, "RefreshLicenseStatus", KEYS, {}, Deadline(20), "refresh")
+    cim.invoke(
+        Context("refresh", cim.where, Deadline(20)), CimMethod(NAMESPACE, SERVICE, "RefreshLicenseStatus"), KEYS, {}
+    )
 
 
 def flipped(request: bytes, genuine: bytes) -> bytes:

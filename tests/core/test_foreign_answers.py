@@ -14,9 +14,11 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.wsman.bounded import LARGEST_ANSWER, SENDER
+from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.raw_server import serving
@@ -74,7 +76,7 @@ def asked(tmp_path):
 
     def ask(*answers, seconds=10.0):
         with serving(tmp_path, *answers) as port, closing(cim(port)) as opened:
-            return opened.query("root/cimv2", "SELECT * FROM X", Deadline(seconds), "ask")
+            return opened.query(Context("ask", opened.where, Deadline(seconds)), "root/cimv2", "SELECT * FROM X")
 
     return ask
 
@@ -85,7 +87,9 @@ def invoked(tmp_path):
 
     def invoke(answer, seconds=10.0):
         with serving(tmp_path, answer) as port, closing(cim(port)) as opened:
-            return opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(seconds), "call")
+            return opened.invoke(
+                Context("call", opened.where, Deadline(seconds)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {}
+            )
 
     return invoke
 
@@ -320,7 +324,9 @@ def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
     monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
     with serving(tmp_path, heard.append) as port, closing(cim(port)) as opened:
         with pytest.raises(errors.Unreachable, match="no connection within") as caught:
-            opened.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(2), "call")
+            opened.invoke(
+                Context("call", opened.where, Deadline(2)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {}
+            )
         senders = [thread for thread in threading.enumerate() if thread.name == SENDER]
         over.set()
         for thread in senders:

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv, licensing
@@ -155,7 +156,7 @@ def test_credssp_seals_long_messages_in_pieces(tmp_path, wire):
     with serving(tmp_path, "credssp", f"    vms:\n{vms}") as estate:
         given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=Auth.CREDSSP)
         with closing(WsmanClient(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
-            rows = cim.query("root/virtualization/v2", query, Deadline(20), "list")
+            rows = cim.query(Context("list", cim.where, Deadline(20)), "root/virtualization/v2", query)
             facts = hyperv.list_guest_facts(cim, Deadline(20))
         assert logged_on(estate) == {"credssp": 1}
     assert (len(rows), len(facts)) == (21, 20)

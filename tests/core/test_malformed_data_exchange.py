@@ -14,7 +14,7 @@ from avma.deadline import Deadline
 from avma.functions.get_host_vms import GetHostVms
 from avma.windows import hyperv
 from avma.windows.licensing import LicenseStatus
-from avma.wsman.instance import Instance, Origin
+from avma.wsman.instance import Instance
 from core.runner import ADMINISTRATOR, HV01, OTHER_KEY, PASSWORD
 
 ITEM = '<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Name"><VALUE>OSName</VALUE></PROPERTY>{}'
@@ -74,15 +74,14 @@ class Spoiled:
     where = "hv01"
     vms = ("8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11", "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12")
 
-    def query(self, namespace, wql, deadline, tried):
-        origin = Origin(tried, self.where)
+    def query(self, context, namespace, wql):
         if "Msvm_ComputerSystem" in wql:
-            return [Instance.from_values({"Name": name}, origin) for name in ("HV01", *self.vms)]
+            return [Instance.from_values({"Name": name}, context) for name in ("HV01", *self.vms)]
         if "WHERE" not in wql or self.vms[0] in wql:
-            raise origin.unexpected("an answer that is not SOAP")
+            raise context.error(errors.UnexpectedAnswer, "the answer is not SOAP", "check it")
         item = ITEM.format('<PROPERTY NAME="Data"><VALUE>Windows</VALUE></PROPERTY></INSTANCE>')
         values = {"SystemName": self.vms[1], "GuestIntrinsicExchangeItems": [item]}
-        return [Instance.from_values(values, origin)]
+        return [Instance.from_values(values, context)]
 
 
 def test_each_vm_is_read_by_itself_if_the_answer_for_all_cannot_be_read():
@@ -97,11 +96,10 @@ def test_no_text_of_a_guest_breaks_the_listing(items):
     class Host:
         where = "hv01"
 
-        def query(self, namespace, wql, deadline, tried):
-            origin = Origin(tried, self.where)
+        def query(self, context, namespace, wql):
             rows = {"a": [ITEM.format("</INSTANCE>")], "b": items}
             return [
-                Instance.from_values({"SystemName": name, "GuestIntrinsicExchangeItems": texts}, origin)
+                Instance.from_values({"SystemName": name, "GuestIntrinsicExchangeItems": texts}, context)
                 for name, texts in rows.items()
             ]
 

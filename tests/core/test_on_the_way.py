@@ -8,8 +8,10 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
+from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.middlebox import between
@@ -36,13 +38,18 @@ def connected(port: int, auth: Auth) -> WsmanClient:
 
 
 def version(cim: WsmanClient) -> str:
-    row = cim.query(NAMESPACE, f"SELECT Version FROM {SERVICE}", Deadline(20), "read")[0]
+    row = cim.query(Context("read", cim.where, Deadline(20)), NAMESPACE, f"SELECT Version FROM {SERVICE}")[0]
     return row.text("Version") or ""
 
 
 def install(cim: WsmanClient, version: str) -> None:
     parameters = {"ProductKey": HOST_KEY}
-    cim.invoke(NAMESPACE, SERVICE, "InstallProductKey", {"Version": version}, parameters, Deadline(20), "install")
+    cim.invoke(
+        Context("install", cim.where, Deadline(20)),
+        CimMethod(NAMESPACE, SERVICE, "InstallProductKey"),
+        {"Version": version},
+        parameters,
+    )
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])

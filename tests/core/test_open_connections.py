@@ -12,6 +12,7 @@ import pytest
 
 from avma import errors
 from avma.connection import Connection, resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import operating_system
@@ -73,7 +74,7 @@ def test_remote_powershell_that_is_ended_is_not_kept_open(estate, configuration)
     for _ in range(3):
         runspaces = Runspaces(connection, WinrmPipe)
         try:
-            runspaces.run(load("server-avma-manager"), {}, Deadline(20), "run a script")
+            runspaces.run(Context("run a script", "hv01", Deadline(20)), load("server-avma-manager"), {})
         finally:
             runspaces.close(20)
         assert open_to(connection) == 0
@@ -86,7 +87,7 @@ class EndedMeanwhile:
         self._end = end
         self.closed = False
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         self._end()
         return b""
 

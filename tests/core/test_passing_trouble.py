@@ -12,9 +12,11 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import licensing
 from avma.windows.machine import Machines
+from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
@@ -44,7 +46,7 @@ def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):
         given = replace(configuration, https=True, port=server.getsockname()[1], connect_timeout="1s")
         unreachable = pytest.raises(errors.Unreachable)
         with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, unreachable as caught:
-            cim.invoke("root/cimv2", "X", "Go", {"ID": "1"}, {}, Deadline(5), "call")
+            cim.invoke(Context("call", cim.where, Deadline(5)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {})
     assert type(caught.value) is errors.Unreachable
 
 

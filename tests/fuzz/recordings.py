@@ -15,6 +15,7 @@ from defusedxml.ElementTree import fromstring
 from pydantic import ValidationError
 
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.recording.envelope import NOT_XML, Rewriter
 from avma.recording.recorder import Recorder
@@ -37,7 +38,7 @@ class _Saying:
     def __init__(self, answers: Mapping[bytes, bytes]) -> None:
         self._answers = answers
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         return self._answers[message]
 
     def close(self) -> None:
@@ -49,7 +50,7 @@ def recorded(connection: Connection, exchanges: Mapping[bytes, bytes]) -> list[b
     recorder = Recorder(lambda _: _Saying(exchanges))
     pipe = recorder.pipe(connection)
     for message in exchanges:
-        pipe.send(message, Deadline(60), "ask")
+        pipe.send(Context("ask", "hv01", Deadline(60)), message)
     return [line.encode() for line in recorder.lines()]
 
 

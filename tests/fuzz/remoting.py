@@ -10,6 +10,7 @@ from defusedxml.ElementTree import fromstring
 
 from avma import errors
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman.psrp import Pool
 from avma.wsman.script import Credential, Secret
@@ -31,7 +32,7 @@ class Asking:
         self._reply = reply
         self.exchanged: list[tuple[bytes, bytes]] = []
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         self.exchanged.append((message, self._reply(message)))
         return self.exchanged[-1][1]
 
@@ -46,10 +47,10 @@ class Sending:
         received = _RECEIVED % base64.b64encode(data)
         self._answers = iter((_EMPTY, received, _EMPTY, received))
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         answer = next(self._answers, None)
         if answer is None:
-            raise errors.TimedOut(tried, "hv01", "the time is over", "wait")
+            raise context.error(errors.TimedOut, "the time is over", "wait")
         return answer
 
     def close(self) -> None:
@@ -60,10 +61,12 @@ def conversation(connection: Connection, reply: Callable[[bytes], bytes]) -> lis
     """Return the messages and answers of two successful runs and a failed one."""
     pipe = Asking(reply)
     pool = Pool(connection, pipe)
-    pool.open(Deadline(20), "open it")
+    pool.open(Context("open it", "hv01", Deadline(20)))
     guest = {"id": "8a1f", "credential": Credential("u", "p"), "operations": [], "secrets": [Secret("x")]}
     for guests in ([], [guest], 5):
-        pool.run(SCRIPT, {"Guests": guests, "ThrottleLimit": 1, "Timeout": 1.0}, Deadline(20), "run it")
+        pool.run(
+            Context("run it", "hv01", Deadline(20)), SCRIPT, {"Guests": guests, "ThrottleLimit": 1, "Timeout": 1.0}
+        )
     pool.close()
     return pipe.exchanged
 
@@ -79,6 +82,6 @@ def sent(connection: Connection, data: bytes) -> None:
     """Read bytes as data from a machine, for a pool that opens and for a running script."""
     pool = Pool(connection, Sending(data))
     with contextlib.suppress(errors.AvmaError):
-        pool.open(Deadline(60), "open it")
-        output = pool.run(SCRIPT, {}, Deadline(60), "run it")
+        pool.open(Context("open it", "hv01", Deadline(60)))
+        output = pool.run(Context("run it", "hv01", Deadline(60)), SCRIPT, {})
         repr((output.objects, output.errors)).encode("utf-8", "backslashreplace")

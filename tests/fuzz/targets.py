@@ -18,11 +18,12 @@ from defusedxml.ElementTree import fromstring
 from avma import errors
 from avma.configuration import Configuration
 from avma.connection import Connection, resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows import hyperv, powershell
 from avma.wsman import envelope
-from avma.wsman.instance import Instance, Origin
+from avma.wsman.instance import Instance
 from avma.wsman.psrp import Pool
 from avma.wsman.script import ErrorRecord, Output
 from avma.wsman.wsman_client import WsmanClient
@@ -35,7 +36,7 @@ from avma_simulator.wmi.repository import ClassNotFound, Repository
 from avma_simulator.wsman import soap, wsman_faults
 from fuzz import fragments, recordings, remoting, shell_messages
 
-ORIGIN = Origin("ask", "hv01")
+CONTEXT = Context("ask", "hv01", Deadline(1))
 KEY = {"ProductKey": "BCDFG-HJKMN-PQRTV-WXY23-46789"}
 ESTATE = Path(__file__).parent / "estate.yaml"
 CIMV2, SERVICE, PRODUCT = "root/cimv2", "SoftwareLicensingService", "SoftwareLicensingProduct"
@@ -76,9 +77,9 @@ class _Given:
         self._answer = answer
         self._left = 3
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         if not self._left:
-            raise errors.TimedOut(tried, "hv01", "the time is over", "wait")
+            raise context.error(errors.TimedOut, "the time is over", "wait")
         self._left -= 1
         return self._answer
 
@@ -153,9 +154,9 @@ class Server:
             envelope.pull(CIMV2, "uuid:1"),
             envelope.release(CIMV2, "uuid:1"),
             envelope.get(CIMV2, SERVICE, version),
-            envelope.invoke(CIMV2, SERVICE, "RefreshLicenseStatus", version, {}),
-            envelope.invoke(CIMV2, SERVICE, "InstallProductKey", version, KEY),
-            envelope.invoke(CIMV2, PRODUCT, "Activate", {"ID": "1"}, {}),
+            envelope.invoke(envelope.CimMethod(CIMV2, SERVICE, "RefreshLicenseStatus"), version, {}),
+            envelope.invoke(envelope.CimMethod(CIMV2, SERVICE, "InstallProductKey"), version, KEY),
+            envelope.invoke(envelope.CimMethod(CIMV2, PRODUCT, "Activate"), {"ID": "1"}, {}),
             shell_messages.create(),
             shell_messages.command(shell, "hostname", ["/?"]),
             shell_messages.send(shell, command, b"text\n", True),
@@ -185,22 +186,22 @@ def _client(answer: bytes) -> WsmanClient:
 
 def queried(answer: bytes) -> None:
     """Read an answer as that of a query, of a method and of a remote PowerShell."""
-    deadline = _Hurried(60)
+    context = Context("ask", "hv01", _Hurried(60))
     with contextlib.suppress(errors.AvmaError):
-        _used(_client(answer).invoke(CIMV2, SERVICE, "Go", {"Version": "1"}, {}, deadline, "call"))
+        _used(_client(answer).invoke(context, envelope.CimMethod(CIMV2, SERVICE, "Go"), {"Version": "1"}, {}))
     with contextlib.suppress(errors.AvmaError):
-        _used(_client(answer).get(CIMV2, SERVICE, {"Version": "1"}, deadline, "get"))
+        _used(_client(answer).get(context, CIMV2, SERVICE, {"Version": "1"}))
     with contextlib.suppress(errors.AvmaError):
-        for row in _client(answer).query(CIMV2, QUERIES[0], deadline, "ask"):
+        for row in _client(answer).query(context, CIMV2, QUERIES[0]):
             _used(row)
     with contextlib.suppress(errors.AvmaError):
-        Pool(_connection(), _Given(answer)).open(deadline, "open")
+        Pool(_connection(), _Given(answer)).open(context)
 
 
 def embedded(text: bytes) -> None:
     """Read an embedded instance."""
     with contextlib.suppress(errors.AvmaError):
-        _used(Instance.from_embedded(text.decode(errors="replace"), ORIGIN))
+        _used(Instance.from_embedded(text.decode(errors="replace"), CONTEXT))
 
 
 def sent(data: bytes) -> None:

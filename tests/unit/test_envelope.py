@@ -4,10 +4,12 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma import errors
+from avma.context import Context
+from avma.deadline import Deadline
 from avma.wsman import envelope, soap_faults
-from avma.wsman.instance import Instance, Origin
+from avma.wsman.instance import Instance
 
-ORIGIN = Origin("ask", "hv01")
+CONTEXT = Context("ask", "hv01", Deadline(1))
 S = 'xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
 SOAP_FAULT = """<s:Envelope {s} xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"><s:Body><s:Fault>
 <s:Code><s:Value>{code}</s:Value><s:Subcode><s:Value>{subcode}</s:Value></s:Subcode></s:Code>
@@ -24,11 +26,13 @@ def fault(detail: str, code: str = "s:Receiver", subcode: str = "w:InternalError
     text = SOAP_FAULT.format(s=S, code=code, subcode=subcode, detail=detail)
     found = soap_faults.find_fault(envelope.body_of(text.encode()))
     assert found is not None
-    return soap_faults.to_error(found, "do it", "hv01")
+    return soap_faults.to_error(found, Context("do it", "hv01", Deadline(1)))
 
 
 def test_a_request_is_well_formed_and_escapes_what_it_carries():
-    message = envelope.invoke("root/cimv2", "SoftwareLicensingService", "M", {"Ver<sion": 'a"&'}, {"P": "<&>"})
+    message = envelope.invoke(
+        envelope.CimMethod("root/cimv2", "SoftwareLicensingService", "M"), {"Ver<sion": 'a"&'}, {"P": "<&>"}
+    )
     root = fromstring(message.render("http://h/wsman", 60))
     texts = {envelope.local_name(e): e.text for e in root.iter()}
     assert texts["P"] == "<&>"
@@ -71,7 +75,7 @@ def test_an_instance_is_read_by_the_types_the_caller_expects():
     xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
     text = f"""<q:X xmlns:q="urn:x" {xsi} xmlns:cim="urn:cim"><q:A>7</q:A><q:B xsi:nil="true"/><q:C></q:C><q:D>x</q:D>
     <q:D>y</q:D><q:E>true</q:E><q:F><cim:Datetime>2026-01-02T03:04:05Z</cim:Datetime></q:F></q:X>"""
-    instance = Instance.from_element(fromstring(text), ORIGIN)
+    instance = Instance.from_element(fromstring(text), CONTEXT)
     assert instance.integer("a") == 7
     assert instance.text("B") is None
     assert instance.text("C") == ""
@@ -87,7 +91,7 @@ def test_an_instance_is_read_by_the_types_the_caller_expects():
 def test_an_embedded_instance():
     text = """<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Caption" PROPAGATED="true" TYPE="string"/>
     <PROPERTY TYPE="string" NAME="Data"><VALUE>10.0.0.5;10.0.0.6</VALUE></PROPERTY></INSTANCE>"""
-    item = Instance.from_embedded(text, ORIGIN)
+    item = Instance.from_embedded(text, CONTEXT)
     assert item.text("Data") == "10.0.0.5;10.0.0.6"
     assert item.text("Caption") is None
 

@@ -8,6 +8,8 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from avma import errors, hresult
+from avma.context import Context
+from avma.deadline import Deadline
 from avma.wsman import retry, soap_faults
 
 S = "http://www.w3.org/2003/05/soap-envelope"
@@ -44,7 +46,7 @@ def error_of(detail: str, subcode: str = "w:InternalError", text: str = "Windows
     body = f'<s:Body xmlns:s="{S}"><s:Fault>{fault}</s:Fault></s:Body>'
     found = soap_faults.find_fault(fromstring(body))
     assert found is not None
-    return soap_faults.to_error(found, "read the license", "hv01")
+    return soap_faults.to_error(found, Context("read the license", "hv01", Deadline(1)))
 
 
 @pytest.mark.parametrize(
@@ -187,18 +189,18 @@ def test_a_fault_without_a_number_shows_subcode_and_text(detail, subcode, text, 
 
 @pytest.mark.parametrize("code", [0x80041033, 0x80041033 - (1 << 32)])
 def test_the_return_value_of_a_method_may_be_an_hresult(code):
-    assert "WBEM_E_SHUTTING_DOWN" in soap_faults.returned_error(code, "t", "w").answer
+    assert "WBEM_E_SHUTTING_DOWN" in soap_faults.returned_error(code, Context("t", "w", Deadline(1))).answer
 
 
 def test_the_return_value_of_a_method_may_be_a_number_of_its_own():
-    error = soap_faults.returned_error(5, "t", "w")
+    error = soap_faults.returned_error(5, Context("t", "w", Deadline(1)))
     assert error.answer == "the method returned 5"
     assert str(error).endswith("See: avma explain wsman-fault")
 
 
 def test_the_own_number_of_a_method_is_not_taken_for_a_passing_error_of_windows():
     assert hresult.lookup(14).transient
-    assert not retry.may_pass(soap_faults.returned_error(14, "t", "w"))
+    assert not retry.may_pass(soap_faults.returned_error(14, Context("t", "w", Deadline(1))))
 
 
 def test_no_entry_of_the_table_stands_twice():

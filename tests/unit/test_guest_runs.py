@@ -7,12 +7,14 @@ import threading
 import pytest
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Cancellation, Deadline
 from avma.windows import guest_run
 from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.windows.powershell_direct import GuestWmi
+from avma.wsman.envelope import CimMethod
 from avma.wsman.script import Credential, Secret, secrets_in
 from waiting import PATIENCE
 
@@ -33,10 +35,10 @@ class Script:
         self.hanging: set[str] = set()
         self.error: errors.AvmaError | None = None
 
-    def run(self, script, parameters, deadline, tried, heard, spoils):
+    def run(self, context, script, parameters, heard, spoils):
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
-        self.deadlines.append(deadline)
+        self.deadlines.append(context.deadline)
         self.started.release()
         answers = tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests)
         for guest, answer in zip(guests, answers, strict=True):
@@ -66,9 +68,11 @@ class Asking(threading.Thread):
     def run(self) -> None:
         try:
             if self.change:
-                self.answer = self.guest.invoke("root/cimv2", "A", "B", {}, {}, self.deadline, f"change {self.vm}")
+                context = Context(f"change {self.vm}", self.guest.where, self.deadline)
+                self.answer = self.guest.invoke(context, CimMethod("root/cimv2", "A", "B"), {}, {})
             else:
-                self.answer = self.guest.query("root/cimv2", "SELECT *", self.deadline, "read it")
+                context = Context("read it", self.guest.where, self.deadline)
+                self.answer = self.guest.query(context, "root/cimv2", "SELECT *")
         except errors.AvmaError as error:
             self.answer = error
 
@@ -225,7 +229,9 @@ def test_a_password_is_not_shown():
 
 def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
     methods = [{"method": "A", "arguments": {"X": "one", "Y": "two"}}, {"query": "Q"}, {"method": "B", "arguments": {}}]
-    request = GuestRequest("id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Deadline(1))
+    request = GuestRequest(
+        "id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Context("ask", "hv01", Deadline(1))
+    )
     assert request.as_parameter() == {
         "id": "id",
         "credential": Credential(ACCOUNT.username, ACCOUNT.password),
@@ -242,12 +248,12 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
 
 def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
     class Checking(Script):
-        def run(self, script, parameters, deadline, tried, heard, spoils):
+        def run(self, context, script, parameters, heard, spoils):
             while True:
-                deadline.wait(0.01, tried, self.where)
+                context.wait(0.01)
 
     with pytest.raises(errors.AvmaError, match=r"the time limit of 1 s is over"):
-        GuestRuns(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Deadline(1)), "ask")
+        GuestRuns(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Context("ask", "hv01", Deadline(1))))
 
 
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():
@@ -271,7 +277,7 @@ class Connecting(Script):
         self.released = threading.Event()
         self.first = threading.Event()
 
-    def run(self, script, parameters, deadline, tried, heard, spoils):
+    def run(self, context, script, parameters, heard, spoils):
         ids = [guest["id"] for guest in parameters["Guests"]]
         self.runs.append(ids)
         if len(self.runs) == 1:
@@ -363,7 +369,7 @@ def test_a_run_that_has_reached_no_guest_yet_is_waited_for(script, runs, monkeyp
     first = first_run(script, runs)
     other = Asking(runs, "b")
     wait_for(runs, 1)
-    runs._lead_if_due("ask")
+    runs._lead_if_due()
     assert not runs._gathering
     script.go_on.release(2)
     for asking in (first, other):

@@ -8,6 +8,7 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Settings
 from avma.wsman import envelope, retry
@@ -24,6 +25,7 @@ FAULT = (
 ).encode()
 CONNECTION = resolve("hv01", Settings(username="svc", password="not-to-be-logged"))
 CIMV2 = "root\\cimv2"
+INSTALL_PRODUCT_KEY = envelope.CimMethod(CIMV2, "SoftwareLicensingService", "InstallProductKey")
 
 
 class Scripted:
@@ -32,7 +34,7 @@ class Scripted:
     def __init__(self, *answers: bytes | errors.AvmaError) -> None:
         self.answers = list(answers)
 
-    def send(self, _message: bytes, _deadline: Deadline, _tried: str) -> bytes:
+    def send(self, _context: Context, _message: bytes) -> bytes:
         now = self.answers.pop(0)
         if isinstance(now, errors.AvmaError):
             raise now
@@ -43,7 +45,7 @@ class Scripted:
 
 
 def send(pipe: LoggedPipe, message: envelope.Message) -> bytes:
-    return pipe.send(message.render("http://hv01/wsman", 60), Deadline(5), "read")
+    return pipe.send(Context("read", "hv01", Deadline(5)), message.render("http://hv01/wsman", 60))
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
         (envelope.pull(CIMV2, "context"), "Pull"),
         (envelope.get(CIMV2, "Win32_OperatingSystem", {}), "Get Win32_OperatingSystem"),
         (
-            envelope.invoke(CIMV2, "SoftwareLicensingService", "InstallProductKey", {}, {"ProductKey": "secret"}),
+            envelope.invoke(INSTALL_PRODUCT_KEY, {}, {"ProductKey": "secret"}),
             "InstallProductKey SoftwareLicensingService",
         ),
     ],
@@ -73,7 +75,10 @@ def test_a_line_names_the_operation_and_its_class(message: envelope.Message, nam
 
 def test_a_line_names_machine_result_bytes_and_time_and_no_value(lines: pytest.LogCaptureFixture) -> None:
     pipe = LoggedPipe(CONNECTION, Scripted(ANSWER))
-    send(pipe, envelope.invoke(CIMV2, "SoftwareLicensingService", "InstallProductKey", {}, {"ProductKey": "BCDFG"}))
+    send(
+        pipe,
+        envelope.invoke(INSTALL_PRODUCT_KEY, {}, {"ProductKey": "BCDFG"}),
+    )
     (line,) = lines.messages
     assert line.startswith(f"{CONNECTION.where}: InstallProductKey SoftwareLicensingService: ok, ")
     assert line.endswith(" ms")
@@ -96,12 +101,12 @@ def test_a_second_attempt_is_counted(lines: pytest.LogCaptureFixture) -> None:
     lost = errors.Unreachable("read", CONNECTION.where, "reset", "look")
     pipe = LoggedPipe(CONNECTION, Scripted(lost, ANSWER, ANSWER))
     question = envelope.pull(CIMV2, "context")
-    retry.reading(lambda: send(pipe, question), Deadline(10), "read", CONNECTION.where)
+    retry.reading(Context("read", CONNECTION.where, Deadline(10)), lambda: send(pipe, question))
     send(pipe, question)
     assert ["attempt 2" in line for line in lines.messages] == [False, True, False]
 
 
 def test_nothing_is_parsed_while_nobody_reads_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "avma.wsman")
-    assert LoggedPipe(CONNECTION, Scripted(b"<html>")).send(b"<", Deadline(5), "read") == b"<html>"
+    assert LoggedPipe(CONNECTION, Scripted(b"<html>")).send(Context("read", "hv01", Deadline(5)), b"<") == b"<html>"
     assert caplog.messages == []

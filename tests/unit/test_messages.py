@@ -21,6 +21,7 @@ from spnego.exceptions import BadMICError, InvalidTokenError
 from avma import errors, hresult
 from avma.configuration import Configuration
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
@@ -28,11 +29,13 @@ from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
-from avma.wsman.instance import Instance, Origin
-from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
+from avma.wsman.envelope import CimMethod
+from avma.wsman.instance import Instance
+from avma.wsman.transports import Adapter, HttpExchange, HttpStatus, NotAuthenticated
 from avma.wsman.wsman_client import WsmanClient
 from unit.test_faults import error_of, wmi_error, wsman_fault
 
+ASKING = Context("ask", "hv01", Deadline(1))
 NEVER = re.compile(
     r"0x0{8}|table does not know|look the code up|Traceback|: ;|\(\)|\bNone\b"
     r"|\b(?!InternalError\b)[A-Z]\w*(?:Error|Exception)\b",  # InternalError is a subcode of SOAP
@@ -64,12 +67,12 @@ def test_faults(number: int, kind: str, status: int, subcode: str, text: str, wi
 
 @given(NUMBERS)
 def test_return_values(number: int) -> None:
-    require_readable(soap_faults.returned_error(number or 1, "call", "hv01"))
+    require_readable(soap_faults.returned_error(number or 1, ASKING))
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.one_of(st.none(), WORDS, NUMBERS, st.lists(WORDS)), max_size=4))
 def test_instances(values: Mapping[str, Any]) -> None:
-    instance = Instance.from_values(values, Origin("ask", "hv01"))
+    instance = Instance.from_values(values, ASKING)
     for read in (instance.integer, instance.boolean, instance.embedded):
         for name in "abcd":
             try:
@@ -84,7 +87,7 @@ class Answering:
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         return self._answer
 
     def close(self) -> None:
@@ -106,9 +109,9 @@ def test_envelopes(answer: bytes) -> None:
     connection = resolve("hv01", Configuration(username="u", password="p", https=False))
     with closing(WsmanClient(connection, 1, lambda _: Answering(answer))) as cim:
         for ask in (
-            lambda: cim.query("root/cimv2", "SELECT A FROM B", Deadline(1), "ask"),
-            lambda: cim.get("root/cimv2", "B", {"A": "1"}, Deadline(1), "ask"),
-            lambda: cim.invoke("root/cimv2", "B", "C", {"A": "1"}, {}, Deadline(1), "ask"),
+            lambda: cim.query(ASKING, "root/cimv2", "SELECT A FROM B"),
+            lambda: cim.get(ASKING, "root/cimv2", "B", {"A": "1"}),
+            lambda: cim.invoke(ASKING, CimMethod("root/cimv2", "B", "C"), {"A": "1"}, {}),
         ):
             try:
                 ask()
@@ -124,7 +127,7 @@ class Runs:
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self._answer = answer
 
-    def ask(self, request: GuestRequest, tried: str) -> Mapping[str, Any]:
+    def ask(self, request: GuestRequest) -> Mapping[str, Any]:
         return self._answer
 
 
@@ -139,19 +142,19 @@ TROUBLES = st.fixed_dictionaries(
 
 @given(TROUBLES)
 def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
-    require_readable(azure_local._error(trouble, "ask", "hv01"))
+    require_readable(azure_local._error(ASKING, trouble))
     guest = GuestWmi.__new__(GuestWmi)
     guest._vm_id, guest._name, guest._runs = "1", "web01", Runs({})
     guest._account, guest._redact = GuestAccount("u", "p"), str
-    require_readable(guest._operation_error(trouble, "ask"))
-    require_readable(guest._session_error(trouble, "ask"))
+    require_readable(guest._operation_error(ASKING, trouble))
+    require_readable(guest._session_error(ASKING, trouble))
 
 
 def test_a_long_text_of_a_script_is_cut_between_words() -> None:
     trouble = {"errorId": "x", "message": "registered " * 50}
     guest = GuestWmi.__new__(GuestWmi)
     guest._redact = str
-    for text in (azure_local._error(trouble, "ask", "hv01").answer, guest._said(trouble)):
+    for text in (azure_local._error(ASKING, trouble).answer, guest._said(trouble)):
         assert " registered …" in text
         assert not re.search(r"\bregistered\w|\br(?!egistered)", text)
 
@@ -197,10 +200,10 @@ def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPat
     for auth, status, carried, sealed, accepted, turned_away, foreign in states:
         adapter.status, adapter.carried, adapter.sealed, adapter.accepted = status, carried, sealed, accepted
         adapter.turned_away, adapter.foreign_type = turned_away, "text/html" if foreign else ""
-        require_readable(transport_errors.named(raised, connections[auth], adapter, "ask"))
+        require_readable(transport_errors.named(raised, HttpExchange(connections[auth], adapter, ASKING)))
 
 
 def test_a_fault_of_an_empty_body_is_readable() -> None:
     found = soap_faults.find_fault(fromstring("<Body><Fault/></Body>"))
     assert found is not None
-    require_readable(soap_faults.to_error(found, "ask", "hv01"))
+    require_readable(soap_faults.to_error(found, ASKING))

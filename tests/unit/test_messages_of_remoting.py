@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import powershell_direct
 from avma.windows.powershell import PowerShell
@@ -88,10 +89,10 @@ class Remoting:
     def __init__(self, of_pool: bytes, of_pipeline: bytes, left: int = 12) -> None:
         self._data, self._of_pipeline, self._left = of_pool, of_pipeline, left
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         self._left -= 1
         if self._left < 0:
-            raise errors.TimedOut(tried, "hv01", "the time is over", "wait")
+            raise context.error(errors.TimedOut, "the time is over", "wait")
         body = ""
         if b"/shell/Command<" in message:
             self._data = self._of_pipeline

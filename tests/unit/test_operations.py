@@ -8,6 +8,7 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows.machine import Machines
@@ -16,11 +17,11 @@ from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.session import Session
 
 ACCOUNT = Account("ntlm", "administrator", "x")
-PLACE = Place("hv01", "hv01", "hv01:5985")
+PLACE = Place("hv01", "hv01")
 
 
 def sign_in(operations: Operations, rejected: bool) -> None:
-    with operations.begin(5).machines.sign_ins.attempt(ACCOUNT, PLACE, Deadline(1), "log on"):
+    with operations.begin(5).machines.sign_ins.attempt(Context("log on", "hv01", Deadline(1)), ACCOUNT, PLACE):
         if rejected:
             raise errors.LogonRefused("log on", "hv01", "the logon was refused (401)", "check the password")
 

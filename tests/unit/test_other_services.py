@@ -9,6 +9,7 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.diagnosis.reaching import Reaching
 from avma.diagnosis.step import Status
@@ -54,4 +55,4 @@ def test_a_class_that_is_missing_is_named() -> None:
         closing(WsmanClient(connection, 1, lambda _: Answering(NO_CLASS.encode()))) as cim,
         pytest.raises(errors.WsmanFault, match=r"WBEM_E_INVALID_CLASS.*\(root/cimv2, SoftwareLicensingService\)"),
     ):
-        cim.query("root/cimv2", "SELECT Version FROM SoftwareLicensingService", Deadline(5), "ask")
+        cim.query(Context("ask", cim.where, Deadline(5)), "root/cimv2", "SELECT Version FROM SoftwareLicensingService")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from avma import errors
 from avma.connection import Connection, resolve
+from avma.context import Context
 from avma.deadline import Cancellation, Deadline
 from avma.settings import Settings
 from avma.wsman.psrp import Pool
@@ -64,7 +65,7 @@ class Scripted:
         self.answers = list(answers)
         self.sent: list[bytes] = []
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         self.sent.append(message)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -101,7 +102,7 @@ def received(stream: str) -> bytes:
 def test_what_is_no_answer_of_powershell_is_an_error_of_ours(answer):
     pool = Pool(CONNECTION, Scripted(CREATED, answer))
     with pytest.raises(errors.AvmaError) as caught:
-        pool.open(Deadline(0.5), "open it")
+        pool.open(Context("open it", "hv01", Deadline(0.5)))
     assert type(caught.value) in (errors.UnexpectedAnswer, errors.TimedOut)
     assert "Error" not in caught.value.answer
     pool.close()
@@ -118,7 +119,7 @@ def test_a_pool_whose_create_was_not_answered_is_deleted_by_its_own_id():
     pipe = Scripted(lost, lost, CREATED)
     pool = Pool(CONNECTION, pipe)
     with pytest.raises(errors.AnswerLost):
-        pool.open(Deadline(5), "open it")
+        pool.open(Context("open it", "hv01", Deadline(5)))
     pool.close()
     create, first, second = (fromstring(message) for message in pipe.sent)
     asked = create.find(f".//{{{SHELL}}}Shell").get("ShellId")
@@ -131,5 +132,5 @@ def test_nobody_runs_a_script_after_cancel():
     cancellation.set()
     pipes: list[Connection] = []
     with pytest.raises(errors.Cancelled):
-        Runspaces(CONNECTION, pipes.append).run("x", {}, Deadline(5, cancellation), "try")
+        Runspaces(CONNECTION, pipes.append).run(Context("try", "hv01", Deadline(5, cancellation)), "x", {})
     assert pipes == []

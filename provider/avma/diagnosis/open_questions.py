@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.diagnosis.asking import outcome
 from avma.errors import AvmaError
 from avma.windows.machine import Server
 from avma.windows.operating_system import NAMESPACE
 from avma.wsman import envelope
-from avma.wsman.envelope import Message
+from avma.wsman.envelope import CimMethod, Message
 
 _SERVICE, _PRODUCT = "SoftwareLicensingService", "SoftwareLicensingProduct"
 _ALL_PRODUCTS = (
@@ -31,10 +32,10 @@ def ask_open_questions(server: Server, deadline: Deadline) -> None:
     found = outcome(lambda: server.licensing(deadline))
     if isinstance(found, AvmaError):
         return
-    tried = "query Windows for the recording"
-    outcome(lambda: server.wmi.query(NAMESPACE, _ALL_PRODUCTS, deadline, tried))
+    context = Context("query Windows for the recording", server.where, deadline)
+    outcome(lambda: server.wmi.query(context, NAMESPACE, _ALL_PRODUCTS))
     for message in _messages({"Version": found.service_version}):
-        outcome(partial(server.cim.ask, message, deadline, tried))
+        outcome(partial(server.cim.ask, context, message))
 
 
 def _messages(keys: dict[str, str]) -> tuple[Message, ...]:
@@ -43,6 +44,6 @@ def _messages(keys: dict[str, str]) -> tuple[Message, ...]:
         envelope.get(NAMESPACE, _SERVICE, {}),
         envelope.get(NAMESPACE, _PRODUCT, {"ID": _NO_ID}),
         envelope.enumerate_query(NAMESPACE, "SELECT Name FROM AvmaHasNoSuchClass"),
-        envelope.invoke(NAMESPACE, _SERVICE, "RefreshLicenseStatus", {}, {}),
-        envelope.invoke(NAMESPACE, _SERVICE, "InstallProductKey", keys, {"ProductKey": _NO_KEY}),
+        envelope.invoke(CimMethod(NAMESPACE, _SERVICE, "RefreshLicenseStatus"), {}, {}),
+        envelope.invoke(CimMethod(NAMESPACE, _SERVICE, "InstallProductKey"), keys, {"ProductKey": _NO_KEY}),
     )

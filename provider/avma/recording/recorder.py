@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma.connection import Connection
-from avma.deadline import Deadline
+from avma.context import Context
 from avma.errors import AvmaError
 from avma.recording.envelope import Rewriter
 from avma.recording.standins import Standins
@@ -74,11 +74,11 @@ class _RecordingPipe:
         self._inner = inner
         self._keep = keep
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         """See `Pipe.send`."""
         begun = time.monotonic()
         try:
-            answer = self._inner.send(message, deadline, tried)
+            answer = self._inner.send(context, message)
         except AvmaError as error:
             self._keep(Exchange(self._connection, message, None, error, time.monotonic() - begun))
             raise

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import characters, errors, hresult, keys
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
 from avma.wsman import retry, soap_faults
@@ -97,12 +98,8 @@ def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
         Refused: the machine lacks the module ServerAVMAManager.
         AvmaError: the script could not run, or the cmdlet failed.
     """
-    tried = "read the automatic activation of guests"
-
-    def ask() -> Mapping[str, Any]:
-        return _run(powershell, {"Action": "get"}, deadline, tried)
-
-    return _activation(retry.reading(ask, deadline, tried, powershell.where))
+    context = Context("read the automatic activation of guests", powershell.where, deadline)
+    return _activation(retry.reading(context, lambda: _run(context, powershell, {"Action": "get"})))
 
 
 def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline) -> None:
@@ -116,48 +113,48 @@ def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline
         LicensingFault: the key was rejected.
         WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came. The key may be applied.
     """
-    tried = "apply the Windows Server key"
-    answer = _run(powershell, {"Action": "set", "ProductKey": Secret(product_key)}, deadline, tried)
+    context = Context("apply the Windows Server key", powershell.where, deadline)
+    answer = _run(context, powershell, {"Action": "set", "ProductKey": Secret(product_key)})
     if answer.get("applied") is not True:
-        raise _no_result(tried, powershell.where)
+        raise _no_result(context)
 
 
-def _run(powershell: PowerShell, parameters: Mapping[str, Any], deadline: Deadline, tried: str) -> Mapping[str, Any]:
-    answers = powershell.run(SCRIPT, parameters, deadline, tried).objects
+def _run(context: Context, powershell: PowerShell, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    answers = powershell.run(context, SCRIPT, parameters).objects
     answer = answers[0] if answers else {}
     trouble = answer.get("error")
     if answer.get("applied") is True:
         return answer  # Ignore errors after the change: the caller reads the state again.
     if isinstance(trouble, Mapping):
-        raise _error(trouble, tried, powershell.where)
+        raise _error(context, trouble)
     if not isinstance(answer.get("result"), list):
-        raise _no_result(tried, powershell.where)
+        raise _no_result(context)
     return answer
 
 
-def _no_result(tried: str, where: str) -> errors.ScriptFailed:
+def _no_result(context: Context) -> errors.ScriptFailed:
     remedy = "run `Get-VMAutomaticActivation` on the machine, and report its output"
-    return errors.ScriptFailed(tried, where, "the script returned no result", remedy)
+    return context.error(errors.ScriptFailed, "the script returned no result", remedy)
 
 
-def _error(trouble: Mapping[str, Any], tried: str, where: str) -> errors.AvmaError:
+def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
     error_id, said = str(trouble.get("errorId", "")), " ".join(_masked(str(trouble.get("message", ""))).split())
     if error_id.startswith(_MODULE_MISSING):
         answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI include it since 2021)"
         remedy = "install the latest update on all machines of the cluster, then run again"
-        return errors.Refused(tried, where, answer, remedy)
+        return context.error(errors.Refused, answer, remedy)
     code = _number(trouble.get("hresult"), error_id, said)
     if hresult.known(code):
         meaning = hresult.lookup(code)
         online = meaning.remedy == hresult.ONLINE
         kind = errors.LicensingFault if online or hresult.is_licensing(code) else errors.WsmanFault
-        return kind(tried, where, str(meaning), _NETWORK if online else meaning.remedy, code)
+        return context.error(kind, str(meaning), _NETWORK if online else meaning.remedy, code)
     remedy = (
         "run `Get-VMAutomaticActivation` on the machine; check that the machine is registered with Azure and online"
     )
     answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell returned no message'}"
     shown = soap_faults.shown_id(error_id)
-    return errors.WsmanFault(tried, where, f"{answer} ({shown})" if shown else answer, remedy, code)
+    return context.error(errors.WsmanFault, f"{answer} ({shown})" if shown else answer, remedy, code)
 
 
 def _number(value: Any, *texts: str) -> int:

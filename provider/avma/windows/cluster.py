@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.wmi import Wmi
@@ -49,12 +50,12 @@ def read(wmi: Wmi, deadline: Deadline) -> FailoverCluster:
         EmptyAnswer: the machine lists no cluster, or the cluster lists no node.
         AvmaError: the machine could not be queried.
     """
-    tried = "read the nodes of the cluster"
-    names = wmi.query(NAMESPACE, "SELECT Name FROM MSCluster_Cluster", deadline, tried)
-    required_rows.require(names, required_rows.CLUSTER, tried, wmi.where)
-    addresses = _addresses(wmi, deadline, tried)
-    rows = wmi.query(NAMESPACE, "SELECT Name,State FROM MSCluster_Node", deadline, tried)
-    required_rows.require(rows, required_rows.CLUSTER_NODES, tried, wmi.where)
+    context = Context("read the nodes of the cluster", wmi.where, deadline)
+    names = wmi.query(context, NAMESPACE, "SELECT Name FROM MSCluster_Cluster")
+    required_rows.require(context, names, required_rows.CLUSTER)
+    addresses = _addresses(context, wmi)
+    rows = wmi.query(context, NAMESPACE, "SELECT Name,State FROM MSCluster_Node")
+    required_rows.require(context, rows, required_rows.CLUSTER_NODES)
     nodes = [_node((row.text("Name") or "").lower(), row.integer("State"), addresses) for row in rows]
     return FailoverCluster(names[0].text("Name") or "", tuple(sorted(nodes, key=lambda node: node.name)))
 
@@ -63,11 +64,11 @@ def _node(name: str, state: int | None, addresses: dict[str, str]) -> Node:
     return Node(name, _STATES.get(-1 if state is None else state, "Unknown"), addresses.get(name, ""))
 
 
-def _addresses(wmi: Wmi, deadline: Deadline, tried: str) -> dict[str, str]:
+def _addresses(context: Context, wmi: Wmi) -> dict[str, str]:
     """Return the address of each node by name. The first network with client access counts."""
-    networks = wmi.query(NAMESPACE, "SELECT Name,Role FROM MSCluster_Network", deadline, tried)
+    networks = wmi.query(context, NAMESPACE, "SELECT Name,Role FROM MSCluster_Network")
     for_clients = {row.text("Name") for row in networks if row.integer("Role") in _FOR_CLIENTS}
-    interfaces = wmi.query(NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface", deadline, tried)
+    interfaces = wmi.query(context, NAMESPACE, "SELECT Node,Network,Address FROM MSCluster_NetworkInterface")
     usable = sorted(
         ((row.text("Node") or "").lower(), row.text("Network") or "", row.text("Address") or "")
         for row in interfaces

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from avma import characters, errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import times
 from avma.windows.operating_system import NAMESPACE
@@ -34,8 +35,9 @@ def latest(wmi: Wmi, event_code: int) -> str:
         "SELECT InsertionStrings,Message,TimeGenerated FROM Win32_NTLogEvent "
         f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{earliest}'"
     )
+    context = Context("read the event log", wmi.where, Deadline(_PATIENCE))
     try:
-        rows = wmi.query(NAMESPACE, query, Deadline(_PATIENCE), "read the event log")
+        rows = wmi.query(context, NAMESPACE, query)
     except errors.AvmaError:
         return ""
     newest = max(rows, key=lambda row: times.parse(row.text("TimeGenerated") or "") or since, default=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import POLL, Deadline
 from avma.wsman.script import Credential, Secret
 
@@ -34,7 +35,7 @@ class GuestRequest:
     vm_id: str
     account: GuestAccount
     operations: Sequence[Operation]
-    deadline: Deadline
+    context: Context
     begun: bool = False
     answer: Mapping[str, Any] | None = None
     error: Exception | None = None

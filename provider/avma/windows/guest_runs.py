@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import POLL
 from avma.windows import powershell
 from avma.windows.guest_run import GuestRequest, GuestRun, Joint, key_of, lower
@@ -56,7 +57,7 @@ class GuestRuns:
         """The host's name in errors."""
         return self._powershell.where
 
-    def ask(self, request: GuestRequest, tried: str) -> Mapping[str, Any]:
+    def ask(self, request: GuestRequest) -> Mapping[str, Any]:
         """Return the script's answer for one guest: its results, or the error of its session.
 
         Raises:
@@ -67,17 +68,17 @@ class GuestRuns:
             self._waiting.append(request)
         try:
             while not request.done:
-                self._lead_if_due(tried)
-                self._wait(request, tried)
+                self._lead_if_due()
+                self._wait(request)
         except (errors.TimedOut, errors.Cancelled) as end:
-            raise self._left(request, end, tried) from end
+            raise self._left(request, end) from end
         if isinstance(request.error, errors.AvmaError):
-            raise request.error.of(tried) from request.error  # The thread that led the run had another task.
+            raise request.error.of(request.context.tried) from request.error  # The first request names the run.
         if request.error is not None:
             raise request.error
         return request.answer or {}
 
-    def _lead_if_due(self, tried: str) -> None:
+    def _lead_if_due(self) -> None:
         """Start a run in its own thread if one is due.
 
         The first caller must not have to stay until all guests have answered.
@@ -89,7 +90,7 @@ class GuestRuns:
             if self._gathering or not self._next():
                 return
             self._gathering = True
-        threading.Thread(target=self._lead, args=(tried,), daemon=True).start()
+        threading.Thread(target=self._lead, daemon=True).start()
 
     def _free_others(self, run: GuestRun) -> None:
         """Move the reads of a silent run's other guests back to the queue. The first answer counts, from either run."""
@@ -99,23 +100,23 @@ class GuestRuns:
         run.requests = [request for request in run.requests if request not in freed]
         self._waiting += freed
 
-    def _wait(self, request: GuestRequest, tried: str) -> None:
+    def _wait(self, request: GuestRequest) -> None:
         with self._changed:
             if (self._gathering or self._runs) and not request.done:
                 self._changed.wait(POLL)
         if not request.done:
-            request.deadline.check(tried, self.where)
+            request.context.check()
 
-    def _left(self, request: GuestRequest, end: errors.AvmaError, tried: str) -> errors.AvmaError:
+    def _left(self, request: GuestRequest, end: errors.AvmaError) -> errors.AvmaError:
         """Withdraw a request after its own timeout, and return the error to raise."""
         with self._changed:
             if request in self._waiting:
                 self._waiting.remove(request)
         if not request.begun:
             return end
-        return errors.AnswerLost(tried, self.where, f"{end.answer}. The script may have run", end.remedy)
+        return request.context.error(errors.AnswerLost, f"{end.answer}. The script may have run", end.remedy)
 
-    def _lead(self, tried: str) -> None:
+    def _lead(self) -> None:
         """Wait for others to join, then run the script for all."""
         time.sleep(_GATHERING)
         with self._changed:
@@ -123,7 +124,7 @@ class GuestRuns:
             self._runs.append(run)
             self._gathering = False
         try:
-            self._run(run, tried)
+            self._run(run)
         except Exception as error:  # Each waiting thread raises it.
             for request in run.open:
                 request.error = error
@@ -167,15 +168,16 @@ class GuestRuns:
             request.begun = True
         return taken
 
-    def _run(self, run: GuestRun, tried: str) -> None:
+    def _run(self, run: GuestRun) -> None:
         if not run.requests:
             return
-        answers = self._answers(run, tried)
+        deadline = Joint(request.context.deadline for request in run.requests)
+        context = Context(run.requests[0].context.tried, self.where, deadline)
+        answers = self._answers(context, run)
         for request in run.open:
-            request.error = powershell.failure(answers.complaint, tried, self.where)
+            request.error = powershell.failure(context, answers.complaint)
 
-    def _answers(self, run: GuestRun, tried: str) -> Answers:
-        deadline = Joint(request.deadline for request in run.requests)
+    def _answers(self, context: Context, run: GuestRun) -> Answers:
         parameters = {
             "Guests": [request.as_parameter() for request in run.requests],
             "ThrottleLimit": _THROTTLE,
@@ -202,9 +204,9 @@ class GuestRuns:
 
         try:
             # A hanging session goes on until its PowerShell ends.
-            return self._powershell.run(SCRIPT, parameters, deadline, tried, heard, _gave_up)
+            return self._powershell.run(context, SCRIPT, parameters, heard, _gave_up)
         except errors.AccessDenied as error:
-            raise errors.AccessDenied(tried, error.where, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+            raise context.error(errors.AccessDenied, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
 
 
 def _gave_up(answer: Mapping[str, Any]) -> bool:

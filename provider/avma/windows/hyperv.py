@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from avma import addresses, compatibility, errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.operating_system import System
 from avma.windows.vm_state import VmState, vm_state
 from avma.windows.wmi import Wmi
+from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 
 NAMESPACE = "root/virtualization/v2"
@@ -28,6 +30,7 @@ _LONGEST_BUILD = 9
 _EXCHANGED = "SELECT SystemName,GuestIntrinsicExchangeItems FROM Msvm_KvpExchangeComponent"
 _ADDRESSES = ("NetworkAddressIPv4", "NetworkAddressIPv6")
 _SERVICE = "Msvm_VirtualSystemManagementService"
+_MODIFY_GUEST_SERVICE = CimMethod(NAMESPACE, _SERVICE, "ModifyGuestServiceSettings")
 # Product names are the same in every language. The longer one comes first.
 _EDITIONS = (
     ("Azure Edition", compatibility.AZURE_EDITION),
@@ -90,7 +93,6 @@ class GuestFacts:
         return tuple(dict.fromkeys(str(address) for address in found if address is not None))
 
 
-_READ_FACTS = "read the Data Exchange reports of the guests"
 _MALFORMED = GuestFacts({}, malformed=True)
 _NOT_LISTED = GuestFacts({}, listed=False)
 
@@ -114,25 +116,25 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
         AvmaError: the host could not be queried, or has no Hyper-V.
     """
     query = "SELECT Name,ElementName,EnabledState,OnTimeInMilliseconds FROM Msvm_ComputerSystem"
-    tried = "list the virtual machines"
-    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    context = Context("list the virtual machines", wmi.where, deadline)
+    rows = wmi.query(context, NAMESPACE, query)
     # The host's own row is the only one whose Name is not a GUID. Captions are localized.
     vms = [row for row in rows if is_vm_id(row.text("Name") or "")]
     own = [row for row in rows if row.text("Name") and row not in vms]
-    required_rows.require(own, required_rows.HYPER_V_HOST, tried, wmi.where)
+    required_rows.require(context, own, required_rows.HYPER_V_HOST)
     return tuple(_virtual_machine(row) for row in vms)
 
 
-def _rows_of_vms(wmi: Wmi, query: str, deadline: Deadline, tried: str) -> list[Instance]:
+def _rows_of_vms(context: Context, wmi: Wmi, query: str) -> list[Instance]:
     """Return the rows of a listing without a row for the host. If it is empty, query another listing with such a row.
 
     Raises:
         EmptyAnswer: the listing is empty, and the host does not list its own service either.
     """
-    rows = wmi.query(NAMESPACE, query, deadline, tried)
+    rows = wmi.query(context, NAMESPACE, query)
     if not rows:
-        own = wmi.query(NAMESPACE, f"SELECT Name FROM {_SERVICE}", deadline, tried)
-        required_rows.require(own, required_rows.HYPER_V_HOST, tried, wmi.where)
+        own = wmi.query(context, NAMESPACE, f"SELECT Name FROM {_SERVICE}")
+        required_rows.require(context, own, required_rows.HYPER_V_HOST)
     return rows
 
 
@@ -146,10 +148,11 @@ def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
         EmptyAnswer: the host lists nothing, not even itself.
         AvmaError: the host could not be queried, or has no Hyper-V.
     """
+    context = Context("read the Data Exchange reports of the guests", wmi.where, deadline)
     try:
-        rows = _rows_of_vms(wmi, _EXCHANGED, deadline, _READ_FACTS)
+        rows = _rows_of_vms(context, wmi, _EXCHANGED)
     except errors.UnexpectedAnswer:
-        found = {vm.id: _facts_of_one(wmi, vm.id, deadline) for vm in list_virtual_machines(wmi, deadline)}
+        found = {vm.id: _facts_of_one(context, wmi, vm.id) for vm in list_virtual_machines(wmi, deadline)}
         return {vm_id: facts for vm_id, facts in found.items() if facts is not None}
     return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
 
@@ -164,9 +167,9 @@ def facts_of_vm(listing: Mapping[str, GuestFacts], vm: VirtualMachine) -> GuestF
     return listing.get(vm.id, _NOT_LISTED if vm.running else GuestFacts({}))
 
 
-def _facts_of_one(wmi: Wmi, vm_id: str, deadline: Deadline) -> GuestFacts | None:
+def _facts_of_one(context: Context, wmi: Wmi, vm_id: str) -> GuestFacts | None:
     try:
-        rows = wmi.query(NAMESPACE, f"{_EXCHANGED} WHERE SystemName = '{vm_id}'", deadline, _READ_FACTS)
+        rows = wmi.query(context, NAMESPACE, f"{_EXCHANGED} WHERE SystemName = '{vm_id}'")
     except errors.UnexpectedAnswer:
         return _MALFORMED
     return _guest_facts(rows[0]) if rows else None
@@ -190,7 +193,7 @@ def list_data_exchange(wmi: Wmi, deadline: Deadline) -> Mapping[str, DataExchang
         AvmaError: the host could not be queried, or has no Hyper-V.
     """
     query = "SELECT InstanceID,EnabledState FROM Msvm_KvpExchangeComponentSettingData"
-    rows = _rows_of_vms(wmi, query, deadline, "read the Data Exchange settings")
+    rows = _rows_of_vms(Context("read the Data Exchange settings", wmi.where, deadline), wmi, query)
     ids = [(_GUID.search(row.text("InstanceID") or ""), row) for row in rows]
     return {
         found.group().lower(): DataExchange(row.text("InstanceID") or "", row.integer("EnabledState") == _RUNNING)
@@ -206,18 +209,17 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
         WsmanFault: Hyper-V rejected the change.
         AnswerLost: no answer came. Data Exchange may be on.
     """
-    tried = "turn on Data Exchange"
-    keys = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
-    rows = wmi.query(NAMESPACE, f"SELECT {','.join(keys)} FROM {_SERVICE}", deadline, tried)
-    required_rows.require(rows, required_rows.HYPER_V_HOST, tried, wmi.where)
-    selectors = {name: rows[0].text(name) or "" for name in keys}
+    context = Context("turn on Data Exchange", wmi.where, deadline)
+    names = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
+    rows = wmi.query(context, NAMESPACE, f"SELECT {','.join(names)} FROM {_SERVICE}")
+    required_rows.require(context, rows, required_rows.HYPER_V_HOST)
+    keys = {name: rows[0].text(name) or "" for name in names}
     instance = (
         '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'
         f'<PROPERTY NAME="InstanceID" TYPE="string"><VALUE>{escape(setting.instance_id)}</VALUE></PROPERTY>'
         f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
     )
-    parameters = {"GuestServiceSettings": instance}
-    wmi.invoke(NAMESPACE, _SERVICE, "ModifyGuestServiceSettings", selectors, parameters, deadline, tried)
+    wmi.invoke(context, _MODIFY_GUEST_SERVICE, keys, {"GuestServiceSettings": instance})
 
 
 def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
@@ -231,7 +233,7 @@ def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:
         "SELECT VirtualSystemIdentifier,BIOSGUID FROM Msvm_VirtualSystemSettingData "
         "WHERE VirtualSystemType = 'Microsoft:Hyper-V:System:Realized'"
     )
-    rows = _rows_of_vms(wmi, query, deadline, "read the identities of the virtual machines")
+    rows = _rows_of_vms(Context("read the identities of the virtual machines", wmi.where, deadline), wmi, query)
     return {
         (row.text("VirtualSystemIdentifier") or "").lower(): (row.text("BIOSGUID") or "").strip("{}") for row in rows
     }

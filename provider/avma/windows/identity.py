@@ -9,12 +9,12 @@ are part of the identity. Two names of one machine report the same pair, and two
 from __future__ import annotations
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.operating_system import NAMESPACE
 from avma.windows.wmi import Wmi
 
-_TRIED = "identify the machine"
 _QUERIES = (
     "SELECT UUID FROM Win32_ComputerSystemProduct",
     "SELECT Name,Domain FROM Win32_ComputerSystem",
@@ -31,14 +31,15 @@ def read(wmi: Wmi, deadline: Deadline) -> str:
         AvmaError: the host could not be queried.
         UnexpectedAnswer: the host reports no computer name.
     """
-    products, systems = wmi.query_all(NAMESPACE, _QUERIES, deadline, _TRIED)
-    required_rows.require(products, required_rows.COMPUTER, _TRIED, wmi.where)
-    required_rows.require(systems, required_rows.COMPUTER_SYSTEM, _TRIED, wmi.where)
+    context = Context("identify the machine", wmi.where, deadline)
+    products, systems = wmi.query_all(context, NAMESPACE, _QUERIES)
+    required_rows.require(context, products, required_rows.COMPUTER)
+    required_rows.require(context, systems, required_rows.COMPUTER_SYSTEM)
     firmware, system = (products[0].text("UUID") or "").strip("{} ").lower(), systems[0]
     name = (system.text("Name") or "").lower()
     if not name:
         remedy = "check WMI on the host: the class Win32_ComputerSystem must report a name"
-        raise errors.UnexpectedAnswer(_TRIED, wmi.where, "WMI reports no computer name", remedy)
+        raise context.error(errors.UnexpectedAnswer, "WMI reports no computer name", remedy)
     domain = (system.text("Domain") or "").lower()
     full_name = f"{name}.{domain}" if domain else name
     return f"{full_name}/{firmware}" if _usable(firmware) else full_name

@@ -6,16 +6,18 @@ SppWmi). The return value of a method proves nothing: after a change, callers re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from avma import errors, hresult
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.properties import Choice
 from avma.windows import operating_system, required_rows, times
 from avma.windows.operating_system import NAMESPACE, System
 from avma.windows.wmi import Wmi
 from avma.wsman import retry
+from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 
 WINDOWS = "55c92734-d682-4d71-983e-d6ec3f16059f"
@@ -36,8 +38,14 @@ _ALL_QUERY = (
 )
 _QUERY = f"{_ALL_QUERY} AND PartialProductKey IS NOT NULL"
 
+_SERVICE, _PRODUCT = "SoftwareLicensingService", "SoftwareLicensingProduct"
+_INSTALL_PRODUCT_KEY = CimMethod(NAMESPACE, _SERVICE, "InstallProductKey")
+_REFRESH_LICENSE_STATUS = CimMethod(NAMESPACE, _SERVICE, "RefreshLicenseStatus")
+_ACTIVATE = CimMethod(NAMESPACE, _PRODUCT, "Activate")
+_DEPOSIT_CONFIRMATION_ID = CimMethod(NAMESPACE, _PRODUCT, "DepositOfflineConfirmationId")
+_UNINSTALL_PRODUCT_KEY = CimMethod(NAMESPACE, _PRODUCT, "UninstallProductKey")
 
-_READ_PRODUCTS = "read the installed licenses"
+_READ_SERVICE, _READ_PRODUCTS = "read the licensing service", "read the installed licenses"
 
 
 class LicenseStatus(Choice):
@@ -138,15 +146,15 @@ def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensin
         EmptyAnswer: the licensing service does not list itself or its licenses.
         AvmaError: the machine could not be queried, or does not run Windows Server.
     """
-    tried = "read the licensing service"
+    context = Context(_READ_SERVICE, wmi.where, deadline)
     queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, operating_system.QUERY)
-    services, rows, *others = wmi.query_all(NAMESPACE, queries, deadline, tried)
-    required_rows.require(services, required_rows.LICENSING_SERVICE, tried, wmi.where)
+    services, rows, *others = wmi.query_all(context, NAMESPACE, queries)
+    required_rows.require(context, services, required_rows.LICENSING_SERVICE)
     ranked = _ranked(rows)
     family = ranked[0].family if ranked else ""
-    system = system or operating_system.of_rows(others[0], wmi.where, family)
+    system = system or operating_system.of_rows(replace(context, tried=operating_system.TRIED), others[0], family)
     if not rows and not system.azure_local:  # Microsoft does not document Azure Local's licenses. They decide nothing.
-        ranked = _ranked(_with_keys(wmi, deadline))
+        ranked = _ranked(_with_keys(replace(context, tried=_READ_PRODUCTS), wmi))
     ranked = _of_edition(ranked, system)
     return Licensing(services[0].text("Version") or "", system, next(iter(ranked), None), tuple(ranked[1:]))
 
@@ -160,17 +168,18 @@ def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") ->
         EmptyAnswer: the licensing service does not list its licenses.
         AvmaError: the machine could not be queried.
     """
-    rows = wmi.query(NAMESPACE, _QUERY, deadline, _READ_PRODUCTS) or _with_keys(wmi, deadline)
+    context = Context(_READ_PRODUCTS, wmi.where, deadline)
+    rows = wmi.query(context, NAMESPACE, _QUERY) or _with_keys(context, wmi)
     return next(iter(_ranked(rows, partial_product_key)), None)
 
 
-def _with_keys(wmi: Wmi, deadline: Deadline) -> list[Instance]:
+def _with_keys(context: Context, wmi: Wmi) -> list[Instance]:
     """Return the licenses with a key, out of a listing of all licenses. The listing is never empty.
 
     "No key is installed" is a reason to install one, so it must not rest on an answer without rows.
     """
-    rows = wmi.query(NAMESPACE, _ALL_QUERY, deadline, _READ_PRODUCTS)
-    required_rows.require(rows, required_rows.LICENSING_PRODUCTS, _READ_PRODUCTS, wmi.where)
+    rows = wmi.query(context, NAMESPACE, _ALL_QUERY)
+    required_rows.require(context, rows, required_rows.LICENSING_PRODUCTS)
     return [row for row in rows if row.text("PartialProductKey")]
 
 
@@ -215,10 +224,9 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
     own = found.product is not None and found.product.channel in OWN
     if own or not found.licensed or found.system.build < _FIRST_WITH_SUBSCRIPTION:
         return False
-    query = "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService"
-    tried = "read the licensing service"
-    rows = wmi.query(NAMESPACE, query, deadline, tried)
-    required_rows.require(rows, required_rows.LICENSING_SERVICE, tried, wmi.where)
+    context = Context(_READ_SERVICE, wmi.where, deadline)
+    rows = wmi.query(context, NAMESPACE, "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService")
+    required_rows.require(context, rows, required_rows.LICENSING_SERVICE)
     return any(
         (row.integer("SubscriptionStatus"), row.integer("SubscriptionType")) == (_SUBSCRIBED, _AZURE_BASED)
         for row in rows
@@ -232,14 +240,8 @@ def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadli
         LicensingFault: Windows rejected the key. The previous key is still installed.
         AnswerLost: no answer came. The key may be installed.
     """
-    _service(
-        wmi,
-        service_version,
-        "InstallProductKey",
-        {"ProductKey": product_key},
-        deadline,
-        "install the product key",
-    )
+    context = Context("install the product key", wmi.where, deadline)
+    _invoke_service(context, wmi, _INSTALL_PRODUCT_KEY, service_version, {"ProductKey": product_key})
 
 
 def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -> None:
@@ -248,7 +250,8 @@ def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -
     Raises:
         WsmanFault: Windows rejected the call.
     """
-    _service(wmi, service_version, "RefreshLicenseStatus", {}, deadline, "refresh the license status")
+    context = Context("refresh the license status", wmi.where, deadline)
+    _invoke_service(context, wmi, _REFRESH_LICENSE_STATUS, service_version, {})
 
 
 def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
@@ -258,8 +261,7 @@ def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
         LicensingFault: Windows, its host or Microsoft's server rejected the activation.
         AnswerLost: no answer came. The product may be activated.
     """
-    keys = {"ID": activation_id}
-    wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "Activate", keys, {}, deadline, "activate Windows")
+    wmi.invoke(Context("activate Windows", wmi.where, deadline), _ACTIVATE, {"ID": activation_id}, {})
 
 
 def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
@@ -269,9 +271,9 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
         AvmaError: the machine could not be queried.
     """
     query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
-    tried = "read the installation ID"
-    rows = wmi.query(NAMESPACE, query, deadline, tried)
-    required_rows.require(rows, required_rows.LICENSING_PRODUCTS, tried, wmi.where)
+    context = Context("read the installation ID", wmi.where, deadline)
+    rows = wmi.query(context, NAMESPACE, query)
+    required_rows.require(context, rows, required_rows.LICENSING_PRODUCTS)
     return rows[0].text("OfflineInstallationId") or ""
 
 
@@ -282,15 +284,9 @@ def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, 
         LicensingFault: the confirmation ID does not belong to the installation ID.
         AnswerLost: no answer came. The product may be activated.
     """
-    wmi.invoke(
-        NAMESPACE,
-        "SoftwareLicensingProduct",
-        "DepositOfflineConfirmationId",
-        {"ID": activation_id},
-        {"InstallationId": installation_id(wmi, activation_id, deadline), "ConfirmationId": confirmation_id},
-        deadline,
-        "activate Windows by telephone",
-    )
+    context = Context("activate Windows by telephone", wmi.where, deadline)
+    ids = {"InstallationId": installation_id(wmi, activation_id, deadline), "ConfirmationId": confirmation_id}
+    wmi.invoke(context, _DEPOSIT_CONFIRMATION_ID, {"ID": activation_id}, ids)
 
 
 def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
@@ -300,13 +296,8 @@ def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> N
         WsmanFault: Windows rejected the call.
         AnswerLost: no answer came. The key may be gone.
     """
-    keys = {"ID": activation_id}
-    tried = "uninstall the product key"
-
-    def uninstall() -> None:
-        wmi.invoke(NAMESPACE, "SoftwareLicensingProduct", "UninstallProductKey", keys, {}, deadline, tried)
-
-    retry.changing(uninstall, deadline, tried, wmi.where)
+    context = Context("uninstall the product key", wmi.where, deadline)
+    retry.changing(context, lambda: wmi.invoke(context, _UNINSTALL_PRODUCT_KEY, {"ID": activation_id}, {}))
 
 
 def reason_text(product: Product | None) -> str:
@@ -318,16 +309,12 @@ def reason_text(product: Product | None) -> str:
     return f"its license status is {product.status.value} ({hresult.describe(product.reason)})"
 
 
-def _service(wmi: Wmi, version: str, method: str, parameters: dict[str, str], deadline: Deadline, tried: str) -> None:
+def _invoke_service(context: Context, wmi: Wmi, method: CimMethod, version: str, parameters: Mapping[str, str]) -> None:
+    """Call a method of the licensing service. The version of the service is its key."""
     if not version:
         remedy = "check the Software Protection service (sppsvc) on the machine"
-        raise errors.UnexpectedAnswer(tried, wmi.where, "WMI lists no SoftwareLicensingService", remedy)
-    keys = {"Version": version}
-
-    def call() -> None:
-        wmi.invoke(NAMESPACE, "SoftwareLicensingService", method, keys, parameters, deadline, tried)
-
-    retry.changing(call, deadline, tried, wmi.where)
+        raise context.error(errors.UnexpectedAnswer, "WMI lists no SoftwareLicensingService", remedy)
+    retry.changing(context, lambda: wmi.invoke(context, method, {"Version": version}, parameters))
 
 
 def _product(row: Instance) -> Product:

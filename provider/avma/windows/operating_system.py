@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from avma import compatibility, errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import required_rows
 from avma.windows.wmi import Wmi
@@ -13,7 +14,7 @@ from avma.wsman.instance import Instance
 
 NAMESPACE = "root/cimv2"
 
-_TRIED = "read the operating system"
+TRIED = "read the operating system"
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def read(wmi: Wmi, deadline: Deadline) -> System:
         EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be queried.
     """
-    return of_rows(wmi.query(NAMESPACE, QUERY, deadline, _TRIED), wmi.where)
+    context = Context(TRIED, wmi.where, deadline)
+    return of_rows(context, wmi.query(context, NAMESPACE, QUERY))
 
 
-def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
+def of_rows(context: Context, rows: Sequence[Instance], family: str = "") -> System:
     """Return the Windows described by the rows of `QUERY`.
 
     If no table has the SKU, the license family determines the edition.
@@ -76,15 +78,15 @@ def of_rows(rows: Sequence[Instance], where: str, family: str = "") -> System:
         EmptyAnswer: the account may not read it.
         UnexpectedAnswer: the row does not contain a version.
     """
-    required_rows.require(rows, required_rows.OPERATING_SYSTEM, _TRIED, where)
+    required_rows.require(context, rows, required_rows.OPERATING_SYSTEM)
     build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
     if build is None:
         remedy = "check the class Win32_OperatingSystem on the machine"
-        raise errors.UnexpectedAnswer(_TRIED, where, "WMI reports no version", remedy)
+        raise context.error(errors.UnexpectedAnswer, "WMI reports no version", remedy)
     edition = compatibility.edition_of_sku(sku) or compatibility.edition_of_family(family)
     if edition is None:
         answer = f"it runs an edition of Windows (SKU {sku}, build {build}) that does not support automatic activation"
-        raise errors.Refused(_TRIED, where, answer, "declare a machine with Windows Server")
+        raise context.error(errors.Refused, answer, "declare a machine with Windows Server")
     evaluation, core = sku in compatibility.EVALUATION_SKUS, sku in compatibility.CORE_SKUS
     return System(
         build,
@@ -102,9 +104,9 @@ def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
         EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be queried.
     """
-    tried = "identify the machine"
-    rows = wmi.query(NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct", deadline, tried)
-    required_rows.require(rows, required_rows.COMPUTER, tried, wmi.where)
+    context = Context("identify the machine", wmi.where, deadline)
+    rows = wmi.query(context, NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct")
+    required_rows.require(context, rows, required_rows.COMPUTER)
     return next((row.text("UUID") or "" for row in rows), "")
 
 

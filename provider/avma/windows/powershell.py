@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from avma import errors
-from avma.deadline import Deadline
+from avma.context import Context
 from avma.redaction import Redactor
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.script import Heard, Output, nobody, secrets_in
@@ -43,10 +43,9 @@ class PowerShell:
 
     def run(
         self,
+        context: Context,
         script: str,
         parameters: Mapping[str, Any],
-        deadline: Deadline,
-        tried: str,
         heard: Heard = nobody,
         spoils: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     ) -> Answers:
@@ -69,12 +68,12 @@ class PowerShell:
             found = (_json_object(written) for written in output.objects)
             return any(spoils(answer) for answer in found if answer is not None)
 
-        output = self._runspaces.run(load(script), parameters, deadline, tried, told, spent)
+        output = self._runspaces.run(context, load(script), parameters, told, spent)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
         answers = read(output, redact)
         if not answers.objects and (answers.complaint or not output.completed):
-            raise failure(answers.complaint, tried, self.where)
+            raise failure(context, answers.complaint)
         return answers
 
 
@@ -89,14 +88,14 @@ def literal(text: str) -> str:
     return f"'{doubled}'"
 
 
-def failure(complaint: str, tried: str, where: str) -> errors.ScriptFailed:
+def failure(context: Context, complaint: str) -> errors.ScriptFailed:
     """Return the error for a script without an answer."""
     remedy = (
         "check that Windows PowerShell 5.1 can run scripts on the machine (application control, antivirus, language "
         "mode), then run again; if the error persists, report it"
     )
     answer = f"the script returned no valid answer: {complaint}" if complaint else "the script returned no answer"
-    return errors.ScriptFailed(tried, where, answer, remedy)
+    return context.error(errors.ScriptFailed, answer, remedy)
 
 
 def read(output: Output, redact: Redactor) -> Answers:

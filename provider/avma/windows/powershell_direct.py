@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma import characters, errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
@@ -19,7 +20,8 @@ from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, 
 from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
 from avma.wsman import retry, soap_faults
-from avma.wsman.instance import Instance, Origin
+from avma.wsman.envelope import CimMethod
+from avma.wsman.instance import Instance
 from avma.wsman.sign_ins import Account as SignIn
 from avma.wsman.sign_ins import Place, SignIns, is_of_domain
 
@@ -48,94 +50,75 @@ class GuestWmi:
         """The guest's name in errors."""
         return f"{self._name} through its host {self._runs.where}"
 
-    def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+    def query(self, context: Context, namespace: str, wql: str) -> list[Instance]:
         """Return all instances that a WQL query finds. See `Wmi.query`."""
-        return self.query_all(namespace, [wql], deadline, tried)[0]
+        return self.query_all(context, namespace, [wql])[0]
 
-    def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
+    def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several queries, from one script run. See `Wmi.query_all`."""
         operations = [{"namespace": namespace, "query": wql} for wql in queries]
 
         def read() -> list[list[Instance]]:
-            return [self._rows(result, tried) for result in self._results(operations, deadline, tried)]
+            return [_rows(context, result) for result in self._results(context, operations)]
 
-        return retry.reading(read, deadline, tried, self.where)
+        return retry.reading(context, read)
 
     def invoke(
-        self,
-        namespace: str,
-        cim_class: str,
-        method: str,
-        keys: Mapping[str, str],
-        parameters: Mapping[str, str],
-        deadline: Deadline,
-        tried: str,
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """Call a method of an instance once. See `Wmi.invoke`."""
-        target = {"namespace": namespace, "class": cim_class, "keys": dict(keys)}
-        operation = {**target, "method": method, "arguments": dict(parameters)}
-        (result,) = self._results([operation], deadline, tried)
-        output = Instance.from_values({"ReturnValue": result.get("returnValue")}, Origin(tried, self.where))
+        target = {"namespace": method.namespace, "class": method.cim_class, "keys": dict(keys)}
+        operation = {**target, "method": method.name, "arguments": dict(parameters)}
+        (result,) = self._results(context, [operation])
+        output = Instance.from_values({"ReturnValue": result.get("returnValue")}, context)
         code = output.integer("ReturnValue") or 0
         if code != 0:
-            raise soap_faults.returned_error(code, tried, self.where)
+            raise soap_faults.returned_error(code, context)
         return output
 
     def close(self) -> None:
         """Do nothing: no session stays open between two runs."""
 
-    def _results(self, operations: Sequence[Operation], deadline: Deadline, tried: str) -> list[Mapping[str, Any]]:
+    def _results(self, context: Context, operations: Sequence[Operation]) -> list[Mapping[str, Any]]:
         """Return the results of all operations.
 
         Raises:
             AvmaError: the guest could not be reached, or one of the operations failed.
         """
-        request = GuestRequest(self._vm_id, self._account, operations, deadline)
-        place = Place(self._vm_id, self._name, self.where)
-        with self._sign_ins.attempt(self._sign_in, place, deadline, tried):
-            answer = self._runs.ask(request, tried)
+        request = GuestRequest(self._vm_id, self._account, operations, context)
+        with self._sign_ins.attempt(context, self._sign_in, Place(self._vm_id, self._name)):
+            answer = self._runs.ask(request)
             if isinstance(answer.get("error"), Mapping):
-                raise self._session_error(answer["error"], tried)
+                raise self._session_error(context, answer["error"])
         results = answer.get("results")
         if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-            raise self._not_its_own("an answer without results", tried)
+            raise _not_its_own(context, "an answer without results")
         for result in results:
             if isinstance(result.get("error"), Mapping):
-                raise self._operation_error(result["error"], tried)
+                raise self._operation_error(context, result["error"])
         if len(results) != len(operations):
-            raise self._not_its_own(f"{len(results)} results for {len(operations)} operations", tried)
+            raise _not_its_own(context, f"{len(results)} results for {len(operations)} operations")
         return results
 
-    def _rows(self, result: Mapping[str, Any], tried: str) -> list[Instance]:
-        rows = result.get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-            raise self._not_its_own("a result without rows", tried)
-        origin = Origin(tried, self.where)
-        return [Instance.from_values({name: _value(value) for name, value in row.items()}, origin) for row in rows]
-
-    def _session_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
+    def _session_error(self, context: Context, error: Mapping[str, Any]) -> errors.AvmaError:
         """Return the error for a session in which some or all operations did not run. PowerShell's error id decides."""
         error_id, said = str(error.get("errorId", "")), self._said(error)
         ids = error_id.split(",")
         known = _SESSION_ERRORS.get(error_id) or _SESSION_ERRORS.get(ids[0])
         if known is not None:
-            return known.error(tried, self.where, on_vm(self._vm_id, "Start-VM"))
+            return known.error(context, on_vm(self._vm_id, "Start-VM"))
         types = error.get("exceptions")
         if isinstance(types, list) and any(str(name).endswith(".PSDirectException") for name in types):
-            return self._not_connected(said, tried)
+            return self._not_connected(context, said)
         if _BROKEN in ids:
-            return self._broken(said, tried)
+            return _broken(context, said)
         shown = soap_faults.shown_id(ids[0])
         named = f" ({shown})" if shown else ""
         remedy = f"try `Invoke-Command -VMId {self._vm_id}` on the host, or {OVER_NETWORK}"
-        return errors.UnexpectedAnswer(
-            tried,
-            self.where,
-            f"PowerShell Direct failed: {said or 'no message'}{named}",
-            remedy,
-        )
+        answer = f"PowerShell Direct failed: {said or 'no message'}{named}"
+        return context.error(errors.UnexpectedAnswer, answer, remedy)
 
-    def _not_connected(self, said: str, tried: str) -> errors.AvmaError:
+    def _not_connected(self, context: Context, said: str) -> errors.AvmaError:
         """Return the error for a PSDirectException.
 
         The exception has a text, but no id or number to distinguish its causes (remotingexceptions.cs). Windows
@@ -144,43 +127,31 @@ class GuestWmi:
         """
         if any(text in said for text in _NOT_NEGOTIATED):
             answer = f"the host and the guest could not negotiate a session: `{said}`"
-            return errors.Refused(tried, self.where, answer, _UPDATE)
+            return context.error(errors.Refused, answer, _UPDATE)
         if _REJECTED in said:
-            return self._logon_failed(said, tried)
-        return self._logon_failed(said, tried, f"; if the credentials are correct, {_UPDATE}")
+            return self._logon_failed(context, said)
+        return self._logon_failed(context, said, f"; if the credentials are correct, {_UPDATE}")
 
-    def _logon_failed(self, said: str, tried: str, otherwise: str = "") -> errors.LogonUncertain:
+    def _logon_failed(self, context: Context, said: str, otherwise: str = "") -> errors.LogonUncertain:
         answer = f"PowerShell Direct reported `{said}`: the credentials are wrong, or the guest is not ready yet"
         remedy = (
             f"check `guest.username` ({self._account.username}) and `guest.password`; if {self._name} is still "
             f"starting, wait until Windows setup has finished; then run again{otherwise}"
         )
-        return errors.LogonUncertain(tried, self.where, answer, remedy)
+        return context.error(errors.LogonUncertain, answer, remedy)
 
-    def _broken(self, said: str, tried: str) -> errors.AnswerLost:
-        answer = f"the session in the guest broke: {said or 'no message'}"
-        remedy = (
-            "check that the guest has started and that its service vmicvmsession is running, then run again; if the "
-            f"guest is older than Windows Server 2016, it lacks this service: {OVER_NETWORK}"
-        )
-        return errors.AnswerLost(tried, self.where, answer, remedy)
-
-    def _operation_error(self, error: Mapping[str, Any], tried: str) -> errors.AvmaError:
+    def _operation_error(self, context: Context, error: Mapping[str, Any]) -> errors.AvmaError:
         number, said = error.get("hresult"), self._said(error)
         error_id = str(error.get("errorId", "")).partition(",")[0]
         number = soap_faults.number_of(error_id) or number
         if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
             told = ": ".join(filter(None, (soap_faults.shown_id(error_id), said))) or "no message"
-            return self._not_its_own(f"an error without a number: {told}", tried)
-        return soap_faults.to_error(
-            soap_faults.Fault(number & 0xFFFFFFFF, soap_faults.shown_id(error_id), said), tried, self.where
-        )
+            return _not_its_own(context, f"an error without a number: {told}")
+        fault = soap_faults.Fault(number & 0xFFFFFFFF, soap_faults.shown_id(error_id), said)
+        return soap_faults.to_error(fault, context)
 
     def _said(self, error: Mapping[str, Any]) -> str:
         return characters.shortened(self._redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
-
-    def _not_its_own(self, what: str, tried: str) -> errors.ScriptFailed:
-        return failure(f"received {what}", tried, self.where)
 
 
 def require_script(powershell: PowerShell, deadline: Deadline) -> str:
@@ -190,15 +161,15 @@ def require_script(powershell: PowerShell, deadline: Deadline) -> str:
         Refused: the host lacks a requirement of the script.
         AvmaError: the script could not run.
     """
-    tried = "run the script for guests"
-    answers = powershell.run(SCRIPT, {"Guests": [], "ThrottleLimit": 1, "Timeout": 1.0}, deadline, tried)
+    context = Context("run the script for guests", powershell.where, deadline)
+    answers = powershell.run(context, SCRIPT, {"Guests": [], "ThrottleLimit": 1, "Timeout": 1.0})
     facts = next((answer["host"] for answer in answers.objects if isinstance(answer.get("host"), Mapping)), None)
     if facts is None:
-        raise failure(answers.complaint, tried, powershell.where)
+        raise failure(context, answers.complaint)
     if not facts.get("direct"):
-        raise _SESSION_ERRORS["NamedParameterNotFound"].error(tried, powershell.where)
+        raise _SESSION_ERRORS["NamedParameterNotFound"].error(context)
     if not facts.get("hyperV"):
-        raise _SESSION_ERRORS["HyperVModuleNotAvailable"].error(tried, powershell.where)
+        raise _SESSION_ERRORS["HyperVModuleNotAvailable"].error(context)
     return str(facts.get("languageMode") or "unknown")
 
 
@@ -210,9 +181,9 @@ class _KnownError:
     answer: str
     remedy: str
 
-    def error(self, tried: str, where: str, start: str = "") -> errors.AvmaError:
+    def error(self, context: Context, start: str = "") -> errors.AvmaError:
         """Return the error to raise. `start` is the command to start the VM."""
-        return self.kind(tried, where, self.answer, self.remedy.replace("{start}", start))
+        return context.error(self.kind, self.answer, self.remedy.replace("{start}", start))
 
 
 _BROKEN = "PSSessionStateBroken"
@@ -261,6 +232,25 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
     ),
 }
 """The meaning of each error id of PowerShell and of the script."""
+
+
+def _broken(context: Context, said: str) -> errors.AnswerLost:
+    remedy = (
+        "check that the guest has started and that its service vmicvmsession is running, then run again; if the "
+        f"guest is older than Windows Server 2016, it lacks this service: {OVER_NETWORK}"
+    )
+    return context.error(errors.AnswerLost, f"the session in the guest broke: {said or 'no message'}", remedy)
+
+
+def _not_its_own(context: Context, what: str) -> errors.ScriptFailed:
+    return failure(context, f"received {what}")
+
+
+def _rows(context: Context, result: Mapping[str, Any]) -> list[Instance]:
+    rows = result.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise _not_its_own(context, "a result without rows")
+    return [Instance.from_values({name: _value(value) for name, value in row.items()}, context) for row in rows]
 
 
 def _value(value: Any) -> Any:

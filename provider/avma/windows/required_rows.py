@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from avma import errors
+from avma.context import Context
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,13 @@ CLUSTER = RequiredRow(
 CLUSTER_NODES = replace(CLUSTER, row="the nodes of the cluster")
 
 
-def require(found: Iterable[object], required: RequiredRow, tried: str, where: str) -> None:
+def require(context: Context, found: Iterable[object], required: RequiredRow) -> None:
     """Raise EmptyAnswer unless a listing contains its required row.
 
     Args:
+        context: the context of the listing.
         found: the rows of the listing that match the required row.
         required: the row. The error names it with both causes of its absence.
-        tried: the purpose of the listing, as a verb phrase.
-        where: the machine.
 
     Raises:
         EmptyAnswer: the row is missing.
@@ -75,4 +75,4 @@ def require(found: Iterable[object], required: RequiredRow, tried: str, where: s
         f"if the account lacks the right, {required.grant}; if the service is stopped, run "
         f"`Start-Service {required.service}` on the machine; then run again"
     )
-    raise errors.EmptyAnswer(tried, where, answer, remedy, required.service)
+    raise context.error(errors.EmptyAnswer, answer, remedy, required.service)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from avma.deadline import Deadline
+from avma.context import Context
+from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 
 
@@ -16,25 +17,18 @@ class Wmi(Protocol):
     def where(self) -> str:
         """The machine's name in errors."""
 
-    def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+    def query(self, context: Context, namespace: str, wql: str) -> list[Instance]:
         """Return all instances that a WQL query finds.
 
         Raises:
             AvmaError: the machine could not be queried, or rejected the query.
         """
 
-    def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
+    def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several queries, sent together if that saves time. Errors are those of `query`."""
 
     def invoke(
-        self,
-        namespace: str,
-        cim_class: str,
-        method: str,
-        keys: Mapping[str, str],
-        parameters: Mapping[str, str],
-        deadline: Deadline,
-        tried: str,
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """Call a method of an instance once and return its output parameters.
 

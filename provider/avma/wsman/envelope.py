@@ -93,6 +93,15 @@ class Message:
         return text.encode()
 
 
+@dataclass(frozen=True)
+class CimMethod:
+    """A method of a WMI class."""
+
+    namespace: str
+    cim_class: str
+    name: str
+
+
 def class_uri(namespace: str, cim_class: str) -> str:
     """Return the resource URI of a WMI class, or of all classes with `*`."""
     return f"{WMI}/{namespace.replace(chr(92), '/')}/{cim_class}"
@@ -125,14 +134,12 @@ def get(namespace: str, cim_class: str, keys: Mapping[str, str]) -> Message:
     return Message(f"{TRANSFER}/Get", class_uri(namespace, cim_class), selectors=tuple(keys.items()))
 
 
-def invoke(
-    namespace: str, cim_class: str, method: str, keys: Mapping[str, str], parameters: Mapping[str, str]
-) -> Message:
+def invoke(method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]) -> Message:
     """Return a request to call a method of one instance."""
-    uri = class_uri(namespace, cim_class)
+    uri = class_uri(method.namespace, method.cim_class)
     arguments = "".join(f"<c:{name}>{escape(value)}</c:{name}>" for name, value in parameters.items())
-    body = f'<c:{method}_INPUT xmlns:c="{escape(uri)}">{arguments}</c:{method}_INPUT>'
-    return Message(f"{uri}/{method}", uri, body, tuple(keys.items()))
+    body = f'<c:{method.name}_INPUT xmlns:c="{escape(uri)}">{arguments}</c:{method.name}_INPUT>'
+    return Message(f"{uri}/{method.name}", uri, body, tuple(keys.items()))
 
 
 def body_of(answer: bytes) -> Element:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from avma import errors
 from avma.connection import Connection
 from avma.wsman.envelope import CHECK_PORT
-from avma.wsman.transports import Adapter
+from avma.wsman.transports import Adapter, HttpExchange
 
 _GATEWAY = "connect to the machine directly, without the proxy or load balancer in between"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _PROXY_SIGN_IN = 400, 403, 404, 407
@@ -22,72 +22,73 @@ _REASONS = {
 }
 
 
-def status_error(status: int, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+def status_error(status: int, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error for an HTTP status without a SOAP message."""
     if status == _UNAVAILABLE:
-        return _unavailable(connection, adapter, tried)
+        return _unavailable(exchange)
     if status // 100 == 3:
         answer = f"the service returned a redirect (HTTP {status})"
-        return errors.Unreachable(tried, connection.where, answer, CHECK_PORT)
+        return exchange.context.error(errors.Unreachable, answer, CHECK_PORT)
     answer, remedy = f"the service returned HTTP {status} instead of a WinRM answer", CHECK_PORT
     if status in _REASONS:
         reason, remedy = _REASONS[status]
         answer = f"{answer}: {reason}"
-    return _kind(status, adapter)(tried, connection.where, answer, remedy)
+    return exchange.context.error(_kind(status, exchange.adapter), answer, remedy)
 
 
-def foreign(connection: Connection, adapter: Adapter, tried: str) -> errors.UnexpectedAnswer:
+def foreign(exchange: HttpExchange) -> errors.UnexpectedAnswer:
     """Return the error for an answer of a type that WinRM never sends, such as a login page."""
+    adapter = exchange.adapter
     answer = f"the service returned {adapter.foreign_type} (HTTP {adapter.status}), which WinRM never sends"
     remedy = f"{CHECK_PORT}, not to another web service or the login page of a proxy"
-    return errors.UnexpectedAnswer(tried, connection.where, answer, remedy)
+    return exchange.context.error(errors.UnexpectedAnswer, answer, remedy)
 
 
-def unsealed(connection: Connection, tried: str) -> errors.AnswerLost:
+def unsealed(exchange: HttpExchange) -> errors.AnswerLost:
     """Return the error for an unencrypted answer to an encrypted message. Anyone on the way may have written it."""
     answer = "the answer is not encrypted, although the message was"
-    return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
+    return exchange.context.error(errors.AnswerLost, answer, _inspect(exchange.connection))
 
 
-def changed(connection: Connection, tried: str) -> errors.AnswerLost:
+def changed(exchange: HttpExchange) -> errors.AnswerLost:
     """Return the error for an encrypted answer that cannot be decrypted."""
     answer = "the answer was changed in transit and cannot be decrypted"
-    return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
+    return exchange.context.error(errors.AnswerLost, answer, _inspect(exchange.connection))
 
 
-def session_lost(connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
+def session_lost(exchange: HttpExchange) -> errors.Unreachable:
     """Return the error for a session that the machine first accepted, and then did not recognize."""
-    answer = f"the machine accepted the sign-in but then did not recognize the session (HTTP {adapter.status})"
+    answer = f"the machine accepted the sign-in but then did not recognize the session (HTTP {exchange.adapter.status})"
     remedy = (
         "connect to the machine directly, because a load balancer or proxy can distribute one session over several "
         "machines; if there is none, check that the machine is not restarting, and try again"
     )
-    return errors.Unreachable(tried, connection.where, answer, remedy)
+    return exchange.context.error(errors.Unreachable, answer, remedy)
 
 
-def unreadable(connection: Connection, adapter: Adapter, tried: str) -> errors.UnexpectedAnswer:
+def unreadable(exchange: HttpExchange) -> errors.UnexpectedAnswer:
     """Return the error for an answer that no library could read."""
-    what = "to the sign-in " if not adapter.carried else ""
-    status = f" (HTTP {adapter.status})" if adapter.status else ""
+    what = "to the sign-in " if not exchange.adapter.carried else ""
+    status = f" (HTTP {exchange.adapter.status})" if exchange.adapter.status else ""
     answer = f"the answer {what}is not from WinRM{status}"
-    return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
+    return exchange.context.error(errors.UnexpectedAnswer, answer, CHECK_PORT)
 
 
-def not_http(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+def not_http(exchange: HttpExchange) -> errors.AvmaError:
     """Return the error for an answer that is not HTTP."""
-    if adapter.accepted:
+    if exchange.adapter.accepted:
         answer = "the answer was changed in transit and is not HTTP"
-        return errors.AnswerLost(tried, connection.where, answer, _inspect(connection))
-    return errors.UnexpectedAnswer(tried, connection.where, "the answer is not HTTP", CHECK_PORT)
+        return exchange.context.error(errors.AnswerLost, answer, _inspect(exchange.connection))
+    return exchange.context.error(errors.UnexpectedAnswer, "the answer is not HTTP", CHECK_PORT)
 
 
-def _unavailable(connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
-    if adapter.from_windows or not adapter.carried:
+def _unavailable(exchange: HttpExchange) -> errors.AvmaError:
+    if exchange.adapter.from_windows or not exchange.adapter.carried:
         answer = "the machine does not accept WinRM requests now (HTTP 503)"
         remedy = "wait and try again; if the error persists, check that the WinRM service is running and not overloaded"
-        return errors.ServiceBusy(tried, connection.where, answer, remedy)
+        return exchange.context.error(errors.ServiceBusy, answer, remedy)
     answer = "a proxy or load balancer in between returned HTTP 503 instead of a WinRM answer"
-    return errors.AnswerLost(tried, connection.where, answer, _GATEWAY)
+    return exchange.context.error(errors.AnswerLost, answer, _GATEWAY)
 
 
 def _kind(status: int, adapter: Adapter) -> type[errors.AvmaError]:

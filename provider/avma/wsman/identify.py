@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman.envelope import CHECK_PORT, SOAP, Message, local_name
 from avma.wsman.wsman_client import WsmanClient
@@ -40,9 +41,9 @@ def identify(cim: WsmanClient, deadline: Deadline) -> Identity:
     Raises:
         AvmaError: there was no connection, the sign-in failed, or another service answered.
     """
-    tried = "sign in"
-    body = cim.ask(_Identify(f"{IDENTITY}/Identify", ""), deadline, tried)
+    context = Context("sign in", cim.where, deadline)
+    body = cim.ask(context, _Identify(f"{IDENTITY}/Identify", ""))
     values = {local_name(part): (part.text or "").strip() for response in body for part in response}
     if "ProtocolVersion" not in values:
-        raise errors.UnexpectedAnswer(tried, cim.where, "the service did not identify itself", CHECK_PORT)
+        raise context.error(errors.UnexpectedAnswer, "the service did not identify itself", CHECK_PORT)
     return Identity(values.get("ProductVendor", ""), values.get("ProductVersion", ""))

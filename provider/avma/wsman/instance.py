@@ -7,7 +7,6 @@ chooses the type. Names are compared without regard to case, as in WMI.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -15,44 +14,36 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from avma import errors
+from avma.context import Context
 from avma.wsman.envelope import XSI, local_name
 
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The operation and the machine that an instance came from. Errors about its values contain them."""
-
-    tried: str
-    where: str
-
-    def unexpected(self, answer: str) -> errors.UnexpectedAnswer:
-        """Return the error for a value that does not match its type."""
-        remedy = "read the class on the machine with `Get-CimInstance`; if its values are correct there, report a bug"
-        return errors.UnexpectedAnswer(self.tried, self.where, answer, remedy)
+_REMEDY = "read the class on the machine with `Get-CimInstance`; if its values are correct there, report a bug"
 
 
 class Instance:
-    """The property values of one CIM instance, or the output parameters of one method call."""
+    """The property values of one CIM instance, or the output parameters of one method call.
 
-    def __init__(self, values: dict[str, list[str | None]], origin: Origin) -> None:
+    `context` is that of the request. Errors about the values contain it.
+    """
+
+    def __init__(self, values: dict[str, list[str | None]], context: Context) -> None:
         self._values = values
-        self._origin = origin
+        self._context = context
 
     def __repr__(self) -> str:
         return f"Instance({', '.join(sorted(self._values))})"
 
     @classmethod
-    def from_element(cls, element: Element, origin: Origin) -> Instance:
+    def from_element(cls, element: Element, context: Context) -> Instance:
         """Read an instance, a column list (`XmlFragment`) or the output of a method."""
         values: dict[str, list[str | None]] = {}
         for child in element:
             values.setdefault(local_name(child).lower(), []).append(_value(child))
-        return cls(values, origin)
+        return cls(values, context)
 
     @classmethod
-    def from_embedded(cls, text: str, origin: Origin) -> Instance:
+    def from_embedded(cls, text: str, context: Context) -> Instance:
         """Read an embedded instance: CIM-XML text (DMTF DSP0201) in a string property.
 
         Raises:
@@ -61,16 +52,16 @@ class Instance:
         try:
             root = fromstring(text, forbid_dtd=True)
         except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-            raise origin.unexpected("an embedded instance is not CIM-XML") from error
+            raise _unexpected(context, "an embedded instance is not CIM-XML") from error
         if local_name(root) != "INSTANCE":
-            raise origin.unexpected("an embedded instance is not CIM-XML")
+            raise _unexpected(context, "an embedded instance is not CIM-XML")
         properties = (child for child in root if local_name(child).startswith("PROPERTY"))
-        return cls({p.get("NAME", "").lower(): _embedded_values(p) for p in properties}, origin)
+        return cls({p.get("NAME", "").lower(): _embedded_values(p) for p in properties}, context)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any], origin: Origin) -> Instance:
+    def from_values(cls, values: Mapping[str, Any], context: Context) -> Instance:
         """Create an instance from JSON values."""
-        return cls({name.lower(): _texts(value) for name, value in values.items()}, origin)
+        return cls({name.lower(): _texts(value) for name, value in values.items()}, context)
 
     def text(self, name: str) -> str | None:
         """Return a string, a datetime or a reference as text, or None if it is null or absent."""
@@ -86,7 +77,7 @@ class Instance:
         try:
             return int(value) if value else None
         except ValueError as error:
-            raise self._origin.unexpected(f"{name} is not an integer") from error
+            raise _unexpected(self._context, f"{name} is not an integer") from error
 
     def boolean(self, name: str) -> bool | None:
         """Return a boolean, or None if it is null or absent.
@@ -96,7 +87,7 @@ class Instance:
         """
         value = (self.text(name) or "").strip().lower()
         if value and value not in _WORDS:
-            raise self._origin.unexpected(f"{name} is not a boolean")
+            raise _unexpected(self._context, f"{name} is not a boolean")
         return _WORDS.get(value)
 
     def strings(self, name: str) -> tuple[str, ...]:
@@ -109,7 +100,11 @@ class Instance:
         Raises:
             UnexpectedAnswer: one of them is not CIM-XML.
         """
-        return tuple(Instance.from_embedded(text, self._origin) for text in self.strings(name))
+        return tuple(Instance.from_embedded(text, self._context) for text in self.strings(name))
+
+
+def _unexpected(context: Context, answer: str) -> errors.UnexpectedAnswer:
+    return context.error(errors.UnexpectedAnswer, answer, _REMEDY)
 
 
 def _value(element: Element) -> str | None:

@@ -19,7 +19,7 @@ from defusedxml.ElementTree import fromstring
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import Deadline
+from avma.context import Context
 from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.pipe import Pipe
 
@@ -35,13 +35,13 @@ class LoggedPipe:
         self._where = connection.where
         self._inner = inner
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         """See `Pipe.send`."""
         if not log.isEnabledFor(logging.DEBUG):
-            return self._inner.send(message, deadline, tried)
+            return self._inner.send(context, message)
         began = time.monotonic()
         try:
-            answer = self._inner.send(message, deadline, tried)
+            answer = self._inner.send(context, message)
         except errors.AvmaError as error:
             self._note(message, f"{error.topic}, {len(message)} bytes sent, no answer", began)
             raise

@@ -15,10 +15,11 @@ import requests
 
 from avma import errors
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import SEALING, Auth, MessageEncryption
 from avma.wsman import http_answers, tls, transport_errors
-from avma.wsman.transports import Adapter, HttpTransport
+from avma.wsman.transports import Adapter, HttpExchange, HttpTransport
 
 _ANSWER_MARGIN = 10.0
 """Seconds. An answer may arrive this long after the operation's own timeout, because of the network."""
@@ -35,7 +36,7 @@ _USING_NTLM = (Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP)
 class Pipe(Protocol):
     """A carrier of SOAP messages to one machine."""
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         """Send a message and return the answer, which may be a SOAP fault.
 
         Raises:
@@ -53,28 +54,28 @@ class WinrmPipe:
         self._connection = connection
         self._open: tuple[HttpTransport, Adapter] | None = None
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         """Send a message. See `Pipe.send`. After `AnswerLost`, the machine may have acted on it."""
-        return self._send(message, deadline, tried, again=True)
+        return self._send(context, message, again=True)
 
-    def _send(self, message: bytes, deadline: Deadline, tried: str, again: bool) -> bytes:
+    def _send(self, context: Context, message: bytes, again: bool) -> bytes:
         """Send a message. If the machine did not recognize the session, send it again after a new sign-in."""
-        deadline.check(tried, self._connection.where)
+        context.check()
         transport, adapter = self._open = self._open or _connect(self._connection)
         connects = max(adapter.connects, 1)
         try:
-            connect, read = self._timeout(deadline)
+            connect, read = self._timeout(context.deadline)
             # limit the whole call too: `read` restarts with each byte, and a sign-in takes several requests
-            longest = min(deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
+            longest = min(context.deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
             answer = adapter.run(lambda: transport.send(message, (connect, read)), longest)
         except Exception as error:
             self.close()
             if not again or not self._was_not_read(adapter, connects):
-                raise transport_errors.named(error, self._connection, adapter, tried) from error
+                raise transport_errors.named(error, HttpExchange(self._connection, adapter, context)) from error
         else:
-            self._require_genuine(adapter, tried)
+            self._require_genuine(HttpExchange(self._connection, adapter, context))
             return answer
-        return self._send(message, deadline, tried, again=False)
+        return self._send(context, message, again=False)
 
     def _was_not_read(self, adapter: Adapter, connects: int) -> bool:
         """Return True if the machine did not recognize the session of a message, and so did not act on it.
@@ -87,7 +88,7 @@ class WinrmPipe:
         unread = _seals(self._connection) and adapter.status == requests.codes.bad_request and adapter.empty
         return unread and (adapter.turned_away or adapter.connects > connects)
 
-    def _require_genuine(self, adapter: Adapter, tried: str) -> None:
+    def _require_genuine(self, exchange: HttpExchange) -> None:
         """Raise an error unless the answer is WinRM's, and encrypted if messages are.
 
         Anyone on the way could write another answer.
@@ -96,12 +97,12 @@ class WinrmPipe:
             UnexpectedAnswer: the answer is of another kind.
             AnswerLost: the answer is not encrypted, so the machine's own answer is not known.
         """
-        if adapter.foreign_type:
+        if exchange.adapter.foreign_type:
             self.close()
-            raise http_answers.foreign(self._connection, adapter, tried)
-        if _seals(self._connection) and not adapter.sealed:
+            raise http_answers.foreign(exchange)
+        if _seals(self._connection) and not exchange.adapter.sealed:
             self.close()
-            raise http_answers.unsealed(self._connection, tried)
+            raise http_answers.unsealed(exchange)
 
     def close(self) -> None:
         """Close the connection. The next message opens a new one."""

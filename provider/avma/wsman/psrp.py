@@ -10,6 +10,7 @@ import contextlib
 import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
@@ -20,6 +21,7 @@ from pypsrp.wsman import OptionSet, SelectorSet, WSMan, WSManAction
 
 from avma import errors, hresult
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
@@ -64,34 +66,32 @@ class Pool:
         self.started = False
         self.usable = True
 
-    def open(self, deadline: Deadline, tried: str) -> None:
+    def open(self, context: Context) -> None:
         """Start PowerShell on the machine.
 
         Raises:
             AccessDenied: the account may not use PowerShell remoting on the machine.
             AvmaError: PowerShell did not start.
         """
-        self._wsman.begin(deadline, tried)
+        self._wsman.begin(context)
         self._asked = True
-        with self._own_errors(tried):
+        with _own_errors(context):
             self._pool.open()
         if self._pool.state != RunspacePoolState.OPENED:
-            raise self._unexpected(tried)
+            raise _unexpected(context)
 
-    def run(
-        self, script: str, parameters: Mapping[str, Any], deadline: Deadline, tried: str, heard: Heard = nobody
-    ) -> Output:
+    def run(self, context: Context, script: str, parameters: Mapping[str, Any], heard: Heard = nobody) -> Output:
         """Run a script to its end and return its output. `heard` receives each object as it arrives.
 
         Raises:
             AvmaError: the end of the script was not seen. `started` is True if it may have run.
         """
         self.started = False
-        self._wsman.begin(deadline, tried)
-        with self._own_errors(tried):
+        self._wsman.begin(context)
+        with _own_errors(context):
             if any(True for _ in secrets_in(parameters)):
                 self._pool.exchange_keys()
-            self._pipeline = self._start(script, parameters, deadline)
+            self._pipeline = self._start(script, parameters, context.deadline)
             told = 0
             while self._pipeline.state == PSInvocationState.RUNNING:
                 self._pipeline.poll_invoke()
@@ -107,7 +107,7 @@ class Pool:
         """End PowerShell and its scripts on the machine. Errors are ignored, because an idle pool ends by itself."""
         if self._asked:
             self._asked = False
-            self._wsman.begin(Deadline(CLEANING), "end a remote PowerShell")
+            self._wsman.begin(Context("end a remote PowerShell", self._where, Deadline(CLEANING)))
             self._stop()
             self._delete()
         self._pipe.close()
@@ -160,23 +160,6 @@ class Pool:
             else:
                 return
 
-    @contextlib.contextmanager
-    def _own_errors(self, tried: str) -> Iterator[None]:
-        """Convert pypsrp's exceptions: ScriptFailed for a broken pool, UnexpectedAnswer for malformed messages."""
-        try:
-            yield
-        except errors.AvmaError:
-            raise
-        except _Broken as error:
-            raise errors.ScriptFailed(
-                tried, self._where, f"PowerShell ended on the machine: {error}", _OPENING
-            ) from error
-        except Exception as error:
-            raise self._unexpected(tried) from error
-
-    def _unexpected(self, tried: str) -> errors.UnexpectedAnswer:
-        return errors.UnexpectedAnswer(tried, self._where, "the answer is not from PowerShell", CHECK_PORT)
-
 
 _OPENING = (
     "run `Enable-PSRemoting` on the machine, and check with `Enter-PSSession` from another machine that this "
@@ -193,6 +176,23 @@ class _Broken(Exception):
     """The machine reported a broken pool. The text is PowerShell's."""
 
 
+@contextlib.contextmanager
+def _own_errors(context: Context) -> Iterator[None]:
+    """Convert pypsrp's exceptions: ScriptFailed for a broken pool, UnexpectedAnswer for malformed messages."""
+    try:
+        yield
+    except errors.AvmaError:
+        raise
+    except _Broken as error:
+        raise context.error(errors.ScriptFailed, f"PowerShell ended on the machine: {error}", _OPENING) from error
+    except Exception as error:
+        raise _unexpected(context) from error
+
+
+def _unexpected(context: Context) -> errors.UnexpectedAnswer:
+    return context.error(errors.UnexpectedAnswer, "the answer is not from PowerShell", CHECK_PORT)
+
+
 class _Wsman(WSMan):
     """pypsrp's messages, sent through a pipe within the deadline of the current operation."""
 
@@ -203,15 +203,11 @@ class _Wsman(WSMan):
         self._pipe = pipe
         self._left = _LARGEST_OUTPUT
         self.broken = False
-        self.begin(Deadline(connection.operation_timeout), "")
+        self.begin(Context("", connection.where, Deadline(connection.operation_timeout)))
 
-    def begin(self, deadline: Deadline, tried: str) -> None:
-        """Set the deadline and the purpose of the next messages."""
-        self._deadline, self._tried, self._left = deadline, tried, _LARGEST_OUTPUT
-
-    def check(self) -> None:
-        """Raise TimedOut or Cancelled if the operation must end."""
-        self._deadline.check(self._tried, self._connection.where)
+    def begin(self, context: Context) -> None:
+        """Set the operation of the next messages."""
+        self._context, self._left = context, _LARGEST_OUTPUT
 
     def invoke(
         self,
@@ -229,9 +225,9 @@ class _Wsman(WSMan):
         Raises:
             AvmaError: there is no answer, or it is a fault.
         """
-        self.check()
+        self._context.check()
         longest = _PATIENCE if action == WSManAction.RECEIVE else self._connection.operation_timeout
-        longest = round(max(_PATIENCE, min(longest, self._deadline.remaining())), 3)
+        longest = round(max(_PATIENCE, min(longest, self._context.deadline.remaining())), 3)
         # pypsrp declares whole seconds, but writes any number.
         _, header = self._create_header(action, resource_uri, option_set, selector_set, cast(int, longest))
         message = ET.Element(f"{{{envelope.SOAP}}}Envelope")
@@ -246,33 +242,33 @@ class _Wsman(WSMan):
 
     def _send(self, message: bytes, longest: float) -> bytes:
         # The time limit of the operation also applies, because the deadline can be an hour away.
-        allowed = Deadline(max(_PATIENCE, min(longest + _MARGIN, self._deadline.remaining())))
+        allowed = Deadline(max(_PATIENCE, min(longest + _MARGIN, self._context.deadline.remaining())))
         try:
-            answer = self._pipe.send(message, allowed, self._tried)
+            answer = self._pipe.send(replace(self._context, deadline=allowed), message)
         except errors.Unreachable:
             self.broken = True
             raise
         self._left -= len(answer)
         if self._left < 0:
             text = f"the output is larger than {_LARGEST_OUTPUT // 1_000_000} MB"
-            raise errors.UnexpectedAnswer(self._tried, self._connection.where, text, CHECK_PORT)
+            raise self._context.error(errors.UnexpectedAnswer, text, CHECK_PORT)
         return answer
 
     def _body(self, answer: bytes, action: str) -> ET.Element:
-        where = self._connection.where
+        context = self._context
         try:
             body = envelope.body_of(answer)
         except envelope.NotSoap as cause:
             text = "the answer is not SOAP"
-            raise errors.UnexpectedAnswer(self._tried, where, text, CHECK_PORT) from cause
+            raise context.error(errors.UnexpectedAnswer, text, CHECK_PORT) from cause
         fault = soap_faults.find_fault(body)
         if fault is None:
             return body
-        error = soap_faults.to_error(fault, self._tried, where)
+        error = soap_faults.to_error(fault, context)
         if isinstance(error, errors.AccessDenied):
-            raise errors.AccessDenied(self._tried, where, error.answer, _RIGHTS)
+            raise context.error(errors.AccessDenied, error.answer, _RIGHTS)
         if action == WSManAction.CREATE and isinstance(error, errors.WsmanFault) and not hresult.known(error.code):
-            raise type(error)(self._tried, where, error.answer, f"{error.remedy}; {_OPENING}", error.code)
+            raise context.error(type(error), error.answer, f"{error.remedy}; {_OPENING}", error.code)
         raise error
 
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from avma import errors, hresult
-from avma.deadline import Deadline
+from avma.context import Context
 
 T = TypeVar("T")
 
@@ -24,24 +24,24 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=1)
 
 
-def reading(read: Callable[[], T], deadline: Deadline, tried: str, where: str) -> T:
+def reading(context: Context, read: Callable[[], T]) -> T:
     """Return the result of `read`. Retry it after a lost connection or a transient error.
 
     Raises:
         TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
         AvmaError: the error of the last attempt, or one that a retry cannot resolve.
     """
-    return _repeated(read, may_pass, deadline, tried, where)
+    return _repeated(context, read, may_pass)
 
 
-def changing(change: Callable[[], T], deadline: Deadline, tried: str, where: str) -> T:
+def changing(context: Context, change: Callable[[], T]) -> T:
     """Return the result of `change`. Retry it only if the machine refused it before it began.
 
     Raises:
         TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
         AvmaError: the error of the last attempt, or one after which the change may have begun.
     """
-    return _repeated(change, did_not_begin, deadline, tried, where)
+    return _repeated(context, change, did_not_begin)
 
 
 def may_pass(error: errors.AvmaError) -> bool:
@@ -76,9 +76,7 @@ def attempt() -> int:
     return _ATTEMPT.get()
 
 
-def _repeated(
-    call: Callable[[], T], passes: Callable[[errors.AvmaError], bool], deadline: Deadline, tried: str, where: str
-) -> T:
+def _repeated(context: Context, call: Callable[[], T], passes: Callable[[errors.AvmaError], bool]) -> T:
     began, number, broken, pause = time.monotonic(), 1, 0, _FIRST_PAUSE
     while True:
         try:
@@ -88,7 +86,7 @@ def _repeated(
             tired = broken >= _BROKEN_ATTEMPTS or time.monotonic() - began > _PATIENCE
             if tired or not passes(error):
                 raise
-            _pause(pause, error, deadline, tried, where)
+            _pause(context, pause, error)
         number, pause = number + 1, min(2 * pause, _LONGEST_PAUSE)
 
 
@@ -105,9 +103,9 @@ def _is_broken(error: errors.AvmaError) -> bool:
     return isinstance(error, errors.Unreachable) and not isinstance(error, errors.ServiceBusy)
 
 
-def _pause(pause: float, last: errors.AvmaError, deadline: Deadline, tried: str, where: str) -> None:
+def _pause(context: Context, pause: float, last: errors.AvmaError) -> None:
     jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests and keeps nothing secret
     try:
-        deadline.wait(jittered, tried, where)
+        context.wait(jittered)
     except errors.TimedOut as end:
         raise quoting(last, end) from last

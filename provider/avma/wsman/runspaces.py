@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import POLL, Deadline
+from avma.context import Context
+from avma.deadline import POLL
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import Heard, Output, nobody
@@ -38,10 +39,9 @@ _ENDED = (
 class _Call:
     """One script to run, and its pool."""
 
+    context: Context
     script: str
     parameters: Mapping[str, Any] = field(repr=False)
-    deadline: Deadline
-    tried: str
     heard: Heard
     spent: Callable[[Output], bool]
     pool: Pool | None = None
@@ -70,10 +70,9 @@ class Runspaces:
 
     def run(
         self,
+        context: Context,
         script: str,
         parameters: Mapping[str, Any],
-        deadline: Deadline,
-        tried: str,
         heard: Heard = nobody,
         spent: Callable[[Output], bool] = lambda _: False,
     ) -> Output:
@@ -86,12 +85,12 @@ class Runspaces:
             AccessDenied: the account may not use PowerShell remoting on the machine.
             AvmaError: the script was not started.
         """
-        deadline.check(tried, self.where)
-        call, outcome = _Call(script, parameters, deadline, tried, heard, spent), Future[Output]()
+        context.check()
+        call, outcome = _Call(context, script, parameters, heard, spent), Future[Output]()
         self._begin(lambda: self._settle(outcome, call))
         while not wait((outcome,), POLL).done:
             try:
-                deadline.check(tried, self.where)
+                context.check()
             except (errors.TimedOut, errors.Cancelled) as end:
                 # The script ends by itself unless a request hangs. Its thread closes the pool later.
                 if wait((outcome,), _GRACE).done:
@@ -136,7 +135,7 @@ class Runspaces:
 
         pool = call.pool = Pool(self._connection, self._new_pipe(self._connection))
         try:
-            pool.open(call.deadline, call.tried)
+            pool.open(call.context)
         except errors.AvmaError as error:
             pool.close()
             raise self._error(call, error) from error
@@ -145,7 +144,7 @@ class Runspaces:
     def _run(self, pool: Pool, call: _Call) -> Output:
         call.pool = pool
         try:
-            output = pool.run(call.script, call.parameters, call.deadline, call.tried, call.heard)
+            output = pool.run(call.context, call.script, call.parameters, call.heard)
         except errors.AvmaError as error:
             pool.close()
             raise self._error(call, error) from error
@@ -167,9 +166,9 @@ class Runspaces:
             remedy = error.remedy
             if isinstance(error, errors.WsmanFault) and error.code == soap_faults.UNEXPECTED_SELECTORS:
                 answer, remedy = _ENDED
-            return errors.AnswerLost(call.tried, self.where, f"{answer}. The script may have run", remedy)
+            return call.context.error(errors.AnswerLost, f"{answer}. The script may have run", remedy)
         if isinstance(error, errors.AnswerLost):
-            return errors.Unreachable(call.tried, self.where, error.answer, error.remedy)
+            return call.context.error(errors.Unreachable, error.answer, error.remedy)
         return error
 
     def _begin(self, work: Callable[[], None]) -> None:

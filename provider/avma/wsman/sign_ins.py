@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import POLL, Deadline
+from avma.context import Context
+from avma.deadline import POLL
 from avma.settings import Auth
 from avma.wsman.pipe import Pipe
 
@@ -38,11 +39,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Place:
-    """A machine to sign in to: its key, and its name in settings and in errors."""
+    """A machine to sign in to: its key, and its name in settings."""
 
     key: str
     name: str
-    where: str
 
 
 @dataclass
@@ -74,7 +74,7 @@ class SignIns:
         self._forgiven: set[str] = set()
 
     @contextlib.contextmanager
-    def attempt(self, account: Account, place: Place, deadline: Deadline, tried: str) -> Iterator[None]:
+    def attempt(self, context: Context, account: Account, place: Place) -> Iterator[None]:
         """Sign in within the block, when it is this connection's turn.
 
         Raises:
@@ -82,7 +82,7 @@ class SignIns:
             LogonUncertain: the same, but by a guest that may have been starting.
             TimedOut, Cancelled: the wait for this connection's turn ended.
         """
-        self._begin(account, place, deadline, tried)
+        self._begin(context, account, place)
         try:
             yield
         except (errors.LogonRefused, errors.LogonUncertain) as error:
@@ -101,12 +101,12 @@ class SignIns:
                 kept = {key: value for key, value in known.rejected.items() if value[0].name != name}
                 known.rejected = kept
 
-    def _begin(self, account: Account, place: Place, deadline: Deadline, tried: str) -> None:
+    def _begin(self, context: Context, account: Account, place: Place) -> None:
         with self._changed:
             known = self._known.setdefault(account, _Known())
             while True:
                 forgiven = place.name in self._forgiven
-                _require_hope(account, place, known, tried, forgiven)
+                _require_hope(context, account, place, known, forgiven)
                 if place.key in known.accepted:
                     return
                 if place.key not in known.trying and (forgiven or _is_free(account, known)):
@@ -114,7 +114,7 @@ class SignIns:
                     self._forgiven.discard(place.name)
                     return
                 self._changed.wait(POLL)
-                deadline.check(tried, place.where)
+                context.check()
 
     def _end(self, account: Account, place: Place, rejection: errors.AvmaError | None, accepted: bool) -> None:
         with self._changed:
@@ -136,14 +136,14 @@ class GuardedPipe:
         self._inner = inner
         self._sign_ins = sign_ins
         self._account = _account(connection)
-        self._place = Place(connection.address.lower(), connection.name, connection.where)
+        self._place = Place(connection.address.lower(), connection.name)
 
-    def send(self, message: bytes, deadline: Deadline, tried: str) -> bytes:
+    def send(self, context: Context, message: bytes) -> bytes:
         """See `Pipe.send`."""
         if self._account is None:
-            return self._inner.send(message, deadline, tried)
-        with self._sign_ins.attempt(self._account, self._place, deadline, tried):
-            return self._inner.send(message, deadline, tried)
+            return self._inner.send(context, message)
+        with self._sign_ins.attempt(context, self._account, self._place):
+            return self._inner.send(context, message)
 
     def close(self) -> None:
         """See `Pipe.close`."""
@@ -182,20 +182,20 @@ def _is_free(account: Account, known: _Known) -> bool:
     return under_way + known.failures < _MOST and under_way + len(known.rejected) < _MOST_UNCERTAIN
 
 
-def _require_hope(account: Account, place: Place, known: _Known, tried: str, forgiven: bool) -> None:
+def _require_hope(context: Context, account: Account, place: Place, known: _Known, forgiven: bool) -> None:
     """Raise the earlier rejection unless the machine may still accept the account."""
     if place.key in known.rejected:
         _, error = known.rejected[place.key]
-        raise _again(error, tried, place.where, f"{error.answer}, and {_WHY}")
+        raise _again(context, error, f"{error.answer}, and {_WHY}")
     if account.of_domain and known.hopeless and not forgiven:
         machines = " and ".join(sorted(rejecting.name for rejecting, _ in known.rejected.values()))
         _, error = next(iter(known.rejected.values()))
         answer = f"{machines} rejected {account.username}, so {_WHY}"
-        raise _again(error, tried, place.where, answer)
+        raise _again(context, error, answer)
 
 
-def _again(error: errors.AvmaError, tried: str, where: str, answer: str) -> errors.AvmaError:
+def _again(context: Context, error: errors.AvmaError, answer: str) -> errors.AvmaError:
     """Return an earlier rejection as the error of another operation."""
     if isinstance(error, errors.LogonRefused):
-        return errors.LogonRefused(tried, where, answer, error.remedy, error.refusal)
-    return type(error)(tried, where, answer, error.remedy)
+        return context.error(errors.LogonRefused, answer, error.remedy, error.refusal)
+    return context.error(type(error), answer, error.remedy)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from avma import characters, errors, hresult
+from avma.context import Context
 from avma.wsman.envelope import local_name
 
 OPERATION_TIMEOUT = 0x80338029
@@ -78,34 +79,34 @@ def find_fault(body: Element) -> Fault | None:
     return Fault(_number(fault), value, characters.shortened(said, _LONGEST_TEXT), status)
 
 
-def to_error(fault: Fault, tried: str, where: str) -> errors.AvmaError:
+def to_error(fault: Fault, context: Context) -> errors.AvmaError:
     """Return the error to raise for a fault."""
     code = hresult.canonical(fault.code)
     if code == OPERATION_TIMEOUT or (code == 0 and fault.subcode == "TimedOut"):
         answer = "the machine did not finish within the time limit of one request"
-        return errors.OperationTimedOut(tried, where, answer, "run again to continue from the current state")
+        return context.error(errors.OperationTimedOut, answer, "run again to continue from the current state")
     if _denied(code, fault):
-        return _access_denied(code, fault, tried, where)
+        return _access_denied(code, fault, context)
     if code == 0:
-        return _unnumbered(fault, tried, where)
-    return hresult_error(code, tried, where, fault)
+        return _unnumbered(fault, context)
+    return hresult_error(code, context, fault)
 
 
-def hresult_error(code: int, tried: str, where: str, fault: Fault | None = None) -> errors.WsmanFault:
+def hresult_error(code: int, context: Context, fault: Fault | None = None) -> errors.WsmanFault:
     """Return the error for a number from WMI or from a provider behind it."""
     entry = hresult.lookup(code)
     kind = errors.LicensingFault if hresult.is_licensing(entry.value) else errors.WsmanFault
     said = f"{_named(fault.subcode)}{fault.text}" if fault and fault.text else ""
-    return kind(tried, where, hresult.describe(entry.value, said), entry.remedy, entry.value)
+    return context.error(kind, hresult.describe(entry.value, said), entry.remedy, entry.value)
 
 
-def returned_error(code: int, tried: str, where: str) -> errors.WsmanFault:
+def returned_error(code: int, context: Context) -> errors.WsmanFault:
     """Return the error for the `ReturnValue` of a method: an HRESULT, or a number of the method's own."""
     if code & 0xFFFFFFFF > 0xFFFF:
-        return hresult_error(code, tried, where)
+        return hresult_error(code, context)
     # Win32 uses the same small numbers for other errors, so the table must neither explain nor retry them.
     remedy = "look up the return values of the method in the documentation of its WMI class"
-    return errors.WsmanFault(tried, where, f"the method returned {code}", remedy, 0)
+    return context.error(errors.WsmanFault, f"the method returned {code}", remedy, 0)
 
 
 def number_of(message_id: str) -> int:
@@ -146,22 +147,22 @@ def _denied(code: int, fault: Fault) -> bool:
     return not hresult.known(code) and (fault.status == _MI_DENIED or fault.subcode == "AccessDenied")
 
 
-def _access_denied(code: int, fault: Fault, tried: str, where: str) -> errors.AccessDenied:
+def _access_denied(code: int, fault: Fault, context: Context) -> errors.AccessDenied:
     number = f" ({f'0x{code:08X} {hresult.lookup(code).name}'.rstrip()})" if code else ""
     said = f": {fault.text}" if fault.text and not hresult.known(code) else ""
     answer = f"access is denied{number}, although the sign-in succeeded{said}"
-    return errors.AccessDenied(tried, where, answer, hresult.ELEVATE)
+    return context.error(errors.AccessDenied, answer, hresult.ELEVATE)
 
 
-def _unnumbered(fault: Fault, tried: str, where: str) -> errors.WsmanFault:
+def _unnumbered(fault: Fault, context: Context) -> errors.WsmanFault:
     if fault.subcode == "DestinationUnreachable":
         entry = hresult.by_name("ERROR_WSMAN_RESOURCE_NOT_FOUND")
         said = f" ({fault.text})" if fault.text else ""
-        return errors.WsmanFault(tried, where, f"{entry.meaning}{said}", entry.remedy, entry.value)
+        return context.error(errors.WsmanFault, f"{entry.meaning}{said}", entry.remedy, entry.value)
     said = f"{_named(fault.subcode)}{fault.text or 'no text'}"
     what = f"with the CIM status {fault.status}" if fault.status else "without a number"
     answer = f"the machine returned a fault {what}: {said}"
-    return errors.WsmanFault(tried, where, answer, _WITHOUT_NUMBER, 0)
+    return context.error(errors.WsmanFault, answer, _WITHOUT_NUMBER, 0)
 
 
 def _named(subcode: str) -> str:

@@ -20,7 +20,7 @@ from avma.settings import SEALING, Auth
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
-from avma.wsman.transports import Adapter, HttpStatus, NotAuthenticated
+from avma.wsman.transports import Adapter, HttpExchange, HttpStatus, NotAuthenticated
 
 _BY_TICKET = (Auth.KERBEROS, Auth.NEGOTIATE, Auth.CREDSSP)
 """The authentication methods that can contact a KDC."""
@@ -64,50 +64,49 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKN
 """OpenSSL's reasons for an answer to its hello that is not TLS."""
 
 
-def named(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+def named(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error of `avma.errors` for an exception of a transport."""
     if isinstance(error, errors.AvmaError):
         return error
-    if isinstance(error, (NotAuthenticated, PermissionError)) and not _failed(adapter):
-        lost = adapter.accepted and adapter.turned_away
-        return http_answers.session_lost(connection, adapter, tried) if lost else _logon(connection, adapter, tried)
+    if isinstance(error, (NotAuthenticated, PermissionError)) and not _failed(exchange.adapter):
+        lost = exchange.adapter.accepted and exchange.adapter.turned_away
+        return http_answers.session_lost(exchange) if lost else _logon(exchange)
     if isinstance(error, requests.exceptions.RequestException):
-        return _of_requests(error, connection, adapter, tried)
-    return _of_answer(error, connection, adapter, tried)
+        return _of_requests(error, exchange)
+    return _of_answer(error, exchange)
 
 
-def _of_requests(
-    error: requests.exceptions.RequestException, connection: Connection, adapter: Adapter, tried: str
-) -> errors.AvmaError:
+def _of_requests(error: requests.exceptions.RequestException, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error for an exception of requests, or of our adapter below it."""
     if isinstance(error, AnswerTooLarge):
         answer = f"the answer is larger than {LARGEST_ANSWER // 1_000_000} MB"
-        return errors.UnexpectedAnswer(tried, connection.where, answer, CHECK_PORT)
-    if isinstance(error, NothingAwaited) and connection.auth in _BY_TICKET and not adapter.carried:
-        return errors.LogonRefused(tried, connection.where, *kerberos.silent(connection), errors.Refusal.TICKET)
+        return exchange.context.error(errors.UnexpectedAnswer, answer, CHECK_PORT)
+    if isinstance(error, NothingAwaited) and exchange.connection.auth in _BY_TICKET and not exchange.adapter.carried:
+        return exchange.context.error(errors.LogonRefused, *kerberos.silent(exchange.connection), errors.Refusal.TICKET)
     if isinstance(error, requests.exceptions.SSLError):
-        return _tls(error, connection, adapter, tried)
+        return _tls(error, exchange)
     if any(map(_is_no_http, _chain(error))):
-        return http_answers.not_http(connection, adapter, tried)
-    return _network(error, connection, adapter, tried)
+        return http_answers.not_http(exchange)
+    return _network(error, exchange)
 
 
-def _of_answer(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.AvmaError:
+def _of_answer(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error for an answer that the libraries rejected: by its status, its type, or its encryption."""
+    adapter = exchange.adapter
     if isinstance(error, HttpStatus) and error.code == requests.codes.bad_request and adapter.turned_away:
-        return http_answers.session_lost(connection, adapter, tried)
+        return http_answers.session_lost(exchange)
     if adapter.foreign_type and adapter.status in _WITH_PAGES:
-        return http_answers.foreign(connection, adapter, tried)
+        return http_answers.foreign(exchange)
     if isinstance(error, HttpStatus):
-        return http_answers.status_error(error.code, connection, adapter, tried)
+        return http_answers.status_error(error.code, exchange)
     if adapter.carried and adapter.status and (adapter.sealed or isinstance(error, kerberos.KerberosError)):
-        return http_answers.changed(connection, tried)
+        return http_answers.changed(exchange)
     if isinstance(error, kerberos.KerberosError):
         refusal = errors.Refusal.KDC if error.rejected else errors.Refusal.TICKET
-        return errors.LogonRefused(tried, connection.where, error.answer, error.remedy, refusal)
+        return exchange.context.error(errors.LogonRefused, error.answer, error.remedy, refusal)
     if _failed(adapter):
-        return http_answers.status_error(adapter.status, connection, adapter, tried)
-    return http_answers.unreadable(connection, adapter, tried)
+        return http_answers.status_error(adapter.status, exchange)
+    return http_answers.unreadable(exchange)
 
 
 def _failed(adapter: Adapter) -> bool:
@@ -115,18 +114,19 @@ def _failed(adapter: Adapter) -> bool:
     return adapter.status >= _FIRST_FAILURE and adapter.status != _UNAUTHORIZED
 
 
-def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.LogonRefused:
-    auth, offered = connection.auth, adapter.offered
+def _logon(exchange: HttpExchange) -> errors.LogonRefused:
+    connection = exchange.connection
+    auth, offered = connection.auth, exchange.adapter.offered
     known = {scheme.lower() for scheme in offered.split(", ")}
     if auth in _SCHEMES and not known & {scheme.lower() for scheme in _SCHEMES[auth]}:
-        return _not_offered(connection, offered, tried)
+        return _not_offered(exchange)
     if auth is Auth.CERTIFICATE:
         answer = "the service rejected the client certificate (401)"
         remedy = (
             "map the certificate to an account on the machine (`winrm enumerate winrm/config/service/certmapping` "
             f"lists the mappings); enable certificate authentication on the machine with {_switch(auth)}"
         )
-        return errors.LogonRefused(tried, connection.where, answer, remedy)
+        return exchange.context.error(errors.LogonRefused, answer, remedy)
     who = connection.username or "the Kerberos account"
     prefix = connection.prefix
     remedy = f"check `{prefix}username` and `{prefix}password`; check that the account may sign in over the network"
@@ -134,20 +134,21 @@ def _logon(connection: Connection, adapter: Adapter, tried: str) -> errors.Logon
         remedy = "check that the account may sign in over the network, and that the machine is still in its domain"
     if connection.https and auth in SEALING - {Auth.CREDSSP}:
         remedy += _about_the_channel(connection)
-    return errors.LogonRefused(tried, connection.where, f"the service rejected the sign-in of {who} (401)", remedy)
+    return exchange.context.error(errors.LogonRefused, f"the service rejected the sign-in of {who} (401)", remedy)
 
 
-def _not_offered(connection: Connection, offered: str, tried: str) -> errors.LogonRefused:
+def _not_offered(exchange: HttpExchange) -> errors.LogonRefused:
+    connection, offered = exchange.connection, exchange.adapter.offered
     auth, prefix = connection.auth, connection.prefix
     if not offered:
         answer = "the service rejected the sign-in (401) and offers no authentication method (no WWW-Authenticate)"
         remedy = f"{CHECK_PORT}; enable `{auth.value}` on the machine with {_switch(auth)}"
-        return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
+        return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
     others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
     remedy = f"set `{prefix}auth` to {others or 'an authentication method that the service offers'}, "
     remedy += f"or enable `{auth.value}` on the machine with {_switch(auth)}"
-    return errors.LogonRefused(tried, connection.where, answer, remedy, errors.Refusal.KIND)
+    return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
 
 
 def _offered_by(offered: str, https: bool) -> Iterator[str]:
@@ -176,67 +177,69 @@ def _about_the_channel(connection: Connection) -> str:
     return f"{text} with the one that this computer receives, {thumbprint}" if thumbprint else text
 
 
-def _tls(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
-    text, prefix, where = str(error), connection.prefix, connection.where
+def _tls(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
+    text, prefix = str(error), exchange.connection.prefix
     for mark, distrust, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
-            return errors.CertificateNotTrusted(tried, where, answer, remedy.format(prefix=prefix), distrust)
-    if any(mark in text for mark in _NO_TLS) and not adapter.connected:
+            return exchange.context.error(errors.CertificateNotTrusted, answer, remedy.format(prefix=prefix), distrust)
+    if any(mark in text for mark in _NO_TLS) and not exchange.adapter.connected:
         remedy = f"check that the port belongs to a WinRM https listener, or set `{prefix}https: false`"
-        return errors.Unreachable(tried, where, "the service on that port does not use TLS", remedy)
+        return exchange.context.error(errors.Unreachable, "the service on that port does not use TLS", remedy)
     # the connection may have broken after the request was sent
-    return _broken_off(connection, adapter, tried, "the TLS connection broke")
+    return _broken_off(exchange, "the TLS connection broke")
 
 
-def _network(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
-    where = connection.where
+def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
+    connection = exchange.connection
     cause = next((part for part in _chain(error) if _is_system(part)), error)
     if isinstance(error, (requests.exceptions.Timeout, NothingAwaited)):
-        return _timeout(error, connection, adapter, tried)
+        return _timeout(error, exchange)
     if isinstance(cause, socket.gaierror):
         answer = f"the name {connection.address} cannot be resolved"
         remedy = f"check the name, or set `{connection.prefix or 'connection.'}address` to the IP address"
-        return errors.Unreachable(tried, where, answer, remedy)
+        return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(cause, ConnectionRefusedError):
         answer = "the connection was refused, because nothing listens on that port"
         remedy = "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
-        return errors.Unreachable(tried, where, answer, remedy)
-    if not connection.https and not adapter.accepted and tls.thumbprint(connection):
+        return exchange.context.error(errors.Unreachable, answer, remedy)
+    if not connection.https and not exchange.adapter.accepted and tls.thumbprint(connection):
         answer = "the service uses TLS, but `https` is false"
-        return errors.Unreachable(tried, where, answer, f"set `{connection.prefix}https: true`, or use another port")
-    return _broken_off(connection, adapter, tried, "the connection broke")
+        return exchange.context.error(
+            errors.Unreachable, answer, f"set `{connection.prefix}https: true`, or use another port"
+        )
+    return _broken_off(exchange, "the connection broke")
 
 
-def _timeout(error: Exception, connection: Connection, adapter: Adapter, tried: str) -> errors.Unreachable:
-    where = connection.where
-    if adapter.carried:
+def _timeout(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
+    connection = exchange.connection
+    if exchange.adapter.carried:
         answer = "the machine accepted the connection but did not answer in time"
         remedy = "check that the machine is not overloaded or restarting. Then try again"
-        return errors.AnswerLost(tried, where, answer, remedy)
-    if isinstance(error, requests.exceptions.ReadTimeout) and connection.https and not adapter.connected:
+        return exchange.context.error(errors.AnswerLost, answer, remedy)
+    if isinstance(error, requests.exceptions.ReadTimeout) and connection.https and not exchange.adapter.connected:
         answer = "the machine accepted the connection but did not start TLS"
         remedy = f"check that the port belongs to a WinRM https listener, or set `{connection.prefix}https: false`"
-        return errors.Unreachable(tried, where, answer, remedy)
+        return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(error, requests.exceptions.ReadTimeout):
         answer = "the machine accepted the connection but did not answer the sign-in in time"
         remedy = (
             "check that the machine is not overloaded or restarting, and that the port belongs to WinRM. Then try again"
         )
-        return errors.Unreachable(tried, where, answer, remedy)
+        return exchange.context.error(errors.Unreachable, answer, remedy)
     answer = f"no connection within {text_of(connection.connect_timeout)}"
-    return errors.Unreachable(
-        tried, where, answer, "check the address and the firewall, and check that the machine is on"
+    return exchange.context.error(
+        errors.Unreachable, answer, "check the address and the firewall, and check that the machine is on"
     )
 
 
-def _broken_off(connection: Connection, adapter: Adapter, tried: str, answer: str) -> errors.Unreachable:
+def _broken_off(exchange: HttpExchange, answer: str) -> errors.Unreachable:
     remedy = "check that the machine is not restarting, and that the port belongs to WinRM. Then try again"
-    if connection.auth is Auth.CERTIFICATE:
-        trust = f"check the dates of `{connection.prefix}clientCert`, and that the machine trusts its issuer"
+    if exchange.connection.auth is Auth.CERTIFICATE:
+        trust = f"check the dates of `{exchange.connection.prefix}clientCert`, and that the machine trusts its issuer"
         remedy = f"{trust}; {remedy}"
-    if adapter.carried:
-        return errors.AnswerLost(tried, connection.where, answer, remedy)
-    return errors.Unreachable(tried, connection.where, f"{answer} before the provider sent a message", remedy)
+    if exchange.adapter.carried:
+        return exchange.context.error(errors.AnswerLost, answer, remedy)
+    return exchange.context.error(errors.Unreachable, f"{answer} before the provider sent a message", remedy)
 
 
 def _is_no_http(error: BaseException) -> bool:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import requests
 
+from avma.connection import Connection
+from avma.context import Context
 from avma.wsman.bounded import BoundedAdapter
 from avma.wsman.challenges import schemes
 
@@ -136,6 +139,15 @@ class Adapter(BoundedAdapter):
         if self._response is not None:
             self._response.close()
         super().close()
+
+
+@dataclass(frozen=True)
+class HttpExchange:
+    """One message and its answer: the connection, the adapter with the facts of the answer, and the operation."""
+
+    connection: Connection
+    adapter: Adapter
+    context: Context
 
 
 def adapt(session: requests.Session, adapter: Adapter, insecure: bool) -> None:

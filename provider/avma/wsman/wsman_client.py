@@ -15,21 +15,21 @@ from xml.etree.ElementTree import Element
 
 from avma import errors
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman import envelope, retry, soap_faults
-from avma.wsman.instance import Instance, Origin
+from avma.wsman.envelope import CimMethod
+from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe
 
 T = TypeVar("T")
 
 _JOB_STARTED = 4096
 """The `ReturnValue` of methods that continue as a job (DMTF). The caller reads the state."""
+_RELEASING = 5.0
+"""Seconds. The time limit for ending an unfinished query."""
 _MOST_PAGES = 1000
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
-
-
-class _NotAPage(ValueError):
-    """The answer contains neither a context for the next page nor the end of the listing."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class WsmanClient:
         """The machine, as errors name it."""
         return self.connection.where
 
-    def query(self, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+    def query(self, context: Context, namespace: str, wql: str) -> list[Instance]:
         """Return all instances that a WQL query finds.
 
         Raises:
@@ -63,18 +63,18 @@ class WsmanClient:
         """
 
         def read(pipe: Pipe) -> list[Instance]:
-            return self._rows(pipe, namespace, wql, deadline, tried)
+            return self._rows(pipe, context, namespace, wql)
 
         try:
-            return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
+            return retry.reading(context, lambda: self._once(context, read))
         except errors.WsmanFault as error:
             raise soap_faults.of_class(error, namespace, wql) from error
 
-    def query_all(self, namespace: str, queries: Sequence[str], deadline: Deadline, tried: str) -> list[list[Instance]]:
+    def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several WQL queries. Errors are those of `query`."""
-        return [self.query(namespace, wql, deadline, tried) for wql in queries]
+        return [self.query(context, namespace, wql) for wql in queries]
 
-    def get(self, namespace: str, cim_class: str, keys: Mapping[str, str], deadline: Deadline, tried: str) -> Instance:
+    def get(self, context: Context, namespace: str, cim_class: str, keys: Mapping[str, str]) -> Instance:
         """Return the instance with those key properties.
 
         Raises:
@@ -83,20 +83,12 @@ class WsmanClient:
         message = envelope.get(namespace, cim_class, keys)
 
         def read(pipe: Pipe) -> Instance:
-            body = self._ask(pipe, message, deadline, tried)
-            return self._instance(body, tried)
+            return _instance(context, self._ask(pipe, context, message))
 
-        return retry.reading(lambda: self._once(read, deadline, tried), deadline, tried, self.where)
+        return retry.reading(context, lambda: self._once(context, read))
 
     def invoke(
-        self,
-        namespace: str,
-        cim_class: str,
-        method: str,
-        keys: Mapping[str, str],
-        parameters: Mapping[str, str],
-        deadline: Deadline,
-        tried: str,
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """Call a method of an instance once and return its output parameters.
 
@@ -105,26 +97,21 @@ class WsmanClient:
             AnswerLost: no answer came. The method may have run.
             AvmaError: the machine could not be reached, or refused.
         """
-        message = envelope.invoke(namespace, cim_class, method, keys, parameters)
-        with self._pipe(deadline, tried) as pipe:
-            body = self._ask(pipe, message, deadline, tried)
-        output = self._instance(body, tried)
+        output = _instance(context, self.ask(context, envelope.invoke(method, keys, parameters)))
         code = output.integer("ReturnValue") or 0
         if code not in (0, _JOB_STARTED):
-            raise soap_faults.returned_error(code, tried, self.where)
+            raise soap_faults.returned_error(code, context)
         return output
 
-    def ask(self, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None) -> Element:
-        """Send a message that is not a CIM operation once, and return the body of the answer.
-
-        `longest` limits the operation in seconds. The default is the connection's operation timeout.
+    def ask(self, context: Context, message: envelope.Message) -> Element:
+        """Send a message once, and return the body of the answer.
 
         Raises:
             AnswerLost: no answer came. The machine may have acted.
             AvmaError: the machine could not be reached, or refused.
         """
-        with self._pipe(deadline, tried) as pipe:
-            return self._ask(pipe, message, deadline, tried, longest)
+        with self._pipe(context) as pipe:
+            return self._ask(pipe, context, message)
 
     def close(self) -> None:
         """Close the idle connections, and each of the others after its request."""
@@ -132,89 +119,71 @@ class WsmanClient:
         while self._idle:
             self._idle.pop().close()
 
-    def _rows(self, pipe: Pipe, namespace: str, wql: str, deadline: Deadline, tried: str) -> list[Instance]:
+    def _rows(self, pipe: Pipe, context: Context, namespace: str, wql: str) -> list[Instance]:
         """Return all rows of a query.
 
         If a listing announces more rows and then has a page without any, rows may be lost. This function then requests
         the listing again in the other form of WS-Management, whose pages begin elsewhere.
         """
-        rows, whole = self._listing(pipe, namespace, envelope.enumerate_query(namespace, wql), deadline, tried)
+        rows, whole = self._listing(pipe, context, namespace, envelope.enumerate_query(namespace, wql))
         if whole:
             return rows
         again = envelope.enumerate_query(namespace, wql, optimized=False)
-        same, whole = self._listing(pipe, namespace, again, deadline, tried)
+        same, whole = self._listing(pipe, context, namespace, again)
         if (whole and same) or len(same) == len(rows):
             return same
-        raise self._unexpected("a page of the listing has no rows", tried)
+        raise _unexpected(context, "a page of the listing has no rows")
 
     def _listing(
-        self, pipe: Pipe, namespace: str, message: envelope.Message, deadline: Deadline, tried: str
+        self, pipe: Pipe, context: Context, namespace: str, message: envelope.Message
     ) -> tuple[list[Instance], bool]:
         """Return the rows of an enumeration, and False if some of its pages have rows and some have none."""
-        origin = Origin(tried, self.where)
         rows: list[Instance] = []
-        gap, context = False, ""
+        gap, next_page = False, ""
         try:
             for _ in range(_MOST_PAGES):
-                page = self._page(pipe, message, deadline, tried)
-                rows += [Instance.from_element(item, origin) for item in page.items]
-                gap = gap or (bool(context) and not page.items)
-                context = page.context
-                if not context:
+                page = _page_of(context, self._ask(pipe, context, message))
+                rows += [Instance.from_element(item, context) for item in page.items]
+                gap = gap or (bool(next_page) and not page.items)
+                next_page = page.context
+                if not next_page:
                     return rows, not (gap and rows)
-                message = envelope.pull(namespace, context)
-            raise self._unexpected(f"the listing has more than {_MOST_PAGES} pages", tried)
+                message = envelope.pull(namespace, next_page)
+            raise _unexpected(context, f"the listing has more than {_MOST_PAGES} pages")
         except errors.AvmaError as error:
-            if context and (isinstance(error, errors.OperationTimedOut) or not isinstance(error, errors.Unreachable)):
-                self._release(pipe, namespace, context)
+            if next_page and (isinstance(error, errors.OperationTimedOut) or not isinstance(error, errors.Unreachable)):
+                self._release(pipe, namespace, next_page)
             raise
 
-    def _page(self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str) -> _Page:
-        body = self._ask(pipe, message, deadline, tried)
-        try:
-            return _page_of(body)
-        except _NotAPage as error:
-            raise self._unexpected(str(error), tried) from error
-
-    def _release(self, pipe: Pipe, namespace: str, context: str) -> None:
+    def _release(self, pipe: Pipe, namespace: str, enumeration: str) -> None:
         """Release an unfinished enumeration, because open ones count against the account's quota."""
+        context = Context("end a query", self.where, Deadline(_RELEASING))
         with contextlib.suppress(errors.AvmaError):
-            pipe.send(self._rendered(envelope.release(namespace, context), 5.0), Deadline(5.0), "end a query")
+            pipe.send(context, self._rendered(envelope.release(namespace, enumeration), _RELEASING))
 
-    def _ask(
-        self, pipe: Pipe, message: envelope.Message, deadline: Deadline, tried: str, longest: float | None = None
-    ) -> Element:
-        allowed = self.connection.operation_timeout if longest is None else longest
-        timeout = max(1.0, min(allowed, deadline.remaining()))
-        answer = pipe.send(self._rendered(message, timeout), deadline, tried)
+    def _ask(self, pipe: Pipe, context: Context, message: envelope.Message) -> Element:
+        timeout = max(1.0, min(self.connection.operation_timeout, context.deadline.remaining()))
+        answer = pipe.send(context, self._rendered(message, timeout))
         try:
             body = envelope.body_of(answer)
         except envelope.NotSoap as error:
-            raise self._unexpected("the answer is not SOAP", tried) from error
+            raise _unexpected(context, "the answer is not SOAP") from error
         fault = soap_faults.find_fault(body)
         if fault is not None:
-            raise soap_faults.to_error(fault, tried, self.where)
+            raise soap_faults.to_error(fault, context)
         return body
 
     def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
         return message.render(self.connection.endpoint, timeout)
 
-    def _once(self, read: Callable[[Pipe], T], deadline: Deadline, tried: str) -> T:
-        with self._pipe(deadline, tried) as pipe:
+    def _once(self, context: Context, read: Callable[[Pipe], T]) -> T:
+        with self._pipe(context) as pipe:
             return read(pipe)
 
-    def _instance(self, body: Element, tried: str) -> Instance:
-        if len(body) == 0:
-            raise self._unexpected("the answer has no body", tried)
-        return Instance.from_element(body[0], Origin(tried, self.where))
-
-    def _unexpected(self, answer: str, tried: str) -> errors.UnexpectedAnswer:
-        return errors.UnexpectedAnswer(tried, self.where, answer, envelope.CHECK_PORT)
-
     @contextlib.contextmanager
-    def _pipe(self, deadline: Deadline, tried: str) -> Iterator[Pipe]:
+    def _pipe(self, context: Context) -> Iterator[Pipe]:
         """Lend a pipe. While no slot is free, check the deadline."""
-        deadline.until(lambda seconds: self._slots.acquire(timeout=seconds), tried, self.where)
+        context.until(lambda seconds: self._slots.acquire(timeout=seconds))
         pipe = self._borrow()
         try:
             yield pipe
@@ -231,28 +200,34 @@ class WsmanClient:
             return self._new_pipe(self.connection)
 
 
-def _page_of(body: Element) -> _Page:
+def _page_of(context: Context, body: Element) -> _Page:
     """Return the page in the Body of an answer.
 
     An answer ends the sequence or contains a context (WS-Enumeration 3.1 and 3.2).
 
     Raises:
-        _NotAPage: the answer ends too early, so the listing is not known.
+        UnexpectedAnswer: the answer ends too early, so the listing is not known.
     """
     response = next(iter(body), None)
     if response is None:
-        raise _NotAPage("the answer has an empty body")
+        raise _unexpected(context, "the answer has an empty body")
     if envelope.local_name(response) not in ("EnumerateResponse", "PullResponse"):
-        raise _NotAPage("the answer is not a page of a listing")
+        raise _unexpected(context, "the answer is not a page of a listing")
     parts = {envelope.local_name(part): part for part in response}
     items = tuple(parts.get("Items", ()))
     if "EndOfSequence" in parts:
         return _Page(items, "")
-    context = _text(parts.get("EnumerationContext"))
-    if not context:
-        raise _NotAPage("a page of the listing has neither a next page nor an end")
-    return _Page(items, context)
+    next_page = (parts["EnumerationContext"].text or "").strip() if "EnumerationContext" in parts else ""
+    if not next_page:
+        raise _unexpected(context, "a page of the listing has neither a next page nor an end")
+    return _Page(items, next_page)
 
 
-def _text(element: Element | None) -> str:
-    return "" if element is None else (element.text or "").strip()
+def _instance(context: Context, body: Element) -> Instance:
+    if len(body) == 0:
+        raise _unexpected(context, "the answer has no body")
+    return Instance.from_element(body[0], context)
+
+
+def _unexpected(context: Context, answer: str) -> errors.UnexpectedAnswer:
+    return context.error(errors.UnexpectedAnswer, answer, envelope.CHECK_PORT)

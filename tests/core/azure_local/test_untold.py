@@ -128,5 +128,5 @@ class Console:
     def __init__(self, rows: list[dict]) -> None:
         self.rows = rows
 
-    def run(self, script, parameters, deadline, tried):
+    def run(self, context, script, parameters):
         return Answers(({"result": self.rows},), "")

@@ -9,11 +9,13 @@ import threading
 import pytest
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Cancellation, Deadline
 from avma.windows import guest_run, guest_runs
 from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
+from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.powershell_direct.lab import (
@@ -42,10 +44,10 @@ def test_cancel_ends_a_run_and_its_pool(estate, new_runner, vm, host, operation)
     under_way, ends = threading.Event(), list[BaseException]()
 
     class Watched(WinrmPipe):
-        def send(self, message, deadline, tried):
+        def send(self, context, message):
             if MESSAGES[operation] in message:
                 under_way.set()
-            return super().send(message, deadline, tried)
+            return super().send(context, message)
 
     run = new_runner(Watched)
 
@@ -155,7 +157,7 @@ def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
     wmi = run.machines.get(resolved()).guest(estate.machine("web01")["id"].lower(), "web01", GuestAccount("x", "y")).wmi
     with pytest.raises(errors.AnswerLost, match="the guest did not answer in time"):
-        wmi.invoke("root/cimv2", "A", "B", {}, {}, Deadline(6), "change it")
+        wmi.invoke(Context("change it", wmi.where, Deadline(6)), CimMethod("root/cimv2", "A", "B"), {}, {})
     run.vm.read(f"{HOST}/web01", None, run.operation())
     assert estate.counts()["hv01"]["pools"] == 2
 
@@ -165,19 +167,21 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     account, cancellation = GuestAccount(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
     operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
     requests = [
-        GuestRequest(estate.machine(name)["id"], account, [operation], Deadline(60, cancellation))
+        GuestRequest(
+            estate.machine(name)["id"], account, [operation], Context("ask", "hv01", Deadline(60, cancellation))
+        )
         for name in ("mute01", "web01")
     ]
     runs = run.machines.get(resolved())._runs
 
     def lead() -> None:
         with contextlib.suppress(errors.AnswerLost):
-            runs._run(guest_run.GuestRun(requests), "read them")
+            runs._run(guest_run.GuestRun(requests))
 
     joint = threading.Thread(target=lead)
     joint.start()
     while not requests[1].done:
-        requests[1].deadline.wait(0.05, "wait", "test")
+        requests[1].context.wait(0.05)
     assert requests[1].answer["results"]
     assert joint.is_alive()
     assert not requests[0].done
@@ -210,10 +214,12 @@ def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monke
 def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
     powershell = run.machines.get(resolved()).powershell
-    request = GuestRequest(estate.machine("web01")["id"], GuestAccount("x", "y"), [], Deadline(20))
+    request = GuestRequest(
+        estate.machine("web01")["id"], GuestAccount("x", "y"), [], Context("ask", "hv01", Deadline(20))
+    )
     given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
     for spoils in (guest_runs._gave_up, lambda _: False):
-        powershell.run(guest_runs.SCRIPT, given, Deadline(20), "ask", spoils=spoils)
+        powershell.run(request.context, guest_runs.SCRIPT, given, spoils=spoils)
     assert estate.counts()["hv01"]["pools"] == 2
 
 
@@ -229,15 +235,15 @@ class Breaking(WinrmPipe):
     break_at = -1
     after_sending = False
 
-    def send(self, message, deadline, tried):
+    def send(self, context, message):
         if (b"/powershell/" not in message and b"/windows/shell" not in message) or next(
             type(self).messages
         ) != self.break_at:
-            return super().send(message, deadline, tried)
+            return super().send(context, message)
         if self.after_sending:
-            super().send(message, deadline, tried)
+            super().send(context, message)
         self.close()
-        raise errors.AnswerLost(tried, self._connection.where, "the connection broke off", "run again")
+        raise context.error(errors.AnswerLost, "the connection broke off", "run again")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["request lost", "answer lost"])

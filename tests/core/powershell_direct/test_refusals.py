@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
@@ -69,7 +70,9 @@ def test_a_vm_that_has_left_the_host_meanwhile(estate, run):
     guest = host.guest(vm.id, vm.name, GuestAccount(ADMINISTRATOR, GUEST_PASSWORD))
     estate.move("web01", "slow")
     with pytest.raises(errors.NotOnHost, match="the VM has moved, or"):
-        guest.wmi.query("root/cimv2", "SELECT * FROM Win32_OperatingSystem", Deadline(20), "read")
+        guest.wmi.query(
+            Context("read", guest.wmi.where, Deadline(20)), "root/cimv2", "SELECT * FROM Win32_OperatingSystem"
+        )
 
 
 DIRECT = "System.Management.Automation.Remoting.PSDirectException"
@@ -133,7 +136,7 @@ def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
 
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
-    def run(self, script, parameters, deadline, tried, heard, spoils):
+    def run(self, context, script, parameters, heard, spoils):
         answers = tuple(answer(vm) for vm in parameters["Guests"])
         for each in answers:
             heard(each)
