@@ -1,7 +1,7 @@
 """Runs the quickstart from preview to destroy, with the real `pulumi` engine against the simulator.
 
-The script starts the machines of examples/quickstart, prints the effect of each step, and checks it. It leaves no
-processes and no files. Exit code 0 means that all checks passed.
+The script starts the machines of examples/quickstart on free addresses, prints the effect of each step, and checks it.
+It leaves no processes and no files. Exit code 0 means that all checks passed.
 """
 
 from __future__ import annotations
@@ -20,34 +20,44 @@ from typing import Any
 
 import yaml
 
+from loopback import relocated
 from workspace import ROOT, Workspace
 
 QUICKSTART = ROOT / "examples" / "quickstart"
-IMPORTING_PROGRAM = """
+HOST = relocated("127.42.0.11")
+IMPORTING_PROGRAM = f"""
 name: second
 runtime: yaml
 resources:
   existing:
     type: avma:HostLicense
-    properties: {host: 127.42.0.11}
+    properties: {{host: {HOST}}}
 """
 
 
 def main() -> int:
     """Run all steps and return the exit code."""
     began = time.monotonic()
-    estate = yaml.safe_load((QUICKSTART / "estate.yaml").read_text())
-    with simulated_estate(QUICKSTART / "estate.yaml") as simulator, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        run_steps(Path(folder))
+    say(f"Done in {time.monotonic() - began:.0f} s. All processes and stacks are gone.")
+    return 0
+
+
+def run_steps(folder: Path) -> None:
+    """Start the simulator, and run all steps in two stacks."""
+    file = folder / "estate.yaml"
+    file.write_text(relocated((QUICKSTART / "estate.yaml").read_text()))
+    estate = yaml.safe_load(file.read_text())
+    with simulated_estate(file) as simulator:
         say(f"The simulator is running: {', '.join(simulator.machines)}. WinRM over http, encrypted with NTLM.")
-        first = Workspace(Path(folder) / "first", (QUICKSTART / "Pulumi.yaml").read_text())
+        first = Workspace(folder / "first", relocated((QUICKSTART / "Pulumi.yaml").read_text()))
         configure(first, estate, product_key=estate["keys"][0]["key"])
         play(first, simulator)
-        second = Workspace(Path(folder) / "second", IMPORTING_PROGRAM)
+        second = Workspace(folder / "second", IMPORTING_PROGRAM)
         configure(second, estate)
         adopt(second)
         destroy(first, simulator)
-    say(f"Done in {time.monotonic() - began:.0f} s. All processes and stacks are gone.")
-    return 0
 
 
 def play(workspace: Workspace, simulator: Simulator) -> None:
@@ -83,7 +93,7 @@ def play(workspace: Workspace, simulator: Simulator) -> None:
 def adopt(workspace: Workspace) -> None:
     """Import the licensed host into a second stack."""
     step("pulumi import, in a second stack: adopt a licensed host. This uses no activation.")
-    show(workspace.run("import", "avma:index:HostLicense", "existing", "127.42.0.11", "--yes", "--protect=false"))
+    show(workspace.run("import", "avma:index:HostLicense", "existing", HOST, "--yes", "--protect=false"))
     show(workspace.run("preview", "--expect-no-changes"))
 
 

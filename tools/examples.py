@@ -18,6 +18,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from loopback import relocated
 from workspace import ROOT, Workspace
 
 EXAMPLES = ROOT / "examples"
@@ -39,10 +40,12 @@ def main(arguments: list[str]) -> int:
 
 
 def play(example: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the commands of an example in a copy of it, with a separate Pulumi home."""
-    serve, commands = blocks(example / "README.md")
+    """Run the commands of an example in a copy of it on free addresses, with a separate Pulumi home."""
+    serve, commands = map(relocated, blocks(example / "README.md"))
     workspace = Workspace(folder / "pulumi", (example / "Pulumi.yaml").read_text())
     shutil.copytree(example, workspace.project, dirs_exist_ok=True)
+    for file in workspace.project.glob("*.yaml"):
+        file.write_text(relocated(file.read_text("utf-8")), "utf-8")
     path = os.pathsep.join([str(PROGRAMS), workspace.environment["PATH"]])
     environment = {**workspace.environment, "PATH": path, "PULUMI_COLOR": "never"}
     with serving(serve, workspace.project, environment):

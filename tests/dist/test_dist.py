@@ -21,19 +21,23 @@ import yaml
 
 import pulumi_resource_avma
 from dist.conftest import ROOT, one, run
+from loopback import relocated
 from waiting import PATIENCE
 from workspace import Workspace
 
 VERSION = pulumi_resource_avma.__version__
 QUICKSTART = ROOT / "examples" / "quickstart"
-ESTATE = yaml.safe_load((QUICKSTART / "estate.yaml").read_text())
+MACHINES, PROGRAM = (relocated((QUICKSTART / name).read_text()) for name in ("estate.yaml", "Pulumi.yaml"))
+ESTATE = yaml.safe_load(MACHINES)
 ARCHIVE = f"pulumi-resource-avma-v{VERSION}-*.tar.gz"
 
 
 @pytest.fixture
-def estate(installed: Path) -> Iterator[None]:
+def estate(installed: Path, tmp_path: Path) -> Iterator[None]:
     """Serve the machines of the quickstart with the installed `avma simulate`."""
-    command = [str(installed / "avma"), "simulate", str(QUICKSTART / "estate.yaml"), "--json"]
+    file = tmp_path / "estate.yaml"
+    file.write_text(MACHINES)
+    command = [str(installed / "avma"), "simulate", str(file), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["machines"]
@@ -45,7 +49,7 @@ def estate(installed: Path) -> Iterator[None]:
 @pytest.fixture
 def quickstart(tmp_path: Path) -> Workspace:
     """The quickstart with a configured stack, in a Pulumi without installed plugins."""
-    workspace = Workspace(tmp_path / "pulumi", (QUICKSTART / "Pulumi.yaml").read_text())
+    workspace = Workspace(tmp_path / "pulumi", PROGRAM)
     workspace.run("plugin", "rm", "resource", "avma", "--yes", "--all")
     host = ESTATE["hosts"][0]
     account = {"avma:https": "false", "avma:username": host["username"]}

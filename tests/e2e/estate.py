@@ -6,6 +6,7 @@ from typing import Any
 
 from avma import keys
 from avma.keys import KeyKind
+from loopback import address
 
 ADMINISTRATOR = "Administrator"
 PASSWORD = "Tr0ub4dor-and-3"
@@ -13,7 +14,7 @@ HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 SPARE_KEY = "GFDCB-NMKJH-VTRQP-32YXW-98764"
 SECRETS = [PASSWORD, HOST_KEY, SPARE_KEY, *(key.key for key in keys.AVMA_KEYS)]
 
-HOST = "127.44.0.11"
+HOST = address(11)
 
 
 def machine(name: str, version: str, edition: str, address: str, **more: Any) -> dict[str, Any]:

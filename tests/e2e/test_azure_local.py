@@ -2,13 +2,14 @@
 
 from avma import keys
 from e2e.estate import HOST, HOST_KEY, SPARE_KEY, host_license, machine, vm_activation
+from loopback import address
 
 
 def local(**more) -> dict:
     """Return one machine of Azure Local with two guests. One guest is newer than the first key."""
     guests = [
-        machine("web01", "2022", "Standard", "127.44.0.21"),
-        machine("new01", "2025", "Datacenter", "127.44.0.22"),
+        machine("web01", "2022", "Standard", address(21)),
+        machine("new01", "2025", "Datacenter", address(22)),
     ]
     fields = {"version": "23H2", "edition": "Azure Stack HCI"}
     product_keys = [

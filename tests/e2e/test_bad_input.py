@@ -4,10 +4,12 @@ import pytest
 
 from avma import keys
 from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, vm_activation
+from loopback import address
 
-STANDARD = machine("standard", "2022", "Standard", "127.44.0.12")
-EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluation=True)
-NEW = machine("new01", "2025", "Standard", "127.44.0.21")
+STANDARD = machine("standard", "2022", "Standard", address(12))
+BLOCK = HOST.rpartition(".")[0]
+EVALUATION = machine("evaluation", "2022", "Datacenter", address(13), evaluation=True)
+NEW = machine("new01", "2025", "Standard", address(21))
 
 
 @pytest.fixture
@@ -36,10 +38,10 @@ def rejected(server, stack, *texts: str) -> None:
         ({"host": HOST, "productKey": keys.AVMA_KEYS[3].key},
          ["is the generic AVMA key of Windows Server 2022 Datacenter", "Set the Datacenter key that you bought"]),
         ({"host": HOST, "productKey": keys.KMS_CLIENT_KEYS[4].key}, ["is the generic KMS client key"]),
-        ({"host": "127.44.0.12", "productKey": HOST_KEY},
-         ["127.44.0.12:5985: could not license the host: it runs Windows Server 2022 Standard",
+        ({"host": address(12), "productKey": HOST_KEY},
+         [f"{address(12)}:5985: could not license the host: it runs Windows Server 2022 Standard",
           "only Datacenter activates guests"]),
-        ({"host": "127.44.0.13", "productKey": HOST_KEY}, ["it runs an evaluation edition", "Convert it with DISM"]),
+        ({"host": address(13), "productKey": HOST_KEY}, ["it runs an evaluation edition", "Convert it with DISM"]),
         ({"host": HOST, "connection": {"port": 1}}, [f"{HOST}:1: could not", "nothing listens on that port"]),
         ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "Check the name"]),
         ({"host": HOST, "onDelete": "destroy"}, ["onDelete", 'Allowed values are "retain", "uninstallKey"']),
@@ -59,10 +61,13 @@ def test_a_host_that_cannot_be_licensed(server, workspace, properties, texts):
     ("where", "texts"),
     [
         ({"host": "127.0.0.011"}, ["you probably mean `127.0.0.11`", "reach `127.0.0.9`"]),
-        ({"host": "127.44.0.013"}, ["you probably mean `127.44.0.13`", f"reach `{HOST}`"]),  # octal: hv01
-        ({"host": "hv01", "connection": {"address": "0x7f.44.0.11"}}, ["connection.address", f"reach `{HOST}`"]),
+        ({"host": f"{BLOCK}.013"}, [f"you probably mean `{BLOCK}.13`", f"reach `{HOST}`"]),  # octal: hv01
+        (
+            {"host": "hv01", "connection": {"address": f"0x7f{HOST.removeprefix('127')}"}},
+            ["connection.address", f"reach `{HOST}`"],
+        ),
         ({"host": f"\uff11{HOST[1:]}"}, ["U+FF11 FULLWIDTH DIGIT ONE, looks like 1", f"Write `{HOST}`"]),
-        ({"host": f"{HOST}\u200b"}, ["invisible character at position 12 (U+200B ZERO WIDTH SPACE)"]),
+        ({"host": f"{HOST}\u200b"}, [f"invisible character at position {len(HOST) + 1} (U+200B ZERO WIDTH SPACE)"]),
     ],
     ids=["padded", "padded to another host", "hexadecimal address", "full width", "invisible"],
 )
@@ -122,13 +127,13 @@ def test_a_guest_that_is_newer_than_its_host(serve, workspace):
 
 
 def test_an_exhausted_key_is_a_partial_success_and_the_next_up_goes_on(serve, workspace):
-    second = machine("hv02", "2022", "Datacenter", "127.44.0.12")
+    second = machine("hv02", "2022", "Datacenter", address(12))
     server = serve(estate(hosts=(second,)))
     program = {
         "hv01": host_license(productKey="${key}"),
         "hv02": {
             "type": "avma:HostLicense",
-            "properties": {"host": "127.44.0.12", "productKey": "${key2}"},
+            "properties": {"host": address(12), "productKey": "${key2}"},
             "options": {"dependsOn": ["${hv01}"]},
         },
     }
@@ -137,7 +142,7 @@ def test_an_exhausted_key_is_a_partial_success_and_the_next_up_goes_on(serve, wo
     assert failed.returncode != 0
     assert "0xC004C020 SL_E_CHPA_DMAK_LIMIT_EXCEEDED" in failed.stdout
     state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
-    assert state["hv02"]["id"] == "127.44.0.12"
+    assert state["hv02"]["id"] == address(12)
     assert state["hv02"]["initErrors"]
     assert stack.preview_steps() == {"hv02": "update"}
     stack.run("config", "set", "--secret", "key2", text=SPARE_KEY)

@@ -5,17 +5,21 @@ import yaml
 from avma import keys
 from avma_simulator import load_estate, running
 from e2e.estate import HOST_KEY, machine
+from loopback import address, relocated
 from workspace import ROOT, Workspace
 
 EXAMPLE = ROOT / "examples" / "cluster"
-DECLARED = yaml.safe_load((EXAMPLE / "estate.yaml").read_text())
+ESTATE, PROGRAM = (relocated((EXAMPLE / name).read_text()) for name in ("estate.yaml", "Pulumi.yaml"))
+DECLARED = yaml.safe_load(ESTATE)
 KEY = DECLARED["keys"][0]["key"]
 PASSWORD = DECLARED["hosts"][0]["password"]
 
 
 def test_a_cluster_is_licensed_followed_and_repaired(tmp_path):
-    with running(load_estate(EXAMPLE / "estate.yaml")) as server:
-        stack = Workspace(tmp_path, (EXAMPLE / "Pulumi.yaml").read_text())
+    file = tmp_path / "estate.yaml"
+    file.write_text(ESTATE)
+    with running(load_estate(file)) as server:
+        stack = Workspace(tmp_path, PROGRAM)
         account = {"https": "false", "username": "Administrator"}
         config = {f"avma:{name}": value for name, value in account.items()}
         config |= {f"avma:guest.{name}": value for name, value in {**account, "transport": "winrm"}.items()}
@@ -44,12 +48,12 @@ def test_a_cluster_is_licensed_followed_and_repaired(tmp_path):
         assert "nothing listens on that port" in printed
 
 
-CLUSTER = "127.44.0.50"
+CLUSTER = address(50)
 
 
 def four_nodes() -> dict:
     """Return a cluster of four unlicensed nodes, and a key with four activations."""
-    nodes = [machine(f"n{number}", "2022", "Datacenter", f"127.44.0.5{number}") for number in range(1, 5)]
+    nodes = [machine(f"n{number}", "2022", "Datacenter", address(50 + number)) for number in range(1, 5)]
     named = {"name": "cl01", "nodes": [node["name"] for node in nodes], "address": CLUSTER, "http": {"port": 5985}}
     key = {"key": HOST_KEY, "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 4}
     return {"keys": [key], "hosts": nodes, "clusters": [named]}

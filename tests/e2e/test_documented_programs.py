@@ -9,13 +9,14 @@ import yaml
 
 import programs
 from avma.keys import KeyKind
-from e2e.estate import HOST_KEY, PASSWORD, SPARE_KEY, machine, published
+from e2e.estate import HOST, HOST_KEY, PASSWORD, SPARE_KEY, machine, published
+from loopback import address
 
 ADDRESSES = {
-    "hv01.example.com": "127.44.0.11",
-    "hv02.example.com": "127.44.0.12",
-    "node01.example.com": "127.44.0.13",
-    "cl01.example.com": "127.44.0.50",
+    "hv01.example.com": HOST,
+    "hv02.example.com": address(12),
+    "node01.example.com": address(13),
+    "cl01.example.com": address(50),
 }
 SECRETS = {"productKey": HOST_KEY, "firstKey": HOST_KEY, "secondKey": SPARE_KEY, "guestPassword": PASSWORD}
 LICENSED = {"license": {"key": HOST_KEY}}
@@ -44,7 +45,7 @@ def server(serve, request):
         machine("hv02", "2025", "Datacenter", ADDRESSES["hv02.example.com"]),
         machine("node01", "23H2", "Azure Stack HCI", ADDRESSES["node01.example.com"]),
     ]
-    hosts[0]["vms"] = [machine("web01", "2022", "Standard", "127.44.0.21")]
+    hosts[0]["vms"] = [machine("web01", "2022", "Standard", address(21))]
     if "productKey" not in source(request.param):
         hosts[0] |= LICENSED
         hosts[1] |= LICENSED
@@ -52,8 +53,8 @@ def server(serve, request):
         {"key": key, "channel": "MAK", "version": "2025", "edition": "Datacenter", "activations": 2}
         for key in (HOST_KEY, SPARE_KEY)
     ]
-    address = ADDRESSES["cl01.example.com"]
-    cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], "address": address, "http": {"port": 5985}}
+    listening = {"address": ADDRESSES["cl01.example.com"], "http": {"port": 5985}}
+    cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], **listening}
     started = serve({"keys": product_keys, "hosts": hosts, "clusters": [cluster]})
     started.subscription("node01", True)
     return started

@@ -11,9 +11,10 @@ import pytest
 
 from avma.keys import KeyKind
 from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, machine, published
+from loopback import address
 
 INLINE = Path(__file__).parents[1] / "sdk" / "programs" / "python" / "inline.py"
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 PROGRAM = """
 import os
 

@@ -1,7 +1,10 @@
 """Random programs and machines: hosts of every version, with guests of every version and edition they activate."""
 
+import itertools
+
 from avma import compatibility, keys
 from e2e.estate import ADMINISTRATOR, PASSWORD, machine
+from loopback import address
 
 EDITIONS = (compatibility.DATACENTER, compatibility.STANDARD, compatibility.ESSENTIALS)
 ALPHABET = "BCDFGHJKMPQRTVWXY"
@@ -18,22 +21,23 @@ def guests(host_version: str) -> list[tuple[str, str]]:
 
 def test_every_guest_of_every_host_is_activated(serve, workspace):
     hosts, resources, product_keys = [], {}, []
+    free = itertools.count(10)
     for number, version in enumerate(compatibility.VERSIONS):
-        address = f"127.44.{number + 1}.1"
+        host = address(number + 1)
         product_keys.append({"key": host_key(number), "channel": "MAK", "version": version, "edition": "Datacenter"})
         resources[f"host{number}"] = {
             "type": "avma:HostLicense",
-            "properties": {"host": address, "productKey": f"${{key{number}}}"},
+            "properties": {"host": host, "productKey": f"${{key{number}}}"},
         }
         vms = []
         for index, (guest_version, edition) in enumerate(guests(version)):
             name = f"vm{number}x{index}"
-            vms.append(machine(name, guest_version, edition, f"127.44.{number + 1}.{index + 10}"))
+            vms.append(machine(name, guest_version, edition, address(next(free))))
             resources[name] = {
                 "type": "avma:VmActivation",
                 "properties": {"host": f"${{host{number}.host}}", "vmName": name},
             }
-        hosts.append(machine(f"host{number}", version, "Datacenter", address, vms=vms))
+        hosts.append(machine(f"host{number}", version, "Datacenter", host, vms=vms))
     server = serve({"keys": product_keys, "hosts": hosts})
     secrets = {f"key{number}": key["key"] for number, key in enumerate(product_keys)}
     stack = workspace(resources, secrets)

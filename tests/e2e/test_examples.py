@@ -14,6 +14,7 @@ import yaml
 
 from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, machine, vm_activation
 from examples import EXAMPLES, play
+from loopback import address
 from pulumi_resource_avma import __version__
 
 GITOPS = EXAMPLES / "gitops"
@@ -65,7 +66,7 @@ def test_the_operators_stack_is_of_its_kind() -> None:
 
 
 def test_the_account_of_guests_can_be_one_secret_as_in_the_operators_stack(serve, workspace) -> None:
-    serve(estate(machine("web01", "2022", "Standard", "127.44.0.21"), license={"key": HOST_KEY}))
+    serve(estate(machine("web01", "2022", "Standard", address(21)), license={"key": HOST_KEY}))
     stack = workspace({"web01": vm_activation("web01", host=HOST)})
     account = {"username": ADMINISTRATOR, "password": PASSWORD, "transport": "winrm", "https": False}
     stack.run("config", "rm", "avma:guest")

@@ -3,8 +3,9 @@
 import json
 
 from e2e.estate import HOST, HOST_KEY, estate, host_license, machine
+from loopback import address
 
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 
 
 def invoke(name: str, **arguments: str) -> dict:
@@ -12,14 +13,14 @@ def invoke(name: str, **arguments: str) -> dict:
 
 
 def test_every_function_is_usable_from_yaml(serve, workspace):
-    cluster = {"name": "cl01", "nodes": ["hv01"], "address": "127.44.0.50", "http": {"port": 5985}}
+    cluster = {"name": "cl01", "nodes": ["hv01"], "address": address(50), "http": {"port": 5985}}
     serve({**estate(WEB, license={"key": HOST_KEY}), "clusters": [cluster]})
     stack = workspace({"hv01": host_license()})
     stack.write_outputs(
         {
             "key": invoke("getAvmaKey", version="2022", edition="Standard"),
             "fits": invoke("getCompatibility", hostVersion="2022", guestVersion="2025"),
-            "nodes": invoke("getClusterNodes", cluster="127.44.0.50"),
+            "nodes": invoke("getClusterNodes", cluster=address(50)),
             "host": invoke("getHostLicense", host=HOST),
             "vms": invoke("getHostVms", host=HOST),
             "vm": invoke("getVmActivation", host=HOST, vmName="web01"),

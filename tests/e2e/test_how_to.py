@@ -17,20 +17,21 @@ import yaml
 from markdown_it import MarkdownIt
 
 from avma_simulator import load_estate, running
-from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, machine
+from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, machine
+from loopback import address, relocated
 from workspace import ROOT, Workspace
 
 GUIDES = ROOT / "docs" / "how-to"
 ADDRESSES = {
-    "hv01.example.com": "127.44.0.11",
-    "hv02.example.com": "127.44.0.12",
-    "node01.example.com": "127.44.0.13",
-    "cl01.example.com": "127.44.0.50",
+    "hv01.example.com": HOST,
+    "hv02.example.com": address(12),
+    "node01.example.com": address(13),
+    "cl01.example.com": address(50),
     r"'LAB\svc-avma'": ADMINISTRATOR,
 }
 PROMPTED = {"avma:password": PASSWORD, "avma:guest.password": PASSWORD, "productKey": HOST_KEY}
 LICENSED = {"license": {"key": HOST_KEY}}
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 UNREACHABLE = {name: value for name, value in WEB.items() if name not in ("http", "address")}
 UNREACHABLE |= {"network": False, "dataExchange": False}
 ACTIVATED = {**WEB, "license": {"key": "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK", "status": "Licensed"}}
@@ -53,8 +54,8 @@ def estate(special: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     ]
     version = "2022" if "node01" in special else "2025"
     key = {"key": HOST_KEY, "channel": "MAK", "version": version, "edition": "Datacenter", "activations": 2}
-    address = ADDRESSES["cl01.example.com"]
-    cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], "address": address, "http": {"port": 5985}}
+    listening = {"address": ADDRESSES["cl01.example.com"], "http": {"port": 5985}}
+    cluster = {"name": "cl01", "nodes": ["hv01", "hv02"], **listening}
     return {"keys": [key], "hosts": hosts, "clusters": [cluster]}
 
 
@@ -164,8 +165,8 @@ def test_the_readme_leads_from_an_estate_and_a_program_to_an_activated_guest(tmp
     program, declared = (token.content for token in tokens if token.info == "yaml")
     (commands,) = (token.content for token in tokens if token.content.startswith("export AVMA_HTTPS=false"))
     file = tmp_path / "estate.yaml"
-    file.write_text(declared, "utf-8")
+    file.write_text(relocated(declared), "utf-8")
     with running(load_estate(file)) as server:
-        stack = Workspace(tmp_path / "pulumi", program.replace("hv01.example.com", "127.42.0.11"))
+        stack = Workspace(tmp_path / "pulumi", program.replace("hv01.example.com", HOST))
         done(f"set -e\n{commands}", stack)
         assert server.machine("web01")["activatedByHost"] == "HV01"

@@ -4,8 +4,9 @@ import pytest
 
 from avma.keys import KeyKind
 from e2e.estate import HOST, SPARE_KEY, estate, host_license, machine, published, vm_activation
+from loopback import address
 
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 
 
 @pytest.fixture
@@ -51,8 +52,9 @@ def test_the_state_of_an_imported_host_is_that_of_a_created_one(server, workspac
     [
         ("VmActivation", f"{HOST}/absent", "does not exist"),
         ("VmActivation", "web01", "does not have the form host/vmName or host/vmId"),
-        ("HostLicense", "127.44.0.99", "127.44.0.99:5985: could not identify the machine: the connection was refused"),
+        ("HostLicense", address(99), f"{address(99)}:5985: could not identify the machine: the connection was refused"),
     ],
+    ids=["no such VM", "malformed id", "no such host"],
 )
 def test_what_is_not_there_is_not_imported(server, workspace, kind, identifier, text):
     stack = workspace({"hv01": host_license()})

@@ -7,9 +7,10 @@ import pytest
 from avma import keys
 from avma.keys import KeyKind
 from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, published, vm_activation
+from loopback import address
 
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
-APP = machine("app01", "2019", "Datacenter", "127.44.0.22")
+WEB = machine("web01", "2022", "Standard", address(21))
+APP = machine("app01", "2019", "Datacenter", address(22))
 PROGRAM = {
     "hv01": host_license(productKey="${productKey}"),
     "web01": vm_activation("web01"),
@@ -139,7 +140,7 @@ def test_secrets_are_ciphertext_in_the_state(stack):
 
 
 def test_a_vm_that_went_elsewhere_is_dropped_from_the_state_only_when_the_host_said_so(serve, workspace):
-    server = serve(estate(WEB, hosts=(machine("hv02", "2022", "Datacenter", "127.44.0.12"),)))
+    server = serve(estate(WEB, hosts=(machine("hv02", "2022", "Datacenter", address(12)),)))
     stack = workspace({name: PROGRAM[name] for name in ("hv01", "web01")}, {"productKey": HOST_KEY})
     stack.run("up", "--yes", "--skip-preview")
     stack.run("config", "set", "avma:port", "1")

@@ -6,10 +6,11 @@ import re
 import pytest
 
 from e2e.estate import ADMINISTRATOR, HOST, PASSWORD, estate, host_license, machine
+from loopback import address
 
-CLUSTER = "127.44.0.50"
+CLUSTER = address(50)
 SETTINGS = {"AVMA_HTTPS": "false", "AVMA_USERNAME": ADMINISTRATOR, "AVMA_PASSWORD": PASSWORD}
-WEB, DB = (machine(name, "2022", "Standard", f"127.44.0.{n}") for name, n in (("web01", 21), ("db01", 22)))
+WEB, DB = (machine(name, "2022", "Standard", address(n)) for name, n in (("web01", 21), ("db01", 22)))
 
 
 @pytest.fixture
@@ -38,6 +39,6 @@ def test_the_nodes_of_a_cluster_are_listed_with_the_ids_for_an_import(stack):
 
 
 def test_a_query_that_is_not_valid_reaches_no_machine(stack):
-    failed = stack.run("do", "avma:index:VmActivation", "list", "--host", "127.44.0.011", check=False, **SETTINGS)
+    failed = stack.run("do", "avma:index:VmActivation", "list", "--host", "127.0.0.011", check=False, **SETTINGS)
     assert failed.returncode != 0
-    assert "`host` `127.44.0.011` is not a valid IP address: you probably mean `127.44.0.11`" in failed.stdout
+    assert "`host` `127.0.0.011` is not a valid IP address: you probably mean `127.0.0.11`" in failed.stdout

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from e2e.estate import HOST_KEY, PASSWORD, host_license, machine
+from loopback import address
 
 ACCOUNT = "LAB\\svc-avma"
-ADDRESSES = [f"127.44.6.{number}" for number in range(1, 7)]
+ADDRESSES = [address(number) for number in range(1, 7)]
 WRONG = "Wrong-Horse-9"
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, SPARE_KEY, estate, machine, vm_activation
+from loopback import address
 
-ALIAS, OTHER = "127.44.0.99", "127.44.0.12"
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+ALIAS, OTHER = address(99), address(12)
+WEB = machine("web01", "2022", "Standard", address(21))
 SECRETS = {"productKey": HOST_KEY, "spareKey": SPARE_KEY, "word": PASSWORD}
 UNDOING = ("uninstallKey", "restoreKmsClientKey")
 KEEP = {"deleteBeforeReplace": False}
@@ -257,7 +258,7 @@ def test_a_replacement_by_a_host_without_the_vm_undoes_nothing(server, stack):
 def test_another_vm_with_the_declared_name(server, stack):
     made = stack({"web01": guest("retain")}, {"web01": guest("retain")})
     server.rename("web01", "web01-old")
-    spec = {"name": "web01", "version": "2022", "edition": "Standard", "address": "127.44.0.22", "http": {"port": 5985}}
+    spec = {"name": "web01", "version": "2022", "edition": "Standard", "address": address(22), "http": {"port": 5985}}
     server.create("hv01", {**spec, "username": ADMINISTRATOR, "password": PASSWORD})
     made.run("up", "--yes", "--skip-preview", "--refresh")
     assert server.machine("web01")["status"] == "Licensed"

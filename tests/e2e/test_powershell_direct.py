@@ -4,8 +4,9 @@ import pytest
 
 from avma.keys import KeyKind
 from e2e.estate import ADMINISTRATOR, HOST_KEY, PASSWORD, estate, host_license, published, vm_activation
+from loopback import address
 
-ADDRESS = "127.45.0.31"
+ADDRESS = address(31)
 NAMES = ("web01", "web02", "web03")
 
 

@@ -4,49 +4,48 @@ import pytest
 
 from avma.keys import KeyKind
 from e2e.estate import HOST, HOST_KEY, SPARE_KEY, estate, host_license, machine, published, vm_activation
+from loopback import address
 
 OLD_KEY = published(KeyKind.KMS_CLIENT, "2012 R2", "Datacenter")
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
-NEW = machine("new01", "2025", "Standard", "127.44.0.22")
-TRIAL = machine("trial01", "2022", "Datacenter", "127.44.0.23", evaluation=True)
-AZURE = machine("azure01", "2022", "Datacenter Azure Edition", "127.44.0.24")
-DEAF = machine("deaf01", "2022", "Standard", "127.44.0.28", dataExchange=False)
-OFF = machine("off01", "2022", "Standard", "127.44.0.25", state="off")
-STANDARD = machine(
-    "standard", "2022", "Standard", "127.44.0.12", vms=[machine("a01", "2022", "Standard", "127.44.0.26")]
-)
-EVALUATION = machine("evaluation", "2022", "Datacenter", "127.44.0.13", evaluation=True)
+WEB = machine("web01", "2022", "Standard", address(21))
+NEW = machine("new01", "2025", "Standard", address(22))
+TRIAL = machine("trial01", "2022", "Datacenter", address(23), evaluation=True)
+AZURE = machine("azure01", "2022", "Datacenter Azure Edition", address(24))
+DEAF = machine("deaf01", "2022", "Standard", address(28), dataExchange=False)
+OFF = machine("off01", "2022", "Standard", address(25), state="off")
+STANDARD = machine("standard", "2022", "Standard", address(12), vms=[machine("a01", "2022", "Standard", address(26))])
+EVALUATION = machine("evaluation", "2022", "Datacenter", address(13), evaluation=True)
 UNLICENSED = machine(
-    "unlicensed", "2022", "Datacenter", "127.44.0.14", vms=[machine("b01", "2022", "Standard", "127.44.0.27")]
+    "unlicensed", "2022", "Datacenter", address(14), vms=[machine("b01", "2022", "Standard", address(27))]
 )
 PAYG = machine(
     "payg",
     "2025",
     "Datacenter",
-    "127.44.0.15",
+    address(15),
     payAsYouGo=True,
-    vms=[machine("c01", "2022", "Standard", "127.44.0.31")],
+    vms=[machine("c01", "2022", "Standard", address(31))],
 )
 OLD = machine(
     "old",
     "2012 R2",
     "Datacenter",
-    "127.44.0.16",
+    address(16),
     license={"key": OLD_KEY},
-    vms=[machine("d01", "2012 R2", "Standard", "127.44.0.32")],
+    vms=[machine("d01", "2012 R2", "Standard", address(32))],
 )
-OTHER = machine("hv02", "2022", "Datacenter", "127.44.0.17", vms=[machine("away01", "2022", "Standard", "127.44.0.33")])
-NODE_2022 = machine("n1", "2022", "Datacenter", "127.44.0.18")
-NODE_2025 = machine("n2", "2025", "Datacenter", "127.44.0.19")
+OTHER = machine("hv02", "2022", "Datacenter", address(17), vms=[machine("away01", "2022", "Standard", address(33))])
+NODE_2022 = machine("n1", "2022", "Datacenter", address(18))
+NODE_2025 = machine("n2", "2025", "Datacenter", address(19))
 LOCAL = machine(
     "local01",
     "23H2",
     "Azure Stack HCI",
-    "127.44.0.20",
+    address(20),
     serverKey=HOST_KEY,
-    vms=[machine("e01", "2025", "Datacenter", "127.44.0.34")],
+    vms=[machine("e01", "2025", "Datacenter", address(34))],
 )
-CLUSTER = {"name": "cl01", "nodes": ["n1", "n2"], "address": "127.44.0.29", "http": {"port": 5985}}
+CLUSTER = {"name": "cl01", "nodes": ["n1", "n2"], "address": address(29), "http": {"port": 5985}}
 OTHER_KEY = published(KeyKind.AVMA, "2019", "Standard")
 SAME_VERSION_KEY = published(KeyKind.AVMA, "2022", "Datacenter")
 KMS_KEY = published(KeyKind.KMS_CLIENT, "2022", "Standard")
@@ -69,16 +68,16 @@ def invoked(server) -> list[str]:
 
 FAILURES = {
     "a host that is Standard": (
-        host_license(host="127.44.0.12"),
+        host_license(host=address(12)),
         "it runs Windows Server 2022 Standard. Upgrade the host to Datacenter",
     ),
-    "a host that is an evaluation": (host_license(host="127.44.0.13"), "it runs an evaluation"),
+    "a host that is an evaluation": (host_license(host=address(13)), "it runs an evaluation"),
     "a host that is paid as it goes": (
-        host_license(host="127.44.0.15"),
+        host_license(host=address(15)),
         "pay-as-you-go licenses Windows on the host but not in its guests",
     ),
     "a guest on a host that is paid as it goes": (
-        on("127.44.0.15", "c01"),
+        on(address(15), "c01"),
         "the host is not licensed for its guests: Azure Arc pay-as-you-go licenses",
     ),
     "a host's key of another version": (
@@ -95,24 +94,25 @@ FAILURES = {
         "the declared key is for Windows Server 2022 Datacenter. Remove `productKey`",
     ),
     "a cluster of mixed versions": (
-        {"type": "avma:ClusterLicense", "properties": {"cluster": "127.44.0.29", "productKey": "${hostKey}"}},
+        {"type": "avma:ClusterLicense", "properties": {"cluster": address(29), "productKey": "${hostKey}"}},
         "the nodes run different releases: n1 2022, n2 2025. Upgrade all nodes to the same release",
     ),
     "PowerShell Direct on a host of 2012 R2": (
-        on("127.44.0.16", "d01", guest={"transport": "powershellDirect"}),
-        "requires Windows Server 2016 or later, and the host 127.44.0.16 runs build 9600. Set `guest.transport: winrm`",
+        on(address(16), "d01", guest={"transport": "powershellDirect"}),
+        f"requires Windows Server 2016 or later, and the host {address(16)} runs build 9600. "
+        "Set `guest.transport: winrm`",
     ),
     "a guest that is newer than the key of its Azure Local host": (
-        on("127.44.0.20", "e01"),
+        on(address(20), "e01"),
         "the key of its host activates guests only up to Windows Server 2022. Set a Datacenter key",
     ),
     "a key below the one on Azure Local": (
-        host_license(host="127.44.0.20", productKey="${hostKey}", productKeyVersion="2019"),
+        host_license(host=address(20), productKey="${hostKey}", productKeyVersion="2019"),
         "its key is for Windows Server 2022, and it does not accept the older declared key for 2019",
     ),
-    "a host without a licence and without a key": (host_license(host="127.44.0.14"), "`productKey` is not set"),
-    "a guest on a Standard host": (on("127.44.0.12", "a01"), "only Datacenter activates guests"),
-    "a guest on a host without a licence": (on("127.44.0.14", "b01"), "License the host first"),
+    "a host without a licence and without a key": (host_license(host=address(14)), "`productKey` is not set"),
+    "a guest on a Standard host": (on(address(12), "a01"), "only Datacenter activates guests"),
+    "a guest on a host without a licence": (on(address(14), "b01"), "License the host first"),
     "a guest that is newer than its host": (on(HOST, "new01"), "Move the VM to a newer host"),
     "a guest that is an evaluation": (on(HOST, "trial01"), "Convert the guest to a full edition"),
     "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local can activate"),
@@ -123,7 +123,8 @@ FAILURES = {
     ),
     "a wrong password of the guest": (
         {**on(HOST, "web01"), "properties": {"host": HOST, "vmName": "web01", "guest": {"password": "Not-It-At-All"}}},
-        "web01 (127.44.0.21:5985): could not identify the machine: the service rejected the sign-in of Administrator",
+        f"web01 ({address(21)}:5985): could not identify the machine: "
+        "the service rejected the sign-in of Administrator",
     ),
 }
 SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}

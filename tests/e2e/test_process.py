@@ -10,7 +10,7 @@ import sys
 import yaml
 
 from avma import keys
-from e2e.estate import HOST_KEY, PASSWORD, estate, host_license
+from e2e.estate import HOST, HOST_KEY, PASSWORD, estate, host_license
 from waiting import PATIENCE, wait_until
 from workspace import PLUGIN, ROOT, Workspace
 
@@ -69,8 +69,8 @@ def test_debug_shows_requests_and_decisions_without_secrets(serve, workspace):
     serve(estate())
     stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
     printed = stack.run("up", "--yes", "--skip-preview", "--debug").stdout
-    assert "avma.wsman: 127.44.0.11:5985: InstallProductKey SoftwareLicensingService: ok, " in printed
-    assert "avma.resources: 127.44.0.11: activating" in printed
+    assert f"avma.wsman: {HOST}:5985: InstallProductKey SoftwareLicensingService: ok, " in printed
+    assert f"avma.resources: {HOST}: activating" in printed
     assert HOST_KEY not in printed
     assert PASSWORD not in printed
     assert "avma.wsman" not in stack.run("refresh", "--yes").stdout

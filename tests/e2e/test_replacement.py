@@ -3,8 +3,9 @@
 import pytest
 
 from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+from loopback import address
 
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 
 
 def urn(stack, name: str) -> str:

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from avma.keys import KeyKind
 from avma_cli.__main__ import app
-from e2e.estate import ADMINISTRATOR, PASSWORD, SECRETS, SPARE_KEY, estate, machine, published
+from e2e.estate import ADMINISTRATOR, HOST, PASSWORD, SECRETS, SPARE_KEY, estate, machine, published
+from loopback import address
 
-CLUSTER = "127.44.3.100"
+CLUSTER = address(100)
 
 
 def report(*arguments: object, text: str | None = None) -> str:
@@ -24,16 +25,21 @@ def report(*arguments: object, text: str | None = None) -> str:
     return result.output
 
 
+def named(address: str) -> str:
+    """Return the name of the resource that the report derives from an address."""
+    return f"machine-{address.replace('.', '-')}"
+
+
 @pytest.fixture
 def listed(serve, tmp_path: Path) -> Path:
     """Serve a licensed cluster and a licensed host with activated guests, and return their list."""
     license_of_guest, license_of_host = {"key": published(KeyKind.AVMA, "2022", "Standard")}, {"key": SPARE_KEY}
     web, odd, moving = (
-        machine(name, "2022", "Standard", f"127.44.3.2{number}", license=license_of_guest)
-        for number, name in enumerate(("hv01", "Payroll DB", "moving"))
+        machine(name, "2022", "Standard", address(20 + number), license=license_of_guest)
+        for number, name in enumerate(("hv01", "Payroll DB", "moving"), 1)
     )
     node1, node2 = (
-        machine(f"n{number}", "2022", "Datacenter", f"127.44.3.{number}", license=license_of_host, vms=vms)
+        machine(f"n{number}", "2022", "Datacenter", address(number), license=license_of_host, vms=vms)
         for number, vms in ((1, [moving]), (2, []))
     )
     world = estate(web, odd, hosts=(node1, node2), license=license_of_host)
@@ -41,7 +47,7 @@ def listed(serve, tmp_path: Path) -> Path:
     serve(world)
     settings = {"https": False, "username": ADMINISTRATOR, "guest": {"username": ADMINISTRATOR}}
     file = tmp_path / "list.yaml"
-    file.write_text(yaml.safe_dump({"settings": settings, "hosts": ["127.44.0.11"], "clusters": [CLUSTER]}))
+    file.write_text(yaml.safe_dump({"settings": settings, "hosts": [HOST], "clusters": [CLUSTER]}))
     return file
 
 
@@ -50,8 +56,8 @@ def test_everything_is_imported_and_the_preview_is_empty(listed, workspace, tmp_
     report(listed, "-q", "--import-file", file)
     wanted = json.loads(file.read_text())["resources"]
     assert [(each["type"].rpartition(":")[2], each["name"]) for each in wanted] == [
-        ("ClusterLicense", "machine-127-44-3-100"),
-        ("HostLicense", "machine-127-44-0-11"),
+        ("ClusterLicense", named(CLUSTER)),
+        ("HostLicense", named(HOST)),
         ("VmActivation", "moving"),
         ("VmActivation", "hv01"),
         ("VmActivation", "payroll-db"),
@@ -66,6 +72,6 @@ def test_everything_is_imported_and_the_preview_is_empty(listed, workspace, tmp_
     # With its password, the whole `guest` configuration is a secret, so the account is an argument.
     seen = json.loads(report("-", "--json", "--guest-username", ADMINISTRATOR, text=json.dumps(stack.export())))
     assert {(host["host"], "recordedSince" in host) for host in seen["hosts"]} == {
-        ("n1", True), ("n2", True), ("127.44.0.11", True),
+        ("n1", True), ("n2", True), (HOST, True),
     }  # fmt: skip
     assert {vm["licenseStatus"] for host in seen["hosts"] for vm in host["vms"]} == {"Licensed"}

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from avma_cli.__main__ import app
 from e2e.estate import ADMINISTRATOR, HOST, HOST_KEY, PASSWORD, estate, host_license, machine, vm_activation
+from loopback import address
 
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
-APP = machine("app01", "2019", "Datacenter", "127.44.0.22")
+WEB = machine("web01", "2022", "Standard", address(21))
+APP = machine("app01", "2019", "Datacenter", address(22))
 PROGRAM = {
     "hv01": host_license(productKey="${productKey}"),
     "web01": vm_activation("web01", onDelete="uninstallKey"),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from e2e.estate import HOST, HOST_KEY, estate, machine
+from loopback import address
 from sdk import go_program, nodejs_package, python_package
 
 PYTHON = Path(__file__).parents[1] / "sdk" / "programs" / "python"
-WEB = machine("web01", "2022", "Standard", "127.44.0.21")
+WEB = machine("web01", "2022", "Standard", address(21))
 
 
 class Python:

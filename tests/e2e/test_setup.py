@@ -1,8 +1,9 @@
 """The real engine waits for a VM that the same run created."""
 
-from e2e.estate import HOST_KEY, estate, host_license, machine, vm_activation
+from e2e.estate import HOST, HOST_KEY, estate, host_license, machine, vm_activation
+from loopback import address
 
-FRESH = machine("web01", "2022", "Standard", "127.44.0.21", readyAfter=8)
+FRESH = machine("web01", "2022", "Standard", address(21), readyAfter=8)
 DIRECT = {"avma:guest.transport": "powershellDirect"}
 
 
@@ -20,7 +21,7 @@ def test_a_vm_in_setup_is_waited_for_with_live_status(serve, workspace):
 def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, workspace):
     server = serve(estate(FRESH, license={"key": HOST_KEY}))
     server.setup("web01", 300)
-    web01 = {**vm_activation("web01", host="127.44.0.11"), "options": {"customTimeouts": {"create": "5s"}}}
+    web01 = {**vm_activation("web01", host=HOST), "options": {"customTimeouts": {"create": "5s"}}}
     failed = workspace({"web01": web01}, **DIRECT).run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())
