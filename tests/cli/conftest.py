@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from avma_cli.__main__ import app
-from avma_simulator import EstateServer, load_estate, running
+from avma_simulator import EstateServer, load_estate, running, running_recording
 from cli.estate import ADMINISTRATOR, ESTATE, PASSWORD
+from loopback import address, relocated
+
+RECORDED = "127.77.0.1"
+"""The first machine of a recording."""
+REPLAYED = address(201)
+"""The first machine of a replay."""
+REPLAY_PASSWORD = "Replayed-9"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
     """The simulated machines for tests that do not change them."""
     file = tmp_path_factory.mktemp("estate") / "estate.yaml"
@@ -56,3 +64,12 @@ def causes(document: dict) -> list[dict]:
 
 def recorded(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@contextmanager
+def replay(recording: Path, username: str = "") -> Iterator[None]:
+    """Replay a recording until the block ends, at addresses of this process."""
+    moved = recording.with_suffix(".relocated")
+    moved.write_text(relocated(recording.read_text(encoding="utf-8"), by=200), encoding="utf-8")
+    with running_recording(moved, username, REPLAY_PASSWORD, 5985):
+        yield

@@ -23,7 +23,8 @@ from avma.settings import AddressedSettings
 from avma_cli.doctor.next_command import Command, next_command
 from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import causes, diagnosed, doctor, statuses
-from cli.estate import ADMINISTRATOR, KEY, PASSWORD, address
+from cli.estate import ADMINISTRATOR, KEY, PASSWORD
+from loopback import address
 
 HEALTHY = address(1)
 PLAIN = "--no-https"
@@ -68,7 +69,7 @@ def test_a_healthy_host_passes_over_https(shared: EstateServer, auth: str) -> No
     document = diagnosed(HEALTHY, "--ca-cert", shared.ca_certificate, "--auth", auth)
     assert document["passed"]
     found = {step["rung"]: step["found"] for step in document["steps"]}
-    assert found["tls"].startswith("issued by Simulated estate CA for titania, localhost, 127.47.0.1, until ")
+    assert found["tls"].startswith(f"issued by Simulated estate CA for titania, localhost, {HEALTHY}, until ")
     assert found["logon"].startswith(f"{auth} as {ADMINISTRATOR}; the service offers Negotiate, Basic")
 
 
@@ -114,7 +115,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(9), PLAIN], "system", "it runs an evaluation", "DISM /Online"),
         ([address(10), PLAIN], "license", "its license status is OOBGrace", "pulumi up"),
         ([address(11), PLAIN], "license", "no product key is installed", "pulumi up"),
-        (["127.47.1.2", PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
+        ([address(42), PLAIN], "hyperV", "the WMI class or namespace does not exist", "Install-WindowsFeature"),
         ([address(12), PLAIN], "vm", "Data Exchange integration service of mute01 is off",
          "| Get-VMIntegrationService |"),
         ([address(13), PLAIN], "vm", "a host activates guests only up to its own version", "| Move-VM -Dest"),
@@ -437,7 +438,7 @@ def _read(terminal: int) -> bytes:
 def test_progress_and_colour_on_a_terminal(shared: EstateServer) -> None:
     seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="")
     assert "\x1b[32mpass" in seen
-    assert "Rights for scripts 127.47.0.1" in seen
+    assert f"Rights for scripts {HEALTHY}" in seen
     assert PASSWORD not in seen
 
 

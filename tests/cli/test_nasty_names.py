@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from avma_simulator import load_estate, running, running_recording
-from cli.conftest import diagnosed, recorded, statuses
+from avma_simulator import load_estate, running
+from cli.conftest import REPLAY_PASSWORD, REPLAYED, diagnosed, recorded, replay, statuses
+from loopback import address
 
 KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 ACCOUNT = {"username": "Zoë.Quince", "password": "Correct-Horse-7"}
@@ -61,7 +62,7 @@ VMS = (
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Resolve the hosts by names of one and of two letters."""
     look_up = socket.getaddrinfo
-    addresses = {HOST: "127.48.0.1", f"{HOST}.{DOMAIN}": "127.48.0.1", f"{PEER.lower()}.{DOMAIN}": "127.48.0.2"}
+    addresses = {HOST: address(101), f"{HOST}.{DOMAIN}": address(101), f"{PEER.lower()}.{DOMAIN}": address(102)}
 
     def resolved(host: str, *arguments: object, **keywords: object) -> object:
         return look_up(addresses.get(str(host).lower(), host), *arguments, **keywords)  # type: ignore[arg-type]
@@ -76,10 +77,10 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: None) -> I
     estate = {
         "keys": [{"key": KEY, "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 9}],
         "hosts": [
-            {"name": HOST, "address": "127.48.0.1", "http": {"port": 5985}, "vms": vms, **LICENSED},
-            {"name": PEER, "address": "127.48.0.2", "http": {"port": 5985}, **LICENSED},
+            {"name": HOST, "address": address(101), "http": {"port": 5985}, "vms": vms, **LICENSED},
+            {"name": PEER, "address": address(102), "http": {"port": 5985}, **LICENSED},
         ],
-        "clusters": [{"name": CLUSTER, "nodes": [HOST, PEER], "address": "127.48.0.9", "http": {"port": 5985}}],
+        "clusters": [{"name": CLUSTER, "nodes": [HOST, PEER], "address": address(109), "http": {"port": 5985}}],
     }
     described, file = tmp_path / "estate.yaml", tmp_path / "recording.jsonl"
     described.write_text(yaml.safe_dump(estate, allow_unicode=True), encoding="utf-8")
@@ -92,7 +93,7 @@ def test_none_of_the_names_is_in_the_file(recording: tuple[Path, dict]) -> None:
     assert [step["rung"] for step in found["steps"]].count("vm") == len(VMS)
     assert ("peer", "pass") in statuses(found)
     texts = "\n".join(_texts(recorded(file)))
-    for name in (*VMS, HOST, PEER, CLUSTER, DOMAIN, "woods", *ACCOUNT.values(), "zoë", "quince", "127.48", KEY):
+    for name in (*VMS, HOST, PEER, CLUSTER, DOMAIN, "woods", *ACCOUNT.values(), "zoë", "quince", address(0)[:-2], KEY):
         for spelling in {name, name.lower(), name.upper(), name.casefold()}:
             pattern = rf"(?<![A-Za-z0-9]){re.escape(spelling)}(?![A-Za-z0-9])"
             # that is also a stand-in: the prefix of XML names, a part of a time or an interval
@@ -135,10 +136,10 @@ def test_relations_between_machines_stay(recording: tuple[Path, dict]) -> None:
 
 def test_it_replays_to_the_same_result(recording: tuple[Path, dict], monkeypatch: pytest.MonkeyPatch) -> None:
     file, found = recording
-    monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+    monkeypatch.setenv("AVMA_PASSWORD", REPLAY_PASSWORD)
     monkeypatch.setenv("AVMA_USERNAME", "user1")
-    with running_recording(file, "", "Replayed-9", 5985):
-        again = diagnosed("127.77.0.1", "--no-https")
+    with replay(file):
+        again = diagnosed(REPLAYED, "--no-https")
     assert statuses(again) == statuses(found)
 
 

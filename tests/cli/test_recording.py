@@ -25,20 +25,20 @@ from avma.wsman.identify import identify
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_cli.__main__ import app
-from avma_simulator import EstateServer, load_estate, recording, running, running_recording
+from avma_simulator import EstateServer, load_estate, recording, running
 from avma_simulator.wsman import soap
-from cli.conftest import causes, diagnosed, recorded, statuses
-from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, address
+from cli.conftest import RECORDED, REPLAY_PASSWORD, REPLAYED, causes, diagnosed, recorded, replay, statuses
+from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD
+from loopback import address
 from waiting import PATIENCE, wait_until
 
 PLAIN = "--no-https"
-REPLAYED = "127.77.0.1"
 SECRETS = (
     PASSWORD,
     KEY,
     KEY_2012,
     ADMINISTRATOR,
-    "127.47.",
+    address(0).removesuffix("0"),
     "titania",
     "Payroll",
     "sleeper",
@@ -47,18 +47,18 @@ SECRETS = (
     "node1",
 )
 """Texts that a recording must not contain, in any case."""
-Replay = Callable[..., tuple[dict, dict]]
+Diagnose = Callable[..., tuple[dict, dict]]
 
 
 @pytest.fixture
-def replay(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replay:
+def diagnosed_twice(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Diagnose:
     """Return a function that diagnoses a host and then its recording. It returns both documents."""
 
     def both(*arguments: object) -> tuple[dict, dict]:
         file = tmp_path / "recording.jsonl"
         original = diagnosed(*arguments, PLAIN, "--record", file)
-        with running_recording(file, "", "Replayed-9", 5985):
-            monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+        with replay(file):
+            monkeypatch.setenv("AVMA_PASSWORD", REPLAY_PASSWORD)
             monkeypatch.setenv("AVMA_USERNAME", recorded(file)[0]["machines"][0]["username"])
             return original, diagnosed(REPLAYED, PLAIN)
 
@@ -66,8 +66,8 @@ def replay(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("number", [1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 21, 22, 23])
-def test_a_recording_replays_to_the_same_result(replay: Replay, number: int) -> None:
-    original, again = replay(address(number))
+def test_a_recording_replays_to_the_same_result(diagnosed_twice: Diagnose, number: int) -> None:
+    original, again = diagnosed_twice(address(number))
     assert statuses(again) == statuses(original)
     assert [step["error"] and step["error"]["kind"] for step in again["steps"]] == [
         step["error"] and step["error"]["kind"] for step in original["steps"]
@@ -83,17 +83,17 @@ def _without_ids(found: str) -> str:
     return re.sub(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "GUID", found)
 
 
-def test_a_peer_that_is_down_is_down_in_the_replay(replay: Replay, shared: EstateServer) -> None:
+def test_a_peer_that_is_down_is_down_in_the_replay(diagnosed_twice: Diagnose, shared: EstateServer) -> None:
     shared.power("node5", "off")
-    original, again = replay(address(19))
+    original, again = diagnosed_twice(address(19))
     shared.power("node5", "running")
     assert statuses(again) == statuses(original)
     assert causes(again)[0]["error"]["answer"] == "the cluster reports the node as Down"
 
 
-def test_a_recording_is_replayed_as_often_as_wanted(replay: Replay, tmp_path: Path) -> None:
-    _, first = replay(address(16))
-    with running_recording(tmp_path / "recording.jsonl", "", "Replayed-9", 5985):
+def test_a_recording_is_replayed_as_often_as_wanted(diagnosed_twice: Diagnose, tmp_path: Path) -> None:
+    _, first = diagnosed_twice(address(16))
+    with replay(tmp_path / "recording.jsonl"):
         assert diagnosed(REPLAYED, PLAIN) == diagnosed(REPLAYED, PLAIN) == first
 
 
@@ -117,9 +117,9 @@ def test_every_exchange_is_recorded(shared: EstateServer, tmp_path: Path) -> Non
     # In addition to the messages, each connection authenticates, and one request asks for authentication methods.
     assert len(exchanges) == counts["requests"] - counts["handshakes"]
     for exchange in exchanges:
-        assert exchange["machine"] == REPLAYED
+        assert exchange["machine"] == RECORDED
         assert exchange["seconds"] >= 0
-        assert f":To>http://{REPLAYED}:5985/wsman</" in exchange["request"] or "<s:Header/>" in exchange["request"]
+        assert f":To>http://{RECORDED}:5985/wsman</" in exchange["request"] or "<s:Header/>" in exchange["request"]
         assert "<s:Body" in exchange["answer"]
 
 
@@ -160,9 +160,9 @@ def _pulled(exchanges: list[dict], enumerated: str) -> str:
 def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     diagnosed(address(1), PLAIN, "--record", file)
-    settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
+    settings = AddressedSettings(https=False, username="Hippolyta", password=REPLAY_PASSWORD)
     with (
-        running_recording(file, "Hippolyta", "Replayed-9", 5985),
+        replay(file, "Hippolyta"),
         closing(WsmanClient(resolve(REPLAYED, settings), 1, WinrmPipe)) as cim,
     ):
         assert identify(cim, Deadline(20)).vendor == "Microsoft Corporation"
@@ -181,7 +181,7 @@ def test_a_line_of_a_recording_ends_where_it_ends(shared: EstateServer, tmp_path
     text = file.read_text(encoding="utf-8")
     assert "Windows(R)" in text
     file.write_text(text.replace("Windows(R)", "Windows\u2028\u0085(R)"), encoding="utf-8")
-    assert recording.load(file).answer(REPLAYED, asked) is not None
+    assert recording.load(file).answer(RECORDED, asked) is not None
 
 
 def test_a_failed_logon_is_recorded_as_one(
@@ -220,7 +220,7 @@ def test_the_command_serves_a_recording(
     (machine,) = json.loads(ready.read_text())["machines"]
     port = machine["urls"][0].rpartition(":")[2].removesuffix("/wsman")
     monkeypatch.setenv("AVMA_PASSWORD", "replay")
-    assert diagnosed(REPLAYED, PLAIN, "--port", port, "--username", "user1")["passed"]
+    assert diagnosed(RECORDED, PLAIN, "--port", port, "--username", "user1")["passed"]
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_a_message_id_stands_in_its_answer_as_it_was_sent(shared: EstateServer, 
     request = next(e["request"] for e in recorded(file)[1:] if "FROM Win32_OperatingSystem<" in e["request"])
     wanted = 'uuid:1</a:RelatesTo><b c="\\1">&'
     sent = re.sub("(MessageID>)[^<]+", lambda found: found[1] + escape(wanted), request).encode()
-    settings = AddressedSettings(https=False, username="Hippolyta", password="Replayed-9")
-    with running_recording(file, "Hippolyta", "Replayed-9", 5985):
+    settings = AddressedSettings(https=False, username="Hippolyta", password=REPLAY_PASSWORD)
+    with replay(file, "Hippolyta"):
         pipe = WinrmPipe(resolve(REPLAYED, settings))
         answer = fromstring(pipe.send(Context("ask", "hv01", Deadline(20)), sent))
         pipe.close()
@@ -282,8 +282,8 @@ def test_a_host_that_is_reached_by_ipv6_is_replayed_by_ipv4(tmp_path: Path, monk
     with running(load_estate(estate)) as server:
         original = diagnosed("::1", PLAIN, "--port", server.address("six")[1], "--record", file)
     assert "::1" not in file.read_text()
-    with running_recording(file, "", "Replayed-9", 5985):
-        monkeypatch.setenv("AVMA_PASSWORD", "Replayed-9")
+    with replay(file):
+        monkeypatch.setenv("AVMA_PASSWORD", REPLAY_PASSWORD)
         assert statuses(diagnosed(REPLAYED, PLAIN, "--username", "user1")) == statuses(original)
 
 
@@ -298,4 +298,4 @@ def test_names_of_the_domain_name_system(tmp_path: Path, monkeypatch: pytest.Mon
         diagnosed("hv01.lab.example", *arguments)
     text = file.read_text().lower()
     assert not [name for name in ("localhost", "hv01", "lab.example", "fqdn") if name in text]
-    assert recorded(file)[0]["machines"][0]["address"] == REPLAYED
+    assert recorded(file)[0]["machines"][0]["address"] == RECORDED

@@ -12,6 +12,7 @@ from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Result, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.machine import Machines
+from loopback import address
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 OTHER_KEY = "GFDCB-NMKJH-VTRQP-32YXW-98764"
@@ -30,32 +31,32 @@ hosts:
   - name: hv01
     version: "2022"
     edition: Datacenter
-    address: 127.43.0.11
+    address: {address(11)}
     http: {{port: 5985}}
     username: {ADMINISTRATOR}
     password: {PASSWORD}
     vms:
-      - {{name: web01, version: "2022", edition: Standard, address: 127.43.0.21, http: {{port: 5985}},
+      - {{name: web01, version: "2022", edition: Standard, address: {address(21)}, http: {{port: 5985}},
           username: {ADMINISTRATOR}, password: {PASSWORD}}}
-      - {{name: new01, version: "2025", edition: Standard, address: 127.43.0.22, http: {{port: 5985}},
+      - {{name: new01, version: "2025", edition: Standard, address: {address(22)}, http: {{port: 5985}},
           username: {ADMINISTRATOR}, password: {PASSWORD}}}
-      - {{name: eval01, version: "2019", edition: Standard, evaluation: true, address: 127.43.0.23,
+      - {{name: eval01, version: "2019", edition: Standard, evaluation: true, address: {address(23)},
           http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
       - {{name: twin, id: 8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11, version: "2019", edition: Standard,
-          address: 127.43.0.24, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
+          address: {address(24)}, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
       - {{name: twin, id: 8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a12, version: "2019", edition: Standard}}
-      - {{name: azure01, version: "2022", edition: Datacenter Azure Edition, address: 127.43.0.25,
+      - {{name: azure01, version: "2022", edition: Datacenter Azure Edition, address: {address(25)},
           http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: standard, version: "2022", edition: Standard, address: 127.43.0.12, http: {{port: 5985}},
+  - {{name: standard, version: "2022", edition: Standard, address: {address(12)}, http: {{port: 5985}},
       username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: evaluation, version: "2022", edition: Datacenter, evaluation: true, address: 127.43.0.13,
+  - {{name: evaluation, version: "2022", edition: Datacenter, evaluation: true, address: {address(13)},
       http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: licensed, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, address: 127.43.0.14,
+  - {{name: licensed, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, address: {address(14)},
       http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: keyless, version: "2022", edition: Datacenter, license: none, address: 127.43.0.15,
+  - {{name: keyless, version: "2022", edition: Datacenter, license: none, address: {address(15)},
       http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
 """
-HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (f"127.43.0.{n}" for n in range(11, 16))
+HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (address(n) for n in range(11, 16))
 
 
 @dataclass

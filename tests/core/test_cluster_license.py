@@ -9,20 +9,21 @@ from avma.properties import UNKNOWN
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
+from loopback import address
 
-CLUSTER = "127.43.2.100"
+CLUSTER = address(100)
 ACCOUNT = f"http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 ESTATE = f"""
 keys:
   - {{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 4}}
   - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter, activations: 4}}
 hosts:
-  - {{name: n1, version: "2022", edition: Datacenter, address: 127.43.2.1, {ACCOUNT}}}
-  - {{name: n2, version: "2022", edition: Datacenter, address: 127.43.2.2, {ACCOUNT}}}
-  - {{name: n3, version: "2022", edition: Datacenter, address: 127.43.2.3, {ACCOUNT}}}
-  - {{name: late, version: "2022", edition: Datacenter, address: 127.43.2.4, {ACCOUNT}}}
-  - {{name: newer, version: "2025", edition: Datacenter, address: 127.43.2.5, {ACCOUNT}}}
-  - {{name: standard, version: "2022", edition: Standard, address: 127.43.2.6, {ACCOUNT}}}
+  - {{name: n1, version: "2022", edition: Datacenter, address: {address(1)}, {ACCOUNT}}}
+  - {{name: n2, version: "2022", edition: Datacenter, address: {address(2)}, {ACCOUNT}}}
+  - {{name: n3, version: "2022", edition: Datacenter, address: {address(3)}, {ACCOUNT}}}
+  - {{name: late, version: "2022", edition: Datacenter, address: {address(4)}, {ACCOUNT}}}
+  - {{name: newer, version: "2025", edition: Datacenter, address: {address(5)}, {ACCOUNT}}}
+  - {{name: standard, version: "2022", edition: Standard, address: {address(6)}, {ACCOUNT}}}
 clusters:
   - {{name: cl01, nodes: [n1, n2, n3], address: {CLUSTER}, http: {{port: 5985}}}}
 """
@@ -78,14 +79,14 @@ def test_keys_of_single_nodes(cluster, run):
 
 
 def test_nodes_without_asking_the_cluster(cluster, run):
-    wanted = {"nodes": ["127.43.2.1", "127.43.2.2"], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(2)], "productKey": HOST_KEY}
     result = RESOURCE.create(wanted, run.operation())
-    assert result.identifier == "127.43.2.1,127.43.2.2"
+    assert result.identifier == f"{address(1)},{address(2)}"
     assert result.outputs.licensed_nodes == 2
 
 
 def test_when_one_of_two_nodes_fails_the_other_is_named_as_one(cluster, run):
-    wanted = {"nodes": ["127.43.2.1", "127.43.2.99"], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(99)], "productKey": HOST_KEY}
     with pytest.raises(errors.PartlyDone, match="The other node is licensed: `pulumi up` continues"):
         RESOURCE.create(wanted, run.operation())
 
@@ -122,9 +123,9 @@ def test_a_node_that_is_down_is_shown_with_its_error(cluster, run):
 
 def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run):
     file = tmp_path / "cluster.yaml"
-    third = f"address: 127.43.2.3, {ACCOUNT}"
+    third = f"address: {address(3)}, {ACCOUNT}"
     file.write_text(ESTATE.replace(third, third.replace(PASSWORD, "Another-pass-1")))
-    wanted = {"nodes": ["127.43.2.1", "127.43.2.3"], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(3)], "productKey": HOST_KEY}
     with running(load_estate(file)):
         with pytest.raises(errors.PartlyDone) as caught:
             RESOURCE.create(wanted, run.operation())
@@ -133,7 +134,7 @@ def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run
         now = RESOURCE.read(first.identifier, stored(first), run.operation())
     assert [bool(node.error) for node in now.outputs.node_licenses] == [False, True]
     (warning,) = [text for text in run.told if "See: " in text]
-    assert warning.startswith("127.43.2.3:5985: could not ")
+    assert warning.startswith(f"{address(3)}:5985: could not ")
     assert warning.endswith("See: avma explain logon-refused")
 
 
@@ -165,7 +166,7 @@ def test_a_key_for_no_node_is_named(cluster, run):
 
 def test_what_is_no_cluster_is_named(cluster, run):
     with pytest.raises(errors.WsmanFault, match="could not read the nodes of the cluster"):
-        create(run, cluster="127.43.2.4")
+        create(run, cluster=address(4))
 
 
 def test_import_by_the_cluster(cluster, run):
@@ -180,7 +181,7 @@ def test_import_by_the_cluster(cluster, run):
     [
         ("n1,n1", "the list contains `n1` twice"),
         ("n1,n2,N1", r"the list contains `N1` twice \(`n1` is the same host\)"),
-        ("127.43.2.1,::ffff:127.43.2.1", r"`::ffff:127.43.2.1` twice \(`127.43.2.1` is the same host\)"),
+        (f"{address(1)},::ffff:{address(1)}", rf"`::ffff:{address(1)}` twice \(`{address(1)}` is the same host\)"),
     ],
 )
 def test_an_import_names_the_node_that_is_listed_twice(run, identifier, text):
@@ -191,7 +192,7 @@ def test_an_import_names_the_node_that_is_listed_twice(run, identifier, text):
 def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
     cluster.power("n2", "off")
     RESOURCE.probe(WANTED, run.operation())
-    assert any(text.startswith("n2 (127.43.2.2:5985): could not reach the node") for text in run.told)
+    assert any(text.startswith(f"n2 ({address(2)}:5985): could not reach the node") for text in run.told)
     assert left(cluster) == 4
 
 
@@ -220,8 +221,8 @@ def test_when_all_nodes_fail_after_a_change_the_state_is_kept(cluster, run):
 
 
 def test_a_node_that_is_named_twice_is_one(cluster, run):
-    result = create(run, cluster=None, nodes=["127.43.2.1", "127.43.2.2", "127.43.2.1"])
-    assert (result.outputs.licensed_nodes, result.identifier) == (2, "127.43.2.1,127.43.2.2")
+    result = create(run, cluster=None, nodes=[address(1), address(2), address(1)])
+    assert (result.outputs.licensed_nodes, result.identifier) == (2, f"{address(1)},{address(2)}")
 
 
 def test_a_refresh_bears_a_key_for_a_node_that_left(cluster, run):
@@ -246,8 +247,8 @@ keys:
   - {{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 4}}
   - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter, activations: 4}}
 hosts:
-  - {{name: {LONG}, version: "2022", edition: Datacenter, address: 127.43.2.1, {ACCOUNT}}}
-  - {{name: n2, version: "2022", edition: Datacenter, address: 127.43.2.2, {ACCOUNT}}}
+  - {{name: {LONG}, version: "2022", edition: Datacenter, address: {address(1)}, {ACCOUNT}}}
+  - {{name: n2, version: "2022", edition: Datacenter, address: {address(2)}, {ACCOUNT}}}
 clusters:
   - {{name: cl01, nodes: [{LONG}, n2], address: {CLUSTER}, http: {{port: 5985}}}}
 """
@@ -280,7 +281,7 @@ def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
 
 def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_names, run, monkeypatch):
     # The cluster answers at its name, and a node at `NAME.DOMAIN`. DNS contains only the full name.
-    known = {"cl01.lab.test": CLUSTER, "n2.lab.test": "127.43.2.2", f"{LONG}.lab.test": "127.43.2.1"}
+    known = {"cl01.lab.test": CLUSTER, "n2.lab.test": address(2), f"{LONG}.lab.test": address(1)}
     look_up = socket.getaddrinfo
 
     def in_dns(name, *arguments, **keywords):

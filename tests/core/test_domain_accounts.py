@@ -13,9 +13,10 @@ from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running
 from core.runner import OTHER_KEY, PASSWORD, Runner
+from loopback import address
 
-HOST = "127.43.3.1"
-GUEST = "127.43.3.2"
+HOST = address(1)
+GUEST = address(2)
 ESTATE = rf"""
 keys:
   - {{key: {OTHER_KEY}, channel: Retail, version: "2022", edition: Datacenter}}

@@ -14,6 +14,7 @@ from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma_simulator import load_estate, running
 from core.runner import ESTATE, HOST_KEY, HV01, KEYLESS, LICENSED, OTHER_KEY, PASSWORD, stored
+from loopback import address
 
 EMPTY_LISTING = {"operation": "Enumerate", "answer": "noRows"}
 NO_HYPER_V = r"the Hyper-V host's own row.*Hyper-V Administrators.*vmms.*S-1-5-32-578"
@@ -80,7 +81,7 @@ def test_a_host_without_rows_hides_no_vm_on_another(estate, run, activated):
     estate.rights("licensed", "user")
     assert run.vm.read(activated.identifier, state, run.operation()) is not None
     estate.move("web01", "standard")
-    with pytest.raises(errors.EmptyAnswer, match=r"127\.43\.0\.14"):
+    with pytest.raises(errors.EmptyAnswer, match=address(14)):
         run.vm.read(activated.identifier, state, run.operation())
 
 
@@ -181,9 +182,9 @@ def test_a_method_that_ran_and_answered_with_nothing_is_not_called_again(estate,
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-CLUSTER = """
+CLUSTER = f"""
 clusters:
-  - {name: cl01, nodes: [hv01, standard], address: 127.43.0.31, http: {port: 5985}}
+  - {{name: cl01, nodes: [hv01, standard], address: {address(31)}, http: {{port: 5985}}}}
 """
 
 
@@ -194,7 +195,7 @@ def test_a_cluster_lists_itself_and_its_nodes(tmp_path, run, name):
     with running(load_estate(file)) as server:
         server.faults("hv01", no_rows(name))
         with pytest.raises(errors.EmptyAnswer, match=r"Grant-ClusterAccess.*ClusSvc"):
-            GetClusterNodes().call({"cluster": "127.43.0.31"}, run.operation)
+            GetClusterNodes().call({"cluster": address(31)}, run.operation)
 
 
 def test_an_empty_listing_of_guests_is_believed_only_from_a_host_that_lists_itself(estate, run):

@@ -15,8 +15,9 @@ from avma.windows.hyperv import GuestFacts
 from avma.windows.machine import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner
+from loopback import address
 
-HOST, GUEST, OTHER, STRANGER = (f"127.43.7.{number}" for number in (11, 21, 22, 99))
+HOST, GUEST, OTHER, STRANGER = (address(number) for number in (11, 21, 22, 99))
 PORT = 59851
 ESTATE = """
 keys: [{{key: {key}, channel: MAK, version: "2022", edition: Datacenter}}]
@@ -76,9 +77,9 @@ def lab(tmp_path) -> Iterator[Callable[..., Lab]]:
         ["169.254.7.3", GUEST],
         ["fe80::5d2b:1%4", GUEST],
         [OTHER, GUEST],
-        ["127.43.7.77", GUEST],
+        [address(77), GUEST],
         [STRANGER, GUEST],
-        ["127.43.7.77", OTHER, "169.254.7.3", "::1", GUEST],
+        [address(77), OTHER, "169.254.7.3", "::1", GUEST],
     ],
     ids=["link-local", "IPv6 link-local", "another VM", "nothing there", "another account", "all of them"],
 )  # fmt: skip
@@ -104,13 +105,13 @@ def test_the_address_that_worked_is_tried_first_the_next_time(lab) -> None:
 
 
 def test_when_no_address_works_each_is_named_with_its_failure(lab) -> None:
-    made = lab("169.254.7.3", OTHER, "127.43.7.77")
+    made = lab("169.254.7.3", OTHER, address(77))
     with pytest.raises(errors.AvmaError) as caught:
         made.activate()
     text = str(caught.value)
     assert "169.254.7.3: skipped, because it is a link-local address" in text
     assert f"{OTHER}: the machine at that address is not the VM web01" in text
-    assert "127.43.7.77: " in text
+    assert f"{address(77)}: " in text
     assert "Or set `guest.address`" in text
     assert made.untouched()
 

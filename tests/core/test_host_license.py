@@ -34,6 +34,7 @@ from core.runner import (
     Runner,
     stored,
 )
+from loopback import address
 
 HV01_ID = "hv01.workgroup/05b6fa1e-ef46-5736-bd7e-6d7559d9d20d"
 
@@ -158,7 +159,7 @@ def test_import_reads_everything_from_the_name(estate, run):
 
 
 def test_import_of_a_host_that_cannot_be_one_is_refused(estate, run):
-    with pytest.raises(errors.Refused, match=r"127\.43\.0\.12:5985: could not import the host: it runs"):
+    with pytest.raises(errors.Refused, match=rf"{address(12)}:5985: could not import the host: it runs"):
         run.host.read(STANDARD, None, run.operation())
 
 
@@ -295,7 +296,7 @@ kms: true
 hosts:
   - {{name: payg, version: "2025", edition: Datacenter, payAsYouGo: true, address: {HV01}, http: {{port: 5985}},
       username: {ADMINISTRATOR}, password: {PASSWORD},
-      vms: [{{name: web01, version: "2022", edition: Standard, address: 127.43.0.21, http: {{port: 5985}},
+      vms: [{{name: web01, version: "2022", edition: Standard, address: {address(21)}, http: {{port: 5985}},
               username: {ADMINISTRATOR}, password: {PASSWORD}}}]}}
   - {{name: kms, version: "2025", edition: Datacenter, license: {{key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}},
       address: {STANDARD}, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}

@@ -5,6 +5,7 @@ import pytest
 from avma import errors
 from avma.windows.licensing import LicenseStatus
 from core.runner import HOST_KEY, HV01, LICENSED, OTHER_KEY, stored
+from loopback import address
 
 BOTH = [HV01, LICENSED]
 
@@ -42,10 +43,10 @@ def test_it_is_activated_where_it_is_after_a_move(nodes, run):
 def test_one_host_that_cannot_be_reached_is_an_error_unless_the_vm_is_elsewhere(nodes, run):
     first = activate(run)
     present = stored(first)
-    present.inputs["hosts"] = [HV01, "127.43.0.99"]
+    present.inputs["hosts"] = [HV01, address(99)]
     assert run.vm.read(first.identifier, present, run.operation()) is not None
     nodes.move("web01", "licensed")
-    with pytest.raises(errors.Unreachable, match=r"127\.43\.0\.99"):
+    with pytest.raises(errors.Unreachable, match=address(99)):
         run.vm.read(first.identifier, present, run.operation())
 
 

@@ -8,8 +8,9 @@ import pytest
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, stored
+from loopback import address
 
-HOST, PLAIN = "127.43.6.1", "127.43.6.2"
+HOST, PLAIN = address(1), address(2)
 ACCOUNT = f"version: '2022', edition: Datacenter, http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 ESTATE = f"""
 keys: [{{key: {HOST_KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 4}}]

@@ -8,9 +8,10 @@ from avma import keys
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD
+from loopback import address
 
-HOST = "127.43.4.1"
-SEMI_ANNUAL = "127.43.4.2"
+HOST = address(1)
+SEMI_ANNUAL = address(2)
 ACCOUNT = f"http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 ESTATE = f"""
 keys:

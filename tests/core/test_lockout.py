@@ -16,14 +16,11 @@ from avma.deadline import Deadline
 from avma.wsman.sign_ins import Account, Place, SignIns, is_of_domain
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import PASSWORD, Runner
+from loopback import address
 
 WRONG = "Wrong-Horse-9"
 HOSTS = 8
 THRESHOLD = 3
-
-
-def address(number: int) -> str:
-    return f"127.43.5.{number}"
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from avma.wsman.transports import Adapter
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, PASSWORD
+from loopback import address
 
-ADDRESS = "127.43.2.1"
+ADDRESS = address(1)
 ESTATE = f"""
 hosts:
   - name: hv01

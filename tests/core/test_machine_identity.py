@@ -17,8 +17,9 @@ from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.identity import may_be_same
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
+from loopback import address
 
-HV01, ALIAS, HV02 = "127.43.7.11", "127.43.7.99", "127.43.7.12"
+HV01, ALIAS, HV02 = address(11), address(99), address(12)
 WEB = {"name": "web01", "version": "2022", "edition": "Standard", "username": ADMINISTRATOR, "password": PASSWORD}
 A, B = "urn:a", "urn:b"
 
@@ -44,7 +45,7 @@ def serve(tmp_path):
 
 @pytest.fixture
 def estate(serve):
-    web = {**WEB, "address": "127.43.7.21", "http": {"port": 5985}}
+    web = {**WEB, "address": address(21), "http": {"port": 5985}}
     return serve(host("hv01", HV01, aliases=[ALIAS], vms=[web]), host("hv02", HV02))
 
 
@@ -146,7 +147,7 @@ def test_an_old_state_asks_the_host_which_machine_it_is(estate, run):
     (held,) = HostLicenseResource().holdings(old, old.inputs)
     (claim,) = HostLicenseResource().located(old, old.inputs, run.operation(A))
     assert (held.machine, claim.machine) == ("", identity(run, HV01))
-    assert run.host.located(old, {**old.inputs, "host": "127.43.7.250"}, run.operation(A))[0].machine == ""
+    assert run.host.located(old, {**old.inputs, "host": address(250)}, run.operation(A))[0].machine == ""
 
 
 def test_an_old_state_asks_only_the_nodes_that_are_not_known(estate, run, new_runner):

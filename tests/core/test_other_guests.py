@@ -8,8 +8,9 @@ from avma import errors
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD, stored
+from loopback import address
 
-FIRST, SECOND, WEB, NESTED, INNER = (f"127.43.5.{number}" for number in range(1, 6))
+FIRST, SECOND, WEB, NESTED, INNER = (address(number) for number in range(1, 6))
 ACCOUNT = f"http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 DATACENTER = f'version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, {ACCOUNT}'
 ESTATE = f"""

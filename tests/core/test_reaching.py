@@ -18,21 +18,22 @@ from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HV01, PASSWORD
+from loopback import address
 from waiting import PATIENCE
 
 TLS_ESTATE = f"""
 hosts:
-  - {{name: trusted, version: "2022", edition: Datacenter, address: 127.43.1.1, https: {{port: 5986}},
+  - {{name: trusted, version: "2022", edition: Datacenter, address: {address(1)}, https: {{port: 5986}},
       logons: [ntlm, basic], username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: selfsigned, version: "2022", edition: Datacenter, address: 127.43.1.2,
+  - {{name: selfsigned, version: "2022", edition: Datacenter, address: {address(2)},
       https: {{port: 5986, certificate: selfSigned}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: expired, version: "2022", edition: Datacenter, address: 127.43.1.3,
+  - {{name: expired, version: "2022", edition: Datacenter, address: {address(3)},
       https: {{port: 5986, certificate: expired}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: wrongname, version: "2022", edition: Datacenter, address: 127.43.1.4,
+  - {{name: wrongname, version: "2022", edition: Datacenter, address: {address(4)},
       https: {{port: 5986, certificate: wrongName}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: plain, version: "2022", edition: Datacenter, address: 127.43.1.5, http: {{port: 5985}},
+  - {{name: plain, version: "2022", edition: Datacenter, address: {address(5)}, http: {{port: 5985}},
       username: {ADMINISTRATOR}, password: {PASSWORD}}}
-  - {{name: norights, version: "2022", edition: Datacenter, address: 127.43.1.6, http: {{port: 5985}},
+  - {{name: norights, version: "2022", edition: Datacenter, address: {address(6)}, http: {{port: 5985}},
       username: {ADMINISTRATOR}, password: {PASSWORD}, rights: none}}
 """
 
@@ -56,11 +57,11 @@ def settings(**values: object) -> Configuration:
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.BASIC])
 def test_https_with_a_certificate_of_a_given_authority(tls, auth):
-    assert read("127.43.1.1", settings(auth=auth, ca_cert=tls.ca_certificate)).system.version == "2022"
+    assert read(address(1), settings(auth=auth, ca_cert=tls.ca_certificate)).system.version == "2022"
 
 
 def test_https_without_checking_the_certificate(tls):
-    assert read("127.43.1.2", settings(insecure=True)).system.version == "2022"
+    assert read(address(2), settings(insecure=True)).system.version == "2022"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_file_of_authorities_that_cannot_be_used(tls, tmp_path, content, answe
     if content is not None:
         file.write_text(content)
     with pytest.raises(errors.InvalidInput, match=answer):
-        read("127.43.1.1", settings(ca_cert=str(file)))
+        read(address(1), settings(ca_cert=str(file)))
 
 
 def test_basic_with_a_password_outside_latin_1(tmp_path):
@@ -168,13 +169,14 @@ def test_basic_with_a_password_outside_latin_1(tmp_path):
     file.write_text(TLS_ESTATE.replace(PASSWORD, "Pässwörd-€-1"))
     with running(load_estate(file)) as server:
         given = settings(password="Pässwörd-€-1", auth=Auth.BASIC, ca_cert=server.ca_certificate)
-        assert read("127.43.1.1", given).system.version == "2022"
+        assert read(address(1), given).system.version == "2022"
 
 
 def test_an_ipv6_address(tmp_path):
     file = tmp_path / "estate.yaml"
-    file.write_text(TLS_ESTATE.replace("127.43.1.5", '"::1"'))
-    with running(load_estate(file)):
-        assert read("::1", settings(https=False)).system.version == "2022"
-        with pytest.raises(errors.LogonRefused, match=r"\[::1\]:5985: could not"):
-            read("::1", settings(https=False, password="wrong-one"))
+    file.write_text(TLS_ESTATE.replace(f"{address(5)}, http: {{port: 5985}}", '"::1", http: {}'))
+    with running(load_estate(file)) as server:
+        port = server.address("plain")[1]
+        assert read("::1", settings(https=False, port=port)).system.version == "2022"
+        with pytest.raises(errors.LogonRefused, match=rf"\[::1\]:{port}: could not"):
+            read("::1", settings(https=False, port=port, password="wrong-one"))

@@ -15,6 +15,7 @@ from avma.resources.vm_activation import wait_for_guest
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, stored
+from loopback import address
 from waiting import wait_until
 
 WINRM = {"transport": "winrm"}
@@ -163,7 +164,7 @@ def test_what_no_waiting_mends_is_told_at_once(direct, run):
         run.activate()
     direct.data_exchange("web01", True)
     with pytest.raises(errors.LogonRefused, match="rejected the sign-in"):
-        run.activate(guest={**WINRM, **WRONG, "address": "127.43.0.21"})
+        run.activate(guest={**WINRM, **WRONG, "address": address(21)})
     assert not [text for text in run.told if "waiting" in text]
 
 

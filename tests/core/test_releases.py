@@ -14,12 +14,13 @@ from avma.windows.licensing import LicenseChannel
 from avma.windows.machine import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner, stored
+from loopback import address
 
 RELEASES = {"1709": ("2016", "1709"), "1803": ("2016", "1803"), "1903": ("2019", "20H2"), "1909": ("2019", "20H2")}
-HOST, CONVERTED, EVALUATION = (f"127.43.8.{number}" for number in (11, 12, 13))
+HOST, CONVERTED, EVALUATION = (address(number) for number in (11, 12, 13))
 ACCOUNT = f"http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 GUESTS = ", ".join(
-    f'{{name: "vm{version}", version: "{version}", edition: Datacenter, address: 127.43.8.{21 + number}, {ACCOUNT}}}'
+    f'{{name: "vm{version}", version: "{version}", edition: Datacenter, address: {address(21 + number)}, {ACCOUNT}}}'
     for number, version in enumerate(RELEASES)
 )
 ESTATE = f"""

@@ -23,8 +23,8 @@ from core.inspecting import inspecting
 from core.runner import ADMINISTRATOR, PASSWORD
 from core.test_logons import holder
 from core.test_reaching import answering
+from loopback import address
 
-ALIKE = "127.43.3"
 MACHINES = {
     1: "trusted, https: {port: 5986}",
     2: "selfsigned, https: {port: 5986, certificate: selfSigned}",
@@ -45,7 +45,7 @@ def alike(tmp_path_factory) -> Iterator[EstateServer]:
     folder = tmp_path_factory.mktemp("alike")
     holder(folder, "mapped")
     lines = (
-        f"- {{name: {rest}, version: '2022', edition: Datacenter, address: {ALIKE}.{number}, "
+        f"- {{name: {rest}, version: '2022', edition: Datacenter, address: {address(number)}, "
         f"username: {ADMINISTRATOR}, password: {PASSWORD}}}\n"
         for number, rest in MACHINES.items()
     )
@@ -115,7 +115,7 @@ def test_each_is_told_apart(alike, tmp_path, number, values, error, answer, reme
     if values.get("auth") is Auth.CERTIFICATE:
         somebody = holder(tmp_path, "somebody")
         values = {**values, "client_cert": somebody.certificate, "client_key": somebody.key}
-    told = fail(alike, f"{ALIKE}.{number}", **values)
+    told = fail(alike, address(number), **values)
     assert type(told) is error
     assert answer in told.answer
     assert remedy in told.remedy
@@ -158,7 +158,7 @@ def test_what_is_not_winrm_is_named(alike, auth, status, headers, body, error, a
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 @pytest.mark.parametrize("number", [1, 8])
 def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth, number):
-    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.{number}", 5986)) as (port, authority):
+    with inspecting(tmp_path, "127.0.0.1", (address(number), 5986)) as (port, authority):
         shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
         told = fail(alike, "127.0.0.1", port=port, ca_cert=authority, auth=auth)
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
@@ -168,7 +168,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
 
 
 def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):
-    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986)) as (port, authority):
+    with inspecting(tmp_path, "127.0.0.1", (address(9), 5986)) as (port, authority):
         given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
         with closing(WsmanClient(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
             assert licensing.read(cim, Deadline(20)).system.version == "2022"
@@ -176,6 +176,6 @@ def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike,
 
 def test_an_answer_over_tls_that_breaks_off_is_lost_and_nothing_else(alike, tmp_path):
     """The machine may have acted, so the error must not claim that the machine was unreachable."""
-    with inspecting(tmp_path, "127.0.0.1", (f"{ALIKE}.9", 5986), breaking=True) as (port, authority):
+    with inspecting(tmp_path, "127.0.0.1", (address(9), 5986), breaking=True) as (port, authority):
         told = fail(alike, "127.0.0.1", port=port, ca_cert=authority)
     assert type(told) is errors.AnswerLost

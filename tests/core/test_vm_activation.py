@@ -8,6 +8,7 @@ from avma.properties import UNKNOWN
 from avma.resources.vm_activation.vm_properties import VmActivationOutputs
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from core.runner import HV01, OTHER_KEY, PASSWORD, stored
+from loopback import address
 
 TWIN = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
 
@@ -100,7 +101,7 @@ def test_a_key_for_another_guest_is_refused(licensed, run):
 
 def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
     licensed.data_exchange("web01", False)
-    result = run.activate(manageDataExchange=True, guest={"address": "127.43.0.21"})
+    result = run.activate(manageDataExchange=True, guest={"address": address(21)})
     assert result.outputs.license_status is LicenseStatus.LICENSED
     assert licensed.machine("web01")["dataExchange"] is True
     assert any("turning on Data Exchange" in text for text in run.told)
@@ -108,7 +109,7 @@ def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
 
 def test_a_preview_switches_nothing_on(licensed, run):
     licensed.data_exchange("web01", False)
-    wanted = {"host": HV01, "vmName": "web01", "manageDataExchange": True, "guest": {"address": "127.43.0.21"}}
+    wanted = {"host": HV01, "vmName": "web01", "manageDataExchange": True, "guest": {"address": address(21)}}
     run.vm.probe(wanted, run.operation())
     assert licensed.machine("web01")["dataExchange"] is False
 
@@ -122,7 +123,7 @@ def test_without_data_exchange_nothing_is_done(licensed, run):
 def test_a_wrong_guest_password_is_told_for_the_guest(licensed, run):
     with pytest.raises(
         errors.LogonRefused,
-        match=r"web01 \(127\.43\.0\.21:5985\): could not identify the machine: the service rejected the sign-in",
+        match=rf"web01 \({address(21)}:5985\): could not identify the machine: the service rejected the sign-in",
     ):
         run.activate(guest={"password": PASSWORD + "x"})
 
@@ -187,9 +188,9 @@ def test_delete_forgets_by_default_and_uninstalls_on_request(licensed, run):
 
 
 def test_another_machine_at_the_guests_address_is_never_touched(licensed, run):
-    for address in (HV01, "127.43.0.24"):
+    for other in (HV01, address(24)):
         with pytest.raises(errors.Refused, match="is not the VM web01 on"):
-            run.activate(guest={"address": address})
+            run.activate(guest={"address": other})
     assert licensed.machine("hv01")["channel"] == "RETAIL"
     assert not [op for m in licensed.counts().values() for op in m["operations"] if op.startswith("Invoke")]
 

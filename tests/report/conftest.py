@@ -15,7 +15,7 @@ from avma_simulator import EstateServer, load_estate, running
 from report.estate import ESTATE, GUEST_PASSWORD, LIST, PASSWORD, SECRETS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
     """The simulated machines for tests that do not change them."""
     file = tmp_path_factory.mktemp("estate") / "estate.yaml"

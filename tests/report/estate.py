@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from avma import keys
 from avma.keys import KeyKind
+from loopback import address, relocated
 
 KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 ADMINISTRATOR = "Oberon"
@@ -25,13 +26,13 @@ ESTATE = f"""
 keys:
   - {{key: {KEY}, channel: MAK, version: "2025", edition: Datacenter, activations: 50}}
 clusters:
-  - {{name: athens, nodes: [n1, n2, n3], address: 127.48.0.100, http: {{port: 5985}}}}
+  - {{name: athens, nodes: [n1, n2, n3], address: {address(100)}, http: {{port: 5985}}}}
 hosts:
   - name: n1
     version: "2025"
     edition: Datacenter
     license: {{key: {KEY}}}
-    address: 127.48.0.1
+    address: {address(1)}
     {_HOST.replace(", ", chr(10) + "    ")}
     vms:
       - {{name: payroll, version: "2022", edition: Standard, {_license("2022", "Standard")}, {_GUEST}}}
@@ -41,23 +42,23 @@ hosts:
     version: "2025"
     edition: Datacenter
     license: {{key: {KEY}}}
-    address: 127.48.0.2
+    address: {address(2)}
     {_HOST.replace(", ", chr(10) + "    ")}
     vms:
       - {{name: mail, version: "2016", edition: Datacenter, {_license("2016", "Datacenter")}, {_GUEST}}}
       - {{name: stranger, version: "2022", edition: Standard, username: Puck, password: Another-1}}
       - {{name: sleeper, version: "2022", edition: Standard, state: "off"}}
-  - {{name: n3, version: "2025", edition: Datacenter, address: 127.48.0.3, {_HOST}}}
+  - {{name: n3, version: "2025", edition: Datacenter, address: {address(3)}, {_HOST}}}
   - name: lone
     version: "2022"
     edition: Datacenter
-    address: 127.48.0.4
+    address: {address(4)}
     {_HOST.replace(", ", chr(10) + "    ")}
     vms:
       - {{name: "<b>odd & 'named'</b>", version: "2012 R2", edition: Standard, {_GUEST}}}
 """
 
-CLUSTER, N1, N2, N3, LONE, NOBODY = (f"127.48.0.{number}" for number in (100, 1, 2, 3, 4, 99))
+CLUSTER, N1, N2, N3, LONE, NOBODY = (address(number) for number in (100, 1, 2, 3, 4, 99))
 
 LIST = f"""
 settings:
@@ -74,4 +75,4 @@ hosts:
 
 def elsewhere(text: str) -> str:
     """Return an estate or a list with other addresses, for a test that changes its machines."""
-    return text.replace("127.48.0.", "127.48.9.")
+    return relocated(text, by=100)

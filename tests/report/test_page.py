@@ -13,7 +13,7 @@ import pytest
 from avma_simulator import EstateServer
 from report.conftest import report, written
 from report.contrast import CONTRAST
-from report.estate import GUEST_PASSWORD, LIST, NOBODY, PASSWORD
+from report.estate import CLUSTER, GUEST_PASSWORD, LIST, NOBODY, PASSWORD
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -120,7 +120,7 @@ def test_without_scripts_it_is_plain_tables(opened: Callable[..., sync_api.Page]
 def test_the_cluster_map_shows_nodes_and_their_vms(opened: Callable[..., sync_api.Page]) -> None:
     page = opened()
     boxes = page.locator(".cluster")
-    assert boxes.locator("h3").all_inner_texts() == ["Cluster 127.48.0.100", "Hosts without a cluster"]
+    assert boxes.locator("h3").all_inner_texts() == [f"Cluster {CLUSTER}", "Hosts without a cluster"]
     node = boxes.first.locator(".nodes > li").nth(1)
     assert node.locator(".chip").all_text_contents() == ["✓ mail Activated", "○ sleeper Off", "? stranger Not read"]
 

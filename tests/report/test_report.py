@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from avma_simulator import EstateServer, load_estate, running
+from loopback import address
 from report.conftest import hosts, report, reported, vms, written
 from report.estate import CLUSTER, ESTATE, LIST, LONE, N1, N2, N3, NOBODY, SECRETS, elsewhere
 from waiting import PATIENCE
@@ -110,7 +111,7 @@ def test_a_host_that_is_a_node_too_is_asked_once(shared: EstateServer, tmp_path:
 
 
 def test_guests_over_the_network(tmp_path: Path) -> None:
-    simulated = ESTATE.replace("name: payroll,", "name: payroll, address: 127.48.1.1, http: {port: 5985},")
+    simulated = ESTATE.replace("name: payroll,", f"name: payroll, address: {address(11)}, http: {{port: 5985}},")
     reaching = LIST.partition("clusters:")[0].replace("guest: {", "guest: {https: false, ") + f"hosts: [{N1}]"
     with running(load_estate(written(tmp_path / "simulated.yaml", elsewhere(simulated)))):
         document = reported(
@@ -132,7 +133,7 @@ def test_malformed_data_of_a_guest_hides_no_other_vm(tmp_path: Path) -> None:
 
 
 def test_a_host_that_lists_nothing_is_shown_as_failed(tmp_path: Path) -> None:
-    simulated = ESTATE.replace("address: 127.48.0.1\n", "address: 127.48.0.1\n    rights: user\n")
+    simulated = ESTATE.replace(f"address: {N1}\n", f"address: {N1}\n    rights: user\n")
     only = LIST.partition("clusters:")[0] + f"hosts: [{N1}]"
     with running(load_estate(written(tmp_path / "simulated.yaml", elsewhere(simulated)))):
         document = reported(written(tmp_path / "list.yaml", elsewhere(only)), code=LEFT_OPEN)
@@ -255,10 +256,10 @@ def test_a_secret_in_an_answer_is_taken_out(tmp_path: Path) -> None:
 
 def test_hosts_are_asked_at_once_but_not_more_than_allowed(tmp_path: Path) -> None:
     """The hosts accept a connection but do not answer, so each connection marks one request."""
-    addresses = [f"127.49.0.{number}" for number in range(1, 9)]
+    addresses = [address(number) for number in range(21, 29)]
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        for address in addresses:
-            server = stack.enter_context(socket.create_server((address, 5985)))
+        for each in addresses:
+            server = stack.enter_context(socket.create_server((each, 5985)))
             selector.register(server, selectors.EVENT_READ)
         settings = "{https: false, username: a, operationTimeout: 2s}"
         file = written(tmp_path / "list.yaml", f"settings: {settings}\nhosts: [{', '.join(addresses)}]")

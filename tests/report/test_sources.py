@@ -12,6 +12,7 @@ import pytest
 from avma_cli import options
 from avma_cli.report import source, stack
 from avma_simulator import EstateServer
+from loopback import address
 from report.conftest import hosts, report, reported, written
 from report.estate import ADMINISTRATOR, CLUSTER, LONE, N1, N2, N3
 
@@ -41,8 +42,8 @@ def test_an_export_gives_settings_hosts_and_clusters(shared: EstateServer) -> No
         resource("avma:index:ClusterLicense", "cl", cluster=CLUSTER, productKey=SECRET),
         resource("avma:index:HostLicense", "lone", host="lone.example.com", connection={"address": LONE}),
         resource("avma:index:VmActivation", "mail", hosts=[N1, N2], vmName="mail"),
-        resource("random:index:RandomId", "other", host="127.48.0.77"),
-        {**resource("avma:index:HostLicense", "replaced", host="127.48.0.78"), "delete": True},
+        resource("random:index:RandomId", "other", host=address(77)),
+        {**resource("avma:index:HostLicense", "replaced", host=address(78)), "delete": True},
     )
     document = reported("-", text=text, code=3)
     assert list(hosts(document)) == ["n1", "n2", "n3", "lone.example.com"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from avma import keys
 from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, PASSWORD, stored
+from loopback import address
 
 KEY_2019 = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 KEY_2022 = "BCDFG-HJKMN-PQRTV-WXY23-4678B"
@@ -13,7 +14,7 @@ STANDARD_2022 = "BCDFG-HJKMN-PQRTV-WXY23-4678D"
 KEY_2016 = "BCDFG-HJKMN-PQRTV-WXY23-4678F"
 SECRETS = (KEY_2019, KEY_2022, KEY_2025, STANDARD_2022, KEY_2016, PASSWORD)
 ACCOUNT = f"username: {ADMINISTRATOR}, password: {PASSWORD}"
-PLAIN, SUBSCRIBED, OEM, OLD, LAGGING, KEYED, OTHER, MUTE = (f"127.43.1.{n}" for n in range(11, 19))
+PLAIN, SUBSCRIBED, OEM, OLD, LAGGING, KEYED, OTHER, MUTE = (address(n) for n in range(11, 19))
 
 
 def local(name: str, address: str, more: str = "") -> str:
@@ -22,7 +23,7 @@ def local(name: str, address: str, more: str = "") -> str:
 
 
 def guest(name: str, version: str, edition: str, number: int) -> str:
-    where = f"address: 127.43.1.{number}, http: {{port: 5985}}"
+    where = f"address: {address(number)}, http: {{port: 5985}}"
     return f'{{name: {name}, version: "{version}", edition: {edition}, {where}, {ACCOUNT}}}'
 
 
@@ -53,10 +54,10 @@ hosts:
   - {local("other", OTHER)}
   - {local("mute", MUTE, f", opaque: true, vms: [{M22}]")}
 clusters:
-  - {{name: cl01, nodes: [plain, other], address: 127.43.1.21, http: {{port: 5985}}}}
-  - {{name: cl02, nodes: [keyed, mute], address: 127.43.1.22, http: {{port: 5985}}}}
+  - {{name: cl01, nodes: [plain, other], address: {address(21)}, http: {{port: 5985}}}}
+  - {{name: cl02, nodes: [keyed, mute], address: {address(22)}, http: {{port: 5985}}}}
 """
-CLUSTER, MIXED = "127.43.1.21", "127.43.1.22"
+CLUSTER, MIXED = address(21), address(22)
 
 
 def left(estate: EstateServer, key: str) -> int:

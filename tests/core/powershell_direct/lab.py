@@ -9,13 +9,14 @@ from avma import errors
 from avma.connection import Connection, resolve
 from avma.settings import Settings
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD
+from loopback import address
 
 GUEST_PASSWORD = "Battery-Staple-8"
-HOST = "127.45.0.11"
-OLD_HOST = "127.45.0.12"
-LIMITED_HOST = "127.45.0.13"
-SLOW_HOST = "127.45.0.14"
-HANGING_HOST = "127.45.0.15"
+HOST = address(11)
+OLD_HOST = address(12)
+LIMITED_HOST = address(13)
+SLOW_HOST = address(14)
+HANGING_HOST = address(15)
 GUEST = f'version: "2022", edition: Standard, network: false, username: {ADMINISTRATOR}, password: {GUEST_PASSWORD}'
 LICENSED = f"edition: Datacenter, license: {{key: {OTHER_KEY}}}, username: {ADMINISTRATOR}, password: {PASSWORD}"
 MANY = [f"app{number:02}" for number in range(12)]

@@ -13,6 +13,7 @@ from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseStatus
 from core.powershell_direct.lab import HOST, INSTALL, MANY, OLD_HOST, at_once
 from core.runner import stored
+from loopback import address
 
 
 def test_a_guest_without_a_network_is_activated_in_few_runs(estate, run):
@@ -114,7 +115,7 @@ def test_the_key_is_uninstalled_on_request(estate, run):
 
 
 def test_settings_of_the_network_are_told_to_be_unused(estate, run):
-    run.activate("web01", HOST, guest={"address": "127.45.0.99", "port": 1})
+    run.activate("web01", HOST, guest={"address": address(99), "port": 1})
     assert any("ignores `guest.address`, `guest.port` (only for `guest.transport: winrm`)" in text for text in run.told)
 
 
