@@ -374,7 +374,7 @@ def test_a_licensed_key_that_is_there_beside_another_is_adopted_and_settles(of_2
 
 def test_what_another_resource_did_between_look_and_change_is_seen(estate, run):
     operation = run.operation()
-    state = host_state.look(operation.machine(HV01, None, run.configuration), operation)
+    state = host_state.read_host_state(operation.machine(HV01, None, run.configuration), operation)
     run.license()
     other = operation.machine("hv01", AddressedSettings(address=HV01), run.configuration)
     for machine in (state.server, other):

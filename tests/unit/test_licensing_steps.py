@@ -16,8 +16,8 @@ from avma.resources.licensing_steps import (
     ReadProduct,
     RefreshStatus,
     Step,
-    drive,
 )
+from avma.resources.machine_license import drive
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 
 WANTED, OTHER = "BCDFG-HJKMN-PQRTV-WXY23-46789", "BCDFG-HJKMN-PQRTV-WXY23-4678B"

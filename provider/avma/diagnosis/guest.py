@@ -10,8 +10,8 @@ from avma.diagnosis.asking import Finding, judged
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError
 from avma.resources import guest_access, preconditions
-from avma.resources.guest_access import Placement
 from avma.resources.host_state import HostState
+from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
@@ -42,7 +42,7 @@ class Guests:
         return self._windows(f"{state}, {exchange}", hyperv.facts_of_vm(self._facts, vm))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
-        guest_access.require_data_exchange(Placement(vm, self._server), False, True, self._operation)
+        guest_access.require_data_exchange(Placement(vm, self._server), False, self._operation)
 
     def _windows(self, state: str, facts: GuestFacts) -> Finding:
         if not facts.listed:
@@ -60,7 +60,7 @@ class Guests:
             return Finding(text)
         host = self._host
         where = self._server.where
-        found = judged(f"{text}, build {system.build}", lambda: preconditions.avma_key(system, host, None, where))
+        found = judged(f"{text}, build {system.build}", lambda: preconditions.choose_key(system, host, None, where))
         if found.error is not None or not self._direct:
             return found
         return judged(found.text, lambda: guest_access.require_direct("the guest", system.build, where), Status.WARNING)

@@ -39,7 +39,7 @@ class Host:
     @cached_property
     def state(self) -> HostState | AvmaError:
         """The state of the host, including its license for guests."""
-        return outcome(lambda: host_state.look(self._server, self._operation))
+        return outcome(lambda: host_state.read_host_state(self._server, self._operation))
 
     @cached_property
     def virtual_machines(self) -> tuple[VirtualMachine, ...] | AvmaError:
@@ -117,7 +117,7 @@ def license_text(state: HostState) -> str:
 
 def peer(server: Server, operation: Operation) -> Finding:
     """Check whether another node of the cluster can be read, and can activate guests."""
-    state = host_state.look(server, operation)
+    state = host_state.read_host_state(server, operation)
     return judged(f"{state.system}; {license_text(state)}", lambda: preconditions.require_activating(state))
 
 

@@ -36,6 +36,6 @@ class GetHostLicense(Function):
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetHostLicenseOutputs:
         """See `Function.call`."""
         asked, now = build(HostInputs, values), operation()
-        state = host_state.look(now.machine(asked.host, asked.connection, now.configuration), now)
+        state = host_state.read_host_state(now.machine(asked.host, asked.connection, now.configuration), now)
         shown = dict(state.activation.shown) if state.activation else None
         return GetHostLicenseOutputs(**vars(host_outputs(state, now)), automatic_activation=shown)

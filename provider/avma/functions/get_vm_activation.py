@@ -9,15 +9,16 @@ from avma.addresses import host_name_error
 from avma.configuration import Guest
 from avma.functions.function import Function
 from avma.properties import InvalidProperty, Values, build, declare
+from avma.resources.guest_access import connect
+from avma.resources.placement import require_running, require_vm
 from avma.resources.resource import Operation
-from avma.resources.vm_activation.vm_plan import locate
 from avma.resources.vm_activation.vm_properties import (
     VmActivationInputs,
     VmActivationOutputs,
     vm_id_error,
     vm_name_error,
 )
-from avma.resources.vm_activation.vm_resource import VmActivationResource, outputs_of
+from avma.resources.vm_activation.vm_resource import VmActivationResource, hosts_of, outputs_of
 from avma.settings import AddressedSettings
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
@@ -100,10 +101,13 @@ class GetVmActivation(Function):
 
     def call(self, values: Values, operation: Callable[[], Operation]) -> GetVmActivationOutputs:
         """See `Function.call`."""
-        vm, found = locate(build(VmActivationInputs, values), operation())
+        asked, now = build(VmActivationInputs, values), operation()
+        placement = require_vm(hosts_of(asked, now), asked.vm_name or asked.vm_id or "", now)
+        require_running(placement)
+        found = connect(placement, asked.guest, now).licensing(now.deadline)
         product = found.product
         return GetVmActivationOutputs(
-            **vars(outputs_of(vm, found.system, product)),
+            **vars(outputs_of(placement.vm, found.system, product)),
             minutes_remaining=product.grace_minutes if product else 0,
             last_activation_time=product.activated_at if product else None,
         )

@@ -20,8 +20,8 @@ from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, S
 from avma.inventory.request import ClusterRequest, InventoryRequest
 from avma.resources import guest_access, host_state
 from avma.resources.cluster_license.cluster_nodes import find_nodes
-from avma.resources.guest_access import Placement
 from avma.resources.host_license.host_resource import host_outputs
+from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_resource import outputs_of
 from avma.windows.hyperv import GuestFacts, VirtualMachine
@@ -155,7 +155,7 @@ class Collector:
         server, operation = asked.server, self._operation()
         seen = asked.seen
         try:
-            outputs = host_outputs(host_state.look(server, operation), operation)
+            outputs = host_outputs(host_state.read_host_state(server, operation), operation)
         except errors.AvmaError as error:
             seen = replace(seen, **self._trouble(error))
             if seen.answer is Answer.DOWN:

@@ -1,26 +1,32 @@
-"""The search for a VM on its hosts, and the connection to Windows inside it."""
+"""The connection to Windows inside a VM, and the Data Exchange between both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from avma import characters, errors
 from avma.configuration import Guest, Transport
 from avma.connection import missing_account
 from avma.resources import guest_network
+from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.guest_run import GuestAccount
-from avma.windows.hyperv import GuestFacts, VirtualMachine
-from avma.windows.machine import Machine, Server
-from avma.windows.vm_state import on_vm, to_running
+from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
+from avma.windows.licensing import Licensing
+from avma.windows.machine import Machine
+from avma.windows.vm_state import on_vm
 
 _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
+
+_SETUP = 1800.0
+"""Uptime in seconds after which a VM is no longer being provisioned."""
+_SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
+"""Services of a guest that start after its remote access. Until then, they list nothing."""
 
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service. It is the same in every language of Windows."""
@@ -31,83 +37,6 @@ NOT_LISTED = (
     "Exchange is off, or the host's account has no right to read it"
 )
 MALFORMED = "the guest reports malformed data through Data Exchange"
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A VM and its current host. `listed` contains all VMs of the hosts."""
-
-    vm: VirtualMachine
-    host: Server
-    listed: tuple[VirtualMachine, ...] = ()
-
-    def namesake(self, name: str | None) -> VirtualMachine | None:
-        """Return another VM with the name. None if no other VM or this one has it."""
-        if name is None or name.lower() == self.vm.name.lower():
-            return None
-        return next((vm for vm in self.listed if vm.id != self.vm.id and vm.name.lower() == name.lower()), None)
-
-    @property
-    def where(self) -> str:
-        """The VM's name in errors."""
-        return f"{self.vm.name} (host {self.host.connection.place})"
-
-
-def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
-    """Return the VM of that name or id from any of the hosts. None if no host lists it.
-
-    Raises:
-        Refused: several VMs have the name.
-        AvmaError: the VM was not found, and a host could not be queried. The VM may be there.
-    """
-    wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
-    listed: list[Placement] = []
-    trouble: list[errors.AvmaError] = []
-    with ThreadPoolExecutor(len(hosts)) as threads:
-        for host, answer in zip(hosts, threads.map(lambda host: _list_vms(host, operation), hosts), strict=True):
-            if isinstance(answer, errors.AvmaError):
-                trouble.append(answer)
-            else:
-                listed += [Placement(vm, host) for vm in answer]
-    found = [placement for placement in listed if wanted in (placement.vm.id, placement.vm.name.lower())]
-    if not found and trouble:
-        raise trouble[0]
-    one = _one(found, name_or_id, hosts)
-    return replace(one, listed=tuple(placement.vm for placement in listed)) if one else None
-
-
-def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:
-    """Return the VM of that name or id. `find_vm` lists further errors.
-
-    Raises:
-        NotFound: none of the hosts has such a VM.
-    """
-    placement = find_vm(hosts, name_or_id, operation)
-    if placement is None:
-        where = ", ".join(host.where for host in hosts)
-        remedy = (
-            "check the name; if the VM moves between hosts, list all of them in `hosts`; if the VM was created again, "
-            "run `pulumi refresh` first"
-        )
-        raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
-    return placement
-
-
-def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:
-    try:
-        return host.virtual_machines(operation.deadline)
-    except errors.AvmaError as error:
-        return error
-
-
-def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -> Placement | None:
-    """Return the one matching VM. During a migration, two hosts can list it: the running one counts."""
-    ids = sorted({placement.vm.id for placement in found})
-    if len(ids) > 1:
-        where = ", ".join(host.where for host in hosts)
-        answer = f"{len(ids)} VMs are named {characters.shown(name_or_id)}: {', '.join(ids)}"
-        raise errors.Refused("find the VM", where, answer, "set `vmId` to the id of one of them")
-    return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
 
 
 def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
@@ -153,12 +82,33 @@ def naming_other_systems(placement: Placement, operation: Operation) -> Iterator
         raise
 
 
-def require_running(placement: Placement) -> None:
-    """Raise NotReady unless the VM is running."""
-    vm = placement.vm
-    if not vm.running:
-        remedy = f"{to_running(vm.state, vm.id)}, then run again"
-        raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is {vm.state.value}", remedy)
+def may_be_provisioning(vm: VirtualMachine) -> bool:
+    """Return True if Windows setup may still be running in the VM."""
+    return vm.on_for < _SETUP
+
+
+@contextmanager
+def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
+    """Run the body. Turn errors into NotReady or LogonUncertain while the VM may still be provisioned.
+
+    Raises:
+        LogonUncertain: the guest rejected the account, but may accept it later.
+        NotReady: the guest's licensing service does not list itself yet.
+    """
+    try:
+        yield
+    except errors.EmptyAnswer as error:
+        if not may_be_provisioning(vm) or error.service not in _SERVICES_OF_GUESTS:
+            raise
+        remedy = f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished"
+        raise errors.NotReady(error.tried, error.where, error.answer, remedy) from error
+    except errors.LogonRefused as error:
+        if not may_be_provisioning(vm) or error.refusal is not errors.Refusal.ACCOUNT:
+            raise
+        remedy = (
+            f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished, then run again"
+        )
+        raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
@@ -172,6 +122,32 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
     transport = operation.configuration.effective_guest(guest).transport or Transport.POWERSHELL_DIRECT
     ways = {Transport.POWERSHELL_DIRECT: _through_host, Transport.WINRM: _over_network}
     return ways[transport](placement, guest, operation)
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """Windows inside a VM, and its licensing."""
+
+    machine: Machine
+    found: Licensing
+    since: int
+    """The number of changes by this process when the guest was read."""
+
+
+def read_guest_state(placement: Placement, guest: Guest | None, operation: Operation) -> GuestState:
+    """Return the state of a guest that should run Windows Server.
+
+    Raises:
+        NotReady: the guest may answer later. `LogonUncertain` if it rejected the account, but may accept it later.
+        Refused: it runs another operating system.
+        AvmaError: the guest could not be queried.
+    """
+    with naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
+        machine = connect(placement, guest, operation)
+        operation.status(f"{machine.name}: reading the license")
+        # Read the counter first, so that a change by another thread during the read is noticed.
+        since = machine.turns.changes
+        return GuestState(machine, machine.licensing(operation.deadline), since)
 
 
 def has_direct(build: int) -> bool:
@@ -191,27 +167,34 @@ def switch_data_exchange_on(vm_id: str) -> str:
     return on_vm(vm_id, f"Get-VMIntegrationService | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService")
 
 
-def require_data_exchange(placement: Placement, manage: bool, preview: bool, operation: Operation) -> None:
-    """Raise DataExchangeOff if the host has the VM's Data Exchange turned off.
-
-    With `manage`, turn it on instead, and wait until it is on. A preview changes nothing.
+def require_data_exchange(placement: Placement, may_turn_on: bool, operation: Operation) -> DataExchange | None:
+    """Return the setting of the VM's Data Exchange if it is off and the provider may turn it on, otherwise None.
 
     Raises:
-        DataExchangeOff: it is off.
+        DataExchangeOff: it is off, and the provider may not turn it on.
     """
     vm, host = placement.vm, placement.host
     setting = host.data_exchange(operation.deadline).get(vm.id)
     if setting is None or setting.enabled:
-        return
-    if not manage:
+        return None
+    if not may_turn_on:
         answer = f"the Data Exchange integration service of {vm.name} is off, and Windows requires it for activation"
         remedy = f"set `manageDataExchange: true`, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
         raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
-    if preview:
-        operation.status(f"{vm.name}: `pulumi up` will turn on Data Exchange")
+    return setting
+
+
+def turn_on_data_exchange(placement: Placement, may_turn_on: bool, operation: Operation) -> None:
+    """Turn on the VM's Data Exchange if it is off, and wait until the host reports it as on.
+
+    Raises:
+        DataExchangeOff: it is off, and the provider may not turn it on.
+    """
+    setting = require_data_exchange(placement, may_turn_on, operation)
+    if setting is None:
         return
-    operation.status(f"{vm.name}: turning on Data Exchange")
-    hyperv.enable_data_exchange(host.wmi, setting, operation.deadline)
+    operation.status(f"{placement.vm.name}: turning on Data Exchange")
+    hyperv.enable_data_exchange(placement.host.wmi, setting, operation.deadline)
     _await_data_exchange(placement, operation)
 
 

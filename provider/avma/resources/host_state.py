@@ -114,7 +114,7 @@ class HostState:
         return self.pays_as_it_goes and not own
 
 
-def look(server: Server, operation: Operation) -> HostState:
+def read_host_state(server: Server, operation: Operation) -> HostState:
     """Return the state of a host, including its license for guests.
 
     Raises:

@@ -14,7 +14,7 @@ The decisions follow four rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -221,25 +221,6 @@ class LicensingSteps:
         shown = keys.masked(self.goal.product_key)
         answer = f"Windows accepted the key {shown}, but does not report it as installed"
         return errors.UnexpectedAnswer("install the product key", self.where, answer, _EVENT_LOG)
-
-
-def drive(steps: Steps, perform: Callable[[Step], Product | None]) -> None:
-    """Perform all steps. If a step fails, throw its error into the generator.
-
-    Raises:
-        AvmaError: the generator ends with it.
-    """
-    try:
-        step = next(steps)
-        while True:
-            try:
-                answer = perform(step)
-            except errors.AvmaError as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(answer)
-    except StopIteration:
-        return
 
 
 def _is_final(trouble: errors.AvmaError | None) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,8 +21,8 @@ from avma.resources.licensing_steps import (
     ReadProduct,
     RefreshStatus,
     Step,
+    Steps,
     Wait,
-    drive,
 )
 from avma.resources.resource import Operation
 from avma.windows import licensing
@@ -126,6 +126,25 @@ class Attempt:
 
     def _say(self, text: str) -> None:
         self.operation.status(f"{self.machine.name}: {text}")
+
+
+def drive(steps: Steps, perform: Callable[[Step], Product | None]) -> None:
+    """Perform all steps. If a step fails, throw its error into the generator.
+
+    Raises:
+        AvmaError: the generator ends with it.
+    """
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = perform(step)
+            except errors.AvmaError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration:
+        return
 
 
 def uninstall(

@@ -215,7 +215,7 @@ def require_activating(state: HostState) -> None:
     raise errors.Refused(tried, state.server.where, answer, remedy)
 
 
-def avma_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
+def choose_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
     """Return the key to install in the guest.
 
     Raises:

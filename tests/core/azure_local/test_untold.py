@@ -106,7 +106,7 @@ def test_a_key_counts_as_applied_when_the_end_of_the_script_is_not_seen(estate, 
 
 def test_two_that_license_one_machine_apply_the_key_once(estate, run, sets):
     operation = run.operation()
-    state = host_state.look(operation.machine(PLAIN, None, run.configuration), operation)
+    state = host_state.read_host_state(operation.machine(PLAIN, None, run.configuration), operation)
     run.license(PLAIN, KEY_2022)
     other = operation.machine("plain", AddressedSettings(address=PLAIN), run.configuration)
     for machine in (state.server, other):

@@ -100,7 +100,7 @@ def look(node: NodeState, operation: Operation) -> None:
     """Read the license of a node that is up."""
     if node.error is None:
         try:
-            state = host_state.look(node.machine, operation)
+            state = host_state.read_host_state(node.machine, operation)
         except errors.Unreachable as error:
             error.remedy += _longer_name(node)
             raise

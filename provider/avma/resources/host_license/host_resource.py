@@ -205,7 +205,7 @@ def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> Ho
     """Return the current state of the host. Stored values fill in the values that the host does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the license")
-    state = host_state.look(server, operation)
+    state = host_state.read_host_state(server, operation)
     wanted = keys.partial(inputs.product_key) if inputs.product_key else None
     return replace(
         state,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, doubled_error, host_name_error
-from avma.configuration import READY_TIMEOUT
-from avma.deadline import seconds
 from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
-from avma.resources import guest_access, preconditions
+from avma.resources import preconditions
 from avma.resources.claims import Claim
-from avma.resources.guest_access import Placement
+from avma.resources.guest_access import (
+    GuestState,
+    connect,
+    facts_of,
+    may_be_in_setup,
+    read_guest_state,
+    require_data_exchange,
+    require_windows,
+    turn_on_data_exchange,
+)
+from avma.resources.host_state import HostState, read_host_state
 from avma.resources.machine_license import Attempt, license_outputs, restore, uninstall
+from avma.resources.placement import Placement, find_vm, require_running, require_vm
 from avma.resources.resource import (
     Change,
     Import,
@@ -28,18 +37,17 @@ from avma.resources.resource import (
     partial_failure,
 )
 from avma.resources.vm_activation import vm_changes
-from avma.resources.vm_activation.vm_plan import VmPlan, find_vm, make_plan, servers_of
 from avma.resources.vm_activation.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
-from avma.resources.vm_activation.wait_for_guest import WaitLimit, may_be_in_setup, may_pass
+from avma.resources.vm_activation.wait_for_guest import begin_wait, may_answer_later, wait_for_guest, wait_until_running
+from avma.resources.vm_activation.wait_for_license import wait_for_license
 from avma.windows import events, hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
+from avma.windows.machine import Server
 from avma.windows.operating_system import System
 
 _TRIED = "activate the guest"
 _KEEPS_UNKNOWN = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
-_WAITING = 0.95
-"""The share of an operation's time for the wait until a VM is provisioned."""
 
 
 class VmActivationResource(Resource):
@@ -92,67 +100,87 @@ class VmActivationResource(Resource):
         """See `Resource.askable`. If the guest's account is not known yet, a preview reads only the host."""
         return known({name: value for name, value in wanted.items() if name != "guest"})
 
-    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
-        """See `Resource.probe`. A host that the same run will license counts as licensed."""
-        vm_id = _vm_of(identifier) if identifier else None
-        if not known(wanted.get("guest")):
-            return self._probe_host({**wanted, "guest": None}, operation, vm_id)
-        inputs = build(VmActivationInputs, wanted)
-        plan = make_plan(inputs, operation, vm_id, preview=True)
-        _claim(plan.vm, plan.product_key, plan.guest.where, operation)
-        _warn_of_retaining(inputs, plan.found.system, operation)
-        now = dump(_result(plan.vm, wanted, plan.found.system, plan.found.product).outputs)
-        lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
-        return {**lasting, **self.predict(wanted), "partialProductKey": keys.partial(plan.product_key)}
-
-    def _probe_host(self, wanted: Values, operation: Operation, vm_id: str | None) -> dict[str, Any]:
-        """Read only the host. The guest's Data Exchange report replaces a read of the guest."""
-        inputs = build(VmActivationInputs, wanted)
-        placement, host = find_vm(inputs, vm_id, operation, preview=True)
-        vm = placement.vm
-        guest_access.require_data_exchange(placement, inputs.manage_data_exchange, True, operation)
-        facts = guest_access.facts_of(placement, operation)
-        guest_access.require_windows(vm, facts, placement.host.where)
-        system = facts.system
-        certain = {"vmId": vm.id, "vmName": vm.name, **self.predict(wanted)}
-        if system is None:
-            return certain
-        key = preconditions.avma_key(system, host, inputs.product_key, placement.where)
-        _claim(vm, key, placement.where, operation)
-        told = {"guestVersion": system.version, "guestEdition": system.edition}
-        return {**certain, **told, "partialProductKey": keys.partial(key)}
-
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`. If the VM is being provisioned, wait for it."""
         inputs = build(VmActivationInputs, wanted)
-        return _activate(make_plan(inputs, operation, patience=_patience(inputs, operation)), wanted, operation)
-
-    def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
-        wanted = stored.inputs if stored else _imported_inputs(identifier)
-        inputs = build(VmActivationInputs, wanted)
-        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
-        if placement is None:
-            return None
-        vm = placement.vm
-        try:
-            guest_access.require_running(placement)
-            with may_be_in_setup(vm):
-                found = guest_access.connect(placement, inputs.guest, operation).licensing(operation.deadline)
-        except errors.NotReady as error:
-            if stored is None or not stored.outputs or not may_pass(error, vm):
-                raise
-            operation.warn(f"{vm.name}: could not read its activation: {error.answer}")
-            result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-            return _renamed(result, placement, operation)
-        return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
+        hosts = hosts_of(inputs, operation)
+        placement = _find(inputs, None, hosts, operation)
+        host = _require_activating_host(placement, operation)
+        wait = begin_wait(inputs.guest, operation)
+        placement = wait_until_running(placement, hosts, wait)
+        turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
+        placement, guest = wait_for_guest(placement, hosts, inputs.guest, wait)
+        if placement.host is not host.server:  # the VM moved during the wait
+            host = _require_activating_host(placement, operation)
+        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+        return _license_guest(placement, host, guest, key, wanted, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The VM is the one that was activated before, even if another VM has its name now."""
         if is_bookkeeping_only(VmActivationInputs, self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-        plan = make_plan(build(VmActivationInputs, wanted), operation, _vm_of(identifier))
-        return _activate(plan, wanted, operation)
+        inputs = build(VmActivationInputs, wanted)
+        placement = _find(inputs, _vm_of(identifier), hosts_of(inputs, operation), operation)
+        host = _require_activating_host(placement, operation)
+        require_running(placement)
+        turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
+        guest = read_guest_state(placement, inputs.guest, operation)
+        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+        return _license_guest(placement, host, guest, key, wanted, operation)
+
+    def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
+        """See `Resource.probe`. A host that the same run will license counts as licensed."""
+        inputs = build(VmActivationInputs, {**wanted, "guest": None} if not known(wanted.get("guest")) else wanted)
+        vm_id = _vm_of(identifier) if identifier else None
+        placement = _find(inputs, vm_id, hosts_of(inputs, operation), operation)
+        host = _require_activating_host(placement, operation, preview=True)
+        if not known(wanted.get("guest")):
+            return self._probe_host(placement, host, inputs, wanted, operation)
+        require_running(placement)
+        _announce_data_exchange(placement, inputs, operation)
+        guest = read_guest_state(placement, inputs.guest, operation)
+        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+        _claim(placement, key, guest.machine.where, operation)
+        _warn_of_retaining(inputs, guest.found.system, operation)
+        now = dump(outputs_of(placement.vm, guest.found.system, guest.found.product))
+        lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
+        return {**lasting, **self.predict({**wanted, "productKey": key})}
+
+    def _probe_host(
+        self, placement: Placement, host: HostState, inputs: VmActivationInputs, wanted: Values, operation: Operation
+    ) -> dict[str, Any]:
+        """Return the expected outputs, as far as the guest's Data Exchange report shows them."""
+        _announce_data_exchange(placement, inputs, operation)
+        facts = facts_of(placement, operation)
+        require_windows(placement.vm, facts, placement.host.where)
+        certain = {"vmId": placement.vm.id, "vmName": placement.vm.name}
+        system = facts.system
+        if system is None:
+            return {**certain, **self.predict(wanted)}
+        key = preconditions.choose_key(system, host, inputs.product_key, placement.where)
+        _claim(placement, key, placement.where, operation)
+        reported = {"guestVersion": system.version, "guestEdition": system.edition}
+        return {**certain, **reported, **self.predict({**wanted, "productKey": key})}
+
+    def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
+        """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
+        wanted = stored.inputs if stored else _imported_inputs(identifier)
+        inputs = build(VmActivationInputs, wanted)
+        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
+        if placement is None:
+            return None
+        vm = placement.vm
+        try:
+            require_running(placement)
+            with may_be_in_setup(vm):
+                found = connect(placement, inputs.guest, operation).licensing(operation.deadline)
+        except errors.NotReady as error:
+            if stored is None or not stored.outputs or not may_answer_later(placement, error):
+                raise
+            operation.warn(f"{vm.name}: could not read its activation: {error.answer}")
+            result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
+            return _renamed(result, placement, operation)
+        return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. If the VM is gone, so is its activation."""
@@ -165,12 +193,12 @@ class VmActivationResource(Resource):
         if restores and _kms_client_key(stored) is None:
             operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
             return
-        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             operation.warn(f"{name}: the VM is no longer on its host, so the provider uninstalled no key")
             return
-        guest_access.require_running(placement)
-        guest = guest_access.connect(placement, inputs.guest, operation)
+        require_running(placement)
+        guest = connect(placement, inputs.guest, operation)
         own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
         kms = preconditions.kms_client_key(guest.system(operation.deadline)) if restores else None
         if kms is not None:
@@ -187,15 +215,51 @@ class VmActivationResource(Resource):
         restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
         if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key(stored) is None) or own is None:
             return None
-        placement = guest_access.find_vm(servers_of(inputs, operation), _vm_of(identifier), operation)
+        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
         if placement is None:
             return None
         obstacle: errors.AvmaError | None = None
         try:
-            guest_access.require_running(placement)
+            require_running(placement)
         except errors.NotReady as error:
             obstacle = error
         return Undoing(own, placement.vm.id, placement.vm.name, obstacle)
+
+
+def hosts_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
+    """Return the possible hosts of the VM."""
+    names = {canonical(name): name for name in inputs.hosts or [inputs.host or ""]}
+    return [operation.machine(name, inputs.connection, operation.configuration) for name in names.values()]
+
+
+def _find(inputs: VmActivationInputs, vm_id: str | None, hosts: Sequence[Server], operation: Operation) -> Placement:
+    """Return the VM and its host. `vm_id` has precedence over the declared name or id."""
+    name = inputs.vm_name or inputs.vm_id or ""
+    where = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
+    operation.status(f"{name}: looking for the VM{where}")
+    return require_vm(hosts, vm_id or name, operation)
+
+
+def _require_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:
+    """Return the state of the VM's host, once it can activate guests. Another resource may be about to license it.
+
+    Raises:
+        Refused: it cannot activate guests.
+        AvmaError: it could not be queried.
+    """
+    host = wait_for_license(read_host_state(placement.host, operation), placement.vm.name, operation, preview)
+    preconditions.require_activating(host)
+    return host
+
+
+def _announce_data_exchange(placement: Placement, inputs: VmActivationInputs, operation: Operation) -> None:
+    """Announce in a preview that the provider is going to turn on Data Exchange.
+
+    Raises:
+        DataExchangeOff: it is off, and the provider may not turn it on.
+    """
+    if require_data_exchange(placement, inputs.manage_data_exchange, operation) is not None:
+        operation.status(f"{placement.vm.name}: `pulumi up` will turn on Data Exchange")
 
 
 def _vm_of(identifier: str) -> str:
@@ -225,13 +289,13 @@ def _warn_of_retaining(inputs: VmActivationInputs, system: System, operation: Op
         )
 
 
-def _claim(vm: VirtualMachine, product_key: str, where: str, operation: Operation) -> None:
+def _claim(placement: Placement, product_key: str, where: str, operation: Operation) -> None:
     """Claim the guest. This must happen before it is changed.
 
     Raises:
         KeyConflict: another resource of the run wants another key there.
     """
-    operation.claim(vm.id, keys.partial(product_key), where, _TRIED, installs=True)
+    operation.claim(placement.vm.id, keys.partial(product_key), where, _TRIED, installs=True)
 
 
 def _renamed(result: Result, placement: Placement, operation: Operation) -> Result:
@@ -248,36 +312,35 @@ def _renamed(result: Result, placement: Placement, operation: Operation) -> Resu
     return replace(result, outputs=outputs)
 
 
-def _activate(plan: VmPlan, wanted: Values, operation: Operation) -> Result:
-    _claim(plan.vm, plan.product_key, plan.guest.where, operation)
-    attempt = Attempt(plan.guest, plan.found, plan.since, operation)
-    with partial_failure(attempt, lambda: _result(plan.vm, wanted, plan.found.system, attempt.product)):
-        _license(attempt, plan)
-    return _result(plan.vm, wanted, plan.found.system, attempt.product)
+def _license_guest(
+    placement: Placement, host: HostState, guest: GuestState, product_key: str, wanted: Values, operation: Operation
+) -> Result:
+    """Claim the guest, install its key and activate it.
+
+    Raises:
+        PartlyDone: the guest was changed before the error.
+        AvmaError: nothing was changed.
+    """
+    _claim(placement, product_key, guest.machine.where, operation)
+    attempt = Attempt(guest.machine, guest.found, guest.since, operation)
+    with partial_failure(attempt, lambda: _result(placement.vm, wanted, guest.found.system, attempt.product)):
+        try:
+            attempt.license(product_key, activate=True, channel=LicenseChannel.AVMA)
+        except errors.LicensingFault as fault:
+            _add_event_logs(fault, host, guest)
+            raise
+    return _result(placement.vm, wanted, guest.found.system, attempt.product)
 
 
-def _patience(inputs: VmActivationInputs, operation: Operation) -> WaitLimit:
-    """Return the time to wait for a VM that is being provisioned."""
-    declared = seconds(operation.configuration.effective_guest(inputs.guest).ready_timeout or READY_TIMEOUT)
-    # Leave a little time after the wait, so the error can report the progress of the VM.
-    most = operation.deadline.remaining() * _WAITING
-    limit = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
-    return WaitLimit(operation.deadline.part(min(declared, most)), limit)
-
-
-def _license(attempt: Attempt, plan: VmPlan) -> None:
-    """License the guest. If Windows rejects it, add the messages in the event logs of guest and host."""
-    try:
-        attempt.license(plan.product_key, activate=True, channel=LicenseChannel.AVMA)
-    except errors.LicensingFault as fault:
-        said = {
-            f"Event {events.GUEST_EVENT} of the guest": events.latest(plan.guest.wmi, events.GUEST_EVENT),
-            f"Event {events.HOST_EVENT} of the host": events.latest(plan.host.server.wmi, events.HOST_EVENT),
-        }
-        fault.answer += "".join(f". {where}: {text}" for where, text in said.items() if text)
-        if plan.found.system.edition == compatibility.AZURE_EDITION:
-            fault.remedy = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
-        raise
+def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestState) -> None:
+    """Add the messages in the event logs of guest and host to a rejection by Windows."""
+    said = {
+        f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT),
+        f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT),
+    }
+    fault.answer += "".join(f". {where}: {text}" for where, text in said.items() if text)
+    if guest.found.system.edition == compatibility.AZURE_EDITION:
+        fault.remedy = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
 
 
 def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:

@@ -1,200 +1,215 @@
 """Wait for a VM that is being provisioned, for example by the same run: until it runs and its guest answers.
 
 PowerShell reports the same error for wrong credentials and for a guest that is not ready. Windows setup may create the
-account last. Data Exchange distinguishes the two. If the guest has reported its build and the VM has been on for
-`_SETUP`, rejected credentials are wrong. The provider tries them less and less often, because a guest can lock an
-account.
+account last. Data Exchange distinguishes the two. If the guest has reported its build and Windows setup must be over,
+rejected credentials are wrong. The provider tries them less and less often, because a guest can lock an account.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from avma import errors
-from avma.deadline import Deadline
-from avma.resources.guest_access import Placement
+from avma.configuration import READY_TIMEOUT, Guest
+from avma.deadline import Deadline, seconds
+from avma.resources.guest_access import GuestState, may_be_provisioning, read_guest_state
+from avma.resources.placement import Placement, require_running, require_vm
 from avma.resources.resource import Operation
-from avma.windows.hyperv import VirtualMachine
+from avma.windows.machine import Server
 from avma.wsman import retry
 
-T = TypeVar("T")
-
 _TRIED = "reach the guest"
+_SHARE = 0.95
+"""The share of an operation's time for the wait. The rest is for an error that reports the progress of the VM."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
 """Seconds between two attempts with rejected credentials. They double after each attempt."""
-_SETUP = 1800.0
-"""Uptime in seconds after which a VM is no longer being provisioned."""
-_SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
-"""Services of a guest that start after its remote access. Until then, they list nothing."""
 _LOGONS = 3
-"""Attempts with rejected credentials for a guest without a Data Exchange report, after `_SETUP`."""
-
-
-@dataclass(frozen=True)
-class WaitLimit:
-    """A deadline, and the name of the setting for more time in errors."""
-
-    deadline: Deadline
-    setting: str
+"""Attempts with rejected credentials for a guest without a Data Exchange report, after Windows setup."""
 
 
 @dataclass
-class _Seen:
-    """The observations of a guest so far."""
+class GuestWait:
+    """One wait for a guest: its time limit, and the observations so far.
 
-    began: float = field(default_factory=time.monotonic)
+    Args:
+        operation: the tools of the call.
+        deadline: the end of the wait.
+        more_time: how to allow more time, for errors.
+        trouble: the last reason why the guest did not answer.
+        build: the build of the guest, after it has reported it through Data Exchange.
+        read_report: whether its Data Exchange report was read.
+        rejections: the number of attempts with rejected credentials.
+        next_sign_in: when to try rejected credentials again.
+    """
+
+    operation: Operation
+    deadline: Deadline
+    more_time: str
     trouble: errors.AvmaError | None = None
     build: int | None = None
-    """Its build, after it has reported it."""
-    looked: bool = False
-    """Whether its Data Exchange report was read."""
-    refusals: int = 0
-    next_logon: float = 0.0
+    read_report: bool = False
+    rejections: int = 0
+    next_sign_in: float = 0.0
+    _began: float = field(default_factory=time.monotonic)
+    _pause: float = _FIRST_PAUSE
 
-    def note(self, trouble: errors.AvmaError) -> None:
-        """Record the reason why the guest did not answer."""
-        self.trouble = trouble
-        if _refused(trouble):
-            pause = min(_FIRST_BETWEEN_LOGONS * 2**self.refusals, _LONGEST_BETWEEN_LOGONS)
-            self.refusals += 1
-            self.next_logon = time.monotonic() + pause
+    @property
+    def rejected(self) -> bool:
+        """Whether the guest rejected the credentials in the last attempt."""
+        return isinstance(self.trouble, errors.LogonUncertain)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the wait began."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self._began
+
+    def note(self, error: errors.AvmaError) -> None:
+        """Record why the guest did not answer. Raise an error that does not pass with time."""
+        if not (isinstance(error, errors.NotReady) or retry.may_pass(error)):
+            raise error
+        self.trouble = error
+        if self.rejected:
+            pause = min(_FIRST_BETWEEN_LOGONS * 2**self.rejections, _LONGEST_BETWEEN_LOGONS)
+            self.rejections += 1
+            self.next_sign_in = time.monotonic() + pause
+
+    def pause(self, placement: Placement) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            NotReady: the time is over. The error contains the progress of the VM.
+            LogonRefused, LogonUncertain: the guest will not accept the credentials.
+            TimedOut, Cancelled: the operation ends.
+        """
+        _require_hope(placement, self)
+        if self.deadline.remaining() <= 0:
+            raise _over(placement, self)
+        name, progress = placement.vm.name, _progress(placement, self)
+        self.operation.status(
+            f"{name}: waiting for its guest ({progress}), {self.elapsed:.0f} of {self.deadline.timeout:.0f} s"
+        )
+        self.operation.deadline.wait(min(self._pause, self.deadline.remaining()), _TRIED, placement.host.where)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
-@contextmanager
-def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
-    """Run the body. Turn errors into NotReady or LogonUncertain while the VM may still be provisioned.
+def begin_wait(guest: Guest | None, operation: Operation) -> GuestWait:
+    """Return a wait of the declared time for a guest."""
+    declared = seconds(operation.configuration.effective_guest(guest).ready_timeout or READY_TIMEOUT)
+    most = operation.deadline.remaining() * _SHARE
+    more_time = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
+    return GuestWait(operation, operation.deadline.part(min(declared, most)), more_time)
+
+
+def wait_until_running(placement: Placement, hosts: Sequence[Server], wait: GuestWait) -> Placement:
+    """Return the placement of the VM once it is running. It can move between the hosts during the wait.
 
     Raises:
-        LogonUncertain: the guest rejected the account, but may accept it later.
-        NotReady: the guest's licensing service does not list itself yet.
+        NotReady: it was not running in time.
+        AvmaError: an error that does not pass with time.
     """
-    try:
-        yield
-    except errors.EmptyAnswer as error:
-        if vm.on_for >= _SETUP or error.service not in _SERVICES_OF_GUESTS:
-            raise
-        remedy = f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished"
-        raise errors.NotReady(error.tried, error.where, error.answer, remedy) from error
-    except errors.LogonRefused as error:
-        if vm.on_for >= _SETUP or error.refusal is not errors.Refusal.ACCOUNT:
-            raise
-        remedy = (
-            f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished, then run again"
-        )
-        raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error
+    while True:
+        try:
+            placement = _current(placement, hosts, wait)
+            require_running(placement)
+        except errors.AvmaError as error:
+            wait.note(error)
+            wait.pause(placement)
+        else:
+            return placement
 
 
-def may_pass(trouble: errors.NotReady, vm: VirtualMachine) -> bool:
-    """Return True if a guest may answer later. Rejected credentials are wrong once the VM has been on for `_SETUP`."""
-    return not _refused(trouble) or vm.on_for < _SETUP
-
-
-def await_guest(
-    placement: Placement,
-    find: Callable[[], Placement],
-    reach: Callable[[Placement], T],
-    patience: WaitLimit,
-    operation: Operation,
-) -> tuple[Placement, T]:
-    """Return the current placement of the VM and the result of `reach`, once its guest answers.
-
-    `find` finds the VM again, because it can move during the wait.
+def wait_for_guest(
+    placement: Placement, hosts: Sequence[Server], guest: Guest | None, wait: GuestWait
+) -> tuple[Placement, GuestState]:
+    """Return the placement of the VM and the state of its guest, once the guest answers.
 
     Raises:
         NotReady: the guest did not answer in time. The error contains its progress.
         LogonRefused: its Windows has started, and rejects the account.
         AvmaError: an error that does not pass with time.
     """
-    seen, pause = _Seen(), _FIRST_PAUSE
     while True:
         try:
-            if seen.trouble is not None:
-                placement = find()
-            if _worth_asking(placement, seen, operation):
-                if _refused(seen.trouble):
-                    operation.machines.sign_ins.forgive(placement.vm.name)
-                return placement, reach(placement)
+            placement = _current(placement, hosts, wait)
+            if _worth_trying(placement, wait):
+                if wait.rejected:
+                    wait.operation.machines.sign_ins.forgive(placement.vm.name)
+                require_running(placement)
+                return placement, read_guest_state(placement, guest, wait.operation)
         except errors.AvmaError as error:
-            if not (isinstance(error, errors.NotReady) or retry.may_pass(error)):
-                raise
-            seen.note(error)
-        _require_hope(placement, seen)
-        if patience.deadline.remaining() <= 0:
-            raise _over(placement, seen, patience)
-        state, total = _progress(placement, seen), patience.deadline.timeout
-        operation.status(f"{placement.vm.name}: waiting for its guest ({state}), {seen.elapsed:.0f} of {total:.0f} s")
-        operation.deadline.wait(min(pause, patience.deadline.remaining()), _TRIED, placement.host.where)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+            wait.note(error)
+        wait.pause(placement)
 
 
-def _refused(trouble: errors.AvmaError | None) -> bool:
-    return isinstance(trouble, errors.LogonUncertain)
+def may_answer_later(placement: Placement, trouble: errors.NotReady) -> bool:
+    """Return True if the guest may answer later. Rejected credentials are wrong once Windows setup must be over."""
+    return not isinstance(trouble, errors.LogonUncertain) or may_be_provisioning(placement.vm)
 
 
-def _worth_asking(placement: Placement, seen: _Seen, operation: Operation) -> bool:
+def _current(placement: Placement, hosts: Sequence[Server], wait: GuestWait) -> Placement:
+    """Return the placement of the VM now. The first attempt uses the one just read."""
+    return placement if wait.trouble is None else require_vm(hosts, placement.vm.id, wait.operation)
+
+
+def _worth_trying(placement: Placement, wait: GuestWait) -> bool:
     """Return True if the guest should be tried now.
 
     After rejected credentials, try only at long intervals, and when the guest reports that it has started.
     """
-    if not _refused(seen.trouble) or not placement.vm.running:
+    if not wait.rejected or not placement.vm.running:
         return True
-    before, facts = seen.build, placement.host.guest_facts(operation.deadline).get(placement.vm.id)
-    seen.build, seen.looked = facts.build if facts else None, True
-    if before is None and seen.build is not None:
-        return placement.vm.on_for < _SETUP
-    return time.monotonic() >= seen.next_logon
+    before, facts = wait.build, placement.host.guest_facts(wait.operation.deadline).get(placement.vm.id)
+    wait.build, wait.read_report = facts.build if facts else None, True
+    if before is None and wait.build is not None:
+        return may_be_provisioning(placement.vm)
+    return time.monotonic() >= wait.next_sign_in
 
 
-def _require_hope(placement: Placement, seen: _Seen) -> None:
+def _require_hope(placement: Placement, wait: GuestWait) -> None:
     """Raise unless the guest may still accept the credentials.
 
     Raises:
         LogonRefused: the guest reports that it has started.
         LogonUncertain: the guest reports nothing, and has rejected the credentials `_LOGONS` times.
     """
-    if seen.trouble is None or not _refused(seen.trouble) or placement.vm.on_for < _SETUP:
+    if wait.trouble is None or not wait.rejected or may_be_provisioning(placement.vm):
         return
-    if seen.build is not None:
-        raise _wrong_account(seen)
-    if seen.refusals >= _LOGONS:
-        raise seen.trouble
+    if wait.build is not None:
+        raise _wrong_account(wait)
+    if wait.rejections >= _LOGONS:
+        raise wait.trouble
 
 
-def _progress(placement: Placement, seen: _Seen) -> str:
+def _progress(placement: Placement, wait: GuestWait) -> str:
     """Return the progress of the VM."""
     if not placement.vm.running:
         return f"the VM is {placement.vm.state.value}"
-    if seen.build is not None:
-        return f"Windows build {seen.build} has started, but does not accept the account yet"
-    if not _refused(seen.trouble):
+    if wait.build is not None:
+        return f"Windows build {wait.build} has started, but does not accept the account yet"
+    if not wait.rejected:
         return "it has not answered yet"
-    return "it has reported nothing through Data Exchange yet" if seen.looked else "it does not accept the account yet"
+    if wait.read_report:
+        return "it has reported nothing through Data Exchange yet"
+    return "it does not accept the account yet"
 
 
-def _wrong_account(seen: _Seen) -> errors.LogonRefused:
-    where = seen.trouble.where if seen.trouble else ""
-    answer = f"Windows (build {seen.build}) has started, as Data Exchange reports, and rejects the account"
+def _wrong_account(wait: GuestWait) -> errors.LogonRefused:
+    where = wait.trouble.where if wait.trouble else ""
+    answer = f"Windows (build {wait.build}) has started, as Data Exchange reports, and rejects the account"
     return errors.LogonRefused(_TRIED, where, answer, "correct `guest.username` and `guest.password`")
 
 
-def _over(placement: Placement, seen: _Seen, patience: WaitLimit) -> errors.AvmaError:
+def _over(placement: Placement, wait: GuestWait) -> errors.AvmaError:
     """Return the error for a guest that did not become ready in time."""
-    if _refused(seen.trouble) and seen.build is not None:
-        return _wrong_account(seen)
-    trouble = seen.trouble
+    if wait.rejected and wait.build is not None:
+        return _wrong_account(wait)
+    trouble = wait.trouble
     where = trouble.where if trouble else placement.host.where
-    answer = f"it was not ready after {seen.elapsed:.0f} s ({_progress(placement, seen)})"
+    answer = f"it was not ready after {wait.elapsed:.0f} s ({_progress(placement, wait)})"
     if trouble is not None:
         answer += f". The last error was: {trouble.answer}"
-    remedy = f"{trouble.remedy if trouble else 'check the VM'}; or allow more time {patience.setting}"
+    remedy = f"{trouble.remedy if trouble else 'check the VM'}; or allow more time {wait.more_time}"
     return errors.NotReady(_TRIED, where, answer, remedy)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from avma.resources import host_state
 from avma.resources.claims import Claim, coming, planned, unusable
-from avma.resources.host_state import HostState
+from avma.resources.host_state import HostState, read_host_state
 from avma.resources.resource import Operation
 
 _TRIED = "wait for the license of the host"
@@ -24,7 +23,7 @@ Waiting guests can delay it, because the engine limits the number of parallel op
 """
 
 
-def await_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
+def wait_for_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
     """Return the host once it can activate guests, or once no resource of this run is about to license it.
 
     In a preview, a coming license counts as present, and so does a key that replaces the present one.
@@ -50,12 +49,12 @@ def _awaited(host: HostState, vm_name: str, operation: Operation, preview: bool)
         elapsed = time.monotonic() - began
         if claim is None and elapsed >= _longest(operation):
             # The license can have arrived between the last check and the end of the claim.
-            return host_state.look(host.server, operation) if waited else host
+            return read_host_state(host.server, operation) if waited else host
         operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by(claim)}, {elapsed:.0f} s")
         operation.deadline.wait(_PAUSE, _TRIED, host.server.where)
         waited = True
         if claim is not None:
-            host = host_state.look(host.server, operation)
+            host = read_host_state(host.server, operation)
 
 
 def _longest(operation: Operation) -> float:

@@ -1,0 +1,99 @@
+"""Find a VM on its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from avma import characters, errors
+from avma.resources.resource import Operation
+from avma.windows import hyperv
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.machine import Server
+from avma.windows.vm_state import to_running
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A VM and its current host. `listed` contains all VMs of the hosts."""
+
+    vm: VirtualMachine
+    host: Server
+    listed: tuple[VirtualMachine, ...] = ()
+
+    def namesake(self, name: str | None) -> VirtualMachine | None:
+        """Return another VM with the name. None if no other VM or this one has it."""
+        if name is None or name.lower() == self.vm.name.lower():
+            return None
+        return next((vm for vm in self.listed if vm.id != self.vm.id and vm.name.lower() == name.lower()), None)
+
+    @property
+    def where(self) -> str:
+        """The VM's name in errors."""
+        return f"{self.vm.name} (host {self.host.connection.place})"
+
+
+def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
+    """Return the VM of that name or id from any of the hosts. None if no host lists it.
+
+    Raises:
+        Refused: several VMs have the name.
+        AvmaError: the VM was not found, and a host could not be queried. The VM may be there.
+    """
+    wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
+    listed: list[Placement] = []
+    trouble: list[errors.AvmaError] = []
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        for host, answer in zip(hosts, threads.map(lambda host: _list_vms(host, operation), hosts), strict=True):
+            if isinstance(answer, errors.AvmaError):
+                trouble.append(answer)
+            else:
+                listed += [Placement(vm, host) for vm in answer]
+    found = [placement for placement in listed if wanted in (placement.vm.id, placement.vm.name.lower())]
+    if not found and trouble:
+        raise trouble[0]
+    one = _one(found, name_or_id, hosts)
+    return replace(one, listed=tuple(placement.vm for placement in listed)) if one else None
+
+
+def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement:
+    """Return the VM of that name or id. `find_vm` lists further errors.
+
+    Raises:
+        NotFound: none of the hosts has such a VM.
+    """
+    placement = find_vm(hosts, name_or_id, operation)
+    if placement is None:
+        where = ", ".join(host.where for host in hosts)
+        remedy = (
+            "check the name; if the VM moves between hosts, list all of them in `hosts`; if the VM was created again, "
+            "run `pulumi refresh` first"
+        )
+        raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
+    return placement
+
+
+def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:
+    try:
+        return host.virtual_machines(operation.deadline)
+    except errors.AvmaError as error:
+        return error
+
+
+def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -> Placement | None:
+    """Return the one matching VM. During a migration, two hosts can list it: the running one counts."""
+    ids = sorted({placement.vm.id for placement in found})
+    if len(ids) > 1:
+        where = ", ".join(host.where for host in hosts)
+        answer = f"{len(ids)} VMs are named {characters.shown(name_or_id)}: {', '.join(ids)}"
+        raise errors.Refused("find the VM", where, answer, "set `vmId` to the id of one of them")
+    return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
+
+
+def require_running(placement: Placement) -> None:
+    """Raise NotReady unless the VM is running."""
+    vm = placement.vm
+    if not vm.running:
+        remedy = f"{to_running(vm.state, vm.id)}, then run again"
+        raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is {vm.state.value}", remedy)
