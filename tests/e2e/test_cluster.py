@@ -71,7 +71,7 @@ def test_a_node_that_is_down_is_named_and_the_next_up_finishes_with_nothing_spen
     failed = stack.run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     assert "n3" in failed.stdout
-    assert "bring the node up" in failed.stdout
+    assert "Bring the node up" in failed.stdout
     (state,) = [r for r in stack.export()["deployment"]["resources"] if r["type"] == "avma:index:ClusterLicense"]
     licensed = {node["node"] for node in state["outputs"]["nodeLicenses"] if node.get("licenseStatus") == "Licensed"}
     assert licensed == {"n1", "n2", "n4"}

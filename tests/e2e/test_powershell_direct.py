@@ -61,4 +61,4 @@ def test_wrong_credentials_of_a_guest_that_has_started_are_told_at_once(server, 
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())
     assert "Windows (build 20348) has started" in text
-    assert "correct `guest.username` and `guest.password`" in text
+    assert "Correct `guest.username` and `guest.password`" in text
