@@ -19,7 +19,7 @@ _FIXED = re.compile(r"\b127\.(?!0\.0\.)\d+\.\d+\.(\d+)\b")
 
 def address(number: int) -> str:
     """Return an address of this process, for a number from 1 to 254."""
-    return f"{_block()[0]}.{number}"
+    return f"{_block()}.{number}"
 
 
 def relocated(text: str, by: int = 0) -> str:
@@ -36,8 +36,8 @@ def without_block(text: str) -> str:
 
 
 @cache
-def _block() -> tuple[str, socket.socket]:
-    """Return the first three parts of the addresses, and the guard that holds them until the process ends.
+def _block() -> str:
+    """Return the first three parts of the addresses. A bound socket holds them until the process ends.
 
     Raises:
         RuntimeError: all blocks of this computer are in use.
@@ -51,7 +51,8 @@ def _block() -> tuple[str, socket.socket]:
             if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
                 raise
         else:
-            return block, guard
+            guard.detach()  # the system closes it at the end of the process
+            return block
     raise RuntimeError("found no free block of loopback addresses. On macOS, add some: sudo tools/loopback 4")
 
 
