@@ -30,7 +30,7 @@ class Source:
 def ask(read: SharedRead[int], answers: list, deadline: Deadline | None = None) -> threading.Thread:
     def run() -> None:
         try:
-            answers.append(read(deadline or Deadline(5)))
+            answers.append(read.ask(deadline or Deadline(5)))
         except errors.AvmaError as error:
             answers.append(error)
 

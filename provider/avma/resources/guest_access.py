@@ -146,7 +146,7 @@ def read_guest_state(placement: Placement, guest: Guest | None, operation: Opera
         machine = connect(placement, guest, operation)
         operation.status(f"{machine.name}: reading the license")
         # Read the counter first, so that a change by another thread during the read is noticed.
-        since = machine.turns.changes
+        since = machine.license_lock.changes
         return GuestState(machine, machine.licensing(operation.deadline), since)
 
 

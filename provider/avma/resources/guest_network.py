@@ -172,7 +172,7 @@ def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operati
     if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
         answer = f"the machine at that address is not the VM {vm.name} on {host.name}: it has a different firmware UUID"
         raise errors.Refused("identify the guest", machine.where, answer, remedy)
-    machine.is_guest(vm.id)
+    machine.mark_as_guest(vm.id)
 
 
 def _uuid(text: str) -> str:

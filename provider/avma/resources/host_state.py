@@ -123,7 +123,7 @@ def read_host_state(server: Server, operation: Operation) -> HostState:
     """
     machine_id = server.identity(operation.deadline)
     # Read the counter first, so that a change by another thread during the reads is noticed.
-    since = server.turns.changes
+    since = server.license_lock.changes
     found = server.licensing(operation.deadline)
     if found.system.azure_local:
         activation = server.automatic_activation(operation.deadline)

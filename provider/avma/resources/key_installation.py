@@ -41,7 +41,7 @@ class KeyInstallation:
             AvmaError: the key was not applied, or has no visible effect. `changed` is True if it may be applied.
         """
         server, key = self.state.server, keys.normalize(product_key)
-        with server.turns.exclusive(self.state.since, self.operation.deadline, server.where) as overtaken:
+        with server.license_lock.exclusive(self.state.since, self.operation.deadline, server.where) as overtaken:
             if overtaken or self.state.partial_product_key != keys.partial(key):
                 # Another process can have applied the key since then. Applying a key twice would waste it.
                 self._reread()
@@ -61,7 +61,7 @@ class KeyInstallation:
         except (errors.AnswerLost, errors.UnexpectedAnswer, errors.WsmanFault) as error:
             lost = error
         self.changed = True
-        server.turns.changes += 1
+        server.license_lock.changes += 1
         self.state = replace(self.state, known_partial=keys.partial(key))
         self._reread()
         told = self.state.partial_product_key
@@ -91,7 +91,7 @@ class KeyInstallation:
 
     def _reread(self) -> None:
         server, deadline = self.state.server, self.operation.deadline
-        since = server.turns.changes
+        since = server.license_lock.changes
         self.state = replace(self.state, activation=server.automatic_activation(deadline), since=since)
 
 

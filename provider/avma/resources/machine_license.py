@@ -83,8 +83,8 @@ class Attempt:
         Raises:
             AvmaError: the goal was not reached. `changed` is True if the machine was changed before the error.
         """
-        turns = self.machine.turns
-        with turns.exclusive(self.since, self.operation.deadline, self.machine.where) as overtaken:
+        lock = self.machine.license_lock
+        with lock.exclusive(self.since, self.operation.deadline, self.machine.where) as overtaken:
             self.reach(Goal(product_key, activate, channel), read_again=overtaken)
         self._say(f"{self.product.status.value}, key …{self.product.partial_product_key}" if self.product else "no key")
 
@@ -95,7 +95,7 @@ class Attempt:
             drive(steps.run(read_again), self._perform)
         finally:
             self.product, self.changed = steps.product, steps.changed
-            self.machine.turns.changes += self.changed
+            self.machine.license_lock.changes += self.changed
 
     def _perform(self, step: Step) -> Product | None:
         wmi, version, deadline = self.machine.wmi, self.found.service_version, self.operation.deadline
@@ -176,7 +176,7 @@ def uninstall(
                 raise
             lost = error
         finally:
-            machine.turns.changes += 1
+            machine.license_lock.changes += 1
         now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
         if now is not None and now.partial_product_key == partial_product_key:
             remedy = "check the Application event log of the machine for Security-SPP"
@@ -198,7 +198,7 @@ def restore(
     with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
         if product is not None:
             found = machine.licensing(operation.deadline)
-            attempt = Attempt(machine, found, machine.turns.changes, operation)
+            attempt = Attempt(machine, found, machine.license_lock.changes, operation)
             attempt.reach(Goal(product_key, activate=False))
 
 
@@ -212,7 +212,7 @@ def _undoing(
         Refused: the claims do not show whether another resource needs the key.
     """
     where = machine.where
-    with machine.turns.exclusive(machine.turns.changes, operation.deadline, where):
+    with machine.license_lock.exclusive(machine.license_lock.changes, operation.deadline, where):
         claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
         if claim is None:
             yield _own(machine, partial_product_key, operation)

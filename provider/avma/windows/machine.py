@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import TypeVar
 
 from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, hyperv, identity, licensing
+from avma.windows.azure_local import AutomaticActivation
+from avma.windows.cluster import FailoverCluster
 from avma.windows.guest_run import GuestAccount
 from avma.windows.guest_runs import GuestRuns
+from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell
@@ -26,6 +30,8 @@ from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
 from avma.wsman.wsman_client import WsmanClient
+
+T = TypeVar("T")
 
 _CLOSING = 2.0
 """Seconds for all connections of a process to close. Then the process ends without them."""
@@ -53,22 +59,30 @@ class LicenseLock:
 
 
 class Machine:
-    """A Windows machine under the user's name for it: its WMI, and the shared read of its licensing.
+    """A Windows machine under the user's name for it: its WMI, and its licensing.
 
-    Once the identity of the machine is known, all of its names and connections share `turns`.
+    Once the identity of the machine is known, all of its names and connections share `license_lock`.
     """
 
-    def __init__(self, name: str, wmi: Wmi, turns: LicenseLock) -> None:
+    def __init__(self, name: str, wmi: Wmi, license_lock: LicenseLock) -> None:
         self.name = name
         self.wmi = wmi
-        self.turns = turns
-        self.licensing = SharedRead(self._read, "read the license", wmi.where)
+        self.license_lock = license_lock
+        self._licensing = SharedRead(self._read_licensing, "read the license", wmi.where)
         self._system: System | None = None
 
     @property
     def where(self) -> str:
         """The machine's name in errors."""
         return self.wmi.where
+
+    def licensing(self, deadline: Deadline) -> Licensing:
+        """Return the licensing of the machine. See `licensing.read`. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the machine could not be queried, or does not run Windows Server.
+        """
+        return self._licensing.ask(deadline)
 
     def system(self, deadline: Deadline) -> System:
         """Return the Windows release and edition of the machine. They do not change, so one read is enough.
@@ -78,7 +92,7 @@ class Machine:
         """
         return self._system or self.licensing(deadline).system
 
-    def _read(self, deadline: Deadline) -> Licensing:
+    def _read_licensing(self, deadline: Deadline) -> Licensing:
         found = licensing.read(self.wmi, deadline, self._system)
         self._system = found.system
         return found
@@ -92,60 +106,105 @@ class Server(Machine):
         connection: Connection,
         limit: int,
         new_pipe: Callable[[Connection], Pipe],
-        turns_of: Callable[[str], LicenseLock],
+        lock_of: Callable[[str], LicenseLock],
         sign_ins: SignIns,
     ) -> None:
         cim = WsmanClient(connection, limit, new_pipe)
-        super().__init__(connection.name, cim, turns_of(connection.endpoint))
+        super().__init__(connection.name, cim, lock_of(connection.endpoint))
         self.connection = connection
         self.cim = cim
-        self.virtual_machines = SharedRead(
-            partial(hyperv.list_virtual_machines, cim), "list the virtual machines", cim.where
-        )
-        self.guest_facts = SharedRead(
-            partial(hyperv.list_guest_facts, cim), "read the Data Exchange reports of the guests", cim.where
-        )
-        self.cluster = SharedRead(partial(cluster.read, cim), "read the nodes of the cluster", cim.where)
-        self.data_exchange = SharedRead(
-            partial(hyperv.list_data_exchange, cim), "read the Data Exchange settings", cim.where
-        )
-        self.firmware_uuids = SharedRead(partial(hyperv.list_firmware_uuids, cim), "identify the VMs", cim.where)
         self._runspaces = Runspaces(connection, new_pipe)
         self.powershell = PowerShell(self._runspaces)
-        self.automatic_activation = SharedRead(
-            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
-        )
         self._runs = GuestRuns(self.powershell)
         self.guest_addresses: dict[str, str] = {}
         """The address of the last successful connection to each guest, by VM id."""
-        self._identify = SharedRead(partial(identity.read, cim), "identify the machine", cim.where)
+        self._virtual_machines = self._shared("list the virtual machines", hyperv.list_virtual_machines)
+        self._guest_facts = self._shared("read the Data Exchange reports of the guests", hyperv.list_guest_facts)
+        self._data_exchange = self._shared("read the Data Exchange settings", hyperv.list_data_exchange)
+        self._firmware_uuids = self._shared("identify the VMs", hyperv.list_firmware_uuids)
+        self._cluster = self._shared("read the nodes of the cluster", cluster.read)
+        self._automatic_activation = SharedRead(
+            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
+        )
+        self._identify = self._shared("identify the machine", identity.read)
         self._identity: str | None = None
-        self._turns_of = turns_of
+        self._lock_of = lock_of
         self._sign_ins = sign_ins
         self._lock = threading.Lock()
         self._guests: dict[tuple[str, GuestAccount], Machine] = {}
 
+    def _shared(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
+        return SharedRead(partial(read, self.wmi), tried, self.where)
+
+    def virtual_machines(self, deadline: Deadline) -> tuple[VirtualMachine, ...]:
+        """Return all VMs of the host. See `hyperv.list_virtual_machines`. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the host could not be queried, or has no Hyper-V.
+        """
+        return self._virtual_machines.ask(deadline)
+
+    def guest_facts(self, deadline: Deadline) -> Mapping[str, GuestFacts]:
+        """Return the reports of the guests by VM id. See `hyperv.list_guest_facts`. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the host could not be queried, or has no Hyper-V.
+        """
+        return self._guest_facts.ask(deadline)
+
+    def data_exchange(self, deadline: Deadline) -> Mapping[str, DataExchange]:
+        """Return the Data Exchange setting of each VM by VM id. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the host could not be queried, or has no Hyper-V.
+        """
+        return self._data_exchange.ask(deadline)
+
+    def firmware_uuids(self, deadline: Deadline) -> Mapping[str, str]:
+        """Return the firmware UUID of each VM by VM id. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the host could not be queried, or has no Hyper-V.
+        """
+        return self._firmware_uuids.ask(deadline)
+
+    def cluster(self, deadline: Deadline) -> FailoverCluster:
+        """Return the cluster of the node. See `cluster.read`. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the machine could not be queried, or is not part of a cluster.
+        """
+        return self._cluster.ask(deadline)
+
+    def automatic_activation(self, deadline: Deadline) -> AutomaticActivation:
+        """Return how the machine of Azure Local activates its guests. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the script could not run, or the cmdlet failed.
+        """
+        return self._automatic_activation.ask(deadline)
+
     def identity(self, deadline: Deadline) -> str:
-        """Return the identity of the host. From then on, `turns` is shared with its other names.
+        """Return the identity of the host. From then on, `license_lock` is shared with its other names.
 
         Raises:
             AvmaError: the machine could not be queried.
         """
         if self._identity is None:
-            self._identity = self._identify(deadline)
-            self.turns = self._turns_of(self._identity)
+            self._identity = self._identify.ask(deadline)
+            self.license_lock = self._lock_of(self._identity)
         return self._identity
 
-    def is_guest(self, vm_id: str) -> None:
-        """Share `turns` with all other connections to the same VM."""
-        self.turns = self._turns_of(vm_id)
+    def mark_as_guest(self, vm_id: str) -> None:
+        """Share `license_lock` with all other connections to the same VM."""
+        self.license_lock = self._lock_of(vm_id)
 
     def guest(self, vm_id: str, name: str, account: GuestAccount) -> Machine:
         """Return Windows inside one of the host's VMs, connected through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:
                 self._guests[vm_id, account] = Machine(
-                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._turns_of(vm_id)
+                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._lock_of(vm_id)
                 )
             return self._guests[vm_id, account]
 
@@ -164,23 +223,23 @@ class Machines:
         self.sign_ins = SignIns()
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
-        self._turns: dict[str, LicenseLock] = {}
+        self._locks: dict[str, LicenseLock] = {}
 
     def get(self, connection: Connection) -> Server:
         """Return the machine for that connection."""
         with self._lock:
             if connection not in self._machines:
                 self._machines[connection] = Server(
-                    connection, self._limit, self._guarded, self._turns_of, self.sign_ins
+                    connection, self._limit, self._guarded, self._lock_of, self.sign_ins
                 )
             return self._machines[connection]
 
     def _guarded(self, connection: Connection) -> Pipe:
         return GuardedPipe(connection, LoggedPipe(connection, self._new_pipe(connection)), self.sign_ins)
 
-    def _turns_of(self, machine: str) -> LicenseLock:
+    def _lock_of(self, machine: str) -> LicenseLock:
         with self._lock:
-            return self._turns.setdefault(machine, LicenseLock())
+            return self._locks.setdefault(machine, LicenseLock())
 
     def close(self) -> None:
         """Close the connections of all machines."""

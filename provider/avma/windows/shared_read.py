@@ -41,7 +41,7 @@ class SharedRead(Generic[T]):
         self._under_way: _Read[T] | None = None
         self._gathering: _Read[T] | None = None
 
-    def __call__(self, deadline: Deadline) -> T:
+    def ask(self, deadline: Deadline) -> T:
         """Return an answer from a read that began after this call.
 
         Raises:
