@@ -9,11 +9,11 @@ from typing import Any
 from avma import characters, deadline, errors
 from avma.addresses import canonical, host_name_error, parse_ip
 from avma.settings import (
+    AUTH_METHODS,
     CONNECT_TIMEOUT,
     HTTP_PORT,
     HTTPS_PORT,
     OPERATION_TIMEOUT,
-    SEALING,
     Auth,
     MessageEncryption,
     Settings,
@@ -168,6 +168,6 @@ def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.message_encryption is MessageEncryption.NEVER and not connection.https:
         answer = "unencrypted messages over http would reveal keys and passwords"
         yield answer, f"set `{prefix}messageEncryption: auto`, or `{prefix}https: true`"
-    if connection.message_encryption is MessageEncryption.ALWAYS and auth not in SEALING:
+    if connection.message_encryption is MessageEncryption.ALWAYS and not AUTH_METHODS[auth].encrypts:
         answer = f"`{auth.value}` provides no key for message encryption"
         yield answer, f"set `{prefix}messageEncryption: auto`, or use another `{prefix}auth`"

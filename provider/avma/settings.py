@@ -5,6 +5,7 @@ An omitted setting takes the value of the next layer. `avma.connection` merges t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -37,8 +38,49 @@ class Auth(Choice):
     BASIC = "basic", "Basic authentication. Works over https only. Windows turns it off by default."
 
 
-SEALING = frozenset({Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP})
-"""The authentication methods that agree on a key for message encryption (MS-WSMV 2.2.9.1)."""
+@dataclass(frozen=True)
+class AuthMethod:
+    """The facts about one authentication method.
+
+    Attributes:
+        schemes: its names in WWW-Authenticate, the usual one first. A client certificate has none.
+        switch: its name under winrm/config/service/auth on the machine.
+        encrypts: whether it agrees on a key for message encryption (MS-WSMV 2.2.9.1).
+        binds: whether it binds the sign-in to the TLS channel (RFC 5929).
+        ntlm: whether it can use NTLM.
+        kdc: whether it can contact a KDC.
+        pywinrm: whether pywinrm carries it. pypsrp carries the others.
+    """
+
+    schemes: tuple[str, ...]
+    switch: str
+    encrypts: bool = False
+    binds: bool = False
+    ntlm: bool = False
+    kdc: bool = False
+    pywinrm: bool = False
+
+
+AUTH_METHODS: Mapping[Auth, AuthMethod] = {
+    Auth.NTLM: AuthMethod(("Negotiate", "NTLM"), "Negotiate", encrypts=True, binds=True, ntlm=True, pywinrm=True),
+    Auth.NEGOTIATE: AuthMethod(("Negotiate", "Kerberos"), "Negotiate", encrypts=True, binds=True, ntlm=True, kdc=True),
+    Auth.KERBEROS: AuthMethod(("Kerberos", "Negotiate"), "Kerberos", encrypts=True, binds=True, kdc=True),
+    Auth.CREDSSP: AuthMethod(("CredSSP",), "CredSSP", encrypts=True, ntlm=True, kdc=True, pywinrm=True),
+    Auth.CERTIFICATE: AuthMethod((), "Certificate"),
+    Auth.BASIC: AuthMethod(("Basic",), "Basic", pywinrm=True),
+}
+
+
+def offered_methods(schemes: str, https: bool) -> Iterator[Auth]:
+    """Yield the authentication methods to use with a service that offers these schemes, one for each scheme.
+
+    NTLM stands for Negotiate, because it needs no domain. Over http, Basic would reveal the password.
+    """
+    for auth, method in AUTH_METHODS.items():
+        if auth is Auth.NEGOTIATE or (auth is Auth.BASIC and not https):
+            continue
+        if any(usual.lower() in schemes.lower() for usual in method.schemes[:1]):
+            yield auth
 
 
 class MessageEncryption(Choice):

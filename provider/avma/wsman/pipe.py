@@ -17,7 +17,7 @@ from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.settings import SEALING, Auth, MessageEncryption
+from avma.settings import AUTH_METHODS, MessageEncryption
 from avma.wsman import http_answers, tls, transport_errors
 from avma.wsman.transports import Adapter, HttpExchange, HttpTransport
 
@@ -25,12 +25,10 @@ _ANSWER_MARGIN = 10.0
 """Seconds. An answer may arrive this long after the operation's own timeout, because of the network."""
 _LAST_CHANCE = 1.0
 """Seconds. An answer may arrive this long after the deadline."""
-_PYWINRM = (Auth.NTLM, Auth.BASIC, Auth.CREDSSP)
 _NTLM_LEVEL = "LM_COMPAT_LEVEL"
 """The variable from which pyspnego, like gss-ntlmssp, reads Windows' LmCompatibilityLevel. The default is 3."""
 _NTLM_2 = ("3", "4", "5")
 """The levels at which a client sends only NTLMv2 (MS-NLMP 3.1.1.1)."""
-_USING_NTLM = (Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP)
 
 
 class Pipe(Protocol):
@@ -119,13 +117,13 @@ class WinrmPipe:
 
 def _seals(connection: Connection) -> bool:
     always = connection.message_encryption is MessageEncryption.ALWAYS
-    return connection.auth in SEALING and (always or not connection.https)
+    return AUTH_METHODS[connection.auth].encrypts and (always or not connection.https)
 
 
 def _connect(connection: Connection) -> tuple[HttpTransport, Adapter]:
     _require_ntlm_2(connection)
     adapter = Adapter(tls.context(connection))
-    if connection.auth in _PYWINRM:
+    if AUTH_METHODS[connection.auth].pywinrm:
         from avma.wsman.pywinrm_transport import PywinrmTransport
 
         return PywinrmTransport(connection, adapter), adapter
@@ -141,7 +139,7 @@ def _require_ntlm_2(connection: Connection) -> None:
         InvalidInput: the environment allows one.
     """
     level = os.environ.get(_NTLM_LEVEL)
-    if connection.auth in _USING_NTLM and level is not None and level not in _NTLM_2:
+    if AUTH_METHODS[connection.auth].ntlm and level is not None and level not in _NTLM_2:
         answer = f"the environment variable {_NTLM_LEVEL} is `{level}`, which allows NTLM before version 2"
         remedy = f"unset {_NTLM_LEVEL}, or set it to 3"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)

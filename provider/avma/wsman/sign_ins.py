@@ -23,7 +23,6 @@ _MOST = 2
 """The maximum number of machines on which a domain account may fail. The lowest common lockout threshold is three."""
 _MOST_UNCERTAIN = 4
 """The same, including guests that may still be starting. Such a guest rejects without checking the password."""
-_WITH_PASSWORD = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 _WHY = "the provider does not try it again in this run, because Windows locks an account after some failed sign-ins"
 
 
@@ -168,7 +167,7 @@ def is_of_domain(username: str, machine: str) -> bool:
 
 def _account(connection: Connection) -> Account | None:
     """Return the account of a connection, or None if no machine checks a password."""
-    if connection.auth not in _WITH_PASSWORD or not connection.password or connection.kerberos_keytab:
+    if connection.auth is Auth.CERTIFICATE or not connection.password or connection.kerberos_keytab:
         return None
     of_domain = connection.auth is Auth.KERBEROS or is_of_domain(connection.username, connection.name)
     return Account(connection.auth.value, connection.username.lower(), connection.password, of_domain)

@@ -16,34 +16,15 @@ from avma import errors
 from avma.connection import Connection
 from avma.deadline import text_of
 from avma.errors import Distrust
-from avma.settings import SEALING, Auth
+from avma.settings import AUTH_METHODS, Auth, offered_methods
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpExchange, HttpStatus, NotAuthenticated
 
-_BY_TICKET = (Auth.KERBEROS, Auth.NEGOTIATE, Auth.CREDSSP)
-"""The authentication methods that can contact a KDC."""
 _FIRST_FAILURE, _UNAUTHORIZED = 400, 401
 _WITH_PAGES = (200, 400, 403, 500)
 """The statuses with which proxies and web servers send their pages."""
-_SCHEMES = {
-    Auth.NTLM: ("Negotiate", "NTLM"),
-    Auth.NEGOTIATE: ("Negotiate", "Kerberos"),
-    Auth.KERBEROS: ("Kerberos", "Negotiate"),
-    Auth.CREDSSP: ("CredSSP",),
-    Auth.BASIC: ("Basic",),
-}
-"""The WWW-Authenticate schemes of each authentication method. A client certificate has none."""
-_SWITCHES = {
-    Auth.NTLM: "Negotiate",
-    Auth.NEGOTIATE: "Negotiate",
-    Auth.KERBEROS: "Kerberos",
-    Auth.CREDSSP: "CredSSP",
-    Auth.CERTIFICATE: "Certificate",
-    Auth.BASIC: "Basic",
-}
-"""The names under winrm/config/service/auth that enable each authentication method."""
 _CERTIFICATE_PROBLEMS = (
     ("mismatch", Distrust.NAME, "its certificate is for another name", "connect with a name from the certificate"),
     ("has expired", Distrust.EXPIRED, "its certificate has expired", "renew the certificate of the WinRM listener"),
@@ -81,7 +62,8 @@ def _of_requests(error: requests.exceptions.RequestException, exchange: HttpExch
     if isinstance(error, AnswerTooLarge):
         answer = f"the answer is larger than {LARGEST_ANSWER // 1_000_000} MB"
         return exchange.context.error(errors.UnexpectedAnswer, answer, CHECK_PORT)
-    if isinstance(error, NothingAwaited) and exchange.connection.auth in _BY_TICKET and not exchange.adapter.carried:
+    by_ticket = AUTH_METHODS[exchange.connection.auth].kdc
+    if isinstance(error, NothingAwaited) and by_ticket and not exchange.adapter.carried:
         return exchange.context.error(errors.LogonRefused, *kerberos.silent(exchange.connection), errors.Refusal.TICKET)
     if isinstance(error, requests.exceptions.SSLError):
         return _tls(error, exchange)
@@ -116,9 +98,9 @@ def _failed(adapter: Adapter) -> bool:
 
 def _logon(exchange: HttpExchange) -> errors.LogonRefused:
     connection = exchange.connection
-    auth, offered = connection.auth, exchange.adapter.offered
-    known = {scheme.lower() for scheme in offered.split(", ")}
-    if auth in _SCHEMES and not known & {scheme.lower() for scheme in _SCHEMES[auth]}:
+    auth, method = connection.auth, AUTH_METHODS[connection.auth]
+    offered = exchange.adapter.offered.lower().split(", ")
+    if method.schemes and not any(scheme.lower() in offered for scheme in method.schemes):
         return _not_offered(exchange)
     if auth is Auth.CERTIFICATE:
         answer = "the service rejected the client certificate (401)"
@@ -132,7 +114,7 @@ def _logon(exchange: HttpExchange) -> errors.LogonRefused:
     remedy = f"check `{prefix}username` and `{prefix}password`; check that the account may sign in over the network"
     if auth is Auth.KERBEROS:
         remedy = "check that the account may sign in over the network, and that the machine is still in its domain"
-    if connection.https and auth in SEALING - {Auth.CREDSSP}:
+    if connection.https and method.binds:
         remedy += _about_the_channel(connection)
     return exchange.context.error(errors.LogonRefused, f"the service rejected the sign-in of {who} (401)", remedy)
 
@@ -145,21 +127,14 @@ def _not_offered(exchange: HttpExchange) -> errors.LogonRefused:
         remedy = f"{CHECK_PORT}; enable `{auth.value}` on the machine with {_switch(auth)}"
         return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
-    others = " or ".join(f"`{other}`" for other in _offered_by(offered, connection.https))
+    others = " or ".join(f"`{other.value}`" for other in offered_methods(offered, connection.https))
     remedy = f"set `{prefix}auth` to {others or 'an authentication method that the service offers'}, "
     remedy += f"or enable `{auth.value}` on the machine with {_switch(auth)}"
     return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
 
 
-def _offered_by(offered: str, https: bool) -> Iterator[str]:
-    first = {scheme.lower(): auth.value for auth, (scheme, *_) in reversed(_SCHEMES.items())}
-    for scheme in offered.lower().split(", "):
-        if scheme in first and (https or scheme != "basic"):
-            yield first[scheme]
-
-
 def _switch(auth: Auth) -> str:
-    return f'`winrm set winrm/config/service/auth @{{{_SWITCHES[auth]}="true"}}`'
+    return f'`winrm set winrm/config/service/auth @{{{AUTH_METHODS[auth].switch}="true"}}`'
 
 
 def _about_the_channel(connection: Connection) -> str:

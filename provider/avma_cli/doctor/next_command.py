@@ -32,7 +32,7 @@ from avma.errors import (
     sentences,
 )
 from avma.resources.guest_access import switch_data_exchange_on
-from avma.settings import HTTP_PORT, HTTPS_PORT, Auth
+from avma.settings import HTTP_PORT, HTTPS_PORT, Auth, offered_methods
 from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm
 from avma.wsman.soap_faults import is_missing_class
@@ -43,8 +43,6 @@ _NEW_CERTIFICATE = (
     "Set-WSManInstance winrm/config/Listener -SelectorSet @{Address='*'; Transport='HTTPS'} "
     "-ValueSet @{CertificateThumbprint='THUMBPRINT-OF-A-NEW-ONE'}"
 )
-_LOGONS = {Auth.NTLM: "Negotiate", Auth.KERBEROS: "Kerberos", Auth.CREDSSP: "CredSSP", Auth.BASIC: "Basic"}
-"""The scheme that a service offers for each authentication method."""
 _BUILT_IN = "administrator"
 _ADMINISTRATORS, _HYPER_V_ADMINISTRATORS = "S-1-5-32-544", "S-1-5-32-578"
 """Well-known SIDs of groups (MS-DTYP 2.4.2.4). The names of the groups depend on the language of Windows."""
@@ -143,10 +141,8 @@ def _logon(step: Step, given: Command, there: str) -> str:
         return given.but(auth="ntlm") if negotiate else f"kinit {given.connection.username or 'NAME@REALM'}"
     if step.error.refusal is Refusal.ACCOUNT:
         return given.but(username="USERNAME")
-    ways = (way for way, scheme in _LOGONS.items() if scheme in step.found)
-    safe = (way.value for way in ways if given.connection.https or way is not Auth.BASIC)
-    way = next(safe, None)
-    return given.but(auth=way) if way else f"{there}winrm get winrm/config/service/auth"
+    auth = next(offered_methods(step.found, given.connection.https), None)
+    return given.but(auth=auth.value) if auth else f"{there}winrm get winrm/config/service/auth"
 
 
 def _virtualization(step: Step, given: Command, there: str) -> str:
