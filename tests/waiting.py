@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does. The limit ends a test that hangs, and decides nothing else."""
+"""Waits for other threads and processes, and a clock that a test advances. The limit only ends a test that hangs."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+class Clock:
+    """A clock for `Deadline` that stands still until the test advances it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -6,6 +6,8 @@ import gzip
 import socket
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
 
@@ -17,8 +19,10 @@ from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.wsman.bounded import LARGEST_ANSWER, SENDER
+from avma.wsman import bounded
+from avma.wsman.bounded import LARGEST_ANSWER
 from avma.wsman.envelope import CimMethod
+from avma.wsman.instance import Instance
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.raw_server import serving
@@ -85,13 +89,42 @@ def asked(tmp_path):
 def invoked(tmp_path):
     """Return a function that calls a method on a server with this answer. A method call is never sent twice."""
 
-    def invoke(answer, seconds=10.0):
+    def invoke(answer):
         with serving(tmp_path, answer) as port, closing(cim(port)) as opened:
-            return opened.invoke(
-                Context("call", opened.where, Deadline(seconds)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {}
-            )
+            return call_go(opened)
 
     return invoke
+
+
+def call_go(opened: WsmanClient) -> Instance:
+    context = Context("call", opened.where, Deadline(PATIENCE))
+    return opened.invoke(context, CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {})
+
+
+class Sender:
+    """The limit of each call: its time ends when the test sets `time_over`."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self.time_over = threading.Event()
+        self._threads = threads
+        self._late: list[Future[object]] = []
+
+    def within(self, seconds: float, call: Callable[[], object]) -> object:
+        self._late.append(self._threads.submit(call))
+        assert self.time_over.wait(PATIENCE)
+        raise bounded.TimeIsOver
+
+    def late_error(self) -> BaseException | None:
+        """Return the error of the call, which continued in its own thread."""
+        return self._late[0].exception(PATIENCE)
+
+
+@pytest.fixture
+def sender(monkeypatch):
+    with ThreadPoolExecutor() as threads:
+        made = Sender(threads)
+        monkeypatch.setattr(bounded, "within", made.within)
+        yield made
 
 
 def cim(port: int) -> WsmanClient:
@@ -294,8 +327,8 @@ def test_an_answer_that_breaks_off_is_lost(invoked, answer):
         b"",
     ],
 )
-def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
-    sent = []
+def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, sender, head):
+    sent: list[int] = []
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -303,35 +336,30 @@ def test_an_answer_that_never_ends_is_given_up_at_the_deadline(invoked, head):
             connection.sendall(b"H")
             sent.append(1)
             time.sleep(0.02)
+            if len(sent) == 10:
+                sender.time_over.set()
 
     with pytest.raises(errors.AnswerLost, match="did not answer in time"):
-        invoked(drip, seconds=3)
+        invoked(drip)
     assert len(sent) < 3000
 
 
-def test_nothing_is_sent_after_the_deadline(tmp_path, monkeypatch):
+def test_nothing_is_sent_after_the_deadline(tmp_path, sender, monkeypatch):
     """During name resolution there is no socket to close, and no timeout ends it."""
-    look_up, heard, over, resolved = socket.getaddrinfo, [], threading.Event(), threading.Event()
+    look_up, given_up = socket.getaddrinfo, threading.Event()
+    heard: list[socket.socket] = []
 
     def slowly(*arguments, **keywords):
-        over.wait(PATIENCE)
-        try:
-            return look_up(*arguments, **keywords)
-        finally:
-            resolved.set()
+        sender.time_over.set()
+        assert given_up.wait(PATIENCE)
+        return look_up(*arguments, **keywords)
 
     monkeypatch.setattr(socket, "getaddrinfo", slowly)
-    monkeypatch.setattr("avma.wsman.pipe._LAST_CHANCE", 0)
     with serving(tmp_path, heard.append) as port, closing(cim(port)) as opened:
         with pytest.raises(errors.Unreachable, match="no connection within") as caught:
-            opened.invoke(
-                Context("call", opened.where, Deadline(2)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {}
-            )
-        senders = [thread for thread in threading.enumerate() if thread.name == SENDER]
-        over.set()
-        for thread in senders:
-            thread.join(PATIENCE)
-    assert resolved.is_set()
+            call_go(opened)
+        given_up.set()
+        assert "the time allowed is over" in str(sender.late_error())
     assert heard == []
     assert not isinstance(caught.value, errors.AnswerLost)
 

@@ -17,6 +17,7 @@ from avma.wsman.sign_ins import Account, Place, SignIns, is_of_domain
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import PASSWORD, Runner
 from loopback import address
+from waiting import PATIENCE
 
 WRONG = "Wrong-Horse-9"
 HOSTS = 8
@@ -129,7 +130,8 @@ def place(name: str) -> Place:
 
 
 def reject(sign_ins: SignIns, name: str, error: errors.AvmaError = REJECTED, account: Account = DOMAIN) -> None:
-    with pytest.raises(type(error)), sign_ins.attempt(Context("log on", "hv01", Deadline(1)), account, place(name)):
+    context = Context("log on", "hv01", Deadline(PATIENCE))
+    with pytest.raises(type(error)), sign_ins.attempt(context, account, place(name)):
         raise error
 
 
@@ -137,12 +139,12 @@ def test_an_account_that_one_machine_accepts_is_tried_on_all():
     """A machine outside of its domain rejects an account that the others accept."""
     sign_ins = SignIns()
     for name in ("a", "e"):
-        with sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place(name)):
+        with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place(name)):
             pass
         for rejecting in ("b", "c", "d"):
             with (
                 pytest.raises(errors.LogonRefused),
-                sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place(rejecting)),
+                sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place(rejecting)),
             ):
                 raise REJECTED
 
@@ -152,7 +154,7 @@ def test_a_refusal_that_is_not_about_the_account_is_not_remembered():
     kind = errors.LogonRefused("log on", "h", "no NTLM", "switch it on", errors.Refusal.KIND)
     for name in ("a", "b", "c", "a"):
         reject(sign_ins, name, kind)
-    with sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("d")):
+    with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("d")):
         pass
 
 
@@ -161,7 +163,7 @@ def test_what_a_kdc_rejects_is_tried_on_no_other_machine():
     reject(sign_ins, "a", errors.LogonRefused("log on", "a", "Kerberos", "check it", errors.Refusal.KDC))
     with (
         pytest.raises(errors.LogonRefused, match="a rejected "),
-        sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("b")),
+        sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("b")),
     ):
         pass
 
@@ -171,7 +173,7 @@ def test_an_answer_that_is_lost_says_nothing_of_the_account():
     lost = errors.AnswerLost("log on", "h", "the connection broke off", "run again")
     for _ in range(5):
         reject(sign_ins, "a", lost)
-    with sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("a")):
+    with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("a")):
         pass
 
 
@@ -182,19 +184,19 @@ def test_a_guest_that_is_waited_for_is_tried_again_when_its_time_has_come():
         reject(sign_ins, name, uncertain)
     with (
         pytest.raises(errors.LogonUncertain, match="vm1 and vm2 and vm3 and vm4 rejected"),
-        sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("vm5")),
+        sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("vm5")),
     ):
         pass
     sign_ins.forgive("vm5")
-    with sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("vm5")):
+    with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("vm5")):
         pass
-    with sign_ins.attempt(Context("log on", "hv01", Deadline(1)), DOMAIN, place("vm6")):
+    with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("vm6")):
         pass
 
 
 def test_waiting_for_a_turn_ends_with_the_deadline():
     sign_ins = SignIns()
-    with sign_ins.attempt(Context("log on", "hv01", Deadline(5)), DOMAIN, place("a")):
+    with sign_ins.attempt(Context("log on", "hv01", Deadline(PATIENCE)), DOMAIN, place("a")):
         caught: list[errors.AvmaError] = []
 
         def wait() -> None:

@@ -21,6 +21,7 @@ from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HV01
+from waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,9 @@ def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):
         given = replace(configuration, https=True, port=server.getsockname()[1], connect_timeout="1s")
         unreachable = pytest.raises(errors.Unreachable)
         with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, unreachable as caught:
-            cim.invoke(Context("call", cim.where, Deadline(5)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {})
+            cim.invoke(
+                Context("call", cim.where, Deadline(PATIENCE)), CimMethod("root/cimv2", "X", "Go"), {"ID": "1"}, {}
+            )
     assert type(caught.value) is errors.Unreachable
 
 

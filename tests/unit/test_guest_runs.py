@@ -16,7 +16,7 @@ from avma.windows.powershell import Answers
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman.envelope import CimMethod
 from avma.wsman.script import Credential, Secret, secrets_in
-from waiting import PATIENCE
+from waiting import PATIENCE, Clock
 
 ACCOUNT = GuestAccount("Administrator", "Hush-Hush-1")
 ROWS = [{"rows": [{"Name": "x", "Count": 3, "On": True, "Time": "20260101120000.000000+000", "List": ["a", None]}]}]
@@ -29,6 +29,8 @@ class Script:
 
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
+        self.ended = 0
+        self.most_in_parallel = 0
         self.started = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
         self.deadlines: list[Deadline] = []
@@ -38,6 +40,7 @@ class Script:
     def run(self, context, script, parameters, heard, spoils):
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
+        self.most_in_parallel = max(self.most_in_parallel, len(self.runs) - self.ended)
         self.deadlines.append(context.deadline)
         self.started.release()
         answers = tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests)
@@ -45,6 +48,7 @@ class Script:
             if self.hanging and guest["id"] not in self.hanging:
                 heard(answer)
         assert self.go_on.acquire(timeout=PATIENCE)
+        self.ended += 1
         assert set(secrets_in(parameters)) == {ACCOUNT.password}
         if self.error is not None:
             raise self.error
@@ -60,7 +64,7 @@ class Asking(threading.Thread):
         super().__init__()
         self.vm = vm
         self.guest = GuestWmi(runs, vm, vm, ACCOUNT)
-        self.deadline = deadline or Deadline(5)
+        self.deadline = deadline or Deadline(PATIENCE)
         self.change = change
         self.answer: object = None
         self.start()
@@ -93,7 +97,7 @@ def runs(script):
 
 
 def wait_for(runs: GuestRuns, count: int) -> None:
-    deadline = Deadline(5)
+    deadline = Deadline(PATIENCE)
     while len(runs._waiting) < count:
         deadline.wait(0.01, "wait", "test")
 
@@ -152,12 +156,13 @@ def test_the_next_run_waits_for_the_powershell_of_one_whose_guests_have_all_answ
     assert first.ends_with() is not None
     second = Asking(runs, "b")
     assert script.started.acquire(timeout=PATIENCE)
-    assert not script.started.acquire(timeout=0.5)  # a second run would open a second PowerShell
+    wait_for(runs, 1)
     script.go_on.release()
     assert script.started.acquire(timeout=PATIENCE)
     script.go_on.release()
     assert second.ends_with() is not None
     assert script.runs == [["a"], ["b"]]
+    assert script.most_in_parallel == 1  # a second one would open a second PowerShell
 
 
 def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, runs):
@@ -178,11 +183,13 @@ def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, ru
 
 @pytest.mark.parametrize(("change", "kind"), [(False, errors.TimedOut), (True, errors.AnswerLost)])
 def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, kind):
-    first, patient = first_run(script, runs), Asking(runs, "b", Deadline(30))
-    short = Asking(runs, "c", Deadline(1), change)
+    clock = Clock()
+    first, patient = first_run(script, runs), Asking(runs, "b")
+    short = Asking(runs, "c", Deadline(1, clock=clock), change)
     wait_for(runs, 2)
     script.go_on.release()
     assert script.started.acquire(timeout=PATIENCE)
+    clock.now = 2.0
     assert isinstance(short.ends_with(), kind)
     script.deadlines[1].check("run", "hv01")  # one request has time left, and so does the run
     script.go_on.release()
@@ -190,7 +197,9 @@ def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, ki
 
 
 def test_who_asked_first_leaves_a_run_that_goes_on(script, runs):
-    first = first_run(script, runs, deadline=Deadline(0.2), change=True)
+    clock = Clock()
+    first = first_run(script, runs, deadline=Deadline(1, clock=clock), change=True)
+    clock.now = 2.0
     assert isinstance(first.ends_with(), errors.AnswerLost)
     other = Asking(runs, "b")
     wait_for(runs, 1)
@@ -201,7 +210,7 @@ def test_who_asked_first_leaves_a_run_that_goes_on(script, runs):
 def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
     first = first_run(script, runs)
     cancellation = Cancellation()
-    left = Asking(runs, "b", Deadline(5, cancellation), change=True)
+    left = Asking(runs, "b", Deadline(PATIENCE, cancellation), change=True)
     wait_for(runs, 1)
     cancellation.set()
     assert isinstance(left.ends_with(), errors.Cancelled)
@@ -212,10 +221,10 @@ def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
 
 def test_a_run_ends_when_nobody_has_time_left(script, runs):
     cancellation = Cancellation()
-    first = first_run(script, runs, deadline=Deadline(5, cancellation))
+    first = first_run(script, runs, deadline=Deadline(PATIENCE, cancellation))
     joint = script.deadlines[0]
     joint.check("run", "hv01")
-    assert 4 < joint.remaining() <= 5
+    assert 0 < joint.remaining() <= PATIENCE
     cancellation.set()
     with pytest.raises(errors.Cancelled):
         joint.wait(1, "run", "hv01")

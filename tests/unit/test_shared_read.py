@@ -30,7 +30,7 @@ class Source:
 def ask(read: SharedRead[int], answers: list, deadline: Deadline | None = None) -> threading.Thread:
     def run() -> None:
         try:
-            answers.append(read.ask(deadline or Deadline(5)))
+            answers.append(read.ask(deadline or Deadline(PATIENCE)))
         except errors.AvmaError as error:
             answers.append(error)
 
@@ -50,7 +50,7 @@ def read(source):
 
 
 def wait_until_gathering(read):
-    deadline = Deadline(5)
+    deadline = Deadline(PATIENCE)
     while read._gathering is None:
         deadline.wait(0.01, "wait", "test")
 
@@ -59,7 +59,7 @@ class Held(Deadline):
     """A deadline that delays the leader until the other threads wait for it."""
 
     def __init__(self) -> None:
-        super().__init__(5)
+        super().__init__(PATIENCE)
         self.waiting = threading.Event()
         self.go_on = threading.Event()
 
