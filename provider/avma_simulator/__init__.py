@@ -6,7 +6,7 @@ every other assumption as Inferred. The simulator shares facts with the core, su
 This way the two can disagree, and tests can find mistakes in either.
 """
 
-from avma_simulator.estate_file.estate import Estate
+from avma_simulator.estate import Estate
 from avma_simulator.estate_file.reader import load_estate
 from avma_simulator.estate_file.yaml_source import FileError
 from avma_simulator.replay import running_recording, serve_recording

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from avma_simulator.control import BadCommand, Control
 from avma_simulator.state.estate_state import UnknownMachine
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 
 _T = TypeVar("_T")
 Command = Callable[[Control, str, Mapping[str, Any]], Awaitable[None]]
@@ -42,7 +42,7 @@ _COMMANDS: dict[str, Command] = {
     "close-shells": lambda control, name, body: control.close_shells(name),
 }
 _KINDS = {str: "text", int: "a whole number", bool: "true or false", list: "a list"}
-_STATUS = {UnknownMachine: 404, BadCommand: 400, Refusal: 409}
+_STATUS = {UnknownMachine: 404, BadCommand: 400, SlError: 409}
 
 
 class ControlEndpoint:
@@ -58,7 +58,7 @@ class ControlEndpoint:
             return _error(403, "web pages are not allowed to use the control endpoint")
         try:
             found = await self._answer(request, *request.path.strip("/").split("/"))
-        except (UnknownMachine, BadCommand, Refusal) as error:
+        except (UnknownMachine, BadCommand, SlError) as error:
             return _error(_STATUS[type(error)], str(error))
         except Exception as error:
             return _error(500, f"the command failed with an unexpected error: {type(error).__name__}")

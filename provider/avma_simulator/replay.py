@@ -13,11 +13,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from avma_simulator import recording, server
-from avma_simulator.estate_file.estate import Estate
+from avma_simulator.estate import Estate
 from avma_simulator.estate_file.yaml_source import FileError, Mistake
 from avma_simulator.recording import Recording
 from avma_simulator.server import EstateServer, OnReady
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from avma_simulator.winrm.wsman_service import Reply, Service
 from avma_simulator.wsman import soap, wsman_faults
@@ -26,8 +26,8 @@ from avma_simulator.wsman import soap, wsman_faults
 class ReplayService(Service):
     """A service that answers the requests to one machine from a recording."""
 
-    def __init__(self, recorded: Recording, machine: Machine, world: World) -> None:
-        super().__init__(machine, world)
+    def __init__(self, recorded: Recording, machine: Machine, state: EstateState) -> None:
+        super().__init__(machine, state)
         self._recording = recorded
         self._address = machine.spec.address
 

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from avma_simulator.clock import Clock, ClockLoop
 from avma_simulator.control import Control
 from avma_simulator.control_endpoint import ControlEndpoint
-from avma_simulator.estate_file.estate import Estate
-from avma_simulator.state.estate_state import World
+from avma_simulator.estate import Estate
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.winrm.network import Listener, Network, NewService
 from avma_simulator.winrm.wsman_service import Service
 
@@ -49,19 +49,19 @@ async def opened(estate: Estate, clock: Clock, new_service: NewService = Service
     Raises:
         CannotListen: a listener cannot be opened.
     """
-    asyncio.get_running_loop().set_exception_handler(_in_one_line)
+    asyncio.get_running_loop().set_exception_handler(_log_unexpected)
     with TemporaryDirectory(prefix="avma-estate-") as directory:
-        world = World(estate, clock)
-        network = Network(world, Path(directory), new_service)
-        control = Control(world, network)
+        state = EstateState(estate, clock)
+        network = Network(state, Path(directory), new_service)
+        control = Control(state, network)
         handler = ControlEndpoint(control).handle
-        door = Listener("the control endpoint", handler, estate.control.address, estate.control.port)
+        control_listener = Listener("the control endpoint", handler, estate.control.address, estate.control.port)
         try:
             await network.open()
-            await door.open()
-            yield Ready(control, door.origin, network.ca_certificate, await control.clusters())
+            await control_listener.open()
+            yield Ready(control, control_listener.origin, network.ca_certificate, await control.clusters())
         finally:
-            await door.close()
+            await control_listener.close()
             await network.close()
 
 
@@ -323,5 +323,5 @@ def _run(loop: ClockLoop, main: Coroutine[Any, Any, None]) -> None:
         loop.close()
 
 
-def _in_one_line(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _log_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _LOG.error("unexpected error in the event loop of the simulator: %s", context["message"])

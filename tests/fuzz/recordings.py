@@ -25,7 +25,7 @@ from avma_simulator.clock import Clock
 from avma_simulator.estate_file.yaml_source import FileError
 from avma_simulator.recording import Recording
 from avma_simulator.replay import ReplayService, estate_of
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.wsman import soap
 
 _OF_A_FILE = 4
@@ -71,8 +71,8 @@ class Replayed:
         self._file = folder / "recording.jsonl"
         self.seed = b"\n".join(lines[: 1 + _OF_A_FILE])
         whole = self._loaded(b"\n".join(lines))
-        world = World(estate_of(whole, "", "replay", 5985), Clock())
-        self._service = ReplayService(whole, world.machines[0], world)
+        state = EstateState(estate_of(whole, "", "replay", 5985), Clock())
+        self._service = ReplayService(whole, state.machines[0], state)
         self._loop = asyncio.new_event_loop()
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Replayed:
     def load(self, content: bytes) -> None:
         """Read a file, and create the estate for its replay."""
         with suppress(FileError, ValidationError):
-            World(estate_of(self._loaded(content), "", "replay", 5985), Clock())
+            EstateState(estate_of(self._loaded(content), "", "replay", 5985), Clock())
 
     def reply(self, message: bytes) -> None:
         """Answer any bytes from the recording, or with a fault."""

@@ -29,7 +29,7 @@ from avma.wsman.script import ErrorRecord, Output
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate
 from avma_simulator.clock import Clock
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.winrm.wsman_service import Service
 from avma_simulator.wmi import queries, wql
 from avma_simulator.wmi.repository import ClassNotFound, Repository
@@ -115,10 +115,10 @@ class Server:
         self.complaints: list[str] = []
         self._handler = _Keeping(self.complaints)
         logging.getLogger("avma_simulator").addHandler(self._handler)
-        world = World(load_estate(ESTATE), Clock())
-        self.machine = world.machines[0]
-        self.repository = Repository(self.machine, world)
-        self._service = Service(self.machine, world)
+        state = EstateState(load_estate(ESTATE), Clock())
+        self.machine = state.machines[0]
+        self.repository = Repository(self.machine, state)
+        self._service = Service(self.machine, state)
         self.requests = self._requests()
         self.answers = tuple(self.reply(request) for request in self.requests)
         self.remote = remoting.conversation(_connection(), self.reply)

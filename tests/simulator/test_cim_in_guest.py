@@ -11,7 +11,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 
 from avma_simulator import EstateServer
 from avma_simulator.shells import cim_in_guest
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from simulator.client import PASSWORD
 from simulator.remoting import guest, in_guests, run
@@ -166,11 +166,11 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
     asked: list[str] = []
     together: list[int] = []
 
-    async def counted(world: World, host: Machine, given: dict[str, Any]) -> dict[str, Any]:
+    async def counted(state: EstateState, host: Machine, given: dict[str, Any]) -> dict[str, Any]:
         asked.append(given["id"])
         together.append(len(asked))
         try:
-            return await in_guest(world, host, given)
+            return await in_guest(state, host, given)
         finally:
             asked.remove(given["id"])
 

@@ -6,7 +6,7 @@ import pytest
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from avma_simulator import EstateServer
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from simulator.client import PRODUCT, Client
 from simulator.conftest import MAK, OEM, RETAIL, STANDARD_MAK
 from waiting import wait_until
@@ -205,7 +205,7 @@ def test_a_guest_that_starts_asks_its_host(estate: EstateServer) -> None:
 
 
 def test_a_refusal_reaches_the_python_api(estate: EstateServer) -> None:
-    with pytest.raises(Refusal, match="0xC004F050"):
+    with pytest.raises(SlError, match="0xC004F050"):
         estate.install_key("hv01", "junk")
 
 

@@ -49,7 +49,7 @@ def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Return a function that serves the script `demo 1`, with parameters and pipeline as its arguments."""
 
     def serve(function: Callable[[Mapping[str, Any], Pipeline], None]) -> None:
-        async def script(world: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+        async def script(state: object, machine: object, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
             function(parameters, pipeline)
 
         monkeypatch.setattr("avma_simulator.shells.remote_shells.SCRIPTS", {("demo", "1"): script})

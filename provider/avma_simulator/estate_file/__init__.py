@@ -1,1 +1,1 @@
-"""The estate file: its fields, the checks between them, and its reader."""
+"""The reader of estate files: YAML with line numbers, and the checks between fields."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from avma_simulator.estate_file.yaml_source import Location
+from avma_simulator.fields import Location
 from avma_simulator.state.windows import AZURE_LOCAL, LOCAL_VERSIONS, VERSIONS
 
 if TYPE_CHECKING:
-    from avma_simulator.estate_file.estate import Host, Vm
+    from avma_simulator.estate import Host, Vm
 
 _OWN = {
     "server_key": "serverKey",

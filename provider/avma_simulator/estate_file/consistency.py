@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from avma import keys
 from avma_simulator.estate_file import azure_local
-from avma_simulator.estate_file.yaml_source import Location, dotted
+from avma_simulator.estate_file.yaml_source import dotted
+from avma_simulator.fields import Location
 from avma_simulator.state import keys as product_keys
 from avma_simulator.state.domains import Domains, split
 from avma_simulator.state.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS, SEMI_ANNUAL, Windows
 
 if TYPE_CHECKING:
-    from avma_simulator.estate_file.estate import Estate, Host, Listening, Vm
+    from avma_simulator.estate import Estate, Host, Listening, Vm
 
 Finding = tuple[Location, str]
 _UNKNOWN = "is neither in `keys` nor a published key"

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from avma_simulator.estate import Estate
 from avma_simulator.estate_file import consistency, yaml_source
-from avma_simulator.estate_file.estate import Estate
 
 
 def load_estate(path: Path | str) -> Estate:
@@ -51,5 +51,5 @@ def wording(problem: dict[str, Any]) -> str:
     return _WORDS.get(kind, str(problem["msg"]).replace("Input should", "must"))
 
 
-def _mistake(read: yaml_source.Source, problem: dict[str, Any]) -> yaml_source.Mistake:
+def _mistake(read: yaml_source.YamlSource, problem: dict[str, Any]) -> yaml_source.Mistake:
     return read.mistake(problem["loc"], wording(problem))

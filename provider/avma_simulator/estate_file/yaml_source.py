@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-Location = tuple[str | int, ...]
+from avma_simulator.fields import Location
 
 
 class _Loader(yaml.SafeLoader):
@@ -50,7 +50,7 @@ class FileError(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlSource:
     """A parsed file: its data, and the node tree with the lines."""
 
     path: Path
@@ -62,7 +62,7 @@ class Source:
         return Mistake(_line(self._root, location), dotted(location), text)
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> YamlSource:
     """Read a YAML file.
 
     Raises:
@@ -94,7 +94,7 @@ def dotted(location: Location) -> str:
     return written.removeprefix(".")
 
 
-def _source(path: Path, loader: yaml.SafeLoader) -> Source:
+def _source(path: Path, loader: yaml.SafeLoader) -> YamlSource:
     root = loader.get_single_node()
     if root is None:
         raise FileError(path, [], "is empty")
@@ -102,7 +102,7 @@ def _source(path: Path, loader: yaml.SafeLoader) -> Source:
     repeated = [Mistake(line, field, "is declared twice") for line, field in _repeated(root, ())]
     if repeated:
         raise FileError(path, repeated)
-    return Source(path, loader.construct_document(root), root)
+    return YamlSource(path, loader.construct_document(root), root)
 
 
 def _repeated(node: yaml.Node, location: Location) -> Iterator[tuple[int, str]]:

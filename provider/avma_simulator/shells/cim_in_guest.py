@@ -17,7 +17,7 @@ from avma_simulator.shells.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from avma_simulator.shells.psvalues import Credential, SecureString
 from avma_simulator.state import language
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Guest, Machine
 from avma_simulator.wmi import hyperv, rights
 
@@ -39,20 +39,20 @@ _INVALID_RESPONSE = "Hyper-V Broker sent an invalid Credential response."
 
 
 @dataclass
-class _NotReached(Exception):
+class _SessionFailed(Exception):
     """The session in a guest failed: its error ID and the types of its exceptions, outermost first."""
 
     error_id: str
     texts: tuple[str, ...]
     types: tuple[str, ...]
 
-    def in_language(self, spoken: str) -> dict[str, Any]:
+    def in_language(self, locale: str) -> dict[str, Any]:
         """Return the error as the script reports it."""
-        message = " ".join(language.said(text, spoken) for text in self.texts)
+        message = " ".join(language.translated(text, locale) for text in self.texts)
         return {"hresult": None, "errorId": self.error_id, "message": message, "exceptions": list(self.types)}
 
 
-async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
     """Process the guests, several in parallel. Write one text for each guest, or one about the host."""
     guests, throttle, timeout = (parameters.get(name) for name in ("Guests", "ThrottleLimit", "Timeout"))
     if not isinstance(guests, list) or not isinstance(throttle, int) or throttle < 1:
@@ -67,9 +67,9 @@ async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeli
             async with script:
                 begun.add(guest["id"])
                 pipeline.write(json.dumps({"starting": guest["id"]}))
-                await _exchange_credentials(world, host, guest["id"])
+                await _exchange_credentials(state, host, guest["id"])
                 pipeline.write(json.dumps({"starting": None}))
-            answer = await _in_guest(world, host, guest)
+            answer = await _in_guest(state, host, guest)
             async with script:
                 pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
 
@@ -89,7 +89,7 @@ async def run(world: World, host: Machine, parameters: Mapping[str, Any], pipeli
 
 
 def _facts(host: Machine) -> dict[str, Any]:
-    direct = host.windows.speaks_directly
+    direct = host.windows.supports_powershell_direct
     version = "5.1" if direct else "4.0"
     return {"hyperV": "Hyper-V", "direct": direct, "languageMode": "FullLanguage", "version": version}
 
@@ -101,27 +101,27 @@ def _late(begun: bool) -> dict[str, Any]:
     return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
 
 
-async def _exchange_credentials(world: World, host: Machine, vm_id: str) -> None:
+async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -> None:
     """Block the script for as long as the guest demands.
 
     RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit. Inferred from
     Runspace.OpenAsync and the throttle manager: this happens in the thread of the script, one guest after the other.
     """
     wanted = vm_id.strip("{}").upper()
-    guest = next((guest for guest in world.guests_of(host) if guest.identifier == wanted and guest.running), None)
-    rule = guest.trouble.take(_CREDENTIALS) if guest is not None else None
+    guest = next((guest for guest in state.guests_of(host) if guest.identifier == wanted and guest.running), None)
+    rule = guest.injected_faults.take(_CREDENTIALS) if guest is not None else None
     if rule is not None and rule.answer == "timeout":
         await asyncio.Event().wait()
 
 
-async def _in_guest(world: World, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:
+async def _in_guest(state: EstateState, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        guest = _guest(world, host, str(given["id"]))
+        guest = _guest(state, host, str(given["id"]))
         await asyncio.sleep(guest.spec.delays.powershell)
         await _enter(guest, given["credential"])
         operations = [_with_arguments(operation, given["secrets"]) for operation in given["operations"]]
-        return {"results": await _operations(LocalCim(world, guest), operations, guest.spec.language)}
-    except _NotReached as error:
+        return {"results": await _operations(LocalCim(state, guest), operations, guest.spec.language)}
+    except _SessionFailed as error:
         return {"error": error.in_language(host.spec.language)}
     except SessionLost:
         return {"error": _lost().in_language(host.spec.language)}
@@ -133,14 +133,14 @@ def _with_arguments(operation: Mapping[str, Any], secrets: list[SecureString]) -
     return {**operation, "arguments": {name: secrets[place].text for name, place in places.items()}}
 
 
-async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], spoken: str) -> list[dict[str, Any]]:
+async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], locale: str) -> list[dict[str, Any]]:
     """Run the operations until one fails."""
     results: list[dict[str, Any]] = []
     for operation in operations:
         try:
             results.append(await _operation(cim, operation))
         except CimFailed as error:
-            return [*results, {"error": error.as_json(spoken)}]
+            return [*results, {"error": error.as_json(locale)}]
     return results
 
 
@@ -152,55 +152,55 @@ async def _operation(cim: LocalCim, operation: Mapping[str, Any]) -> dict[str, A
     return {"returnValue": await cim.invoke(namespace, operation["class"], operation["method"], keys, arguments)}
 
 
-def _guest(world: World, host: Machine, vm_id: str) -> Guest:
-    if not host.windows.speaks_directly:
+def _guest(state: EstateState, host: Machine, vm_id: str) -> Guest:
+    if not host.windows.supports_powershell_direct:
         text = "A parameter cannot be found that matches parameter name 'VMId'."
         types = ("System.Management.Automation.ParameterBindingException",)
-        raise _NotReached(f"NamedParameterNotFound,{_INVOKE_COMMAND}", (text,), types)
+        raise _SessionFailed(f"NamedParameterNotFound,{_INVOKE_COMMAND}", (text,), types)
     wanted = vm_id.strip("{}").upper()
-    visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else world.guests_of(host)
+    visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else state.guests_of(host)
     found = next((guest for guest in visible if guest.identifier == wanted), None)
     if found is None:
         # PSRemotingCmdlet.cs: Invoke-Command calls Get-VM, whose error ends a script with ErrorActionPreference Stop.
         text = f'Hyper-V was unable to find a virtual machine with id "{vm_id}".'
         types = ("Microsoft.HyperV.PowerShell.VirtualizationInvalidArgumentException",)
-        raise _NotReached(f"InvalidParameter,{_GET_VM}", (text,), types)
+        raise _SessionFailed(f"InvalidParameter,{_GET_VM}", (text,), types)
     if not found.running:
         text = f"The virtual machine {found.name} is not in running state."
-        raise _NotReached(f"InvalidVMState,{_INVOKE_COMMAND}", (text,), ("System.ArgumentException",))
+        raise _SessionFailed(f"InvalidVMState,{_INVOKE_COMMAND}", (text,), ("System.ArgumentException",))
     return found
 
 
 async def _enter(guest: Guest, credential: Credential) -> None:
     """Open a session in the guest."""
-    if not guest.speaks_directly:
+    if not guest.supports_powershell_direct:
         raise _lost()
-    await _troubled(guest)
+    await _apply_fault_rule(guest)
     if not guest.ready or not guest.accounts.accepts(credential.username, credential.password):
-        raise _refused(_CREDENTIAL)
+        raise _rejected(_CREDENTIAL)
 
 
-async def _troubled(guest: Guest) -> None:
+async def _apply_fault_rule(guest: Guest) -> None:
     """Apply the fault rule of the guest to the session, if there is one."""
-    rule = guest.trouble.take(_OPERATION)
+    rule = guest.injected_faults.take(_OPERATION)
     if rule is None:
         return
     if rule.answer == "timeout":
         await asyncio.Event().wait()  # the timeout of the script ends it
     if rule.answer == "garbage":
-        raise _refused(_INVALID_RESPONSE)
+        raise _rejected(_INVALID_RESPONSE)
     if rule.answer == "accessDenied":
-        raise _refused(_NEGOTIATION)
+        raise _rejected(_NEGOTIATION)
     raise _lost()
 
 
-def _refused(text: str) -> _NotReached:
+def _rejected(text: str) -> _SessionFailed:
     """Return the error of a rejected session: a PSDirectException inside an exception of remoting."""
-    return _NotReached(_BROKEN, (_ENDED, text), (f"{_REMOTING}.PSRemotingDataStructureException", _DIRECT))
+    return _SessionFailed(_BROKEN, (_ENDED, text), (f"{_REMOTING}.PSRemotingDataStructureException", _DIRECT))
 
 
-def _lost() -> _NotReached:
+def _lost() -> _SessionFailed:
     """Return the error of a lost session. Recorded: the ID and the text, in public scripts that wait for it."""
     ended = '"The Hyper-V socket target process has ended."'
     text = f"The background process reported an error with the following message: {ended}."
-    return _NotReached(f"2100,{_BROKEN}", (text,), (f"{_REMOTING}.PSRemotingTransportException",))
+    return _SessionFailed(f"2100,{_BROKEN}", (text,), (f"{_REMOTING}.PSRemotingTransportException",))

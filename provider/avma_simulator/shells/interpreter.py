@@ -9,16 +9,16 @@ from typing import Any
 from avma_simulator.shells import cmdlets
 from avma_simulator.shells.cmdlets import Stage
 from avma_simulator.shells.pipeline import Command, Pipeline, ScriptFailed, Streams
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 
 _FIRST_LINE = re.compile(r"\ufeff?# avma-script: ([a-z0-9-]+) ([0-9]+)\s*")
 _NOT_FOUND = "System.Management.Automation.CommandNotFoundException"
-Script = Callable[[World, Machine, Mapping[str, Any], Pipeline], Coroutine[Any, Any, None]]
+Script = Callable[[EstateState, Machine, Mapping[str, Any], Pipeline], Coroutine[Any, Any, None]]
 Scripts = Mapping[tuple[str, str], Script]
 
 
-async def run(world: World, machine: Machine, scripts: Scripts, pipeline: Pipeline) -> None:
+async def run(state: EstateState, machine: Machine, scripts: Scripts, pipeline: Pipeline) -> None:
     """Run the statements of a pipeline.
 
     Raises:
@@ -31,18 +31,18 @@ async def run(world: World, machine: Machine, scripts: Scripts, pipeline: Pipeli
             written: list[Any] = []
             emit = pipeline.write if last else written.append
             if command.is_script:
-                await _script(world, machine, scripts, pipeline, command, emit)
+                await _script(state, machine, scripts, pipeline, command, emit)
             elif command.text.lower() == "invoke-expression":
                 text = str(command.named.get("Command") or next(iter(command.positional), ""))
                 machine.script_blocks.write(text, ())
-                await _script(world, machine, scripts, pipeline, Command(text, True, {}), emit)
+                await _script(state, machine, scripts, pipeline, Command(text, True, {}), emit)
             else:
                 await _cmdlet(machine, pipeline, command, objects, emit)
             objects = written
 
 
 async def _script(
-    world: World,
+    state: EstateState,
     machine: Machine,
     scripts: Scripts,
     pipeline: Pipeline,
@@ -55,7 +55,7 @@ async def _script(
         for line in cmdlets.parse(command.text):
             await run_line(machine, pipeline, line, emit)
     elif found.groups() in scripts:
-        await scripts[found[1], found[2]](world, machine, command.named, pipeline)
+        await scripts[found[1], found[2]](state, machine, command.named, pipeline)
     else:
         pipeline.fail(f"The simulator does not implement the script {found[1]} {found[2]}.", "ScriptUnknown")
 

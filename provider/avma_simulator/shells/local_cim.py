@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from avma import hresult
-from avma_simulator.estate_file.estate import Fault
+from avma_simulator.estate import FaultRule
 from avma_simulator.state import language
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.wmi import queries, rights, wql
 from avma_simulator.wmi.cim import Instance, Value
 from avma_simulator.wmi.methods import Arguments, Method
@@ -38,12 +38,12 @@ class CimFailed(Exception):
     cmdlet: str
     text: str = ""
 
-    def as_json(self, spoken: str) -> dict[str, Any]:
+    def as_json(self, locale: str) -> dict[str, Any]:
         """Return the error in a language, as a script reports it. PowerShell shows an HRESULT as a signed number."""
         signed = self.number - (1 << 32) if self.number >= 1 << 31 else self.number
         error_id = f"HRESULT 0x{self.number:08x},{_CMDLETS}.{self.cmdlet}"
         text = self.text or hresult.lookup(self.number).meaning
-        return {"hresult": signed, "errorId": error_id, "message": language.said(text, spoken)}
+        return {"hresult": signed, "errorId": error_id, "message": language.translated(text, locale)}
 
 
 class SessionLost(Exception):
@@ -53,9 +53,9 @@ class SessionLost(Exception):
 class LocalCim:
     """CIM on one machine."""
 
-    def __init__(self, world: World, machine: Machine) -> None:
+    def __init__(self, state: EstateState, machine: Machine) -> None:
         self._machine = machine
-        self._repository = Repository(machine, world)
+        self._repository = Repository(machine, state)
 
     async def query(self, namespace: str, text: str) -> list[dict[str, Any]]:
         """Return the rows of a query as JSON.
@@ -67,7 +67,7 @@ class LocalCim:
         self._machine.counts.operations["Enumerate"] += 1
         try:
             query = wql.parse(text)
-            rule = self._machine.trouble.take("Enumerate", query.class_name)
+            rule = self._machine.injected_faults.take("Enumerate", query.class_name)
             lost = self._lost(rule, _QUERY)
             self._require_access(namespace, query.class_name, ("full", "read", "empty"), _QUERY)
             rows, columns = queries.run(self._repository, _slashes(namespace), query)
@@ -91,7 +91,7 @@ class LocalCim:
             SessionLost: a fault rule ends the session.
         """
         self._machine.counts.operations[f"Invoke {class_name}/{name}"] += 1
-        lost = self._lost(self._machine.trouble.take(f"{class_name}/{name}", class_name), _INVOKE)
+        lost = self._lost(self._machine.injected_faults.take(f"{class_name}/{name}", class_name), _INVOKE)
         self._require_access(namespace, class_name, ("full",), _INVOKE)
         try:
             cim_class = self._repository.find_class(_slashes(namespace), class_name)
@@ -108,8 +108,8 @@ class LocalCim:
     async def _call(self, method: Method, instance: Instance, arguments: Arguments) -> int:
         try:
             return await method(self._machine, instance, arguments) or 0
-        except Refusal as refusal:
-            raise CimFailed(refusal.hresult.value, _INVOKE) from None
+        except SlError as error:
+            raise CimFailed(error.hresult.value, _INVOKE) from None
 
     def _require_access(self, namespace: str, class_name: str, allowed: tuple[str, ...], cmdlet: str) -> None:
         """Raise CimFailed unless the account has the rights and the service behind the class runs."""
@@ -118,7 +118,7 @@ class LocalCim:
         if rights.is_stopped(self._machine, class_name):
             raise CimFailed(rights.SERVICE_NOT_ACTIVE, cmdlet, rights.SERVICE_NOT_ACTIVE_TEXT)
 
-    def _lost(self, rule: Fault | None, cmdlet: str) -> bool:
+    def _lost(self, rule: FaultRule | None, cmdlet: str) -> bool:
         """Apply a fault rule. Return True if the operation must run and then lose its session.
 
         Raises:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from avma import hresult
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.shells import commands, interpreter, runspace, shell_faults, winrs
 from avma_simulator.shells.pipeline import Pipeline
 from avma_simulator.shells.process import Program
 from avma_simulator.shells.scripts import SCRIPTS
 from avma_simulator.shells.shell_messages import URI
 from avma_simulator.shells.shells import POWERSHELL, NewShell, Shells
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from avma_simulator.wsman import soap, wsman_faults
 
 
-def of(machine: Machine, world: World) -> Shells:
+def of(machine: Machine, state: EstateState) -> Shells:
     """Return the remote shells of a machine. None is open yet."""
 
     def find_program(line: str) -> Program | None:
         return commands.find(machine, line)
 
     async def run_pipeline(pipeline: Pipeline) -> None:
-        await interpreter.run(world, machine, SCRIPTS, pipeline)
+        await interpreter.run(state, machine, SCRIPTS, pipeline)
 
     kinds: dict[str, NewShell] = {
         winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
@@ -45,7 +45,7 @@ def second_name(request: soap.Request) -> str:
     return f"{'Pipeline' if to_pipeline else 'RunspacePool'}/{request.operation}"
 
 
-def failure(rule: estate.Fault, request: soap.Request, machine: Machine) -> wsman_faults.Fault | None:
+def failure(rule: estate.FaultRule, request: soap.Request, machine: Machine) -> wsman_faults.Fault | None:
     """Return the shell fault of a rule, or None if the rule has another kind of fault."""
     if rule.hresult is not None:
         text = hresult.lookup(rule.hresult).meaning

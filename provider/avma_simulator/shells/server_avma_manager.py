@@ -11,20 +11,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from avma_simulator.shells.psvalues import SecureString
 from avma_simulator.state import language
 from avma_simulator.state.automatic_activation import AutomaticActivation
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 
 _FILE_NOT_FOUND = -2147024894
 _CMDLETS = {"get": "Get-VMAutomaticActivation", "set": "Set-VMAutomaticActivation"}
 
 
-async def run(world: World, machine: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
+async def run(state: EstateState, machine: Machine, parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
     """Get or set the automatic activation of the machine, and write one text."""
     action, key = parameters.get("Action"), parameters.get("ProductKey")
     if action not in _CMDLETS or (action == "set" and not isinstance(key, SecureString)):
@@ -44,15 +44,15 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
             "error": {
                 "hresult": _FILE_NOT_FOUND,
                 "errorId": error_id,
-                "message": language.said(text, spec.language),
+                "message": language.translated(text, spec.language),
             }
         }
     if key is not None:
         await asyncio.sleep(spec.delays.activation)
         try:
             activation.set_key(key)
-        except Refusal as refusal:
-            return {"error": _error(refusal, cmdlet, spec.language), "moduleVersion": spec.module}
+        except SlError as error:
+            return {"error": _error(error, cmdlet, spec.language), "moduleVersion": spec.module}
     shown = {"PSComputerName": machine.computer_name} if spec.opaque else activation.as_json()
     applied = {} if key is None else {"applied": True}
     return {"result": [shown], "moduleVersion": spec.module, **applied}
@@ -62,14 +62,14 @@ def _subscriptions(machine: Machine, activation: AutomaticActivation) -> dict[st
     """Return the subscriptions. Inferred: the cmdlet fails without a connection to Azure."""
     if machine.licensing.online:
         return {"subscriptions": activation.subscriptions()}
-    text = language.said("Unable to connect to service.", machine.spec.language)
+    text = language.translated("Unable to connect to service.", machine.spec.language)
     return {"subscriptionError": {"hresult": None, "errorId": "InvalidOperation", "message": text}}
 
 
-def _error(refusal: Refusal, cmdlet: str, spoken: str) -> dict[str, Any]:
-    number = refusal.hresult.value
+def _error(error: SlError, cmdlet: str, locale: str) -> dict[str, Any]:
+    number = error.hresult.value
     return {
         "hresult": number - (1 << 32) if number >= 1 << 31 else number,
         "errorId": f"HRESULT 0x{number:08x},{cmdlet}",
-        "message": language.said(refusal.hresult.meaning, spoken),
+        "message": language.translated(error.hresult.meaning, locale),
     }

@@ -61,11 +61,11 @@ class _Open:
     idle_timeout: float
     created: float
     used: float
-    under_way: int = 0
+    active_requests: int = 0
 
     def idle(self, now: float) -> float:
         """Return the seconds since the last request. A shell is not idle while a client waits for its output."""
-        return 0.0 if self.under_way else now - self.used
+        return 0.0 if self.active_requests else now - self.used
 
 
 class Shells:
@@ -109,11 +109,11 @@ class Shells:
             del self._open[found.name]
             await found.shell.close()
             return f"{request.action}Response", []
-        found.under_way += 1
+        found.active_requests += 1
         try:
             return f"{request.action}Response", [await _in_shell(found.shell, request)]
         finally:
-            found.under_way -= 1
+            found.active_requests -= 1
             found.used = self._clock.monotonic()
 
     async def _create(self, request: soap.Request) -> list[ET.Element]:
@@ -207,7 +207,7 @@ def _text(body: ET.Element, name: str) -> str:
 
 def _described(found: _Open, machine: Machine) -> ET.Element:
     """Return `rsp:Shell`. Recorded: its elements and their order. PowerShell has more of them than cmd.exe."""
-    spoken = machine.spec.language
+    locale = machine.spec.language
     powershell = found.resource.lower().startswith(POWERSHELL)
     values = {
         "ShellId": found.name,
@@ -222,8 +222,8 @@ def _described(found: _Open, machine: Machine) -> ET.Element:
     if powershell:
         values |= {
             "MaxIdleTimeOut": _LONGEST_IDLE,
-            "Locale": spoken,
-            "DataLocale": spoken,
+            "Locale": locale,
+            "DataLocale": locale,
             "CompressionMode": "NoCompression",
             "ProfileLoaded": "Yes",
             "Encoding": "UTF8",

@@ -73,9 +73,9 @@ class Accounts:
         """Sign in and return the account, or None for wrong credentials or a locked account."""
         account = self._named(username)
         right = hmac.compare_digest(password.encode(), account.password.encode() if account else b"")
-        return account if self.judge(username, right) else None
+        return account if self.count_sign_in(username, right) else None
 
-    def judge(self, username: str, right: bool) -> bool:
+    def count_sign_in(self, username: str, right: bool) -> bool:
         """Count a sign-in attempt and return True if it succeeds.
 
         `right` is True if the password is correct.

@@ -5,10 +5,10 @@ It is a Windows Server key or a subscription. See "Activate Windows Server VMs o
 
 from __future__ import annotations
 
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.state.keys import COUNTED, KeyStore, ProductKey
 from avma_simulator.state.licensing import Licensing
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import AZURE_EDITION, VERSIONS, Windows
 
 _OLDEST_KEY = "2019"
@@ -44,37 +44,37 @@ class AutomaticActivation:
         """Apply a Windows Server key. A rejected key keeps the previous one. Inferred: the HRESULTs.
 
         Raises:
-            Refusal: the key does not fit, is older than the previous one, or cannot be activated.
+            SlError: the key does not fit, is older than the previous one, or cannot be activated.
         """
         found = self._store.find(key)
         if found is None:
-            raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+            raise SlError("SL_E_INVALID_PRODUCT_KEY")
         if not fits(found):
-            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+            raise SlError("SL_E_MISMATCHED_PRODUCT_SKU")
         if self._key is not None and VERSIONS.index(found.version) < VERSIONS.index(self._key.version):
-            raise Refusal("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED")
+            raise SlError("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED")
         if not self._licensing.online:
-            raise Refusal("WININET_E_NAME_NOT_RESOLVED")
+            raise SlError("WININET_E_NAME_NOT_RESOLVED")
         self._store.activate(found, self._machine)
         self._key = found
 
     def require(self, guest: Windows) -> None:
-        """Raise Refusal unless the machine activates the guest.
+        """Raise SlError unless the machine activates the guest.
 
         Raises:
-            Refusal: the machine does not activate the guest.
+            SlError: the machine does not activate the guest.
         """
         if self.source == "None":
-            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
+            raise SlError("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
         if self.source == "Subscription":
             return
         # Inferred: Azure Edition needs the subscription. Keys with Software Assurance are not modeled.
         if guest.edition == AZURE_EDITION:
-            raise Refusal("SL_E_IA_ID_MISMATCH")
+            raise SlError("SL_E_IA_ID_MISMATCH")
         if self._oem_license or self._key is None:
             return
         if not Windows(self._key.version, self._key.edition).activates(guest):
-            raise Refusal("SL_E_IA_ID_MISMATCH")
+            raise SlError("SL_E_IA_ID_MISMATCH")
 
     def as_json(self) -> dict[str, str]:
         """Return the state as the cmdlets may show it. Inferred: all names and values."""

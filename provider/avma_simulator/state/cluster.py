@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.state.machine import Machine
 
 

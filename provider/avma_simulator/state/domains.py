@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from avma_simulator.state.accounts import Account, Domain
 
 if TYPE_CHECKING:
-    from avma_simulator.estate_file.estate import Estate, Machine
-    from avma_simulator.estate_file.yaml_source import Location
+    from avma_simulator.estate import Estate, Machine
+    from avma_simulator.fields import Location
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
+from avma_simulator import estate, fields
 from avma_simulator.clock import Clock
-from avma_simulator.estate_file import estate, fields
 from avma_simulator.state.cluster import Cluster
 from avma_simulator.state.domains import Domains
 from avma_simulator.state.keys import KeyStore, ProductKey, declared_keys
@@ -19,7 +19,7 @@ class UnknownMachine(Exception):
     """No machine has that name, or several machines share it."""
 
 
-class World:
+class EstateState:
     """All machines of an estate."""
 
     def __init__(self, declared: estate.Estate, clock: Clock) -> None:
@@ -102,7 +102,7 @@ class World:
         """Set the state of a machine. VMs of a host follow, and restart with it if they were on."""
         affected = [machine, *self._all_guests_of(machine)]
         before = {one: one.windows_loaded for one in affected}
-        machine.turn(state)
+        machine.set_power_state(state)
         for one in affected:
             if one.running and not before[one]:
                 one.boot()

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
-from avma_simulator.estate_file.estate import Fault
+from avma_simulator.estate import FaultRule
 
 _INVOKE = "invoke "
 
 
 @dataclass
-class _Armed:
+class _ActiveRule:
     """A rule, its remaining successes, and its remaining failures. None means no limit."""
 
-    rule: Fault
+    rule: FaultRule
     skip: int
     left: int | None
 
@@ -24,7 +24,7 @@ class _Armed:
         of_class = self.rule.cim_class is None or self.rule.cim_class.lower() == cim_class.lower()
         return wanted in names and of_class and self.left != 0
 
-    def strikes(self) -> bool:
+    def applies_now(self) -> bool:
         """Count one operation and return True if it must fail."""
         if self.skip:
             self.skip -= 1
@@ -33,28 +33,28 @@ class _Armed:
         return True
 
 
-class Trouble:
+class InjectedFaults:
     """The fault rules of one machine. The first matching rule applies, until it has been used `times` times."""
 
-    def __init__(self, rules: Iterable[Fault]) -> None:
-        self._rules = [_Armed(rule, rule.skip, rule.times) for rule in rules]
+    def __init__(self, rules: Iterable[FaultRule]) -> None:
+        self._rules = [_ActiveRule(rule, rule.skip, rule.times) for rule in rules]
 
-    def take(self, operation: str, cim_class: str = "", also: str = "") -> Fault | None:
+    def take(self, operation: str, cim_class: str = "", also: str = "") -> FaultRule | None:
         """Return the rule for this operation on a WMI class, or None.
 
         `also` is a second name of the operation.
         """
         names = {name.lower().removeprefix(_INVOKE) for name in (operation, also) if name}
-        armed = next((armed for armed in self._rules if armed.fits(names, cim_class)), None)
-        return armed.rule if armed is not None and armed.strikes() else None
+        active = next((active for active in self._rules if active.fits(names, cim_class)), None)
+        return active.rule if active is not None and active.applies_now() else None
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the rules in the form of the estate file, with their remaining times."""
-        return [_shown(armed) for armed in self._rules]
+        return [_shown(active) for active in self._rules]
 
 
-def _shown(armed: _Armed) -> dict[str, Any]:
-    shown = armed.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    left = {} if armed.left is None else {"times": armed.left}
-    skip = {"skip": armed.skip} if armed.rule.skip else {}
+def _shown(active: _ActiveRule) -> dict[str, Any]:
+    shown = active.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    left = {} if active.left is None else {"times": active.left}
+    skip = {"skip": active.skip} if active.rule.skip else {}
     return shown | left | skip

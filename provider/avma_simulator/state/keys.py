@@ -8,11 +8,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from avma import keys
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import Windows
 
 if TYPE_CHECKING:
-    from avma_simulator.estate_file.estate import Estate
+    from avma_simulator.estate import Estate
 
 
 class Channel(Enum):
@@ -90,14 +90,14 @@ class KeyStore:
         Inferred: another activation of the same machine with the same key is free.
 
         Raises:
-            Refusal: the key has no activations left.
+            SlError: the key has no activations left.
         """
         use = (product_key.key, machine)
         if use in self._activated:
             return
         if not self._left[product_key.key]:
             name = "SL_E_CHPA_DMAK_LIMIT_EXCEEDED"
-            raise Refusal(name if product_key.channel is Channel.MAK else "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED")
+            raise SlError(name if product_key.channel is Channel.MAK else "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED")
         self._left[product_key.key] -= 1
         self._activated.add(use)
 

@@ -39,6 +39,6 @@ _WORDS = {
 _SENTENCE = {"de-DE": "Bei der Verarbeitung ist ein Fehler aufgetreten.", "ja-JP": "処理中にエラーが発生しました。"}
 
 
-def said(text: str, spoken: str) -> str:
+def translated(text: str, locale: str) -> str:
     """Return a caption or message of Windows in a language."""
-    return text if spoken == ENGLISH else _WORDS[spoken].get(text, _SENTENCE[spoken])
+    return text if locale == ENGLISH else _WORDS[locale].get(text, _SENTENCE[locale])

@@ -14,7 +14,7 @@ from avma import hresult
 from avma_simulator.clock import Clock
 from avma_simulator.state import phone_activation
 from avma_simulator.state.keys import COUNTED, Channel, KeyStore, ProductKey, fits, kms_client_key
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import Windows
 
 NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
@@ -84,7 +84,7 @@ class License:
 class Licensing:
     """The license state of one machine and the methods that change it.
 
-    `activating_host` returns the name of the Hyper-V host that activates this machine, or raises `Refusal`.
+    `activating_host` returns the name of the Hyper-V host that activates this machine, or raises `SlError`.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Licensing:
         self.activation_delay = activation_delay
         self.windows = windows
         self.online = True
-        self.pays_as_it_goes = False
+        self.pay_as_you_go = False
         self.leftover: ProductKey | None = None
         self.extended_security_updates: tuple[int, ...] = ()
         self._machine = machine
@@ -113,7 +113,7 @@ class Licensing:
     @property
     def license(self) -> License | None:
         """The installed license."""
-        self._settle()
+        self._activate_if_due()
         return self._license
 
     @property
@@ -122,10 +122,10 @@ class Licensing:
         return self.license is not None and self.license.status is LicenseStatus.Licensed
 
     @property
-    def paid_as_it_goes(self) -> bool:
+    def licensed_by_pay_as_you_go(self) -> bool:
         """Whether Pay-as-you-go alone licenses the machine. A purchased key takes precedence."""
         current = self.license
-        return self.pays_as_it_goes and (current is None or current.product_key.channel not in COUNTED)
+        return self.pay_as_you_go and (current is None or current.product_key.channel not in COUNTED)
 
     @property
     def installation_id(self) -> str | None:
@@ -151,7 +151,7 @@ class Licensing:
             self._license = None
             return
         # Inferred: Pay-as-you-go licenses the installation and does not change the key.
-        status = LicenseStatus.Licensed if self.pays_as_it_goes else LicenseStatus.OOBGrace
+        status = LicenseStatus.Licensed if self.pay_as_you_go else LicenseStatus.OOBGrace
         self._license = License(client_key, status)
 
     def restore(self, product_key: ProductKey, status: LicenseStatus, host: str, reason: int | None = None) -> None:
@@ -165,7 +165,7 @@ class Licensing:
         Without a `reason`, the `LicenseStatusReason` is the usual one of that state.
 
         Raises:
-            Refusal: no key is installed.
+            SlError: no key is installed.
         """
         product_key = self._installed().product_key
         if status is not LicenseStatus.Licensed:
@@ -180,18 +180,18 @@ class Licensing:
         Inferred: another installation of the same key changes nothing.
 
         Raises:
-            Refusal: the key is unknown, or not for this release and edition.
+            SlError: the key is unknown, or not for this release and edition.
         """
         product_key = self._store.find(key)
         if product_key is None:
-            raise Refusal("SL_E_INVALID_PRODUCT_KEY")
+            raise SlError("SL_E_INVALID_PRODUCT_KEY")
         if self.windows.azure_local:
-            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+            raise SlError("SL_E_MISMATCHED_PRODUCT_SKU")
         # Inferred: the key configuration of this release does not contain keys of other releases.
         if not fits(product_key, self.windows):
-            raise Refusal("SL_E_PKEY_INVALID_CONFIG")
+            raise SlError("SL_E_PKEY_INVALID_CONFIG")
         if self.windows.evaluation or product_key.edition != self.windows.edition:
-            raise Refusal("SL_E_MISMATCHED_PRODUCT_SKU")
+            raise SlError("SL_E_MISMATCHED_PRODUCT_SKU")
         if self.license is None or self.license.product_key != product_key:
             self._license = License(product_key, LicenseStatus.OOBGrace)
             self._activates_itself_at = None
@@ -201,7 +201,7 @@ class Licensing:
         """Remove the installed key.
 
         Raises:
-            Refusal: no key is installed.
+            SlError: no key is installed.
         """
         self._installed()
         self._license = None
@@ -211,9 +211,9 @@ class Licensing:
         """Start the silent activation that follows the installation of an AVMA key and each boot."""
         if self._license is not None and self._license.product_key.channel is Channel.AVMA:
             self._activates_itself_at = self._clock.monotonic() + self.activation_delay
-            self._settle()
+            self._activate_if_due()
 
-    def bind_again(self) -> None:
+    def activate_on_new_host(self) -> None:
         """Activate through the new host after a live migration.
 
         Inferred: all of it. If the new host activates the guest, it becomes the activating host. If not, an activated
@@ -224,7 +224,7 @@ class Licensing:
             return
         try:
             self._activate(current.product_key)
-        except Refusal:
+        except SlError:
             if current.status is LicenseStatus.Licensed:
                 unbound = "SL_E_IA_MACHINE_NOT_BOUND"
                 self._license = License(current.product_key, LicenseStatus.Notification, why=unbound)
@@ -233,11 +233,11 @@ class Licensing:
         """Begin a requested activation and return its license.
 
         Raises:
-            Refusal: no key is installed, or an activation is in progress.
+            SlError: no key is installed, or an activation is in progress.
         """
         current = self._installed()
         if self._activating or self._activates_itself_at is not None:
-            raise Refusal("SL_E_ACTIVATION_IN_PROGRESS")
+            raise SlError("SL_E_ACTIVATION_IN_PROGRESS")
         self._activating = True
         return current
 
@@ -245,33 +245,33 @@ class Licensing:
         """Finish a requested activation.
 
         Raises:
-            Refusal: the key cannot activate the machine.
+            SlError: the key cannot activate the machine.
         """
         self._activating = False
         product_key = self._installed().product_key
         if product_key != begun.product_key:
-            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+            raise SlError("SL_E_PKEY_NOT_INSTALLED")
         self._activate(product_key)
 
     def deposit_confirmation_id(self, installation_id: str, confirmation_id: str) -> None:
         """Activate with a confirmation ID from the activation center.
 
         Raises:
-            Refusal: one of the IDs is wrong, or keys of this kind do not activate by telephone.
+            SlError: one of the IDs is wrong, or keys of this kind do not activate by telephone.
         """
         product_key = self._installed().product_key
         own = self.installation_id
         if own is None:
-            raise Refusal("SL_E_INVALID_PRODUCT_KEY_TYPE")
+            raise SlError("SL_E_INVALID_PRODUCT_KEY_TYPE")
         if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
-            raise Refusal("SL_E_CIDIID_INVALID_CHECK_DIGITS")
+            raise SlError("SL_E_CIDIID_INVALID_CHECK_DIGITS")
         self._store.activate_by_telephone(product_key, self._machine)
         self._license = self._activated(product_key)
 
     def _installed(self) -> License:
         current = self.license
         if current is None:
-            raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+            raise SlError("SL_E_PKEY_NOT_INSTALLED")
         return current
 
     def _activate(self, product_key: ProductKey) -> None:
@@ -279,14 +279,14 @@ class Licensing:
             return
         if product_key.channel in COUNTED:
             if not self.online:
-                raise Refusal("WININET_E_NAME_NOT_RESOLVED")
+                raise SlError("WININET_E_NAME_NOT_RESOLVED")
             self._store.activate(product_key, self._machine)
             self._license = self._activated(product_key)
         elif product_key.channel is Channel.AVMA:
             self._license = self._activated(product_key, self._activating_host())
         elif product_key.channel is Channel.KMS_CLIENT:
             if not self._store.kms:
-                raise Refusal("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
+                raise SlError("SL_E_VL_BINDING_SERVICE_UNAVAILABLE")
             self._license = self._activated(product_key)
 
     def _activated(self, product_key: ProductKey, host: str = "") -> License:
@@ -294,7 +294,7 @@ class Licensing:
             return License(product_key, LicenseStatus.Licensed)
         return License(product_key, LicenseStatus.Licensed, host, self._clock.now())
 
-    def _settle(self) -> None:
+    def _activate_if_due(self) -> None:
         due = self._activates_itself_at
         if due is None or self._clock.monotonic() < due:
             return
@@ -304,7 +304,7 @@ class Licensing:
         current = self._license
         try:
             self._activate(current.product_key)
-        except Refusal:
+        except SlError:
             # Reported for guests after a failed attempt of their own: Notification with this reason, regardless of the
             # result of Activate. Inferred: a licensed guest stays licensed until its validity ends.
             if current.status is not LicenseStatus.Licensed:

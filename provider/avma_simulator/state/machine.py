@@ -9,17 +9,17 @@ from datetime import timedelta, timezone
 from enum import IntEnum
 from typing import Any
 
+from avma_simulator import estate, fields
 from avma_simulator.clock import Clock
-from avma_simulator.estate_file import estate, fields
 from avma_simulator.state import avma_rules, event_log
 from avma_simulator.state.accounts import Account, Accounts, Domain
 from avma_simulator.state.automatic_activation import AutomaticActivation
-from avma_simulator.state.fault_injection import Trouble
+from avma_simulator.state.fault_injection import InjectedFaults
 from avma_simulator.state.keys import KeyStore
 from avma_simulator.state.licensing import LicenseStatus, Licensing
 from avma_simulator.state.lockout import Lockout
 from avma_simulator.state.script_blocks import ScriptBlockLog
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import Windows
 
 _UP_BEFORE = timedelta(days=1)
@@ -70,16 +70,16 @@ class Machine:
         self.windows = Windows(spec.version, spec.edition, spec.evaluation, spec.server_core)
         self.licensing = Licensing(identifier, self.windows, store, clock, self.activating_host, spec.delays.activation)
         self.licensing.online = spec.online
-        self.licensing.pays_as_it_goes = isinstance(spec, estate.Host) and spec.pay_as_you_go
+        self.licensing.pay_as_you_go = isinstance(spec, estate.Host) and spec.pay_as_you_go
         self.automatic_activation: AutomaticActivation | None = None
         if isinstance(spec, estate.Host) and self.windows.azure_local:
             self.automatic_activation = AutomaticActivation(self.licensing, store, identifier, spec)
         self.time_zone = timezone(timedelta(minutes=spec.utc_offset))
         self.started = clock.now() - _UP_BEFORE
         self.counts = Counts()
-        self.under_way = 0
+        self.active_requests = 0
         self._on = True
-        self.trouble = Trouble(spec.faults)
+        self.injected_faults = InjectedFaults(spec.faults)
         self.rights: str = spec.rights
         self.stopped_services: set[str] = set(spec.stopped_services)
         self.log = event_log.EventLog(clock)
@@ -121,7 +121,7 @@ class Machine:
         """Whether Windows is loaded: it runs, or it can resume without a boot."""
         return self.running
 
-    def turn(self, state: fields.VmState) -> None:
+    def set_power_state(self, state: fields.VmState) -> None:
         """Set the power state of the machine. The caller calls `boot` if Windows starts."""
         self._on = state == "running"
 
@@ -134,11 +134,11 @@ class Machine:
         """Return the name of the host that activates this machine.
 
         Raises:
-            Refusal: always, as a physical machine has no host.
+            SlError: always, as a physical machine has no host.
         """
-        refusal = Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
-        self.log.write(event_log.GUEST, refusal.hresult.value)
-        raise refusal
+        error = SlError("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+        self.log.write(event_log.GUEST, error.hresult.value)
+        raise error
 
     def as_json(self) -> dict[str, Any]:
         """Return the license state for the control endpoint, without full keys."""
@@ -184,7 +184,7 @@ class Guest(Machine):
         self.replication = Replication.PRIMARY if spec.replica else Replication.NONE
         self.reported_addresses = spec.reported_addresses or (spec.address,)
         super().__init__(spec.name, vm_id, spec, store, clock)
-        self.turn(spec.state)
+        self.set_power_state(spec.state)
         self.set_up(spec.ready_after)
 
     @property
@@ -202,7 +202,7 @@ class Guest(Machine):
         """Whether Windows is loaded. A saved VM has its memory on disk and resumes without a boot."""
         return self.state != "off"
 
-    def turn(self, state: fields.VmState) -> None:
+    def set_power_state(self, state: fields.VmState) -> None:
         """Set the state of the VM."""
         self._state = state
 
@@ -226,28 +226,28 @@ class Guest(Machine):
         self.set_up(self._ready_after)
 
     @property
-    def speaks_directly(self) -> bool:
+    def supports_powershell_direct(self) -> bool:
         """Whether the guest supports PowerShell Direct."""
-        return self.linux is None and self.windows.speaks_directly
+        return self.linux is None and self.windows.supports_powershell_direct
 
     def move(self, host: Machine) -> None:
         """Move to another host. A running guest immediately activates through the new host."""
-        flies = self.running
+        was_running = self.running
         self.host = host
-        if flies:
-            self.licensing.bind_again()
+        if was_running:
+            self.licensing.activate_on_new_host()
 
     def activating_host(self) -> str:
         """Return the name of the host if it activates this guest. Both write the result to their event logs.
 
         Raises:
-            Refusal: the host does not activate the guest.
+            SlError: the host does not activate the guest.
         """
         number = 0
         try:
             self._ask()
-        except Refusal as refusal:
-            number = refusal.hresult.value
+        except SlError as error:
+            number = error.hresult.value
             raise
         finally:
             self.log.write(event_log.GUEST, number, self.host.computer_name)
@@ -258,10 +258,10 @@ class Guest(Machine):
     def _ask(self) -> None:
         # Reported for an activated Datacenter VM in Azure. Inferred: no nested host activates guests.
         if isinstance(self.host, Guest):
-            raise Refusal("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
+            raise SlError("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
         # Inferred: without Data Exchange the guest finds no host.
         if not self.data_exchange:
-            raise Refusal("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
+            raise SlError("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
         if self.host.automatic_activation is not None:
             self.host.automatic_activation.require(self.windows)
         else:

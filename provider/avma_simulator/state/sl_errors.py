@@ -5,7 +5,7 @@ from __future__ import annotations
 from avma import hresult
 
 
-class Refusal(Exception):
+class SlError(Exception):
     """Windows rejected a licensing method."""
 
     def __init__(self, name: str) -> None:

@@ -166,7 +166,7 @@ class Windows:
         return self.edition == AZURE_LOCAL
 
     @property
-    def speaks_directly(self) -> bool:
+    def supports_powershell_direct(self) -> bool:
         """Whether this release has PowerShell Direct, as a host and as a guest."""
         return self.version != "2012 R2"
 

@@ -64,19 +64,19 @@ class Outcome:
 
     accepted: bool
     token: str = ""
-    logon: str = ""
+    method: str = ""
 
 
-_REFUSED = Outcome(False)
+_REJECTED = Outcome(False)
 
 
 @dataclass(frozen=True)
-class Door:
+class Authenticator:
     """The authentication of one listener. `hardening` is Windows' CbtHardeningLevel."""
 
     accounts: Accounts
     files: CredentialFiles
-    logons: tuple[str, ...]
+    methods: tuple[str, ...]
     bindings: GssChannelBindings | None
     hardening: Hardening = "relaxed"
 
@@ -85,24 +85,24 @@ class Door:
         """The values of WWW-Authenticate. Basic appears only over TLS, certificates never."""
         return [offer for scheme, (offer, _) in _SCHEMES.items() if self._offered(scheme)]
 
-    def admit(self, connection: Connection, authorization: str) -> Outcome:
+    def authenticate(self, connection: Connection, authorization: str) -> Outcome:
         """Authenticate a request by its Authorization header and its connection."""
         scheme, _, credentials = authorization.partition(" ")
         if not scheme:
             return Outcome(connection.complete)
         if scheme.lower() == _BY_CERTIFICATE:
-            return Outcome("certificate" in self.logons and connection.certified, logon="certificate")
+            return Outcome("certificate" in self.methods and connection.certified, method="certificate")
         if not self._offered("negotiate" if scheme.lower() == "ntlm" else scheme.lower()):
-            return _REFUSED
+            return _REJECTED
         if scheme.lower() == "basic":
-            return Outcome(self._accepts(credentials), logon="basic")
+            return Outcome(self._accepts(credentials), method="basic")
         return self._step(connection, scheme, credentials)
 
     def _offered(self, scheme: str) -> bool:
         if scheme == "basic" and self.bindings is None:
             return False
         _, wanted = _SCHEMES.get(scheme, ("", set()))
-        return not wanted.isdisjoint(self.logons)
+        return not wanted.isdisjoint(self.methods)
 
     def _accepts(self, credentials: str) -> bool:
         try:
@@ -116,22 +116,22 @@ class Door:
             answer = self._answer(connection, scheme.lower(), base64.b64decode(credentials, validate=True))
         # For a malformed token, pyspnego passes on any error of its parser: KeyError, IndexError, StopIteration.
         except Exception:
-            self._judge(credentials, right=False)
+            self._count_sign_in(credentials, right=False)
             connection.context = None
-            return _REFUSED
-        if connection.complete and not (self._suffices(connection) and self._judge(credentials, right=True)):
+            return _REJECTED
+        if connection.complete and not (self._is_allowed(connection) and self._count_sign_in(credentials, right=True)):
             connection.context = None
-            return _REFUSED
+            return _REJECTED
         token_back = f"{scheme} {base64.b64encode(answer).decode()}" if answer else ""
         return Outcome(connection.complete, token_back, _kind(connection.context) if connection.complete else "")
 
-    def _judge(self, credentials: str, right: bool) -> bool:
+    def _count_sign_in(self, credentials: str, right: bool) -> bool:
         """Count the last message of an NTLM exchange as a sign-in. Return True unless the account is locked.
 
         CredSSP hides its NTLM exchange in TLS, so its failures are not counted.
         """
         username = _ntlm_user(credentials)
-        return username is None or self.accounts.judge(username, right)
+        return username is None or self.accounts.count_sign_in(username, right)
 
     def _answer(self, connection: Connection, scheme: str, token: bytes) -> bytes | None:
         with self.files.offered(kerberos="kerberos" in self._mechanisms):
@@ -147,9 +147,9 @@ class Door:
 
     @property
     def _mechanisms(self) -> set[str]:
-        return set().union(*(_MECHANISMS.get(logon, ()) for logon in self.logons))
+        return set().union(*(_MECHANISMS.get(method, ()) for method in self.methods))
 
-    def _suffices(self, connection: Connection) -> bool:
+    def _is_allowed(self, connection: Connection) -> bool:
         """Return True if a complete context is for this account, with an allowed mechanism and channel."""
         context = connection.context
         if context is None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from avma_simulator.state.machine import Machine
 from avma_simulator.winrm import message_encryption
-from avma_simulator.winrm.authentication import Connection, Door
+from avma_simulator.winrm.authentication import Authenticator, Connection
 from avma_simulator.winrm.wsman_service import AnswerDropped, Reply, Service, Unavailable
 from avma_simulator.wsman.soap import decoded
 
@@ -25,11 +25,11 @@ _LOG = logging.getLogger("avma_simulator")
 class Endpoint:
     """The HTTP handler of one listener of a machine."""
 
-    def __init__(self, machine: Machine, service: Service, door: Door) -> None:
+    def __init__(self, machine: Machine, service: Service, authenticator: Authenticator) -> None:
         self._machine = machine
         self._service = service
-        self._door = door
-        self._tls = door.bindings is not None
+        self._authenticator = authenticator
+        self._tls = authenticator.bindings is not None
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, Connection] = WeakKeyDictionary()
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -39,9 +39,9 @@ class Endpoint:
         return response
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
-        if self._machine.under_way >= self._machine.spec.quotas.connections:
+        if self._machine.active_requests >= self._machine.spec.quotas.connections:
             return _unavailable()  # Inferred: the status of a service with too many active requests.
-        self._machine.under_way += 1
+        self._machine.active_requests += 1
         try:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
@@ -58,7 +58,7 @@ class Endpoint:
             _LOG.error("%s: a request failed with an unexpected error: %s", self._machine.name, type(error).__name__)
             return _empty(500)
         finally:
-            self._machine.under_way -= 1
+            self._machine.active_requests -= 1
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         counts = self._machine.counts
@@ -71,13 +71,13 @@ class Endpoint:
         body = await request.read()
         if request.headers.get("WSMANIDENTIFY", "").lower() == "unauthenticated":
             return self._message(self._service.identify_to_anyone(decoded(body, _content_type(request))))
-        outcome = self._door.admit(connection, request.headers.get("Authorization", ""))
+        outcome = self._authenticator.authenticate(connection, request.headers.get("Authorization", ""))
         if not body or not outcome.accepted:
             counts.handshakes += 1
         if not outcome.accepted:
             return self._unauthorised(outcome.token)
-        if outcome.logon:
-            counts.logons[outcome.logon] += 1
+        if outcome.method:
+            counts.logons[outcome.method] += 1
         response = await self._read(connection, request, body)
         if outcome.token:
             response.headers["WWW-Authenticate"] = outcome.token
@@ -88,21 +88,21 @@ class Endpoint:
             return _empty(200)
         chunked = request.headers.get("Transfer-Encoding", "").lower() == "chunked"
         answer = self._service.reply_to_chunks if chunked else self._service.reply
-        if not message_encryption.is_sealed(_content_type(request)):
+        if not message_encryption.is_encrypted(_content_type(request)):
             # Unencrypted messages require TLS, as AllowUnencrypted is false.
             return await self._plain(answer, body, _content_type(request)) if self._tls else _empty(500)
         context = connection.context
         if context is None:
             return _empty(400)
         try:
-            message = message_encryption.unseal(context, body)
-        except message_encryption.Unreadable:
+            message = message_encryption.decrypt(context, body)
+        except message_encryption.CannotDecrypt:
             return _empty(400)
         if len(message) > _LARGEST_MESSAGE:
             return _empty(413)
         reply = await answer(decoded(message, message_encryption.original_type(body)))
-        sealed_type, sealed = message_encryption.seal(context, connection.scheme, reply.message)
-        return web.Response(status=reply.status, body=sealed, headers={"Content-Type": sealed_type})
+        content_type, encrypted = message_encryption.encrypt(context, connection.scheme, reply.message)
+        return web.Response(status=reply.status, body=encrypted, headers={"Content-Type": content_type})
 
     async def _plain(self, answer: _Answer, body: bytes, content_type: str) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
@@ -114,7 +114,7 @@ class Endpoint:
 
     def _unauthorised(self, token: str) -> web.Response:
         response = _empty(401)
-        for offer in [token] if token else self._door.offers:
+        for offer in [token] if token else self._authenticator.offers:
             response.headers.add("WWW-Authenticate", offer)
         return response
 

@@ -33,26 +33,26 @@ _SIGNATURE_LENGTH = 4
 _LARGEST_PIECE = 16384
 
 
-class Unreadable(Exception):
+class CannotDecrypt(Exception):
     """An encrypted body is malformed or belongs to another context."""
 
 
-def is_sealed(content_type: str) -> bool:
+def is_encrypted(content_type: str) -> bool:
     """Return True if a body of that content type is encrypted."""
     return content_type.lower().startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
 
 
-def unseal(context: ContextProxy, body: bytes) -> bytes:
+def decrypt(context: ContextProxy, body: bytes) -> bytes:
     """Return the decrypted body.
 
     Raises:
-        Unreadable: the body is malformed, or the context cannot decrypt it.
+        CannotDecrypt: the body is malformed, or the context cannot decrypt it.
     """
     end = _END.search(body, max(0, len(body) - len(_BOUNDARY) - len("--\r\n")))
     nothing, *parts = _BETWEEN.split(body[: end.start()] if end else body)
     if end is None or nothing or not parts:
-        raise Unreadable
-    return b"".join(_unseal_part(context, part) for part in parts)
+        raise CannotDecrypt
+    return b"".join(_decrypt_part(context, part) for part in parts)
 
 
 def original_type(body: bytes) -> str:
@@ -61,34 +61,34 @@ def original_type(body: bytes) -> str:
     return found[1].decode("ascii", "replace") if found else ""
 
 
-def _unseal_part(context: ContextProxy, part: bytes) -> bytes:
+def _decrypt_part(context: ContextProxy, part: bytes) -> bytes:
     found = _SEALED.fullmatch(part)
     if found is None or len(found[2]) < _SIGNATURE_LENGTH:
-        raise Unreadable
+        raise CannotDecrypt
     (length,) = struct.unpack("<I", found[2][:_SIGNATURE_LENGTH])
     header, data = found[2][_SIGNATURE_LENGTH:][:length], found[2][_SIGNATURE_LENGTH + length :]
     try:
         message = context.unwrap_winrm(header, data)
     except (SpnegoError, ValueError, struct.error):
-        raise Unreadable from None
+        raise CannotDecrypt from None
     if len(message) != int(found[1]):
-        raise Unreadable
+        raise CannotDecrypt
     return message
 
 
-def seal(context: ContextProxy, scheme: str, message: bytes) -> tuple[str, bytes]:
+def encrypt(context: ContextProxy, scheme: str, message: bytes) -> tuple[str, bytes]:
     """Return the content type and the encrypted body of a message. `scheme` is that of the connection."""
     protocol = _PROTOCOLS.get(scheme, _SPNEGO)
     pieces = [message]
     if scheme == "credssp" and len(message) > _LARGEST_PIECE:
         pieces = [message[start : start + _LARGEST_PIECE] for start in range(0, len(message), _LARGEST_PIECE)]
     form = "multipart/encrypted" if len(pieces) == 1 else "multipart/x-multi-encrypted"
-    parts = [_seal_part(context, protocol, piece) for piece in pieces]
+    parts = [_encrypt_part(context, protocol, piece) for piece in pieces]
     content_type = f'{form};protocol="{protocol}";boundary="Encrypted Boundary"'
     return content_type, b"".join(parts) + _BOUNDARY + b"--\r\n"
 
 
-def _seal_part(context: ContextProxy, protocol: str, message: bytes) -> bytes:
+def _encrypt_part(context: ContextProxy, protocol: str, message: bytes) -> bytes:
     wrapped = context.wrap_winrm(message)
     original = f"type=application/soap+xml;charset=UTF-8;Length={len(message) + wrapped.padding_length}"
     lines = (

@@ -13,18 +13,18 @@ from weakref import WeakSet
 from aiohttp import web
 from spnego.channel_bindings import GssChannelBindings
 
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.state.accounts import CredentialFiles
 from avma_simulator.state.cluster import Cluster
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
-from avma_simulator.winrm.authentication import Door
+from avma_simulator.winrm.authentication import Authenticator
 from avma_simulator.winrm.certificates import Authority
 from avma_simulator.winrm.http_endpoint import Endpoint
 from avma_simulator.winrm.wsman_service import Service
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-NewService = Callable[[Machine, World], Service]
+NewService = Callable[[Machine, EstateState], Service]
 _LONGEST_SHUTDOWN = 0.2
 _SILENT = logging.getLogger("avma_simulator.http")
 _SILENT.addHandler(logging.NullHandler())
@@ -127,8 +127,8 @@ class Listener:
 class Network:
     """All listeners of an estate and their certificate authority."""
 
-    def __init__(self, world: World, directory: Path, new_service: NewService = Service) -> None:
-        self._world = world
+    def __init__(self, state: EstateState, directory: Path, new_service: NewService = Service) -> None:
+        self._state = state
         self._new_service = new_service
         self._directory = directory
         self._authority = Authority(directory)
@@ -136,8 +136,8 @@ class Network:
         self._credentials: dict[Machine, CredentialFiles] = {}
         self._listeners: dict[Machine | Cluster, list[Listener]] = {}
         self._owners: dict[Cluster, Machine | None] = {}
-        self._following = asyncio.Lock()
-        self._next: asyncio.Task[None] | None = None
+        self._updating = asyncio.Lock()
+        self._next_update: asyncio.Task[None] | None = None
 
     @property
     def ca_certificate(self) -> Path:
@@ -163,14 +163,14 @@ class Network:
         Raises:
             CannotListen: a listener cannot be opened. The caller must still call `close` for the others.
         """
-        for machine in self._world.machines:
+        for machine in self._state.machines:
             self._listeners[machine] = self._of_machine(machine)
-        for cluster in self._world.clusters:
+        for cluster in self._state.clusters:
             self._listeners[cluster] = self._of_cluster(cluster)
         for listener in self._all():
             # Machines that are off have ports too. Opening their listeners once picks the ports.
             await listener.open()
-        await self.follow()
+        await self.update_listeners()
 
     async def add(self, machine: Machine) -> None:
         """Open the listeners of a new machine.
@@ -179,7 +179,7 @@ class Network:
             CannotListen: a listener cannot be opened.
         """
         self._listeners[machine] = self._of_machine(machine)
-        await self.follow()
+        await self.update_listeners()
 
     async def remove(self, machine: Machine) -> None:
         """Close the listeners of a deleted machine."""
@@ -188,25 +188,25 @@ class Network:
         if service is not None:
             await service.close()
 
-    async def follow(self) -> None:
+    async def update_listeners(self) -> None:
         """Open and close listeners to match the power states, now and when the next machine is ready."""
-        async with self._following:
-            for machine in self._world.machines:
+        async with self._updating:
+            for machine in self._state.machines:
                 await self._set(self.listeners(machine), machine.ready)
                 if not machine.running and machine in self._services:
                     await self._services[machine].close()
-            for cluster in self._world.clusters:
-                await self._follow_owner(cluster)
-        waits = [one.seconds_to_ready for one in self._world.machines if one.running and one.seconds_to_ready]
-        if self._next is not None and self._next is not asyncio.current_task():
-            self._next.cancel()
-        self._next = asyncio.create_task(self._follow_later(min(waits))) if waits else None
+            for cluster in self._state.clusters:
+                await self._update_cluster(cluster)
+        waits = [one.seconds_to_ready for one in self._state.machines if one.running and one.seconds_to_ready]
+        if self._next_update is not None and self._next_update is not asyncio.current_task():
+            self._next_update.cancel()
+        self._next_update = asyncio.create_task(self._update_later(min(waits))) if waits else None
 
-    async def _follow_later(self, seconds: float) -> None:
+    async def _update_later(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        await self.follow()
+        await self.update_listeners()
 
-    async def _follow_owner(self, cluster: Cluster) -> None:
+    async def _update_cluster(self, cluster: Cluster) -> None:
         owner = cluster.owner
         if owner is not self._owners.get(cluster, owner):
             for listener in self.listeners(cluster):
@@ -216,9 +216,9 @@ class Network:
 
     async def close(self) -> None:
         """Close everything."""
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
+        if self._next_update is not None:
+            self._next_update.cancel()
+            await asyncio.gather(self._next_update, return_exceptions=True)
         await self._set(self._all(), False)
         for service in self._services.values():
             await service.close()
@@ -236,7 +236,7 @@ class Network:
             return []
         files = CredentialFiles(self._directory, machine.identifier, machine.accounts, spec.keytab)
         self._credentials[machine] = files
-        self._services[machine] = self._new_service(machine, self._world)
+        self._services[machine] = self._new_service(machine, self._state)
         return [
             self._listener(machine, address, declared, lambda bindings: self._endpoint(machine, bindings).handle)
             for declared in spec.listeners
@@ -267,8 +267,8 @@ class Network:
 
     def _endpoint(self, machine: Machine, bindings: GssChannelBindings | None) -> Endpoint:
         spec, files = machine.spec, self._credentials[machine]
-        door = Door(machine.accounts, files, spec.logons, bindings, spec.channel_binding)
-        return Endpoint(machine, self._services[machine], door)
+        authenticator = Authenticator(machine.accounts, files, spec.logons, bindings, spec.channel_binding)
+        return Endpoint(machine, self._services[machine], authenticator)
 
     def _owners_endpoint(self, cluster: Cluster, bindings: GssChannelBindings | None) -> Handler:
         """Return a handler for the current owner of the cluster name. It uses the account of that node."""

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma import hresult
-from avma_simulator.estate_file import estate
+from avma_simulator import estate
 from avma_simulator.shells import remote_shells, shell_faults
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.wmi import rights
 from avma_simulator.wmi.cim import CimClass, Instance
 from avma_simulator.wmi.methods import Arguments, Method
@@ -60,11 +60,11 @@ class Reply:
 class Service:
     """The service of one machine."""
 
-    def __init__(self, machine: Machine, world: World) -> None:
+    def __init__(self, machine: Machine, state: EstateState) -> None:
         self._machine = machine
-        self._repository = Repository(machine, world)
+        self._repository = Repository(machine, state)
         self._enumerations = Enumerations(self._repository, machine.clock)
-        self.shells = remote_shells.of(machine, world)
+        self.shells = remote_shells.of(machine, state)
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
@@ -79,8 +79,8 @@ class Service:
             request = soap.parse(message)
             self._count(request)
             await self._delay(request)
-            with self._under_way(request):
-                return Reply(200, self._enveloped(request, *await self._troubled(request)))
+            with self._counted_operation(request):
+                return Reply(200, self._enveloped(request, *await self._answer_or_fail(request)))
         except wsman_faults.Fault as fault:
             return self._fault(fault, message)
         except _Garbage:
@@ -114,7 +114,7 @@ class Service:
             raise wsman_faults.timed_out()
 
     @contextlib.contextmanager
-    def _under_way(self, request: soap.Request) -> Iterator[None]:
+    def _counted_operation(self, request: soap.Request) -> Iterator[None]:
         """Count a running operation against the user's quota. An enumeration runs until its last page."""
         goes_on = remote_shells.is_one(request) or request.operation in ("Pull", "Release", "Identify")
         if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
@@ -125,10 +125,10 @@ class Service:
         finally:
             self._running -= 1
 
-    async def _troubled(self, request: soap.Request) -> Answer:
+    async def _answer_or_fail(self, request: soap.Request) -> Answer:
         """Answer a request, or apply the fault rule for its operation."""
         also = remote_shells.second_name(request)
-        rule = self._machine.trouble.take(_operation_name(request), self._class_name(request), also)
+        rule = self._machine.injected_faults.take(_operation_name(request), self._class_name(request), also)
         if rule is None:
             return await self._answer(request)
         if rule.after:
@@ -218,8 +218,8 @@ class Service:
             raise wsman_faults.timed_out()
         try:
             return task.result() or 0
-        except Refusal as refusal:
-            raise wsman_faults.provider_failed(refusal.hresult.value, refusal.hresult.meaning) from None
+        except SlError as error:
+            raise wsman_faults.provider_failed(error.hresult.value, error.hresult.meaning) from None
 
     def _class(self, request: soap.Request) -> CimClass:
         namespace, name = instance_xml.class_path(request)
@@ -253,7 +253,9 @@ class Service:
         except wsman_faults.Fault as fault:
             return self._fault(fault, message)
         self._count(request)
-        answer = soap.envelope(f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")], spoken=self._spoken)
+        answer = soap.envelope(
+            f"{soap.IDENTITY}/IdentifyResponse", "", [self._identity("0.0.0")], locale=self._language
+        )
         return Reply(200, answer)
 
     def _identity(self, release: str) -> ET.Element:
@@ -273,21 +275,21 @@ class Service:
     def _fault(self, fault: wsman_faults.Fault, message: str | bytes) -> Reply:
         """Answer a message with a fault. Recorded: the fault contains the machine name from the client's URL."""
         message_id, addressed = soap.addressing(message)
-        body = [fault.element(addressed or self._machine.computer_name, self._spoken)]
-        return Reply(500, soap.envelope(fault.action, message_id, body, *fault.headers(), spoken=self._spoken))
+        body = [fault.element(addressed or self._machine.computer_name, self._language)]
+        return Reply(500, soap.envelope(fault.action, message_id, body, *fault.headers(), locale=self._language))
 
     def _enveloped(self, request: soap.Request, action: str, body: list[ET.Element]) -> bytes:
-        answer = soap.envelope(action, request.message_id, body, spoken=self._spoken)
+        answer = soap.envelope(action, request.message_id, body, locale=self._language)
         if len(answer) > request.envelope_size:
             raise wsman_faults.answer_too_large()
         return answer
 
     @property
-    def _spoken(self) -> str:
+    def _language(self) -> str:
         return self._machine.spec.language
 
 
-def _failure(rule: estate.Fault) -> Exception:
+def _failure(rule: estate.FaultRule) -> Exception:
     if rule.hresult is not None:
         return wsman_faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning, rule.detail)
     answers: dict[str | None, Callable[[], Exception]] = {

@@ -23,13 +23,13 @@ _SOURCE = "Microsoft-Windows-Security-SPP"
 _ERROR, _INFORMATION = 1, 3
 
 
-def rows(log: EventLog, computer_name: str, spoken: str) -> list[Instance]:
+def rows(log: EventLog, computer_name: str, locale: str) -> list[Instance]:
     """Return the events as WMI does, newest first."""
     numbered = list(enumerate(log.events, start=1))
-    return [_row(record, event, computer_name, spoken) for record, event in reversed(numbered)]
+    return [_row(record, event, computer_name, locale) for record, event in reversed(numbered)]
 
 
-def _row(record: int, event: Event, computer_name: str, spoken: str) -> Instance:
+def _row(record: int, event: Event, computer_name: str, locale: str) -> Instance:
     kind = _ERROR if event.number else _INFORMATION
     values: dict[str, Value] = {
         "Category": 0,
@@ -39,11 +39,11 @@ def _row(record: int, event: Event, computer_name: str, spoken: str) -> Instance
         "EventType": kind,
         "InsertionStrings": event.strings,
         "Logfile": "Application",
-        "Message": f"{language.said('Automatic Virtual Machine Activation', spoken)}: {', '.join(event.strings)}",
+        "Message": f"{language.translated('Automatic Virtual Machine Activation', locale)}: {', '.join(event.strings)}",
         "RecordNumber": record,
         "SourceName": _SOURCE,
         "TimeGenerated": event.time,
         "TimeWritten": event.time,
-        "Type": language.said("Error" if kind == _ERROR else "Information", spoken),
+        "Type": language.translated("Error" if kind == _ERROR else "Information", locale),
     }
     return Instance(EVENT, values)

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Sequence
 
-from avma_simulator.estate_file import estate, fields
+from avma_simulator import estate, fields
 from avma_simulator.state import language
 from avma_simulator.state.licensing import NEVER
 from avma_simulator.state.machine import Guest, Machine, Replication
@@ -90,7 +90,7 @@ def computer_systems(host: Machine, guests: list[Guest]) -> list[Instance]:
 
 def _host(host: Machine) -> Instance:
     """Return the row of the host. Recorded by go-wsman: all values. All other properties are null."""
-    caption = language.said("Hosting Computer System", host.spec.language)
+    caption = language.translated("Hosting Computer System", host.spec.language)
     values: dict[str, Value] = {
         "Caption": caption,
         "Description": f"Microsoft {caption}",
@@ -99,7 +99,7 @@ def _host(host: Machine) -> Instance:
         "EnabledState": _ENABLED,
         "Name": host.computer_name,
         "RequestedState": _HOST_REQUESTS_NOTHING,
-        "StatusDescriptions": (language.said("OK", host.spec.language),),
+        "StatusDescriptions": (language.translated("OK", host.spec.language),),
     }
     return Instance(COMPUTER_SYSTEM, _COMMON | values)
 
@@ -109,10 +109,10 @@ def _virtual_machine(guest: Guest) -> Instance:
 
     The Description of a VM is English on a host of any language. Its Caption and status use the language of the host.
     """
-    spoken = guest.host.spec.language
+    locale = guest.host.spec.language
     replicated = guest.replication is not Replication.NONE
     values: dict[str, Value] = {
-        "Caption": language.said("Virtual Machine", spoken),
+        "Caption": language.translated("Virtual Machine", locale),
         "Description": "Microsoft Virtual Machine",
         "ElementName": guest.name,
         "EnabledDefault": _ENABLED if guest.running else _DISABLED,
@@ -129,7 +129,7 @@ def _virtual_machine(guest: Guest) -> Instance:
         "ReplicationMode": int(guest.replication),
         "ReplicationState": _REPLICATING if replicated else 0,
         "RequestedState": _VM_REQUESTS_NOTHING,
-        "StatusDescriptions": (language.said("Operating normally", spoken),),
+        "StatusDescriptions": (language.translated("Operating normally", locale),),
         "TimeOfLastConfigurationChange": guest.created,
         "TimeOfLastStateChange": guest.started if guest.running else NEVER,
     }
@@ -170,7 +170,7 @@ def kvp_settings(host: Machine, guests: list[Guest]) -> list[Instance]:
 
 def _service_name(host: Machine) -> str:
     """Return the name of Data Exchange in the language of the host."""
-    return language.said("Key-Value Pair Exchange", host.spec.language)
+    return language.translated("Key-Value Pair Exchange", host.spec.language)
 
 
 def _kvp_component(guest: Guest) -> Instance:

@@ -34,7 +34,7 @@ class _Unusable(Exception):
 
 def services(host: Machine) -> list[Instance]:
     """Return the service of the host."""
-    name = language.said("Hyper-V Virtual System Management Service", host.spec.language)
+    name = language.translated("Hyper-V Virtual System Management Service", host.spec.language)
     values: dict[str, Value] = {
         "Caption": name,
         "CreationClassName": SERVICE.name,

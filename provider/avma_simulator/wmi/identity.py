@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 
-from avma_simulator.estate_file.estate import Host
+from avma_simulator.estate import Host
 from avma_simulator.state.machine import Guest, Machine
 from avma_simulator.wmi.cim import Instance, Value, declare
 from avma_simulator.wmi.hyperv import NAMESPACE

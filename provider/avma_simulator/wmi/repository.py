@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avma_simulator.state.cluster import Cluster
-from avma_simulator.state.estate_state import World
+from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Guest, Machine
 from avma_simulator.wmi import (
     events,
@@ -36,9 +36,9 @@ class MethodNotFound(Exception):
 class Repository:
     """The WMI classes of one machine."""
 
-    def __init__(self, machine: Machine, world: World) -> None:
+    def __init__(self, machine: Machine, state: EstateState) -> None:
         self._machine = machine
-        self._world = world
+        self._state = state
         self._sources: dict[CimClass, Callable[[], list[Instance]]] = {
             operating_system.OPERATING_SYSTEM: lambda: [operating_system.operating_system(machine)],
             operating_system.COMPUTER_SYSTEM: lambda: [operating_system.computer_system(machine)],
@@ -98,15 +98,15 @@ class Repository:
 
     def _classes(self) -> list[CimClass]:
         """Return the current classes. A host has cluster classes only while it is a node."""
-        node = self._world.cluster_of(self._machine) is not None
+        node = self._state.cluster_of(self._machine) is not None
         own = [one for one in self._sources if node or one.namespace != mscluster.NAMESPACE]
         return [*own, *(one.base for one in own if one.base is not None)]
 
     def _cluster(self) -> Cluster:
-        found = self._world.cluster_of(self._machine)
+        found = self._state.cluster_of(self._machine)
         if found is None:
             raise ClassNotFound(mscluster.NAMESPACE)
         return found
 
     def _guests(self) -> list[Guest]:
-        return self._world.guests_of(self._machine)
+        return self._state.guests_of(self._machine)

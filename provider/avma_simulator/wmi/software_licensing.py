@@ -12,7 +12,7 @@ import uuid
 from avma_simulator.state.keys import Channel, ProductKey
 from avma_simulator.state.licensing import NEVER, License, LicenseStatus
 from avma_simulator.state.machine import Machine
-from avma_simulator.state.sl_errors import Refusal
+from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import EDITIONS
 from avma_simulator.wmi.cim import CimClass, Instance, Value, declare
 from avma_simulator.wmi.methods import Arguments, Method
@@ -98,7 +98,7 @@ def service(machine: Machine) -> Instance:
 
 def _subscription(machine: Machine) -> dict[str, Value]:
     """Return the Pay-as-you-go properties. Inferred: every value but the type, which is Azure based."""
-    pays = machine.licensing.pays_as_it_goes
+    pays = machine.licensing.pay_as_you_go
     return {
         "AzureMetadataResponse": 0,
         "EmitWindowsMeter": int(pays),
@@ -226,7 +226,7 @@ async def _nothing(machine: Machine, instance: Instance, arguments: Arguments) -
 
 async def _activate(machine: Machine, product: Instance, arguments: Arguments) -> None:
     if _is_leftover(machine, product):
-        raise Refusal("SL_E_PRODUCT_SKU_NOT_INSTALLED")
+        raise SlError("SL_E_PRODUCT_SKU_NOT_INSTALLED")
     _require_current(product)
     if product.get("LicenseIsAddon"):
         return
@@ -251,7 +251,7 @@ async def _deposit(machine: Machine, product: Instance, arguments: Arguments) ->
     if not _is_leftover(machine, product):
         _require_current(product)
     if product.get("LicenseIsAddon"):
-        raise Refusal("SL_E_INVALID_PRODUCT_KEY_TYPE")
+        raise SlError("SL_E_INVALID_PRODUCT_KEY_TYPE")
     installation, confirmation = arguments.text("InstallationId"), arguments.text("ConfirmationId")
     machine.licensing.deposit_confirmation_id(installation, confirmation)
 
@@ -267,7 +267,7 @@ def _is_leftover(machine: Machine, product: Instance) -> bool:
 
 def _require_current(product: Instance) -> None:
     if product.get("PartialProductKey") is None:
-        raise Refusal("SL_E_PKEY_NOT_INSTALLED")
+        raise SlError("SL_E_PKEY_NOT_INSTALLED")
 
 
 METHODS: dict[str, dict[str, Method]] = {

@@ -133,7 +133,7 @@ def addressing(message: str | bytes) -> tuple[str, str]:
 
 
 def envelope(
-    action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element, spoken: str = "en-US"
+    action: str, relates_to: str, body: list[ET.Element], *headers: ET.Element, locale: str = "en-US"
 ) -> bytes:
     """Return an answer. Recorded by go-wsman: the Envelope names the language of the machine."""
     header = element(
@@ -146,7 +146,7 @@ def envelope(
     if relates_to:
         header.append(element("a:RelatesTo", relates_to))
     declared = {f"xmlns__{prefix}": uri for prefix, uri in NAMESPACES.items()}
-    return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang=spoken, **declared))
+    return serialised(element("s:Envelope", header, element("s:Body", *body), xml__lang=locale, **declared))
 
 
 def number(text: str) -> int:

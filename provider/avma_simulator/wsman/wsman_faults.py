@@ -81,19 +81,19 @@ class Fault(Exception):
     category: int = 0
     extended: ET.Element | None = None
 
-    def element(self, machine: str, spoken: str) -> ET.Element:
+    def element(self, machine: str, locale: str) -> ET.Element:
         """Return the `s:Fault` of the machine with that name, in its language."""
-        text = language.said(self.reason, spoken)
+        text = language.translated(self.reason, locale)
         code = element("s:Code", element("s:Value", self.code))
         if self.subcode:
             code.append(element("s:Subcode", element("s:Value", self.subcode)))
-        reason = element("s:Reason", element("s:Text", text, xml__lang=spoken))
+        reason = element("s:Reason", element("s:Text", text, xml__lang=locale))
         if self.misunderstood:
             return element("s:Fault", code, reason)  # recorded: without a Detail
         detail = element("s:Detail")
         if self.fault_detail:
             detail.append(element("w:FaultDetail", f"{_DETAIL}/{self.fault_detail}"))
-        message = language.said(self.message, spoken) or text
+        message = language.translated(self.message, locale) or text
         detail.append(self._wsman_fault(machine, message) if self.cim_status is None else self._wmi_error(text))
         return element("s:Fault", code, reason, detail)
 

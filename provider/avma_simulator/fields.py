@@ -13,6 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from avma import keys
 
+Location = tuple[str | int, ...]
+"""The place of a field: the names of the fields and the positions in the lists around it."""
+
 _Item = TypeVar("_Item")
 _OPERATION = re.compile(r"(?i:Enumerate|Pull|Release|Get|Identify|(?:Invoke )?\w+/\w+)")
 _MACHINE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

@@ -18,8 +18,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from avma_simulator.estate_file import fields
-from avma_simulator.estate_file.yaml_source import Location
+from avma_simulator import fields
 
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
 _LOST = ("drop", "timeout", "garbage", "emptyBody")
@@ -124,7 +123,7 @@ class Quotas(_Record):
     processes: Annotated[int, Field(ge=0)] = 25
 
 
-class Fault(_Record):
+class FaultRule(_Record):
     """One way for an operation to fail: with an HRESULT or with an unusable answer.
 
     `operation` is a name as in the counts: `Enumerate`, `Pull`, `Get`, `Class/Method` or `Shell/Create`. PowerShell has
@@ -144,7 +143,7 @@ class Fault(_Record):
     after: bool = False
 
     @model_validator(mode="after")
-    def _one_way(self) -> Fault:
+    def _one_way(self) -> FaultRule:
         if (self.hresult is None) == (self.answer is None):
             raise ValueError("must contain either `hresult` or `answer`")
         if self.after and self.answer not in _LOST:
@@ -186,7 +185,7 @@ class Machine(Listening):
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
     utc_offset: Annotated[int, Field(ge=-720, le=840)] = 0
     delays: Delays = Delays()
-    faults: tuple[Fault, ...] = Field((), strict=False)
+    faults: tuple[FaultRule, ...] = Field((), strict=False)
     vms: tuple[Vm, ...] = Field((), strict=False)
 
     def vm_id(self, index: int) -> str:
@@ -323,13 +322,13 @@ class Estate(_Record):
     hosts: Annotated[tuple[Host, ...], AfterValidator(fields.not_empty)] = Field(strict=False)
     clusters: tuple[Cluster, ...] = Field((), strict=False)
 
-    def machines(self) -> Iterator[tuple[Location, Host | Vm]]:
+    def machines(self) -> Iterator[tuple[fields.Location, Host | Vm]]:
         """Yield every machine with its location in the file, each host before its VMs."""
         for index, host in enumerate(self.hosts):
             yield from _with_vms(("hosts", index), host)
 
 
-def _with_vms(location: Location, machine: Host | Vm) -> Iterator[tuple[Location, Host | Vm]]:
+def _with_vms(location: fields.Location, machine: Host | Vm) -> Iterator[tuple[fields.Location, Host | Vm]]:
     yield location, machine
     for number, vm in enumerate(machine.vms):
         yield from _with_vms((*location, "vms", number), vm)
