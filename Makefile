@@ -6,6 +6,8 @@ READY := .venv/.ready
 KERBEROS := .venv/.kerberos
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
+# One process for each processor. Tests that share something expensive, such as the built packages, share a process.
+PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
@@ -22,7 +24,7 @@ examples: $(READY) ## run the commands in the README of each example
 	python tools/examples.py
 
 test: lint pythons tools ## everything: lint, all Pythons, other WinRM clients, the SDKs, the real engine
-	python -m pytest
+	$(PARALLEL)
 
 tools: browser $(KERBEROS) ## download and build everything that the tests need
 	tools/pulumi-cli >/dev/null
@@ -38,7 +40,7 @@ fuzz: $(READY) ## altered messages for each parser, SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
 check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engine
-	python -m pytest -m "not engine"
+	$(PARALLEL) -m "not engine"
 
 browser: ## Chromium, for the tests of the page of `avma report`
 	tools/chromium
@@ -53,7 +55,7 @@ lint: $(READY) ## ruff, mypy, import-linter, and the measures of the prose
 prose: $(READY) ## measure the pages and docstrings, and print the worst sentences
 	python tools/prose.py
 
-pythons: $(READY) ## the unit tests on Python 3.10 to 3.13, more on the oldest and newest
+pythons: $(READY) ## the unit tests on each installed Python from 3.10 to 3.14, more on the oldest and newest
 	PATH="$(PATH):$(subst $(empty) ,:,$(PYENV))" nox
 
 docs: $(READY) ## generate schema.json, the examples in it in each language (needs Go), and pages of docs/

@@ -22,4 +22,16 @@ def tests(session: nox.Session) -> None:
     session.install("--require-hashes", "-r", "tools/requirements.txt")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
     lifecycle = LIFECYCLE if session.python in (PYTHONS[0], PYTHONS[-1]) else ()
-    session.run("pytest", "-q", "-n", "auto", "-m", "not engine", "tests/unit", *lifecycle, *session.posargs)
+    session.run(
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        "--dist",
+        "loadgroup",
+        "-m",
+        "not engine",
+        "tests/unit",
+        *lifecycle,
+        *session.posargs,
+    )

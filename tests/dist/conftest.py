@@ -15,10 +15,11 @@ WHEELS = ROOT / ".cache" / "wheels"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests in this folder: only `make test` installs their requirements."""
+    """Mark all tests in this folder: only `make test` installs their requirements, and one process builds the packages."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.xdist_group("dist"))
 
 
 @pytest.fixture(scope="session")
