@@ -14,7 +14,7 @@ class Transport(Choice):
     """How the provider connects to Windows inside a VM."""
 
     POWERSHELL_DIRECT = (
-        "powershellDirect",
+        "powershell_direct",
         "PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows "
         "Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avma.properties import Choice, Property, properties
+from avma.wording import setting
 
 
 def from_environment(record: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def variables_of(record: type) -> dict[str, str]:
 def source_of(record: type, path: str, given: Mapping[str, Any]) -> str:
     """Return a setting as errors name it: its property, and its environment variables if the value came from them."""
     variables = variables_of(record).get(path)
-    return f"`{path}`" if variables is None or _has(given, path) else f"`{path}` (from {variables})"
+    return setting(path) if variables is None or _has(given, path) else f"{setting(path)} (from {variables})"
 
 
 def text_value(prop: Property, text: str) -> Any:

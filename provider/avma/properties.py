@@ -1,14 +1,13 @@
 """Declarations of properties: fields of frozen dataclasses, with documentation and rules.
 
 Such a class provides the validation of user input, the record for the code, the stored values, and the schemas of the
-front ends. Names are snake_case in Python and camelCase outside.
+front ends. Values have the names of the fields here. A front end converts them to and from its own names.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +16,10 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from avma import topics
+from avma.wording import setting
 
 Values = Mapping[str, Any]
-"""Values as a front end passes them: camelCase names mapped to None, bool, number, str, list, mapping or `UNKNOWN`."""
+"""Values as a front end passes them: names of fields mapped to None, bool, number, str, list, mapping or `UNKNOWN`."""
 
 T = TypeVar("T")
 
@@ -35,12 +35,16 @@ UNKNOWN = Unknown()
 
 
 class Choice(str, Enum):
-    """A property with named values. Declare each member as `NAME = "value", "description"`."""
+    """A property with named values. Declare each member as `NAME = "value", "description"`.
+
+    Write a value of several words with underscores. For users, it is in camel case, as `NAME.value`.
+    """
 
     description: str
 
     def __new__(cls, value: str, description: str) -> Choice:
         """Create a member that is a string equal to its value."""
+        value = camel_case(value) if value.islower() else value
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description
@@ -80,26 +84,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Property:
-    """A declared property: its `name` outside, its `attribute` in Python, its type without None, and its rules."""
+    """A declared property: its name, its type without None, and its rules."""
 
     name: str
-    attribute: str
     type: Any
     required: bool
     default: Any
     rule: Rule
-
-    @property
-    def documentation(self) -> str:
-        """The description, followed by the unit, default, environment variables and example, if they exist."""
-        default = f"`{_written(self.default)}`" if self.default is not None else self.rule.unset
-        facts = {
-            "Unit": self.rule.unit,
-            "Default": default,
-            "Environment": ", ".join(f"`{name}`" for name in self.rule.environment),
-            "Example": f"`{_written(self.example)}`" if self.example is not None else "",
-        }
-        return " ".join([self.rule.description, *(f"{name}: {fact}." for name, fact in facts.items() if fact)])
 
     @property
     def example(self) -> Any:
@@ -148,8 +139,7 @@ def properties(record: type) -> tuple[Property, ...]:
     prefix: str | None = getattr(record, "environment_prefix", None)
     return tuple(
         Property(
-            name=camel_case(field.name),
-            attribute=field.name,
+            name=field.name,
             type=_bare(hints[field.name]),
             required=field.default is dataclasses.MISSING,
             default=None if field.default is dataclasses.MISSING else field.default,
@@ -166,9 +156,9 @@ def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:
     return dataclasses.replace(rule, environment=(f"{prefix}{attribute.upper()}",))
 
 
-def camel_case(attribute: str) -> str:
+def camel_case(name: str) -> str:
     """Convert `product_key` to `productKey`."""
-    head, *tail = attribute.split("_")
+    head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)
 
 
@@ -176,9 +166,7 @@ def validate(record: type, values: Values, path: str = "") -> list[InvalidProper
     """Return all problems with the values of a record. Unknown values pass."""
     prefix = f"{path}." if path else ""
     declared = {declared.name: declared for declared in properties(record)}
-    failures = [
-        InvalidProperty(prefix + name, _unknown_name(name, declared)) for name in values if name not in declared
-    ]
+    failures = [InvalidProperty(prefix + name, unknown_name(name, declared)) for name in values if name not in declared]
     for name, prop in declared.items():
         value = values.get(name)
         if value is None and prop.required:
@@ -200,13 +188,13 @@ def build(record: type[T], values: Values) -> T:
         if isinstance(value, Unknown) or (value is None and prop.required):
             raise KeyError(prop.name)
         if value is not None:
-            arguments[prop.attribute] = _convert(prop, value)
+            arguments[prop.name] = _convert(prop, value)
     return record(**arguments)
 
 
 def dump(instance: Any) -> dict[str, Any]:
-    """Return the values of a record under their camelCase names, without None values."""
-    pairs = ((prop.name, getattr(instance, prop.attribute)) for prop in properties(type(instance)))
+    """Return the values of a record by name, without None values."""
+    pairs = ((prop.name, getattr(instance, prop.name)) for prop in properties(type(instance)))
     return {name: _plain(value) for name, value in pairs if value is not None}
 
 
@@ -223,10 +211,18 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
-def _unknown_name(name: str, declared: Mapping[str, Property]) -> str:
-    close = difflib.get_close_matches(name, declared, n=1)
-    hint = f"Did you mean `{close[0]}`?" if close else f"The properties are {', '.join(sorted(declared))}"
+def unknown_name(name: str, declared: Mapping[str, Property]) -> str:
+    """Return the error for a name that is not declared, with the most similar name that is."""
+    plain = {_folded(each): each for each in declared}
+    close = difflib.get_close_matches(_folded(name), plain, n=1)
+    known = ", ".join(map(setting, sorted(declared)))
+    hint = f"Did you mean {setting(plain[close[0]])}?" if close else f"The properties are {known}"
     return f"is not a property here. {hint}"
+
+
+def _folded(name: str) -> str:
+    """Return a name without the differences between its spellings."""
+    return name.replace("_", "").lower()
 
 
 def _validate_value(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
@@ -281,11 +277,6 @@ def _type_mismatch(wanted: Any, value: Any) -> str | None:
 def _unquoted(value: Any) -> str:
     quoted = isinstance(value, str) and (value.isdecimal() or value in ("true", "false"))
     return ". Write it without quotes" if quoted else ""
-
-
-def _written(value: Any) -> str:
-    plain = _plain(value)
-    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 def _kind(value: Any) -> str:

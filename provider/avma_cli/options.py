@@ -21,9 +21,11 @@ from avma.environment import complete, from_environment, source_of
 from avma.properties import Property, properties, validate
 from avma.settings import Settings
 from avma_cli.exits import Exit, fail
+from avma_cli.wording import COMMANDS
+from pulumi_resource_avma.wording import PULUMI
 
 Given = Mapping[str, Any]
-"""The options on the command line, by the Python name of their setting. Names of guest settings begin with `guest_`."""
+"""The options on the command line, by the name of their setting. Names of guest settings begin with `guest_`."""
 
 _IN_ENVIRONMENT_ALONE = "password"
 """Other users of the computer can read command lines."""
@@ -47,8 +49,8 @@ def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[...,
 
     The command receives them in one argument, `given`.
     """
-    offered = [_option(prop, "") for prop in properties(Settings) if prop.attribute != _IN_ENVIRONMENT_ALONE]
-    offered += [_option(prop, _GUEST) for prop in properties(GuestDefaults) if prop.attribute in of_guests]
+    offered = [_option(prop, "") for prop in properties(Settings) if prop.name != _IN_ENVIRONMENT_ALONE]
+    offered += [_option(prop, _GUEST) for prop in properties(GuestDefaults) if prop.name in of_guests]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -77,13 +79,13 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     if failures:
         named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
         told = zip(named, failures, strict=True)
-        text = "\n".join(f"{name.replace('`', '')}: {failure.reason}" for name, failure in told)
-        fail(text, Exit.USAGE, *(failure.topic for failure in failures))
+        text = "\n".join(f"{PULUMI.render(name).replace('`', '')}: {failure.reason}" for name, failure in told)
+        fail(PULUMI.render(text), Exit.USAGE, *(failure.topic for failure in failures))
     return values
 
 
 def _option(prop: Property, prefix: str) -> inspect.Parameter:
-    name = f"{prefix}{prop.attribute}"
+    name = f"{prefix}{prop.name}"
     option = name.replace("_", "-")
     words = [f"--{option}", f"--no-{option}"] if prop.type is bool else [f"--{option}"]
     hint: Any = Annotated[prop.type | None, typer.Option("/".join(words), help=_help(prop, prefix))]
@@ -94,13 +96,14 @@ def _help(prop: Property, prefix: str) -> str:
     sentence = prop.rule.description.partition(". ")[0].rstrip(".")
     if prefix:
         sentence = f"For guests: {sentence[:1].lower()}{sentence[1:]}"
-    return f"{sentence} ({prop.rule.environment[0]}; default: {prop.rule.unset}).".replace("`", "")
+    text = f"{sentence} ({prop.rule.environment[0]}; default: {prop.rule.unset})."
+    return COMMANDS.render(text).replace("`", "")
 
 
 def _named(given: Given, record: type, prefix: str = "") -> dict[str, Any]:
-    """Return the properties of a record that have an option on the command line, by their external name."""
-    names = {f"{prefix}{prop.attribute}": prop.name for prop in properties(record)}
-    return {name: given[option] for option, name in names.items() if option in given}
+    """Return the properties of a record that have an option on the command line."""
+    found = {prop.name: f"{prefix}{prop.name}" for prop in properties(record)}
+    return {name: given[option] for name, option in found.items() if option in given}
 
 
 def _plain(value: Any) -> Any:

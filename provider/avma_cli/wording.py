@@ -13,7 +13,7 @@ from avma.properties import properties
 from avma.settings import AddressedSettings
 from pulumi_resource_avma.wording import PULUMI
 
-_OPTIONS = {prop.attribute: f"--{prop.attribute.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
+_OPTIONS = {prop.name: f"--{prop.name.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
     "password": "AVMA_PASSWORD",
     "guest.username": "--guest-username",
     "guest.password": "AVMA_GUEST_PASSWORD",

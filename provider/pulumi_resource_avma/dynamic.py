@@ -128,7 +128,7 @@ class _Provider(dynamic.ResourceProvider):
 
     def _inputs(self, state: Values) -> Struct:
         """Return the inputs in a state. The protocol of dynamic resources passes only the outputs."""
-        names = {prop.name for prop in properties(_CORE[self.resource].inputs)}
+        names = {camel_case(prop.name) for prop in properties(_CORE[self.resource].inputs)}
         return encode({name: value for name, value in state.items() if name in names})
 
     def _call(self, method: Callable[[Lifecycle, Q], A], request: Q) -> A:
@@ -162,12 +162,12 @@ def _plain(struct: Struct) -> Values:
 
 def _declared(resource: str, arguments: Mapping[str, Any]) -> Values:
     """Return the arguments with secrets marked, and a placeholder for each output."""
-    places = dict.fromkeys(prop.attribute for prop in properties(_CORE[resource].outputs))
+    places = dict.fromkeys(prop.name for prop in properties(_CORE[resource].outputs))
     return {**places, **_marked(_CORE[resource].inputs, arguments)}
 
 
 def _marked(record: type, values: Mapping[str, Any]) -> Values:
-    declared = {prop.name: prop for prop in properties(record)}
+    declared = {camel_case(prop.name): prop for prop in properties(record)}
     return {name: _marked_value(declared.get(camel_case(name)), value) for name, value in values.items()}
 
 
@@ -182,5 +182,5 @@ def _marked_value(prop: Property | None, value: Any) -> Any:
 
 def _attribute(resource: str, name: str) -> str:
     core = _CORE[resource]
-    names = {prop.name: prop.attribute for record in (core.inputs, core.outputs) for prop in properties(record)}
+    names = {camel_case(prop.name): prop.name for record in (core.inputs, core.outputs) for prop in properties(record)}
     return names.get(name, name)

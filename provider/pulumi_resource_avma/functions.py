@@ -8,9 +8,10 @@ from grpc import StatusCode
 
 from avma import topics
 from avma.functions import Function
-from avma.properties import dump, known
+from avma.properties import camel_case, dump, known
 from pulumi_resource_avma import PACKAGE
 from pulumi_resource_avma.grpc_errors import Declined, check_failures, invalid
+from pulumi_resource_avma.names import external, external_failures
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.session import Session
@@ -23,7 +24,7 @@ class Functions:
     def __init__(self, session: Session, operations: Operations, functions: Iterable[Function]) -> None:
         self._session = session
         self._operations = operations
-        self._functions = {f"{PACKAGE}:index:{function.name}": function for function in functions}
+        self._functions = {f"{PACKAGE}:index:{camel_case(function.name)}": function for function in functions}
         self._listing = {f"{PACKAGE}:index:{each.lists}": each for each in self._functions.values() if each.lists}
 
     def invoke(self, request: pb.InvokeRequest) -> pb.InvokeResponse:
@@ -34,13 +35,14 @@ class Functions:
             message = f"the provider has no function `{request.tok}`. It has {known}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         arguments = self._session.decode(request.args, function.inputs)
-        failures = [*arguments.rejected, *function.check(arguments.values)]
+        failures = [*arguments.rejected, *external_failures(function.check(arguments.values), function.inputs)]
         if failures:
             return pb.InvokeResponse(failures=check_failures(failures, self._session.redact))
-        outputs = dump(function.call(arguments.values, lambda: self._operations.begin(function.timeout)))
+        answer = function.call(arguments.values, lambda: self._operations.begin(function.timeout))
+        outputs = external(dump(answer), function.outputs)
         response = pb.InvokeResponse()
         # The field name is a Python keyword.
-        getattr(response, "return").CopyFrom(encode(outputs, declared_secrets(function.outputs, outputs)))
+        getattr(response, "return").CopyFrom(encode(outputs, declared_secrets(outputs, function.outputs)))
         return response
 
     def list(self, request: pb.ListRequest) -> Sequence[pb.ListResponse]:
@@ -55,7 +57,7 @@ class Functions:
             message = f"`{request.token}` cannot be listed. The provider can list {known_types}"
             raise Declined(StatusCode.UNIMPLEMENTED, message, topics.UNSUPPORTED)
         query = self._session.decode(request.query, function.inputs)
-        failures = [*query.rejected, *function.check(query.values)]
+        failures = [*query.rejected, *external_failures(function.check(query.values), function.inputs)]
         if failures:
             raise invalid(failures)
         if not known(query.values):

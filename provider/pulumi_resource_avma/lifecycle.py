@@ -17,9 +17,10 @@ from grpc import StatusCode
 from avma import errors, topics
 from avma.properties import UNKNOWN, dump
 from avma.resources.claims import Claim, stake
-from avma.resources.resource import Operation, Resource, Result, Stored
+from avma.resources.resource import Change, Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.grpc_errors import Declined, InitFailed, Noted, check_failures, invalid
+from pulumi_resource_avma.names import external, external_failures, external_path
 from pulumi_resource_avma.operations import Operations, Replaced, Run
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement, place_of
@@ -57,7 +58,8 @@ class Lifecycle:
         """Validate the inputs. Return them unchanged, with all failures."""
         resource = self._resource(request)
         news = self._session.decode(request.news, resource.inputs)
-        failures = [*news.rejected, *resource.check(_without_internal(news.values))]
+        checked = resource.check(_without_internal(news.values))
+        failures = [*news.rejected, *external_failures(checked, resource.inputs)]
         if not failures:
             self._run.wanted[request.urn] = news.values
             if resource.licenses_hosts:
@@ -73,7 +75,12 @@ class Lifecycle:
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._accepted(request.news, resource).values
         changes = resource.diff(stored, wanted)
-        response = diff.response(changes, stored.inputs, wanted, request.ignoreChanges)
+        response = diff.response(
+            _external_changes(resource, changes),
+            external(stored.inputs, resource.inputs),
+            external(wanted, resource.inputs),
+            request.ignoreChanges,
+        )
         if request.urn in self._run.wanted:
             self._claim(request, resource, stored, wanted, response)
         return response
@@ -302,7 +309,7 @@ class Lifecycle:
 
     def _decode_stored(self, inputs: Struct, outputs: Struct, resource: Resource) -> tuple[Stored, Secrets]:
         old_inputs = self._session.decode(inputs, resource.inputs)
-        old_outputs = self._session.decode(outputs, resource.outputs)
+        old_outputs = self._session.decode(outputs, resource.inputs, resource.outputs)
         return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
 
     def _operation(self, request: TimedRequest, resource: Resource, most: float = math.inf) -> Operation:
@@ -324,8 +331,14 @@ def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith("__")}
 
 
+def _external_changes(resource: Resource, changes: Iterable[Change]) -> Iterator[Change]:
+    for change in changes:
+        yield dataclasses.replace(change, path=external_path(change.path, resource.inputs, resource.outputs))
+
+
 def _encode_inputs(resource: Resource, inputs: Mapping[str, Any], secrets: Secrets) -> Struct:
-    return encode(inputs, secrets | declared_secrets(resource.inputs, inputs))
+    written = external(inputs, resource.inputs)
+    return encode(written, secrets | declared_secrets(written, resource.inputs))
 
 
 def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any, secrets: Secrets) -> Struct:
@@ -333,7 +346,9 @@ def _encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any,
 
 
 def _encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets) -> Struct:
-    return encode(state, secrets | declared_secrets(resource.inputs, state) | declared_secrets(resource.outputs, state))
+    records = resource.inputs, resource.outputs
+    written = external(state, *records)
+    return encode(written, secrets | declared_secrets(written, *records))
 
 
 @contextlib.contextmanager

@@ -13,10 +13,11 @@ from typing import Any
 
 from avma.configuration import Configuration
 from avma.functions import Function
-from avma.properties import Choice, Property, properties
+from avma.properties import Choice, Property, camel_case, properties
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
 from pulumi_resource_avma import GO_MODULE, PACKAGE
+from pulumi_resource_avma.names import external
 from pulumi_resource_avma.wording import PULUMI
 
 Schema = dict[str, Any]
@@ -68,9 +69,29 @@ def generate(resources: Iterable[Resource], functions: Iterable[Function], examp
             _token(each.name): {**_resource(each, examples, types), **_listing(listing.get(each.name), types)}
             for each in resources
         },
-        "functions": {_token(function.name): _function(function, examples, types) for function in functions},
+        "functions": {_token(camel_case(each.name)): _function(each, examples, types) for each in functions},
         "types": dict(sorted(types.items())),
     }
+
+
+def documentation(prop: Property) -> str:
+    """Return the description, followed by the unit, default, environment variables and example, if they exist."""
+    default = f"`{_written(prop, prop.default)}`" if prop.default is not None else prop.rule.unset
+    facts = {
+        "Unit": prop.rule.unit,
+        "Default": default,
+        "Environment": ", ".join(f"`{name}`" for name in prop.rule.environment),
+        "Example": f"`{_written(prop, prop.example)}`" if prop.example is not None else "",
+    }
+    return PULUMI.render(
+        " ".join([prop.rule.description, *(f"{name}: {fact}." for name, fact in facts.items() if fact)])
+    )
+
+
+def _written(prop: Property, value: Any) -> str:
+    """Return a value as in a program."""
+    plain = external(value, prop.record) if prop.record is not None else value
+    return str(plain.value if isinstance(plain, Choice) else plain) if isinstance(plain, str) else json.dumps(plain)
 
 
 def text(schema: Mapping[str, Any]) -> str:
@@ -95,7 +116,7 @@ def _provider_properties(types: dict[str, Schema]) -> Schema:
 
     Defaults and environment variables appear only in descriptions. In the SDKs they would become inputs in the state.
     """
-    described = {prop.name: _property(prop, types) for prop in properties(Configuration)}
+    described = {camel_case(prop.name): _property(prop, types) for prop in properties(Configuration)}
     return {name: _without("default", entry) for name, entry in described.items()}
 
 
@@ -122,7 +143,7 @@ def _imports(resource: Resource) -> Iterator[str]:
 
 def _function(function: Function, examples: Mapping[str, str], types: dict[str, Schema]) -> Schema:
     return {
-        "description": f"{PULUMI.render(function.description)}\n\n{examples[function.name]}",
+        "description": f"{PULUMI.render(function.description)}\n\n{examples[camel_case(function.name)]}",
         "inputs": {"properties": _properties(function.inputs, types), **_required("required", function.inputs)},
         "outputs": {"properties": _properties(function.outputs, types), **_required("required", function.outputs)},
     }
@@ -146,17 +167,17 @@ def _without(name: str, entry: Schema) -> Schema:
 
 
 def _properties(record: type, types: dict[str, Schema]) -> Schema:
-    return {prop.name: _property(prop, types) for prop in properties(record)}
+    return {camel_case(prop.name): _property(prop, types) for prop in properties(record)}
 
 
 def _required(key: str, *records: type) -> Schema:
     """Return the required properties. The format does not allow an empty list."""
-    names = sorted({prop.name for record in records for prop in properties(record) if prop.required})
+    names = sorted({camel_case(prop.name) for record in records for prop in properties(record) if prop.required})
     return {key: names} if names else {}
 
 
 def _property(prop: Property, types: dict[str, Schema]) -> Schema:
-    entry = {**_type(prop.type, types), "description": PULUMI.render(prop.documentation)}
+    entry = {**_type(prop.type, types), "description": documentation(prop)}
     if prop.default is not None:
         entry["default"] = prop.default.value if isinstance(prop.default, Choice) else prop.default
     if prop.rule.secret:

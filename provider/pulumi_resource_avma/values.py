@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from avma.properties import UNKNOWN, InvalidProperty, properties
+from avma.properties import UNKNOWN, InvalidProperty, camel_case, properties
 
 Path = tuple[str | int, ...]
 Secrets = AbstractSet[Path]
@@ -201,18 +201,19 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def declared_secrets(record: type, values: Mapping[str, Any]) -> Secrets:
-    """Return the paths of the values that the record declares secret, marked by the user's program or not.
+def declared_secrets(values: Mapping[str, Any], *records: type) -> Secrets:
+    """Return the paths of the values that the records declare secret, marked by the user's program or not.
 
     They are leaves, never the objects around them.
     """
-    return frozenset(_declared_secrets(record, values, ()))
+    return frozenset(path for record in records for path in _declared_secrets(record, values, ()))
 
 
 def _declared_secrets(record: type, values: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
     for prop in properties(record):
-        value = values.get(prop.name)
-        path = (*prefix, prop.name)
+        name = camel_case(prop.name)
+        value = values.get(name)
+        path = (*prefix, name)
         if value is not None and prop.rule.secret:
             yield path
         elif prop.record is not None and isinstance(value, Mapping):

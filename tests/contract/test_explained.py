@@ -10,7 +10,7 @@ import pytest
 
 from avma import errors, explanations
 from avma.functions import FUNCTIONS
-from avma.properties import Property, properties
+from avma.properties import Property, camel_case, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Operation
 from contract.harness import PROVIDER_URN, URN, Calls, FakeEngine, Provider, failure, struct
@@ -59,12 +59,12 @@ def wrong_inputs(record: type) -> Iterator[dict[str, Any]]:
     yield {"frob": 1}
     for prop in properties(record):
         for value in WRONG:
-            yield {prop.name: value}
-            yield from ({prop.name: {name: value}} for name in nested(prop))
+            yield {camel_case(prop.name): value}
+            yield from ({camel_case(prop.name): {name: value}} for name in nested(prop))
 
 
 def nested(prop: Property) -> Iterable[str]:
-    return [each.name for each in properties(prop.record)] if prop.record is not None else []
+    return [camel_case(each.name) for each in properties(prop.record)] if prop.record is not None else []
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
@@ -79,9 +79,9 @@ def test_failures_of_resources(real: Provider, resource: Any) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_failures_of_functions(real: Provider, function: Any) -> None:
-    required = {prop.name: prop.example for prop in properties(function.inputs) if prop.required}
+    required = {camel_case(prop.name): prop.example for prop in properties(function.inputs) if prop.required}
     for inputs in ({"frob": 1}, *({**required, **inputs, "frob": 1} for inputs in wrong_inputs(function.inputs))):
-        request = pb.InvokeRequest(tok=f"avma:index:{function.name}", args=struct(inputs))
+        request = pb.InvokeRequest(tok=f"avma:index:{camel_case(function.name)}", args=struct(inputs))
         found = real.stub.Invoke(request).failures
         assert found
         for each in found:

@@ -79,12 +79,12 @@ class Runner:
         return Operation(self.configuration, self.machines, deadline, tell, tell, self.claims or Claims(), resource)
 
     def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:
-        wanted = {"host": host, **({"productKey": key} if key else {}), **inputs}
+        wanted = {"host": host, **({"product_key": key} if key else {}), **inputs}
         assert self.host.check(wanted) == []
         return self.host.create(wanted, self.operation())
 
     def activate(self, vm: str = "web01", host: str = HV01, **inputs: object) -> Result:
-        wanted = {"host": host, "vmName": vm, **inputs}
+        wanted = {"host": host, "vm_name": vm, **inputs}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         assert self.vm.check(wanted) == []
         return self.vm.create(wanted, self.operation())

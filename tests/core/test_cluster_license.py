@@ -28,7 +28,7 @@ clusters:
   - {{name: cl01, nodes: [n1, n2, n3], address: {CLUSTER}, http: {{port: 5985}}}}
 """
 RESOURCE = ClusterLicenseResource()
-WANTED = {"cluster": CLUSTER, "productKey": HOST_KEY}
+WANTED = {"cluster": CLUSTER, "product_key": HOST_KEY}
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_second_time_changes_nothing(cluster, run):
 
 
 def test_keys_of_single_nodes(cluster, run):
-    result = create(run, productKeys={"N2": OTHER_KEY})
+    result = create(run, product_keys={"N2": OTHER_KEY})
     assert {n.node: n.partial_product_key for n in result.outputs.node_licenses} == {
         "n1": keys.partial(HOST_KEY),
         "n2": keys.partial(OTHER_KEY),
@@ -79,14 +79,14 @@ def test_keys_of_single_nodes(cluster, run):
 
 
 def test_nodes_without_asking_the_cluster(cluster, run):
-    wanted = {"nodes": [address(1), address(2)], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(2)], "product_key": HOST_KEY}
     result = RESOURCE.create(wanted, run.operation())
     assert result.identifier == f"{address(1)},{address(2)}"
     assert result.outputs.licensed_nodes == 2
 
 
 def test_when_one_of_two_nodes_fails_the_other_is_named_as_one(cluster, run):
-    wanted = {"nodes": [address(1), address(99)], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(99)], "product_key": HOST_KEY}
     with pytest.raises(errors.PartlyDone, match="The other node is licensed: `pulumi up` continues"):
         RESOURCE.create(wanted, run.operation())
 
@@ -98,7 +98,7 @@ def test_a_node_that_is_down_fails_alone_and_the_next_run_finishes(cluster, run)
     reached = caught.value.state
     assert reached.outputs.licensed_nodes == 2
     assert left(cluster) == 2
-    assert [change.path for change in RESOURCE.diff(stored(reached), WANTED)] == ["nodeLicenses"]
+    assert [change.path for change in RESOURCE.diff(stored(reached), WANTED)] == ["node_licenses"]
     cluster.power("n2", "running")
     finished = RESOURCE.update(reached.identifier, stored(reached), WANTED, run.operation())
     assert finished.outputs.licensed_nodes == 3
@@ -109,7 +109,7 @@ def test_a_node_that_joins_is_drift_and_is_licensed(cluster, run):
     first = create(run)
     cluster.change_nodes("cl01", "add", "late")
     now = RESOURCE.read(first.identifier, stored(first), run.operation())
-    assert [change.path for change in RESOURCE.diff(stored(now), WANTED)] == ["nodeLicenses"]
+    assert [change.path for change in RESOURCE.diff(stored(now), WANTED)] == ["node_licenses"]
     assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
 
 
@@ -125,7 +125,7 @@ def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run
     file = tmp_path / "cluster.yaml"
     third = f"address: {address(3)}, {ACCOUNT}"
     file.write_text(ESTATE.replace(third, third.replace(PASSWORD, "Another-pass-1")))
-    wanted = {"nodes": [address(1), address(3)], "productKey": HOST_KEY}
+    wanted = {"nodes": [address(1), address(3)], "product_key": HOST_KEY}
     with running(load_estate(file)):
         with pytest.raises(errors.PartlyDone) as caught:
             RESOURCE.create(wanted, run.operation())
@@ -161,7 +161,7 @@ def test_without_a_key_the_nodes_have_to_be_licensed(cluster, run):
 
 def test_a_key_for_no_node_is_named(cluster, run):
     with pytest.raises(errors.InvalidInput, match="`productKeys` contains n9, but the nodes are n1, n2, n3"):
-        create(run, productKeys={"n9": OTHER_KEY})
+        create(run, product_keys={"n9": OTHER_KEY})
 
 
 def test_what_is_no_cluster_is_named(cluster, run):
@@ -202,8 +202,8 @@ def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
         ({"cluster": "cl01"}, []),
         ({}, ["cluster: is required unless you set `nodes`"]),
         ({"cluster": "cl01", "nodes": ["n1"]}, ["nodes: cannot be combined with `cluster`"]),
-        ({"cluster": "cl01", "productKeys": {"n1": "x"}}, ['productKeys["n1"]: is not a product key']),
-        ({"cluster": "cl01", "productKeys": HOST_KEY}, ["productKeys: must be a map, not text"]),
+        ({"cluster": "cl01", "product_keys": {"n1": "x"}}, ['productKeys["n1"]: is not a product key']),
+        ({"cluster": "cl01", "product_keys": HOST_KEY}, ["productKeys: must be a map, not text"]),
     ],
 )
 def test_check(values, complaints):
@@ -226,18 +226,18 @@ def test_a_node_that_is_named_twice_is_one(cluster, run):
 
 
 def test_a_refresh_bears_a_key_for_a_node_that_left(cluster, run):
-    first = create(run, productKeys={"n2": OTHER_KEY})
+    first = create(run, product_keys={"n2": OTHER_KEY})
     cluster.change_nodes("cl01", "remove", "n2")
     now = RESOURCE.read(CLUSTER, stored(first), run.operation())
     assert [node.node for node in now.outputs.node_licenses] == ["n1", "n3"]
 
 
 def test_a_preview_with_keys_that_are_not_known_yet_looks_at_the_nodes(cluster, run):
-    wanted = {"cluster": CLUSTER, "productKey": UNKNOWN}
+    wanted = {"cluster": CLUSTER, "product_key": UNKNOWN}
     assert RESOURCE.askable(wanted)
     RESOURCE.probe(wanted, run.operation())
-    (failure,) = RESOURCE.check({"cluster": CLUSTER, "productKeyVersion": "2022"})
-    assert failure.path == "productKeyVersion"
+    (failure,) = RESOURCE.check({"cluster": CLUSTER, "product_key_version": "2022"})
+    assert failure.path == "product_key_version"
 
 
 LONG = "hyperv-host-rack12"
@@ -263,20 +263,20 @@ def long_names(tmp_path):
 
 
 def test_a_key_for_a_node_whose_name_the_cluster_reports_cut(long_names, run):
-    result = create(run, productKeys={LONG.upper(): OTHER_KEY})
+    result = create(run, product_keys={LONG.upper(): OTHER_KEY})
     assert {n.node: n.partial_product_key for n in result.outputs.node_licenses} == {
         CUT: keys.partial(OTHER_KEY),
         "n2": keys.partial(HOST_KEY),
     }
-    wanted = {**WANTED, "productKeys": {LONG: OTHER_KEY}}
+    wanted = {**WANTED, "product_keys": {LONG: OTHER_KEY}}
     assert RESOURCE.diff(stored(result), wanted) == []
 
 
 def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
     with pytest.raises(errors.InvalidInput, match="`productKeys` contains hyperv-host-xyz12"):
-        create(run, productKeys={"hyperv-host-xyz12": OTHER_KEY})
+        create(run, product_keys={"hyperv-host-xyz12": OTHER_KEY})
     with pytest.raises(errors.InvalidInput, match=f"contains the node {CUT} more than once"):
-        create(run, productKeys={LONG: OTHER_KEY, "hyperv-host-rack13": OTHER_KEY})
+        create(run, product_keys={LONG: OTHER_KEY, "hyperv-host-rack13": OTHER_KEY})
 
 
 def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_names, run, monkeypatch):
@@ -313,7 +313,7 @@ def test_a_preview_without_a_key_fails_as_up_does_where_a_node_is_not_licensed(c
         RESOURCE.create({"cluster": CLUSTER}, run.operation())
 
 
-@pytest.mark.parametrize("keys_of_nodes", [{"productKey": UNKNOWN}, {"productKeys": UNKNOWN}])
+@pytest.mark.parametrize("keys_of_nodes", [{"product_key": UNKNOWN}, {"product_keys": UNKNOWN}])
 def test_a_preview_with_a_key_to_come_does_not_ask_for_a_license(cluster, run, keys_of_nodes):
     assert probe(run, **keys_of_nodes) == {}
 
@@ -321,7 +321,7 @@ def test_a_preview_with_a_key_to_come_does_not_ask_for_a_license(cluster, run, k
 def test_a_preview_fails_where_a_node_rejects_the_account(cluster, run):
     cluster.rights("n2", "none")
     with pytest.raises(errors.AvmaError) as caught:
-        probe(run, productKey=HOST_KEY)
+        probe(run, product_key=HOST_KEY)
     assert not isinstance(caught.value, errors.PASSING)
 
 

@@ -32,7 +32,7 @@ def changes(estate, name: str = "hv01") -> list[str]:
 @pytest.fixture
 def activated(estate, run):
     run.license(HV01, OTHER_KEY)
-    result = run.activate(onDelete="uninstallKey")
+    result = run.activate(on_delete="uninstallKey")
     estate.reset_counts()
     return result
 
@@ -67,7 +67,7 @@ def test_the_error_names_the_group_and_the_service(estate, run, activated):
     for act in (
         lambda: run.vm.read(activated.identifier, stored(activated), run.operation()),
         lambda: run.vm.read(f"{HV01}/web01", None, run.operation()),
-        lambda: run.vm.probe({"host": HV01, "vmName": "web01"}, run.operation()),
+        lambda: run.vm.probe({"host": HV01, "vm_name": "web01"}, run.operation()),
         lambda: run.activate(),
         lambda: GetHostVms().call({"host": HV01}, run.operation),
     ):
@@ -94,7 +94,7 @@ def test_a_listing_that_breaks_off_in_the_middle_says_nothing(estate, run, activ
 
 
 def test_uninstalling_a_hosts_key_needs_the_list_of_its_vms(estate, run):
-    licensed = run.license(HV01, HOST_KEY, onDelete="uninstallKey")
+    licensed = run.license(HV01, HOST_KEY, on_delete="uninstallKey")
     estate.rights("hv01", "administrator")
     estate.service("hv01", "vmms", False)
     with pytest.raises(errors.EmptyAnswer, match=NO_HYPER_V):
@@ -128,7 +128,7 @@ def test_a_key_that_was_installed_is_not_installed_again_because_a_listing_is_em
 
 
 def test_a_key_is_not_called_uninstalled_because_a_listing_is_empty(estate, run):
-    licensed = run.license(HV01, HOST_KEY, onDelete="uninstallKey")
+    licensed = run.license(HV01, HOST_KEY, on_delete="uninstallKey")
     estate.faults("hv01", no_rows("SoftwareLicensingProduct"))
     with pytest.raises(errors.EmptyAnswer, match=NO_LICENSING):
         run.host.delete(licensed.identifier, stored(licensed), run.operation())

@@ -100,7 +100,7 @@ def test_the_address_that_worked_is_tried_first_the_next_time(lab) -> None:
     made = lab(OTHER, GUEST)
     made.activate()
     made.estate.reset_counts()
-    made.run.vm.probe({"host": HOST, "vmName": "web01"}, made.run.operation())
+    made.run.vm.probe({"host": HOST, "vm_name": "web01"}, made.run.operation())
     assert made.estate.counts()["web02"]["requests"] == 0
 
 

@@ -80,8 +80,8 @@ def test_a_host_that_is_licensed_as_wanted_is_adopted_without_a_call(estate, run
 def test_a_pasted_key_is_sent_as_windows_takes_it_and_shows_no_difference_afterwards(estate, run):
     pasted = f"\ufeffProduct Key: \u201c{HOST_KEY.lower()}\u200b\u201d\n"
     result = run.license(key=pasted)
-    assert (result.outputs.license_status, result.inputs["productKey"]) == (LicenseStatus.LICENSED, pasted)
-    assert run.host.diff(stored(result), {**result.inputs, "productKey": HOST_KEY}) == []
+    assert (result.outputs.license_status, result.inputs["product_key"]) == (LicenseStatus.LICENSED, pasted)
+    assert run.host.diff(stored(result), {**result.inputs, "product_key": HOST_KEY}) == []
     run.license()
     assert methods(estate, "hv01") == {"InstallProductKey": 1, "Activate": 1}
 
@@ -89,7 +89,7 @@ def test_a_pasted_key_is_sent_as_windows_takes_it_and_shows_no_difference_afterw
 def test_another_key_replaces_the_one_that_is_there(estate, run):
     first = run.license(LICENSED, OTHER_KEY)
     result = run.host.update(
-        first.identifier, stored(first), {"host": LICENSED, "productKey": HOST_KEY}, run.operation()
+        first.identifier, stored(first), {"host": LICENSED, "product_key": HOST_KEY}, run.operation()
     )
     assert result.outputs.partial_product_key == keys.partial(HOST_KEY)
     assert result.outputs.license_status is LicenseStatus.LICENSED
@@ -130,7 +130,7 @@ def test_a_refused_activation_is_told_with_the_state_that_was_reached(estate, ru
     reached = caught.value.state
     assert reached.outputs.partial_product_key == keys.partial(HOST_KEY)
     assert reached.outputs.license_status is not LicenseStatus.LICENSED
-    repaired = run.host.update(HV01, stored(reached), {"host": HV01, "productKey": OTHER_KEY}, run.operation())
+    repaired = run.host.update(HV01, stored(reached), {"host": HV01, "product_key": OTHER_KEY}, run.operation())
     assert repaired.outputs.license_status is LicenseStatus.LICENSED
 
 
@@ -141,8 +141,8 @@ def test_drift_is_read_and_repaired(estate, run):
     assert now is not None
     assert now.outputs.license_status is LicenseStatus.UNLICENSED
     assert {change.path for change in run.host.diff(stored(now), first.inputs)} == {
-        "licenseStatus",
-        "partialProductKey",
+        "license_status",
+        "partial_product_key",
     }
     repaired = run.host.update(first.identifier, stored(now), first.inputs, run.operation())
     assert repaired.outputs == first.outputs
@@ -155,7 +155,7 @@ def test_import_reads_everything_from_the_name(estate, run):
     assert result.inputs == {"host": LICENSED}
     assert run.host.check(result.inputs) == []
     assert run.host.diff(stored(result), result.inputs) == []
-    assert run.host.diff(stored(result), {"host": LICENSED, "productKey": OTHER_KEY}) == []
+    assert run.host.diff(stored(result), {"host": LICENSED, "product_key": OTHER_KEY}) == []
 
 
 def test_import_of_a_host_that_cannot_be_one_is_refused(estate, run):
@@ -172,10 +172,10 @@ def test_delete_forgets_by_default_and_asks_no_machine(estate, run):
 
 
 def test_delete_uninstalls_the_key_only_when_no_vm_runs_and_the_key_is_ours(estate, run):
-    busy = run.license(onDelete="uninstallKey")
+    busy = run.license(on_delete="uninstallKey")
     with pytest.raises(errors.Refused, match=r"VMs are running on the host \(azure01, eval01, .*Move or stop the VMs"):
         run.host.delete(busy.identifier, stored(busy), run.operation())
-    idle = run.license(KEYLESS, onDelete="uninstallKey")
+    idle = run.license(KEYLESS, on_delete="uninstallKey")
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert estate.machine("keyless")["status"] != "Licensed"
     run.host.delete(idle.identifier, stored(idle), run.operation())
@@ -183,7 +183,7 @@ def test_delete_uninstalls_the_key_only_when_no_vm_runs_and_the_key_is_ours(esta
 
 
 def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
-    mine = run.license(KEYLESS, onDelete="uninstallKey")
+    mine = run.license(KEYLESS, on_delete="uninstallKey")
     estate.install_key("keyless", OTHER_KEY)
     refreshed = run.host.read(mine.identifier, stored(mine), run.operation())
     run.host.delete(mine.identifier, stored(refreshed), run.operation())
@@ -194,14 +194,14 @@ def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
 def test_what_is_only_said_asks_no_machine(estate, run):
     first = run.license(KEYLESS)
     estate.reset_counts()
-    wanted = {**first.inputs, "onDelete": "uninstallKey"}
+    wanted = {**first.inputs, "on_delete": "uninstallKey"}
     result = run.host.update(first.identifier, stored(first), wanted, run.operation())
     assert (result.outputs, result.inputs) == (first.outputs, wanted)
     assert estate.counts()["keyless"]["requests"] == 0
 
 
 def test_a_licence_that_will_be_replaced_is_told_in_the_preview(estate, run):
-    run.host.probe({"host": LICENSED, "productKey": HOST_KEY}, run.operation())
+    run.host.probe({"host": LICENSED, "product_key": HOST_KEY}, run.operation())
     assert f"will replace key …{keys.partial(OTHER_KEY)} (RETAIL), which licenses the host now" in run.told[-1]
 
 
@@ -253,7 +253,7 @@ def test_a_change_that_http_sys_refused_did_not_begin_and_is_asked_for_again(est
 
 @pytest.mark.parametrize("lost", [{"answer": "garbage", "after": True}, {"answer": "drop", "after": True}])
 def test_a_key_that_was_uninstalled_although_its_answer_was_lost_is_gone(estate, run, lost):
-    idle = run.license(KEYLESS, onDelete="uninstallKey")
+    idle = run.license(KEYLESS, on_delete="uninstallKey")
     estate.faults("keyless", [{"operation": "SoftwareLicensingProduct/UninstallProductKey", "times": 1, **lost}])
     run.host.delete(idle.identifier, stored(idle), run.operation())
     assert estate.machine("keyless")["partialProductKey"] is None
@@ -266,7 +266,10 @@ def test_a_host_without_internet_is_activated_by_telephone(estate, run):
     reached = caught.value.state
     asked = estate.confirmation_id("hv01")
     assert reached.outputs.installation_id == asked["installationId"]
-    wanted = {**reached.inputs, "confirmationId": "-".join(asked["confirmationId"][i : i + 6] for i in range(0, 48, 6))}
+    wanted = {
+        **reached.inputs,
+        "confirmation_id": "-".join(asked["confirmationId"][i : i + 6] for i in range(0, 48, 6)),
+    }
     assert run.host.check(wanted) == []
     result = run.host.update(HV01, stored(reached), wanted, run.operation())
     assert result.outputs.license_status is LicenseStatus.LICENSED
@@ -276,7 +279,7 @@ def test_a_host_without_internet_is_activated_by_telephone(estate, run):
 
 def test_a_wrong_confirmation_id_is_refused_by_windows(estate, run):
     with pytest.raises(errors.PartlyDone, match="could not activate Windows by telephone:"):
-        run.license(confirmationId="1" * 48)
+        run.license(confirmation_id="1" * 48)
 
 
 def test_the_installed_row_is_chosen_among_several(tmp_path, configuration):
@@ -346,24 +349,24 @@ def test_of_several_keys_the_licensed_one_counts(of_2025, run):
 
 
 def test_a_key_of_another_release_is_found_before_it_is_installed(estate, run):
-    wanted = {"host": HV01, "productKey": WRONG_VERSION_KEY, "productKeyVersion": "2019"}
+    wanted = {"host": HV01, "product_key": WRONG_VERSION_KEY, "product_key_version": "2019"}
     with pytest.raises(errors.Refused, match="runs Windows Server 2022 Datacenter, and the declared key is for"):
         run.host.probe(wanted, run.operation())
-    (failure,) = run.host.check({"host": HV01, "productKeyVersion": "2022"})
-    assert failure.path == "productKeyVersion"
+    (failure,) = run.host.check({"host": HV01, "product_key_version": "2022"})
+    assert failure.path == "product_key_version"
 
 
 def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):
-    first = run.license(onDelete="uninstallKey")
+    first = run.license(on_delete="uninstallKey")
     with pytest.raises(errors.Refused, match=r"VMs are running on the host .*`forceDestroy: true`"):
         run.host.delete(first.identifier, stored(first), run.operation())
-    forced = {**first.inputs, "forceDestroy": True}
+    forced = {**first.inputs, "force_destroy": True}
     run.host.delete(first.identifier, Stored(forced, stored(first).outputs), run.operation())
     assert estate.machine("hv01")["channel"] is None
 
 
 def test_a_licensed_key_that_is_there_beside_another_is_adopted_and_settles(of_2025, run):
-    first = run.license(LICENSED, HOST_KEY, onDelete="uninstallKey")
+    first = run.license(LICENSED, HOST_KEY, on_delete="uninstallKey")
     assert first.outputs.partial_product_key == "46789"
     now = run.host.read(LICENSED, stored(first), run.operation())
     assert run.host.diff(stored(now), first.inputs) == []
@@ -384,18 +387,20 @@ def test_what_another_resource_did_between_look_and_change_is_seen(estate, run):
 
 def test_a_preview_with_a_key_that_is_not_known_yet_looks_at_the_host(estate, run):
     run.claims = Claims()
-    wanted = {"host": HV01, "productKey": UNKNOWN}
+    wanted = {"host": HV01, "product_key": UNKNOWN}
     assert run.host.askable(wanted)
     assert run.host.probe(wanted, run.operation())["edition"] == "Datacenter"
-    assert run.vm.probe({"host": HV01, "vmName": "web01"}, run.operation())["guestVersion"] == "2022"
+    assert run.vm.probe({"host": HV01, "vm_name": "web01"}, run.operation())["guest_version"] == "2022"
     with pytest.raises(errors.Refused, match="runs Windows Server 2022 Standard"):
-        run.host.probe({"host": STANDARD, "productKey": UNKNOWN}, run.operation())
+        run.host.probe({"host": STANDARD, "product_key": UNKNOWN}, run.operation())
 
 
 def test_an_adopted_host_that_comes_to_pay_as_it_goes_is_drift(of_2025, run):
     first = run.license(STANDARD, None)
-    drifted = {**stored(first).outputs, "activatesGuests": False}
-    assert {change.path for change in run.host.diff(Stored(first.inputs, drifted), first.inputs)} == {"activatesGuests"}
+    drifted = {**stored(first).outputs, "activates_guests": False}
+    assert {change.path for change in run.host.diff(Stored(first.inputs, drifted), first.inputs)} == {
+        "activates_guests"
+    }
 
 
 def test_importing_a_host_without_a_license_says_so(estate, run):

@@ -18,7 +18,7 @@ def nodes(estate, run):
 
 
 def activate(run, **inputs):
-    wanted = {"hosts": BOTH, "vmName": "web01", **inputs}
+    wanted = {"hosts": BOTH, "vm_name": "web01", **inputs}
     assert run.vm.check(wanted) == []
     return run.vm.create(wanted, run.operation())
 
@@ -58,7 +58,7 @@ def test_gone_is_said_when_all_hosts_say_so(nodes, run):
 
 def test_a_name_on_two_hosts_is_ambiguous_only_for_two_vms(nodes, run):
     with pytest.raises(errors.Refused, match="2 VMs are named twin"):
-        activate(run, vmName="twin")
+        activate(run, vm_name="twin")
 
 
 def test_import_names_all_hosts(nodes, run):
@@ -66,7 +66,7 @@ def test_import_names_all_hosts(nodes, run):
     result = run.vm.read(f"{HV01},{LICENSED}/web01", None, run.operation())
     assert result is not None
     assert (result.identifier, result.outputs) == (created.identifier, created.outputs)
-    assert result.inputs == {"hosts": BOTH, "vmName": "web01"}
+    assert result.inputs == {"hosts": BOTH, "vm_name": "web01"}
     assert run.vm.diff(stored(result), result.inputs) == []
 
 

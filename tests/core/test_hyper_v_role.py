@@ -32,9 +32,9 @@ def estate(tmp_path):
 
 
 def test_a_machine_without_the_hyper_v_role_activates_no_guests(estate, run):
-    wanted = {"host": PLAIN, "productKey": HOST_KEY}
+    wanted = {"host": PLAIN, "product_key": HOST_KEY}
     predicted = run.host.probe(wanted, run.operation())
-    assert (predicted["hyperV"], predicted["activatesGuests"]) == (False, False)
+    assert (predicted["hyper_v"], predicted["activates_guests"]) == (False, False)
     result = run.license(PLAIN, HOST_KEY)
     outputs = result.outputs
     assert (outputs.license_status, outputs.hyper_v, outputs.activates_guests) == (LicenseStatus.LICENSED, False, False)

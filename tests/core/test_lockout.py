@@ -108,7 +108,7 @@ def test_guests_through_their_hosts(serve, run, username, most):
 
     def read(number: int) -> None:
         host = number % HOSTS + 1
-        wanted = {"host": address(host), "vmName": f"vm{host}", "guest": guest}
+        wanted = {"host": address(host), "vm_name": f"vm{host}", "guest": guest}
         with pytest.raises((errors.LogonRefused, errors.NotReady)):
             run.vm.probe(wanted, run.operation())
 

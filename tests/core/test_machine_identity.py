@@ -95,7 +95,7 @@ def test_the_identity_is_asked_for_once(estate, run):
 def test_the_identity_is_an_output_and_an_old_state_without_it_is_no_change(estate, run):
     result = run.license(HV01, HOST_KEY)
     assert result.outputs.machine_id == identity(run, HV01)
-    old = {name: value for name, value in stored(result).outputs.items() if name != "machineId"}
+    old = {name: value for name, value in stored(result).outputs.items() if name != "machine_id"}
     assert run.host.diff(Stored(result.inputs, old), result.inputs) == []
 
 
@@ -103,7 +103,7 @@ def test_two_resources_with_one_key_on_one_machine_activate_it_once(estate, shar
     results = []
 
     def create(address: str, urn: str) -> None:
-        results.append(HostLicenseResource().create({"host": address, "productKey": HOST_KEY}, shared.operation(urn)))
+        results.append(HostLicenseResource().create({"host": address, "product_key": HOST_KEY}, shared.operation(urn)))
 
     threads = [threading.Thread(target=create, args=pair) for pair in ((HV01, A), (ALIAS, B))]
     for thread in threads:
@@ -117,11 +117,11 @@ def test_two_resources_with_one_key_on_one_machine_activate_it_once(estate, shar
 
 @pytest.mark.parametrize("preview", [False, True])
 def test_two_resources_with_different_keys_on_one_machine_are_refused(estate, shared, preview):
-    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": HV01, "product_key": HOST_KEY}, shared.operation(A))
     estate.reset_counts()
     work = HostLicenseResource().probe if preview else HostLicenseResource().create
     with pytest.raises(errors.KeyConflict) as caught:
-        work({"host": ALIAS, "productKey": OTHER_KEY}, shared.operation(B))
+        work({"host": ALIAS, "product_key": OTHER_KEY}, shared.operation(B))
     text = str(caught.value)
     assert all(part in text for part in (A, B, identity(shared, HV01), "…46789", "…98764"))
     assert HOST_KEY not in text
@@ -129,17 +129,17 @@ def test_two_resources_with_different_keys_on_one_machine_are_refused(estate, sh
 
 
 def test_a_host_and_the_cluster_of_its_node_with_different_keys_are_refused(estate, shared):
-    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": HV01, "product_key": HOST_KEY}, shared.operation(A))
     with pytest.raises(errors.KeyConflict):
-        ClusterLicenseResource().create({"nodes": [ALIAS, HV02], "productKey": OTHER_KEY}, shared.operation(B))
+        ClusterLicenseResource().create({"nodes": [ALIAS, HV02], "product_key": OTHER_KEY}, shared.operation(B))
     assert methods(estate, "hv02") == {}
 
 
 def without_identity(result) -> Stored:
     """Return the state of an older version without identities."""
-    outputs = {name: value for name, value in stored(result).outputs.items() if name != "machineId"}
-    nodes = [{**node, "machineId": None} for node in outputs.get("nodeLicenses", [])]
-    return Stored(result.inputs, {**outputs, "nodeLicenses": nodes} if nodes else outputs)
+    outputs = {name: value for name, value in stored(result).outputs.items() if name != "machine_id"}
+    nodes = [{**node, "machine_id": None} for node in outputs.get("node_licenses", [])]
+    return Stored(result.inputs, {**outputs, "node_licenses": nodes} if nodes else outputs)
 
 
 def test_an_old_state_asks_the_host_which_machine_it_is(estate, run):
@@ -151,9 +151,9 @@ def test_an_old_state_asks_the_host_which_machine_it_is(estate, run):
 
 
 def test_an_old_state_asks_only_the_nodes_that_are_not_known(estate, run, new_runner):
-    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "product_key": HOST_KEY}, run.operation())
     old = without_identity(result)
-    old.outputs["nodeLicenses"][0]["machineId"] = identity(run, HV01)
+    old.outputs["node_licenses"][0]["machine_id"] = identity(run, HV01)
     estate.reset_counts()
     claims = ClusterLicenseResource().located(old, old.inputs, new_runner().operation())
     assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: identity(run, HV02)}
@@ -163,7 +163,7 @@ def test_an_old_state_asks_only_the_nodes_that_are_not_known(estate, run, new_ru
 
 def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, new_runner):
     old = without_identity(
-        ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+        ClusterLicenseResource().create({"nodes": [HV01, HV02], "product_key": HOST_KEY}, run.operation())
     )
     estate.power("hv02", "off")
     later = new_runner()
@@ -175,28 +175,28 @@ def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, 
 def test_a_key_that_is_there_is_not_about_to_be_spent(estate, shared):
     """An installed key spends no activation, so an unknown machine is no reason for an error."""
     for spends in (True, False):
-        HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+        HostLicenseResource().create({"host": HV01, "product_key": HOST_KEY}, shared.operation(A))
         assert shared.claims.all()[-1].spends is spends
 
 
 def test_a_resource_that_adopts_any_license_is_no_conflict(estate, shared):
-    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": HV01, "product_key": HOST_KEY}, shared.operation(A))
     HostLicenseResource().create({"host": ALIAS}, shared.operation(B))
 
 
 def test_a_key_that_another_resource_wants_is_not_uninstalled(estate, run):
-    first = run.license(HV01, HOST_KEY, onDelete="uninstallKey", forceDestroy=True)
+    first = run.license(HV01, HOST_KEY, on_delete="uninstallKey", force_destroy=True)
     run.claims = Claims()
-    HostLicenseResource().create({"host": ALIAS, "productKey": HOST_KEY}, run.operation(B))
+    HostLicenseResource().create({"host": ALIAS, "product_key": HOST_KEY}, run.operation(B))
     HostLicenseResource().delete(HV01, stored(first), run.operation(A))
     assert estate.machine("hv01")["status"] == "Licensed"
     assert any(B in text for text in run.told)
 
 
 def test_a_key_that_nobody_else_wants_is_uninstalled(estate, run):
-    first = run.license(HV01, HOST_KEY, onDelete="uninstallKey", forceDestroy=True)
+    first = run.license(HV01, HOST_KEY, on_delete="uninstallKey", force_destroy=True)
     run.claims = Claims()
-    HostLicenseResource().create({"host": HV02, "productKey": HOST_KEY}, run.operation(B))
+    HostLicenseResource().create({"host": HV02, "product_key": HOST_KEY}, run.operation(B))
     HostLicenseResource().delete(HV01, stored(first), run.operation(A))
     assert estate.machine("hv01")["status"] == "Unlicensed"
 
@@ -204,28 +204,28 @@ def test_a_key_that_nobody_else_wants_is_uninstalled(estate, run):
 @pytest.mark.parametrize("on_delete", ["uninstallKey", "restoreKmsClientKey"])
 def test_the_key_of_a_guest_that_another_resource_wants_stays(estate, run, on_delete):
     run.license(HV01, HOST_KEY)
-    first = run.activate("web01", HV01, onDelete=on_delete)
+    first = run.activate("web01", HV01, on_delete=on_delete)
     run.claims = Claims()
-    VmActivationResource().create({"host": ALIAS, "vmId": first.outputs.vm_id}, run.operation(B))
+    VmActivationResource().create({"host": ALIAS, "vm_id": first.outputs.vm_id}, run.operation(B))
     VmActivationResource().delete(first.identifier, stored(first), run.operation(A))
     assert estate.machine("web01")["channel"] == "VIRTUAL_MACHINE_ACTIVATION"
 
 
 def test_nodes_behind_one_address_are_refused_in_check():
-    wanted = {"nodes": ["hva", "hvb"], "connection": {"address": HV01}, "productKey": HOST_KEY}
+    wanted = {"nodes": ["hva", "hvb"], "connection": {"address": HV01}, "product_key": HOST_KEY}
     assert [failure.path for failure in ClusterLicenseResource().check(wanted)] == ["connection.address"]
 
 
 @pytest.mark.parametrize("work", ["create", "probe"])
 def test_two_nodes_that_are_one_machine_are_refused_before_anything_is_changed(estate, run, work):
-    wanted = {"nodes": [HV01, ALIAS], "productKey": HOST_KEY}
+    wanted = {"nodes": [HV01, ALIAS], "product_key": HOST_KEY}
     with pytest.raises(errors.Refused, match=r"are the same machine \(hv01\.workgroup/"):
         getattr(ClusterLicenseResource(), work)(wanted, run.operation())
     assert methods(estate, "hv01") == {}
 
 
 def test_each_node_of_a_cluster_has_its_identity(estate, run):
-    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "productKey": HOST_KEY}, run.operation())
+    result = ClusterLicenseResource().create({"nodes": [HV01, HV02], "product_key": HOST_KEY}, run.operation())
     found = {node.node: node.machine_id for node in result.outputs.node_licenses}
     assert found == {HV01: identity(run, HV01), HV02: identity(run, HV02)}
 
@@ -248,8 +248,8 @@ def test_a_name_that_another_vm_took_replaces(estate, run):
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now.outputs.name_taken_by == made["id"].lower()
     changes = run.vm.diff(stored(now), now.inputs)
-    assert [(change.path, change.replaces, change.drift) for change in changes] == [("vmName", True, True)]
-    assert run.vm.diff(stored(now), {**now.inputs, "vmName": "web01-old"}) == []
+    assert [(change.path, change.replaces, change.drift) for change in changes] == [("vm_name", True, True)]
+    assert run.vm.diff(stored(now), {**now.inputs, "vm_name": "web01-old"}) == []
 
 
 def test_a_preview_of_an_update_looks_for_the_vm_that_is_stored(estate, run):
@@ -264,7 +264,7 @@ def test_a_preview_of_an_update_looks_for_the_vm_that_is_stored(estate, run):
 @pytest.mark.parametrize("preview", [True, False])
 def test_a_build_without_a_known_kms_client_key_keeps_its_key(estate, run, monkeypatch, preview):
     run.license(HV01, HOST_KEY)
-    first = run.activate("web01", HV01, onDelete="restoreKmsClientKey")
+    first = run.activate("web01", HV01, on_delete="restoreKmsClientKey")
     find = keys.find
     monkeypatch.setattr(keys, "find", lambda kind, *system: None if "KMS" in kind.name else find(kind, *system))
     if preview:
@@ -286,7 +286,7 @@ def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkey
         claim(self, *arguments, **more)
 
     monkeypatch.setattr(type(operation), "claim", other_process)
-    HostLicenseResource().create({"host": HV01, "productKey": HOST_KEY}, operation)
+    HostLicenseResource().create({"host": HV01, "product_key": HOST_KEY}, operation)
     assert methods(estate, "hv01") == {}
 
 
@@ -294,19 +294,19 @@ def test_the_wait_for_a_license_ends_with_the_time_of_the_operation(estate, shar
     shared.claims.add(Claim(A, wants=False, coming=True))
     shared.seconds = 1.5
     with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time limit of 1\.5 s is over"):
-        VmActivationResource().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
+        VmActivationResource().create({"host": HV01, "vm_name": "web01"}, shared.operation(B))
     assert methods(estate, "web01") == {}
 
 
 def test_a_guest_waits_for_the_license_that_the_run_makes_on_its_host(estate, shared):
-    HostLicenseResource().probe({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().probe({"host": ALIAS, "product_key": HOST_KEY}, shared.operation(A))
     found = []
     guest = threading.Thread(
         target=lambda: found.append(
-            VmActivationResource().create({"host": HV01, "vmName": "web01"}, shared.operation(B))
+            VmActivationResource().create({"host": HV01, "vm_name": "web01"}, shared.operation(B))
         )
     )
     guest.start()
-    HostLicenseResource().create({"host": ALIAS, "productKey": HOST_KEY}, shared.operation(A))
+    HostLicenseResource().create({"host": ALIAS, "product_key": HOST_KEY}, shared.operation(A))
     guest.join()
     assert found[0].outputs.license_status == "Licensed"

@@ -36,13 +36,13 @@ def estate(tmp_path):
 
 @pytest.mark.parametrize("transport", ["powershellDirect", "winrm"])
 def test_a_linux_guest_is_refused_at_once_and_named(estate, run, transport):
-    guest = {"transport": transport, "username": "root", "password": PASSWORD, "readyTimeout": "10m"}
+    guest = {"transport": transport, "username": "root", "password": PASSWORD, "ready_timeout": "10m"}
     with pytest.raises(errors.Refused, match="penguin runs Rocky Linux, and AVMA activates only Windows Server"):
         run.activate("penguin", FIRST, guest=guest)
 
 
 def test_a_preview_without_an_account_refuses_a_linux_guest(estate, run):
-    wanted = {"host": FIRST, "vmName": "penguin", "guest": {"password": None}}
+    wanted = {"host": FIRST, "vm_name": "penguin", "guest": {"password": None}}
     with pytest.raises(errors.Refused, match="Rocky Linux"):
         run.vm.probe(wanted, run.operation())
 

@@ -93,7 +93,7 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
 def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest, text):
     direct.setup("web01", 600)
     with pytest.raises(errors.NotReady, match=rf"it was not ready after \d+ s \({text}"):
-        run.activate(guest={**guest, "readyTimeout": "6s"})
+        run.activate(guest={**guest, "ready_timeout": "6s"})
     assert calls(direct) == []
 
 
@@ -118,7 +118,7 @@ def test_a_guest_that_has_just_been_set_up_is_asked_ever_more_seldom(direct, run
     monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.5)
     direct.setup("web01", 1)
     with pytest.raises(errors.LogonRefused, match=r"Windows \(build 20348\) has started"):
-        run.activate(guest={**guest, **WRONG, "readyTimeout": "6s"})
+        run.activate(guest={**guest, **WRONG, "ready_timeout": "6s"})
     assert direct.counts()["hv01"]["pipelines"] <= 6
 
 
@@ -135,7 +135,7 @@ def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
         return original(placement, guest, operation)
 
     monkeypatch.setattr(guest_access, "connect", connect)
-    assert reached.create({"host": HV01, "vmName": "web01"}, run.operation()).outputs.guest_version == "2022"
+    assert reached.create({"host": HV01, "vm_name": "web01"}, run.operation()).outputs.guest_version == "2022"
 
 
 def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, later):
@@ -173,8 +173,8 @@ def test_a_preview_and_an_update_do_not_wait(direct, run):
     direct.setup("web01", 600)
     with pytest.raises(errors.NotReady, match="If web01 is still starting, wait"):
         run.vm.probe(result.inputs, run.operation())
-    drifted = {**result.inputs, "productKey": None}
-    outputs = {"licenseStatus": "Unlicensed", "vmId": result.outputs.vm_id}
+    drifted = {**result.inputs, "product_key": None}
+    outputs = {"license_status": "Unlicensed", "vm_id": result.outputs.vm_id}
     with pytest.raises(errors.NotReady, match="If web01 is still starting, wait"):
         run.vm.update(result.identifier, Stored(result.inputs, outputs), drifted, run.operation())
     assert not [text for text in run.told if "waiting" in text]
@@ -185,7 +185,7 @@ def test_a_preview_takes_a_refusal_in_setup_for_one_that_time_may_mend(direct, r
     direct.setup("web01", 0.1)
     wait_until(lambda: direct.machine("web01")["ready"])
     with pytest.raises(errors.LogonUncertain):
-        run.vm.probe({"host": HV01, "vmName": "web01", "guest": {**guest, **WRONG}}, run.operation())
+        run.vm.probe({"host": HV01, "vm_name": "web01", "guest": {**guest, **WRONG}}, run.operation())
 
 
 def test_a_refresh_keeps_what_is_stored_of_a_vm_that_is_starting(direct, run):

@@ -53,7 +53,7 @@ def runner(releases) -> Iterator[Runner]:
 @pytest.mark.parametrize("version", RELEASES)
 def test_a_semi_annual_release_gets_the_kms_client_key_of_its_build_back(releases, runner, version) -> None:
     avma, kms = RELEASES[version]
-    activated = runner.activate(f"vm{version}", HOST, onDelete="restoreKmsClientKey")
+    activated = runner.activate(f"vm{version}", HOST, on_delete="restoreKmsClientKey")
     wanted = keys.find(KeyKind.AVMA, avma, "Datacenter")
     assert activated.outputs.partial_product_key == keys.partial(wanted.key)
     runner.vm.delete(activated.identifier, stored(activated), runner.operation())

@@ -53,7 +53,7 @@ def test_a_second_time_calls_no_method(licensed, run):
 
 
 def test_a_vm_is_found_by_its_id(licensed, run):
-    wanted = {"host": HV01, "vmId": f"{{{TWIN.upper()}}}"}
+    wanted = {"host": HV01, "vm_id": f"{{{TWIN.upper()}}}"}
     assert run.vm.create(wanted, run.operation()).outputs.vm_name == "twin"
 
 
@@ -96,12 +96,12 @@ def test_a_vm_that_is_off_is_named(licensed, run):
 def test_a_key_for_another_guest_is_refused(licensed, run):
     other = keys.find(KeyKind.AVMA, "2019", "Standard")
     with pytest.raises(errors.Refused, match="the declared key is for Windows Server 2019 Standard"):
-        run.activate(productKey=other.key)
+        run.activate(product_key=other.key)
 
 
 def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
     licensed.data_exchange("web01", False)
-    result = run.activate(manageDataExchange=True, guest={"address": address(21)})
+    result = run.activate(manage_data_exchange=True, guest={"address": address(21)})
     assert result.outputs.license_status is LicenseStatus.LICENSED
     assert licensed.machine("web01")["dataExchange"] is True
     assert any("turning on Data Exchange" in text for text in run.told)
@@ -109,7 +109,7 @@ def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
 
 def test_a_preview_switches_nothing_on(licensed, run):
     licensed.data_exchange("web01", False)
-    wanted = {"host": HV01, "vmName": "web01", "manageDataExchange": True, "guest": {"address": address(21)}}
+    wanted = {"host": HV01, "vm_name": "web01", "manage_data_exchange": True, "guest": {"address": address(21)}}
     run.vm.probe(wanted, run.operation())
     assert licensed.machine("web01")["dataExchange"] is False
 
@@ -134,7 +134,7 @@ def test_drift_is_read_and_repaired(licensed, run):
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now is not None
     changes = run.vm.diff(stored(now), first.inputs)
-    assert {change.path for change in changes} == {"licenseStatus", "licenseChannel", "partialProductKey"}
+    assert {change.path for change in changes} == {"license_status", "license_channel", "partial_product_key"}
     repaired = run.vm.update(first.identifier, stored(now), first.inputs, run.operation())
     assert repaired.outputs == first.outputs
 
@@ -179,7 +179,7 @@ def test_delete_forgets_by_default_and_uninstalls_on_request(licensed, run):
     licensed.reset_counts()
     run.vm.delete(kept.identifier, stored(kept), run.operation())
     assert licensed.counts()["web01"]["requests"] == 0
-    result = run.activate(onDelete="uninstallKey")
+    result = run.activate(on_delete="uninstallKey")
     run.vm.delete(result.identifier, stored(result), run.operation())
     assert licensed.machine("web01")["status"] != "Licensed"
     run.vm.delete(result.identifier, stored(result), run.operation())
@@ -196,7 +196,7 @@ def test_another_machine_at_the_guests_address_is_never_touched(licensed, run):
 
 
 def test_a_foreign_key_is_never_uninstalled_not_even_after_a_refresh(licensed, run):
-    first = run.activate(onDelete="uninstallKey")
+    first = run.activate(on_delete="uninstallKey")
     licensed.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
     refreshed = run.vm.read(first.identifier, stored(first), run.operation())
     run.vm.delete(first.identifier, stored(refreshed), run.operation())
@@ -208,31 +208,31 @@ def test_an_update_is_for_the_vm_that_was_activated_whatever_has_its_name_now(li
     first = run.activate()
     gone = f"{HV01}/00000000-0000-4000-8000-000000000000"
     drifted = stored(first)
-    drifted.outputs["licenseStatus"] = "Unlicensed"
+    drifted.outputs["license_status"] = "Unlicensed"
     with pytest.raises(errors.NotFound, match="If the VM was created again, run `pulumi refresh` first"):
         run.vm.update(gone, drifted, first.inputs, run.operation())
 
 
 def test_deleting_what_is_gone_says_that_no_key_was_uninstalled(licensed, run):
-    first = run.activate(onDelete="uninstallKey")
+    first = run.activate(on_delete="uninstallKey")
     licensed.move("web01", "licensed")
     run.vm.delete(first.identifier, stored(first), run.operation())
     assert "no longer on its host" in run.told[-1]
 
 
 def test_on_delete_is_changed_while_the_vm_is_off(licensed, run):
-    first = run.activate(onDelete="uninstallKey")
+    first = run.activate(on_delete="uninstallKey")
     licensed.power("web01", "off")
-    wanted = {**first.inputs, "onDelete": "retain"}
+    wanted = {**first.inputs, "on_delete": "retain"}
     result = run.vm.update(first.identifier, stored(first), wanted, run.operation())
     assert (result.inputs, result.outputs) == (wanted, first.outputs)
 
 
 def test_the_kms_client_key_is_restored_on_request(licensed, run):
-    result = run.activate(onDelete="restoreKmsClientKey")
+    result = run.activate(on_delete="restoreKmsClientKey")
     run.vm.delete(result.identifier, stored(result), run.operation())
     state = licensed.machine("web01")
-    assert (state["channel"], state["partialProductKey"]) == ("VOLUME_KMSCLIENT", "VMK7H")
+    assert (state["channel"], state["partial_product_key"]) == ("VOLUME_KMSCLIENT", "VMK7H")
 
 
 def test_a_refused_activation_quotes_the_event_logs(licensed, run):
@@ -259,15 +259,15 @@ UNKNOWN_PASSWORD = {"host": HV01, "guest": {"username": "Administrator", "passwo
 
 
 def test_without_the_guests_account_a_preview_takes_what_the_guest_tells_its_host(licensed, run):
-    wanted = {**UNKNOWN_PASSWORD, "vmName": "web01"}
+    wanted = {**UNKNOWN_PASSWORD, "vm_name": "web01"}
     assert run.vm.askable(wanted)
     foreseen = run.vm.probe(wanted, run.operation())
-    told = {name: foreseen[name] for name in ("vmName", "guestVersion", "guestEdition", "partialProductKey")}
+    told = {name: foreseen[name] for name in ("vm_name", "guest_version", "guest_edition", "partial_product_key")}
     assert told == {
-        "vmName": "web01",
-        "guestVersion": "2022",
-        "guestEdition": "Standard",
-        "partialProductKey": "78VHK",
+        "vm_name": "web01",
+        "guest_version": "2022",
+        "guest_edition": "Standard",
+        "partial_product_key": "78VHK",
     }
     assert licensed.counts()["web01"]["requests"] == 0
     assert not run.vm.askable({**wanted, "host": UNKNOWN})
@@ -276,11 +276,11 @@ def test_without_the_guests_account_a_preview_takes_what_the_guest_tells_its_hos
 @pytest.mark.parametrize(("vm", "text"), [("new01", "Move the VM to a newer host"), ("eval01", "evaluation")])
 def test_what_the_guest_tells_its_host_is_enough_to_refuse_it(licensed, run, vm, text):
     with pytest.raises(errors.Refused, match=text):
-        run.vm.probe({**UNKNOWN_PASSWORD, "vmName": vm}, run.operation())
+        run.vm.probe({**UNKNOWN_PASSWORD, "vm_name": vm}, run.operation())
 
 
 def test_a_guest_that_tells_nothing_is_not_foreseen(licensed, run):
     licensed.setup("web01", 60)
-    foreseen = run.vm.probe({**UNKNOWN_PASSWORD, "vmName": "web01"}, run.operation())
-    assert foreseen["licenseStatus"] == "Licensed"
-    assert "guestVersion" not in foreseen
+    foreseen = run.vm.probe({**UNKNOWN_PASSWORD, "vm_name": "web01"}, run.operation())
+    assert foreseen["license_status"] == "Licensed"
+    assert "guest_version" not in foreseen

@@ -43,7 +43,7 @@ def test_an_error_says_the_state_in_the_words_of_hyper_v(licensed, run, state):
 def test_create_waits_until_the_vm_runs(licensed, run, later, state):
     licensed.power("web01", state)
     later(0.5, licensed.power, "web01", "running")
-    assert run.activate(guest={"readyTimeout": "20s"}).outputs.activated_by_host == "HV01"
+    assert run.activate(guest={"ready_timeout": "20s"}).outputs.activated_by_host == "HV01"
 
 
 @pytest.mark.parametrize("state", ["paused", "starting", "stopping", "saving"])
@@ -69,7 +69,7 @@ def _removing(result):
     from core.runner import stored
 
     kept = stored(result)
-    return type(kept)({**kept.inputs, "productKey": OTHER_KEY, "onDelete": "uninstallKey"}, kept.outputs)
+    return type(kept)({**kept.inputs, "product_key": OTHER_KEY, "on_delete": "uninstallKey"}, kept.outputs)
 
 
 @pytest.mark.parametrize(

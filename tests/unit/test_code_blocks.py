@@ -17,18 +17,20 @@ import yaml
 from markdown_it import MarkdownIt
 
 from avma.configuration import Configuration, Guest, GuestDefaults
-from avma.functions import FUNCTIONS
-from avma.properties import UNKNOWN, properties
+from avma.functions import FUNCTIONS, Function
+from avma.properties import UNKNOWN, InvalidProperty, camel_case, properties
 from avma.resources import RESOURCES
+from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
 from avma_cli.__main__ import app
+from pulumi_resource_avma.names import internal, misnamed
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 COMMANDS = typer.main.get_command(app).commands
-SETTINGS = {prop.name for prop in properties(Configuration)}
-GUEST_SETTINGS = {prop.name for prop in properties(GuestDefaults)}
+SETTINGS = {camel_case(prop.name) for prop in properties(Configuration)}
+GUEST_SETTINGS = {camel_case(prop.name) for prop in properties(GuestDefaults)}
 VARIABLES = {name for prop in properties(Configuration) for name in prop.rule.environment}
 GUEST_VARIABLES = {name for prop in properties(GuestDefaults) for name in prop.rule.environment}
 
@@ -53,17 +55,23 @@ def with_unknown(value: Any) -> Any:
     return UNKNOWN if isinstance(value, str) and "${" in value else value
 
 
+def failures(kind: Resource | Function, written: dict[str, Any]) -> list[InvalidProperty]:
+    """Return what is wrong with the inputs of a resource or function in a program."""
+    values = with_unknown(written)
+    return [*misnamed(values, kind.inputs), *kind.check(internal(values, kind.inputs))]
+
+
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_resources_in_yaml_are_valid(text: str) -> None:
     program = yaml.safe_load(text)
     resources = {f"avma:{kind.name}": kind for kind in RESOURCES}
     for declared in program.get("resources", {}).values():
-        assert resources[declared["type"]].check(with_unknown(declared["properties"])) == []
-    functions = {f"avma:{kind.name}": kind for kind in FUNCTIONS}
+        assert failures(resources[declared["type"]], declared["properties"]) == []
+    functions = {f"avma:{camel_case(kind.name)}": kind for kind in FUNCTIONS}
     for variable in program.get("variables", {}).values():
         if isinstance(variable, dict) and "fn::invoke" in variable:
             call = variable["fn::invoke"]
-            assert functions[call["function"]].check(with_unknown(call["arguments"])) == []
+            assert failures(functions[call["function"]], call["arguments"]) == []
 
 
 @pytest.mark.parametrize("text", blocks("python"))
@@ -116,8 +124,8 @@ def test_settings_and_variables_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`avma:([a-z]\w*(?:\.\w+)?)`", text):
         assert_is_a_setting(name)
     for name in re.findall(r"`guest\.(\w+)`", text):
-        assert name in GUEST_SETTINGS | {prop.name for prop in properties(Guest)}, name
+        assert name in GUEST_SETTINGS | {camel_case(prop.name) for prop in properties(Guest)}, name
     for name in re.findall(r"`connection\.(\w+)`", text):
-        assert name in {prop.name for prop in properties(AddressedSettings)}, name
+        assert name in {camel_case(prop.name) for prop in properties(AddressedSettings)}, name
     for name in re.findall(r"\bAVMA_[A-Z_]*[A-Z]", text):
         assert name in VARIABLES | GUEST_VARIABLES | {"AVMA_GUEST"}, name

@@ -99,5 +99,5 @@ def test_environment_of_guests():
 def test_each_setting_of_guests_has_one_variable_of_their_own():
     for record in (GuestDefaults, Guest):
         for prop in properties(record):
-            expected = () if prop.name == "address" else (f"AVMA_GUEST_{prop.attribute.upper()}",)
+            expected = () if prop.name == "address" else (f"AVMA_GUEST_{prop.name.upper()}",)
             assert prop.rule.environment == expected

@@ -12,6 +12,7 @@ import programs
 import reference
 import troubleshooting
 from avma.functions import FUNCTIONS
+from avma.properties import camel_case
 from avma.resources import RESOURCES
 from avma_simulator import load_estate
 from pulumi_resource_avma import GO_MODULE
@@ -33,7 +34,7 @@ def test_the_reference_is_what_the_schema_says():
 def test_every_resource_and_function_has_a_page_with_programs_in_all_languages_and_its_import():
     pages = reference.pages(json.loads((ROOT / "schema.json").read_text()))
     for kind in (*RESOURCES, *FUNCTIONS):
-        page = pages[f"reference/{kind.name}.md"]
+        page = pages[f"reference/{camel_case(kind.name)}.md"]
         examples = page.count("\n### ")
         assert examples
         assert [page.count(f"\n```{language}\n") for language in programs.LANGUAGES.values()] == [examples] * 5

@@ -1,13 +1,20 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from avma.properties import UNKNOWN, Choice, InvalidProperty, build, declare, dump, known, properties, validate
+from avma.wording import NEUTRAL
 
 
 class Colour(Choice):
     RED = "red", "The colour of errors."
     BLUE = "blue", "The colour of links."
+
+
+class Shade(Choice):
+    DARK_BLUE = "dark_blue", "A shade."
+    AS_IN_WINDOWS = "AS_IN_WINDOWS", "A constant of Windows."
+    RELEASE = "2012 R2", "A name of Microsoft."
 
 
 @dataclass(frozen=True)
@@ -38,27 +45,28 @@ class Outer:
         ),
         ({"name": "ab", "colour": "green"}, [InvalidProperty("colour", "must be one of `red`, `blue`, not `green`")]),
         ({"name": "ab", "inner": "x"}, [InvalidProperty("inner", "must be an object, not text")]),
-        ({"name": "ab", "inner": {"deepName": UNKNOWN, "count": 1.0}}, []),
+        ({"name": "ab", "inner": {"deep_name": UNKNOWN, "count": 1.0}}, []),
         (
             {"name": "ab", "inner": {"count": 1.5}},
             [
-                InvalidProperty("inner.deepName", "is required"),
+                InvalidProperty("inner.deep_name", "is required"),
                 InvalidProperty("inner.count", "must be a whole number, not a number"),
             ],
         ),
         ({"name": "ab", "nmae": "x"}, [InvalidProperty("nmae", "is not a property here. Did you mean `name`?")]),
         (
             {"name": "ab", "zzz": 1},
-            [InvalidProperty("zzz", "is not a property here. The properties are colour, flag, inner, name")],
+            [InvalidProperty("zzz", "is not a property here. The properties are `colour`, `flag`, `inner`, `name`")],
         ),
     ],
 )
 def test_validate_reports_everything_with_its_path(values, failures):
-    assert validate(Outer, values) == failures
+    found = [replace(failure, reason=NEUTRAL.render(failure.reason)) for failure in validate(Outer, values)]
+    assert found == failures
 
 
 def test_build_and_dump_are_each_others_inverse():
-    values = {"name": "ab", "flag": False, "colour": "blue", "inner": {"deepName": "x", "count": 3}}
+    values = {"name": "ab", "flag": False, "colour": "blue", "inner": {"deep_name": "x", "count": 3}}
     record = build(Outer, values)
     assert record == Outer("ab", False, Colour.BLUE, Inner("x", 3))
     assert dump(record) == values
@@ -71,10 +79,14 @@ def test_defaults_fill_what_is_absent():
 def test_a_record_is_not_made_from_unknown_values():
     with pytest.raises(KeyError):
         build(Outer, {"name": UNKNOWN})
-    assert not known({"name": "ab", "inner": {"deepName": UNKNOWN}})
+    assert not known({"name": "ab", "inner": {"deep_name": UNKNOWN}})
     assert known({"name": "ab", "list": [1, "x"]})
 
 
-def test_names_are_camel_case_outside():
-    assert [p.name for p in properties(Inner)] == ["deepName", "count"]
+def test_values_of_several_words_are_camel_case():
+    assert [each.value for each in Shade] == ["darkBlue", "AS_IN_WINDOWS", "2012 R2"]
+
+
+def test_properties_are_declared_in_order():
+    assert [p.name for p in properties(Inner)] == ["deep_name", "count"]
     assert [p.required for p in properties(Inner)] == [True, False]

@@ -8,6 +8,7 @@ from avma.resources import RESOURCES
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Change, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
+from avma.wording import NEUTRAL
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 AVMA_KEY = keys.AVMA_KEYS[0].key
@@ -17,15 +18,15 @@ VM_ID = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
 HOST = HostLicenseResource()
 VM = VmActivationResource()
 
-LICENSED_HOST = {"licenseStatus": "Licensed", "partialProductKey": "46789", "licenseChannel": "VOLUME_MAK"}
+LICENSED_HOST = {"license_status": "Licensed", "partial_product_key": "46789", "license_channel": "VOLUME_MAK"}
 LICENSED_VM = {
-    "vmId": VM_ID,
-    "vmName": "Web01",
-    "guestVersion": "2025",
-    "guestEdition": "Datacenter",
-    "licenseStatus": "Licensed",
-    "licenseChannel": "VIRTUAL_MACHINE_ACTIVATION",
-    "partialProductKey": "VCH67",
+    "vm_id": VM_ID,
+    "vm_name": "Web01",
+    "guest_version": "2025",
+    "guest_edition": "Datacenter",
+    "license_status": "Licensed",
+    "license_channel": "VIRTUAL_MACHINE_ACTIVATION",
+    "partial_product_key": "VCH67",
 }
 
 
@@ -33,15 +34,15 @@ LICENSED_VM = {
     ("values", "complaints"),
     [
         ({"host": "hv01"}, []),
-        ({"host": "hv01", "productKey": HOST_KEY}, []),
-        ({"host": UNKNOWN, "productKey": UNKNOWN}, []),
+        ({"host": "hv01", "product_key": HOST_KEY}, []),
+        ({"host": UNKNOWN, "product_key": UNKNOWN}, []),
         ({"host": "h v"}, ["host: `h v` is not a host name"]),
-        ({"host": "hv01", "productKey": "ABC"}, ["productKey: is not a product key"]),
-        ({"host": "hv01", "productKey": AVMA_KEY}, ["productKey: is the generic AVMA key of Windows Server 2025"]),
-        ({"host": "hv01", "productKey": KMS_KEY}, ["productKey: is the generic KMS client key of Windows Server"]),
-        ({"host": "hv01", "licenseSource": "productKey"}, ["productKey: is required"]),
-        ({"host": "hv01", "licenseSource": "existing", "productKey": HOST_KEY}, ["licenseSource: is `existing`"]),
-        ({"host": "hv01", "onDelete": "no"}, ["onDelete: must be one of `retain`, `uninstallKey`"]),
+        ({"host": "hv01", "product_key": "ABC"}, ["product_key: is not a product key"]),
+        ({"host": "hv01", "product_key": AVMA_KEY}, ["product_key: is the generic AVMA key of Windows Server 2025"]),
+        ({"host": "hv01", "product_key": KMS_KEY}, ["product_key: is the generic KMS client key of Windows Server"]),
+        ({"host": "hv01", "license_source": "productKey"}, ["product_key: is required"]),
+        ({"host": "hv01", "license_source": "existing", "product_key": HOST_KEY}, ["license_source: is `existing`"]),
+        ({"host": "hv01", "on_delete": "no"}, ["on_delete: must be one of `retain`, `uninstallKey`"]),
         ({"host": "hv01", "connection": {"port": 0}}, ["connection.port: must be from 1 to 65535"]),
         (
             {"host": "hv01", "connection": {"auth": "magic"}},
@@ -57,38 +58,41 @@ def test_host_license_check(values, complaints):
 @pytest.mark.parametrize(
     ("values", "complaints"),
     [
-        ({"host": "hv01", "vmName": "web01"}, []),
-        ({"host": "hv01", "vmId": VM_ID.upper(), "productKey": AVMA_KEY}, []),
-        ({"host": "hv01", "vmName": UNKNOWN}, []),
-        ({"host": "hv01", "vmId": f"{{{VM_ID.upper()}}}"}, []),
-        ({"host": "hv01", "vmId": f"{VM_ID}\n"}, ["vmId: ends with white space (U+000A)"]),
-        ({"host": "hv01", "vmName": " "}, ["vmName: must not be empty"]),
-        ({"host": "hv01", "vmName": "web01 "}, ["vmName: ends with white space (U+0020 SPACE). Remove it, or set"]),
-        ({"host": "hv01", "vmName": "web\u200b01"}, ["vmName: contains an invisible character at position 4 (U+200B"]),
+        ({"host": "hv01", "vm_name": "web01"}, []),
+        ({"host": "hv01", "vm_id": VM_ID.upper(), "product_key": AVMA_KEY}, []),
+        ({"host": "hv01", "vm_name": UNKNOWN}, []),
+        ({"host": "hv01", "vm_id": f"{{{VM_ID.upper()}}}"}, []),
+        ({"host": "hv01", "vm_id": f"{VM_ID}\n"}, ["vm_id: ends with white space (U+000A)"]),
+        ({"host": "hv01", "vm_name": " "}, ["vm_name: must not be empty"]),
+        ({"host": "hv01", "vm_name": "web01 "}, ["vm_name: ends with white space (U+0020 SPACE). Remove it, or set"]),
         (
-            {"host": "hv01", "vmName": "a", "guest": {"username": "Administrator\n"}},
+            {"host": "hv01", "vm_name": "web\u200b01"},
+            ["vm_name: contains an invisible character at position 4 (U+200B"],
+        ),
+        (
+            {"host": "hv01", "vm_name": "a", "guest": {"username": "Administrator\n"}},
             ["guest.username: ends with white space (U+000A)"],
         ),
-        ({"host": "hv01", "vmName": "a", "guest": {"address": "10.0.0.011"}}, ["guest.address: `10.0.0.011` is not"]),
-        ({"host": "hv01"}, ["vmName: is required unless you set `vmId`"]),
-        ({"vmName": "a"}, ["host: is required unless you set `hosts`"]),
-        ({"hosts": ["hv01", "hv02"], "vmName": "a"}, []),
-        ({"hosts": ["hv01", UNKNOWN], "vmName": "a"}, []),
-        ({"host": "hv01", "hosts": ["hv02"], "vmName": "a"}, ["hosts: cannot be combined with `host`"]),
-        ({"hosts": [], "vmName": "a"}, ["hosts: must not be empty"]),
-        ({"hosts": "hv01", "vmName": "a"}, ["hosts: must be a list, not text"]),
+        ({"host": "hv01", "vm_name": "a", "guest": {"address": "10.0.0.011"}}, ["guest.address: `10.0.0.011` is not"]),
+        ({"host": "hv01"}, ["vm_name: is required unless you set `vm_id`"]),
+        ({"vm_name": "a"}, ["host: is required unless you set `hosts`"]),
+        ({"hosts": ["hv01", "hv02"], "vm_name": "a"}, []),
+        ({"hosts": ["hv01", UNKNOWN], "vm_name": "a"}, []),
+        ({"host": "hv01", "hosts": ["hv02"], "vm_name": "a"}, ["hosts: cannot be combined with `host`"]),
+        ({"hosts": [], "vm_name": "a"}, ["hosts: must not be empty"]),
+        ({"hosts": "hv01", "vm_name": "a"}, ["hosts: must be a list, not text"]),
         (
-            {"hosts": ["hv01", "h v", 3], "vmName": "a"},
+            {"hosts": ["hv01", "h v", 3], "vm_name": "a"},
             ["hosts[1]: `h v` is not a host name", "hosts[2]: must be text"],
         ),
         (
-            {"hosts": ["hv01"], "vmName": "a", "connection": {"address": "10.0.0.1"}},
+            {"hosts": ["hv01"], "vm_name": "a", "connection": {"address": "10.0.0.1"}},
             ["connection.address: cannot be combined with"],
         ),
-        ({"host": "hv01", "vmName": "a", "vmId": VM_ID}, ["vmId: cannot be combined with `vmName`"]),
-        ({"host": "hv01", "vmId": "web01"}, ["vmId: must be the GUID of the VM"]),
-        ({"host": "hv01", "vmName": "a", "productKey": KMS_KEY}, ["productKey: is the generic KMS client key"]),
-        ({"host": "hv01", "vmName": "a", "guest": {"transport": "ssh"}}, ["guest.transport: must be one of"]),
+        ({"host": "hv01", "vm_name": "a", "vm_id": VM_ID}, ["vm_id: cannot be combined with `vm_name`"]),
+        ({"host": "hv01", "vm_id": "web01"}, ["vm_id: must be the GUID of the VM"]),
+        ({"host": "hv01", "vm_name": "a", "product_key": KMS_KEY}, ["product_key: is the generic KMS client key"]),
+        ({"host": "hv01", "vm_name": "a", "guest": {"transport": "ssh"}}, ["guest.transport: must be one of"]),
     ],
 )
 def test_vm_activation_check(values, complaints):
@@ -96,7 +100,7 @@ def test_vm_activation_check(values, complaints):
 
 
 def assert_complaints(resource, values, complaints):
-    found = [f"{failure.path}: {failure.reason}" for failure in resource.check(values)]
+    found = [NEUTRAL.render(f"{failure.path}: {failure.reason}") for failure in resource.check(values)]
     assert len(found) == len(complaints)
     assert all(text.startswith(start) for text, start in zip(found, complaints, strict=True))
     assert not any(HOST_KEY in text or AVMA_KEY in text or KMS_KEY in text for text in found)
@@ -108,27 +112,37 @@ def assert_complaints(resource, values, complaints):
         ({"host": "hv01"}, LICENSED_HOST, {"host": "HV01"}, []),
         ({"host": "hv01"}, LICENSED_HOST, {"host": "hv02"}, [Change("host", replaces=True)]),
         ({"host": "hv01"}, LICENSED_HOST, {"host": UNKNOWN}, [Change("host", replaces=True)]),
-        ({"host": "hv01"}, LICENSED_HOST, {"host": "hv01", "activate": True, "onDelete": "retain"}, []),
-        ({"host": "hv01"}, LICENSED_HOST, {"host": "hv01", "productKey": HOST_KEY}, []),
-        ({"host": "hv01", "productKey": HOST_KEY}, LICENSED_HOST, {"host": "hv01", "productKey": HOST_KEY.lower()}, []),
+        ({"host": "hv01"}, LICENSED_HOST, {"host": "hv01", "activate": True, "on_delete": "retain"}, []),
+        ({"host": "hv01"}, LICENSED_HOST, {"host": "hv01", "product_key": HOST_KEY}, []),
         (
-            {"host": "hv01", "productKey": f"\ufeffProduct Key: {HOST_KEY}\u200b"},
+            {"host": "hv01", "product_key": HOST_KEY},
             LICENSED_HOST,
-            {"host": "hv01", "productKey": HOST_KEY},
+            {"host": "hv01", "product_key": HOST_KEY.lower()},
             [],
         ),
         (
-            {"host": "hv01.lab.", "productKey": HOST_KEY},
+            {"host": "hv01", "product_key": f"\ufeffProduct Key: {HOST_KEY}\u200b"},
             LICENSED_HOST,
-            {"host": "HV01.lab", "productKey": HOST_KEY},
+            {"host": "hv01", "product_key": HOST_KEY},
             [],
         ),
-        ({"host": "FE80:0::A", "productKey": HOST_KEY}, LICENSED_HOST, {"host": "fe80::a", "productKey": HOST_KEY}, []),
         (
-            {"host": "hv01", "productKey": HOST_KEY},
+            {"host": "hv01.lab.", "product_key": HOST_KEY},
             LICENSED_HOST,
-            {"host": "hv01", "productKey": UNKNOWN},
-            [Change("productKey")],
+            {"host": "HV01.lab", "product_key": HOST_KEY},
+            [],
+        ),
+        (
+            {"host": "FE80:0::A", "product_key": HOST_KEY},
+            LICENSED_HOST,
+            {"host": "fe80::a", "product_key": HOST_KEY},
+            [],
+        ),
+        (
+            {"host": "hv01", "product_key": HOST_KEY},
+            LICENSED_HOST,
+            {"host": "hv01", "product_key": UNKNOWN},
+            [Change("product_key")],
         ),
         (
             {"host": "hv01", "connection": {"port": 1}},
@@ -138,21 +152,21 @@ def assert_complaints(resource, values, complaints):
         ),
         (
             {"host": "hv01"},
-            {**LICENSED_HOST, "licenseStatus": "Unlicensed"},
+            {**LICENSED_HOST, "license_status": "Unlicensed"},
             {"host": "hv01"},
-            [Change("licenseStatus", drift=True)],
+            [Change("license_status", drift=True)],
         ),
         (
             {"host": "hv01"},
-            {**LICENSED_HOST, "licenseStatus": "Unlicensed"},
+            {**LICENSED_HOST, "license_status": "Unlicensed"},
             {"host": "hv01", "activate": False},
             [Change("activate")],
         ),
         (
-            {"host": "hv01", "productKey": HOST_KEY},
-            {**LICENSED_HOST, "partialProductKey": "OTHER"},
-            {"host": "hv01", "productKey": HOST_KEY},
-            [Change("partialProductKey", drift=True)],
+            {"host": "hv01", "product_key": HOST_KEY},
+            {**LICENSED_HOST, "partial_product_key": "OTHER"},
+            {"host": "hv01", "product_key": HOST_KEY},
+            [Change("partial_product_key", drift=True)],
         ),
     ],
 )
@@ -163,49 +177,49 @@ def test_host_license_diff(old, outputs, new, changes):
 @pytest.mark.parametrize(
     ("old", "outputs", "new", "changes"),
     [
-        ({"host": "hv01", "vmName": "web01"}, LICENSED_VM, {"host": "hv01", "vmName": "WEB01"}, []),
-        ({"host": "hv01", "vmName": "web01"}, LICENSED_VM, {"host": "hv01", "vmId": VM_ID.upper()}, []),
-        ({"host": "hv01", "vmId": VM_ID}, LICENSED_VM, {"host": "hv01", "vmName": "web01"}, []),
+        ({"host": "hv01", "vm_name": "web01"}, LICENSED_VM, {"host": "hv01", "vm_name": "WEB01"}, []),
+        ({"host": "hv01", "vm_name": "web01"}, LICENSED_VM, {"host": "hv01", "vm_id": VM_ID.upper()}, []),
+        ({"host": "hv01", "vm_id": VM_ID}, LICENSED_VM, {"host": "hv01", "vm_name": "web01"}, []),
         (
-            {"host": "hv01", "vmName": "web01"},
+            {"host": "hv01", "vm_name": "web01"},
             LICENSED_VM,
-            {"host": "hv01", "vmName": "web02"},
-            [Change("vmName", replaces=True)],
+            {"host": "hv01", "vm_name": "web02"},
+            [Change("vm_name", replaces=True)],
         ),
         (
-            {"host": "hv01", "vmName": "web01"},
+            {"host": "hv01", "vm_name": "web01"},
             LICENSED_VM,
-            {"host": "hv01", "vmName": "web01", "productKey": AVMA_KEY},
+            {"host": "hv01", "vm_name": "web01", "product_key": AVMA_KEY},
             [],
         ),
         (
-            {"host": "hv01", "vmName": "web01"},
+            {"host": "hv01", "vm_name": "web01"},
             LICENSED_VM,
-            {"hosts": ["hv02", "HV01"], "vmName": "web01"},
+            {"hosts": ["hv02", "HV01"], "vm_name": "web01"},
             [Change("hosts")],
         ),
         (
-            {"hosts": ["hv01", "hv02"], "vmName": "web01"},
+            {"hosts": ["hv01", "hv02"], "vm_name": "web01"},
             LICENSED_VM,
-            {"hosts": ["hv02", "HV01"], "vmName": "web01"},
+            {"hosts": ["hv02", "HV01"], "vm_name": "web01"},
             [],
         ),
         (
-            {"host": "hv01", "vmName": "web01"},
+            {"host": "hv01", "vm_name": "web01"},
             LICENSED_VM,
-            {"hosts": ["hv02"], "vmName": "web01"},
+            {"hosts": ["hv02"], "vm_name": "web01"},
             [Change("host", replaces=True), Change("hosts")],
         ),
         (
-            {"host": "hv01", "vmName": "web01"},
+            {"host": "hv01", "vm_name": "web01"},
             {
                 **LICENSED_VM,
-                "licenseChannel": "VOLUME_KMSCLIENT",
-                "partialProductKey": "YP6DF",
-                "licenseStatus": "OOBGrace",
+                "license_channel": "VOLUME_KMSCLIENT",
+                "partial_product_key": "YP6DF",
+                "license_status": "OOBGrace",
             },
-            {"host": "hv01", "vmName": "web01"},
-            [Change(path, drift=True) for path in ("licenseStatus", "licenseChannel", "partialProductKey")],
+            {"host": "hv01", "vm_name": "web01"},
+            [Change(path, drift=True) for path in ("license_status", "license_channel", "partial_product_key")],
         ),
     ],
 )
@@ -218,4 +232,4 @@ def test_what_is_predicted_is_declared(resource):
     from avma.properties import properties
 
     declared = {prop.name for prop in properties(resource.outputs)}
-    assert set(resource.predict({"host": "hv01", "vmName": "x", "productKey": HOST_KEY})) <= declared
+    assert set(resource.predict({"host": "hv01", "vm_name": "x", "product_key": HOST_KEY})) <= declared

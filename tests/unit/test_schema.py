@@ -21,11 +21,12 @@ from avma.deadline import duration_error
 from avma.functions import FUNCTIONS
 from avma.functions.get_cluster_nodes import ClusterNode
 from avma.functions.get_host_vms import HostVm
-from avma.properties import Choice, Property, properties, validate
+from avma.properties import Choice, Property, camel_case, properties, validate
 from avma.resources import RESOURCES
 from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.resource import Resource
 from pulumi_resource_avma import __version__
+from pulumi_resource_avma.schema import documentation
 from pulumi_resource_avma.servicer import schema_text
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ def test_what_sounds_secret_is(word: str) -> None:
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
 def test_replacing_properties_say_so(resource: Resource) -> None:
     described_inputs = COMMITTED["resources"][f"avma:index:{resource.name}"]["inputProperties"]
-    replacing = {prop.name for prop in properties(resource.inputs) if prop.rule.replaces}
+    replacing = {camel_case(prop.name) for prop in properties(resource.inputs) if prop.rule.replaces}
     assert replacing == {name for name, entry in described_inputs.items() if entry.get("willReplaceOnChanges")}
     assert replacing
 
@@ -118,7 +119,7 @@ def test_every_property_has_an_example_that_its_own_rule_accepts(record: type, p
     assert [
         failure for failure in validate(record, {prop.name: prop.example}) if failure.path.startswith(prop.name)
     ] == []
-    assert "Example: `" in prop.documentation
+    assert "Example: `" in documentation(prop)
 
 
 @pytest.mark.parametrize(("record", "prop"), declared())
@@ -128,10 +129,10 @@ def test_every_property_has_its_default_and_unit_where_it_can_have_one(record: t
         ClusterNode,
         HostVm,
     }:
-        assert "Default: " in prop.documentation
+        assert "Default: " in documentation(prop)
     if prop.type in (int, float) or prop.rule.check is duration_error:
         assert prop.rule.unit
-        assert "Unit: " in prop.documentation
+        assert "Unit: " in documentation(prop)
 
 
 def test_everything_is_described() -> None:

@@ -36,7 +36,7 @@ class GetAvmaKeyOutputs:
 class GetAvmaKey(Function):
     """Return the published AVMA key for a release and edition."""
 
-    name = "getAvmaKey"
+    name = "get_avma_key"
     description = (
         "Returns the AVMA key that Microsoft publishes for a Windows Server release and edition. Connects to no "
         "machine."

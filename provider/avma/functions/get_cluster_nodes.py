@@ -72,7 +72,7 @@ class GetClusterNodesOutputs:
 class GetClusterNodes(Function):
     """List the nodes of a failover cluster, with the license of each."""
 
-    name = "getClusterNodes"
+    name = "get_cluster_nodes"
     description = (
         "Lists the nodes of a failover cluster, with the license of each. If the provider cannot read a node, the "
         "node has an `error` instead."

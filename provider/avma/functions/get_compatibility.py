@@ -35,7 +35,7 @@ class GetCompatibilityOutputs:
 class GetCompatibility(Function):
     """Return whether a host of one release activates guests of another."""
 
-    name = "getCompatibility"
+    name = "get_compatibility"
     description = (
         "Returns whether a Datacenter host of one release activates guests of another. Connects to no machine."
     )

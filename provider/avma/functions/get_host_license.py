@@ -28,7 +28,7 @@ class GetHostLicenseOutputs(HostLicenseOutputs):
 class GetHostLicense(Function):
     """Read the license of a host."""
 
-    name = "getHostLicense"
+    name = "get_host_license"
     description = "Reads the license of a host."
     inputs = HostInputs
     outputs = GetHostLicenseOutputs

@@ -42,7 +42,7 @@ class GetHostVmsOutputs:
 class GetHostVms(Function):
     """List the VMs of a host."""
 
-    name = "getHostVms"
+    name = "get_host_vms"
     description = (
         "Lists the VMs of a host, with the Data Exchange report of each guest. Needs no account in the guests."
     )

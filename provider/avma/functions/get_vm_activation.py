@@ -90,7 +90,7 @@ class GetVmActivationOutputs(VmActivationOutputs):
 class GetVmActivation(Function):
     """Read the activation of a guest."""
 
-    name = "getVmActivation"
+    name = "get_vm_activation"
     description = "Reads the activation of a guest, with the time of the last activation and the minutes remaining."
     inputs = GetVmActivationInputs
     outputs = GetVmActivationOutputs

@@ -16,7 +16,7 @@ class Answer(Choice):
     DOWN = "down", "The provider could not connect to the machine, or its cluster reports it as down."
     FAILED = "failed", "The machine answered, but the provider could not read its license."
     OFF = "off", "The VM is not running."
-    NOT_ASKED = "notAsked", "The machine was not read: no account is set for it, or it does not run Windows."
+    NOT_ASKED = "not_asked", "The machine was not read: no account is set for it, or it does not run Windows."
 
 
 _COMPLETE = (Answer.ANSWERED, Answer.OFF, Answer.NOT_ASKED)

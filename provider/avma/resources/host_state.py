@@ -21,8 +21,8 @@ from avma.wsman.soap_faults import is_missing_class
 class Platform(Choice):
     """The operating system of a host."""
 
-    WINDOWS_SERVER = "windowsServer", "Windows Server."
-    AZURE_LOCAL = "azureLocal", "Azure Local, formerly Azure Stack HCI."
+    WINDOWS_SERVER = "windows_server", "Windows Server."
+    AZURE_LOCAL = "azure_local", "Azure Local, formerly Azure Stack HCI."
 
 
 @dataclass(frozen=True)

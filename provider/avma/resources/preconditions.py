@@ -15,6 +15,7 @@ from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel
 from avma.windows.operating_system import System
+from avma.wording import setting
 
 _FIRST_ON_AZURE_LOCAL = "2019"
 _PAY_AS_YOU_GO = (
@@ -182,22 +183,22 @@ def require_key_version(state: HostState, version: str | None, tried: str) -> No
         raise errors.Refused(tried, where, answer, remedy)
 
 
-def require_possible(state: HostState, declared: Mapping[str, bool], tried: str) -> None:
-    """Raise Refused unless the host supports the declared settings.
+def require_possible(state: HostState, declared: Mapping[tuple[str, object], bool], tried: str) -> None:
+    """Raise Refused unless the host supports the declared settings: names and values (`avma.wording.setting`).
 
     Azure Local activates a key when it is applied, and never removes it.
 
     Raises:
         Refused: the host runs Azure Local, and a declared setting is for Windows Server only.
     """
-    names = [name for name, given in declared.items() if given and state.activation is not None]
-    if names:
-        ruled_out = " or ".join(f"`{name}`" for name in names)
+    found = [each for each, given in declared.items() if given and state.activation is not None]
+    if found:
+        ruled_out = " or ".join(setting(name, value) for name, value in found)
         answer = (
             f"it runs Azure Local, which does not support {ruled_out}: it activates each key immediately, and never "
             "removes one"
         )
-        raise errors.Refused(tried, state.server.where, answer, f"remove `{names[0].partition(':')[0]}`")
+        raise errors.Refused(tried, state.server.where, answer, f"remove {setting(found[0][0])}")
 
 
 def require_activating(state: HostState) -> None:

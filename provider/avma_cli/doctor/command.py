@@ -172,7 +172,7 @@ def _filled(values: dict[str, Any]) -> dict[str, Any]:
 def _secrets(settings: AddressedSettings) -> Iterator[str]:
     for prop in properties(type(settings)):
         if prop.rule.secret:
-            yield getattr(settings, prop.attribute) or ""
+            yield getattr(settings, prop.name) or ""
 
 
 def _transport(configuration: Mapping[str, Any]) -> Transport:

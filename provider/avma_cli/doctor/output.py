@@ -25,7 +25,7 @@ _OF_ITS_OWN = (Rung.VM, Rung.PEER)
 
 _SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
 """A setting of a Pulumi program in a remedy, and its proposed value."""
-_OPTIONS = {prop.name: f"--{prop.attribute.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
+_OPTIONS = {prop.name: f"--{prop.name.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
     "password": "AVMA_PASSWORD",
     "guest.transport": "--guest-transport",
 }

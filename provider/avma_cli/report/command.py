@@ -155,7 +155,7 @@ def _redactor(request: InventoryRequest) -> Redactor:
         layers += [entry.connection, entry.guest]
     redact = Redactor(COMMANDS)
     for layer in filter(None, layers):
-        secrets = (getattr(layer, prop.attribute) for prop in properties(type(layer)) if prop.rule.secret)
+        secrets = (getattr(layer, prop.name) for prop in properties(type(layer)) if prop.rule.secret)
         redact.learn(secret for secret in secrets if secret)
     return redact
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from avma.inventory.inventory import Answer, Inventory, SeenHost
 from avma.properties import camel_case, dump
+from pulumi_resource_avma.names import external
 
 _UNUSABLE = re.compile(r"[^A-Za-z0-9]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -23,7 +24,9 @@ _COLUMNS = ("kind", *_HOST, *_VM, *_SEEN)
 
 def json_document(inventory: Inventory) -> str:
     """Return the inventory as one JSON document in camel case. Unknown properties are absent."""
-    return json.dumps({**dump(inventory), "complete": inventory.complete}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {**external(dump(inventory), Inventory), "complete": inventory.complete}, indent=2, ensure_ascii=False
+    )
 
 
 def csv_table(inventory: Inventory) -> str:
@@ -36,7 +39,7 @@ def csv_table(inventory: Inventory) -> str:
     writer = csv.writer(text)
     writer.writerow(map(camel_case, _COLUMNS))
     for values in _rows(inventory):
-        writer.writerow([_cell(values.get(camel_case(name))) for name in _COLUMNS])
+        writer.writerow([_cell(values.get(name)) for name in _COLUMNS])
     return text.getvalue()
 
 
@@ -44,7 +47,7 @@ def _rows(inventory: Inventory) -> Iterator[dict[str, Any]]:
     for host in inventory.hosts:
         values = dump(host)
         yield {**values, "kind": "host"}
-        of_host = {name: value for name, value in values.items() if name in map(camel_case, _HOST)}
+        of_host = {name: value for name, value in values.items() if name in _HOST}
         yield from ({**of_host, **dump(vm), "kind": "vm"} for vm in host.vms)
 
 

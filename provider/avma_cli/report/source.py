@@ -17,8 +17,10 @@ import yaml
 from avma import topics
 from avma.configuration import Configuration
 from avma.inventory.request import ClusterRequest, HostRequest
-from avma.properties import InvalidProperty, build, validate
+from avma.properties import InvalidProperty, build
 from avma_cli.report import stack
+from pulumi_resource_avma.names import checked
+from pulumi_resource_avma.wording import PULUMI
 
 STDIN = Path("-")
 _PARTS = ("settings", "hosts", "clusters")
@@ -54,16 +56,17 @@ def read(path: Path) -> Source:
     """
     name = "standard input" if path == STDIN else str(path)
     values = _parts(_text(path, name), name)
-    failures = _settings_failures(values["settings"])
+    settings, failures = _settings(values["settings"])
     hosts = list(_entries(values["hosts"], HostRequest, "hosts", "host", failures))
     clusters = list(_entries(values["clusters"], ClusterRequest, "clusters", "cluster", failures))
     if failures:
-        raise SourceError("\n".join(f"{name}: {failure.path}: {failure.reason}" for failure in failures), failures)
+        text = "\n".join(f"{name}: {failure.path}: {failure.reason}" for failure in failures)
+        raise SourceError(PULUMI.render(text), failures)
     if not hosts and not clusters:
         raise SourceError(f"{name}: {_NOTHING}")
     return Source(
         name,
-        dict(values["settings"]),
+        settings,
         tuple(build(HostRequest, each) for each in hosts),
         tuple(build(ClusterRequest, each) for each in clusters),
     )
@@ -111,11 +114,11 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
     return document
 
 
-def _settings_failures(values: Any) -> list[InvalidProperty]:
+def _settings(values: Any) -> tuple[dict[str, Any], list[InvalidProperty]]:
     if not isinstance(values, Mapping):
         reason = "must be an object with settings of the provider configuration"
-        return [InvalidProperty("settings", reason, topics.ESTATE_LIST)]
-    return validate(Configuration, values, "settings")
+        return {}, [InvalidProperty("settings", reason, topics.ESTATE_LIST)]
+    return checked(values, Configuration, "settings")
 
 
 def _entries(
@@ -131,7 +134,7 @@ def _entries(
         if not isinstance(entry, Mapping):
             failures.append(InvalidProperty(path, f"must be a name or an object with `{key}`", topics.ESTATE_LIST))
             continue
-        found = validate(record, entry, path)
-        failures += found
-        if not found:
-            yield dict(entry)
+        found, wrong = checked(entry, record, path)
+        failures += wrong
+        if not wrong:
+            yield found

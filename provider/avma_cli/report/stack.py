@@ -12,7 +12,7 @@ from typing import Any
 
 from avma.configuration import Configuration, GuestDefaults
 from avma.environment import text_value
-from avma.properties import properties
+from avma.properties import camel_case, properties
 from avma.settings import AddressedSettings
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -22,7 +22,7 @@ _HOST, _CLUSTER, _VM = "avma:index:HostLicense", "avma:index:ClusterLicense", "a
 
 
 def estate(export: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, hosts and clusters of an export, in the form of a host list."""
+    """Return the settings, hosts and clusters of an export, in the form of a host list: with external names."""
     deployment = export.get("deployment")
     found = deployment.get("resources") if isinstance(deployment, Mapping) else None
     resources = [each for each in found or [] if isinstance(each, Mapping) and not each.get("delete")]
@@ -70,7 +70,7 @@ def _hosts(resources: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _entry(key: str, name: str, inputs: Mapping[str, Any], resource: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {key: name}
-    connection = _meant(AddressedSettings, inputs.get("connection"))
+    connection = _declared(AddressedSettings, inputs.get("connection"))
     if connection:
         entry["connection"] = connection
     if isinstance(resource.get("created"), str):
@@ -81,12 +81,12 @@ def _entry(key: str, name: str, inputs: Mapping[str, Any], resource: Mapping[str
 def _settings(providers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the settings of the provider. With several providers, the first counts, usually the default provider."""
     inputs = next((_inputs(provider) for provider in providers), {})
-    found = _meant(Configuration, inputs)
-    guest = _meant(GuestDefaults, found.pop("guest", None))
+    found = _declared(Configuration, inputs)
+    guest = _declared(GuestDefaults, found.pop("guest", None))
     return {**found, "guest": guest} if guest else found
 
 
-def _meant(record: type, values: Any) -> dict[str, Any]:
+def _declared(record: type, values: Any) -> dict[str, Any]:
     """Return the declared values. In the inputs of a provider they are text, and objects are JSON."""
     if isinstance(values, str):
         try:
@@ -95,7 +95,7 @@ def _meant(record: type, values: Any) -> dict[str, Any]:
             return {}
     if not isinstance(values, Mapping):
         return {}
-    known = {prop.name: prop for prop in properties(record) if not prop.rule.secret}
+    known = {camel_case(prop.name): prop for prop in properties(record) if not prop.rule.secret}
     return {
         name: text_value(known[name], value) if isinstance(value, str) and known[name].record is None else value
         for name, value in values.items()

@@ -65,5 +65,5 @@ def left(estate: EstateServer, key: str) -> int:
 
 
 def update(run, result, **inputs):
-    wanted = {**result.inputs, "onDelete": "retain", "licenseSource": "productKey", **inputs}
+    wanted = {**result.inputs, "on_delete": "retain", "license_source": "productKey", **inputs}
     return run.host.update(result.identifier, stored(result), wanted, run.operation())

@@ -92,9 +92,9 @@ def test_a_subscription_that_has_not_arrived_is_not_bought_again(estate, run):
 def test_a_host_that_the_run_licenses_counts_with_its_new_key(estate, run):
     run.license(KEYED, KEY_2019)
     run.claims = Claims()
-    run.host.probe({"host": PLAIN, "productKey": KEY_2025}, run.operation())
-    foreseen = run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
-    assert foreseen["partialProductKey"] == "VCH67"
+    run.host.probe({"host": PLAIN, "product_key": KEY_2025}, run.operation())
+    foreseen = run.vm.probe({"host": PLAIN, "vm_name": "g25"}, run.operation())
+    assert foreseen["partial_product_key"] == "VCH67"
 
 
 @pytest.mark.parametrize(("host", "status"), [(SUBSCRIBED, "Active"), (OEM, "Inactive")])
@@ -104,7 +104,7 @@ def test_what_activates_guests_already_is_adopted(estate, run, host, status):
 
 
 def test_a_subscription_is_looked_for(estate, run):
-    assert run.license(SUBSCRIBED, None, licenseSource="subscription").outputs.activates_guests
+    assert run.license(SUBSCRIBED, None, license_source="subscription").outputs.activates_guests
     assert run.activate("s25", SUBSCRIBED).outputs.guest_version == "2025"
 
 
@@ -114,26 +114,34 @@ def test_a_subscription_is_looked_for(estate, run):
         # The message of Windows Admin Center: "The key you entered didn't work"
         (
             PLAIN,
-            {"productKey": STANDARD_2022},
+            {"product_key": STANDARD_2022},
             "0xC004F069 .*its activation is unchanged.*Datacenter key of Windows",
         ),
-        (PLAIN, {"productKey": KEY_2016}, r"0xC004F069 .*Datacenter key of Windows Server 2019 or later"),
-        (KEYED, {"productKey": KEY_2016, "productKeyVersion": "2016"}, "Azure Local requires a key of 2019 or later"),
+        (PLAIN, {"product_key": KEY_2016}, r"0xC004F069 .*Datacenter key of Windows Server 2019 or later"),
+        (
+            KEYED,
+            {"product_key": KEY_2016, "product_key_version": "2016"},
+            "Azure Local requires a key of 2019 or later",
+        ),
         # "Some servers use keys for an older version of Windows Server" is the cluster's, below. "Server is down" too.
         # "To use this feature, install the latest update"
-        (OLD, {"productKey": KEY_2022}, "module ServerAVMAManager is missing.*Install the latest update"),
+        (OLD, {"product_key": KEY_2022}, "module ServerAVMAManager is missing.*Install the latest update"),
         # "... does not have the latest changes to this setting. We'll apply the changes as soon as the servers sync"
         (LAGGING, {}, "is not in effect on the machine yet .*up to 12 hours for the next sync with Azure"),
-        (LAGGING, {"licenseSource": "subscription"}, "is not in effect on the machine yet .*Sync-AzureStackHCI"),
+        (LAGGING, {"license_source": "subscription"}, "is not in effect on the machine yet .*Sync-AzureStackHCI"),
         (
             PLAIN,
-            {"licenseSource": "subscription"},
+            {"license_source": "subscription"},
             "no active Windows Server subscription .*reports: Inactive.*billed.*already on, wait",
         ),
         (PLAIN, {}, "no key and no subscription for guests"),
-        (PLAIN, {"productKey": KEY_2022, "activate": False}, "does not support `activate: false`: .*Remove `activate`"),
-        (PLAIN, {"productKey": KEY_2022, "confirmationId": "1" * 48}, "does not support `confirmationId`"),
-        (PLAIN, {"productKey": KEY_2022, "onDelete": "uninstallKey"}, "does not support `onDelete: uninstallKey`"),
+        (
+            PLAIN,
+            {"product_key": KEY_2022, "activate": False},
+            "does not support `activate: false`: .*Remove `activate`",
+        ),
+        (PLAIN, {"product_key": KEY_2022, "confirmation_id": "1" * 48}, "does not support `confirmation_id`"),
+        (PLAIN, {"product_key": KEY_2022, "on_delete": "uninstallKey"}, "does not support `on_delete: uninstallKey`"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_spent(estate, run, host, inputs, text):
@@ -145,15 +153,15 @@ def test_what_cannot_be_is_refused_and_nothing_is_spent(estate, run, host, input
 
 
 def test_a_subscription_that_ended_is_drift(estate, run):
-    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    first = run.license(SUBSCRIBED, None, license_source="subscription")
     estate.subscription("subscribed", False)
     now = run.host.read(SUBSCRIBED, stored(first), run.operation())
     paths = {change.path for change in run.host.diff(stored(now), first.inputs)}
-    assert paths == {"subscriptionStatus", "activatesGuests"}
+    assert paths == {"subscription_status", "activates_guests"}
 
 
 def test_a_preview_says_which_key_gives_way(estate, run):
-    run.host.probe({"host": KEYED, "productKey": KEY_2022}, run.operation())
+    run.host.probe({"host": KEYED, "product_key": KEY_2022}, run.operation())
     assert any("will replace key …46789 (for guests), which licenses the host now" in text for text in run.told)
 
 
@@ -162,7 +170,7 @@ def test_a_key_is_not_downgraded(estate, run):
     with pytest.raises(
         errors.Refused, match="for Windows Server 2025, and it does not accept the older declared key for 2022"
     ):
-        run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
+        run.host.probe({"host": PLAIN, "product_key": KEY_2022, "product_key_version": "2022"}, run.operation())
     with pytest.raises(errors.LicensingFault, match=r"0xC004F033 .*not be for an older release than the current one"):
         run.license(PLAIN, KEY_2022)
     assert left(estate, KEY_2022) == 2
@@ -175,9 +183,9 @@ def test_drift_is_found_and_repaired_without_another_activation(estate, run):
     assert run.host.diff(stored(now), first.inputs) == []
     other = run.license(PLAIN, KEY_2022)
     assert left(estate, KEY_2022) == 0
-    drifted = {**dump(other.outputs), "partialProductKey": "46789", "activatesGuests": False}
+    drifted = {**dump(other.outputs), "partial_product_key": "46789", "activates_guests": False}
     changes = run.host.diff(Stored(other.inputs, drifted), other.inputs)
-    assert {change.path for change in changes} == {"partialProductKey", "activatesGuests"}
+    assert {change.path for change in changes} == {"partial_product_key", "activates_guests"}
     repaired = run.host.update(PLAIN, Stored(other.inputs, drifted), other.inputs, run.operation())
     assert repaired.outputs == other.outputs
 
@@ -197,7 +205,7 @@ def test_a_key_is_applied_as_it_was_issued(estate, run):
 
 
 def test_a_subscription_that_cannot_be_read_is_not_taken_for_none(estate, run):
-    first = run.license(SUBSCRIBED, None, licenseSource="subscription")
+    first = run.license(SUBSCRIBED, None, license_source="subscription")
     estate.online("subscribed", False)
     now = run.host.read(SUBSCRIBED, stored(first), run.operation())
     assert now.outputs.subscription_status == "Active"
@@ -207,7 +215,7 @@ def test_a_subscription_that_cannot_be_read_is_not_taken_for_none(estate, run):
         for text in run.told
     )
     with pytest.raises(errors.Refused, match=r"its subscriptions could not be read: Unable to connect.*registered"):
-        run.license(SUBSCRIBED, None, licenseSource="subscription")
+        run.license(SUBSCRIBED, None, license_source="subscription")
 
 
 def test_without_a_network_the_key_is_not_blamed(estate, run):
@@ -215,17 +223,17 @@ def test_without_a_network_the_key_is_not_blamed(estate, run):
     with pytest.raises(errors.LicensingFault, match=r"connection to the internet") as caught:
         run.license(PLAIN, KEY_2022)
     assert "Datacenter key" not in str(caught.value)
-    assert "confirmationId" not in str(caught.value)
+    assert "confirmation_id" not in str(caught.value)
 
 
 def test_the_version_of_a_key_that_is_coming_counts_in_the_preview(estate, run):
     run.claims = Claims()
-    run.host.probe({"host": PLAIN, "productKey": KEY_2022, "productKeyVersion": "2022"}, run.operation())
+    run.host.probe({"host": PLAIN, "product_key": KEY_2022, "product_key_version": "2022"}, run.operation())
     with pytest.raises(errors.Refused, match="activates guests only up to Windows Server 2022"):
-        run.vm.probe({"host": PLAIN, "vmName": "g25"}, run.operation())
+        run.vm.probe({"host": PLAIN, "vm_name": "g25"}, run.operation())
 
 
 def test_a_refused_key_of_the_published_ones_is_named_without_asking(run):
     avma = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
-    (failure,) = run.host.check({"host": PLAIN, "productKey": avma})
+    (failure,) = run.host.check({"host": PLAIN, "product_key": avma})
     assert "does not license a host" in failure.reason

@@ -73,7 +73,7 @@ def test_when_the_look_afterwards_fails_the_new_key_is_kept(estate, run, sets, m
 
     monkeypatch.setattr(server, "automatic_activation", once)
     with pytest.raises(errors.PartlyDone) as caught:
-        update(run, first, productKey=KEY_2025)
+        update(run, first, product_key=KEY_2025)
     monkeypatch.setattr(server, "automatic_activation", look)
     reached = caught.value.state
     assert reached.outputs.partial_product_key in ("4678C", "4678B" if host == PLAIN else "4678C")

@@ -45,7 +45,7 @@ def test_guests_that_are_asked_at_once_share_script_runs(estate, run):
 
 
 def test_a_guest_that_fails_does_not_take_the_others_along(estate, run):
-    wrong = {"guest": {"password": "Wrong-Horse-9", "readyTimeout": "10s"}}
+    wrong = {"guest": {"password": "Wrong-Horse-9", "ready_timeout": "10s"}}
     estate.faults("app02", [{"operation": INSTALL, "hresult": 0xC004F050}])
     first, second, third = at_once(
         [
@@ -97,7 +97,7 @@ def test_drift_is_read_and_repaired(estate, run):
     estate.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
     now = run.vm.read(first.identifier, stored(first), run.operation())
     changes = run.vm.diff(stored(now), first.inputs)
-    assert {change.path for change in changes} == {"licenseStatus", "licenseChannel", "partialProductKey"}
+    assert {change.path for change in changes} == {"license_status", "license_channel", "partial_product_key"}
     assert run.vm.update(first.identifier, stored(now), first.inputs, run.operation()).outputs == first.outputs
 
 
@@ -109,7 +109,7 @@ def test_import_by_host_and_vm_tells_what_create_told(estate, run):
 
 
 def test_the_key_is_uninstalled_on_request(estate, run):
-    result = run.activate("web01", HOST, onDelete="uninstallKey")
+    result = run.activate("web01", HOST, on_delete="uninstallKey")
     run.vm.delete(result.identifier, stored(result), run.operation())
     assert estate.machine("web01")["status"] != "Licensed"
 
@@ -120,6 +120,6 @@ def test_settings_of_the_network_are_told_to_be_unused(estate, run):
 
 
 def test_winrm_on_a_resource_wins(estate, run):
-    declared = {"host": HOST, "vmName": "mute01", "guest": {"transport": Transport.WINRM.value}}
+    declared = {"host": HOST, "vm_name": "mute01", "guest": {"transport": Transport.WINRM.value}}
     with pytest.raises(errors.Refused, match=r"has not reported an IP address .*guest\.address"):
         run.vm.read(f"{HOST}/mute01", Stored(declared, {}), run.operation())

@@ -20,7 +20,7 @@ GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 
 
 def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
-    wrong = Stored({"host": HOST, "vmName": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
+    wrong = Stored({"host": HOST, "vm_name": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
     with pytest.raises(
         errors.LogonUncertain, match=r"not ready yet\. Check `guest.username`.*wait until Windows setup has finished"
     ) as caught:

@@ -47,7 +47,7 @@ from avma.resources.resource import (
 )
 from avma.windows.licensing import LicenseStatus
 
-_KEYS = ("productKey", "productKeys")
+_KEYS = ("product_key", "product_keys")
 
 
 class ClusterLicenseResource(Resource):
@@ -80,8 +80,8 @@ class ClusterLicenseResource(Resource):
         given = [name for name in ("cluster", "nodes") if values.get(name) is not None]
         if not given:
             failures.append(InvalidProperty("cluster", "is required unless you set `nodes`"))
-        if values.get("productKeyVersion") is not None and not any(values.get(name) is not None for name in _KEYS):
-            failures.append(InvalidProperty("productKeyVersion", "requires `productKey` or `productKeys`"))
+        if values.get("product_key_version") is not None and not any(values.get(name) is not None for name in _KEYS):
+            failures.append(InvalidProperty("product_key_version", "requires `productKey` or `productKeys`"))
         if len(given) == 2:
             failures.append(InvalidProperty("nodes", "cannot be combined with `cluster`"))
         connection = values.get("connection")
@@ -93,17 +93,17 @@ class ClusterLicenseResource(Resource):
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
         changes = list(input_changes(ClusterLicenseInputs, stored.inputs, wanted, _NORMAL))
-        if not any(change.path.startswith("productKey") for change in changes):
+        if not any(change.path.startswith("product_key") for change in changes):
             changes += _drift(stored.outputs, wanted)
         return changes
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
         found = []
-        for node in stored.outputs.get("nodeLicenses") or []:
+        for node in stored.outputs.get("node_licenses") or []:
             key = _wanted_key(wanted, node.get("node"))
             partial = keys.partial(key) if isinstance(key, str) else None
-            machine, installed = node.get("machineId") or "", node.get("partialProductKey")
+            machine, installed = node.get("machine_id") or "", node.get("partial_product_key")
             place = str(node.get("node") or "")
             found.append(Claim("", machine, partial or installed, installs=bool(partial), place=place))
         return found
@@ -203,7 +203,7 @@ class ClusterLicenseResource(Resource):
             if node.state is not None:
                 preconditions.require_host(node.state, TRIED)
                 preconditions.require_key_version(node.state, version if node.product_key else None, TRIED)
-                preconditions.require_possible(node.state, {"activate: false": not inputs.activate}, TRIED)
+                preconditions.require_possible(node.state, {("activate", False): not inputs.activate}, TRIED)
         require_distinct(nodes)
         require_one_version(nodes)
         require_one_key_version(nodes, version)
@@ -221,11 +221,11 @@ def _others(count: int) -> str:
 def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
     """Return the nodes with their declared keys. A node that is down already has its error."""
     nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
-    known_nodes = {node["node"]: node for node in (stored.outputs.get("nodeLicenses") or [] if stored else [])}
+    known_nodes = {node["node"]: node for node in (stored.outputs.get("node_licenses") or [] if stored else [])}
     for node in nodes:
         node.product_key = key_of(node.name, inputs.product_keys or {}) or inputs.product_key
         before = known_nodes.get(node.name, {})
-        node.known_partial, node.known_machine = before.get("partialProductKey"), before.get("machineId")
+        node.known_partial, node.known_machine = before.get("partial_product_key"), before.get("machine_id")
     return nodes
 
 
@@ -269,23 +269,23 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     """Yield a change of the licenses if one of them is not as wanted, or unknown."""
     active = wanted.get("activate") in (None, True)
-    for node in outputs.get("nodeLicenses") or []:
+    for node in outputs.get("node_licenses") or []:
         key = _wanted_key(wanted, node.get("node"))
-        off = active and node.get("licenseStatus") != LicenseStatus.LICENSED
+        off = active and node.get("license_status") != LicenseStatus.LICENSED
         if node.get("edition") == compatibility.AZURE_LOCAL:
             off = False
-        off = off or (active and node.get("activatesGuests") is False and node.get("hyperV") is not False)
-        other = isinstance(key, str) and node.get("partialProductKey") != keys.partial(key)
+        off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
+        other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
         if off or other or node.get("error"):
-            yield Change("nodeLicenses", drift=True)
+            yield Change("node_licenses", drift=True)
             return
 
 
 def _wanted_key(wanted: Values, node: Any) -> Any:
     """Return the declared key of a node, as far as it is known."""
-    declared = wanted.get("productKeys")
+    declared = wanted.get("product_keys")
     own = declared if isinstance(declared, Mapping) else {}
-    return key_of(str(node), own) or wanted.get("productKey")
+    return key_of(str(node), own) or wanted.get("product_key")
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
@@ -308,8 +308,8 @@ def _by_node(product_keys: Mapping[str, str]) -> dict[str, str]:
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "cluster": canonical,
     "nodes": _lower_set,
-    "productKey": keys.normalize,
-    "productKeys": _by_node,
+    "product_key": keys.normalize,
+    "product_keys": _by_node,
 }
 """The normal forms for the comparison of inputs."""
 

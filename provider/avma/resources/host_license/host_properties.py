@@ -18,7 +18,7 @@ _CONFIRMATION_DIGITS = 48
 class LicenseSource(Choice):
     """Where the license of a host comes from."""
 
-    PRODUCT_KEY = "productKey", "The declared product key."
+    PRODUCT_KEY = "product_key", "The declared product key."
     EXISTING = (
         "existing",
         "The existing license of the host, from any channel. The provider installs and activates nothing.",
@@ -35,7 +35,7 @@ class HostOnDelete(Choice):
 
     RETAIN = "retain", "Leave the host unchanged. It stays licensed."
     UNINSTALL_KEY = (
-        "uninstallKey",
+        "uninstall_key",
         "Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is "
         "`true`. Not possible on Azure Local.",
     )
@@ -93,7 +93,7 @@ class HostLicenseInputs:
     on_delete: HostOnDelete = declare(
         "What deleting the resource does to the host. It never restores a used activation.",
         default=HostOnDelete.RETAIN,
-        example="uninstallKey",
+        example=HostOnDelete.UNINSTALL_KEY,
         applies_later=True,
     )
     force_destroy: bool = declare(
@@ -115,7 +115,7 @@ class HostLicenseInputs:
 class HostLicenseOutputs(LicenseOutputs):
     """The outputs of a HostLicense, as Windows reports them."""
 
-    platform: Platform = declare("The operating system of the host.", example="windowsServer", lasting=True)
+    platform: Platform = declare("The operating system of the host.", example=Platform.WINDOWS_SERVER, lasting=True)
     os_version: str = declare(
         "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
         example="2025",

@@ -42,7 +42,7 @@ from avma.windows.machine import Server
 from avma.windows.vm_state import in_memory
 
 _TRIED = "license the host"
-_KEYS = ("productKey", "confirmationId")
+_KEYS = ("product_key", "confirmation_id")
 
 
 class HostLicenseResource(Resource):
@@ -68,18 +68,18 @@ class HostLicenseResource(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": canonical, "productKey": keys.normalize, "confirmationId": digits}
+        normal = {"host": canonical, "product_key": keys.normalize, "confirmation_id": digits}
         changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
         if _adopts(stored, wanted):
-            changes = [change for change in changes if change.path != "productKey"]
-        key_changes = any(change.path == "productKey" for change in changes)
+            changes = [change for change in changes if change.path != "product_key"]
+        key_changes = any(change.path == "product_key" for change in changes)
         return changes + list(_drift(stored.outputs, wanted, key_changes))
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
-        key, installed = wanted.get("productKey"), stored.outputs.get("partialProductKey")
+        key, installed = wanted.get("product_key"), stored.outputs.get("partial_product_key")
         partial = keys.partial(key) if isinstance(key, str) else None
-        return [Claim("", stored.outputs.get("machineId") or "", partial or installed, installs=bool(partial))]
+        return [Claim("", stored.outputs.get("machine_id") or "", partial or installed, installs=bool(partial))]
 
     def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
         """See `Resource.located`."""
@@ -92,10 +92,10 @@ class HostLicenseResource(Resource):
 
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
-        key = wanted.get("productKey")
-        predicted: dict[str, Any] = {"partialProductKey": keys.partial(key)} if isinstance(key, str) else {}
+        key = wanted.get("product_key")
+        predicted: dict[str, Any] = {"partial_product_key": keys.partial(key)} if isinstance(key, str) else {}
         if wanted.get("activate") in (None, True):
-            predicted |= {"licenseStatus": LicenseStatus.LICENSED.value, "activatesGuests": True}
+            predicted |= {"license_status": LicenseStatus.LICENSED.value, "activates_guests": True}
         return predicted
 
     def askable(self, wanted: Values) -> bool:
@@ -107,15 +107,15 @@ class HostLicenseResource(Resource):
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(HostLicenseInputs, certain)
         state = _look(inputs, {}, operation)
-        _require_possible(inputs, state, wanted.get("productKey") is not None)
+        _require_possible(inputs, state, wanted.get("product_key") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
         preconditions.warn_without_hyper_v(state, operation)
-        if wanted.get("productKey") is None:
+        if wanted.get("product_key") is None:
             preconditions.warn_if_activated_as_a_guest(state, operation)
         now = dump(host_outputs(state, operation))
-        certain = now if wanted.get("productKey") is None else lasting(HostLicenseOutputs, now)
-        return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activatesGuests": False})}
+        certain = now if wanted.get("product_key") is None else lasting(HostLicenseOutputs, now)
+        return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activates_guests": False})}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
@@ -210,8 +210,8 @@ def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> Ho
     return replace(
         state,
         found=state.found.preferring(wanted),
-        known_partial=stored.get("partialProductKey"),
-        known_subscription=stored.get("subscriptionStatus"),
+        known_partial=stored.get("partial_product_key"),
+        known_subscription=stored.get("subscription_status"),
     )
 
 
@@ -223,10 +223,10 @@ def _require_possible(inputs: HostLicenseInputs, state: HostState, with_key: boo
     """
     preconditions.require_host(state, _TRIED)
     preconditions.require_key_version(state, _text(inputs.product_key_version), _TRIED)
-    declared = {
-        "activate: false": not inputs.activate and with_key,
-        "confirmationId": inputs.confirmation_id is not None,
-        "onDelete: uninstallKey": inputs.on_delete is HostOnDelete.UNINSTALL_KEY,
+    declared: dict[tuple[str, object], bool] = {
+        ("activate", False): not inputs.activate and with_key,
+        ("confirmation_id", None): inputs.confirmation_id is not None,
+        ("on_delete", HostOnDelete.UNINSTALL_KEY): inputs.on_delete is HostOnDelete.UNINSTALL_KEY,
     }
     preconditions.require_possible(state, declared, _TRIED)
     if inputs.license_source is LicenseSource.SUBSCRIPTION:
@@ -273,45 +273,45 @@ def _text(version: Version | None) -> str | None:
 
 
 def _source_failures(values: Values) -> Iterator[InvalidProperty]:
-    key, source = values.get("productKey"), values.get("licenseSource")
+    key, source = values.get("product_key"), values.get("license_source")
     if source == LicenseSource.PRODUCT_KEY and key is None:
-        yield InvalidProperty("productKey", "is required with `licenseSource: productKey`")
-    if key is None and values.get("onDelete") == HostOnDelete.UNINSTALL_KEY:
-        yield InvalidProperty("onDelete", "is `uninstallKey`, which requires `productKey`")
+        yield InvalidProperty("product_key", "is required with `licenseSource: productKey`")
+    if key is None and values.get("on_delete") == HostOnDelete.UNINSTALL_KEY:
+        yield InvalidProperty("on_delete", "is `uninstallKey`, which requires `productKey`")
     if source in (LicenseSource.EXISTING, LicenseSource.SUBSCRIPTION) and key is not None:
         yield InvalidProperty(
-            "licenseSource",
+            "license_source",
             f"is `{source}`, which cannot be combined with `productKey`. Remove `productKey`, or set `licenseSource` "
             "to `productKey`",
         )
-    if key is None and values.get("productKeyVersion") is not None:
-        yield InvalidProperty("productKeyVersion", "requires `productKey`")
+    if key is None and values.get("product_key_version") is not None:
+        yield InvalidProperty("product_key_version", "requires `productKey`")
 
 
 def _adopts(stored: Stored, wanted: Values) -> bool:
     """Return True if a key is declared for the first time, and the host already has it."""
-    key = wanted.get("productKey")
+    key = wanted.get("product_key")
     return (
-        stored.inputs.get("productKey") is None
+        stored.inputs.get("product_key") is None
         and isinstance(key, str)
-        and stored.outputs.get("partialProductKey") == keys.partial(key)
+        and stored.outputs.get("partial_product_key") == keys.partial(key)
     )
 
 
 def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
-    key = wanted.get("productKey")
-    if isinstance(key, str) and not key_changes and outputs.get("partialProductKey") != keys.partial(key):
-        yield Change("partialProductKey", drift=True)
+    key = wanted.get("product_key")
+    if isinstance(key, str) and not key_changes and outputs.get("partial_product_key") != keys.partial(key):
+        yield Change("partial_product_key", drift=True)
     active = wanted.get("activate") in (None, True, UNKNOWN)
-    subscribed = str(outputs.get("subscriptionStatus")).lower() == "active"
-    if wanted.get("licenseSource") == LicenseSource.SUBSCRIPTION and not subscribed:
-        yield Change("subscriptionStatus", drift=True)
+    subscribed = str(outputs.get("subscription_status")).lower() == "active"
+    if wanted.get("license_source") == LicenseSource.SUBSCRIPTION and not subscribed:
+        yield Change("subscription_status", drift=True)
     local = outputs.get("platform") == Platform.AZURE_LOCAL
-    if active and not local and outputs.get("licenseStatus") != LicenseStatus.LICENSED:
-        yield Change("licenseStatus", drift=True)
-    elif active and outputs.get("activatesGuests") is False and outputs.get("hyperV") is not False:
+    if active and not local and outputs.get("license_status") != LicenseStatus.LICENSED:
+        yield Change("license_status", drift=True)
+    elif active and outputs.get("activates_guests") is False and outputs.get("hyper_v") is not False:
         # No key installs the Hyper-V role, so its absence is a warning and not drift.
-        yield Change("activatesGuests", drift=True)
+        yield Change("activates_guests", drift=True)
 
 
 def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:

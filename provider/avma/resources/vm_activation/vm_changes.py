@@ -23,12 +23,12 @@ def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
     if _host_names(stored.inputs) & _host_names(wanted):
         found = [change for change in found if change.path != "host"]
     if _same_vm(stored, wanted):
-        found = [change for change in found if change.path not in ("vmName", "vmId")]
-    elif _name_taken(stored, wanted) and not any(change.path == "vmName" for change in found):
-        found.append(Change("vmName", replaces=True, drift=True))
+        found = [change for change in found if change.path not in ("vm_name", "vm_id")]
+    elif _name_taken(stored, wanted) and not any(change.path == "vm_name" for change in found):
+        found.append(Change("vm_name", replaces=True, drift=True))
     if _holds_wanted(stored, wanted):
-        found = [change for change in found if change.path != "productKey"]
-    key_changes = any(change.path == "productKey" for change in found)
+        found = [change for change in found if change.path != "product_key"]
+    key_changes = any(change.path == "product_key" for change in found)
     return found + list(_drift(stored.outputs, wanted, key_changes))
 
 
@@ -49,46 +49,46 @@ def _vm_id(text: str) -> str:
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "host": canonical,
     "hosts": _host_set,
-    "vmName": str.lower,
-    "vmId": _vm_id,
-    "productKey": keys.normalize,
+    "vm_name": str.lower,
+    "vm_id": _vm_id,
+    "product_key": keys.normalize,
 }
 """The normal forms for the comparison of inputs."""
 
 
 def _same_vm(stored: Stored, wanted: Values) -> bool:
     """Return True if the wanted name or id is that of the stored VM, even if the other one was declared before."""
-    name, vm_id = wanted.get("vmName"), wanted.get("vmId")
+    name, vm_id = wanted.get("vm_name"), wanted.get("vm_id")
     if isinstance(vm_id, str):
-        return _vm_id(vm_id) == stored.outputs.get("vmId")
-    return isinstance(name, str) and name.lower() == str(stored.outputs.get("vmName", "")).lower()
+        return _vm_id(vm_id) == stored.outputs.get("vm_id")
+    return isinstance(name, str) and name.lower() == str(stored.outputs.get("vm_name", "")).lower()
 
 
 def _name_taken(stored: Stored, wanted: Values) -> bool:
     """Return True if another VM has the declared name now. Then the user means that VM."""
-    return isinstance(wanted.get("vmName"), str) and bool(stored.outputs.get("nameTakenBy"))
+    return isinstance(wanted.get("vm_name"), str) and bool(stored.outputs.get("name_taken_by"))
 
 
 def _holds_wanted(stored: Stored, wanted: Values) -> bool:
-    key = wanted.get("productKey")
-    return key is None or (isinstance(key, str) and stored.outputs.get("partialProductKey") == keys.partial(key))
+    key = wanted.get("product_key")
+    return key is None or (isinstance(key, str) and stored.outputs.get("partial_product_key") == keys.partial(key))
 
 
 def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
     """Yield the properties of the license that no longer match: the status, the channel, the key."""
-    if outputs.get("licenseStatus") != LicenseStatus.LICENSED:
-        yield Change("licenseStatus", drift=True)
-    if outputs.get("licenseChannel") != LicenseChannel.AVMA:
-        yield Change("licenseChannel", drift=True)
-    if not key_changes and outputs.get("partialProductKey") != wanted_partial(outputs, wanted):
-        yield Change("partialProductKey", drift=True)
+    if outputs.get("license_status") != LicenseStatus.LICENSED:
+        yield Change("license_status", drift=True)
+    if outputs.get("license_channel") != LicenseChannel.AVMA:
+        yield Change("license_channel", drift=True)
+    if not key_changes and outputs.get("partial_product_key") != wanted_partial(outputs, wanted):
+        yield Change("partial_product_key", drift=True)
 
 
 def wanted_partial(outputs: Values, wanted: Values) -> str | None:
     """Return the last five characters of the wanted key: the declared one, else the guest's published AVMA key."""
-    key = wanted.get("productKey")
+    key = wanted.get("product_key")
     if isinstance(key, str):
         return keys.partial(key)
-    version, edition = outputs.get("guestVersion", ""), outputs.get("guestEdition", "")
+    version, edition = outputs.get("guest_version", ""), outputs.get("guest_edition", "")
     published = keys.find(KeyKind.AVMA, version, edition)
     return keys.partial(published.key) if published else None

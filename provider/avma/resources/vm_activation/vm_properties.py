@@ -20,9 +20,9 @@ class GuestOnDelete(Choice):
     """What deleting the resource does to the guest."""
 
     RETAIN = "retain", "Leave the guest unchanged. It keeps its key, and stays activated while its host activates it."
-    UNINSTALL_KEY = "uninstallKey", "Uninstall the AVMA key. The guest is then unlicensed."
+    UNINSTALL_KEY = "uninstall_key", "Uninstall the AVMA key. The guest is then unlicensed."
     RESTORE_KMS_CLIENT_KEY = (
-        "restoreKmsClientKey",
+        "restore_kms_client_key",
         "Install the generic KMS client key for the version and edition of the guest, as on its installation media. "
         "If no such key is known, leave the guest unchanged.",
     )
@@ -103,7 +103,7 @@ class VmActivationInputs:
     on_delete: GuestOnDelete = declare(
         "What deleting the resource does to the guest.",
         default=GuestOnDelete.RETAIN,
-        example="restoreKmsClientKey",
+        example=GuestOnDelete.RESTORE_KMS_CLIENT_KEY,
         applies_later=True,
     )
     connection: AddressedSettings | None = declare(

@@ -45,6 +45,7 @@ from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
+from avma.wording import setting
 
 _TRIED = "activate the guest"
 _KEEPS_UNKNOWN = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
@@ -70,7 +71,7 @@ class VmActivationResource(Resource):
     def check(self, values: Values) -> list[InvalidProperty]:
         """See `Resource.check`."""
         failures = validate(VmActivationInputs, values)
-        failures += _one_of(values, "host", "hosts") + _one_of(values, "vmName", "vmId")
+        failures += _one_of(values, "host", "hosts") + _one_of(values, "vm_name", "vm_id")
         connection = values.get("connection")
         if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
             reason = "cannot be combined with `hosts`. The provider connects to the hosts by their names"
@@ -84,16 +85,16 @@ class VmActivationResource(Resource):
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
         partial = vm_changes.wanted_partial(stored.outputs, wanted)
-        return [Claim("", stored.outputs.get("vmId") or "", partial, installs=known(wanted.get("productKey")))]
+        return [Claim("", stored.outputs.get("vm_id") or "", partial, installs=known(wanted.get("product_key")))]
 
     def predict(self, wanted: Values) -> dict[str, Any]:
         """See `Resource.predict`."""
         predicted = {
-            "licenseStatus": LicenseStatus.LICENSED.value,
-            "licenseChannel": LicenseChannel.AVMA.value,
+            "license_status": LicenseStatus.LICENSED.value,
+            "license_channel": LicenseChannel.AVMA.value,
         }
-        if isinstance(wanted.get("productKey"), str):
-            predicted["partialProductKey"] = keys.partial(wanted["productKey"])
+        if isinstance(wanted.get("product_key"), str):
+            predicted["partial_product_key"] = keys.partial(wanted["product_key"])
         return predicted
 
     def askable(self, wanted: Values) -> bool:
@@ -185,7 +186,7 @@ class VmActivationResource(Resource):
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. If the VM is gone, so is its activation."""
         inputs = build(VmActivationInputs, stored.inputs)
-        name = stored.outputs.get("vmName") or identifier
+        name = stored.outputs.get("vm_name") or identifier
         if inputs.on_delete is GuestOnDelete.RETAIN:
             operation.status(f"{name}: the guest keeps its key. Pulumi only removes the resource from its state")
             return
@@ -272,7 +273,7 @@ def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
 
     A version `build N` is looked up by its build.
     """
-    version, edition = str(stored.outputs.get("guestVersion", "")), str(stored.outputs.get("guestEdition", ""))
+    version, edition = str(stored.outputs.get("guest_version", "")), str(stored.outputs.get("guest_edition", ""))
     build = version.removeprefix("build ")
     if build != version and build.isdecimal():
         return preconditions.kms_client_key(System(int(build), edition, evaluation=False))
@@ -300,7 +301,7 @@ def _claim(placement: Placement, product_key: str, where: str, operation: Operat
 
 def _renamed(result: Result, placement: Placement, operation: Operation) -> Result:
     """Return a result with the VM's current name, and the id of another VM with the declared name."""
-    vm, declared = placement.vm, result.inputs.get("vmName")
+    vm, declared = placement.vm, result.inputs.get("vm_name")
     namesake = placement.namesake(declared)
     if namesake is not None:
         operation.warn(
@@ -346,8 +347,8 @@ def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestS
 def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:
     given = [name for name in (first, second) if values.get(name) is not None]
     if len(given) == 2:
-        return [InvalidProperty(second, f"cannot be combined with `{first}`")]
-    return [] if given else [InvalidProperty(first, f"is required unless you set `{second}`")]
+        return [InvalidProperty(second, f"cannot be combined with {setting(first)}")]
+    return [] if given else [InvalidProperty(first, f"is required unless you set {setting(second)}")]
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
@@ -366,7 +367,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
         answer = f"the name of the VM {hidden}"
         raise errors.InvalidInput(tried, "", answer, "use the name or the id of the VM")
     where = {"hosts": names} if len(names) > 1 else {"host": host}
-    return {**where, ("vmId" if hyperv.canonical_vm_id(vm) else "vmName"): vm}
+    return {**where, ("vm_id" if hyperv.canonical_vm_id(vm) else "vm_name"): vm}
 
 
 def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
