@@ -202,8 +202,8 @@ def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
         ({"cluster": "cl01"}, []),
         ({}, ["cluster: is required unless you set `nodes`"]),
         ({"cluster": "cl01", "nodes": ["n1"]}, ["nodes: cannot be combined with `cluster`"]),
-        ({"cluster": "cl01", "product_keys": {"n1": "x"}}, ['productKeys["n1"]: is not a product key']),
-        ({"cluster": "cl01", "product_keys": HOST_KEY}, ["productKeys: must be a map, not text"]),
+        ({"cluster": "cl01", "product_keys": {"n1": "x"}}, ['product_keys["n1"]: is not a product key']),
+        ({"cluster": "cl01", "product_keys": HOST_KEY}, ["product_keys: must be a map, not text"]),
     ],
 )
 def test_check(values, complaints):

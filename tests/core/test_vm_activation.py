@@ -232,7 +232,7 @@ def test_the_kms_client_key_is_restored_on_request(licensed, run):
     result = run.activate(on_delete="restoreKmsClientKey")
     run.vm.delete(result.identifier, stored(result), run.operation())
     state = licensed.machine("web01")
-    assert (state["channel"], state["partial_product_key"]) == ("VOLUME_KMSCLIENT", "VMK7H")
+    assert (state["channel"], state["partialProductKey"]) == ("VOLUME_KMSCLIENT", "VMK7H")
 
 
 def test_a_refused_activation_quotes_the_event_logs(licensed, run):

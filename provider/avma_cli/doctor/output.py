@@ -15,7 +15,7 @@ from rich.text import Text
 
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
 from avma.errors import AvmaError, sentences
-from avma.properties import properties
+from avma.properties import camel_case, properties
 from avma.redaction import Redactor
 from avma.settings import AddressedSettings
 
@@ -25,7 +25,7 @@ _OF_ITS_OWN = (Rung.VM, Rung.PEER)
 
 _SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
 """A setting of a Pulumi program in a remedy, and its proposed value."""
-_OPTIONS = {prop.name: f"--{prop.name.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
+_OPTIONS = {camel_case(prop.name): f"--{prop.name.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
     "password": "AVMA_PASSWORD",
     "guest.transport": "--guest-transport",
 }
