@@ -144,8 +144,8 @@ class VmActivationResource(Resource):
         _claim(placement, key, guest.machine.where, operation)
         _warn_of_retaining(inputs, guest.found.system, operation)
         now = dump(outputs_of(placement.vm, guest.found.system, guest.found.product))
-        lasting = {name: now[name] for name in ("vmId", "vmName", "guestVersion", "guestEdition")}
-        return {**lasting, **self.predict({**wanted, "productKey": key})}
+        lasting = {name: now[name] for name in ("vm_id", "vm_name", "guest_version", "guest_edition")}
+        return {**lasting, **self.predict({**wanted, "product_key": key})}
 
     def _probe_host(
         self, placement: Placement, host: HostState, inputs: VmActivationInputs, wanted: Values, operation: Operation
@@ -154,14 +154,14 @@ class VmActivationResource(Resource):
         _announce_data_exchange(placement, inputs, operation)
         facts = facts_of(placement, operation)
         require_windows(placement.vm, facts, placement.host.where)
-        certain = {"vmId": placement.vm.id, "vmName": placement.vm.name}
+        certain = {"vm_id": placement.vm.id, "vm_name": placement.vm.name}
         system = facts.system
         if system is None:
             return {**certain, **self.predict(wanted)}
         key = preconditions.choose_key(system, host, inputs.product_key, placement.where)
         _claim(placement, key, placement.where, operation)
-        reported = {"guestVersion": system.version, "guestEdition": system.edition}
-        return {**certain, **reported, **self.predict({**wanted, "productKey": key})}
+        reported = {"guest_version": system.version, "guest_edition": system.edition}
+        return {**certain, **reported, **self.predict({**wanted, "product_key": key})}
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
