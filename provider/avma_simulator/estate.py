@@ -133,9 +133,7 @@ class FaultRule(_Record):
 
     operation: fields.Operation
     hresult: fields.HResult | None = None
-    answer: (
-        Literal["drop", "timeout", "accessDenied", "quota", "unavailable", "garbage", "emptyBody", "noRows"] | None
-    ) = None
+    answer: fields.FaultAnswer | None = None
     cim_class: str | None = Field(None, alias="class")
     detail: Literal["MSFT_WmiError", "WSManFault"] = "MSFT_WmiError"
     skip: Annotated[int, Field(ge=0)] = 0
