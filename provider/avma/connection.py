@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avma import characters, deadline, errors
+from avma import characters, deadline, errors, wording
 from avma.addresses import canonical, host_name_error, parse_ip
 from avma.settings import (
     AUTH_METHODS,
@@ -59,6 +59,10 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self.where}, {self.username}, {self.auth.value})"
+
+    def setting(self, name: str, value: object = None) -> str:
+        """Return a reference to a setting of the connection, for errors. See `avma.wording.setting`."""
+        return wording.setting(f"{self.prefix}{name}", value)
 
     @property
     def where(self) -> str:

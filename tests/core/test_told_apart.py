@@ -16,6 +16,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import licensing
+from avma.wording import NEUTRAL
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
@@ -101,12 +102,12 @@ WRONG = {"password": "wrong-one"}
         # signed in without the rights
         (6, HTTP, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
         # TLS
-        (2, {}, errors.CertificateNotTrusted, "an untrusted authority", "set `caCert`"),
-        (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an untrusted authority", "set `caCert`"),
+        (2, {}, errors.CertificateNotTrusted, "an untrusted authority", "set `ca_cert`"),
+        (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an untrusted authority", "set `ca_cert`"),
         (3, {}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
         (4, {}, errors.CertificateNotTrusted, "is for another name", "connect with a name from the certificate"),
         (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke",
-         "the dates of `clientCert`"),
+         "the dates of `client_cert`"),
         (5, {"port": 5985}, errors.Unreachable, "does not use TLS", "set `https: false`"),
         (1, {**HTTP, "port": 5986}, errors.Unreachable, "uses TLS, but `https` is false", "set `https: true`"),
     ],
@@ -117,15 +118,15 @@ def test_each_is_told_apart(alike, tmp_path, number, values, error, answer, reme
         values = {**values, "client_cert": somebody.certificate, "client_key": somebody.key}
     told = fail(alike, address(number), **values)
     assert type(told) is error
-    assert answer in told.answer
-    assert remedy in told.remedy
+    assert answer in NEUTRAL.render(told.answer)
+    assert remedy in NEUTRAL.render(told.remedy)
 
 
 def test_a_name_that_cannot_be_resolved(alike):
     told = fail(alike, "no-such-host.invalid")
     assert type(told) is errors.Unreachable
     assert "cannot be resolved" in told.answer
-    assert "set `connection.address` to the IP address" in told.remedy
+    assert "set `connection.address` to the IP address" in NEUTRAL.render(told.remedy)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,8 @@ def test_what_is_not_winrm_is_named(alike, auth, status, headers, body, error, a
     with answering(page.encode()) as port:
         told = fail(alike, "127.0.0.1", https=False, port=port, auth=auth)
     assert type(told) is error
-    assert answer in told.answer
-    assert remedy in told.remedy
+    assert answer in NEUTRAL.render(told.answer)
+    assert remedy in NEUTRAL.render(told.remedy)
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
@@ -163,8 +164,8 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
         told = fail(alike, "127.0.0.1", port=port, ca_cert=authority, auth=auth)
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
     assert isinstance(told, errors.LogonRefused)
-    assert "check `username` and `password`" in told.remedy
-    assert told.remedy.endswith(f"with the one that this computer receives, {thumbprint.upper()}")
+    assert "check `username` and `password`" in NEUTRAL.render(told.remedy)
+    assert NEUTRAL.render(told.remedy).endswith(f"with the one that this computer receives, {thumbprint.upper()}")
 
 
 def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):

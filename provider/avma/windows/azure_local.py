@@ -16,13 +16,14 @@ from avma import characters, errors, hresult, keys
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
+from avma.wording import RUN_AGAIN
 from avma.wsman import retry, soap_faults
 from avma.wsman.script import Secret
 
 SCRIPT = "server-avma-manager"
 SUBSCRIPTION = "windows server subscription"
 _LONGEST = 300
-_NETWORK = "check the machine's connection to the internet (DNS, proxy), then run again"
+_NETWORK = f"check the machine's connection to the internet (DNS, proxy), then {RUN_AGAIN}"
 
 _MODULE_MISSING = "Modules_ModuleNotFound"
 _HRESULT = re.compile(r"\b0x([0-9A-Fa-f]{8})\b")
@@ -141,7 +142,7 @@ def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
     error_id, said = str(trouble.get("errorId", "")), " ".join(_masked(str(trouble.get("message", ""))).split())
     if error_id.startswith(_MODULE_MISSING):
         answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI include it since 2021)"
-        remedy = "install the latest update on all machines of the cluster, then run again"
+        remedy = f"install the latest update on all machines of the cluster, then {RUN_AGAIN}"
         return context.error(errors.Refused, answer, remedy)
     code = _number(trouble.get("hresult"), error_id, said)
     if hresult.known(code):

@@ -17,10 +17,11 @@ from avma.deadline import POLL
 from avma.windows import powershell
 from avma.windows.guest_run import GuestRequest, GuestRun, Joint, key_of, lower
 from avma.windows.powershell import Answers, PowerShell
+from avma.wording import setting
 from avma.wsman.script import TimeLeft
 
 SCRIPT = "cim-in-guest"
-OVER_NETWORK = "reach the guest over the network (`guest.transport: winrm`)"
+OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
 
 _GATHERING = 0.05
 """Seconds that a run waits for more requests. This is short compared with the start of a session in a guest."""

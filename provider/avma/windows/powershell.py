@@ -16,6 +16,7 @@ from typing import Any
 from avma import errors
 from avma.context import Context
 from avma.redaction import Redactor
+from avma.wording import RUN_AGAIN
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.script import Heard, Output, nobody, secrets_in
 
@@ -92,7 +93,7 @@ def failure(context: Context, complaint: str) -> errors.ScriptFailed:
     """Return the error for a script without an answer."""
     remedy = (
         "check that Windows PowerShell 5.1 can run scripts on the machine (application control, antivirus, language "
-        "mode), then run again; if the error persists, report it"
+        f"mode), then {RUN_AGAIN}; if the error persists, report it"
     )
     answer = f"the script returned no valid answer: {complaint}" if complaint else "the script returned no answer"
     return context.error(errors.ScriptFailed, answer, remedy)

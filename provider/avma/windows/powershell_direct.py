@@ -19,6 +19,7 @@ from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
 from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.powershell import PowerShell, failure
 from avma.windows.vm_state import on_vm
+from avma.wording import ALLOW_MORE_TIME, RUN_AGAIN, setting
 from avma.wsman import retry, soap_faults
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
@@ -135,8 +136,8 @@ class GuestWmi:
     def _logon_failed(self, context: Context, said: str, otherwise: str = "") -> errors.LogonUncertain:
         answer = f"PowerShell Direct reported `{said}`: the credentials are wrong, or the guest is not ready yet"
         remedy = (
-            f"check `guest.username` ({self._account.username}) and `guest.password`; if {self._name} is still "
-            f"starting, wait until Windows setup has finished; then run again{otherwise}"
+            f"check {setting('guest.username')} ({self._account.username}) and {setting('guest.password')}; "
+            f"if {self._name} is still starting, wait until Windows setup has finished; then {RUN_AGAIN}{otherwise}"
         )
         return context.error(errors.LogonUncertain, answer, remedy)
 
@@ -204,7 +205,7 @@ _NO_MODULE = _KnownError(
 _NO_SUCH_VM = _KnownError(
     errors.NotOnHost,
     "PowerShell on the host lists no such VM: the VM has moved, or the host's account has no right to it",
-    "if the VM has moved, run again; otherwise, add the host's account to Hyper-V Administrators on the host",
+    f"if the VM has moved, {RUN_AGAIN}; otherwise, add the host's account to Hyper-V Administrators on the host",
 )
 _SESSION_ERRORS: Mapping[str, _KnownError] = {
     "NamedParameterNotFound": _KnownError(
@@ -224,11 +225,11 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
         "add the host's account to Hyper-V Administrators on the host",
     ),
     "InvalidVMState": _KnownError(
-        errors.NotReady, "the VM is not running", "run `{start}` on the host, then run again"
+        errors.NotReady, "the VM is not running", "run `{start}` on the host, then " + RUN_AGAIN
     ),
-    NO_ANSWER: _KnownError(errors.AnswerLost, "the guest did not answer in time", "check the guest, then run again"),
+    NO_ANSWER: _KnownError(errors.AnswerLost, "the guest did not answer in time", f"check the guest, then {RUN_AGAIN}"),
     NOT_ASKED: _KnownError(
-        errors.Unreachable, "timed out while waiting for other guests on the host", "run again, or allow more time"
+        errors.Unreachable, "timed out while waiting for other guests on the host", f"{RUN_AGAIN}, or {ALLOW_MORE_TIME}"
     ),
 }
 """The meaning of each error id of PowerShell and of the script."""
@@ -236,7 +237,7 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
 
 def _broken(context: Context, said: str) -> errors.AnswerLost:
     remedy = (
-        "check that the guest has started and that its service vmicvmsession is running, then run again; if the "
+        f"check that the guest has started and that its service vmicvmsession is running, then {RUN_AGAIN}; if the "
         f"guest is older than Windows Server 2016, it lacks this service: {OVER_NETWORK}"
     )
     return context.error(errors.AnswerLost, f"the session in the guest broke: {said or 'no message'}", remedy)

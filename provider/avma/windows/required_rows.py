@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from avma import errors
 from avma.context import Context
+from avma.wording import RUN_AGAIN
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,6 @@ def require(context: Context, found: Iterable[object], required: RequiredRow) ->
     )
     remedy = (
         f"if the account lacks the right, {required.grant}; if the service is stopped, run "
-        f"`Start-Service {required.service}` on the machine; then run again"
+        f"`Start-Service {required.service}` on the machine; then {RUN_AGAIN}"
     )
     raise context.error(errors.EmptyAnswer, answer, remedy, required.service)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from avma import errors
 from avma.connection import Connection
+from avma.wording import RUN_AGAIN
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.transports import Adapter, HttpExchange
 
@@ -61,7 +62,7 @@ def session_lost(exchange: HttpExchange) -> errors.Unreachable:
     answer = f"the machine accepted the sign-in but then did not recognize the session (HTTP {exchange.adapter.status})"
     remedy = (
         "connect to the machine directly, because a load balancer or proxy can distribute one session over several "
-        "machines; if there is none, check that the machine is not restarting, and try again"
+        f"machines; if there is none, check that the machine is not restarting, then {RUN_AGAIN}"
     )
     return exchange.context.error(errors.Unreachable, answer, remedy)
 
@@ -85,7 +86,9 @@ def not_http(exchange: HttpExchange) -> errors.AvmaError:
 def _unavailable(exchange: HttpExchange) -> errors.AvmaError:
     if exchange.adapter.from_windows or not exchange.adapter.carried:
         answer = "the machine does not accept WinRM requests now (HTTP 503)"
-        remedy = "wait and try again; if the error persists, check that the WinRM service is running and not overloaded"
+        remedy = (
+            f"wait, then {RUN_AGAIN}; if the error persists, check that the WinRM service is running and not overloaded"
+        )
         return exchange.context.error(errors.ServiceBusy, answer, remedy)
     answer = "a proxy or load balancer in between returned HTTP 503 instead of a WinRM answer"
     return exchange.context.error(errors.AnswerLost, answer, _GATEWAY)
@@ -101,4 +104,4 @@ def _kind(status: int, adapter: Adapter) -> type[errors.AvmaError]:
 
 
 def _inspect(connection: Connection) -> str:
-    return f"remove the proxy that changes messages in transit, or set `{connection.prefix}https: true`"
+    return f"remove the proxy that changes messages in transit, or set {connection.setting('https', True)}"

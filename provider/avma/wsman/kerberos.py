@@ -16,6 +16,7 @@ import spnego
 from avma import errors
 from avma.connection import Connection
 from avma.settings import Auth
+from avma.wording import install_extra
 
 _PACKAGES = ("gssapi", "krb5")
 _SERVER_UNKNOWN = -1765328377
@@ -52,7 +53,7 @@ def require(connection: Connection) -> None:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing and sys.platform != "win32":
         answer = f"Kerberos needs the Python packages {' and '.join(_PACKAGES)}, but not all of them are installed"
-        remedy = "run `pip install 'pulumi-resource-avma[kerberos]'`"
+        remedy = install_extra("kerberos")
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
@@ -83,9 +84,8 @@ def explained(connection: Connection) -> Iterator[None]:
         code, text = _code(error)
         if code is None:
             raise
-        name = connection.kerberos_hostname or connection.address
         rejected = code in (_PREAUTHENTICATION_FAILED, _REVOKED)
-        raise KerberosError(f"Kerberos: {text} ({code})", _remedy(code, connection.prefix, name), rejected) from error
+        raise KerberosError(f"Kerberos: {text} ({code})", _remedy(code, connection), rejected) from error
 
 
 def silent(connection: Connection) -> tuple[str, str]:
@@ -94,14 +94,15 @@ def silent(connection: Connection) -> tuple[str, str]:
     answer = f"Kerberos: no KDC{f' of {realm}' if realm else ''} answered in time"
     if connection.auth is Auth.KERBEROS:
         return answer, _KDC
-    return answer, f"{_KDC}; to sign in without a KDC, set `{connection.prefix}auth: ntlm`"
+    return answer, f"{_KDC}; to sign in without a KDC, set {connection.setting('auth', 'ntlm')}"
 
 
 def _require_readable(connection: Connection) -> None:
     path = connection.kerberos_keytab or ""
     if not os.access(path, os.R_OK):
-        answer = f"the file `{path}` in `{connection.prefix}kerberosKeytab` cannot be read"
-        remedy = f"set `{connection.prefix}kerberosKeytab` to the path of a keytab that the current user can read"
+        keytab = connection.setting("kerberos_keytab")
+        answer = f"the file `{path}` in {keytab} cannot be read"
+        remedy = f"set {keytab} to the path of a keytab that the current user can read"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
@@ -127,19 +128,21 @@ def _signed(code: int) -> int:
     return code - (1 << 32) if code >= 1 << 31 else code
 
 
-def _remedy(code: int, prefix: str, name: str) -> str:
-    account = f"check `{prefix}username` (NAME@REALM, with the realm in capital letters) and the password or keytab"
-    tickets = f"run `kinit`, or set `{prefix}username` and `{prefix}password`, or `{prefix}kerberosKeytab`"
+def _remedy(code: int, connection: Connection) -> str:
+    name = connection.kerberos_hostname or connection.address
+    username, keytab = connection.setting("username"), connection.setting("kerberos_keytab")
+    account = f"check {username} (NAME@REALM, with the realm in capital letters) and the password or keytab"
+    tickets = f"run `kinit`, or set {username} and {connection.setting('password')}, or {keytab}"
     remedies = {
         _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`; connect with the machine's DNS name, or "
-        f"set `{prefix}kerberosHostname` to a name in the output of `setspn -L`",
+        f"set {connection.setting('kerberos_hostname')} to a name in the output of `setspn -L`",
         _REVOKED: "the account is disabled, locked or expired; enable or unlock it in the domain",
         _KEY_EXPIRED: "the password has expired; change it, and use the new one",
         _SKEW: "correct the clocks of this computer and of the domain, because they differ by more than five minutes",
         _TICKET_EXPIRED: tickets,
         _NO_CACHE: tickets,
         _NO_CACHE_FILE: tickets,
-        _NOT_IN_KEYTAB: f"the keytab has no key for `{prefix}username`; run `klist -k` to list its entries",
+        _NOT_IN_KEYTAB: f"the keytab has no key for {username}; run `klist -k` to list its entries",
         _REALM_UNKNOWN: _KDC,
         _KDC_UNREACHABLE: _KDC,
         _NO_DEFAULT_REALM: _KDC,

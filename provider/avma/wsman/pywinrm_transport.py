@@ -12,6 +12,7 @@ from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 from avma import errors
 from avma.connection import Connection
 from avma.settings import Auth
+from avma.wording import install_extra
 from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
 
 _REFUSALS: tuple[type[Exception], ...] = (InvalidCredentialsError,)
@@ -30,9 +31,8 @@ class PywinrmTransport:
 
     def __init__(self, connection: Connection, adapter: Adapter) -> None:
         if connection.auth is Auth.CREDSSP and not transport.HAVE_CREDSSP:
-            remedy = "run `pip install 'pulumi-resource-avma[credssp]'`"
             answer = "CredSSP needs the package requests-credssp, which is not installed"
-            raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+            raise errors.InvalidInput("open a connection", connection.where, answer, install_extra("credssp"))
         self._transport = _SessionTransport(connection, adapter)
 
     def send(self, message: bytes, timeout: tuple[float, float]) -> bytes:

@@ -18,6 +18,7 @@ from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import POLL
+from avma.wording import RUN_AGAIN
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import Heard, Output, nobody
@@ -30,7 +31,8 @@ _GRACE = 2.5
 
 _ENDED = (
     f"the remote PowerShell session has ended (0x{soap_faults.UNEXPECTED_SELECTORS:08X})",
-    "try again; if the error persists, check the event logs Application and Windows Remote Management of the machine",
+    f"{RUN_AGAIN}; if the error persists, check the event logs Application and Windows Remote Management of the "
+    "machine",
 )
 """Answer and remedy. For WMI, the same number means a missing instance, and its remedy repairs WMI."""
 

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 from avma import characters, errors, hresult
 from avma.context import Context
+from avma.wording import RUN_AGAIN
 from avma.wsman.envelope import local_name
 
 OPERATION_TIMEOUT = 0x80338029
@@ -38,7 +39,7 @@ _OF_MI = {
     27: 0x8004106C,
     28: 0x80041033,
 }
-_WITHOUT_NUMBER = "check the event logs of the machine (Windows Remote Management, WMI-Activity). Then try again"
+_WITHOUT_NUMBER = f"check the event logs of the machine (Windows Remote Management, WMI-Activity); then {RUN_AGAIN}"
 _LONGEST_TEXT = 256
 _NUMBER = re.compile(r"\s*([+-]?\d{1,10}|0[xX][0-9A-Fa-f]{1,8})\s*")
 _CLASS = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
@@ -84,7 +85,7 @@ def to_error(fault: Fault, context: Context) -> errors.AvmaError:
     code = hresult.canonical(fault.code)
     if code == OPERATION_TIMEOUT or (code == 0 and fault.subcode == "TimedOut"):
         answer = "the machine did not finish within the time limit of one request"
-        return context.error(errors.OperationTimedOut, answer, "run again to continue from the current state")
+        return context.error(errors.OperationTimedOut, answer, f"{RUN_AGAIN} to continue from the current state")
     if _denied(code, fault):
         return _access_denied(code, fault, context)
     if code == 0:

@@ -53,7 +53,7 @@ def require_authorities(connection: Connection) -> None:
 
 
 def _trusting(connection: Connection) -> ssl.SSLContext:
-    given, prefix = connection.ca_cert, connection.prefix
+    given = connection.ca_cert
     # ssl.create_default_context would write the keys of all connections to the file in SSLKEYLOGFILE
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not given or not connection.https:
@@ -64,14 +64,14 @@ def _trusting(connection: Connection) -> ssl.SSLContext:
     except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError. Odd characters raise the others
         unreadable = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
         reason = "cannot be read" if unreadable else "contains no PEM certificate"
-        answer = f"{_named(given)} in `{prefix}caCert` {reason}"
-        remedy = f"set `{prefix}caCert` to the PEM file of the authority that signed the machine's certificate"
+        ca_cert = connection.setting("ca_cert")
+        answer = f"{_named(given)} in {ca_cert} {reason}"
+        remedy = f"set {ca_cert} to the PEM file of the authority that signed the machine's certificate"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
     return made
 
 
 def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
-    prefix = connection.prefix
     try:
         with _file(connection.client_cert or "") as certificate, _file(connection.client_key or "") as key:
             # without a password, OpenSSL would prompt for one on the terminal
@@ -80,7 +80,7 @@ def _log_on_with(connection: Connection, made: ssl.SSLContext) -> None:
         reason = "are not a matching PEM pair, or the key has a passphrase"
         if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
             reason = f"cannot be read ({error.strerror})"
-        answer = f"`{prefix}clientCert` and `{prefix}clientKey` {reason}"
+        answer = f"{connection.setting('client_cert')} and {connection.setting('client_key')} {reason}"
         remedy = "set them to a PEM certificate and its private key, as paths or as text"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy) from error
 

@@ -17,6 +17,7 @@ from avma.connection import Connection
 from avma.deadline import text_of
 from avma.errors import Distrust
 from avma.settings import AUTH_METHODS, Auth, offered_methods
+from avma.wording import RUN_AGAIN, setting
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
@@ -38,7 +39,7 @@ _CERTIFICATE_PROBLEMS = (
         "CERTIFICATE_VERIFY_FAILED",
         Distrust.ISSUER,
         "its certificate is from an untrusted authority",
-        "set `{prefix}caCert` to the authority's PEM file; in a lab only, you can set `{prefix}insecure: true` instead",
+        "",
     ),
 )
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
@@ -110,8 +111,8 @@ def _logon(exchange: HttpExchange) -> errors.LogonRefused:
         )
         return exchange.context.error(errors.LogonRefused, answer, remedy)
     who = connection.username or "the Kerberos account"
-    prefix = connection.prefix
-    remedy = f"check `{prefix}username` and `{prefix}password`; check that the account may sign in over the network"
+    account = f"{connection.setting('username')} and {connection.setting('password')}"
+    remedy = f"check {account}; check that the account may sign in over the network"
     if auth is Auth.KERBEROS:
         remedy = "check that the account may sign in over the network, and that the machine is still in its domain"
     if connection.https and method.binds:
@@ -121,14 +122,14 @@ def _logon(exchange: HttpExchange) -> errors.LogonRefused:
 
 def _not_offered(exchange: HttpExchange) -> errors.LogonRefused:
     connection, offered = exchange.connection, exchange.adapter.offered
-    auth, prefix = connection.auth, connection.prefix
+    auth = connection.auth
     if not offered:
         answer = "the service rejected the sign-in (401) and offers no authentication method (no WWW-Authenticate)"
         remedy = f"{CHECK_PORT}; enable `{auth.value}` on the machine with {_switch(auth)}"
         return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
     answer = f"the service does not offer `{auth.value}`, only {offered} (WWW-Authenticate)"
     others = " or ".join(f"`{other.value}`" for other in offered_methods(offered, connection.https))
-    remedy = f"set `{prefix}auth` to {others or 'an authentication method that the service offers'}, "
+    remedy = f"set {connection.setting('auth')} to {others or 'an authentication method that the service offers'}, "
     remedy += f"or enable `{auth.value}` on the machine with {_switch(auth)}"
     return exchange.context.error(errors.LogonRefused, answer, remedy, errors.Refusal.KIND)
 
@@ -153,15 +154,26 @@ def _about_the_channel(connection: Connection) -> str:
 
 
 def _tls(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
-    text, prefix = str(error), exchange.connection.prefix
+    text, connection = str(error), exchange.connection
     for mark, distrust, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
-            return exchange.context.error(errors.CertificateNotTrusted, answer, remedy.format(prefix=prefix), distrust)
+            return exchange.context.error(errors.CertificateNotTrusted, answer, remedy or _trust(connection), distrust)
     if any(mark in text for mark in _NO_TLS) and not exchange.adapter.connected:
-        remedy = f"check that the port belongs to a WinRM https listener, or set `{prefix}https: false`"
+        remedy = _not_https(connection)
         return exchange.context.error(errors.Unreachable, "the service on that port does not use TLS", remedy)
     # the connection may have broken after the request was sent
     return _broken_off(exchange, "the TLS connection broke")
+
+
+def _not_https(connection: Connection) -> str:
+    return f"check that the port belongs to a WinRM https listener, or set {connection.setting('https', False)}"
+
+
+def _trust(connection: Connection) -> str:
+    return (
+        f"set {connection.setting('ca_cert')} to the authority's PEM file; in a lab only, you can set "
+        f"{connection.setting('insecure', True)} instead"
+    )
 
 
 def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
@@ -171,16 +183,17 @@ def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
         return _timeout(error, exchange)
     if isinstance(cause, socket.gaierror):
         answer = f"the name {connection.address} cannot be resolved"
-        remedy = f"check the name, or set `{connection.prefix or 'connection.'}address` to the IP address"
+        address = setting(f"{connection.prefix or 'connection.'}address")
+        remedy = f"check the name, or set {address} to the IP address"
         return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(cause, ConnectionRefusedError):
         answer = "the connection was refused, because nothing listens on that port"
         remedy = "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
         return exchange.context.error(errors.Unreachable, answer, remedy)
     if not connection.https and not exchange.adapter.accepted and tls.thumbprint(connection):
-        answer = "the service uses TLS, but `https` is false"
+        answer = f"the service uses TLS, but {setting('https')} is false"
         return exchange.context.error(
-            errors.Unreachable, answer, f"set `{connection.prefix}https: true`, or use another port"
+            errors.Unreachable, answer, f"set {connection.setting('https', True)}, or use another port"
         )
     return _broken_off(exchange, "the connection broke")
 
@@ -189,16 +202,17 @@ def _timeout(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
     connection = exchange.connection
     if exchange.adapter.carried:
         answer = "the machine accepted the connection but did not answer in time"
-        remedy = "check that the machine is not overloaded or restarting. Then try again"
+        remedy = f"check that the machine is not overloaded or restarting; then {RUN_AGAIN}"
         return exchange.context.error(errors.AnswerLost, answer, remedy)
     if isinstance(error, requests.exceptions.ReadTimeout) and connection.https and not exchange.adapter.connected:
         answer = "the machine accepted the connection but did not start TLS"
-        remedy = f"check that the port belongs to a WinRM https listener, or set `{connection.prefix}https: false`"
+        remedy = _not_https(connection)
         return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(error, requests.exceptions.ReadTimeout):
         answer = "the machine accepted the connection but did not answer the sign-in in time"
         remedy = (
-            "check that the machine is not overloaded or restarting, and that the port belongs to WinRM. Then try again"
+            "check that the machine is not overloaded or restarting, and that the port belongs to WinRM; "
+            f"then {RUN_AGAIN}"
         )
         return exchange.context.error(errors.Unreachable, answer, remedy)
     answer = f"no connection within {text_of(connection.connect_timeout)}"
@@ -208,10 +222,10 @@ def _timeout(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
 
 
 def _broken_off(exchange: HttpExchange, answer: str) -> errors.Unreachable:
-    remedy = "check that the machine is not restarting, and that the port belongs to WinRM. Then try again"
+    remedy = f"check that the machine is not restarting, and that the port belongs to WinRM; then {RUN_AGAIN}"
     if exchange.connection.auth is Auth.CERTIFICATE:
-        trust = f"check the dates of `{exchange.connection.prefix}clientCert`, and that the machine trusts its issuer"
-        remedy = f"{trust}; {remedy}"
+        certificate = exchange.connection.setting("client_cert")
+        remedy = f"check the dates of {certificate}, and that the machine trusts its issuer; {remedy}"
     if exchange.adapter.carried:
         return exchange.context.error(errors.AnswerLost, answer, remedy)
     return exchange.context.error(errors.Unreachable, f"{answer} before the provider sent a message", remedy)
