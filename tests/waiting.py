@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from avma_simulator import EstateServer
+
 PATIENCE = 60.0
 """Seconds until a test counts as blocked, even on a busy machine."""
 
@@ -29,3 +31,19 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def advance_until(estate: EstateServer, seconds: float, condition: Callable[[], object]) -> None:
+    """Advance the clock of a simulator by some seconds, again and again, until the condition is true.
+
+    A test cannot see when a request starts to wait in the simulator. So one advance can come too early.
+
+    Raises:
+        AssertionError: the condition is still false after a minute.
+    """
+
+    def met_after_advance() -> object:
+        estate.advance_clock(seconds)
+        return condition()
+
+    wait_until(met_after_advance)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from simulator.client import PASSWORD
 from simulator.remoting import guest, in_guests, run
 from simulator.test_estate_file import HOST, mistakes
 from simulator.test_runspaces import connected
+from waiting import wait_until
 
 DIRECT = "System.Management.Automation.Remoting.PSDirectException"
 AVMA_2022 = "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK"
@@ -35,7 +37,7 @@ hosts:
   password: Pa55w.rd
   vms:
   - {{name: web, version: "2022", {GUEST}, network: false}}
-  - {{name: slow, version: "2022", {GUEST}, http: null, https: null, delays: {{powershell: 0.4}}}}
+  - {{name: slow, version: "2022", {GUEST}, http: null, https: null, delays: {{powershell: 5}}}}
   - {{name: old, version: "2012 R2", {GUEST}}}
   - {{name: asleep, version: "2022", {GUEST}, state: "off"}}
   - {{name: nobody, version: "2022", edition: Standard}}
@@ -177,12 +179,19 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
     in_guest = cim_in_guest._in_guest
     monkeypatch.setattr(cim_in_guest, "_in_guest", counted)
     slow = vm(estate, "slow")
-    answers = ask(estate, [slow, slow, vm(estate, "web")])
-    assert answers[0]["id"] == estate.machine("web")["id"]
-    assert together == [1, 2, 3]
-    together.clear()
-    ask(estate, [slow, slow], throttle=1)
-    assert together == [1, 1]
+    with ThreadPoolExecutor() as pool:
+        answers = pool.submit(ask, estate, [slow, slow, vm(estate, "web")])
+        wait_until(lambda: len(together) == 3 and len(asked) == 2)  # web has answered
+        estate.advance_clock(5)
+        assert answers.result()[0]["id"] == estate.machine("web")["id"]
+        assert together == [1, 2, 3]
+        together.clear()
+        answers = pool.submit(ask, estate, [slow, slow], throttle=1)
+        for count in (1, 2):
+            wait_until(lambda count=count: len(together) == count)
+            estate.advance_clock(5)
+        assert len(answers.result()) == 2
+        assert together == [1, 1]
 
 
 def test_troubles_of_a_guest(estate: EstateServer) -> None:

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 import requests
@@ -14,7 +13,7 @@ from avma_simulator import EstateServer
 from avma_simulator.control import BadCommand
 from simulator.client import HYPERV, Client
 from simulator.shell import encoded
-from waiting import PATIENCE, wait_until
+from waiting import PATIENCE, advance_until
 
 AVMA_2025 = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"
 GUEST = "username: Administrator, password: Pa55w.rd, version: '2025', edition: Datacenter"
@@ -38,16 +37,6 @@ def estate(serve: Callable[[str], EstateServer]) -> EstateServer:
 
 def moment(row: dict[str, list[str]], name: str) -> datetime:
     return datetime.fromisoformat(row[name][0])
-
-
-def advance_until_done(estate: EstateServer, running: Future[Any], seconds: float) -> None:
-    """Advance the clock again and again. Nobody knows when the simulator has received a request."""
-
-    def advanced() -> bool:
-        estate.advance_clock(seconds)
-        return running.done()
-
-    wait_until(advanced)
 
 
 def test_times_move_and_the_start_of_windows_stays(estate: EstateServer) -> None:
@@ -102,7 +91,7 @@ def test_a_running_activation_ends(estate: EstateServer) -> None:
     estate.set_license("web02", "Notification")
     with ThreadPoolExecutor() as pool, Client(estate.url("web02")) as client:
         activation = pool.submit(client.activate, timeout="PT60S")
-        advance_until_done(estate, activation, 31)
+        advance_until(estate, 31, activation.done)
         activation.result()
     assert estate.machine("web02")["status"] == "Licensed"
 
@@ -112,7 +101,7 @@ def test_the_timeout_of_an_operation_ends(estate: EstateServer) -> None:
     estate.advance_clock(DAY)
     with ThreadPoolExecutor() as pool, Client(estate.url("web01")) as client:
         activation = pool.submit(client.activate, timeout="PT60S")
-        advance_until_done(estate, activation, 61)
+        advance_until(estate, 61, activation.done)
         with pytest.raises(WinRMOperationTimeoutError):
             activation.result()
 
@@ -132,7 +121,7 @@ def test_a_program_that_sleeps_ends(estate: EstateServer) -> None:
         shell = client.protocol.open_shell()
         command = client.protocol.run_command(shell, "powershell.exe", encoded("Start-Sleep 600; hostname"))
         output = pool.submit(client.protocol.get_command_output, shell, command)
-        advance_until_done(estate, output, 60)
+        advance_until(estate, 60, output.done)
         assert output.result()[0].strip() == b"HV01"
 
 

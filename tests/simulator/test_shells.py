@@ -115,13 +115,14 @@ def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
 
 
 def test_nothing_to_receive_is_a_timeout(serve: Callable[[str], EstateServer]) -> None:
-    estate = serve(HOST.format(", delays: {powershell: 5}"))
+    estate = serve(HOST.format(", delays: {powershell: 100}"))
     with Client(estate.url("h"), operation_timeout_sec=1, read_timeout_sec=PATIENCE) as client:
         shell = client.protocol.open_shell()
         command = client.protocol.run_command(shell, "powershell.exe", encoded("1"))
         client.protocol.send_command_input(shell, command, b"{}", end=True)
         with pytest.raises(WinRMOperationTimeoutError):
             client.protocol.get_command_output_raw(shell, command)
+        estate.advance_clock(100)
         assert client.protocol.get_command_output(shell, command)[2] == 1
 
 
