@@ -312,7 +312,7 @@ def test_a_client_that_goes_away_is_no_error(shared: EstateServer, caplog: pytes
             connection.recv(1)
     with Client(shared.url("hv01")) as client:
         assert client.query(VERSION)
-    # Messages of aiohttp about it are discarded, see avma_simulator.network.
+    # Messages of aiohttp about it are discarded, see avma_simulator.winrm.network.
     assert [record.getMessage() for record in caplog.records if record.name == "avma_simulator"] == []
 
 

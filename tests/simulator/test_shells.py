@@ -13,7 +13,7 @@ from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 from avma_simulator import EstateServer
 from avma_simulator.clock import Clock
 from avma_simulator.estate import Estate
-from avma_simulator.shells.shells import Shells
+from avma_simulator.shells.open_shells import OpenShells
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.wsman.soap import Request
 from simulator.client import NS, TRANSFER, Client, envelope
@@ -302,7 +302,7 @@ def test_a_shell_is_not_idle_while_a_client_waits_for_its_output() -> None:
     create = Request(f"{TRANSFER}/Create", RESOURCE, "", {}, 512_000, 60.0, body)
 
     async def run() -> int:
-        shells = Shells(EstateState(declared, clock).hosts[0], {RESOURCE: lambda request: Waiting()})
+        shells = OpenShells(EstateState(declared, clock).hosts[0], {RESOURCE: lambda request: Waiting()})
         _, (created, _) = await shells.answer(create)
         name = str(next(created.iter("w:Selector")).text)
         receive = Request(f"{SHELL}/Receive", RESOURCE, "", {"ShellId": name}, 512_000, 60.0, None)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from avma import hresult
 from avma_simulator import estate
-from avma_simulator.shells import commands, interpreter, runspace, shell_faults, winrs
+from avma_simulator.shells import interpreter, programs, runspace, shell_faults, winrs
+from avma_simulator.shells.open_shells import POWERSHELL, NewShell, OpenShells
 from avma_simulator.shells.pipeline import Pipeline
 from avma_simulator.shells.process import Program
 from avma_simulator.shells.scripts import SCRIPTS
 from avma_simulator.shells.shell_messages import URI
-from avma_simulator.shells.shells import POWERSHELL, NewShell, Shells
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from avma_simulator.wsman import soap, wsman_faults
 
 
-def of(machine: Machine, state: EstateState) -> Shells:
+def create(machine: Machine, state: EstateState) -> OpenShells:
     """Return the remote shells of a machine. None is open yet."""
 
     def find_program(line: str) -> Program | None:
-        return commands.find(machine, line)
+        return programs.find(machine, line)
 
     async def run_pipeline(pipeline: Pipeline) -> None:
         await interpreter.run(state, machine, SCRIPTS, pipeline)
@@ -28,10 +28,10 @@ def of(machine: Machine, state: EstateState) -> Shells:
         winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
         runspace.RESOURCE.lower(): lambda request: runspace.RunspaceShell(machine, run_pipeline, request),
     }
-    return Shells(machine, kinds)
+    return OpenShells(machine, kinds)
 
 
-def is_one(request: soap.Request) -> bool:
+def is_shell_request(request: soap.Request) -> bool:
     """Return True if the request is for remote shells."""
     return request.resource.lower().startswith((URI, POWERSHELL)) or request.action.lower().startswith(URI)
 

@@ -12,7 +12,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
-from avma_simulator.shells import commands, shell_faults, shell_messages
+from avma_simulator.shells import programs, shell_faults, shell_messages
 from avma_simulator.shells.process import STREAMS, Process, Program
 from avma_simulator.shells.shell_messages import TERMINATE, qualified, rsp
 from avma_simulator.state.machine import Machine
@@ -61,8 +61,8 @@ class CommandShell:
 
     def _program(self, line: str) -> Program:
         if len(line) > _LONGEST_LINE:
-            return commands.too_long
-        return self._find_program(line) or commands.unknown(line)
+            return programs.too_long
+        return self._find_program(line) or programs.unknown(line)
 
     async def send(self, request: soap.Request) -> ET.Element:
         """Send input to a program."""

@@ -64,7 +64,7 @@ class Service:
         self._machine = machine
         self._repository = Repository(machine, state)
         self._enumerations = Enumerations(self._repository, machine.clock)
-        self.shells = remote_shells.of(machine, state)
+        self.shells = remote_shells.create(machine, state)
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
 
@@ -95,7 +95,7 @@ class Service:
         """Answer a message in chunks. Shells reject it, everything else is as in `reply`."""
         with contextlib.suppress(wsman_faults.Fault):
             request = soap.parse(message)
-            if remote_shells.is_one(request):
+            if remote_shells.is_shell_request(request):
                 return self._fault(shell_faults.chunked(), message)
         return await self.reply(message)
 
@@ -116,7 +116,7 @@ class Service:
     @contextlib.contextmanager
     def _counted_operation(self, request: soap.Request) -> Iterator[None]:
         """Count a running operation against the user's quota. An enumeration runs until its last page."""
-        goes_on = remote_shells.is_one(request) or request.operation in ("Pull", "Release", "Identify")
+        goes_on = remote_shells.is_shell_request(request) or request.operation in ("Pull", "Release", "Identify")
         if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
             raise wsman_faults.too_many_operations()
         self._running += 1
@@ -137,7 +137,7 @@ class Service:
             return f"{request.action}Response", []
         if rule.answer == "noRows":
             return f"{request.action}Response", [self._enumerations.without_rows(request)]
-        fault = remote_shells.failure(rule, request, self._machine) if remote_shells.is_one(request) else None
+        fault = remote_shells.failure(rule, request, self._machine) if remote_shells.is_shell_request(request) else None
         raise fault or _failure(rule)
 
     async def _answer(self, request: soap.Request) -> Answer:
@@ -145,7 +145,7 @@ class Service:
             return f"{soap.IDENTITY}/IdentifyResponse", [self._identity(self._machine.windows.release)]
         if self._machine.rights == "none":
             raise wsman_faults.access_denied()
-        if remote_shells.is_one(request):
+        if remote_shells.is_shell_request(request):
             return await self._shell(request)
         if self._machine.rights == "shell":
             raise wsman_faults.namespace_denied()
@@ -269,7 +269,7 @@ class Service:
 
     def _count(self, request: soap.Request) -> None:
         # Shells are counted at their creation. Messages to them are not counted.
-        if not remote_shells.is_one(request):
+        if not remote_shells.is_shell_request(request):
             self._machine.counts.count(_operation_name(request))
 
     def _fault(self, fault: wsman_faults.Fault, message: str | bytes) -> Reply:
@@ -304,7 +304,7 @@ def _failure(rule: estate.FaultRule) -> Exception:
 
 
 def _operation_name(request: soap.Request) -> str:
-    if remote_shells.is_one(request):
+    if remote_shells.is_shell_request(request):
         return f"Shell/{request.operation}"
     if not request.action.lower().startswith((instance_xml.WMI, instance_xml.DMTF)):
         return request.operation

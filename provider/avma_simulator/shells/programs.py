@@ -1,8 +1,8 @@
-"""The command lines of a remote shell: Windows PowerShell and `hostname`."""
+"""The programs of a remote shell: `powershell.exe` and `hostname`."""
 
 from __future__ import annotations
 
-from avma_simulator.shells import powershell
+from avma_simulator.shells import powershell_exe
 from avma_simulator.shells.process import Console, Program
 from avma_simulator.state.machine import Machine
 
@@ -13,7 +13,7 @@ def find(machine: Machine, line: str) -> Program | None:
     """Return the program of a command line, or None if it does not exist."""
     name = _name(line).lower().rpartition("\\")[2].removesuffix(".exe")
     if name == "powershell":
-        return powershell.program(machine, line)
+        return powershell_exe.program(machine, line)
     if name == "hostname":
         return lambda console: _hostname(machine, console)
     return None

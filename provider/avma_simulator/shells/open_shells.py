@@ -68,7 +68,7 @@ class _Open:
         return 0.0 if self.active_requests else now - self.used
 
 
-class Shells:
+class OpenShells:
     """The open shells of one machine. `kinds` maps lowercase resource URIs to constructors."""
 
     def __init__(self, machine: Machine, kinds: dict[str, NewShell]) -> None:
