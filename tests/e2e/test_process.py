@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,9 +11,13 @@ import sys
 import yaml
 
 from avma import keys
-from e2e.estate import HOST, HOST_KEY, PASSWORD, estate, host_license
+from e2e.estate import HOST, HOST_KEY, PASSWORD, SPARE_KEY, estate, host_license, machine, vm_activation
+from loopback import address
 from waiting import PATIENCE, wait_until
 from workspace import PLUGIN, ROOT, Workspace
+
+LONG = 600
+"""Seconds of an activation and of Windows setup, by the clock of the simulator."""
 
 
 def plugins(stack: Workspace) -> list[str]:
@@ -23,8 +28,13 @@ def plugins(stack: Workspace) -> list[str]:
 
 
 def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve, workspace):
-    server = serve(estate(delays={"activation": 3}))
-    stack = workspace({"hv01": host_license(productKey="${productKey}")}, {"productKey": HOST_KEY})
+    """The failure of web01, which waits for Windows setup, shows that the plugin has received the interruption."""
+    fresh = machine("web01", "2022", "Standard", address(21))
+    second = machine("hv02", "2022", "Datacenter", address(12), license={"key": SPARE_KEY}, vms=[fresh])
+    server = serve(estate(hosts=(second,), delays={"activation": LONG}))
+    server.setup("web01", LONG)
+    program = {"hv01": host_license(productKey="${productKey}"), "web01": vm_activation("web01", host=address(12))}
+    stack = workspace(program, {"productKey": HOST_KEY}, **{"avma:guest.transport": "powershellDirect"})
     command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", "--color=never"]
     process = subprocess.Popen(
         command, cwd=stack.project, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -33,7 +43,9 @@ def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve
     wait_until(lambda: activate in server.counts()["hv01"]["operations"])
     assert plugins(stack)
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=PATIENCE)
+    begun = "".join(itertools.takewhile(lambda line: "creating failed" not in line, process.stdout or ()))
+    server.advance_clock(LONG)
+    printed = begun + process.communicate(timeout=PATIENCE)[0]
     assert process.returncode != 0
     assert "exited prematurely" not in printed
     assert HOST_KEY not in printed
@@ -42,7 +54,7 @@ def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve
     assert "the run was canceled" in state["hv01"]["initErrors"][0]
 
     stack.run("up", "--yes", "--skip-preview")
-    assert server.machine("hv01")["status"] == "Licensed"
+    assert server.machine("hv01")["status"] == server.machine("web01")["status"] == "Licensed"
     assert server.counts()["hv01"]["operations"][activate] == 1
     assert server.keys()[keys.partial(HOST_KEY)] == 0
 
