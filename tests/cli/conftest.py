@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -46,7 +47,7 @@ def doctor(*arguments: object) -> Result:
     return result
 
 
-def diagnosed(*arguments: object) -> dict:
+def diagnosed(*arguments: object) -> dict[str, Any]:
     """Run the command with `--json` and return the document. Its verdict must match the exit code."""
     result = doctor(*arguments, "--json")
     document = json.loads(result.stdout)
@@ -54,15 +55,15 @@ def diagnosed(*arguments: object) -> dict:
     return dict(document)
 
 
-def statuses(document: dict) -> list[tuple[str, str]]:
+def statuses(document: dict[str, Any]) -> list[tuple[str, str]]:
     return [(step["rung"], step["status"]) for step in document["steps"]]
 
 
-def causes(document: dict) -> list[dict]:
+def causes(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for step in document["steps"] if step["status"] == "fail"]
 
 
-def recorded(path: Path) -> list[dict]:
+def recorded(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

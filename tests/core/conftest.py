@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from core.runner import ADMINISTRATOR, ESTATE, HOST_KEY, OTHER_KEY, PASSWORD, Ru
 
 
 @pytest.fixture
-def estate(tmp_path) -> Iterator[EstateServer]:
+def estate(tmp_path: Path) -> Iterator[EstateServer]:
     file = tmp_path / "estate.yaml"
     file.write_text(ESTATE)
     with running(load_estate(file)) as server:
@@ -23,17 +25,17 @@ def estate(tmp_path) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def configuration() -> Configuration:
-    account = {"username": ADMINISTRATOR, "password": PASSWORD}
+    account: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD}
     guest = GuestDefaults(transport=Transport.WINRM, https=False, ready_timeout="1s", **account)
     return Configuration(https=False, username=ADMINISTRATOR, password=PASSWORD, guest=guest)
 
 
 @pytest.fixture
-def new_runner(configuration) -> Iterator[Callable[..., Runner]]:
+def new_runner(configuration: Configuration) -> Iterator[Callable[..., Runner]]:
     """Return a function that creates runners with their own machines. Its arguments go to `Machines`."""
     made: list[Runner] = []
 
-    def make(*arguments: object, **keywords: object) -> Runner:
+    def make(*arguments: Any, **keywords: Any) -> Runner:
         made.append(Runner(configuration, Machines(4, *arguments, **keywords)))
         return made[-1]
 
@@ -43,12 +45,13 @@ def new_runner(configuration) -> Iterator[Callable[..., Runner]]:
 
 
 @pytest.fixture
-def run(new_runner) -> Runner:
-    return new_runner()
+def run(new_runner: Callable[..., Runner]) -> Runner:
+    runner: Runner = new_runner()
+    return runner
 
 
 @pytest.fixture(autouse=True)
-def no_secret_is_told(run) -> Iterator[None]:
+def no_secret_is_told(run: Runner) -> Iterator[None]:
     yield
     assert not any(secret in text for text in run.told for secret in (HOST_KEY, OTHER_KEY, PASSWORD))
 

@@ -8,7 +8,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from io import BufferedIOBase
 
 Change = Callable[[bytes, bytes], bytes]
 """A function from the head of a request and its answer to the changed answer."""
@@ -37,7 +37,7 @@ class _Carrier(socketserver.StreamRequestHandler):
                 self.wfile.write(self.server.change(request[0], b"".join(answer)))
 
 
-def _message(stream: BinaryIO) -> tuple[bytes, bytes] | tuple[()]:
+def _message(stream: BufferedIOBase) -> tuple[bytes, bytes] | tuple[()]:
     """Read the head and body of one HTTP message. Return an empty tuple at the end of the connection."""
     head = b""
     while line := stream.readline():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from avma import keys
 from avma.configuration import Configuration
 from avma.deadline import Cancellation, Deadline
+from avma.keys import KeyKind
 from avma.properties import dump
 from avma.resources.claims import Claims
 from avma.resources.host_license.host_resource import HostLicenseResource
@@ -90,5 +92,14 @@ class Runner:
         return self.vm.create(wanted, self.operation())
 
 
-def stored(result: Result) -> Stored:
-    return Stored(result.inputs, {**result.inputs, **dump(result.outputs)})
+def stored(result: Result, **inputs: object) -> Stored:
+    """Return the stored state of a resource, with changed inputs."""
+    wanted = {**result.inputs, **inputs}
+    return Stored(wanted, {**wanted, **dump(result.outputs)})
+
+
+def published_key(kind: KeyKind, version: str, edition: str) -> str:
+    """Return a key that Microsoft publishes."""
+    found = keys.find(kind, version, edition)
+    assert found is not None
+    return found.key

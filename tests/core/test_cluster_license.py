@@ -109,6 +109,7 @@ def test_a_node_that_joins_is_drift_and_is_licensed(cluster, run):
     first = create(run)
     cluster.change_nodes("cl01", "add", "late")
     now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    assert now is not None
     assert [change.path for change in RESOURCE.diff(stored(now), WANTED)] == ["node_licenses"]
     assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
 
@@ -117,6 +118,7 @@ def test_a_node_that_is_down_is_shown_with_its_error(cluster, run):
     first = create(run)
     cluster.power("n3", "off")
     now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    assert now is not None
     down = now.outputs.node_licenses[2]
     assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster reports the node as Down")
 
@@ -132,6 +134,7 @@ def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run
         first = caught.value.state
         run.told.clear()
         now = RESOURCE.read(first.identifier, stored(first), run.operation())
+        assert now is not None
     assert [bool(node.error) for node in now.outputs.node_licenses] == [False, True]
     (warning,) = [text for text in run.told if "See: " in text]
     assert warning.startswith(f"{address(3)}:5985: could not ")
@@ -172,6 +175,7 @@ def test_what_is_no_cluster_is_named(cluster, run):
 def test_import_by_the_cluster(cluster, run):
     created = create(run)
     result = RESOURCE.read(CLUSTER, None, run.operation())
+    assert result is not None
     assert (result.identifier, result.inputs, result.outputs) == (CLUSTER, {"cluster": CLUSTER}, created.outputs)
     assert RESOURCE.diff(stored(result), result.inputs) == []
 
@@ -229,6 +233,7 @@ def test_a_refresh_bears_a_key_for_a_node_that_left(cluster, run):
     first = create(run, product_keys={"n2": OTHER_KEY})
     cluster.change_nodes("cl01", "remove", "n2")
     now = RESOURCE.read(CLUSTER, stored(first), run.operation())
+    assert now is not None
     assert [node.node for node in now.outputs.node_licenses] == ["n1", "n3"]
 
 

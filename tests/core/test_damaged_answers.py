@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,10 +29,10 @@ KEYS = {"Version": "10.0.20348.1"}
 
 @contextmanager
 def through(
-    folder: Path, auth: Auth, offered: str, change: Change, **settings: object
+    folder: Path, auth: Auth, offered: str, change: Change, **settings: Any
 ) -> Iterator[tuple[EstateServer, WsmanClient]]:
     """Connect to the machine through a proxy that changes its answers."""
-    account = {"username": ADMINISTRATOR, "password": PASSWORD, "https": False, "auth": auth}
+    account: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD, "https": False, "auth": auth}
     with serving(folder, offered) as estate, between(ADDRESS, (ADDRESS, 5985), change) as port:
         connection = resolve("hv01", AddressedSettings(address=ADDRESS, port=port, **{**account, **settings}))
         with closing(WsmanClient(connection, 1, WinrmPipe)) as cim:

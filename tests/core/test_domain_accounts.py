@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def estate(tmp_path):
         yield server
 
 
-def runner(username: str, password: str = PASSWORD, guest: Transport = Transport.WINRM, **settings: object) -> Runner:
-    account = {"username": username, "password": password}
+def runner(username: str, password: str = PASSWORD, guest: Transport = Transport.WINRM, **settings: Any) -> Runner:
+    account: dict[str, Any] = {"username": username, "password": password}
     defaults = GuestDefaults(transport=guest, https=False, ready_timeout="1s", **account)
     host = {"username": r"LAB\svc-avma", "password": PASSWORD} if guest is Transport.POWERSHELL_DIRECT else account
     return Runner(replace(Configuration(https=False, guest=defaults, **host), **settings), Machines(4))

@@ -76,8 +76,7 @@ def test_the_error_names_the_group_and_the_service(estate, run, activated):
 
 
 def test_a_host_without_rows_hides_no_vm_on_another(estate, run, activated):
-    state = stored(activated)
-    state.inputs["hosts"] = [HV01, LICENSED]
+    state = stored(activated, hosts=[HV01, LICENSED])
     estate.rights("licensed", "user")
     assert run.vm.read(activated.identifier, state, run.operation()) is not None
     estate.move("web01", "standard")

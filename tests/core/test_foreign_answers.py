@@ -209,9 +209,9 @@ def test_pages_may_be_empty_and_their_parts_in_any_order_if_asking_again_finds_t
 
 
 def test_a_listing_that_lost_a_page_is_read_again(asked):
-    whole = (envelope(f'<n:EnumerateResponse xmlns:n="{N}">{context(1)}</n:EnumerateResponse>'),)
-    whole += (pulled(f"<n:Items>{ROW}{ROW}</n:Items><n:EndOfSequence/>"),)
-    assert len(asked(*map(http, CUT_SHORT + whole))) == 2
+    first = envelope(f'<n:EnumerateResponse xmlns:n="{N}">{context(1)}</n:EnumerateResponse>')
+    second = pulled(f"<n:Items>{ROW}{ROW}</n:Items><n:EndOfSequence/>")
+    assert len(asked(*map(http, (*CUT_SHORT, first, second)))) == 2
 
 
 def test_a_listing_that_loses_its_rows_both_times_is_an_error(asked):

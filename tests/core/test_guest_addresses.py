@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def lab(tmp_path) -> Iterator[Callable[..., Lab]]:
             file = tmp_path / "estate.yaml"
             names = {"host": HOST, "guest": guest, "other": OTHER, "stranger": STRANGER, "reported": list(addresses)}
             file.write_text(ESTATE.format(key=HOST_KEY, user=ADMINISTRATOR, password=PASSWORD, port=PORT, **names))
-            account = {"username": ADMINISTRATOR, "password": PASSWORD}
+            account: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD}
             winrm = GuestDefaults(transport=Transport.WINRM, https=False, port=PORT, ready_timeout="1s", **account)
             configuration = Configuration(https=False, **account, guest=winrm)
             machines = stack.enter_context(closing(Machines(4)))

@@ -32,6 +32,7 @@ from core.runner import (
     WRONG_EDITION_KEY,
     WRONG_VERSION_KEY,
     Runner,
+    published_key,
     stored,
 )
 from loopback import address
@@ -416,7 +417,7 @@ def test_importing_a_licensed_host_warns_of_nothing(estate, run):
 
 
 def test_a_host_that_is_a_guest_itself_is_named(estate, run):
-    key = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
+    key = published_key(KeyKind.AVMA, "2022", "Datacenter")
     estate.install_key("licensed", key)
     estate.set_license("licensed", "Licensed")
     run.license(LICENSED, None)

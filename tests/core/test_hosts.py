@@ -42,8 +42,7 @@ def test_it_is_activated_where_it_is_after_a_move(nodes, run):
 
 def test_one_host_that_cannot_be_reached_is_an_error_unless_the_vm_is_elsewhere(nodes, run):
     first = activate(run)
-    present = stored(first)
-    present.inputs["hosts"] = [HV01, address(99)]
+    present = stored(first, hosts=[HV01, address(99)])
     assert run.vm.read(first.identifier, present, run.operation()) is not None
     nodes.move("web01", "licensed")
     with pytest.raises(errors.Unreachable, match=address(99)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_negotiate_goes_on_with_ntlm_where_the_realm_does_not_know_the_machine(t
 def test_kerberos_with_the_ticket_cache(tmp_path, lab):
     lab.run("kinit", PRINCIPAL, text=f"{PASSWORD}\n")
     with serving(tmp_path, "kerberos") as estate:
-        given = {"auth": Auth.KERBEROS, "username": None, "password": None, "kerberos_hostname": NAME}
+        given: dict[str, Any] = {"auth": Auth.KERBEROS, "username": None, "password": None, "kerberos_hostname": NAME}
         assert read(estate, False, **given).system.version == "2022"
         assert logged_on(estate) == {"kerberos": 1}
 
@@ -69,7 +70,12 @@ def test_kerberos_with_a_keytab(tmp_path, lab, monkeypatch, username):
     keytab = lab.keytab("user.keytab", ADMINISTRATOR)
     monkeypatch.delenv("KRB5_KTNAME")
     with serving(tmp_path, "kerberos", f"    keytab: {lab.folder / 'machine.keytab'}\n") as estate:
-        given = {"auth": Auth.KERBEROS, "password": None, "kerberos_keytab": str(keytab), "kerberos_hostname": NAME}
+        given: dict[str, Any] = {
+            "auth": Auth.KERBEROS,
+            "password": None,
+            "kerberos_keytab": str(keytab),
+            "kerberos_hostname": NAME,
+        }
         assert read(estate, False, username=username, **given).system.version == "2022"
         assert logged_on(estate) == {"kerberos": 1}
 
@@ -146,7 +152,7 @@ def test_a_machine_that_cannot_read_its_ticket_refuses(tmp_path, lab, https):
 def test_another_principal_is_not_the_account(tmp_path, lab):
     lab.run("kadmin.local", "-r", kdc.REALM, text="addprinc -pw another-one somebody\n")
     with serving(tmp_path, "kerberos") as estate:
-        given = {"username": "somebody", "password": "another-one", "kerberos_hostname": NAME}
+        given: dict[str, Any] = {"username": "somebody", "password": "another-one", "kerberos_hostname": NAME}
         with pytest.raises(errors.LogonRefused, match=r"the service rejected the sign-in of somebody \(401\)"):
             read(estate, False, auth=Auth.KERBEROS, **given)
 

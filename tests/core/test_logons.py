@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -51,8 +52,13 @@ def serving(folder: Path, logons: str, more: str = "") -> Iterator[EstateServer]
         yield server
 
 
-def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: object) -> licensing.Licensing:
-    given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, "https": https}
+def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: Any) -> licensing.Licensing:
+    given: dict[str, Any] = {
+        "username": ADMINISTRATOR,
+        "password": PASSWORD,
+        "ca_cert": estate.ca_certificate,
+        "https": https,
+    }
     configuration = replace(Configuration(), **{**given, **values})
     with closing(WsmanClient(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
         return licensing.read(cim, Deadline(seconds))
@@ -99,13 +105,13 @@ def wire(monkeypatch) -> list[tuple[str, str]]:
     passed: list[tuple[str, str]] = []
     send = Adapter.send
 
-    def noting(self: Adapter, request: requests.PreparedRequest, **options: object) -> requests.Response:
+    def noting(self: Adapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         response = send(self, request, **options)
         if request.body and response.ok:
-            types = (
+            asked, answered = (
                 headers.get("Content-Type", "").partition(";")[0] for headers in (request.headers, response.headers)
             )
-            passed.append(tuple(types))
+            passed.append((asked, answered))
         return response
 
     monkeypatch.setattr(Adapter, "send", noting)
@@ -144,7 +150,12 @@ def test_message_encryption(tmp_path, wire, auth, https, encryption, form):
     ],
 )
 def test_what_would_go_open_over_the_network_is_refused(tmp_path, auth, https, encryption, answer):
-    given = {"auth": auth, "message_encryption": encryption, "client_cert": "c.pem", "client_key": "k.pem"}
+    given: dict[str, Any] = {
+        "auth": auth,
+        "message_encryption": encryption,
+        "client_cert": "c.pem",
+        "client_key": "k.pem",
+    }
     with serving(tmp_path, "ntlm") as estate:
         with pytest.raises(errors.InvalidInput, match=answer):
             read(estate, https, **given)
@@ -193,7 +204,7 @@ def holder(folder: Path, name: str) -> Holder:
 def test_a_client_certificate(tmp_path, monkeypatch, text):
     own = holder(tmp_path, "svc-avma")
     paths = {"client_cert": str(tmp_path / "svc-avma.pem"), "client_key": str(tmp_path / "svc-avma.key")}
-    given = {"client_cert": own.certificate, "client_key": own.key} if text else paths
+    given: dict[str, Any] = {"client_cert": own.certificate, "client_key": own.key} if text else paths
     # the user's own account for that machine must not replace the certificate
     (tmp_path / "netrc").write_text(f"machine {ADDRESS} login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -207,7 +218,7 @@ def test_a_client_certificate_of_somebody_else(tmp_path):
     holder(tmp_path, "svc-avma")
     other = holder(tmp_path, "somebody")
     with serving(tmp_path, "certificate", f"    clientCertificate: {tmp_path / 'svc-avma.pem'}\n") as estate:
-        given = {"auth": Auth.CERTIFICATE, "client_cert": other.certificate, "client_key": other.key}
+        given: dict[str, Any] = {"auth": Auth.CERTIFICATE, "client_cert": other.certificate, "client_key": other.key}
         with pytest.raises(errors.Unreachable, match="that the machine trusts its issuer"):
             read(estate, **given)
         assert estate.counts()["hv01"]["requests"] == 0

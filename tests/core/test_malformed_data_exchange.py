@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,7 +86,8 @@ class Spoiled:
 
 
 def test_each_vm_is_read_by_itself_if_the_answer_for_all_cannot_be_read():
-    facts = hyperv.list_guest_facts(Spoiled(), Deadline(5))
+    spoiled: Any = Spoiled()
+    facts = hyperv.list_guest_facts(spoiled, Deadline(5))
     assert facts[Spoiled.vms[0]].malformed
     assert facts[Spoiled.vms[1]].values == {"OSName": "Windows"}
 
@@ -103,7 +105,8 @@ def test_no_text_of_a_guest_breaks_the_listing(items):
                 for name, texts in rows.items()
             ]
 
-    facts = hyperv.list_guest_facts(Host(), Deadline(5))
+    host: Any = Host()
+    facts = hyperv.list_guest_facts(host, Deadline(5))
     assert not facts["a"].malformed
     assert set(facts) == {"a", "b"}
 

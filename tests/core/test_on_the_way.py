@@ -122,7 +122,7 @@ def test_a_session_that_is_lost_each_time_is_no_wrong_password(estate, auth, sta
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 def test_a_connection_that_ends_with_the_sign_in_is_made_again_for_a_change_too(estate, auth):
-    ended = []
+    ended: list[bool] = []
 
     def end(request: bytes, genuine: bytes) -> bytes:
         if ended or SEALED in request.lower() or b" 200 " not in genuine[:20]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def read(address: str, settings: Configuration, seconds: float = 20) -> licensin
         return licensing.read(cim, Deadline(seconds))
 
 
-def settings(**values: object) -> Configuration:
+def settings(**values: Any) -> Configuration:
     return replace(Configuration(username=ADMINISTRATOR, password=PASSWORD), **values)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from avma.keys import KeyKind
 from avma.windows.licensing import LicenseChannel
 from avma.windows.machine import Machines
 from avma_simulator import EstateServer, load_estate, running
-from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner, stored
+from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner, published_key, stored
 from loopback import address
 
 RELEASES = {"1709": ("2016", "1709"), "1803": ("2016", "1803"), "1903": ("2019", "20H2"), "1909": ("2019", "20H2")}
@@ -44,7 +45,7 @@ def releases(tmp_path_factory) -> Iterator[EstateServer]:
 
 @pytest.fixture
 def runner(releases) -> Iterator[Runner]:
-    account = {"username": ADMINISTRATOR, "password": PASSWORD}
+    account: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD}
     guest = GuestDefaults(transport=Transport.WINRM, https=False, ready_timeout="1s", **account)
     with closing(Machines(4)) as machines:
         yield Runner(Configuration(https=False, **account, guest=guest), machines)
@@ -54,11 +55,11 @@ def runner(releases) -> Iterator[Runner]:
 def test_a_semi_annual_release_gets_the_kms_client_key_of_its_build_back(releases, runner, version) -> None:
     avma, kms = RELEASES[version]
     activated = runner.activate(f"vm{version}", HOST, on_delete="restoreKmsClientKey")
-    wanted = keys.find(KeyKind.AVMA, avma, "Datacenter")
-    assert activated.outputs.partial_product_key == keys.partial(wanted.key)
+    wanted = published_key(KeyKind.AVMA, avma, "Datacenter")
+    assert activated.outputs.partial_product_key == keys.partial(wanted)
     runner.vm.delete(activated.identifier, stored(activated), runner.operation())
-    restored = keys.find(KeyKind.KMS_CLIENT, kms, "Datacenter")
-    assert releases.machine(f"vm{version}")["partialProductKey"] == keys.partial(restored.key)
+    restored = published_key(KeyKind.KMS_CLIENT, kms, "Datacenter")
+    assert releases.machine(f"vm{version}")["partialProductKey"] == keys.partial(restored)
 
 
 def test_a_converted_evaluation_is_licensed_by_its_own_key_alone(runner) -> None:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -56,9 +57,14 @@ def alike(tmp_path_factory) -> Iterator[EstateServer]:
         yield server
 
 
-def fail(estate: EstateServer, address: str, **values: object) -> errors.AvmaError:
+def fail(estate: EstateServer, address: str, **values: Any) -> errors.AvmaError:
     """Read the license of a machine, and return the error for the user."""
-    given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": estate.ca_certificate, **values}
+    given: dict[str, Any] = {
+        "username": ADMINISTRATOR,
+        "password": PASSWORD,
+        "ca_cert": estate.ca_certificate,
+        **values,
+    }
     connection = resolve(address, replace(Configuration(), **given))
     with closing(WsmanClient(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
         licensing.read(cim, Deadline(20))
@@ -170,7 +176,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
 
 def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):
     with inspecting(tmp_path, "127.0.0.1", (address(9), 5986)) as (port, authority):
-        given = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
+        given: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
         with closing(WsmanClient(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
             assert licensing.read(cim, Deadline(20)).system.version == "2022"
 

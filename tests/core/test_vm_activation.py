@@ -1,13 +1,15 @@
 """VmActivation against the simulator."""
 
+from dataclasses import replace
+
 import pytest
 
-from avma import errors, keys
+from avma import errors
 from avma.keys import KeyKind
 from avma.properties import UNKNOWN
 from avma.resources.vm_activation.vm_properties import VmActivationOutputs
 from avma.windows.licensing import LicenseChannel, LicenseStatus
-from core.runner import HV01, OTHER_KEY, PASSWORD, stored
+from core.runner import HV01, OTHER_KEY, PASSWORD, published_key, stored
 from loopback import address
 
 TWIN = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
@@ -58,8 +60,7 @@ def test_a_vm_is_found_by_its_id(licensed, run):
 
 
 def test_a_guest_with_another_kind_of_key_comes_to_avma(licensed, run):
-    kms = keys.find(KeyKind.KMS_CLIENT, "2022", "Standard")
-    licensed.install_key("web01", kms.key)
+    licensed.install_key("web01", published_key(KeyKind.KMS_CLIENT, "2022", "Standard"))
     licensed.set_license("web01", "Licensed")
     result = run.activate()
     assert result.outputs.license_channel is LicenseChannel.AVMA
@@ -94,9 +95,9 @@ def test_a_vm_that_is_off_is_named(licensed, run):
 
 
 def test_a_key_for_another_guest_is_refused(licensed, run):
-    other = keys.find(KeyKind.AVMA, "2019", "Standard")
+    other = published_key(KeyKind.AVMA, "2019", "Standard")
     with pytest.raises(errors.Refused, match="the declared key is for Windows Server 2019 Standard"):
-        run.activate(product_key=other.key)
+        run.activate(product_key=other)
 
 
 def test_data_exchange_is_switched_on_where_that_is_allowed(licensed, run):
@@ -130,7 +131,7 @@ def test_a_wrong_guest_password_is_told_for_the_guest(licensed, run):
 
 def test_drift_is_read_and_repaired(licensed, run):
     first = run.activate()
-    licensed.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    licensed.install_key("web01", published_key(KeyKind.KMS_CLIENT, "2022", "Standard"))
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now is not None
     changes = run.vm.diff(stored(now), first.inputs)
@@ -152,8 +153,7 @@ def test_a_vm_is_gone_only_when_its_host_says_so(licensed, run, new_runner):
     first = run.activate()
     licensed.move("web01", "licensed")
     assert run.vm.read(first.identifier, stored(first), run.operation()) is None
-    unreachable = stored(first)
-    unreachable.inputs["connection"] = {"port": 1}
+    unreachable = stored(first, connection={"port": 1})
     with pytest.raises(errors.Unreachable):
         run.vm.read(first.identifier, unreachable, run.operation())
 
@@ -197,7 +197,7 @@ def test_another_machine_at_the_guests_address_is_never_touched(licensed, run):
 
 def test_a_foreign_key_is_never_uninstalled_not_even_after_a_refresh(licensed, run):
     first = run.activate(on_delete="uninstallKey")
-    licensed.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    licensed.install_key("web01", published_key(KeyKind.KMS_CLIENT, "2022", "Standard"))
     refreshed = run.vm.read(first.identifier, stored(first), run.operation())
     run.vm.delete(first.identifier, stored(refreshed), run.operation())
     assert licensed.machine("web01")["channel"] == "VOLUME_KMSCLIENT"
@@ -208,7 +208,7 @@ def test_an_update_is_for_the_vm_that_was_activated_whatever_has_its_name_now(li
     first = run.activate()
     gone = f"{HV01}/00000000-0000-4000-8000-000000000000"
     drifted = stored(first)
-    drifted.outputs["license_status"] = "Unlicensed"
+    drifted = replace(drifted, outputs={**drifted.outputs, "license_status": "Unlicensed"})
     with pytest.raises(errors.NotFound, match="If the VM was created again, run `pulumi refresh` first"):
         run.vm.update(gone, drifted, first.inputs, run.operation())
 

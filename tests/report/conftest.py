@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -57,14 +58,14 @@ def report(*arguments: object, code: int = 0, text: str | None = None, **environ
     return result.output
 
 
-def reported(*arguments: object, code: int = 0, text: str | None = None) -> dict:
+def reported(*arguments: object, code: int = 0, text: str | None = None) -> dict[str, Any]:
     """Run the command with `--json` and return the document."""
     return dict(json.loads(report(*arguments, "--json", code=code, text=text)))
 
 
-def hosts(document: dict) -> dict[str, dict]:
+def hosts(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {host["host"]: host for host in document["hosts"]}
 
 
-def vms(document: dict) -> dict[str, dict]:
+def vms(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {vm["vmName"]: vm for host in document["hosts"] for vm in host["vms"]}

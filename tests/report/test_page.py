@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +16,10 @@ from report.conftest import report, written
 from report.contrast import CONTRAST
 from report.estate import CLUSTER, GUEST_PASSWORD, LIST, NOBODY, PASSWORD
 
-sync_api = pytest.importorskip("playwright.sync_api")
+if TYPE_CHECKING:
+    from playwright import sync_api
+else:
+    sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; tools/chromium installs it")
@@ -46,7 +50,7 @@ def opened(browser: sync_api.Browser, html: Path) -> Iterator[Callable[..., sync
     said: list[str] = []
     asked: list[str] = []
 
-    def open_page(**options: object) -> sync_api.Page:
+    def open_page(**options: Any) -> sync_api.Page:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}))
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(message.text))

@@ -6,6 +6,7 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 from defusedxml.ElementTree import fromstring
 from winrm.protocol import Protocol
@@ -27,6 +28,8 @@ NS = {
     "f": "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault",
     "e": "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError",
 }
+Row = dict[str, list[Any]]
+"""The properties of a row. Each has a list of texts, or of None for `xsi:nil`."""
 OPTIMISED = "<w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements>"
 
 
@@ -64,12 +67,11 @@ class Client:
         password: str = PASSWORD,
         auth: str = "ntlm",
         ca: str | None = None,
-        **options: object,
+        **options: Any,
     ) -> None:
         self.received = 0
-        self.protocol = Protocol(
-            url, transport=auth, username=username, password=password, ca_trust_path=ca, proxy=None, **options
-        )
+        given: dict[str, Any] = {"transport": auth, "ca_trust_path": ca, "proxy": None, **options}
+        self.protocol = Protocol(url, username=username, password=password, **given)
 
     def __enter__(self) -> Client:
         return self
@@ -82,19 +84,19 @@ class Client:
         self.received = len(answer)
         return fromstring(answer)
 
-    def enumerate(self, query: str | None, resource: str = f"{CIMV2}/*", **options: object) -> ET.Element:
+    def enumerate(self, query: str | None, resource: str = f"{CIMV2}/*", **options: Any) -> ET.Element:
         extra = str(options.pop("extra", OPTIMISED))
         dialect = str(options.pop("dialect", WQL))
         text = "" if query is None else f"<w:Filter Dialect='{dialect}'>{escape(query)}</w:Filter>"
         body = f"<n:Enumerate>{extra}{text}</n:Enumerate>"
         return self.send(envelope(f"{ENUMERATION}/Enumerate", resource, body, **options))
 
-    def pull(self, context: str, elements: int | None = 32000, **options: object) -> ET.Element:
+    def pull(self, context: str, elements: int | None = 32000, **options: Any) -> ET.Element:
         most = "" if elements is None else f"<n:MaxElements>{elements}</n:MaxElements>"
         body = f"<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext>{most}</n:Pull>"
         return self.send(envelope(f"{ENUMERATION}/Pull", f"{CIMV2}/*", body, **options))
 
-    def query(self, text: str, resource: str = f"{CIMV2}/*") -> list[dict[str, list[str | None]]]:
+    def query(self, text: str, resource: str = f"{CIMV2}/*") -> list[Row]:
         """Return all rows of a query. Each property has a list of values."""
         answer = self.enumerate(text, resource)
         rows = items(answer)
@@ -103,9 +105,9 @@ class Client:
             rows += items(answer)
         return [properties(row) for row in rows]
 
-    def get(self, resource: str, selectors: Mapping[str, str]) -> dict[str, list[str | None]]:
+    def get(self, resource: str, selectors: Mapping[str, str]) -> Row:
         answer = self.send(envelope(f"{TRANSFER}/Get", resource, selectors=selectors))
-        return properties(answer.find("s:Body", NS)[0])
+        return properties(body_of(answer)[0])
 
     def invoke(
         self, resource: str, method: str, selectors: Mapping[str, str], timeout: str = "PT20S", **arguments: str
@@ -121,9 +123,16 @@ class Client:
     def activate(self, timeout: str = "PT20S") -> ET.Element:
         return self.invoke(PRODUCT, "Activate", {"ID": str(self.installed()["ID"][0])}, timeout)
 
-    def installed(self) -> dict[str, list[str | None]]:
+    def installed(self) -> Row:
         (row,) = self.query("SELECT * FROM SoftwareLicensingProduct WHERE PartialProductKey IS NOT NULL")
         return row
+
+
+def body_of(answer: ET.Element) -> ET.Element:
+    """Return the body of a SOAP message."""
+    body = answer.find("s:Body", NS)
+    assert body is not None
+    return body
 
 
 def items(answer: ET.Element) -> list[ET.Element]:
@@ -135,8 +144,8 @@ def context(answer: ET.Element) -> str | None:
     return answer.findtext(f".//{{{NS['n']}}}EnumerationContext") or None
 
 
-def properties(row: ET.Element) -> dict[str, list[str | None]]:
-    read: dict[str, list[str | None]] = {}
+def properties(row: ET.Element) -> Row:
+    read: Row = {}
     for child in row:
         nil = child.get("{http://www.w3.org/2001/XMLSchema-instance}nil") == "true"
         value = child[0].text if len(child) else (child.text or "")

@@ -19,7 +19,8 @@ def secret(text: str) -> TaggedValue:
 
 def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str], **fields: Any) -> dict[str, Any]:
     """Return a guest in the form of the script. Method arguments are passed as secrets."""
-    secrets, given = [], []
+    secrets: list[TaggedValue] = []
+    given = []
     for operation in operations:
         arguments = operation.get("arguments", {})
         given.append({**operation, "arguments": {name: len(secrets) + at for at, name in enumerate(arguments)}})
@@ -35,7 +36,7 @@ def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tupl
         shell = PowerShell(pool).add_script(f"# avma-script: {script}\n'the rest is not looked at'\n")
         output = shell.add_parameters(parameters).invoke()
         shell.close()
-    return output, [record.fq_error for record in shell.streams.error]
+    return output, [str(record.fq_error) for record in shell.streams.error]
 
 
 def answers(estate: EstateServer, host: str, script: str, **parameters: Any) -> list[dict[str, Any]]:

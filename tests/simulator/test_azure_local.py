@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,11 @@ OFF = {"AutomaticVMActivation": "Disabled", "Source": "None", "KeyVersion": "", 
 
 
 @pytest.fixture
-def served(serve: Callable[[str], EstateServer]) -> Callable[[str], EstateServer]:
-    return lambda fields="": serve(ESTATE.replace("FIELDS", fields))
+def served(serve: Callable[[str], EstateServer]) -> Callable[..., EstateServer]:
+    def serve_with(fields: str = "") -> EstateServer:
+        return serve(ESTATE.replace("FIELDS", fields))
+
+    return serve_with
 
 
 def manage(estate: EstateServer, key: str | None = None, name: str = "n1") -> dict[str, Any]:
@@ -80,7 +84,7 @@ def test_what_the_machine_is(served: Callable[[str], EstateServer]) -> None:
         row = client.installed()
         assert (row["LicenseFamily"], row["LicenseStatus"]) == (["ServerAzureStackHCICor"], ["1"])
         for key in (KEY_2025, KEY_2022, KMS_2025, AVMA_2025):
-            assert refusal(lambda key=key: client.install(key)) == 0xC004F069
+            assert refusal(partial(client.install, key)) == 0xC004F069
         assert refusal(lambda: client.install(UNKNOWN)) == 0xC004F050
         client.activate()
         assert client.installed() == row

@@ -187,9 +187,10 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
         assert together == [1, 2, 3]
         together.clear()
         answers = pool.submit(ask, estate, [slow, slow], throttle=1)
-        for count in (1, 2):
-            wait_until(lambda count=count: len(together) == count)
-            estate.advance_clock(5)
+        wait_until(lambda: len(together) == 1)
+        estate.advance_clock(5)
+        wait_until(lambda: len(together) == 2)
+        estate.advance_clock(5)
         assert len(answers.result()) == 2
         assert together == [1, 1]
 

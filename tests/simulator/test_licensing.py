@@ -29,7 +29,8 @@ def refusal(call: Callable[[], object]) -> int:
         "w:InternalError",
     )
     assert caught.value.wsman_fault_code is None
-    return int(caught.value.wmierror_code)
+    assert caught.value.wmierror_code is not None
+    return caught.value.wmierror_code
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from simulator.client import (
     TRANSFER,
     WQL,
     Client,
+    body_of,
     context,
     envelope,
     items,
@@ -226,7 +228,7 @@ def test_the_resource_uris_of_the_dmtf(client: Client) -> None:
     uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SoftwareLicensingService"
     assert client.get(uri, {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"})["Version"] == ["10.0.26100.1"]
     answer = client.invoke(uri, "RefreshLicenseStatus", {"__cimnamespace": "root/cimv2", "Version": "10.0.26100.1"})
-    assert properties(answer.find("s:Body", NS)[0]) == {"ReturnValue": ["0"]}
+    assert properties(body_of(answer)[0]) == {"ReturnValue": ["0"]}
     # Without a namespace it is root/hardware, which does not contain the class.
     missing = fault(lambda: client.get(uri, {"Version": "10.0.26100.1"}))
     assert (missing.fault_subcode, missing.wsman_fault_code) == ("a:DestinationUnreachable", 0x80338000)
@@ -250,7 +252,7 @@ def test_only_so_many_operations_are_told_apart(estate: EstateServer, monkeypatc
     monkeypatch.setattr("avma_simulator.state.machine._MOST_OPERATIONS", 2)
     with Client(estate.url("hv02")) as client:
         for name in ("a", "b", "c", "d", "a"):
-            fault(lambda name=name: client.send(envelope(f"urn:x/{name}", SERVICE)))
+            fault(partial(client.send, envelope(f"urn:x/{name}", SERVICE)))
     assert estate.counts()["hv02"]["operations"] == {"a": 2, "b": 1, "other": 2}
 
 

@@ -30,7 +30,7 @@ DEMO = "# avma-script: demo 1\n'the rest is not looked at'\n"
 @contextmanager
 def connected(estate: EstateServer, name: str = "hv01", **options: Any) -> Iterator[WSMan]:
     host, port = estate.address(name)
-    account = {"username": "Administrator", "password": "Pa55w.rd", "auth": "ntlm"}
+    account: dict[str, Any] = {"username": "Administrator", "password": "Pa55w.rd", "auth": "ntlm"}
     with WSMan(host, port=port, ssl=False, no_proxy=True, **account, **options) as client:
         yield client
 
@@ -64,7 +64,7 @@ def invoke(pool: RunspacePool, script: str, **parameters: Any) -> tuple[list[Any
     return output, shell
 
 
-def errors(shell: PowerShell) -> list[tuple[str, str, str, str]]:
+def errors(shell: PowerShell) -> list[tuple[str, Any, Any, Any]]:
     return [(str(record), record.fq_error, record.reason, record.message) for record in shell.streams.error]
 
 
@@ -131,7 +131,9 @@ def test_each_stream_of_a_script(pool: RunspacePool, serve_demo: Serve) -> None:
     assert [(record.activity, record.percent_complete) for record in shell.streams.progress] == [("Working", 50)]
     category = "InvalidData: (:) [], ArgumentException"
     assert errors(shell) == [("It is off.", "InvalidVMState", "ArgumentException", category)]
-    assert shell.streams.error[0].exception.types[0] == "System.ArgumentException"
+    exception = shell.streams.error[0].exception
+    assert exception is not None
+    assert exception.types[0] == "System.ArgumentException"
 
 
 def test_the_information_stream_came_with_powershell_5(serve: Callable[[str], EstateServer]) -> None:
@@ -143,7 +145,9 @@ def test_the_information_stream_came_with_powershell_5(serve: Callable[[str], Es
         with connected(estate, name) as client, RunspacePool(client) as pool:
             shell = invoke(pool, "Write-Host hello; Write-Information more; 'out'")[1]
             texts = [str(record.message_data) for record in shell.streams.information]
-            versions = pool.application_private_data.data["PSVersionTable"]
+            private = pool.application_private_data
+            assert private is not None
+            versions = private.data["PSVersionTable"]
             found[name] = (pool.protocol_version, str(versions["PSVersion"]), texts, shell.output)
     assert found == {
         "h": ("2.3", "5.1.26100.1", ["hello", "more"], ["out"]),
@@ -167,7 +171,7 @@ def test_a_script_that_fails_ends_its_pipeline_and_not_its_pool(pool: RunspacePo
 
 
 def test_a_defect_of_a_script_is_an_error_of_its_pipeline(pool: RunspacePool, serve_demo: Serve) -> None:
-    serve_demo(lambda parameters, pipeline: {}["nothing"])
+    serve_demo(lambda parameters, pipeline: parameters["nothing"])
     shell = invoke(pool, DEMO)[1]
     assert (shell.state, errors(shell)[0][1]) == (FAILED, "SimulatorFailed")
 

@@ -14,7 +14,19 @@ from winrm.exceptions import WSManFaultError
 
 from avma_simulator import EstateServer
 from avma_simulator.wsman.instance_xml import cim_datetime, xs_datetime
-from simulator.client import CIMV2, HYPERV, NS, PASSWORD, SERVICE, TRANSFER, Client, envelope, items, properties
+from simulator.client import (
+    CIMV2,
+    HYPERV,
+    NS,
+    PASSWORD,
+    SERVICE,
+    TRANSFER,
+    Client,
+    body_of,
+    envelope,
+    items,
+    properties,
+)
 from waiting import PATIENCE
 
 COMMON = "http://schemas.dmtf.org/wbem/wscim/1/common"
@@ -130,7 +142,9 @@ def test_the_envelope_and_its_faults_name_the_language_of_the_machine(estate: Es
         answer = session.post(estate.url("h", "https"), data=b"<a/>", verify=estate.ca_certificate, timeout=PATIENCE)
     root = fromstring(answer.content)
     assert root.get(XML_LANG) == "ja-JP"
-    assert root.find(".//s:Text", NS).get(XML_LANG) == "ja-JP"
+    text = root.find(".//s:Text", NS)
+    assert text is not None
+    assert text.get(XML_LANG) == "ja-JP"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +184,7 @@ def test_a_method_needs_some_of_the_keys(estate: EstateServer) -> None:
     with Client(estate.url("h")) as client:
         selectors = {"CreationClassName": "Msvm_VirtualSystemManagementService"}
         answer = client.invoke(MANAGEMENT, "ModifyGuestServiceSettings", selectors)
-        assert "ReturnValue" in properties(answer.find("s:Body", NS)[0])
+        assert "ReturnValue" in properties(body_of(answer)[0])
         with pytest.raises(WSManFaultError) as caught:
             client.invoke(MANAGEMENT, "ModifyGuestServiceSettings", {})
     assert caught.value.wmierror_code == 0x8004102F

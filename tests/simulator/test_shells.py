@@ -188,7 +188,7 @@ def test_a_new_shell_is_described_as_windows_describes_it(shared: EstateServer) 
             ).fault_subcode
             == "a:ActionNotSupported"
         )
-        client.protocol.close_shell(name, close_session=False)
+        client.protocol.close_shell(str(name), close_session=False)
 
 
 @pytest.mark.parametrize("operation", ["Receive", "Signal"])
@@ -252,13 +252,13 @@ def test_a_shell_runs_and_is_given_so_much(shared: EstateServer, monkeypatch: py
     monkeypatch.setattr("avma_simulator.shells.winrs._LARGEST_INPUT", 10)
     with Client(shared.url("hv01")) as client:
         shell = client.protocol.open_shell()
-        started = [client.protocol.run_command(shell, "hostname") for _ in range(2)]
-        assert fault(lambda: client.protocol.run_command(shell, "hostname")).wmierror_code == 0x803381E9
+        started = [client.protocol.run_command(str(shell), "hostname") for _ in range(2)]
+        assert fault(lambda: client.protocol.run_command(str(shell), "hostname")).wmierror_code == 0x803381E9
         client.protocol.send_command_input(shell, started[0], b"12345678")
         refused = fault(lambda: client.protocol.send_command_input(shell, started[0], b"901"))
         assert refused.wsman_fault_code == 0x80070718
         client.protocol.cleanup_command(shell, started[1])
-        client.protocol.run_command(shell, "hostname")
+        client.protocol.run_command(str(shell), "hostname")
         client.protocol.close_shell(shell)
 
 
@@ -267,7 +267,7 @@ def test_a_shell_that_nobody_asks_ends(estate: EstateServer, declared: str, idle
     def run_after(seconds: int) -> None:
         estate.advance_clock(seconds)
         with Client(estate.url("hv01")) as client:
-            client.protocol.run_command(shell, "hostname")
+            client.protocol.run_command(str(shell), "hostname")
 
     with Client(estate.url("hv01")) as client:
         body = f"<r:Shell xmlns:r='{SHELL}'>{declared}</r:Shell>"

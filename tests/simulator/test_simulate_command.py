@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -22,7 +23,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*AVMA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def waited(path: Path) -> dict[str, object]:
+def waited(path: Path) -> dict[str, Any]:
     wait_until(path.exists)
     return dict(json.loads(path.read_text(encoding="utf-8")))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_telephone(serve: Callable[[str], EstateServer]) -> None:
             {"InstallationId": "1", "ConfirmationId": answer["confirmationId"]},
             {},
         ):
-            assert refusal(lambda ids=ids: client.invoke(PRODUCT, DEPOSIT, row, **ids)) == 0xC004F04D
+            assert refusal(partial(client.invoke, PRODUCT, DEPOSIT, row, **ids)) == 0xC004F04D
         ids = {"InstallationId": installation, "ConfirmationId": answer["confirmationId"]}
         client.invoke(PRODUCT, DEPOSIT, row, **ids)
         assert client.installed()["LicenseStatus"] == ["1"]

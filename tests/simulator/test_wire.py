@@ -18,6 +18,7 @@ from simulator.client import (
     SERVICE,
     TRANSFER,
     Client,
+    body_of,
     context,
     envelope,
     items,
@@ -35,7 +36,7 @@ def client(shared: EstateServer) -> Iterator[Client]:
         yield opened
 
 
-def fault(call: Callable[[], object]) -> tuple[object, object, int]:
+def fault(call: Callable[[], object]) -> tuple[object, object, object]:
     with pytest.raises(WSManFaultError) as caught:
         call()
     assert caught.value.code == 500
@@ -130,7 +131,7 @@ def test_release_ends_an_enumeration(client: Client) -> None:
     name = str(context(client.enumerate("SELECT ID FROM SoftwareLicensingProduct")))
     body = f"<n:Release><n:EnumerationContext>{name}</n:EnumerationContext></n:Release>"
     answer = client.send(envelope(f"{ENUMERATION}/Release", f"{CIMV2}/*", body))
-    assert len(answer.find("s:Body", NS)) == 0
+    assert len(body_of(answer)) == 0
     assert fault(lambda: client.pull(name)) == ("s:Receiver", "n:InvalidEnumerationContext", 0x8033801B)
 
 
@@ -201,7 +202,7 @@ def test_an_instance_that_does_not_exist_is_named_by_a_fault_of_the_wmi_provider
 def test_methods_answer_with_their_output(client: Client) -> None:
     answer = client.invoke(SERVICE, "RefreshLicenseStatus", {"Version": "10.0.26100.1"})
     assert answer.findtext("s:Header/a:Action", None, NS) == f"{SERVICE}/RefreshLicenseStatusResponse"
-    output = answer.find("s:Body", NS)[0]
+    output = body_of(answer)[0]
     assert output.tag == f"{{{SERVICE}}}RefreshLicenseStatus_OUTPUT"
     assert properties(output) == {"ReturnValue": ["0"]}
 
@@ -209,7 +210,7 @@ def test_methods_answer_with_their_output(client: Client) -> None:
 def test_identify(client: Client) -> None:
     body = "<i:Identify xmlns:i='http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd'/>"
     answer = client.send(f"<s:Envelope xmlns:s='{NS['s']}'><s:Header/><s:Body>{body}</s:Body></s:Envelope>")
-    told = properties(answer.find("s:Body", NS)[0])
+    told = properties(body_of(answer)[0])
     assert told["ProductVersion"] == ["OS: 10.0.26100 SP: 0.0 Stack: 3.0"]
 
 

@@ -28,7 +28,8 @@ class Reporting:
 
 
 def nodes_of(cluster: str, node: Node) -> list[str]:
-    operation = Operation(ACCOUNT, Reporting(node), Deadline(5), lambda _: None, lambda _: None)
+    machines: Any = Reporting(node)
+    operation = Operation(ACCOUNT, machines, Deadline(5), lambda _: None, lambda _: None)
     return [found.machine.connection.address for found in find_nodes(cluster, [], None, operation)]
 
 

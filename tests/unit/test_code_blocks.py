@@ -28,7 +28,7 @@ from pulumi_resource_avma.names import internal, misnamed
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = vars(typer.main.get_command(app))["commands"]
 SETTINGS = {camel_case(prop.name) for prop in properties(Configuration)}
 GUEST_SETTINGS = {camel_case(prop.name) for prop in properties(GuestDefaults)}
 VARIABLES = {name for prop in properties(Configuration) for name in prop.rule.environment}

@@ -12,8 +12,10 @@ import programs
 import reference
 import troubleshooting
 from avma.functions import FUNCTIONS
+from avma.functions.function import Function
 from avma.properties import camel_case
 from avma.resources import RESOURCES
+from avma.resources.resource import Resource
 from avma_simulator import load_estate
 from pulumi_resource_avma import GO_MODULE
 
@@ -33,7 +35,8 @@ def test_the_reference_is_what_the_schema_says():
 
 def test_every_resource_and_function_has_a_page_with_programs_in_all_languages_and_its_import():
     pages = reference.pages(json.loads((ROOT / "schema.json").read_text()))
-    for kind in (*RESOURCES, *FUNCTIONS):
+    kinds: list[Resource | Function] = [*RESOURCES, *FUNCTIONS]
+    for kind in kinds:
         page = pages[f"reference/{camel_case(kind.name)}.md"]
         examples = page.count("\n### ")
         assert examples

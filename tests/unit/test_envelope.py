@@ -34,7 +34,7 @@ def test_a_request_is_well_formed_and_escapes_what_it_carries():
         envelope.CimMethod("root/cimv2", "SoftwareLicensingService", "M"), {"Ver<sion": 'a"&'}, {"P": "<&>"}
     )
     root = fromstring(message.render("http://h/wsman", 60))
-    texts = {envelope.local_name(e): e.text for e in root.iter()}
+    texts = {envelope.local_name(e): e.text or "" for e in root.iter()}
     assert texts["P"] == "<&>"
     assert texts["Selector"] == 'a"&'
     assert texts["Action"].endswith("/wmi/root/cimv2/SoftwareLicensingService/M")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ class Asking(threading.Thread):
         self.guest = GuestWmi(runs, vm, vm, ACCOUNT)
         self.deadline = deadline or Deadline(PATIENCE)
         self.change = change
-        self.answer: object = None
+        self.answer: Any = None
         self.start()
 
     def run(self) -> None:
@@ -80,7 +81,7 @@ class Asking(threading.Thread):
         except errors.AvmaError as error:
             self.answer = error
 
-    def ends_with(self) -> object:
+    def ends_with(self) -> Any:
         self.join(PATIENCE)
         assert not self.is_alive()
         return self.answer
@@ -93,6 +94,11 @@ def script():
 
 @pytest.fixture
 def runs(script):
+    return runs_of(script)
+
+
+def runs_of(script: Any) -> GuestRuns:
+    """Return runs over a script in place of PowerShell."""
     return GuestRuns(script)
 
 
@@ -237,7 +243,11 @@ def test_a_password_is_not_shown():
 
 
 def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
-    methods = [{"method": "A", "arguments": {"X": "one", "Y": "two"}}, {"query": "Q"}, {"method": "B", "arguments": {}}]
+    methods: list[dict[str, Any]] = [
+        {"method": "A", "arguments": {"X": "one", "Y": "two"}},
+        {"query": "Q"},
+        {"method": "B", "arguments": {}},
+    ]
     request = GuestRequest(
         "id", ACCOUNT, [*methods, {"method": "C", "arguments": {"Z": "three"}}], Context("ask", "hv01", Deadline(1))
     )
@@ -262,7 +272,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
                 context.wait(0.01)
 
     with pytest.raises(errors.AvmaError, match=r"the time limit of 1 s is over"):
-        GuestRuns(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Context("ask", "hv01", Deadline(1))))
+        runs_of(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Context("ask", "hv01", Deadline(1))))
 
 
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():
@@ -317,7 +327,7 @@ def shared_run(script: Connecting, runs: GuestRuns, names: str, changing: str = 
 
 def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypatch):
     script = Connecting("a")
-    runs = GuestRuns(script)
+    runs = runs_of(script)
     asking = shared_run(script, runs, "abc")
     assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
@@ -332,7 +342,7 @@ def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypa
 
 def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
     script = Connecting("a")
-    runs = GuestRuns(script)
+    runs = runs_of(script)
     asking = shared_run(script, runs, "abc", changing="b")
     assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)
@@ -346,7 +356,7 @@ def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
 
 def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch):
     script = Connecting("a", "b", "c")
-    runs = GuestRuns(script)
+    runs = runs_of(script)
     asking = shared_run(script, runs, "abcd")
     assert script.blocked["a"].wait(PATIENCE)
     monkeypatch.setattr(guest_run, "SILENCE", 0.0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma_cli.report import data
 
-LICENSED = {"answer": Answer.ANSWERED, "license_status": LicenseStatus.LICENSED}
+LICENSED: dict[str, Any] = {"answer": Answer.ANSWERED, "license_status": LicenseStatus.LICENSED}
 VM = SeenVm(**LICENSED, license_channel=LicenseChannel.AVMA, vm_id="id-1", vm_name="Web 01", running=True)
 HOST = SeenHost(**LICENSED, host="HV01", address="HV01.example.com", activates_guests=True, vms=[VM])
 NODES = [replace(HOST, host=name, address=name, cluster="cl01", vms=[]) for name in ("n1", "n2")]

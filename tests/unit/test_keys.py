@@ -49,8 +49,10 @@ def test_a_pasted_key_is_recognised():
 )
 def test_a_malformed_key_is_named_without_being_repeated(key, complaint):
     error = keys.syntax_error(key)
+    assert error is not None
     assert complaint in error
-    assert not keys.normalize(key) or keys.normalize(key) not in error
+    normalized = keys.normalize(key)
+    assert not normalized or normalized not in error
 
 
 KEY = "YQB4H-NKHHJ-Q6K4R-4VMY6-VCH67"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import loopback
@@ -14,11 +15,15 @@ PRINT = "import loopback; print(loopback.address(7), flush=True); input()"
 def test_two_processes_have_different_addresses() -> None:
     folder = Path(loopback.__file__).parent
     command = [sys.executable, "-c", PRINT]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": folder}
-    with subprocess.Popen(command, **pipes) as first, subprocess.Popen(command, **pipes) as second:
-        found = {loopback.address(7), first.stdout.readline().strip(), second.stdout.readline().strip()}
-        first.communicate("\n")
-        second.communicate("\n")
+    with ExitStack() as stack:
+        pipe = subprocess.PIPE
+        others = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=folder))
+            for _ in range(2)
+        ]
+        found = {loopback.address(7), *(other.stdout.readline().strip() for other in others if other.stdout)}
+        for other in others:
+            other.communicate("\n")
     assert len(found) == 3
 
 

@@ -143,7 +143,7 @@ TROUBLES = st.fixed_dictionaries(
 @given(TROUBLES)
 def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
     require_readable(azure_local._error(ASKING, trouble))
-    guest = GuestWmi.__new__(GuestWmi)
+    guest: Any = GuestWmi.__new__(GuestWmi)
     guest._vm_id, guest._name, guest._runs = "1", "web01", Runs({})
     guest._account, guest._redact = GuestAccount("u", "p"), str
     require_readable(guest._operation_error(ASKING, trouble))
@@ -152,7 +152,7 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
 
 def test_a_long_text_of_a_script_is_cut_between_words() -> None:
     trouble = {"errorId": "x", "message": "registered " * 50}
-    guest = GuestWmi.__new__(GuestWmi)
+    guest: Any = GuestWmi.__new__(GuestWmi)
     guest._redact = str
     for text in (azure_local._error(ASKING, trouble).answer, guest._said(trouble)):
         assert " registered …" in text
@@ -196,10 +196,11 @@ def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPat
         auth: resolve("hv01", Configuration(username="u", password="p", auth=auth, https=auth is Auth.BASIC))
         for auth in AUTHS
     }
-    states = itertools.product(AUTHS, (0, 200, 400, 401, 500, 503), *[(False, True)] * 5)
-    for auth, status, carried, sealed, accepted, turned_away, foreign in states:
-        adapter.status, adapter.carried, adapter.sealed, adapter.accepted = status, carried, sealed, accepted
-        adapter.turned_away, adapter.foreign_type = turned_away, "text/html" if foreign else ""
+    flags = itertools.product((False, True), repeat=5)
+    for auth, status, states in itertools.product(AUTHS, (0, 200, 400, 401, 500, 503), flags):
+        adapter.status = status
+        adapter.carried, adapter.sealed, adapter.accepted, adapter.turned_away, foreign = states
+        adapter.foreign_type = "text/html" if foreign else ""
         require_readable(transport_errors.named(raised, HttpExchange(connections[auth], adapter, ASKING)))
 
 

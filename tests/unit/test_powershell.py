@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tree_sitter
@@ -134,11 +135,15 @@ class Saying:
         return self.output
 
 
+def powershell_over(runspaces: Any) -> PowerShell:
+    return PowerShell(runspaces)
+
+
 def test_a_scripts_text_is_the_same_whatever_its_parameters():
     runspaces = Saying(Output(('{"id": 1}',), (), True))
     for password in ("Pässwörd-1", "other"):
         given = {"Guests": [{"credential": Credential("a", password)}], "Key": Secret(password)}
-        PowerShell(runspaces).run(Context("try", "hv01", Deadline(5)), "cim-in-guest", given)
+        powershell_over(runspaces).run(Context("try", "hv01", Deadline(5)), "cim-in-guest", given)
     texts = {asked[1] for asked in runspaces.asked}
     assert texts == {powershell.load("cim-in-guest")}
 
@@ -147,7 +152,7 @@ def test_a_secret_among_the_parameters_is_taken_out_of_complaints():
     failing = Saying(Output((), (ErrorRecord("X", "no Hush-1, no Hush-2"),), False))
     given = {"Guests": [{"credential": Credential("a", "Hush-1"), "secrets": [Secret("Hush-2")]}]}
     with pytest.raises(errors.ScriptFailed, match=r"no \[secret\], no \[secret\] \(X\)"):
-        PowerShell(failing).run(Context("try", "hv01", Deadline(5)), "cim-in-guest", given)
+        powershell_over(failing).run(Context("try", "hv01", Deadline(5)), "cim-in-guest", given)
 
 
 @pytest.mark.parametrize(
@@ -163,5 +168,5 @@ def test_a_secret_among_the_parameters_is_taken_out_of_complaints():
 )
 def test_a_script_without_an_answer_is_an_error_that_says_what_was_said(output, text):
     with pytest.raises(errors.ScriptFailed) as caught:
-        PowerShell(Saying(output)).run(Context("ask the guest", "hv01", Deadline(5)), "cim-in-guest", {})
+        powershell_over(Saying(output)).run(Context("ask the guest", "hv01", Deadline(5)), "cim-in-guest", {})
     assert str(caught.value).startswith(f"hv01: could not ask the guest: {text} that Windows PowerShell")

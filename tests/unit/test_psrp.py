@@ -24,9 +24,10 @@ NASTY = ["", "_x0041_", "_X0041_", "a_x", "\ud800", "\udc00\ud800", "\U0001f600"
 
 def carried(text: str) -> str:
     serializer = Serializer()
-    wire = ET.tostring(serializer.serialize(text), encoding="utf-8")
-    wire.decode("utf-8")
-    return serializer.deserialize(wire.decode("utf-8"))
+    element = serializer.serialize(text)
+    assert element is not None
+    wire = ET.tostring(element, encoding="utf-8")
+    return str(serializer.deserialize(wire.decode("utf-8")))
 
 
 @pytest.mark.parametrize("text", [*NASTY, "x" * 1_000_000], ids=lambda text: ascii(text)[:20])
@@ -122,7 +123,9 @@ def test_a_pool_whose_create_was_not_answered_is_deleted_by_its_own_id():
         pool.open(Context("open it", "hv01", Deadline(5)))
     pool.close()
     create, first, second = (fromstring(message) for message in pipe.sent)
-    asked = create.find(f".//{{{SHELL}}}Shell").get("ShellId")
+    shell = create.find(f".//{{{SHELL}}}Shell")
+    assert shell is not None
+    asked = shell.get("ShellId")
     deleted = [message.findtext(".//{*}Selector[@Name='ShellId']") for message in (first, second)]
     assert deleted == [asked, asked]
 
@@ -131,6 +134,11 @@ def test_nobody_runs_a_script_after_cancel():
     cancellation = Cancellation()
     cancellation.set()
     pipes: list[Connection] = []
+
+    def no_pipe(connection: Connection) -> Scripted:
+        pipes.append(connection)
+        return Scripted()
+
     with pytest.raises(errors.Cancelled):
-        Runspaces(CONNECTION, pipes.append).run(Context("try", "hv01", Deadline(5, cancellation)), "x", {})
+        Runspaces(CONNECTION, no_pipe).run(Context("try", "hv01", Deadline(5, cancellation)), "x", {})
     assert pipes == []

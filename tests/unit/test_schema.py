@@ -19,6 +19,7 @@ import package_schema
 from avma.configuration import Configuration
 from avma.deadline import duration_error
 from avma.functions import FUNCTIONS
+from avma.functions.function import Function
 from avma.functions.get_cluster_nodes import ClusterNode
 from avma.functions.get_host_vms import HostVm
 from avma.properties import Choice, Property, camel_case, properties, validate
@@ -92,9 +93,12 @@ def test_inputs_are_outputs_as_well(resource: Resource) -> None:
     assert set(described_resource.get("requiredInputs", [])) <= set(described_resource["required"])
 
 
+KINDS: list[Resource | Function] = [*RESOURCES, *FUNCTIONS]
+
+
 def records() -> Iterator[type]:
     """Yield the records with properties that users see, including nested ones."""
-    waiting = [Configuration, *(part for kind in (*RESOURCES, *FUNCTIONS) for part in (kind.inputs, kind.outputs))]
+    waiting = [Configuration, *(part for kind in KINDS for part in (kind.inputs, kind.outputs))]
     while waiting:
         record = waiting.pop()
         yield record
@@ -124,7 +128,7 @@ def test_every_property_has_an_example_that_its_own_rule_accepts(record: type, p
 
 @pytest.mark.parametrize(("record", "prop"), declared())
 def test_every_property_has_its_default_and_unit_where_it_can_have_one(record: type, prop: Property) -> None:
-    if not prop.required and record not in {kind.outputs for kind in (*RESOURCES, *FUNCTIONS)} | {
+    if not prop.required and record not in {kind.outputs for kind in KINDS} | {
         NodeLicense,
         ClusterNode,
         HostVm,

@@ -106,7 +106,7 @@ def message(values: dict[str, Any]) -> Struct:
 
 
 def test_null_absent_and_empty_differ() -> None:
-    values = {"null": None, "text": "", "object": {}, "list": []}
+    values: dict[str, object] = {"null": None, "text": "", "object": {}, "list": []}
     assert decode(encode(values)).values == values
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from avma import keys
+from avma.resources.resource import Result
 from avma_simulator import EstateServer
-from core.runner import ADMINISTRATOR, PASSWORD, stored
+from core.runner import ADMINISTRATOR, PASSWORD, Runner, stored
 from loopback import address
 
 KEY_2019 = "BCDFG-HJKMN-PQRTV-WXY23-46789"
@@ -64,6 +65,6 @@ def left(estate: EstateServer, key: str) -> int:
     return estate.keys()[keys.partial(key)]
 
 
-def update(run, result, **inputs):
+def update(run: Runner, result: Result, **inputs: object) -> Result:
     wanted = {**result.inputs, "on_delete": "retain", "license_source": "productKey", **inputs}
     return run.host.update(result.identifier, stored(result), wanted, run.operation())

@@ -19,6 +19,7 @@ def test_a_cluster_gets_keys_of_one_version(estate, run):
     again = cluster.update(result.identifier, stored(result), result.inputs, run.operation())
     assert again.outputs == result.outputs
     imported = cluster.read(CLUSTER, None, run.operation())
+    assert imported is not None
     assert imported.outputs == result.outputs
     assert cluster.diff(stored(imported), imported.inputs) == []
 
@@ -50,6 +51,7 @@ def test_the_key_of_a_machine_that_is_down_stays_known(estate, run, sets):
     first = cluster.create({"cluster": MIXED, "product_key": KEY_2022}, run.operation())
     estate.power("mute", "off")
     now = cluster.read(first.identifier, stored(first), run.operation())
+    assert now is not None
     assert [node.partial_product_key for node in now.outputs.node_licenses] == ["4678B", "4678B"]
     estate.power("mute", "running")
     again = cluster.update(first.identifier, stored(now), first.inputs, run.operation())

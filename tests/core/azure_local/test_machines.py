@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avma import errors, keys
+from avma import errors
 from avma.keys import KeyKind
 from avma.properties import dump
 from avma.resources.claims import Claims
@@ -26,7 +26,7 @@ from core.azure_local.lab import (
     SUBSCRIBED,
     left,
 )
-from core.runner import stored
+from core.runner import published_key, stored
 
 
 def test_a_key_is_applied_for_the_guests_of_a_machine(estate, run):
@@ -234,6 +234,6 @@ def test_the_version_of_a_key_that_is_coming_counts_in_the_preview(estate, run):
 
 
 def test_a_refused_key_of_the_published_ones_is_named_without_asking(run):
-    avma = keys.find(KeyKind.AVMA, "2022", "Datacenter").key
+    avma = published_key(KeyKind.AVMA, "2022", "Datacenter")
     (failure,) = run.host.check({"host": PLAIN, "product_key": avma})
     assert "does not license a host" in failure.reason

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from avma import errors
+from avma.deadline import Deadline
 from avma.resources import host_state
 from avma.resources.key_installation import KeyInstallation
 from avma.settings import AddressedSettings
@@ -14,6 +16,7 @@ from avma.windows import azure_local
 from avma.windows.powershell import Answers
 from core.azure_local.lab import KEY_2022, KEY_2025, MUTE, PLAIN, left, update
 from core.runner import stored
+from waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,8 @@ def test_two_that_license_one_machine_apply_the_key_once(estate, run, sets):
 
 
 def test_a_full_key_in_the_output_is_masked():
-    activation = azure_local.read(Console([{"ProductKey": KEY_2022.lower(), "Value": 5}, {"ProductKey": "x"}]), None)
+    console: Any = Console([{"ProductKey": KEY_2022.lower(), "Value": 5}, {"ProductKey": "x"}])
+    activation = azure_local.read(console, Deadline(PATIENCE))
     assert activation.shown == {"ProductKey": "…4678b", "Value": "5", "ProductKey2": "x"}
     assert activation.partial_product_key == "4678B"
 
@@ -130,3 +134,21 @@ class Console:
 
     def run(self, context, script, parameters):
         return Answers(({"result": self.rows},), "")
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_key_whose_answer_was_lost_is_not_applied_twice(estate, run, sets):
+    with pytest.raises(
+        errors.PartlyDone, match=r"does not apply it again by itself, so that it is not used up twice.*--replace"
+    ) as caught:
+        run.license(MUTE, KEY_2022)
+    reached = caught.value.state
+    assert reached.outputs.partial_product_key == "4678B"
+    assert update(run, reached).outputs.partial_product_key == "4678B"
+    assert sets == ["4678B"]
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_lost_answer_is_no_matter_where_the_key_shows(estate, run, sets):
+    assert run.license(PLAIN, KEY_2022).outputs.partial_product_key == "4678B"
+    assert sets == ["4678B"]

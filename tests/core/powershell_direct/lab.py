@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from avma import errors
 from avma.connection import Connection, resolve
 from avma.settings import Settings
+from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, OTHER_KEY, PASSWORD
 from loopback import address
 
@@ -41,7 +43,7 @@ hosts:
 INSTALL = "SoftwareLicensingService/InstallProductKey"
 
 
-def at_once(calls: list[Callable[[], object]]) -> list[object]:
+def at_once(calls: Sequence[Callable[[], object]]) -> list[Any]:
     """Make the calls in parallel and return their results or errors."""
     answers: list[object] = [None] * len(calls)
 
@@ -59,7 +61,7 @@ def at_once(calls: list[Callable[[], object]]) -> list[object]:
     return answers
 
 
-def invoked(estate) -> list[str]:
+def invoked(estate: EstateServer) -> list[str]:
     return [op for machine in estate.counts().values() for op in machine["operations"] if op.startswith("Invoke")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from functools import partial
 
 import pytest
 
@@ -182,6 +183,7 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     joint.start()
     while not requests[1].done:
         requests[1].context.wait(0.05)
+    assert requests[1].answer is not None
     assert requests[1].answer["results"]
     assert joint.is_alive()
     assert not requests[0].done
@@ -203,7 +205,7 @@ def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monke
 
     hanging = threading.Thread(target=hang)
     hanging.start()
-    read = [lambda name=name: run.vm.read(f"{HOST}/{name}", None, run.operation()) for name in MANY[:10]]
+    read = [partial(run.vm.read, f"{HOST}/{name}", None, run.operation()) for name in MANY[:10]]
     assert {result.outputs.guest_version for result in at_once(read)} == {"2022"}
     assert hanging.is_alive()
     run.cancellation.set()

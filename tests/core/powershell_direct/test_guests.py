@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from avma import errors, keys
+from avma import errors
 from avma.configuration import Transport
 from avma.keys import KeyKind
 from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseStatus
 from core.powershell_direct.lab import HOST, INSTALL, MANY, OLD_HOST, at_once
-from core.runner import stored
+from core.runner import published_key, stored
 from loopback import address
 
 
@@ -33,13 +34,11 @@ def test_a_guest_needs_no_data_exchange(estate, run):
 
 
 def test_guests_that_are_asked_at_once_share_script_runs(estate, run):
-    results = at_once([lambda name=name: run.activate(name, HOST) for name in MANY])
+    results = at_once([partial(run.activate, name, HOST) for name in MANY])
     assert {result.outputs.license_status for result in results} == {LicenseStatus.LICENSED}
     assert estate.counts()["hv01"]["pipelines"] <= 6
     estate.reset_counts()
-    at_once(
-        [lambda result=result: run.vm.read(result.identifier, stored(result), run.operation()) for result in results]
-    )
+    at_once([partial(run.vm.read, each.identifier, stored(each), run.operation()) for each in results])
     assert estate.counts()["hv01"]["pipelines"] <= 2
     assert estate.counts()["hv01"]["pools"] == 0
 
@@ -94,7 +93,7 @@ def test_what_came_before_powershell_direct_is_refused_before_a_pool_is_opened(e
 
 def test_drift_is_read_and_repaired(estate, run):
     first = run.activate("web01", HOST)
-    estate.install_key("web01", keys.find(KeyKind.KMS_CLIENT, "2022", "Standard").key)
+    estate.install_key("web01", published_key(KeyKind.KMS_CLIENT, "2022", "Standard"))
     now = run.vm.read(first.identifier, stored(first), run.operation())
     changes = run.vm.diff(stored(now), first.inputs)
     assert {change.path for change in changes} == {"license_status", "license_channel", "partial_product_key"}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from avma import keys
 from avma.keys import KeyKind
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer, load_estate, running
 from core.powershell_direct.lab import GUEST, GUEST_PASSWORD, HOST, LICENSED, at_once
-from core.runner import OTHER_KEY, PASSWORD
+from core.runner import OTHER_KEY, PASSWORD, published_key
 
 GUESTS = [f"guest{number:02}" for number in range(40)]
 CROWDED = f"""
@@ -33,14 +33,14 @@ def estate(tmp_path) -> Iterator[EstateServer]:
 
 def test_forty_guests_are_activated_in_one_pool_and_no_script_holds_a_secret(estate, run):
     run.seconds = 300
-    results = at_once([lambda name=name: run.activate(name, HOST) for name in GUESTS])
+    results = at_once([partial(run.activate, name, HOST) for name in GUESTS])
     assert {result.outputs.license_status for result in results} == {LicenseStatus.LICENSED}
     counts = estate.counts()["hv01"]
     print({name: counts[name] for name in ("pools", "pipelines", "processes", "requests", "connections")})
     assert (counts["pools"], counts["processes"]) == (1, 0)
     assert counts["pipelines"] <= 8
     records = estate.script_blocks("hv01")
-    key = keys.find(KeyKind.AVMA, "2022", "Standard").key
+    key = published_key(KeyKind.AVMA, "2022", "Standard")
     assert len(records) == counts["pipelines"]
     assert not [text for text in (str(records),) if any(secret in text for secret in (GUEST_PASSWORD, PASSWORD, key))]
     assert {tuple(record["parameters"]) for record in records} == {("Guests", "ThrottleLimit", "Timeout")}
