@@ -58,6 +58,20 @@ def test_every_file_with_the_engine_is_in_one_shard() -> None:
     assert set(files.values()) == {1}
 
 
+def test_every_folder_with_engine_tests_is_in_the_job_of_the_engine() -> None:
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]["engine"]
+    files = (file for file in (ROOT / "tests").rglob("*.py") if "pytest.mark.engine" in file.read_text("utf-8"))
+    folders = {file.relative_to(ROOT / "tests").parts[0] for file in files} - {"unit"}
+    run = " ".join(job["strategy"]["matrix"]["tests"])
+    assert {folder for folder in folders if f"tests/{folder}" not in run} == set()
+
+
+def test_every_python_has_a_job() -> None:
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]["pythons"]
+    (pythons,) = re.findall(r'"PYTHONS", "(.*)"', (ROOT / "noxfile.py").read_text("utf-8"))
+    assert job["strategy"]["matrix"]["python"] == pythons.split()
+
+
 def test_notes_are_those_of_one_version() -> None:
     changelog = "# Changelog\n\n## Unreleased\n\n- new\n\n## 1.2.0 - 2026-01-02\n\n- two\n\n## 1.1.0\n\n- one\n"
     assert release_notes.notes(changelog, "1.2.0") == "- two"
