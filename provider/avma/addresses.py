@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 
 from avma import characters, topics
+from avma.wording import setting
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -109,7 +110,7 @@ def _form_error(text: str) -> str | None:
         return f"`{shown}` is not a host name or an IP address. Write the host alone, without a scheme, account or path"
     host, colon, port = text.rpartition(":")
     if colon and port.isdigit() and (_NAME.fullmatch(host) or parse_ip(host.removeprefix("[").removesuffix("]"))):
-        return f"`{shown}` has a port. Write the host alone, and set `port: {port}`"
+        return f"`{shown}` has a port. Write the host alone, and set {setting('port', port)}"
     return None
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from avma import deadline
 from avma.properties import Choice, declare
 from avma.settings import AddressedSettings, Settings, merged
+from avma.wording import TIME_LIMIT, capitalized, setting
 
 
 class Transport(Choice):
@@ -16,12 +17,13 @@ class Transport(Choice):
     POWERSHELL_DIRECT = (
         "powershell_direct",
         "PowerShell Direct, through the host of the VM. The guest needs no network. Host and guest need Windows "
-        "Server 2016 or newer. Of the other `guest` settings, only `username`, `password` and `readyTimeout` apply.",
+        f"Server 2016 or newer. Of the other {setting('guest')} settings, only {setting('username')}, "
+        f"{setting('password')} and {setting('ready_timeout')} apply.",
     )
     WINRM = (
         "winrm",
-        "WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's "
-        "Data Exchange report until one belongs to this VM. Starts no PowerShell process.",
+        f"WinRM over the network, to {setting('address')}. Without {setting('address')}, the provider tries each "
+        "address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.",
     )
 
 
@@ -42,8 +44,9 @@ class _OfGuests:
         environment=("AVMA_GUEST_TRANSPORT",),
     )
     ready_timeout: str | None = declare(
-        "How long creating a VmActivation waits until the VM runs and its guest answers. The resource option "
-        "`customTimeouts` limits this time too, to one hour by default. Updates, refreshes and previews do not wait.",
+        "How long creating a VmActivation waits until the VM runs and its guest answers. "
+        f"{capitalized(TIME_LIMIT)} limits this time too, to one hour by default. Updates, refreshes and previews do "
+        "not wait.",
         default=None,
         unit=deadline.UNIT,
         unset=f"`{READY_TIMEOUT}`",
@@ -74,7 +77,7 @@ class Configuration(Settings):
     guest: GuestDefaults | None = declare(
         "Default connection settings and credentials for Windows inside VMs.",
         default=None,
-        unset="`caCert` and the timeouts of the provider, and no account",
+        unset=f"{setting('ca_cert')} and the timeouts of the provider, and no account",
         example={"username": "Administrator", "password": "${guestPassword}"},
     )
     max_concurrency: int = declare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from avma import characters, deadline, errors, wording
@@ -19,6 +20,7 @@ from avma.settings import (
     Settings,
     merged,
 )
+from avma.wording import setting
 
 _PLACE = "in the provider's configuration or on the resource"
 
@@ -54,7 +56,7 @@ class Connection:
         """
         reason = host_name_error(self.address)
         if reason is not None:
-            remedy = "correct the name or address, or set `address` in the connection settings"
+            remedy = f"correct the name or address, or set {setting('address')} in the connection settings"
             raise errors.InvalidInput("open a connection", characters.shown(self.name), reason, remedy)
 
     def __repr__(self) -> str:
@@ -124,11 +126,11 @@ def missing_account(prefix: str, username: str | None, password: str | None) -> 
     missing = [name for name, value in account.items() if not value]
     if not missing:
         return None
-    names = " and ".join(f"`{prefix}{name}`" for name in missing)
+    names = " and ".join(setting(f"{prefix}{name}") for name in missing)
     remedy = f"set {names} {_PLACE}"
     empty = next((name for name in missing if account[name] is not None), None)
     if empty is not None:
-        return f"`{prefix}{empty}` is empty", remedy
+        return f"{setting(f'{prefix}{empty}')} is empty", remedy
     return f"{names} {'is' if len(missing) == 1 else 'are'} not set", remedy
 
 
@@ -146,32 +148,39 @@ def _require_safe_logon(connection: Connection, given: Mapping[str, Any]) -> Non
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
+def _named(connection: Connection, name: str, value: object = None) -> str:
+    return setting(f"{connection.prefix}{name}", value)
+
+
 def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    prefix = connection.prefix
+    named = partial(_named, connection)
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
-            answer = f"`{prefix}clientCert` and `{prefix}clientKey` are not both set"
-            yield answer, f"set `{prefix}clientCert` and `{prefix}clientKey` {_PLACE}"
+            both = f"{named('client_cert')} and {named('client_key')}"
+            yield f"{both} are not both set", f"set {both} {_PLACE}"
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
-            yield f"`{prefix}password` is set, but `{prefix}username` is not", f"set `{prefix}username` {_PLACE}"
+            answer = f"{named('password')} is set, but {named('username')} is not"
+            yield answer, f"set {named('username')} {_PLACE}"
     else:
-        missing = missing_account(prefix, given.get("username"), given.get("password"))
+        missing = missing_account(connection.prefix, given.get("username"), given.get("password"))
         if missing is not None:
             yield missing
 
 
 def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:
-    auth, prefix = connection.auth, connection.prefix
+    auth, named = connection.auth, partial(_named, connection)
+    tls, ntlm = named("https", True), named("auth", Auth.NTLM)
+    auto = named("message_encryption", MessageEncryption.AUTO)
     if auth is Auth.BASIC and not connection.https:
         answer = "Basic authentication over http would send the password unencrypted"
-        yield answer, f"set `{prefix}https: true`, or `{prefix}auth: ntlm`"
+        yield answer, f"set {tls}, or {ntlm}"
     if auth is Auth.CERTIFICATE and not connection.https:
         answer = "certificate authentication works over https only"
-        yield answer, f"set `{prefix}https: true`, or use another `{prefix}auth`"
+        yield answer, f"set {tls}, or use another {named('auth')}"
     if connection.message_encryption is MessageEncryption.NEVER and not connection.https:
         answer = "unencrypted messages over http would reveal keys and passwords"
-        yield answer, f"set `{prefix}messageEncryption: auto`, or `{prefix}https: true`"
+        yield answer, f"set {auto}, or {tls}"
     if connection.message_encryption is MessageEncryption.ALWAYS and not AUTH_METHODS[auth].encrypts:
         answer = f"`{auth.value}` provides no key for message encryption"
-        yield answer, f"set `{prefix}messageEncryption: auto`, or use another `{prefix}auth`"
+        yield answer, f"set {auto}, or use another {named('auth')}"

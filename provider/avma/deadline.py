@@ -12,6 +12,7 @@ from collections.abc import Callable
 from weakref import WeakSet
 
 from avma import errors
+from avma.wording import ALLOW_MORE_TIME, CONTINUE
 
 POLL = 0.1
 """Seconds between two checks of the deadline during a wait for another thread."""
@@ -115,10 +116,10 @@ class Deadline:
             TimedOut: the time limit is over.
         """
         if self._cancellation.is_set():
-            raise errors.Cancelled(tried, where, "the run was canceled", "run again to continue from the current state")
+            raise errors.Cancelled(tried, where, "the run was canceled", CONTINUE)
         if self.remaining() <= 0:
             answer = f"the time limit of {text_of(self.timeout)} is over"
-            remedy = "check the machine, or allow more time with the resource option `customTimeouts`"
+            remedy = f"check the machine, or {ALLOW_MORE_TIME}"
             raise errors.TimedOut(tried, where, answer, remedy)
 
     def until(self, wait: Callable[[float], bool], tried: str, where: str) -> None:

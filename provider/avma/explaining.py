@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from avma import errors, explanations, hresult
+from avma.wording import NEUTRAL, Wording
 
-_WIDTH = 100
+WIDTH = 100
+"""The number of columns on a terminal."""
 _LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
 """A link to another section. Its text is the title of that section: the argument of the command."""
 _ITEM = re.compile(r"\n(?=- )")
@@ -33,25 +35,25 @@ class Explanation:
     outcome: Outcome = Outcome.FOUND
 
 
-def explain(words: Sequence[str]) -> Explanation:
+def explain(words: Sequence[str], wording: Wording = NEUTRAL) -> Explanation:
     """Return the explanation of the first name or number in the words. Without words, return a list of all."""
     if not words:
         return Explanation("\n".join(_list()))
     word = " ".join(words)
     section = explanations.find(word)
     if section is not None:
-        return Explanation("\n".join(_section(section)))
+        return Explanation("\n".join(_section(section, wording)))
     number = explanations.number_in(word)
     if number is None:
         return Explanation("\n".join(_unknown_name(word)), Outcome.UNKNOWN_NAME)
-    return Explanation("\n".join(_unknown_number(number)), Outcome.UNKNOWN_NUMBER)
+    return Explanation("\n".join(_unknown_number(number, wording)), Outcome.UNKNOWN_NUMBER)
 
 
-def _section(section: explanations.Section) -> Iterator[str]:
+def _section(section: explanations.Section, wording: Wording) -> Iterator[str]:
     yield section.title
-    for paragraph in section.text.split("\n\n"):
+    for paragraph in wording.render(section.text).split("\n\n"):
         yield ""
-        yield _filled(_LINK.sub(r"\1", paragraph))
+        yield filled(_LINK.sub(r"\1", paragraph))
 
 
 def _list() -> Iterator[str]:
@@ -71,7 +73,7 @@ def _unknown_name(word: str) -> Iterator[str]:
     yield "list all explanations: avma explain"
 
 
-def _unknown_number(number: int) -> Iterator[str]:
+def _unknown_number(number: int, wording: Wording) -> Iterator[str]:
     if number == 0:
         yield "0 is not an error. Windows returns it for an operation that succeeded."
         return
@@ -80,15 +82,16 @@ def _unknown_number(number: int) -> Iterator[str]:
     yield ""
     yield f"This number is not in the table. It is {entry.meaning}."
     yield ""
-    yield _filled(errors.sentences(entry.remedy))
+    yield filled(wording.render(errors.sentences(entry.remedy)))
 
 
-def _filled(paragraph: str) -> str:
-    return "\n".join(map(_wrapped, _ITEM.split(paragraph)))
+def filled(paragraph: str, width: int = WIDTH) -> str:
+    """Return a paragraph or list with lines of at most that many columns."""
+    return "\n".join(_wrapped(item, width) for item in _ITEM.split(paragraph))
 
 
-def _wrapped(text: str) -> str:
+def _wrapped(text: str, width: int) -> str:
     indent = "  " if text.startswith("- ") else ""
     return textwrap.fill(
-        " ".join(text.split()), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        " ".join(text.split()), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

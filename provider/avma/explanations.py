@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from avma import errors, hresult, topics
+from avma.topics import AGAIN
+from avma.wording import CONFIGURATION, NEXT_RUN, RUN_AGAIN, TIME_LIMIT, setting
 
 _NUMBER = re.compile(r"(?P<sign>-?)(?P<digits>0x[0-9a-f]{1,16}|[0-9]{1,10}|[0-9a-f]{8})", re.IGNORECASE)
 _HEX_DIGITS = 8
@@ -36,13 +38,13 @@ class Section:
 
 
 _KINDS: Mapping[type[errors.AvmaError], str] = {
-    errors.InvalidInput: """\
+    errors.InvalidInput: f"""\
 A setting or property has a value that cannot work. The provider did not contact any machine. The error names the
-setting. Correct it and run the command again.
+setting. Correct it, then {RUN_AGAIN}.
 
 Write durations as text: `30s`, `2m` or `1h30m`. In a program, write numbers, `true` and `false` without quotes. In
-`pulumi config set` and environment variables, all values are text.""",
-    errors.Unreachable: """\
+{CONFIGURATION} and environment variables, all values are text.""",
+    errors.Unreachable: f"""\
 The provider could not connect to WinRM on the machine. Possible causes:
 
 - DNS does not resolve the name.
@@ -50,32 +52,33 @@ The provider could not connect to WinRM on the machine. Possible causes:
   winrm/config/listener` lists its listeners.
 - A firewall drops the packets.
 - Another service uses the port.
-- The machine has no https listener. Https needs a listener with a certificate. If you set `https: false`, the provider
-  uses http and encrypts the messages.""",
-    errors.AnswerLost: """\
+- The machine has no https listener. Https needs a listener with a certificate. If you set {setting("https", False)},
+  the provider uses http and encrypts the messages.""",
+    errors.AnswerLost: f"""\
 The provider sent the request and received no answer, so the machine may have acted on it. To be safe, the provider does
-not send it twice. Run `pulumi up` again. It reads the current state and continues from there.""",
-    errors.OperationTimedOut: """\
-The operation takes longer than one request may take, and the machine may still be working on it. Run `pulumi up` again.
+not send it twice. {AGAIN}. It reads the current state and continues from there.""",
+    errors.OperationTimedOut: f"""\
+The operation takes longer than one request may take, and the machine may still be working on it. {AGAIN}.
 It reads the current state and continues from there.""",
     errors.ServiceBusy: """\
 The machine returned HTTP 503, because its WinRM service is stopped, starting or overloaded. Nothing was changed, and
 the provider retried for a minute. If the error persists, run `Get-Service WinRM` and `winrm quickconfig` on the
 machine.""",
-    errors.CertificateNotTrusted: """\
+    errors.CertificateNotTrusted: f"""\
 The provider does not trust the certificate of the WinRM listener. The error contains the reason:
 
-- The issuer is unknown. Set `caCert` to the certificate of the issuer.
+- The issuer is unknown. Set {setting("ca_cert")} to the certificate of the issuer.
 - The certificate is for another name. Connect with a name from the certificate.
 - The certificate has expired. Renew it, and set its new thumbprint in the listener.
 
-In a lab, you can set `insecure: true` to accept any certificate. Do not use it elsewhere, because anyone between you
-and the machine can then read the account.""",
-    errors.LogonRefused: """\
+In a lab, you can set {setting("insecure", True)} to accept any certificate. Do not use it elsewhere, because anyone
+between you and the machine can then read the account.""",
+    errors.LogonRefused: f"""\
 The sign-in failed. The error contains the reason:
 
 - The machine rejected the account (401). Check the user name and password.
-- The machine does not offer the authentication method. Set `auth` to one of its methods, or enable yours there.
+- The machine does not offer the authentication method. Set {setting("auth")} to one of its methods, or enable yours
+  there.
 - Kerberos failed. The error names the KDC, the ticket or the clock.
 - With https and a correct password, a proxy may decrypt TLS. Windows then rejects the sign-in, because it is bound to
   the TLS channel.
@@ -106,9 +109,9 @@ page of a proxy uses the port. Check the address and the port.
 
 If the service is WinRM, run `avma doctor HOST --record FILE` and attach the file to a bug report. The file contains the
 answers without names and secrets.""",
-    errors.ScriptFailed: """\
+    errors.ScriptFailed: f"""\
 A PowerShell script on the host returned no answer or an unknown answer. The error quotes PowerShell. The script may
-have run, so run `pulumi up` again to read the current state.
+have run, so {RUN_AGAIN} to read the current state.
 
 Common causes are application control, antivirus software and a restricted language mode. To test scripts on the host,
 run `avma doctor`. It runs the guest script with an empty list of guests.""",
@@ -129,31 +132,31 @@ and use up another activation. The error names both resources, the machine and t
 
 This happens if one resource uses the DNS name of the machine and the other its IP address, or if a `HostLicense` and a
 `ClusterLicense` both contain it. Remove one of the two resources, or declare the same key in both.""",
-    errors.NotReady: """\
-The VM or cluster node is off or still starting. Start it, or wait and run again. `guest.readyTimeout` sets how long
-`pulumi up` waits for a new `VmActivation`.""",
-    errors.LogonUncertain: """\
+    errors.NotReady: f"""\
+The VM or cluster node is off or still starting. Start it, or wait, then {RUN_AGAIN}. {setting("guest.ready_timeout")}
+sets how long {NEXT_RUN} waits for a new `VmActivation`.""",
+    errors.LogonUncertain: f"""\
 The guest is still starting, or the credentials are wrong. Windows returns the same error in both cases. If the guest
-started more than a few minutes ago, check `guest.username` and `guest.password`.""",
+started more than a few minutes ago, check {setting("guest.username")} and {setting("guest.password")}.""",
     errors.NotFound: """\
 The machine answered, but does not have the requested VM, cluster or key. Check the name and the host.""",
-    errors.TimedOut: """\
-The operation took longer than its time limit. To allow more time, set the resource option `customTimeouts`.""",
+    errors.TimedOut: f"""\
+The operation took longer than its time limit. To allow more time, set {TIME_LIMIT}.""",
     errors.Evaluation: """\
 The machine runs an evaluation edition of Windows Server. An evaluation edition accepts no product key and activates no
 guests. Convert it to a full edition first. The error contains the command.""",
     errors.NewerThanHost: """\
 The guest runs a later release of Windows Server than its host. A host activates guests only up to its own release.
 Upgrade the host, move the VM to a newer host, or use another type of key in the guest (KMS or MAK).""",
-    errors.DataExchangeOff: """\
+    errors.DataExchangeOff: f"""\
 The integration service Data Exchange is off for this VM. Without it, the host cannot activate the guest. Turn it on
-with the command in the error, or set `manageDataExchange: true`.""",
-    errors.Cancelled: """\
-You or Pulumi stopped the run. If a change had already started, it may have taken effect. Run `pulumi up` again. It
+with the command in the error, or set {setting("manage_data_exchange", True)}.""",
+    errors.Cancelled: f"""\
+The run was stopped before its end. If a change had already started, it may have taken effect. {AGAIN}. It
 reads the current state and continues from there.""",
-    errors.NodesFailed: """\
+    errors.NodesFailed: f"""\
 Some nodes of the cluster failed, and the other nodes are licensed. The error contains the reason for each failed node.
-Fix these nodes and run `pulumi up` again.""",
+Fix these nodes, then {RUN_AGAIN}.""",
 }
 
 
@@ -161,20 +164,20 @@ _ADMIN_CENTER: Mapping[str, str] = {
     "The key you entered didn't work": """\
 The key contains a typing error, is for another edition, or has no activations left. See [0xC004F050](#0xc004f050) and
 [0xC004C020](#0xc004c020). The machine keeps its previous key.""",
-    "Some servers use keys for an older version of Windows Server": """\
+    "Some servers use keys for an older version of Windows Server": f"""\
 The provider reports [refused](#refused) and applies no key, because a guest could lose its activation when it moves to
-another machine. Use keys of one release for all machines of the cluster (`productKey`, or `productKeys` by
-machine).""",
-    "Server is down": """\
+another machine. Use keys of one release for all machines of the cluster ({setting("product_key")}, or
+{setting("product_keys")} by machine).""",
+    "Server is down": f"""\
 The cluster reports that the node is down: [not-ready](#not-ready). `ClusterLicense` licenses the other nodes, and the
-error names this one. Start the node and run `pulumi up` again.""",
+error names this one. Start the node, then {RUN_AGAIN}.""",
     "Couldn't check the status on this server": """\
 The machine does not have the cmdlet that sets the key: [refused](#refused). Install the latest updates on the machine.
 Windows Admin Center recommends the same.""",
-    "One or more servers in the cluster does not have the latest changes to this setting": """\
+    "One or more servers in the cluster does not have the latest changes to this setting": f"""\
 You bought or canceled the subscription, but the machine does not report the change yet. The provider reports
-[refused](#refused) for `licenseSource: subscription`. The machine fetches changes from Azure twice a day. To fetch them
-now, run `Sync-AzureStackHCI` on it, but not directly after a restart.""",
+[refused](#refused) for {setting("license_source", "subscription")}. The machine fetches changes from Azure twice a
+day. To fetch them now, run `Sync-AzureStackHCI` on it, but not directly after a restart.""",
 }
 
 

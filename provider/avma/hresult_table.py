@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from avma.wording import RUN_AGAIN, setting
+
 
 class Again(Enum):
     """The kind of operation to retry after an HRESULT."""
@@ -51,15 +53,18 @@ class HResult:
 _CHECK_KEY = "check the key for typing errors, and check that it is for this version and edition of Windows Server"
 _OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise its activation limit"
 _KMS = "replace the KMS client key of the machine: use an AVMA key on a guest, or your Datacenter key on a host"
-_REPAIR = "run `slmgr /rilc` on the machine to repair its license store. Then try again"
+_REPAIR = f"run `slmgr /rilc` on the machine to repair its license store; then {RUN_AGAIN}"
 ELEVATE = (
     "use an administrator of the machine. A local account other than the built-in Administrator also needs the "
     "registry value `LocalAccountTokenFilterPolicy` = 1"
 )
-ONLINE = "check the machine's internet connection (name resolution, proxy), or activate by telephone (`confirmationId`)"
-_HOST = "activate the Hyper-V host on which the VM now runs with a Datacenter key. Then try again"
-_WAIT = "wait until the machine has finished starting or stopping. Then try again"
-_BUSY = "wait and try again, or lower `maxConcurrency`"
+ONLINE = (
+    "check the machine's internet connection (name resolution, proxy), or activate by telephone "
+    f"({setting('confirmation_id')})"
+)
+_HOST = f"activate the Hyper-V host on which the VM now runs with a Datacenter key; then {RUN_AGAIN}"
+_WAIT = f"wait until the machine has finished starting or stopping; then {RUN_AGAIN}"
+_BUSY = f"wait, or lower {setting('max_concurrency')}; then {RUN_AGAIN}"
 _WMI = (
     "run `winmgmt /verifyrepository` on the machine; if it reports an inconsistency, run `winmgmt /salvagerepository`"
 )
@@ -73,8 +78,8 @@ _TAMPERED = (
 _FILES = "run `sfc /scannow` and `DISM /Online /Cleanup-Image /RestoreHealth` on the machine, and restart it"
 
 _TELEPHONE = (
-    "read `installationId` again, get a confirmation ID for it from the Microsoft Activation Center, and set "
-    "`confirmationId` to it"
+    f"read {setting('installation_id')} again, get a confirmation ID for it from the Microsoft Activation Center, and "
+    f"set {setting('confirmation_id')} to it"
 )
 
 TABLE = (
@@ -83,7 +88,7 @@ TABLE = (
         0xC004FD00,
         "SL_E_IA_THROTTLE_LIMIT_EXCEEDED",
         "the host has received too many activation requests",
-        "wait and try again",
+        f"wait, then {RUN_AGAIN}",
         Again.CALL,
     ),
     HResult(
@@ -153,14 +158,14 @@ TABLE = (
         0xC004E028,
         "SL_E_ACTIVATION_IN_PROGRESS",
         "another activation of this machine is in progress",
-        "wait and try again",
+        f"wait, then {RUN_AGAIN}",
         Again.CALL,
     ),
     HResult(
         0xC004F075,
         "SL_E_SERVICE_STOPPING",
         "the Software Protection service is stopping",
-        "wait and try again",
+        f"wait, then {RUN_AGAIN}",
         Again.CALL,
     ),
     # Activating by telephone
@@ -235,7 +240,7 @@ TABLE = (
     ),
     HResult(0x80041001, "WBEM_E_FAILED", "WMI failed", "check the machine's WMI-Activity event log"),
     HResult(
-        0x80041002, "WBEM_E_NOT_FOUND", "the WMI object does not exist", f"try again; if the error persists, {_WMI}"
+        0x80041002, "WBEM_E_NOT_FOUND", "the WMI object does not exist", f"{RUN_AGAIN}; if the error persists, {_WMI}"
     ),
     HResult(0x80041004, "WBEM_E_PROVIDER_FAILURE", "a WMI provider failed", _WMI),
     HResult(0x80041006, "WBEM_E_OUT_OF_MEMORY", "WMI does not have enough memory", _BUSY, Again.READ),
@@ -273,13 +278,13 @@ TABLE = (
         0x80338000,
         "ERROR_WSMAN_RESOURCE_NOT_FOUND",
         "the class or instance does not exist",
-        f"try again; if the error persists, {_WMI}",
+        f"{RUN_AGAIN}; if the error persists, {_WMI}",
     ),
     HResult(
         0x8033805B,
         "ERROR_WSMAN_UNEXPECTED_SELECTORS",
         "the instance does not exist",
-        f"try again; if the error persists, {_WMI}",
+        f"{RUN_AGAIN}; if the error persists, {_WMI}",
     ),
     HResult(
         0x8033801A,

@@ -13,6 +13,7 @@ from avma import deadline
 from avma.addresses import host_name_error
 from avma.characters import hidden_error
 from avma.properties import Choice, declare
+from avma.wording import setting
 
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
@@ -30,11 +31,14 @@ class Auth(Choice):
     )
     KERBEROS = (
         "kerberos",
-        "Kerberos, with `kerberosKeytab`, the password, or a ticket from `kinit`, in this order. Needs the "
-        "`kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.",
+        f"Kerberos, with {setting('kerberos_keytab')}, the password, or a ticket from `kinit`, in this order. Needs "
+        "the `kerberos` extra of the Python package, and the DNS name of the machine instead of its IP address.",
     )
     CREDSSP = "credssp", "CredSSP. Sends the password to the machine. Needs the `credssp` extra of the Python package."
-    CERTIFICATE = "certificate", "A client certificate (`clientCert` and `clientKey`). Works over https only."
+    CERTIFICATE = (
+        "certificate",
+        f"A client certificate ({setting('client_cert')} and {setting('client_key')}). Works over https only.",
+    )
     BASIC = "basic", "Basic authentication. Works over https only. Windows turns it off by default."
 
 
@@ -183,7 +187,8 @@ class Settings:
         environment=("AVMA_KERBEROS_HOSTNAME",),
     )
     kerberos_keytab: str | None = declare(
-        "The path of a keytab for Kerberos authentication, used instead of the password. Without `username`, the "
+        "The path of a keytab for Kerberos authentication, used instead of the password. Without "
+        f"{setting('username')}, the "
         "first entry of the keytab is the account.",
         default=None,
         unset="none",

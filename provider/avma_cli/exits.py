@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from avma import topics
+from avma_cli.wording import COMMANDS
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])
 """What Typer raises for a wrong command line. Typer gives it no public name of its own."""
@@ -79,7 +80,7 @@ def end(text: str, code: Exit = Exit.USAGE) -> NoReturn:
     Raises:
         Exit: always.
     """
-    typer.echo(text, err=True)
+    typer.echo(COMMANDS.render(text), err=True)
     raise typer.Exit(code)
 
 

@@ -44,8 +44,9 @@ def explain(
     """
     from avma import explaining
     from avma.explaining import Outcome
+    from pulumi_resource_avma.wording import PULUMI
 
-    answer = explaining.explain(words or ())
+    answer = explaining.explain(words or (), PULUMI)
     if answer.outcome is Outcome.UNKNOWN_NAME:
         end(answer.text)
     typer.echo(answer.text)

@@ -40,8 +40,9 @@ def main() -> int:
 def _explain(words: Sequence[str]) -> int:
     """Print the output of `avma explain` and return its exit code."""
     from avma.explaining import Outcome, explain
+    from pulumi_resource_avma.wording import PULUMI
 
-    answer = explain(words)
+    answer = explain(words, PULUMI)
     print(answer.text, file=sys.stderr if answer.outcome is Outcome.UNKNOWN_NAME else sys.stdout)
     return {Outcome.FOUND: 0, Outcome.UNKNOWN_NUMBER: 1, Outcome.UNKNOWN_NAME: 2}[answer.outcome]
 

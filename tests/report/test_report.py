@@ -65,7 +65,7 @@ def test_guests_without_an_account_are_not_asked(
     found = vms(reported(written(estate, LIST.partition("hosts:")[0])))
     assert {vm["answer"] for vm in found.values()} == {"notAsked", "off"}
     assert (found["payroll"]["guestName"], found["payroll"]["guestVersion"]) == ("PAYROLL", "2022")
-    assert "`guest.password` is not set" in found["payroll"]["problem"]
+    assert "`AVMA_GUEST_PASSWORD` is not set" in found["payroll"]["problem"]
     assert shared.counts()["n1"]["pipelines"] == 0
 
 

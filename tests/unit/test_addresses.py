@@ -11,6 +11,7 @@ from avma import errors
 from avma.addresses import canonical, host_name_error
 from avma.connection import resolve
 from avma.settings import AddressedSettings, Settings
+from avma.wording import NEUTRAL
 from odd_texts import HOSTS, numeric_address
 
 ACCOUNT = Settings(username="a", password="b")
@@ -43,7 +44,7 @@ def test_the_canonical_spelling_is_stable_and_of_the_same_host(text: str) -> Non
 
 @given(HOSTS)
 def test_a_reason_shows_no_invisible_character_and_is_short(text: str) -> None:
-    reason = host_name_error(text) or ""
+    reason = NEUTRAL.render(host_name_error(text) or "")
     assert reason.isprintable()
     assert len(reason) < 400
 
@@ -57,7 +58,7 @@ def test_a_reason_shows_no_invisible_character_and_is_short(text: str) -> None:
     ],
 )
 def test_a_padded_address_names_the_address_meant_and_the_one_reached(text: str, meant: str, reached: str) -> None:
-    reason = host_name_error(text) or ""
+    reason = NEUTRAL.render(host_name_error(text) or "")
     assert f"`{meant}`" in reason
     assert f"`{reached}`" in reason
 
@@ -100,7 +101,7 @@ def test_a_padded_address_names_the_address_meant_and_the_one_reached(text: str,
     ],
 )
 def test_what_is_rejected_and_why(text: str, words: str) -> None:
-    assert words in (host_name_error(text) or "")
+    assert words in NEUTRAL.render(host_name_error(text) or "")
 
 
 @pytest.mark.parametrize(

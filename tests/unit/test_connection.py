@@ -60,7 +60,7 @@ def test_basic_over_plain_http_is_refused():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "Set `clientCert` and `clientKey`"),
+        (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem"), "Set `client_cert` and `client_key`"),
         (Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem", https=False), "https: true"),
         (Settings(auth=Auth.KERBEROS, password="b"), "`username` is not"),
         (Settings(auth=Auth.NEGOTIATE, username="a"), "Set `password`"),

@@ -149,7 +149,7 @@ def test_numbers_of_broken_services_have_a_name_and_a_remedy(number):
     entry = hresult.lookup(code)
     assert entry.name
     assert str(entry) in str(error)
-    assert errors.sentences(entry.remedy) in str(error)
+    assert errors.sentences(entry.remedy) in error.message
 
 
 def test_an_unknown_number_is_shown_with_subcode_and_the_text_of_windows():
