@@ -20,9 +20,7 @@ from avma.settings import (
     Settings,
     merged,
 )
-from avma.wording import setting
-
-_PLACE = "in the provider's configuration or on the resource"
+from avma.wording import WHERE_TO_SET, setting
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def missing_account(prefix: str, username: str | None, password: str | None) -> 
     if not missing:
         return None
     names = " and ".join(setting(f"{prefix}{name}") for name in missing)
-    remedy = f"set {names} {_PLACE}"
+    remedy = f"set {names} {WHERE_TO_SET}"
     empty = next((name for name in missing if account[name] is not None), None)
     if empty is not None:
         return f"{setting(f'{prefix}{empty}')} is empty", remedy
@@ -157,11 +155,11 @@ def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
             both = f"{named('client_cert')} and {named('client_key')}"
-            yield f"{both} are not both set", f"set {both} {_PLACE}"
+            yield f"{both} are not both set", f"set {both} {WHERE_TO_SET}"
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
             answer = f"{named('password')} is set, but {named('username')} is not"
-            yield answer, f"set {named('username')} {_PLACE}"
+            yield answer, f"set {named('username')} {WHERE_TO_SET}"
     else:
         missing = missing_account(connection.prefix, given.get("username"), given.get("password"))
         if missing is not None:

@@ -67,6 +67,8 @@ ALLOW_MORE_TIME = _phrase("allow more time")
 """An imperative: the operation needs a longer time limit."""
 TIME_LIMIT = _phrase("the time limit of the operation")
 """A noun: the setting of the time limit of one operation."""
+WHERE_TO_SET = _phrase("in the provider's configuration or on the resource")
+"""An adverbial: the places of a connection setting."""
 ONLY_FORGETS = _phrase("only the state forgets the resource")
 """A sentence without its capital letter and period: deletion changes no machine."""
 AFTER_IT = _phrase("before this resource")

@@ -37,6 +37,7 @@ COMMANDS = replace(
         **PULUMI.phrases,
         wording.RUN_AGAIN: "run the command again",
         wording.ALLOW_MORE_TIME: "allow more time",
+        wording.WHERE_TO_SET: "for this command",
         wording.CONFIGURATION: "the configuration of the provider",
     },
     setting=_setting,

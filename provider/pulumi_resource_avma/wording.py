@@ -26,6 +26,7 @@ PULUMI = Wording(
         wording.REPLACE: "run `pulumi up --replace` with this resource's URN",
         wording.ALLOW_MORE_TIME: "allow more time with the resource option `customTimeouts`",
         wording.TIME_LIMIT: "the resource option `customTimeouts`",
+        wording.WHERE_TO_SET: "in the provider's configuration or on the resource",
         wording.ONLY_FORGETS: "Pulumi only removes the resource from its state",
         wording.AFTER_IT: "with `dependsOn` from this resource",
         wording.CONFIGURATION: "`pulumi config set avma:NAME`",

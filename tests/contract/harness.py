@@ -21,6 +21,7 @@ from pulumi_resource_avma.server import GrpcServer
 from pulumi_resource_avma.servicer import Servicer, all_resources
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.values import SECRET, SIGNATURE, UNKNOWN_STRING
+from pulumi_resource_avma.wording import PULUMI
 from waiting import PATIENCE
 
 TYPE = "avma:index:Shelf"
@@ -82,7 +83,7 @@ class Provider:
     def __init__(
         self, resource: Resource | None = None, configuration: type[Configuration] = Configuration, workers: int = 8
     ) -> None:
-        self.session = Session(Redactor())
+        self.session = Session(Redactor(PULUMI))
         resources = all_resources if resource is None else lambda: (resource,)
         self._servicer = Servicer(self.session, resources, configuration, workers)
         self._started = threading.Event()
