@@ -19,9 +19,9 @@ from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.wsman import bounded
-from avma.wsman.bounded import LARGEST_ANSWER
+from avma.wsman import http_adapter
 from avma.wsman.envelope import CimMethod
+from avma.wsman.http_adapter import LARGEST_ANSWER
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
@@ -112,7 +112,7 @@ class Sender:
     def within(self, seconds: float, call: Callable[[], object]) -> object:
         self._late.append(self._threads.submit(call))
         assert self.time_over.wait(PATIENCE)
-        raise bounded.TimeIsOver
+        raise http_adapter.TimeIsOver
 
     def late_error(self) -> BaseException | None:
         """Return the error of the call, which continued in its own thread."""
@@ -123,7 +123,7 @@ class Sender:
 def sender(monkeypatch):
     with ThreadPoolExecutor() as threads:
         made = Sender(threads)
-        monkeypatch.setattr(bounded, "within", made.within)
+        monkeypatch.setattr(http_adapter, "within", made.within)
         yield made
 
 

@@ -11,7 +11,7 @@ import pytest
 from avma import errors
 from avma.settings import Auth
 from avma.wording import NEUTRAL
-from avma.wsman.bounded import SENDER
+from avma.wsman.http_adapter import SENDER
 from core import kdc
 from core.runner import ADMINISTRATOR, PASSWORD
 from core.test_damaged_answers import call, flipped, require_lost, through

@@ -23,8 +23,8 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv, licensing
+from avma.wsman.http_adapter import Adapter
 from avma.wsman.pipe import WinrmPipe
-from avma.wsman.transports import Adapter
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, PASSWORD

@@ -2,7 +2,7 @@
 
 import pytest
 
-from avma.wsman.challenges import schemes
+from avma.wsman.http_adapter import schemes
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ from avma.windows import azure_local
 from avma.windows.guest_run import GuestAccount, GuestRequest
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
-from avma.wsman.bounded import AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CimMethod
+from avma.wsman.http_adapter import Adapter, AnswerTooLarge, HttpStatus, NothingAwaited
 from avma.wsman.instance import Instance
-from avma.wsman.transports import Adapter, HttpExchange, HttpStatus, NotAuthenticated
+from avma.wsman.transports import HttpExchange, NotAuthenticated
 from avma.wsman.wsman_client import WsmanClient
 from unit.test_faults import error_of, wmi_error, wsman_fault
 

@@ -16,7 +16,7 @@ from avma.settings import AddressedSettings
 from avma.windows import operating_system
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
-from avma.wsman.bounded import within
+from avma.wsman.http_adapter import within
 
 _MOST = 8
 """The maximum of addresses to try. A guest can report any address, and each attempt sends an account to it."""

@@ -18,8 +18,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from avma.connection import Connection
-from avma.wsman.bounded import within
-from avma.wsman.challenges import schemes
+from avma.wsman.http_adapter import schemes, within
 
 _T = TypeVar("_T")
 

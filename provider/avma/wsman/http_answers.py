@@ -9,7 +9,8 @@ from avma import errors
 from avma.connection import Connection
 from avma.wording import RUN_AGAIN
 from avma.wsman.envelope import CHECK_PORT
-from avma.wsman.transports import Adapter, HttpExchange
+from avma.wsman.http_adapter import Adapter
+from avma.wsman.transports import HttpExchange
 
 _GATEWAY = "connect to the machine directly, without the proxy or load balancer in between"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _PROXY_SIGN_IN = 400, 403, 404, 407

@@ -19,7 +19,8 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AUTH_METHODS, MessageEncryption
 from avma.wsman import http_answers, tls, transport_errors
-from avma.wsman.transports import Adapter, HttpExchange, HttpTransport
+from avma.wsman.http_adapter import Adapter
+from avma.wsman.transports import HttpExchange, HttpTransport
 
 _ANSWER_MARGIN = 10.0
 """Seconds. An answer may arrive this long after the operation's own timeout, because of the network."""

@@ -17,7 +17,8 @@ from pypsrp.wsman import _TransportHTTP
 from avma.connection import Connection
 from avma.settings import Auth
 from avma.wsman import kerberos
-from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
+from avma.wsman.http_adapter import Adapter, adapt
+from avma.wsman.transports import NotAuthenticated, answered
 
 # pypsrp logs every exception with its traceback, and every message unencrypted
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)

@@ -13,7 +13,8 @@ from avma import errors
 from avma.connection import Connection
 from avma.settings import Auth
 from avma.wording import install_extra
-from avma.wsman.transports import Adapter, NotAuthenticated, adapt, answered
+from avma.wsman.http_adapter import Adapter, adapt
+from avma.wsman.transports import NotAuthenticated, answered
 
 _REFUSALS: tuple[type[Exception], ...] = (InvalidCredentialsError,)
 if transport.HAVE_CREDSSP:

@@ -19,9 +19,9 @@ from avma.errors import Distrust
 from avma.settings import AUTH_METHODS, Auth, offered_methods
 from avma.wording import RUN_AGAIN, setting
 from avma.wsman import http_answers, kerberos, tls
-from avma.wsman.bounded import LARGEST_ANSWER, AnswerTooLarge, NothingAwaited
 from avma.wsman.envelope import CHECK_PORT
-from avma.wsman.transports import Adapter, HttpExchange, HttpStatus, NotAuthenticated
+from avma.wsman.http_adapter import LARGEST_ANSWER, Adapter, AnswerTooLarge, HttpStatus, NothingAwaited
+from avma.wsman.transports import HttpExchange, NotAuthenticated
 
 _FIRST_FAILURE, _UNAUTHORIZED = 400, 401
 _WITH_PAGES = (200, 400, 403, 500)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from avma.wsman.bounded import TimeIsOver, within
+from avma.wsman.http_adapter import TimeIsOver, within
 from waiting import PATIENCE
 
 
