@@ -364,7 +364,7 @@ def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch)
     assert script.blocked["b"].wait(PATIENCE)
     assert script.blocked["c"].wait(PATIENCE)
     assert len(Asking(runs, "e").ends_with()) == 1
-    assert len(runs._runs) <= 4
+    assert len(runs._running) <= 4
     script.released.set()
     for name in "abc":
         asking[name].ends_with()
@@ -388,8 +388,7 @@ def test_a_run_that_has_reached_no_guest_yet_is_waited_for(script, runs, monkeyp
     first = first_run(script, runs)
     other = Asking(runs, "b")
     wait_for(runs, 1)
-    runs._lead_if_due()
-    assert not runs._gathering
+    assert not runs._due()
     script.go_on.release(2)
     for asking in (first, other):
         assert len(asking.ends_with()) == 1

@@ -5,7 +5,7 @@ import pytest
 from avma import errors
 from avma.deadline import Cancellation, Deadline
 from avma.windows.shared_read import SharedRead
-from waiting import PATIENCE
+from waiting import PATIENCE, wait_until
 
 
 class Source:
@@ -50,9 +50,11 @@ def read(source):
 
 
 def wait_until_gathering(read):
-    deadline = Deadline(PATIENCE)
-    while read._gathering is None:
-        deadline.wait(0.01, "wait", "test")
+    wait_until(lambda: read._gathering is not None)
+
+
+def wait_until_waiting(read, count=1):
+    wait_until(lambda: len(read._waiting) >= count)
 
 
 class Held(Deadline):
@@ -90,7 +92,7 @@ def test_who_asks_while_a_read_is_under_way_shares_the_next_one(source, read):
     first = ask(read, answers)
     assert source.started.acquire(timeout=PATIENCE)
     others = [ask(read, answers) for _ in range(20)]
-    wait_until_gathering(read)
+    wait_until_waiting(read)
     source.go_on.release()
     first.join()
     assert answers == [1]
@@ -126,7 +128,7 @@ def test_a_leader_whose_time_is_over_does_not_end_the_others(source, read):
     assert source.started.acquire(timeout=PATIENCE)
     cancellation = Cancellation()
     leader = ask(read, late, Deadline(60, cancellation))
-    wait_until_gathering(read)
+    wait_until_waiting(read)
     follower = ask(read, answers)
     cancellation.set()
     leader.join()
@@ -137,3 +139,20 @@ def test_a_leader_whose_time_is_over_does_not_end_the_others(source, read):
     follower.join()
     assert answers[0] == 1
     assert answers[1] == 2
+
+
+def test_a_read_that_ends_with_its_leader_is_repeated_for_the_others(source, read):
+    source.failures = [errors.TimedOut("read", "hv01", "the time is over", "wait")]
+    answers: list = []
+    late: list = []
+    held = Held()
+    leader = ask(read, late, held)
+    wait_until_gathering(read)
+    follower = ask(read, answers)
+    wait_until_waiting(read, 2)
+    held.go_on.set()
+    source.go_on.release(2)
+    leader.join()
+    follower.join()
+    assert isinstance(late[0], errors.TimedOut)
+    assert answers == [2]

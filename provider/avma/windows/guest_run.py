@@ -10,6 +10,7 @@ from typing import Any
 from avma import errors
 from avma.context import Context
 from avma.deadline import POLL, Deadline
+from avma.windows.batches import Batch
 from avma.wsman.script import Credential, Secret
 
 Operation = Mapping[str, Any]
@@ -91,11 +92,11 @@ class Joint(Deadline):
         self.check(tried, where)
 
 
-class GuestRun:
+class GuestRun(Batch[GuestRequest]):
     """One run of the script: its requests and their progress."""
 
-    def __init__(self, requests: Sequence[GuestRequest]) -> None:
-        self.requests = list(requests)
+    def __init__(self, leader: GuestRequest, requests: list[GuestRequest]) -> None:
+        super().__init__(leader, requests)
         self._starting: str | None = None
         self._started: set[str] = set()
         self._reported_at = time.monotonic()
@@ -105,11 +106,6 @@ class GuestRun:
         """Whether the run has reached a guest, but reported nothing for `SILENCE`. Before that, the host is slow."""
         begun = self._starting is not None or self._started
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
-
-    @property
-    def open(self) -> list[GuestRequest]:
-        """The requests without an answer."""
-        return [request for request in self.requests if not request.done]
 
     def starts(self, vm_id: str | None) -> None:
         """Record the guest to which the script is connecting. None if the session has started."""

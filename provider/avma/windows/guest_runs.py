@@ -1,20 +1,20 @@
 """Script runs of one host for its guests. Requests that wait at the same moment share one run.
 
 A session in a guest takes seconds to start, so guests share a run. A guest must not harm its neighbors: if a run
-reports nothing for some seconds, the next one starts in parallel. The script is `cim-in-guest`.
+reports nothing for some seconds, the next one starts in parallel. The script is `cim-in-guest`. `batches` contains the
+rules of sharing.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from avma import errors
 from avma.context import Context
-from avma.deadline import POLL
 from avma.windows import powershell
+from avma.windows.batches import Batches
 from avma.windows.guest_run import GuestRequest, GuestRun, Joint, key_of, lower
 from avma.windows.powershell import Answers, PowerShell
 from avma.wording import setting
@@ -23,8 +23,6 @@ from avma.wsman.script import TimeLeft
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
 
-_GATHERING = 0.05
-"""Seconds that a run waits for more requests. This is short compared with the start of a session in a guest."""
 _MOST_RUNS = 4
 """Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
@@ -38,7 +36,7 @@ NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 """The script's own error ids: the guest did not answer in time, or the script did not get to it."""
 
 
-class GuestRuns:
+class GuestRuns(Batches[GuestRequest, GuestRun]):
     """The script runs of one host, each for all waiting guests. Safe for several threads.
 
     One run is active at a time unless a guest hangs. Then the waiting requests get a new run. So do the reads of other
@@ -46,12 +44,9 @@ class GuestRuns:
     """
 
     def __init__(self, powershell: PowerShell) -> None:
+        super().__init__()
         self._powershell = powershell
-        self._changed = threading.Condition()
-        self._waiting: list[GuestRequest] = []
-        self._runs: list[GuestRun] = []
         self._suspects: set[str] = set()
-        self._gathering = False
 
     @property
     def where(self) -> str:
@@ -65,33 +60,38 @@ class GuestRuns:
             AnswerLost: the operations may have run.
             AvmaError: the script could not run.
         """
-        with self._changed:
-            self._waiting.append(request)
         try:
-            while not request.done:
-                self._lead_if_due()
-                self._wait(request)
+            self._await(request)
         except (errors.TimedOut, errors.Cancelled) as end:
-            raise self._left(request, end) from end
+            if not request.begun:
+                raise
+            answer = f"{end.answer}. The script may have run"
+            raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
         if isinstance(request.error, errors.AvmaError):
             raise request.error.of(request.context.tried) from request.error  # The first request names the run.
         if request.error is not None:
             raise request.error
         return request.answer or {}
 
-    def _lead_if_due(self) -> None:
-        """Start a run in its own thread if one is due.
+    def _due(self) -> list[GuestRequest]:
+        """Return the requests for the next run. Empty if another run must end first.
 
-        The first caller must not have to stay until all guests have answered.
+        The result contains the first request of each VM, but none of a VM with an open request in a run. Suspects come
+        last, one per run, and leave one run free for the others.
         """
-        with self._changed:
-            for run in self._runs:
-                if run.silent:
-                    self._free_others(run)
-            if self._gathering or not self._next():
-                return
-            self._gathering = True
-        threading.Thread(target=self._lead, daemon=True).start()
+        for run in self._running:
+            if run.silent:
+                self._free_others(run)
+        self._waiting = [request for request in self._waiting if not request.done]
+        busy = {key_of(request) for run in self._running for request in run.open}
+        first: dict[str, GuestRequest] = {}
+        for request in self._waiting:
+            if key_of(request) not in busy:
+                first.setdefault(key_of(request), request)
+        healthy = [request for vm_id, request in first.items() if vm_id not in self._suspects]
+        if healthy:
+            return healthy if self._is_free(_MOST_RUNS) else []
+        return list(first.values())[:1] if len(self._running) < _MOST_RUNS - 1 else []
 
     def _free_others(self, run: GuestRun) -> None:
         """Move the reads of a silent run's other guests back to the queue. The first answer counts, from either run."""
@@ -101,59 +101,9 @@ class GuestRuns:
         run.requests = [request for request in run.requests if request not in freed]
         self._waiting += freed
 
-    def _wait(self, request: GuestRequest) -> None:
-        with self._changed:
-            if (self._gathering or self._runs) and not request.done:
-                self._changed.wait(POLL)
-        if not request.done:
-            request.context.check()
-
-    def _left(self, request: GuestRequest, end: errors.AvmaError) -> errors.AvmaError:
-        """Withdraw a request after its own timeout, and return the error to raise."""
-        with self._changed:
-            if request in self._waiting:
-                self._waiting.remove(request)
-        if not request.begun:
-            return end
-        return request.context.error(errors.AnswerLost, f"{end.answer}. The script may have run", end.remedy)
-
-    def _lead(self) -> None:
-        """Wait for others to join, then run the script for all."""
-        time.sleep(_GATHERING)
-        with self._changed:
-            run = GuestRun(self._take())
-            self._runs.append(run)
-            self._gathering = False
-        try:
-            self._run(run)
-        except Exception as error:  # Each waiting thread raises it.
-            for request in run.open:
-                request.error = error
-        finally:
-            with self._changed:
-                self._runs.remove(run)
-                self._changed.notify_all()
-
-    def _next(self) -> list[GuestRequest]:
-        """Return the requests for the next run. Empty if another run must end first.
-
-        The result contains the first request of each VM, but none of a VM with an open request in a run. Suspects come
-        last, one per run, and leave one run free for the others.
-        """
-        self._waiting = [request for request in self._waiting if not request.done]
-        busy = {key_of(request) for run in self._runs for request in run.open}
-        first: dict[str, GuestRequest] = {}
-        for request in self._waiting:
-            if key_of(request) not in busy:
-                first.setdefault(key_of(request), request)
-        healthy = [request for vm_id, request in first.items() if vm_id not in self._suspects]
-        if healthy:
-            return healthy if self._is_free(_MOST_RUNS) else []
-        return list(first.values())[:1] if len(self._runs) < _MOST_RUNS - 1 else []
-
     def _is_free(self, most: int) -> bool:
         """Return True if no run is worth waiting for, and fewer than `most` exist."""
-        return all(self._is_hopeless(run) for run in self._runs) and len(self._runs) < most
+        return all(self._is_hopeless(run) for run in self._running) and len(self._running) < most
 
     def _is_hopeless(self, run: GuestRun) -> bool:
         """Return True if a run reports nothing, or waits for suspects alone.
@@ -162,20 +112,20 @@ class GuestRuns:
         """
         return run.silent or (bool(run.open) and {key_of(request) for request in run.open} <= self._suspects)
 
-    def _take(self) -> list[GuestRequest]:
-        taken = self._next()
-        self._waiting = [request for request in self._waiting if request not in taken]
-        for request in taken:
+    def _new_batch(self, leader: GuestRequest, requests: list[GuestRequest]) -> GuestRun:
+        for request in requests:
             request.begun = True
-        return taken
+        return GuestRun(leader, requests)
 
-    def _run(self, run: GuestRun) -> None:
-        if not run.requests:
-            return
-        deadline = Joint(request.context.deadline for request in run.requests)
-        context = Context(run.requests[0].context.tried, self.where, deadline)
-        answers = self._answers(context, run)
-        for request in run.open:
+    def _begin(self, batch: GuestRun) -> None:
+        """Run the script in a thread of its own. The first caller must not stay until all guests have answered."""
+        threading.Thread(target=self._run_to_end, args=(batch,), daemon=True).start()
+
+    def _run(self, batch: GuestRun) -> None:
+        deadline = Joint(request.context.deadline for request in batch.requests)
+        context = Context(batch.leader.context.tried, self.where, deadline)
+        answers = self._answers(context, batch)
+        for request in batch.open:
             request.error = powershell.failure(context, answers.complaint)
 
     def _answers(self, context: Context, run: GuestRun) -> Answers:

@@ -1,45 +1,45 @@
 """Reads that several threads share, if they ask in parallel. No answer is older than its question.
 
-One `pulumi up` reads the same state for many resources in parallel. So a read waits a moment for other callers before
-it starts. Callers that arrive during a read share the next one. N parallel questions cost a machine one or two reads.
+One `pulumi up` reads the same state for many resources in parallel. N parallel questions cost a machine one or two
+reads. `batches` contains the rules.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from avma import errors
+from avma.context import Context
 from avma.deadline import Deadline
+from avma.windows.batches import Batch, Batches
 
 T = TypeVar("T")
 
-_GATHERING = 0.05
-"""Seconds that a read waits for more callers. A request to Windows takes 10 to 1000 ms."""
 
+@dataclass(eq=False)
+class _Question(Generic[T]):
+    """The question of one thread."""
 
-@dataclass
-class _Read(Generic[T]):
-    """One read for several callers. `before` is the active read, whose end it must wait for."""
-
-    before: _Read[T] | None
-    done: threading.Event = field(default_factory=threading.Event)
+    context: Context
     answer: list[T] = field(default_factory=list)
     error: Exception | None = None
 
+    @property
+    def done(self) -> bool:
+        """Whether the question has an answer or an error."""
+        return bool(self.answer) or self.error is not None
 
-class SharedRead(Generic[T]):
-    """A shared query to one machine. `read` runs it."""
+
+class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
+    """A shared query to one machine. `read` runs it, in the thread of one of the callers, one query at a time."""
 
     def __init__(self, read: Callable[[Deadline], T], tried: str, where: str) -> None:
+        super().__init__()
         self._read = read
         self._tried = tried
         self._where = where
-        self._lock = threading.Lock()
-        self._under_way: _Read[T] | None = None
-        self._gathering: _Read[T] | None = None
 
     def ask(self, deadline: Deadline) -> T:
         """Return an answer from a read that began after this call.
@@ -47,52 +47,25 @@ class SharedRead(Generic[T]):
         Raises:
             AvmaError: the machine could not be queried.
         """
-        while True:
-            shared, leads = self._join()
-            if leads:
-                self._lead(shared, deadline)
-            else:
-                self._wait(shared, deadline)
-            if shared.error is None:
-                return shared.answer[0]
-            if leads or not isinstance(shared.error, (errors.TimedOut, errors.Cancelled)):
-                raise shared.error
-            deadline.check(self._tried, self._where)  # Only the leader timed out: ask again.
+        question = _Question[T](Context(self._tried, self._where, deadline))
+        self._await(question)
+        if question.error is not None:
+            raise question.error
+        return question.answer[0]
 
-    def _join(self) -> tuple[_Read[T], bool]:
-        """Return the read to share, and whether this thread leads it."""
-        with self._lock:
-            if self._gathering is not None:
-                return self._gathering, False
-            self._gathering = _Read(before=self._under_way)
-            return self._gathering, True
+    def _due(self) -> list[_Question[T]]:
+        return [] if self._running else list(self._waiting)
 
-    def _lead(self, shared: _Read[T], deadline: Deadline) -> None:
+    def _new_batch(self, leader: _Question[T], requests: list[_Question[T]]) -> Batch[_Question[T]]:
+        return Batch(leader, requests)
+
+    def _run(self, batch: Batch[_Question[T]]) -> None:
         try:
-            self._gather(shared, deadline)
-            shared.answer.append(self._read(deadline))
-        except Exception as error:  # Each waiting thread raises it.
-            shared.error = error
-        finally:
-            self._finish(shared)
-
-    def _gather(self, shared: _Read[T], deadline: Deadline) -> None:
-        """Wait for others to join, then start. Later callers get a later read."""
-        if shared.before is None:
-            deadline.wait(_GATHERING, self._tried, self._where)
+            answer = self._read(batch.leader.context.deadline)
+        except (errors.TimedOut, errors.Cancelled) as end:  # Only the leader timed out: the others ask again.
+            batch.leader.error = end
+            with self._changed:
+                self._waiting = batch.open + self._waiting
         else:
-            self._wait(shared.before, deadline)
-        with self._lock:
-            shared.before = None
-            self._gathering, self._under_way = None, shared
-
-    def _finish(self, shared: _Read[T]) -> None:
-        with self._lock:
-            if self._under_way is shared:
-                self._under_way = None
-            if self._gathering is shared:
-                self._gathering = None
-            shared.done.set()
-
-    def _wait(self, shared: _Read[T], deadline: Deadline) -> None:
-        deadline.until(shared.done.wait, self._tried, self._where)
+            for question in batch.requests:
+                question.answer.append(answer)

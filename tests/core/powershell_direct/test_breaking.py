@@ -177,7 +177,7 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
 
     def lead() -> None:
         with contextlib.suppress(errors.AnswerLost):
-            runs._run(guest_run.GuestRun(requests))
+            runs._run(guest_run.GuestRun(requests[0], requests))
 
     joint = threading.Thread(target=lead)
     joint.start()
