@@ -201,7 +201,7 @@ def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPat
         adapter.status = status
         adapter.carried, adapter.sealed, adapter.accepted, adapter.turned_away, foreign = states
         adapter.foreign_type = "text/html" if foreign else ""
-        require_readable(transport_errors.named(raised, HttpExchange(connections[auth], adapter, ASKING)))
+        require_readable(transport_errors.to_error(raised, HttpExchange(connections[auth], adapter, ASKING)))
 
 
 def test_a_fault_of_an_empty_body_is_readable() -> None:

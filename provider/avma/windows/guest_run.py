@@ -107,15 +107,15 @@ class GuestRun(Batch[GuestRequest]):
         begun = self._starting is not None or self._started
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
 
-    def starts(self, vm_id: str | None) -> None:
+    def note_start(self, vm_id: str | None) -> None:
         """Record the guest to which the script is connecting. None if the session has started."""
-        self.reports()
+        self.note_report()
         if self._starting is not None:
             self._started.add(self._starting)
         self._starting = vm_id
 
-    def reports(self) -> None:
-        """Record a sign of life."""
+    def note_report(self) -> None:
+        """Record that the script reported something."""
         self._reported_at = time.monotonic()
 
     def suspects(self) -> set[str]:

@@ -136,13 +136,13 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         }
         by_vm = {key_of(request): request for request in run.requests}
 
-        def heard(answer: Mapping[str, Any]) -> None:
+        def on_answer(answer: Mapping[str, Any]) -> None:
             """Release the thread of this guest: the other guests may take long, or never answer."""
             with self._changed:
                 if set(answer) == {"starting"}:
-                    run.starts(lower(answer["starting"]) if answer["starting"] else None)
+                    run.note_start(lower(answer["starting"]) if answer["starting"] else None)
                     return
-                run.reports()
+                run.note_report()
                 vm_id = lower(answer.get("id", ""))
                 if _gave_up(answer):
                     self._suspects.add(vm_id)
@@ -155,7 +155,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
 
         try:
             # A hanging session goes on until its PowerShell ends.
-            return self._powershell.run(context, SCRIPT, parameters, heard, _gave_up)
+            return self._powershell.run(context, SCRIPT, parameters, on_answer, _gave_up)
         except errors.AccessDenied as error:
             raise context.error(errors.AccessDenied, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
 

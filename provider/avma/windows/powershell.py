@@ -18,7 +18,7 @@ from avma.context import Context
 from avma.redaction import Redactor
 from avma.wording import RUN_AGAIN
 from avma.wsman.runspaces import Runspaces
-from avma.wsman.script import Heard, Output, nobody, secrets_in
+from avma.wsman.script import OnOutput, Output, ignore, secrets_in
 
 _LONGEST = 400
 
@@ -47,12 +47,12 @@ class PowerShell:
         context: Context,
         script: str,
         parameters: Mapping[str, Any],
-        heard: Heard = nobody,
-        spoils: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+        on_answer: OnOutput = ignore,
+        must_close: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     ) -> Answers:
-        """Run a script with those parameters and return its output. `heard` receives each answer as it arrives.
+        """Run a script with those parameters and return its output. `on_answer` receives each answer as it arrives.
 
-        If `spoils` returns True for an answer, the PowerShell of that run is closed, with everything it started.
+        If `must_close` returns True for an answer, the PowerShell of that run is closed, with everything it started.
 
         Raises:
             ScriptFailed: the script wrote no answer.
@@ -60,16 +60,16 @@ class PowerShell:
             AvmaError: the script did not start.
         """
 
-        def told(written: Any) -> None:
+        def pass_on(written: Any) -> None:
             found = _json_object(written)
             if found is not None:
-                heard(found)
+                on_answer(found)
 
-        def spent(output: Output) -> bool:
+        def must_close_after(output: Output) -> bool:
             found = (_json_object(written) for written in output.objects)
-            return any(spoils(answer) for answer in found if answer is not None)
+            return any(must_close(answer) for answer in found if answer is not None)
 
-        output = self._runspaces.run(context, load(script), parameters, told, spent)
+        output = self._runspaces.run(context, load(script), parameters, pass_on, must_close_after)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
         answers = read(output, redact)

@@ -93,12 +93,12 @@ class GuestWmi:
                 raise self._session_error(context, answer["error"])
         results = answer.get("results")
         if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
-            raise _not_its_own(context, "an answer without results")
+            raise _invalid_answer(context, "an answer without results")
         for result in results:
             if isinstance(result.get("error"), Mapping):
                 raise self._operation_error(context, result["error"])
         if len(results) != len(operations):
-            raise _not_its_own(context, f"{len(results)} results for {len(operations)} operations")
+            raise _invalid_answer(context, f"{len(results)} results for {len(operations)} operations")
         return results
 
     def _session_error(self, context: Context, error: Mapping[str, Any]) -> errors.AvmaError:
@@ -146,8 +146,8 @@ class GuestWmi:
         error_id = str(error.get("errorId", "")).partition(",")[0]
         number = soap_faults.number_of(error_id) or number
         if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
-            told = ": ".join(filter(None, (soap_faults.shown_id(error_id), said))) or "no message"
-            return _not_its_own(context, f"an error without a number: {told}")
+            detail = ": ".join(filter(None, (soap_faults.shown_id(error_id), said))) or "no message"
+            return _invalid_answer(context, f"an error without a number: {detail}")
         fault = soap_faults.Fault(number & 0xFFFFFFFF, soap_faults.shown_id(error_id), said)
         return soap_faults.to_error(fault, context)
 
@@ -243,14 +243,14 @@ def _broken(context: Context, said: str) -> errors.AnswerLost:
     return context.error(errors.AnswerLost, f"the session in the guest broke: {said or 'no message'}", remedy)
 
 
-def _not_its_own(context: Context, what: str) -> errors.ScriptFailed:
+def _invalid_answer(context: Context, what: str) -> errors.ScriptFailed:
     return failure(context, f"received {what}")
 
 
 def _rows(context: Context, result: Mapping[str, Any]) -> list[Instance]:
     rows = result.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise _not_its_own(context, "a result without rows")
+        raise _invalid_answer(context, "a result without rows")
     return [Instance.from_values({name: _value(value) for name, value in row.items()}, context) for row in rows]
 
 

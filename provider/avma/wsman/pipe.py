@@ -70,7 +70,7 @@ class WinrmPipe:
         except Exception as error:
             self.close()
             if not again or not self._was_not_read(adapter, connects):
-                raise transport_errors.named(error, HttpExchange(self._connection, adapter, context)) from error
+                raise transport_errors.to_error(error, HttpExchange(self._connection, adapter, context)) from error
         else:
             self._require_genuine(HttpExchange(self._connection, adapter, context))
             return answer

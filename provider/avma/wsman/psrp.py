@@ -27,7 +27,7 @@ from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
-from avma.wsman.script import Heard, Output, TimeLeft, nobody, secrets_in
+from avma.wsman.script import OnOutput, Output, TimeLeft, ignore, secrets_in
 
 # pypsrp logs every message and every exception.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
@@ -80,8 +80,8 @@ class Pool:
         if self._pool.state != RunspacePoolState.OPENED:
             raise _unexpected(context)
 
-    def run(self, context: Context, script: str, parameters: Mapping[str, Any], heard: Heard = nobody) -> Output:
-        """Run a script to its end and return its output. `heard` receives each object as it arrives.
+    def run(self, context: Context, script: str, parameters: Mapping[str, Any], on_output: OnOutput = ignore) -> Output:
+        """Run a script to its end and return its output. `on_output` receives each object as it arrives.
 
         Raises:
             AvmaError: the end of the script was not seen. `started` is True if it may have run.
@@ -92,13 +92,13 @@ class Pool:
             if any(True for _ in secrets_in(parameters)):
                 self._pool.exchange_keys()
             self._pipeline = self._start(script, parameters, context.deadline)
-            told = 0
+            passed_on = 0
             while self._pipeline.state == PSInvocationState.RUNNING:
                 self._pipeline.poll_invoke()
                 objects = output_of(self._pipeline).objects
-                for written in objects[told:]:
-                    heard(written)
-                told = len(objects)
+                for written in objects[passed_on:]:
+                    on_output(written)
+                passed_on = len(objects)
             output = output_of(self._pipeline)
         self._finish()
         return output

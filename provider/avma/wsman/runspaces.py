@@ -21,7 +21,7 @@ from avma.deadline import POLL
 from avma.wording import RUN_AGAIN
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
-from avma.wsman.script import Heard, Output, nobody
+from avma.wsman.script import OnOutput, Output, ignore
 
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
@@ -44,8 +44,8 @@ class _Call:
     context: Context
     script: str
     parameters: Mapping[str, Any] = field(repr=False)
-    heard: Heard
-    spent: Callable[[Output], bool]
+    on_output: OnOutput
+    must_close: Callable[[Output], bool]
     pool: Pool | None = None
 
     @property
@@ -75,12 +75,12 @@ class Runspaces:
         context: Context,
         script: str,
         parameters: Mapping[str, Any],
-        heard: Heard = nobody,
-        spent: Callable[[Output], bool] = lambda _: False,
+        on_output: OnOutput = ignore,
+        must_close: Callable[[Output], bool] = lambda _: False,
     ) -> Output:
-        """Run a script to its end and return its output. `heard` receives each object as it arrives.
+        """Run a script to its end and return its output. `on_output` receives each object as it arrives.
 
-        If `spent` returns True for the output, the pool ends, because the script left something running in it.
+        If `must_close` returns True for the output, the pool ends, because the script left something running in it.
 
         Raises:
             AnswerLost: the script may have run, and its end was not seen. Also at the deadline and at Cancel.
@@ -88,7 +88,7 @@ class Runspaces:
             AvmaError: the script was not started.
         """
         context.check()
-        call, outcome = _Call(context, script, parameters, heard, spent), Future[Output]()
+        call, outcome = _Call(context, script, parameters, on_output, must_close), Future[Output]()
         self._begin(lambda: self._settle(outcome, call))
         while not wait((outcome,), POLL).done:
             try:
@@ -146,11 +146,11 @@ class Runspaces:
     def _run(self, pool: Pool, call: _Call) -> Output:
         call.pool = pool
         try:
-            output = pool.run(call.context, call.script, call.parameters, call.heard)
+            output = pool.run(call.context, call.script, call.parameters, call.on_output)
         except errors.AvmaError as error:
             pool.close()
             raise self._error(call, error) from error
-        self._keep(pool, pool.usable and not call.spent(output))
+        self._keep(pool, pool.usable and not call.must_close(output))
         return output
 
     def _keep(self, pool: Pool, usable: bool) -> None:

@@ -59,11 +59,11 @@ class Output:
     completed: bool
 
 
-Heard = Callable[[Any], None]
+OnOutput = Callable[[Any], None]
 """A callback for each object of a script as it arrives. Another thread calls it, possibly after the caller has left."""
 
 
-def nobody(_: Any) -> None:
+def ignore(_: Any) -> None:
     """Ignore an object."""
 
 

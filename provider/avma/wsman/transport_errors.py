@@ -46,7 +46,7 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKN
 """OpenSSL's reasons for an answer to its hello that is not TLS."""
 
 
-def named(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
+def to_error(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error of `avma.errors` for an exception of a transport."""
     if isinstance(error, errors.AvmaError):
         return error

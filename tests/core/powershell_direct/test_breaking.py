@@ -220,8 +220,8 @@ def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
         estate.machine("web01")["id"], GuestAccount("x", "y"), [], Context("ask", "hv01", Deadline(20))
     )
     given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
-    for spoils in (guest_runs._gave_up, lambda _: False):
-        powershell.run(request.context, guest_runs.SCRIPT, given, spoils=spoils)
+    for must_close in (guest_runs._gave_up, lambda _: False):
+        powershell.run(request.context, guest_runs.SCRIPT, given, must_close=must_close)
     assert estate.counts()["hv01"]["pools"] == 2
 
 
