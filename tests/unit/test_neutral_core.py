@@ -13,19 +13,21 @@ import pytest
 
 from avma import explaining, explanations, hresult
 from avma.configuration import Configuration
-from avma.functions import FUNCTIONS
+from avma.functions import FUNCTIONS, Function
 from avma.inventory.inventory import Inventory
 from avma.inventory.request import ClusterRequest, HostRequest
 from avma.properties import Choice, camel_case, properties
 from avma.resources import RESOURCES
+from avma.resources.resource import Resource
 from avma.wording import NEUTRAL
 from avma_cli.wording import COMMANDS
 from pulumi_resource_avma.schema import documentation
 from pulumi_resource_avma.wording import PULUMI
 
 CORE = Path(__file__).parents[2] / "provider" / "avma"
-DECLARING = [Configuration, Inventory, ClusterRequest, HostRequest]
-DECLARING += [record for kind in (*RESOURCES, *FUNCTIONS) for record in (kind.inputs, kind.outputs)]
+KINDS: list[Resource | Function] = [*RESOURCES, *FUNCTIONS]
+DECLARING: list[type] = [Configuration, Inventory, ClusterRequest, HostRequest]
+DECLARING += [record for kind in KINDS for record in (kind.inputs, kind.outputs)]
 NAMED_BY_WINDOWS = {"windows/powershell_direct.py": {"hyperV"}}
 """Names that the scripts use too."""
 NOT_YET = {
@@ -44,17 +46,6 @@ NOT_YET = {
     "resources/vm_activation/vm_properties.py",
     "resources/vm_activation/vm_resource.py",
     "resources/vm_activation/wait_for_guest.py",
-    "windows/azure_local.py",
-    "windows/powershell.py",
-    "windows/powershell_direct.py",
-    "windows/required_rows.py",
-    "wsman/http_answers.py",
-    "wsman/kerberos.py",
-    "wsman/pywinrm_transport.py",
-    "wsman/runspaces.py",
-    "wsman/soap_faults.py",
-    "wsman/tls.py",
-    "wsman/transport_errors.py",
 }
 """Modules that still have literal words of Pulumi."""
 
@@ -101,7 +92,7 @@ def texts() -> Iterator[str]:
     for section in (*explanations.kinds(), *explanations.admin_center(), *explanations.codes()):
         yield f"{section.title}\n{section.text}"
     yield from (code.remedy for code in hresult.codes())
-    for kind in (*RESOURCES, *FUNCTIONS):
+    for kind in KINDS:
         yield kind.description
     for record in RECORDS:
         for prop in properties(record):

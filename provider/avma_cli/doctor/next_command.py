@@ -36,7 +36,6 @@ from avma.settings import HTTP_PORT, HTTPS_PORT, Auth, offered_methods
 from avma.windows.powershell import literal
 from avma.windows.vm_state import on_vm
 from avma.wsman.soap_faults import is_missing_class
-from avma_cli.doctor.output import as_options
 
 _TARGET = re.compile(r"/Set-Edition:(\w+)")
 _NEW_CERTIFICATE = (
@@ -133,7 +132,7 @@ def _tls(step: Step, given: Command, there: str) -> str:
 
 def _logon(step: Step, given: Command, there: str) -> str:
     if isinstance(step.error, InvalidInput):
-        return as_options(sentences(step.error.remedy))
+        return sentences(step.error.remedy)
     if not isinstance(step.error, LogonRefused):
         return given.but(port="PORT")
     if step.error.refusal in (Refusal.TICKET, Refusal.KDC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -15,21 +14,11 @@ from rich.text import Text
 
 from avma.diagnosis.step import Diagnosis, Rung, Status, Step
 from avma.errors import AvmaError, sentences
-from avma.properties import camel_case, properties
 from avma.redaction import Redactor
-from avma.settings import AddressedSettings
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 _OF_ITS_OWN = (Rung.VM, Rung.PEER)
 """Checks of something other than the host."""
-
-_SETTING = re.compile(r"`(?:connection\.)?(guest\.)?([a-z]\w*)(?:: (\w+))?`")
-"""A setting of a Pulumi program in a remedy, and its proposed value."""
-_OPTIONS = {camel_case(prop.name): f"--{prop.name.replace('_', '-')}" for prop in properties(AddressedSettings)} | {
-    "password": "AVMA_PASSWORD",
-    "guest.transport": "--guest-transport",
-}
-"""The option of each setting on a command line, or its environment variable if it has no option."""
 
 
 class Form(Enum):
@@ -140,21 +129,6 @@ def conclusion(diagnosis: Diagnosis) -> str:
     return f"Cause: {cause.subject}: {cause.error.answer.rstrip('.')}. See: avma explain {cause.error.topic}"
 
 
-def as_options(remedy: str) -> str:
-    """Return a remedy with the options of this command instead of the settings of a Pulumi program."""
-    return _SETTING.sub(_as_option, remedy)
-
-
-def _as_option(found: re.Match[str]) -> str:
-    guest, name, value = found.groups()
-    option = _OPTIONS.get(f"{guest or ''}{name}")
-    if option is None:
-        return found[0]
-    if value == "false":
-        return f"`--no-{option.removeprefix('--')}`"
-    return f"`{option} {value}`" if value and value != "true" else f"`{option}`"
-
-
 def _result(step: Step) -> str:
     """Return the finding of a check. After a failure, sentences with the answer and the remedy follow."""
     if step.error is None:
@@ -162,7 +136,7 @@ def _result(step: Step) -> str:
     answer = step.error.answer.removesuffix(".")
     if step.found:
         answer = f"{step.found}. {_with_capital(answer, step.subject)}"
-    return f"{answer}. {as_options(sentences(step.error.remedy))}"
+    return f"{answer}. {sentences(step.error.remedy)}"
 
 
 def _with_capital(text: str, name: str) -> str:
@@ -196,6 +170,6 @@ def _error(error: AvmaError) -> dict[str, str]:
         "tried": error.tried,
         "where": error.where,
         "answer": error.answer,
-        "remedy": as_options(sentences(error.remedy)),
+        "remedy": sentences(error.remedy),
         "explain": error.topic,
     }
