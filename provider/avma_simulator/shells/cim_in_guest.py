@@ -60,20 +60,20 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
     if not guests:
         pipeline.write(json.dumps({"host": _facts(host)}))
         return
-    places, script, begun = asyncio.Semaphore(throttle), asyncio.Lock(), set[str]()
+    slots, script, started = asyncio.Semaphore(throttle), asyncio.Lock(), set[str]()
 
-    async def one(guest: Mapping[str, Any]) -> None:
-        async with places:
+    async def answer(guest: Mapping[str, Any]) -> None:
+        async with slots:
             async with script:
-                begun.add(guest["id"])
+                started.add(guest["id"])
                 pipeline.write(json.dumps({"starting": guest["id"]}))
                 await _exchange_credentials(state, host, guest["id"])
                 pipeline.write(json.dumps({"starting": None}))
-            answer = await _in_guest(state, host, guest)
+            result = await _in_guest(state, host, guest)
             async with script:
-                pipeline.write(json.dumps({"id": guest["id"], **answer}, ensure_ascii=False))
+                pipeline.write(json.dumps({"id": guest["id"], **result}, ensure_ascii=False))
 
-    tasks = {asyncio.ensure_future(one(guest)): guest["id"] for guest in guests}
+    tasks = {asyncio.ensure_future(answer(guest)): guest["id"] for guest in guests}
     try:
         _, late = await asyncio.wait(tasks, timeout=float(timeout or 0))
         async with script:  # a blocked script reports nothing, not even after its timeout
@@ -83,7 +83,7 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
         for task in tasks:
             task.cancel()
     for task in late:
-        pipeline.write(json.dumps({"id": tasks[task], "error": _late(tasks[task] in begun)}))
+        pipeline.write(json.dumps({"id": tasks[task], "error": _late(tasks[task] in started)}))
     for task in tasks.keys() - late:
         task.result()
 
@@ -94,10 +94,10 @@ def _facts(host: Machine) -> dict[str, Any]:
     return {"hyperV": "Hyper-V", "direct": direct, "languageMode": "FullLanguage", "version": version}
 
 
-def _late(begun: bool) -> dict[str, Any]:
+def _late(started: bool) -> dict[str, Any]:
     answered = ("AvmaNoAnswer", "The virtual machine did not answer in time.")
     asked = ("AvmaNotAsked", "The virtual machine was not asked before the time was over.")
-    error_id, text = answered if begun else asked
+    error_id, text = answered if started else asked
     return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
 
 

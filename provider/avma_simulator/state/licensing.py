@@ -241,7 +241,7 @@ class Licensing:
         self._activating = True
         return current
 
-    def finish_activation(self, begun: License) -> None:
+    def finish_activation(self, started: License) -> None:
         """Finish a requested activation.
 
         Raises:
@@ -249,7 +249,7 @@ class Licensing:
         """
         self._activating = False
         product_key = self._installed().product_key
-        if product_key != begun.product_key:
+        if product_key != started.product_key:
             raise SlError("SL_E_PKEY_NOT_INSTALLED")
         self._activate(product_key)
 

@@ -139,8 +139,8 @@ class Authenticator:
                 connection.context = spnego.server(protocol=_protocol(scheme, token))
                 connection.scheme = scheme
             bindings = None if scheme == "credssp" or self.hardening == "none" else self.bindings
-            told = _BINDING_IN_NTLM.search(token)
-            connection.bound = told is not None and told[1] != _NO_BINDING
+            binding = _BINDING_IN_NTLM.search(token)
+            connection.bound = binding is not None and binding[1] != _NO_BINDING
             if _NTLM_SIGNATURE in token and not connection.bound:
                 bindings = None
             return connection.context.step(token, channel_bindings=bindings)
@@ -157,9 +157,9 @@ class Authenticator:
         if context.negotiated_protocol == "kerberos" and not self.accounts.is_principal(context.client_principal or ""):
             return False
         if connection.scheme == "credssp":
-            handed = context.get_extra_info("client_credential")
-            domain = f"{handed.domain_name}\\" if handed.domain_name else ""
-            return self.accounts.accepts(f"{domain}{handed.username}", handed.password)
+            delegated = context.get_extra_info("client_credential")
+            domain = f"{delegated.domain_name}\\" if delegated.domain_name else ""
+            return self.accounts.accepts(f"{domain}{delegated.username}", delegated.password)
         if context.negotiated_protocol not in self._mechanisms:
             return False
         bound = connection.bound or _kerberos_is_bound(context)
@@ -172,11 +172,11 @@ def _ntlm_user(credentials: str) -> str | None:
         _, signature, message = base64.b64decode(credentials).partition(_NTLM_SIGNATURE)
         if not message.startswith(_AUTHENTICATE):
             return None
-        told = Authenticate.unpack(signature + message)
+        user = Authenticate.unpack(signature + message)
     # For a malformed token, pyspnego passes on any error of its parser.
     except Exception:
         return None
-    return f"{told.domain_name}\\{told.user_name}" if told.domain_name else told.user_name or ""
+    return f"{user.domain_name}\\{user.user_name}" if user.domain_name else user.user_name or ""
 
 
 def _protocol(scheme: str, token: bytes) -> str:

@@ -116,8 +116,8 @@ class Service:
     @contextlib.contextmanager
     def _counted_operation(self, request: soap.Request) -> Iterator[None]:
         """Count a running operation against the user's quota. An enumeration runs until its last page."""
-        goes_on = remote_shells.is_shell_request(request) or request.operation in ("Pull", "Release", "Identify")
-        if not goes_on and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
+        exempt = remote_shells.is_shell_request(request) or request.operation in ("Pull", "Release", "Identify")
+        if not exempt and self._running + self._enumerations.open >= self._machine.spec.quotas.operations:
             raise wsman_faults.too_many_operations()
         self._running += 1
         try:

@@ -210,10 +210,10 @@ def _switch(guest: Guest) -> int:
 def _items(guest: Guest) -> tuple[str, ...]:
     if guest.data_exchange_items is not None:
         return guest.data_exchange_items
-    told = _of_windows(guest) if guest.linux is None else _of_linux(guest, guest.linux)
+    reported = _of_windows(guest) if guest.linux is None else _of_linux(guest, guest.linux)
     if guest.has_network:
-        told |= _reported_addresses(guest.reported_addresses)
-    return tuple(_item(name, data) for name, data in told.items())
+        reported |= _reported_addresses(guest.reported_addresses)
+    return tuple(_item(name, data) for name, data in reported.items())
 
 
 def _of_windows(guest: Guest) -> dict[str, str]:

@@ -230,9 +230,9 @@ async def _activate(machine: Machine, product: Instance, arguments: Arguments) -
     _require_current(product)
     if product.get("LicenseIsAddon"):
         return
-    begun = machine.licensing.begin_activation()
+    started = machine.licensing.begin_activation()
     await asyncio.sleep(machine.licensing.activation_delay)
-    machine.licensing.finish_activation(begun)
+    machine.licensing.finish_activation(started)
 
 
 async def _uninstall_product_key(machine: Machine, product: Instance, arguments: Arguments) -> None:
