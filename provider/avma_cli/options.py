@@ -78,8 +78,8 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     failures = validate(Configuration, values)
     if failures:
         named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
-        told = zip(named, failures, strict=True)
-        text = "\n".join(f"{PULUMI.render(name).replace('`', '')}: {failure.reason}" for name, failure in told)
+        pairs = zip(named, failures, strict=True)
+        text = "\n".join(f"{PULUMI.render(name).replace('`', '')}: {failure.reason}" for name, failure in pairs)
         fail(PULUMI.render(text), Exit.USAGE, *(failure.topic for failure in failures))
     return values
 

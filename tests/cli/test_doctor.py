@@ -18,7 +18,7 @@ import pytest
 
 from avma import errors
 from avma.connection import resolve
-from avma.diagnosis.step import Diagnosis, Rung, Status, Step
+from avma.diagnosis.step import Check, Diagnosis, Status, Step
 from avma.settings import AddressedSettings
 from avma_cli.doctor.next_command import Command, next_command
 from avma_simulator import EstateServer, load_estate, running
@@ -87,7 +87,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "rung", "answer", "command"),
+    ("arguments", "check", "answer", "command"),
     [
         (["nosuchhost.invalid"], "name", "cannot be resolved", "avma doctor nosuchhost.invalid --address ADDRESS"),
         ([HEALTHY, "--port", "1"], "port", "nothing listens", f"on {HEALTHY}: winrm quickconfig"),
@@ -128,11 +128,11 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
     ],
 )  # fmt: skip
 def test_each_broken_estate_is_told_by_its_cause(
-    shared: EstateServer, arguments: list[str], rung: str, answer: str, command: str
+    shared: EstateServer, arguments: list[str], check: str, answer: str, command: str
 ) -> None:
     document = diagnosed(*(shared.ca_certificate if argument == "CA" else argument for argument in arguments))
     cause = causes(document)[0]
-    assert cause["rung"] == rung
+    assert cause["rung"] == check
     assert answer in cause["error"]["answer"]
     assert cause["error"]["remedy"]
     assert answer in document["conclusion"]
@@ -159,7 +159,7 @@ def test_the_next_command_reckons_with_the_environment(
     assert diagnosed(*arguments)["next"] == command
 
 
-def test_a_wrong_setting_is_told_at_the_rung_that_it_is_for(
+def test_a_wrong_setting_is_told_at_the_check_that_it_is_for(
     shared: EstateServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "none.pem").write_text("nothing")
@@ -185,7 +185,7 @@ def test_without_a_ticket_no_other_account_is_proposed(monkeypatch: pytest.Monke
 
 def test_the_built_in_administrator_is_not_sent_to_join_its_own_group() -> None:
     error = errors.AccessDenied("ask", "hv01", "access is denied", "look at its rights")
-    diagnosis = Diagnosis("hv01", [Step(Rung.CIM, "hv01", Status.FAILED, "", error)])
+    diagnosis = Diagnosis("hv01", [Step(Check.CIM, "hv01", Status.FAILED, "", error)])
     connection = resolve("hv01", AddressedSettings(username="HV01\\Administrator", password="-"))
     assert next_command(diagnosis, Command(connection, {})) == "avma doctor hv01 --record recording.jsonl"
 
@@ -301,12 +301,12 @@ def test_a_wrong_password(shared: EstateServer, monkeypatch: pytest.MonkeyPatch)
 def test_it_steps_over_what_is_wrong(shared: EstateServer) -> None:
     found = dict(statuses(diagnosed(address(6), PLAIN)))
     assert found["shell"] == "fail"
-    assert [found[rung] for rung in ("system", "license", "hyperV")] == ["pass", "pass", "pass"]
+    assert [found[check] for check in ("system", "license", "hyperV")] == ["pass", "pass", "pass"]
 
 
 def test_what_needs_what_failed_is_not_looked_at(shared: EstateServer) -> None:
     document = diagnosed(HEALTHY, "--port", "5985")
-    assert all(status == "skip" for rung, status in statuses(document)[3:])
+    assert all(status == "skip" for check, status in statuses(document)[3:])
     assert document["steps"][-1]["found"] == "not checked, because this failed: TLS"
 
 

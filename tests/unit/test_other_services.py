@@ -11,7 +11,7 @@ from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.diagnosis.reaching import Reaching
+from avma.diagnosis.connection_checks import ConnectionChecks
 from avma.diagnosis.step import Status
 from avma.settings import AddressedSettings, Auth
 from avma.windows.machine import Machines
@@ -32,7 +32,7 @@ NO_CLASS = f"""<s:Envelope xmlns:s="{S}"><s:Body><s:Fault><s:Code><s:Value>s:Sen
 def test_a_diagnosis_names_another_service_than_windows() -> None:
     settings = AddressedSettings(address="127.0.0.1", port=1, https=False, username="u", password="p")
     server = Machines(1, lambda _: Answering(OMI.encode())).get(resolve("hv01", settings))
-    finding = Reaching(server, Deadline(5)).logon()
+    finding = ConnectionChecks(server, Deadline(5)).logon()
     assert finding.status is Status.FAILED
     assert finding.error is not None
     assert finding.error.answer == "this is Open Management Infrastructure 1.9.1-0, not Windows"
@@ -42,10 +42,10 @@ def test_a_diagnosis_names_another_service_than_windows() -> None:
 def test_missing_packages_are_no_trouble_of_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("avma.wsman.kerberos._PACKAGES", ("no_such_package",))
     settings = AddressedSettings(address="127.0.0.1", port=1, https=False, username="u", auth=Auth.KERBEROS)
-    reaching = Reaching(Machines(1).get(resolve("hv01", settings)), Deadline(5))
+    connection = ConnectionChecks(Machines(1).get(resolve("hv01", settings)), Deadline(5))
     with pytest.raises(errors.Unreachable, match="the port is closed"):
-        reaching.port()
-    finding = reaching.logon()
+        connection.port()
+    finding = connection.logon()
     assert isinstance(finding.error, errors.InvalidInput)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.diagnosis.asking import outcome
+from avma.diagnosis.finding import outcome
 from avma.errors import AvmaError
 from avma.windows.machine import Server
 from avma.windows.operating_system import NAMESPACE

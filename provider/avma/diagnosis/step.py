@@ -10,7 +10,7 @@ from avma.errors import AvmaError
 from avma.properties import Choice
 
 
-class Rung(Choice):
+class Check(Choice):
     """The checks, in the order of their execution."""
 
     NAME = "name", "Name"
@@ -47,7 +47,7 @@ class Step:
     `vm_id` is the id of the VM, empty for a step about something else.
     """
 
-    rung: Rung
+    check: Check
     subject: str
     status: Status
     found: str

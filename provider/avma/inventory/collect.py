@@ -69,7 +69,7 @@ class Collector:
         *,
         seconds: float,
         at_once: int,
-        told: Callable[[Progress], None],
+        show_progress: Callable[[Progress], None],
         warn: Callable[[str], None],
         redact: Callable[[str], str],
     ) -> None:
@@ -78,7 +78,7 @@ class Collector:
         self._seconds = seconds
         self._at_once = at_once
         self._cancellation = Cancellation()
-        self._told = told
+        self._show_progress = show_progress
         self._warn = warn
         self._redact = redact
 
@@ -89,7 +89,7 @@ class Collector:
             asked = self._distinct([*(node for _, nodes in named for node in nodes), *self._hosts()])
             futures = [threads.submit(self._host, host) for host in asked]
             for done, future in enumerate(as_completed(futures), 1):
-                self._told(Progress(done, len(asked), future.result().host))
+                self._show_progress(Progress(done, len(asked), future.result().host))
             seen = [future.result() for future in futures]
         return Inventory(
             taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -81,9 +81,9 @@ class Sentences:
             parts = urlsplit(url)
             host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
         except ValueError:
-            return self._standins.name(url, told=False)
+            return self._standins.name(url, from_field=False)
         if parts.scheme not in ("http", "https"):
-            return self._standins.name(url, told=False)
+            return self._standins.name(url, from_field=False)
         given = self._standins.of(host) if host else ""
         path = parts.path if parts.path in _PATHS else "/path"
         return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"
@@ -93,7 +93,7 @@ class Sentences:
         if found["secret"]:
             return piece
         if found["distinguished"]:
-            return f"CN={self._standins.name(piece, told=False)}"
+            return f"CN={self._standins.name(piece, from_field=False)}"
         if found["quoted"]:
             return f"{piece[0]}{self._quoted(piece[1:-1])}{piece[-1]}"
         before, core, after = _split(piece)
@@ -108,7 +108,7 @@ class Sentences:
         before, core, after = parts[0]
         if len(parts) == 1 and not _WORD.fullmatch(core):
             return f"{before}{self._token(core)}{after}"
-        return self._standins.name(text, told=False)
+        return self._standins.name(text, from_field=False)
 
     def _token(self, core: str) -> str:
         """Return a word, or another text between spaces, without identifying parts."""
@@ -126,7 +126,7 @@ class Sentences:
     def _word(self, word: str, ending: str) -> str:
         shouts = len(word) > 1 and word.isupper() and word.isascii() and word.lower() not in _KEPT
         if shouts or _IDENTIFIER.fullmatch(word):
-            return self._standins.name(word, told=False) + ending
+            return self._standins.name(word, from_field=False) + ending
         return (self._standins.known(word) or word) + ending
 
     @property
@@ -151,12 +151,12 @@ class Sentences:
     def _account(self, text: str) -> str:
         if all(map(_stays, _PART.findall(text))):
             return text
-        return self._standins.account(text, told=False)
+        return self._standins.account(text, from_field=False)
 
     def _dns_name(self, text: str) -> str:
         if all(map(_stays, _PART.findall(text))):
             return text
-        return self._standins.name(text, told=False)
+        return self._standins.name(text, from_field=False)
 
     def _compound(self, text: str) -> str:
         """Return a text of several words, such as a path, with a stand-in for each possible name."""
@@ -174,7 +174,7 @@ class Sentences:
         if is_key or (part.isdecimal() and len(part) <= _TELLS_NOTHING):
             return part
         known = self._standins.known(part)
-        return known or (part if _stays(part) else self._standins.name(part, told=False))
+        return known or (part if _stays(part) else self._standins.name(part, from_field=False))
 
 
 def _bounded(name: str) -> str:

@@ -72,10 +72,10 @@ class Standins:
             return self.account(value)
         return self.name(value)
 
-    def name(self, name: str, told: bool = True) -> str:
+    def name(self, name: str, from_field: bool = True) -> str:
         """Return the stand-in of an address, or of the name of a machine, a VM, a cluster or a network.
 
-        If `told` is False, the name came from a sentence, and stays in other sentences.
+        `from_field` is False if the name came from a sentence. Then it stays in other sentences.
         """
         if shapes.address_in(name):
             return self.address(name)
@@ -83,22 +83,22 @@ class Standins:
             return self._one("domain", name)
         if _DNS_NAME.fullmatch(name):
             label, _, domain = name.rstrip(".").partition(".")
-            given = f"{self._one('name', label, told)}.{self._one('domain', domain, told)}.invalid"
-            for part in domain.split(".")[:-1] if told else ():
+            given = f"{self._one('name', label, from_field)}.{self._one('domain', domain, from_field)}.invalid"
+            for part in domain.split(".")[:-1] if from_field else ():
                 self._one("name", part)
             return given
-        return self._one("name", name, told)
+        return self._one("name", name, from_field)
 
-    def account(self, account: str, told: bool = True) -> str:
+    def account(self, account: str, from_field: bool = True) -> str:
         """Return the stand-in of a user name without its domain: `LAB\\svc` and `svc@lab.example` share one."""
         domain, separator, user = account.rpartition("\\")
         if separator:
-            known = self.name(domain, told) if domain.strip(".\\") else domain
-            return f"{known}\\{self._one('user', user, told)}"
+            known = self.name(domain, from_field) if domain.strip(".\\") else domain
+            return f"{known}\\{self._one('user', user, from_field)}"
         user, separator, domain = account.rpartition("@")
         if separator:
-            return f"{self._one('user', user, told)}@{self.name(domain, told)}"
-        return self._one("user", account, told)
+            return f"{self._one('user', user, from_field)}@{self.name(domain, from_field)}"
+        return self._one("user", account, from_field)
 
     def address(self, address: str, reached: bool = False) -> str:
         """Return the stand-in of an IP address. If `reached` is True, it is the address of a recorded machine."""
@@ -131,12 +131,12 @@ class Standins:
         first = 10 ** (len(digits) - 1)
         return sign + self._one(f"number of {len(digits)}", digits, len(digits) >= _SHORTEST_NUMBER, first)
 
-    def _one(self, kind: str, text: str, told: bool = True, first: int = 0) -> str:
+    def _one(self, kind: str, text: str, from_field: bool = True, first: int = 0) -> str:
         key = (kind, _folded(text))
         if key not in self._given:
             self._counts[kind] += 1
             self._given[key] = _FORMS.get(kind, str)(first + self._counts[kind])
-        if told and len(text) >= _SHORTEST:
+        if from_field and len(text) >= _SHORTEST:
             for spelling in _spellings(text):
                 self._spoken.setdefault(spelling, self._given[key])
                 if not _PLAIN_WORD.fullmatch(spelling):

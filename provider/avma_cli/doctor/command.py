@@ -78,7 +78,7 @@ def _diagnose(
     record: Path | None,
     given: Command,
 ) -> Diagnosis:
-    from avma.diagnosis.ladder import Ladder
+    from avma.diagnosis.host_diagnosis import HostDiagnosis
     from avma.diagnosis.step import Diagnosis
     from avma.recording.recorder import Recorder
     from avma.redaction import Redactor
@@ -96,12 +96,12 @@ def _diagnose(
     diagnosis = Diagnosis(host, steps)
     with _recorded(recorder, record), closing(Machines(1, recorder.pipe if record else WinrmPipe)) as machines:
         with reporting(form, redact) as report:
-            ladder = Ladder(host, settings, transport, machines, report.begin)
-            for step in ladder.climb():
+            checks = HostDiagnosis(host, settings, transport, machines, report.begin)
+            for step in checks.run():
                 report.step(step)
                 steps.append(step)
             if record is not None:
-                ladder.ask_open_questions()
+                checks.ask_open_questions()
         report.end(diagnosis, next_command(diagnosis, given))
     return diagnosis
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from avma import compatibility
 from avma.connection import Connection
-from avma.diagnosis.step import Diagnosis, Rung, Step
+from avma.diagnosis.step import Check, Diagnosis, Step
 from avma.errors import (
     AccessDenied,
     AvmaError,
@@ -97,22 +97,22 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
     if step is None:
         return "pulumi preview"
     there = f"on {diagnosis.host}: "
-    commands: dict[Rung, tuple[_Kinds, Callable[[], str]]] = {
-        Rung.NAME: (Unreachable, lambda: given.but(address="ADDRESS")),
-        Rung.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}winrm quickconfig"),
-        Rung.TLS: (AvmaError, lambda: _tls(step, given, there)),
-        Rung.LOGON: (AvmaError, lambda: _logon(step, given, there)),
-        Rung.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
-        Rung.VIRTUALIZATION: ((AccessDenied, EmptyAnswer), lambda: _virtualization(step, given, there)),
-        Rung.SHELL: ((AccessDenied, Refused), lambda: f"{there}{_scripts(step)}"),
-        Rung.SYSTEM: (Refused, lambda: _system(step, given, there)),
-        Rung.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
-        Rung.HYPER_V: (WsmanFault, lambda: _hyper_v(step, given, there)),
-        Rung.DIRECT: (Refused, lambda: given.but(guest_transport="winrm")),
-        Rung.VM: (Refused, lambda: _vm(step, there)),
-        Rung.PEER: (AvmaError, lambda: _peer(step, given, there)),
+    commands: dict[Check, tuple[_Kinds, Callable[[], str]]] = {
+        Check.NAME: (Unreachable, lambda: given.but(address="ADDRESS")),
+        Check.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}winrm quickconfig"),
+        Check.TLS: (AvmaError, lambda: _tls(step, given, there)),
+        Check.LOGON: (AvmaError, lambda: _logon(step, given, there)),
+        Check.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
+        Check.VIRTUALIZATION: ((AccessDenied, EmptyAnswer), lambda: _virtualization(step, given, there)),
+        Check.SHELL: ((AccessDenied, Refused), lambda: f"{there}{_scripts(step)}"),
+        Check.SYSTEM: (Refused, lambda: _system(step, given, there)),
+        Check.LICENSE: (Refused, lambda: f"pulumi up, with a HostLicense for {diagnosis.host}"),
+        Check.HYPER_V: (WsmanFault, lambda: _hyper_v(step, given, there)),
+        Check.DIRECT: (Refused, lambda: given.but(guest_transport="winrm")),
+        Check.VM: (Refused, lambda: _vm(step, there)),
+        Check.PEER: (AvmaError, lambda: _peer(step, given, there)),
     }
-    kinds, command = commands.get(step.rung, ((), str))
+    kinds, command = commands.get(step.check, ((), str))
     # An error without an entry here is unexpected, so a recording of it helps.
     return command() if isinstance(step.error, kinds) else given.but(record=_RECORDING)
 

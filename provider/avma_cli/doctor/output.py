@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
-from avma.diagnosis.step import Diagnosis, Rung, Status, Step
+from avma.diagnosis.step import Check, Diagnosis, Status, Step
 from avma.errors import AvmaError, sentences
 from avma.redaction import Redactor
 
 _STYLES = {Status.PASSED: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
-_OF_ITS_OWN = (Rung.VM, Rung.PEER)
+_OF_ITS_OWN = (Check.VM, Check.PEER)
 """Checks of something other than the host."""
 
 
@@ -32,7 +32,7 @@ class Form(Enum):
 class Report(Protocol):
     """The interface of the output formats."""
 
-    def begin(self, rung: Rung, subject: str) -> None:
+    def begin(self, check: Check, subject: str) -> None:
         """Show the check that starts."""
 
     def step(self, step: Step) -> None:
@@ -50,14 +50,14 @@ class TextReport:
         self._redact = redact
         self._spinner = spinner
 
-    def begin(self, rung: Rung, subject: str) -> None:
+    def begin(self, check: Check, subject: str) -> None:
         """See `Report.begin`."""
         if self._spinner is not None:
-            self._spinner.update(Text(f"{rung.description} {subject}"))
+            self._spinner.update(Text(f"{check.description} {subject}"))
 
     def step(self, step: Step) -> None:
         """See `Report.step`."""
-        label = f"{step.rung.description} {step.subject}" if step.rung in _OF_ITS_OWN else step.rung.description
+        label = f"{step.check.description} {step.subject}" if step.check in _OF_ITS_OWN else step.check.description
         line = Text(f"{step.status.value}  ", style=_STYLES[step.status])
         line.append(f"{label}: {self._redact(_result(step))}", style="default")
         self._print(line)
@@ -79,7 +79,7 @@ class JsonReport:
         self._console = console
         self._redact = redact
 
-    def begin(self, rung: Rung, subject: str) -> None:
+    def begin(self, check: Check, subject: str) -> None:
         """See `Report.begin`."""
 
     def step(self, step: Step) -> None:
@@ -156,7 +156,7 @@ def _redacted(value: Any, redact: Redactor) -> Any:
 
 def _document(step: Step) -> dict[str, Any]:
     return {
-        "rung": step.rung.value,
+        "rung": step.check.value,
         "subject": step.subject,
         "status": step.status.value,
         "found": step.found,

@@ -113,13 +113,13 @@ def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bo
     console = Console(stderr=True, quiet=quiet, highlight=False)
     redact = _redactor(request)
     options.start_log(redact)
-    with closing(Machines(request.settings.max_concurrency)) as machines, progress(console) as told:
+    with closing(Machines(request.settings.max_concurrency)) as machines, progress(console) as show_progress:
         collector = Collector(
             request,
             machines,
             seconds=seconds,
             at_once=parallel,
-            told=told,
+            show_progress=show_progress,
             warn=_Warnings(console, redact),
             redact=redact,
         )

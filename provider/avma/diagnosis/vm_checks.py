@@ -6,7 +6,7 @@ The check uses the Data Exchange report of the guest, so it needs no account in 
 from __future__ import annotations
 
 from avma.configuration import Transport
-from avma.diagnosis.asking import Finding, judged
+from avma.diagnosis.finding import Finding, judged
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError
 from avma.resources import guest_access, preconditions
@@ -19,7 +19,7 @@ from avma.windows.machine import Server
 from avma.windows.vm_state import to_running
 
 
-class Guests:
+class VmChecks:
     """The checks of the VMs of a host. They share one read of each listing."""
 
     def __init__(self, server: Server, host: HostState | AvmaError, transport: Transport, operation: Operation) -> None:

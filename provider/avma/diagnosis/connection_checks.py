@@ -11,7 +11,7 @@ from functools import cached_property
 from http.client import HTTPException
 
 from avma.deadline import Deadline
-from avma.diagnosis.asking import Finding, outcome, required
+from avma.diagnosis.finding import Finding, outcome, required
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, UnexpectedAnswer, Unreachable
 from avma.settings import HTTP_PORT, HTTPS_PORT
@@ -22,7 +22,7 @@ from avma.wsman.identify import Identity, identify
 _VENDOR = "Microsoft"
 
 
-class Reaching:
+class ConnectionChecks:
     """The checks of the connection to one machine."""
 
     def __init__(self, server: Server, deadline: Deadline) -> None:

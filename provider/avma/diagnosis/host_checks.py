@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from avma.configuration import Transport
-from avma.diagnosis.asking import Finding, judged, outcome, required
+from avma.diagnosis.finding import Finding, judged, outcome, required
 from avma.diagnosis.step import Status
 from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
 from avma.resources import guest_access, host_state, preconditions
@@ -22,7 +22,7 @@ _NOT_NEEDED = "not needed: the provider connects to guests by WinRM"
 _NO_DIRECT = "not needed: the host has no PowerShell Direct"
 
 
-class Host:
+class HostChecks:
     """The checks of a host that has accepted the account."""
 
     def __init__(self, server: Server, transport: Transport, operation: Operation) -> None:
@@ -115,7 +115,7 @@ def license_text(state: HostState) -> str:
     return f"{product.channel.value}, key …{product.partial_product_key}: {product.status.value}"
 
 
-def peer(server: Server, operation: Operation) -> Finding:
+def check_peer(server: Server, operation: Operation) -> Finding:
     """Check whether another node of the cluster can be read, and can activate guests."""
     state = host_state.read_host_state(server, operation)
     return judged(f"{state.system}; {license_text(state)}", lambda: preconditions.require_activating(state))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from avma.diagnosis.step import Rung, Status, Step
+from avma.diagnosis.step import Check, Status, Step
 from avma.errors import AvmaError
 
 T = TypeVar("T")
@@ -21,12 +21,12 @@ class Finding:
     error: AvmaError | None = None
 
 
-def ask(rung: Rung, subject: str, question: Callable[[], Finding]) -> Step:
+def run_check(check: Check, subject: str, question: Callable[[], Finding]) -> Step:
     """Run a check. If it raises an error, the step has failed."""
     found = outcome(question)
     if isinstance(found, AvmaError):
-        return Step(rung, subject, Status.FAILED, "", found)
-    return Step(rung, subject, found.status, found.text, found.error)
+        return Step(check, subject, Status.FAILED, "", found)
+    return Step(check, subject, found.status, found.text, found.error)
 
 
 def outcome(read: Callable[[], T]) -> T | AvmaError:

@@ -9,12 +9,12 @@ from functools import partial
 
 from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.deadline import Deadline
-from avma.diagnosis import host as middle
-from avma.diagnosis.asking import Finding, ask, outcome
-from avma.diagnosis.guest import Guests
+from avma.diagnosis.connection_checks import ConnectionChecks
+from avma.diagnosis.finding import Finding, outcome, run_check
+from avma.diagnosis.host_checks import HostChecks, check_peer
 from avma.diagnosis.open_questions import ask_open_questions
-from avma.diagnosis.reaching import Reaching
-from avma.diagnosis.step import Rung, Status, Step
+from avma.diagnosis.step import Check, Status, Step
+from avma.diagnosis.vm_checks import VmChecks
 from avma.errors import AvmaError, EmptyAnswer
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
@@ -28,26 +28,26 @@ _TIMEOUT = 600.0
 """Timeout of a diagnosis in seconds. The timeouts of the connection end each request."""
 
 _NEEDS = {
-    Rung.PORT: (Rung.NAME,),
-    Rung.TLS: (Rung.PORT,),
-    Rung.LOGON: (Rung.PORT,),
-    Rung.CIM: (Rung.TLS, Rung.LOGON),
-    Rung.VIRTUALIZATION: (Rung.TLS, Rung.LOGON),
-    Rung.SHELL: (Rung.TLS, Rung.LOGON),
-    Rung.SYSTEM: (Rung.CIM,),
-    Rung.LICENSE: (Rung.CIM,),
-    Rung.HYPER_V: (Rung.VIRTUALIZATION,),
-    Rung.DIRECT: (Rung.CIM,),
-    Rung.VM: (Rung.HYPER_V,),
-    Rung.CLUSTER: (Rung.TLS, Rung.LOGON),
-    Rung.PEER: (Rung.CLUSTER,),
+    Check.PORT: (Check.NAME,),
+    Check.TLS: (Check.PORT,),
+    Check.LOGON: (Check.PORT,),
+    Check.CIM: (Check.TLS, Check.LOGON),
+    Check.VIRTUALIZATION: (Check.TLS, Check.LOGON),
+    Check.SHELL: (Check.TLS, Check.LOGON),
+    Check.SYSTEM: (Check.CIM,),
+    Check.LICENSE: (Check.CIM,),
+    Check.HYPER_V: (Check.VIRTUALIZATION,),
+    Check.DIRECT: (Check.CIM,),
+    Check.VM: (Check.HYPER_V,),
+    Check.CLUSTER: (Check.TLS, Check.LOGON),
+    Check.PEER: (Check.CLUSTER,),
 }
 """The checks on which a check depends."""
 
-Begin = Callable[[Rung, str], None]
+Begin = Callable[[Check, str], None]
 
 
-class Ladder:
+class HostDiagnosis:
     """The diagnosis of one host. It calls `begin` before each check.
 
     Raises:
@@ -63,70 +63,70 @@ class Ladder:
         self._settings = settings
         self._transport = transport
         self._begin = begin
-        self._closed: dict[Rung, Rung] = {}
+        self._failed: dict[Check, Check] = {}
         """The failed or skipped checks, each with the failed check behind it."""
 
-    def climb(self) -> Iterator[Step]:
+    def run(self) -> Iterator[Step]:
         """Yield the result of each check as soon as it is available."""
-        reaching = Reaching(self._server, self._operation.deadline)
-        host = middle.Host(self._server, self._transport, self._operation)
-        questions: tuple[tuple[Rung, Callable[[], Finding]], ...] = (
-            (Rung.NAME, reaching.name),
-            (Rung.PORT, reaching.port),
-            (Rung.TLS, reaching.tls),
-            (Rung.LOGON, reaching.logon),
-            (Rung.CIM, host.cim),
-            (Rung.VIRTUALIZATION, host.virtualization),
-            (Rung.SHELL, host.shell),
-            (Rung.SYSTEM, host.operating_system),
-            (Rung.LICENSE, host.license),
-            (Rung.HYPER_V, host.hyper_v),
-            (Rung.DIRECT, host.direct),
+        connection = ConnectionChecks(self._server, self._operation.deadline)
+        host = HostChecks(self._server, self._transport, self._operation)
+        questions: tuple[tuple[Check, Callable[[], Finding]], ...] = (
+            (Check.NAME, connection.name),
+            (Check.PORT, connection.port),
+            (Check.TLS, connection.tls),
+            (Check.LOGON, connection.logon),
+            (Check.CIM, host.cim),
+            (Check.VIRTUALIZATION, host.virtualization),
+            (Check.SHELL, host.shell),
+            (Check.SYSTEM, host.operating_system),
+            (Check.LICENSE, host.license),
+            (Check.HYPER_V, host.hyper_v),
+            (Check.DIRECT, host.direct),
         )
-        for rung, question in questions:
-            yield self._step(rung, question)
+        for check, question in questions:
+            yield self._step(check, question)
         yield from self._guests(host)
         yield from self._cluster()
 
     def ask_open_questions(self) -> None:
-        """Send the queries for a recording. Call this after `climb`."""
-        if Rung.CIM not in self._closed:
+        """Send the queries for a recording. Call this after `run`."""
+        if Check.CIM not in self._failed:
             ask_open_questions(self._server, self._operation.deadline)
 
-    def _step(self, rung: Rung, question: Callable[[], Finding], subject: str = "") -> Step:
+    def _step(self, check: Check, question: Callable[[], Finding], subject: str = "") -> Step:
         subject = subject or self._server.name
-        missing = next((need for need in _NEEDS.get(rung, ()) if need in self._closed), None)
+        missing = next((need for need in _NEEDS.get(check, ()) if need in self._failed), None)
         if missing is not None:
-            self._closed[rung] = self._closed[missing]
-            found = f"not checked, because this failed: {self._closed[rung].description}"
-            return Step(rung, subject, Status.SKIPPED, found)
-        self._begin(rung, subject)
-        step = ask(rung, subject, question)
+            self._failed[check] = self._failed[missing]
+            found = f"not checked, because this failed: {self._failed[check].description}"
+            return Step(check, subject, Status.SKIPPED, found)
+        self._begin(check, subject)
+        step = run_check(check, subject, question)
         if step.status is Status.FAILED:
-            self._closed[rung] = rung
-        _log.info("%s: %s: %s", subject, rung.value, step.status.value)
+            self._failed[check] = check
+        _log.info("%s: %s: %s", subject, check.value, step.status.value)
         return step
 
-    def _guests(self, host: middle.Host) -> Iterator[Step]:
-        if Rung.HYPER_V in self._closed or isinstance(host.virtual_machines, AvmaError):
+    def _guests(self, host: HostChecks) -> Iterator[Step]:
+        if Check.HYPER_V in self._failed or isinstance(host.virtual_machines, AvmaError):
             return
-        guests = outcome(lambda: Guests(self._server, host.state, self._transport, self._operation))
+        guests = outcome(lambda: VmChecks(self._server, host.state, self._transport, self._operation))
         for vm in host.virtual_machines:
             question = partial(_raise, guests) if isinstance(guests, AvmaError) else partial(guests.vm, vm)
-            yield replace(self._step(Rung.VM, question, vm.name), vm_id=vm.id)
+            yield replace(self._step(Check.VM, question, vm.name), vm_id=vm.id)
 
     def _cluster(self) -> Iterator[Step]:
-        step = self._step(Rung.CLUSTER, self._nodes)
+        step = self._step(Check.CLUSTER, self._nodes)
         yield step
         if step.status is not Status.PASSED:
             return
         nodes = outcome(lambda: find_nodes(self._server.name, [], self._settings, self._operation))
         if isinstance(nodes, AvmaError):
-            yield self._step(Rung.PEER, partial(_raise, nodes))
+            yield self._step(Check.PEER, partial(_raise, nodes))
             return
         for node in nodes:
             if not self._is_host(node):
-                yield self._step(Rung.PEER, partial(self._peer, node), node.name)
+                yield self._step(Check.PEER, partial(self._peer, node), node.name)
 
     def _nodes(self) -> Finding:
         found = outcome(lambda: self._server.cluster(self._operation.deadline))
@@ -141,7 +141,7 @@ class Ladder:
     def _peer(self, node: NodeState) -> Finding:
         if node.error is not None:
             raise node.error
-        return middle.peer(node.machine, self._operation)
+        return check_peer(node.machine, self._operation)
 
     def _is_host(self, node: NodeState) -> bool:
         own, other = self._server.connection, node.machine.connection
