@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,14 @@ from waiting import PATIENCE, wait_until
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "simulate"]
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([*AVMA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command, and kill it if the test failed before it stopped it."""
+    with subprocess.Popen([*AVMA, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def waited(path: Path) -> dict[str, Any]:
