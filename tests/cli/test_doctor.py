@@ -127,7 +127,7 @@ def test_a_healthy_cluster_passes(shared: EstateServer) -> None:
         ([address(23), PLAIN], "license", "it has no key and no subscription for guests", "pulumi up"),
     ],
 )  # fmt: skip
-def test_each_broken_estate_is_told_by_its_cause(
+def test_each_broken_environment_shows_its_cause(
     shared: EstateServer, arguments: list[str], check: str, answer: str, command: str
 ) -> None:
     document = diagnosed(*(shared.ca_certificate if argument == "CA" else argument for argument in arguments))
@@ -159,7 +159,7 @@ def test_the_next_command_reckons_with_the_environment(
     assert diagnosed(*arguments)["next"] == command
 
 
-def test_a_wrong_setting_is_told_at_the_check_that_it_is_for(
+def test_a_wrong_setting_fails_the_check_that_uses_it(
     shared: EstateServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "none.pem").write_text("nothing")
@@ -310,7 +310,7 @@ def test_what_needs_what_failed_is_not_looked_at(shared: EstateServer) -> None:
     assert document["steps"][-1]["found"] == "not checked, because this failed: TLS"
 
 
-def test_without_powershell_direct_nobody_needs_shells(shared: EstateServer) -> None:
+def test_without_powershell_direct_shells_are_not_required(shared: EstateServer) -> None:
     for number in (6, 15):
         document = diagnosed(address(number), PLAIN, "--guest-transport", "winrm")
         assert document["passed"]
@@ -341,12 +341,14 @@ def test_a_script_that_fails_is_the_cause(shared: EstateServer, monkeypatch: pyt
     assert "does not implement the script sing 1" in cause["error"]["answer"]
 
 
-def test_the_environment_says_how_guests_are_reached(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_configure_the_connection_to_guests(
+    shared: EstateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AVMA_GUEST_TRANSPORT", "winrm")
     assert ("shell", "skip") in statuses(diagnosed(address(6), PLAIN))
 
 
-def test_an_unlicensed_standard_host_is_told_of_its_edition_alone(shared: EstateServer) -> None:
+def test_an_unlicensed_standard_host_is_reported_only_for_its_edition(shared: EstateServer) -> None:
     document = diagnosed(address(8), PLAIN)
     assert len(causes(document)) == 1
     assert ("license", "warn") in statuses(document)
@@ -385,7 +387,9 @@ def unwrapped(text: str) -> str:
         ("AVMA_USERNAME", "Set --username or AVMA_USERNAME, and set its password in AVMA_PASSWORD"),
     ],
 )
-def test_without_an_account_it_says_what_to_give(monkeypatch: pytest.MonkeyPatch, missing: str, words: str) -> None:
+def test_without_an_account_the_error_names_the_options(
+    monkeypatch: pytest.MonkeyPatch, missing: str, words: str
+) -> None:
     monkeypatch.delenv(missing)
     result = doctor(HEALTHY, PLAIN)
     assert result.exit_code == 2

@@ -41,7 +41,7 @@ def test_without_an_argument_everything_is_listed() -> None:
     assert not [name for name in explanations.names() if name not in result.stdout]
 
 
-def test_a_number_that_is_not_known_says_where_it_comes_from() -> None:
+def test_an_unknown_number_names_its_facility() -> None:
     result = explain("0xC004FFFF")
     assert result.exit_code == 1
     assert "This number is not in the table. It is an error of the Software Protection Platform." in result.stdout

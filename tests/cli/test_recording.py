@@ -157,7 +157,7 @@ def _pulled(exchanges: list[dict], enumerated: str) -> str:
     return next(e["answer"] for e in exchanges if found[1] in e["request"])
 
 
-def test_what_was_not_recorded_gets_a_fault_that_says_so(shared: EstateServer, tmp_path: Path) -> None:
+def test_a_request_without_a_recorded_answer_gets_a_fault(shared: EstateServer, tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     diagnosed(address(1), PLAIN, "--record", file)
     settings = AddressedSettings(https=False, username="Hippolyta", password=REPLAY_PASSWORD)
@@ -184,9 +184,7 @@ def test_a_line_of_a_recording_ends_where_it_ends(shared: EstateServer, tmp_path
     assert recording.load(file).answer(RECORDED, asked) is not None
 
 
-def test_a_failed_logon_is_recorded_as_one(
-    shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_sign_in_is_recorded(shared: EstateServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVMA_PASSWORD", "Wrong-Horse-8")
     file = tmp_path / "recording.jsonl"
     diagnosed(address(1), PLAIN, "--record", file)

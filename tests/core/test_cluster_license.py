@@ -167,7 +167,7 @@ def test_a_key_for_no_node_is_named(cluster, run):
         create(run, product_keys={"n9": OTHER_KEY})
 
 
-def test_what_is_no_cluster_is_named(cluster, run):
+def test_a_machine_outside_of_a_cluster_is_an_error(cluster, run):
     with pytest.raises(errors.WsmanFault, match="could not read the nodes of the cluster"):
         create(run, cluster=address(4))
 
@@ -229,7 +229,7 @@ def test_a_node_that_is_named_twice_is_one(cluster, run):
     assert (result.outputs.licensed_nodes, result.identifier) == (2, f"{address(1)},{address(2)}")
 
 
-def test_a_refresh_bears_a_key_for_a_node_that_left(cluster, run):
+def test_a_refresh_ignores_a_key_for_a_node_that_left(cluster, run):
     first = create(run, product_keys={"n2": OTHER_KEY})
     cluster.change_nodes("cl01", "remove", "n2")
     now = RESOURCE.read(CLUSTER, stored(first), run.operation())
@@ -284,7 +284,7 @@ def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
         create(run, product_keys={LONG: OTHER_KEY, "hyperv-host-rack13": OTHER_KEY})
 
 
-def test_a_node_that_is_not_reached_by_its_cut_name_is_told_to_be_listed(long_names, run, monkeypatch):
+def test_for_a_node_with_a_cut_name_the_remedy_is_to_list_it(long_names, run, monkeypatch):
     # The cluster answers at its name, and a node at `NAME.DOMAIN`. DNS contains only the full name.
     known = {"cl01.lab.test": CLUSTER, "n2.lab.test": address(2), f"{LONG}.lab.test": address(1)}
     look_up = socket.getaddrinfo
@@ -330,7 +330,7 @@ def test_a_preview_fails_where_a_node_rejects_the_account(cluster, run):
     assert not isinstance(caught.value, errors.PASSING)
 
 
-def test_an_import_says_which_nodes_are_not_licensed(cluster, run):
+def test_an_import_names_the_nodes_without_a_license(cluster, run):
     RESOURCE.read(CLUSTER, None, run.operation())
     told = [text for text in run.told if "imported, but the host does not activate its guests" in text]
     assert len(told) == 3

@@ -20,7 +20,7 @@ from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer
 from core.middlebox import Change, between
 from core.runner import ADMINISTRATOR, PASSWORD
-from core.test_logons import ADDRESS, serving
+from core.test_authentication import ADDRESS, serving
 
 NAMESPACE, SERVICE = "root/cimv2", "SoftwareLicensingService"
 SEALED = b"multipart/encrypted"
@@ -69,7 +69,7 @@ def require_lost(caught: pytest.ExceptionInfo[errors.AnswerLost], estate: Estate
 @pytest.mark.parametrize(
     ("auth", "offered"), [(Auth.NTLM, "ntlm"), (Auth.NEGOTIATE, "negotiate"), (Auth.CREDSSP, "credssp")]
 )
-def test_a_changed_answer_is_lost_and_says_nothing_of_the_password(tmp_path, auth, offered, change):
+def test_an_altered_answer_is_lost_and_does_not_blame_the_password(tmp_path, auth, offered, change):
     """The machine has acted. Only its answer is damaged."""
     with through(tmp_path, auth, offered, change) as (estate, cim):
         with pytest.raises(errors.AnswerLost) as caught:

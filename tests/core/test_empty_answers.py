@@ -86,7 +86,7 @@ def test_a_host_without_rows_hides_no_vm_on_another(estate, run, activated):
 
 @pytest.mark.parametrize("operation", ["Enumerate", "Pull"])
 @pytest.mark.parametrize("answer", ["emptyBody", "noRows"])
-def test_a_listing_that_breaks_off_in_the_middle_says_nothing(estate, run, activated, operation, answer):
+def test_a_listing_that_breaks_off_is_an_error(estate, run, activated, operation, answer):
     estate.faults("hv01", [{"operation": operation, "class": "Msvm_ComputerSystem", "answer": answer}])
     with pytest.raises((errors.EmptyAnswer, errors.UnexpectedAnswer)):
         run.vm.read(activated.identifier, stored(activated), run.operation())

@@ -290,7 +290,7 @@ def test_a_fault_without_a_number(invoked):
         b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (LARGEST_ANSWER + 1),
     ],
 )
-def test_what_is_no_answer_is_a_named_error(invoked, answer):
+def test_an_invalid_answer_is_a_named_error(invoked, answer):
     with pytest.raises(errors.UnexpectedAnswer) as caught:
         invoked(answer)
     assert caught.value.remedy

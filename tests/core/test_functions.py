@@ -67,7 +67,7 @@ def test_get_host_license(estate, run):
     assert (standard.edition, standard.activates_guests) == ("Standard", False)
 
 
-def test_get_host_vms_needs_no_guest_logon(estate, run):
+def test_get_host_vms_needs_no_guest_account(estate, run):
     estate.power("web01", "off")
     found = call("get_host_vms", {"host": HV01}, run)
     by_name = {vm.vm_name: vm for vm in found.vms}
@@ -79,7 +79,7 @@ def test_get_host_vms_needs_no_guest_logon(estate, run):
     assert estate.counts()["new01"]["requests"] == 0
 
 
-def test_get_vm_activation_tells_what_changes_by_itself(estate, run):
+def test_get_vm_activation_returns_values_that_change_by_themselves(estate, run):
     run.license(HV01, OTHER_KEY)
     before = call("get_vm_activation", {"host": HV01, "vm_name": "web01"}, run)
     assert before.last_activation_time is None

@@ -123,7 +123,7 @@ def test_what_cannot_be_licensed_is_refused_before_anything_is_changed(estate, r
     assert [estate.machine(m["name"]) for m in estate.machines() if m["kind"] == "host"] == before
 
 
-def test_a_refused_activation_is_told_with_the_state_that_was_reached(estate, run):
+def test_a_rejected_activation_keeps_the_state_so_far(estate, run):
     run.license(LICENSED, HOST_KEY)
     run.license(KEYLESS, HOST_KEY)
     with pytest.raises(errors.PartlyDone, match="0xC004C020 SL_E_CHPA_DMAK_LIMIT_EXCEEDED") as caught:
@@ -192,7 +192,7 @@ def test_a_key_that_is_not_the_declared_one_is_never_uninstalled(estate, run):
     assert "uninstalled nothing" in run.told[-1]
 
 
-def test_what_is_only_said_asks_no_machine(estate, run):
+def test_a_change_of_bookkeeping_inputs_connects_to_no_machine(estate, run):
     first = run.license(KEYLESS)
     estate.reset_counts()
     wanted = {**first.inputs, "on_delete": "uninstallKey"}
@@ -201,7 +201,7 @@ def test_what_is_only_said_asks_no_machine(estate, run):
     assert estate.counts()["keyless"]["requests"] == 0
 
 
-def test_a_licence_that_will_be_replaced_is_told_in_the_preview(estate, run):
+def test_a_preview_warns_before_a_license_is_replaced(estate, run):
     run.host.probe({"host": LICENSED, "product_key": HOST_KEY}, run.operation())
     assert f"will replace key …{keys.partial(OTHER_KEY)} (RETAIL), which licenses the host now" in run.told[-1]
 
@@ -213,7 +213,7 @@ def test_two_resources_for_one_host_activate_it_once(estate, run):
     assert methods(estate, "hv01") == {"InstallProductKey": 1, "Activate": 1}
 
 
-def test_an_import_by_what_is_no_host_name_is_refused(estate, run):
+def test_an_import_by_an_invalid_host_name_is_refused(estate, run):
     with pytest.raises(errors.InvalidInput, match=r"could not import `http://hv01/x`: .* is not a host name"):
         run.host.read("http://hv01/x", None, run.operation())
     with pytest.raises(errors.InvalidInput, match="could not import `a b`: `a b` is not a host name"):
@@ -222,7 +222,7 @@ def test_an_import_by_what_is_no_host_name_is_refused(estate, run):
         run.host.read("10.0.0.011", None, run.operation())
 
 
-def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, configuration):
+def test_a_timeout_reports_a_requested_activation(tmp_path, configuration):
     file = tmp_path / "slow.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
     file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 60}}\n", 1))
@@ -234,7 +234,7 @@ def test_the_end_of_the_time_says_that_an_activation_was_asked_for(tmp_path, con
 
 
 @pytest.mark.parametrize("code", ["0xC004FD00", "0xC004E028", "0x803381A6"])
-def test_the_end_of_the_time_quotes_what_windows_answered_last(estate, new_runner, code):
+def test_a_timeout_quotes_the_last_answer_of_windows(estate, new_runner, code):
     estate.faults("hv01", [{"operation": "SoftwareLicensingProduct/Activate", "hresult": int(code, 16)}])
     runner = new_runner()
     runner.seconds = 8
@@ -334,7 +334,7 @@ def test_pay_as_you_go_is_no_licence_for_guests(of_2025, run):
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
 
 
-def test_a_host_that_kms_licenses_is_told_from_one_that_pays_as_it_goes(of_2025, run):
+def test_kms_and_pay_as_you_go_hosts_are_distinguished(of_2025, run):
     outputs = run.license(STANDARD, None).outputs
     assert (outputs.license_channel, outputs.activates_guests) == (LicenseChannel.KMS_CLIENT, True)
 
@@ -366,7 +366,7 @@ def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):
     assert estate.machine("hv01")["channel"] is None
 
 
-def test_a_licensed_key_that_is_there_beside_another_is_adopted_and_settles(of_2025, run):
+def test_an_existing_license_with_a_second_key_is_adopted(of_2025, run):
     first = run.license(LICENSED, HOST_KEY, on_delete="uninstallKey")
     assert first.outputs.partial_product_key == "46789"
     now = run.host.read(LICENSED, stored(first), run.operation())
@@ -404,7 +404,7 @@ def test_an_adopted_host_that_comes_to_pay_as_it_goes_is_drift(of_2025, run):
     }
 
 
-def test_importing_a_host_without_a_license_says_so(estate, run):
+def test_importing_a_host_without_a_license_fails(estate, run):
     run.host.read(HV01, None, run.operation())
     (told,) = [text for text in run.told if "imported, but" in text]
     assert "does not activate its guests" in told

@@ -49,7 +49,7 @@ def test_one_host_that_cannot_be_reached_is_an_error_unless_the_vm_is_elsewhere(
         run.vm.read(first.identifier, present, run.operation())
 
 
-def test_gone_is_said_when_all_hosts_say_so(nodes, run):
+def test_a_vm_is_gone_when_no_host_lists_it(nodes, run):
     first = activate(run)
     nodes.move("web01", "standard")
     assert run.vm.read(first.identifier, stored(first), run.operation()) is None

@@ -14,8 +14,8 @@ from avma.wording import NEUTRAL
 from avma.wsman.http_adapter import SENDER
 from core import kdc
 from core.runner import ADMINISTRATOR, PASSWORD
+from core.test_authentication import logged_on, read, serving
 from core.test_damaged_answers import call, flipped, require_lost, through
-from core.test_logons import logged_on, read, serving
 
 NAME = "hv01.lab.test"
 OTHER = "hv02.lab.test"

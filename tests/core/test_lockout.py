@@ -168,7 +168,7 @@ def test_what_a_kdc_rejects_is_tried_on_no_other_machine():
         pass
 
 
-def test_an_answer_that_is_lost_says_nothing_of_the_account():
+def test_a_lost_answer_does_not_blame_the_account():
     sign_ins = SignIns()
     lost = errors.AnswerLost("log on", "h", "the connection broke off", "run again")
     for _ in range(5):

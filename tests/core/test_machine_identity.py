@@ -77,7 +77,7 @@ def test_firmware_without_a_uuid_leaves_the_computer_name(serve, run, uuid):
     assert (identity(run, HV01), identity(run, HV02)) == ("hv01.workgroup", "hv02.workgroup")
 
 
-def test_machines_whose_firmware_has_one_uuid_are_told_apart_by_name(serve, run):
+def test_machines_with_the_same_firmware_uuid_are_distinguished_by_name(serve, run):
     uuid = "03000200-0400-0500-0006-000700080009"
     serve(host("hv01", HV01, firmwareUuid=uuid), host("hv02", HV02, firmwareUuid=uuid))
     first, second = identity(run, HV01), identity(run, HV02)
@@ -193,7 +193,7 @@ def test_a_key_that_another_resource_wants_is_not_uninstalled(estate, run):
     assert any(B in text for text in run.told)
 
 
-def test_a_key_that_nobody_else_wants_is_uninstalled(estate, run):
+def test_a_key_that_no_other_resource_claims_is_uninstalled(estate, run):
     first = run.license(HV01, HOST_KEY, on_delete="uninstallKey", force_destroy=True)
     run.claims = Claims()
     HostLicenseResource().create({"host": HV02, "product_key": HOST_KEY}, run.operation(B))

@@ -61,6 +61,6 @@ def test_the_replica_alone_does_not_run(estate, run):
         run.activate("web01", SECOND)
 
 
-def test_a_nested_host_activates_nobody(estate, run):
+def test_a_nested_host_activates_no_guests(estate, run):
     with pytest.raises(errors.PartlyDone, match="0xC004FD02"):
         run.activate("inner", NESTED)

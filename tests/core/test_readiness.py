@@ -90,7 +90,7 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
         ),
     ],
 )
-def test_when_its_time_is_over_the_error_says_how_far_it_came(direct, run, guest, text):
+def test_a_timeout_reports_how_far_the_guest_was(direct, run, guest, text):
     direct.setup("web01", 600)
     with pytest.raises(errors.NotReady, match=rf"it was not ready after \d+ s \({text}"):
         run.activate(guest={**guest, "ready_timeout": "6s"})
@@ -149,7 +149,7 @@ def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, lat
     assert run.activate().outputs.activated_by_host == "HV01"
 
 
-def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
+def test_a_guest_without_data_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
     monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.1)
     monkeypatch.setattr("avma.resources.guest_access.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
@@ -158,7 +158,7 @@ def test_a_guest_that_tells_nothing_is_not_tried_until_its_account_is_locked(dir
     assert direct.counts()["hv01"]["pipelines"] == 3
 
 
-def test_what_no_waiting_mends_is_told_at_once(direct, run):
+def test_an_error_that_waiting_does_not_fix_is_reported_immediately(direct, run):
     direct.data_exchange("web01", False)
     with pytest.raises(errors.Refused, match="Data Exchange integration service of web01 is off"):
         run.activate()
@@ -198,7 +198,7 @@ def test_a_refresh_keeps_what_is_stored_of_a_vm_that_is_starting(direct, run):
         run.vm.read(result.identifier, None, run.operation())
 
 
-def test_a_refresh_tells_wrong_credentials_of_a_vm_that_has_been_on_for_long(direct, run):
+def test_a_refresh_reports_wrong_credentials_of_a_vm_that_runs_for_long(direct, run):
     result = run.activate()
     with pytest.raises(errors.LogonUncertain):
         run.vm.read(

@@ -121,7 +121,7 @@ def test_without_data_exchange_nothing_is_done(licensed, run):
         run.activate()
 
 
-def test_a_wrong_guest_password_is_told_for_the_guest(licensed, run):
+def test_a_wrong_guest_password_is_an_error_of_the_guest(licensed, run):
     with pytest.raises(
         errors.LogonRefused,
         match=rf"web01 \({address(21)}:5985\): could not identify the machine: the service rejected the sign-in",
@@ -149,7 +149,7 @@ def test_a_vm_that_is_off_keeps_its_stored_state(licensed, run):
     assert "could not read its activation" in run.told[-1]
 
 
-def test_a_vm_is_gone_only_when_its_host_says_so(licensed, run, new_runner):
+def test_a_vm_is_gone_only_when_its_host_reports_it(licensed, run, new_runner):
     first = run.activate()
     licensed.move("web01", "licensed")
     assert run.vm.read(first.identifier, stored(first), run.operation()) is None
@@ -168,7 +168,7 @@ def test_import_by_host_and_vm(licensed, run, name):
     assert run.vm.diff(stored(result), result.inputs) == []
 
 
-def test_import_of_what_is_not_there(licensed, run):
+def test_import_of_a_missing_vm(licensed, run):
     assert run.vm.read(f"{HV01}/absent", None, run.operation()) is None
     with pytest.raises(errors.InvalidInput, match="does not have the form host/vmName"):
         run.vm.read("web01", None, run.operation())
@@ -204,7 +204,7 @@ def test_a_foreign_key_is_never_uninstalled_not_even_after_a_refresh(licensed, r
     assert "uninstalled nothing" in run.told[-1]
 
 
-def test_an_update_is_for_the_vm_that_was_activated_whatever_has_its_name_now(licensed, run):
+def test_an_update_never_moves_to_another_vm_with_the_same_name(licensed, run):
     first = run.activate()
     gone = f"{HV01}/00000000-0000-4000-8000-000000000000"
     drifted = stored(first)
@@ -213,7 +213,7 @@ def test_an_update_is_for_the_vm_that_was_activated_whatever_has_its_name_now(li
         run.vm.update(gone, drifted, first.inputs, run.operation())
 
 
-def test_deleting_what_is_gone_says_that_no_key_was_uninstalled(licensed, run):
+def test_deleting_a_missing_vm_reports_that_no_key_was_uninstalled(licensed, run):
     first = run.activate(on_delete="uninstallKey")
     licensed.move("web01", "licensed")
     run.vm.delete(first.identifier, stored(first), run.operation())
@@ -258,7 +258,7 @@ def test_insecure_on_a_resource_warns(licensed, run):
 UNKNOWN_PASSWORD = {"host": HV01, "guest": {"username": "Administrator", "password": UNKNOWN}}
 
 
-def test_without_the_guests_account_a_preview_takes_what_the_guest_tells_its_host(licensed, run):
+def test_without_a_guest_account_a_preview_uses_data_exchange(licensed, run):
     wanted = {**UNKNOWN_PASSWORD, "vm_name": "web01"}
     assert run.vm.askable(wanted)
     foreseen = run.vm.probe(wanted, run.operation())
@@ -274,12 +274,12 @@ def test_without_the_guests_account_a_preview_takes_what_the_guest_tells_its_hos
 
 
 @pytest.mark.parametrize(("vm", "text"), [("new01", "Move the VM to a newer host"), ("eval01", "evaluation")])
-def test_what_the_guest_tells_its_host_is_enough_to_refuse_it(licensed, run, vm, text):
+def test_data_exchange_is_enough_to_refuse_a_guest(licensed, run, vm, text):
     with pytest.raises(errors.Refused, match=text):
         run.vm.probe({**UNKNOWN_PASSWORD, "vm_name": vm}, run.operation())
 
 
-def test_a_guest_that_tells_nothing_is_not_foreseen(licensed, run):
+def test_a_guest_without_data_exchange_is_not_predicted(licensed, run):
     licensed.setup("web01", 60)
     foreseen = run.vm.probe({**UNKNOWN_PASSWORD, "vm_name": "web01"}, run.operation())
     assert foreseen["license_status"] == "Licensed"

@@ -28,7 +28,7 @@ def licensed(estate, run):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_an_error_says_the_state_in_the_words_of_hyper_v(licensed, run, state):
+def test_an_error_names_the_state_as_hyper_v_does(licensed, run, state):
     licensed.power("web01", state)
     with pytest.raises(errors.NotReady) as caught:
         run.activate()

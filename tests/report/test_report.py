@@ -28,7 +28,7 @@ LEFT_OPEN = 3
 """The exit code if a machine did not answer. Here, these are the guest `stranger` and the one of 2012 R2."""
 
 
-def test_it_says_what_is_licensed_by_which_key_on_which_host(shared: EstateServer, estate: Path) -> None:
+def test_the_message_names_license_key_and_host(shared: EstateServer, estate: Path) -> None:
     document = reported(estate, code=LEFT_OPEN)
     assert not document["complete"]
     assert list(hosts(document)) == ["n1", "n2", "n3", "lone.example.com"]

@@ -57,7 +57,7 @@ def test_a_reason_shows_no_invisible_character_and_is_short(text: str) -> None:
         ("010.000.000.011", "10.0.0.11", "8.0.0.9"),
     ],
 )
-def test_a_padded_address_names_the_address_meant_and_the_one_reached(text: str, meant: str, reached: str) -> None:
+def test_an_error_for_a_padded_address_names_both_readings(text: str, meant: str, reached: str) -> None:
     reason = NEUTRAL.render(host_name_error(text) or "")
     assert f"`{meant}`" in reason
     assert f"`{reached}`" in reason

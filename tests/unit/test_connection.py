@@ -67,7 +67,7 @@ def test_basic_over_plain_http_is_refused():
         (Settings(auth=Auth.CREDSSP), "Set `username` and `password`"),
     ],
 )
-def test_what_a_logon_needs_is_asked_for(settings, complaint):
+def test_missing_settings_of_an_authentication_method_are_named(settings, complaint):
     with pytest.raises(errors.InvalidInput, match=complaint):
         resolve("hv01", settings)
 
@@ -81,7 +81,7 @@ def test_what_a_logon_needs_is_asked_for(settings, complaint):
         Settings(auth=Auth.CERTIFICATE, client_cert="c.pem", client_key="k.pem"),
     ],
 )
-def test_a_logon_needs_no_more_than_it_uses(settings):
+def test_an_authentication_method_requires_only_its_own_settings(settings):
     assert resolve("hv01", settings).auth is settings.auth
 
 

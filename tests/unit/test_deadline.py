@@ -16,11 +16,11 @@ def test_durations(text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "10", "10 s", "s10", "1d", "-5s", "ten"])
-def test_what_is_no_duration_is_said(text):
+def test_invalid_durations(text):
     assert "duration" in str(duration_error(text))
 
 
-def test_nothing_is_no_duration():
+def test_zero_is_not_a_duration():
     assert "longer" in str(duration_error("0s"))
 
 
@@ -67,7 +67,7 @@ def test_cancellation_wakes_a_wait():
     timer.join()
 
 
-def test_a_read_that_is_tried_again_says_once_that_the_time_is_over():
+def test_a_retried_read_reports_the_timeout_once():
     last = errors.TimedOut("read", "hv01", "the time limit of 2 s is over. The script may have run", "wait")
     end = errors.TimedOut("read", "hv01", "the time limit of 2 s is over", "wait")
     assert retry.quoting(last, end).answer == last.answer

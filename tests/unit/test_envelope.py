@@ -61,7 +61,7 @@ def test_access_denied_in_both_forms(detail):
     assert isinstance(fault(detail, "s:Sender", "w:AccessDenied"), errors.AccessDenied)
 
 
-def test_an_operation_timeout_says_that_the_answer_is_lost():
+def test_an_operation_timeout_is_a_lost_answer():
     assert isinstance(fault(WSMAN_FAULT.format(code=2150858793), "s:Receiver", "w:TimedOut"), errors.AnswerLost)
 
 
@@ -107,6 +107,6 @@ def test_an_embedded_instance():
         b"\xff\xfe\x00",
     ],
 )
-def test_what_is_not_soap_is_refused(answer):
+def test_an_answer_that_is_not_soap_is_rejected(answer):
     with pytest.raises(envelope.NotSoap):
         envelope.body_of(answer)

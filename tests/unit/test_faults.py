@@ -88,7 +88,7 @@ def test_a_number_decides_before_the_subcode():
         (omi_error(6, OMI_Code="", OMI_Type=""), "WBEM_E_NOT_FOUND"),
     ],
 )
-def test_the_type_of_a_wmi_error_says_what_its_number_is(detail, name):
+def test_the_type_of_a_wmi_error_determines_its_number(detail, name):
     error = error_of(detail)
     assert type(error) is errors.WsmanFault
     assert name in error.answer

@@ -121,7 +121,7 @@ def test_rows_are_as_ws_management_has_them(script, runs):
     assert (row.text("Time"), row.strings("List")) == ("2026-01-01T12:00:00.000000Z", ("a",))
 
 
-def test_who_asks_while_a_run_is_under_way_shares_the_next_one(script, runs):
+def test_requests_during_a_run_share_the_next_run(script, runs):
     first = first_run(script, runs)
     others = [Asking(runs, name) for name in "bcde"]
     wait_for(runs, 4)
@@ -171,7 +171,7 @@ def test_the_next_run_waits_for_the_powershell_of_one_whose_guests_have_all_answ
     assert script.most_in_parallel == 1  # a second one would open a second PowerShell
 
 
-def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, runs):
+def test_an_error_of_a_run_names_the_operation_of_each_guest(script, runs):
     first = first_run(script, runs)
     others = [Asking(runs, name, change=True) for name in "bc"]
     wait_for(runs, 2)
@@ -188,7 +188,7 @@ def test_an_error_of_a_run_says_what_each_of_its_guests_was_asked_for(script, ru
 
 
 @pytest.mark.parametrize(("change", "kind"), [(False, errors.TimedOut), (True, errors.AnswerLost)])
-def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, kind):
+def test_a_request_without_time_left_leaves_a_run_that_continues(script, runs, change, kind):
     clock = Clock()
     first, patient = first_run(script, runs), Asking(runs, "b")
     short = Asking(runs, "c", Deadline(1, clock=clock), change)
@@ -202,7 +202,7 @@ def test_who_has_no_time_left_leaves_a_run_that_goes_on(script, runs, change, ki
     assert len(first.ends_with()) == len(patient.ends_with()) == 1
 
 
-def test_who_asked_first_leaves_a_run_that_goes_on(script, runs):
+def test_the_first_request_leaves_a_run_that_continues(script, runs):
     clock = Clock()
     first = first_run(script, runs, deadline=Deadline(1, clock=clock), change=True)
     clock.now = 2.0
@@ -213,7 +213,7 @@ def test_who_asked_first_leaves_a_run_that_goes_on(script, runs):
     assert len(other.ends_with()) == 1
 
 
-def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
+def test_a_request_that_ends_before_the_run_is_not_in_it(script, runs):
     first = first_run(script, runs)
     cancellation = Cancellation()
     left = Asking(runs, "b", Deadline(PATIENCE, cancellation), change=True)
@@ -225,7 +225,7 @@ def test_who_leaves_before_the_run_begins_is_not_in_it(script, runs):
     assert script.runs == [["a"]]
 
 
-def test_a_run_ends_when_nobody_has_time_left(script, runs):
+def test_a_run_ends_when_no_request_has_time_left(script, runs):
     cancellation = Cancellation()
     first = first_run(script, runs, deadline=Deadline(PATIENCE, cancellation))
     joint = script.deadlines[0]

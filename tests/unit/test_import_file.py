@@ -42,7 +42,7 @@ def test_nodes_are_hosts_where_one_is_not_licensed() -> None:
     assert imported(NODES[0], unlicensed, clusters=(CLUSTER,)) == [("HostLicense", "n1", "n1")]
 
 
-def test_what_is_not_known_or_licensed_otherwise_is_left_out() -> None:
+def test_machines_without_a_known_avma_license_are_omitted() -> None:
     kms = replace(VM, license_channel=LicenseChannel.KMS_CLIENT)
     off = replace(VM, answer=Answer.OFF, license_status=None)
     assert len(imported(replace(HOST, vms=[kms, off]))) == 1

@@ -8,7 +8,7 @@ from avma.keys import KeyKind
 PUBLISHED = keys.AVMA_KEYS + keys.KMS_CLIENT_KEYS
 
 
-def test_published_keys_are_well_formed_and_told_apart_by_their_last_five():
+def test_published_keys_are_valid_and_distinct_in_their_last_five_characters():
     assert all(keys.syntax_error(published.key) is None for published in PUBLISHED)
     assert len({keys.partial(published.key) for published in PUBLISHED}) == len(PUBLISHED) == 36
 

@@ -218,7 +218,7 @@ def test_an_activation_that_never_shows_is_requested_once() -> None:
     assert changes(machine) == [Activate]
 
 
-def test_the_end_of_the_time_quotes_what_windows_answered_last() -> None:
+def test_a_timeout_quotes_the_last_answer_of_windows() -> None:
     goal = GOALS["a key that can be used up"]
     not_begun = Fault("not begun", of(errors.LicensingFault, NOT_BEGUN))
     machine = started(goal, STARTS["with the key"], {1: not_begun, 3: TIMED_OUT})
@@ -227,7 +227,7 @@ def test_the_end_of_the_time_quotes_what_windows_answered_last() -> None:
     assert error.answer == "the answer, and the time is over"
 
 
-def test_the_end_of_the_time_after_the_request_says_that_it_was_sent() -> None:
+def test_a_timeout_after_the_request_reports_that_it_was_sent() -> None:
     goal = GOALS["a key that can be used up"]
     machine = started(goal, STARTS["with the key"], {2: TIMED_OUT})
     steps, error = attempt(goal, machine)

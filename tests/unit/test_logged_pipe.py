@@ -106,7 +106,7 @@ def test_a_second_attempt_is_counted(lines: pytest.LogCaptureFixture) -> None:
     assert ["attempt 2" in line for line in lines.messages] == [False, True, False]
 
 
-def test_nothing_is_parsed_while_nobody_reads_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_are_not_parsed_for_a_disabled_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "avma.wsman")
     assert LoggedPipe(CONNECTION, Scripted(b"<html>")).send(Context("read", "hv01", Deadline(5)), b"<") == b"<html>"
     assert caplog.messages == []

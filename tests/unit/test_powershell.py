@@ -29,7 +29,7 @@ def test_there_are_scripts():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_a_script_says_which_it_is(script):
+def test_a_script_names_itself_in_its_first_line(script):
     text = script.read_bytes().decode("ascii")
     assert text == powershell.load(script.stem)
     assert text.splitlines()[0] == f"# avma-script: {script.stem} 2"
@@ -56,7 +56,7 @@ def test_hyper_v_is_recognized_by_its_module():
     assert set(re.findall(r"(?:\S+\\)?Get-VM\b(?! too)", text)) == {"Hyper-V\\Get-VM"}
 
 
-def test_what_may_show_a_key_is_not_piped_and_modules_ask_nobody():
+def test_scripts_pipe_no_keys_and_prompt_for_nothing():
     text = next(script.read_text() for script in SCRIPTS if script.stem == "server-avma-manager")
     assert "|" not in text
     assert "$global:ConfirmPreference = 'None'" in text
@@ -88,7 +88,7 @@ def test_each_text_is_one_answer():
 
 
 @pytest.mark.parametrize("garbage", ['{"id": 2, "res', "WARNING: x", "[1]", "3", '"text"', 5, "[" * 100_000])
-def test_what_is_no_object_is_a_complaint_and_takes_no_other_answer_along(garbage):
+def test_invalid_output_is_a_complaint_and_keeps_other_answers(garbage):
     answers = read('{"id": 1}', garbage)
     assert answers.objects == ({"id": 1},)
     assert answers.complaint.startswith(f"unexpected output `{str(garbage)[:200]}")
@@ -101,7 +101,7 @@ def test_a_guest_cannot_answer_for_another_one():
     assert answers.complaint.startswith("unexpected output")
 
 
-def test_null_and_empty_texts_are_told_in_words():
+def test_null_and_empty_texts_have_words():
     assert read(None, " ").complaint == "unexpected output `$null`; empty output"
 
 
@@ -110,7 +110,7 @@ def test_half_a_surrogate_pair_in_an_answer_is_replaced():
     assert answer == {"id": "a\ufffd", "list": ["\U0001f600", {"\ufffd": None}]}
 
 
-def test_errors_are_told_with_their_ids_and_without_secrets():
+def test_errors_of_scripts_contain_their_ids_and_no_secrets():
     records = (ErrorRecord("Some.Id,Command", "bad:\r\n Hush-1 BCDFG-HJKMN-PQRTV-WXY23-46789"), ErrorRecord("", "x"))
     assert read(records=records, secrets=("Hush-1",)).complaint == "bad: [secret] …46789 (Some.Id,Command); x"
 
@@ -139,7 +139,7 @@ def powershell_over(runspaces: Any) -> PowerShell:
     return PowerShell(runspaces)
 
 
-def test_a_scripts_text_is_the_same_whatever_its_parameters():
+def test_the_text_of_a_script_does_not_depend_on_its_parameters():
     runspaces = Saying(Output(('{"id": 1}',), (), True))
     for password in ("Pässwörd-1", "other"):
         given = {"Guests": [{"credential": Credential("a", password)}], "Key": Secret(password)}
@@ -166,7 +166,7 @@ def test_a_secret_among_the_parameters_is_taken_out_of_complaints():
         (Output(("half",), (), True), "the script returned no valid answer: unexpected output `half`. Check"),
     ],
 )
-def test_a_script_without_an_answer_is_an_error_that_says_what_was_said(output, text):
+def test_a_script_without_an_answer_is_an_error_with_its_output(output, text):
     with pytest.raises(errors.ScriptFailed) as caught:
         powershell_over(Saying(output)).run(Context("ask the guest", "hv01", Deadline(5)), "cim-in-guest", {})
     assert str(caught.value).startswith(f"hv01: could not ask the guest: {text} that Windows PowerShell")

@@ -100,7 +100,7 @@ def received(stream: str) -> bytes:
     ],
     ids=["no Base64", "no fragment", "no message", "nothing", "not XML", "empty"],
 )
-def test_what_is_no_answer_of_powershell_is_an_error_of_ours(answer):
+def test_an_invalid_answer_of_powershell_is_an_avma_error(answer):
     pool = Pool(CONNECTION, Scripted(CREATED, answer))
     with pytest.raises(errors.AvmaError) as caught:
         pool.open(Context("open it", "hv01", Deadline(0.5)))
@@ -130,7 +130,7 @@ def test_a_pool_whose_create_was_not_answered_is_deleted_by_its_own_id():
     assert deleted == [asked, asked]
 
 
-def test_nobody_runs_a_script_after_cancel():
+def test_no_script_runs_after_cancel():
     cancellation = Cancellation()
     cancellation.set()
     pipes: list[Connection] = []

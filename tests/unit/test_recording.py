@@ -29,7 +29,7 @@ FAULT = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body
 <f:Message>Access is denied to hv01.</f:Message></f:WSManFault></s:Detail></s:Fault></s:Body></s:Envelope>"""
 
 
-def test_a_word_that_is_a_name_elsewhere_stays_where_windows_says_it(rewriter: Rewriter) -> None:
+def test_a_word_of_windows_stays_even_if_it_is_also_a_name(rewriter: Rewriter) -> None:
     rewriter.learn(row("<ElementName>retail</ElementName>"))
     kept = row("<Description>Windows(R) Operating System, RETAIL channel</Description>")
     assert rewriter.message(kept) == kept.decode()
@@ -47,7 +47,7 @@ def row(properties: str) -> bytes:
     return f'<x xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{properties}</x>'.encode()
 
 
-def test_a_shell_tells_neither_its_owner_nor_its_client(rewriter: Rewriter) -> None:
+def test_a_recorded_shell_contains_neither_owner_nor_client(rewriter: Rewriter) -> None:
     text = rewriter.message(SHELL.encode())
     assert "<rsp:Owner>name2\\user1</rsp:Owner>" in text
     assert "<rsp:ClientIP>127.77.0.1</rsp:ClientIP>" in text
@@ -134,7 +134,7 @@ def test_each_kind_of_value(rewriter: Rewriter, before: str, after: str | None) 
     ],
 )
 @pytest.mark.parametrize("cdata", [True, False])
-def test_what_a_guest_tells(rewriter: Rewriter, name: str, data: str, after: str, cdata: bool) -> None:
+def test_recorded_data_of_a_guest(rewriter: Rewriter, name: str, data: str, after: str, cdata: bool) -> None:
     item = (
         f'<INSTANCE CLASSNAME="Msvm_KvpExchangeDataItem"><PROPERTY NAME="Data" TYPE="string"><VALUE>{data}</VALUE>'
         f'</PROPERTY><PROPERTY NAME="Name" TYPE="string"><VALUE>{name}</VALUE></PROPERTY></INSTANCE>'
@@ -231,7 +231,7 @@ def test_literals_of_queries(rewriter: Rewriter, query: str, after: str | None) 
     )
 
 
-def test_what_a_program_is_told_is_left_out(rewriter: Rewriter) -> None:
+def test_input_of_programs_is_not_recorded(rewriter: Rewriter) -> None:
     other = base64.b64encode(b"net use titania").decode()
     kept = rewriter.message(row(f"<Command>titania.exe</Command><Arguments>{other}</Arguments>"))
     assert other not in kept

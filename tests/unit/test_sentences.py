@@ -49,7 +49,7 @@ def sentences() -> Sentences:
         'The class "Win32_Service" is not found.',
     ],
 )  # fmt: skip
-def test_what_tells_nothing_stays(sentences: Sentences, sentence: str) -> None:
+def test_harmless_values_stay(sentences: Sentences, sentence: str) -> None:
     assert sentences.clear(sentence) == sentence
 
 
@@ -117,7 +117,7 @@ def test_what_is_known_is_replaced_by_the_same(sentences: Sentences, sentence: s
         ("Error (hv01) [hv01] {hv01} <hv01> hv01; 'hv01", ["hv01"]),
     ],
 )
-def test_what_tells_who_or_where_goes(sentences: Sentences, sentence: str, secrets: list[str]) -> None:
+def test_identifying_values_are_replaced(sentences: Sentences, sentence: str, secrets: list[str]) -> None:
     cleared = sentences.clear(sentence).lower()
     assert not [secret for secret in secrets if secret.lower() in cleared], cleared
 

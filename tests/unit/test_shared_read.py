@@ -73,7 +73,7 @@ class Held(Deadline):
         self.waiting.set()
 
 
-def test_questions_at_the_same_moment_share_one_read(source, read):
+def test_simultaneous_requests_share_one_read(source, read):
     answers: list = []
     leader, others = Held(), [Held() for _ in range(20)]
     threads = [ask(read, answers, leader)]
@@ -87,7 +87,7 @@ def test_questions_at_the_same_moment_share_one_read(source, read):
     assert answers == [1] * 21
 
 
-def test_who_asks_while_a_read_is_under_way_shares_the_next_one(source, read):
+def test_requests_during_a_read_share_the_next_read(source, read):
     answers: list = []
     first = ask(read, answers)
     assert source.started.acquire(timeout=PATIENCE)
@@ -112,7 +112,7 @@ def test_an_answer_is_never_older_than_the_question(source, read):
         assert answers[-1] == number
 
 
-def test_an_error_reaches_all_who_share_the_read(source, read):
+def test_an_error_reaches_all_requests_that_share_the_read(source, read):
     source.failures = [errors.Unreachable("read", "hv01", "refused", "check")]
     answers: list = []
     thread = ask(read, answers)

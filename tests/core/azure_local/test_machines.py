@@ -160,7 +160,7 @@ def test_a_subscription_that_ended_is_drift(estate, run):
     assert paths == {"subscription_status", "activates_guests"}
 
 
-def test_a_preview_says_which_key_gives_way(estate, run):
+def test_a_preview_names_the_key_that_is_replaced(estate, run):
     run.host.probe({"host": KEYED, "product_key": KEY_2022}, run.operation())
     assert any("will replace key …46789 (for guests), which licenses the host now" in text for text in run.told)
 

@@ -163,7 +163,7 @@ def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
     assert estate.counts()["hv01"]["pools"] == 2
 
 
-def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
+def test_a_guest_that_hangs_does_not_delay_answers_of_other_guests(estate, run):
     estate.faults("mute01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
     account, cancellation = GuestAccount(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
     operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
@@ -192,7 +192,7 @@ def test_a_guest_that_hangs_keeps_nobody_waiting_who_has_an_answer(estate, run):
     assert not joint.is_alive()
 
 
-def test_a_guest_that_takes_no_credentials_blocks_nobody_else(estate, run, monkeypatch):
+def test_a_guest_that_does_not_check_credentials_blocks_no_other_guest(estate, run, monkeypatch):
     monkeypatch.setattr(guest_run, "SILENCE", 0.5)
     estate.faults("mute01", [{"operation": "PowerShellDirect/Credentials", "answer": "timeout"}])
     ends = list[BaseException]()

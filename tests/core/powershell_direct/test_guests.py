@@ -100,7 +100,7 @@ def test_drift_is_read_and_repaired(estate, run):
     assert run.vm.update(first.identifier, stored(now), first.inputs, run.operation()).outputs == first.outputs
 
 
-def test_import_by_host_and_vm_tells_what_create_told(estate, run):
+def test_import_by_host_and_vm_returns_the_outputs_of_create(estate, run):
     created = run.activate("web01", HOST)
     found = run.vm.read(f"{HOST}/WEB01", None, run.operation())
     assert (found.identifier, found.outputs) == (created.identifier, created.outputs)
@@ -113,7 +113,7 @@ def test_the_key_is_uninstalled_on_request(estate, run):
     assert estate.machine("web01")["status"] != "Licensed"
 
 
-def test_settings_of_the_network_are_told_to_be_unused(estate, run):
+def test_unused_network_settings_cause_a_warning(estate, run):
     run.activate("web01", HOST, guest={"address": address(99), "port": 1})
     assert any("ignores `guest.address`, `guest.port` (only for `guest.transport: winrm`)" in text for text in run.told)
 

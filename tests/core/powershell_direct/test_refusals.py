@@ -19,7 +19,7 @@ from core.runner import ADMINISTRATOR
 GET_VM = "Microsoft.HyperV.PowerShell.Commands.GetVM"
 
 
-def test_wrong_credentials_and_a_guest_that_is_not_ready_are_told_in_one(estate, run):
+def test_wrong_credentials_and_a_guest_that_is_not_ready_have_one_error(estate, run):
     wrong = Stored({"host": HOST, "vm_name": "web01", "guest": {"password": "Wrong-Horse-9"}}, {})
     with pytest.raises(
         errors.LogonUncertain, match=r"not ready yet\. Check `guest.username`.*wait until Windows setup has finished"
@@ -104,7 +104,7 @@ def test_a_session_that_is_not_opened(estate, run, monkeypatch, message, kind, t
 
 
 @pytest.mark.parametrize("answer", ["garbage", "accessDenied"])
-def test_a_password_that_nobody_refused_is_tried_once(estate, run, answer):
+def test_a_password_that_was_never_rejected_is_tried_once(estate, run, answer):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": answer}])
     with pytest.raises(errors.Refused, match="could not negotiate a session"):
         run.activate("web01", HOST)
@@ -129,7 +129,7 @@ def test_an_answer_that_is_not_the_scripts_own(estate, run, monkeypatch, answer)
         run.activate("web01", HOST)
 
 
-def test_a_vm_of_which_the_script_says_nothing(estate, run, monkeypatch):
+def test_a_vm_that_the_script_does_not_report(estate, run, monkeypatch):
     answer_with(monkeypatch, lambda vm: {"id": "another"})
     with pytest.raises(errors.ScriptFailed, match="half a line"):
         run.activate("web01", HOST)
@@ -145,7 +145,7 @@ def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
     monkeypatch.setattr(PowerShell, "run", run)
 
 
-def test_a_script_that_is_not_known_there_says_so(estate, run, monkeypatch):
+def test_a_script_that_the_machine_does_not_know_is_an_error(estate, run, monkeypatch):
     monkeypatch.setattr(powershell, "load", lambda script: "# avma-script: sing 1\n")
     with pytest.raises(errors.ScriptFailed, match=r"does not implement the script sing 1\. \(ScriptUnknown\)"):
         run.activate("web01", HOST)

@@ -53,7 +53,7 @@ def install(cim: WsmanClient, version: str) -> None:
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
-def test_an_answer_in_clear_to_a_sealed_message_is_not_believed(estate, auth):
+def test_a_plain_answer_to_an_encrypted_message_is_rejected(estate, auth):
     def forge(request: bytes, genuine: bytes) -> bytes:
         return answer(b"200 OK", FORGED) if SEALED in request.lower() and b" 200 " in genuine[:20] else genuine
 
@@ -81,7 +81,7 @@ def test_a_400_from_the_way_does_not_send_a_change_again(estate, auth, body):
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
-def test_a_sealed_connection_that_was_dropped_is_made_anew_for_a_change_too(estate, auth):
+def test_a_dropped_encrypted_connection_is_opened_again_for_a_change(estate, auth):
     with closing(connected(5985, auth)) as cim:
         key = version(cim)
         estate.drop_connections("hv01")

@@ -35,7 +35,7 @@ def test_a_shared_read_survives_six_answers_that_put_it_off(estate, configuratio
         assert all(read.result() for read in reads)
 
 
-def test_a_read_that_is_put_off_until_the_end_of_the_time_quotes_the_last_answer(estate, configuration):
+def test_a_read_that_is_refused_until_the_timeout_quotes_the_last_answer(estate, configuration):
     estate.faults("hv01", [{"operation": "Enumerate", "answer": "unavailable"}])
     over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s is over")
     with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:

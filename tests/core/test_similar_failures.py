@@ -23,8 +23,8 @@ from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.inspecting import inspecting
 from core.runner import ADMINISTRATOR, PASSWORD
-from core.test_logons import holder
-from core.test_reaching import answering
+from core.test_authentication import holder
+from core.test_connecting import answering
 from loopback import address
 
 MACHINES = {
@@ -118,7 +118,7 @@ WRONG = {"password": "wrong-one"}
         (1, {**HTTP, "port": 5986}, errors.Unreachable, "uses TLS, but `https` is false", "set `https: true`"),
     ],
 )  # fmt: skip
-def test_each_is_told_apart(alike, tmp_path, number, values, error, answer, remedy):
+def test_each_failure_has_its_own_error_and_remedy(alike, tmp_path, number, values, error, answer, remedy):
     if values.get("auth") is Auth.CERTIFICATE:
         somebody = holder(tmp_path, "somebody")
         values = {**values, "client_cert": somebody.certificate, "client_key": somebody.key}
@@ -153,7 +153,7 @@ def test_a_name_that_cannot_be_resolved(alike):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
-def test_what_is_not_winrm_is_named(alike, auth, status, headers, body, error, answer, remedy):
+def test_an_endpoint_that_is_not_winrm_is_named(alike, auth, status, headers, body, error, answer, remedy):
     page = f"HTTP/1.1 {status}\r\n{headers}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     with answering(page.encode()) as port:
         told = fail(alike, "127.0.0.1", https=False, port=port, auth=auth)
@@ -174,7 +174,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
     assert NEUTRAL.render(told.remedy).endswith(f"with the one that this computer receives, {thumbprint.upper()}")
 
 
-def test_a_machine_that_checks_no_binding_takes_a_logon_through_the_proxy(alike, tmp_path):
+def test_without_channel_binding_a_sign_in_works_through_the_proxy(alike, tmp_path):
     with inspecting(tmp_path, "127.0.0.1", (address(9), 5986)) as (port, authority):
         given: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
         with closing(WsmanClient(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:

@@ -79,7 +79,7 @@ def logged_on(estate: EstateServer) -> dict[str, int]:
         (Auth.CREDSSP, "credssp"),
     ],
 )
-def test_logons_with_a_password(tmp_path, auth, logon, https):
+def test_authentication_with_a_password(tmp_path, auth, logon, https):
     with serving(tmp_path, auth.value, "    channelBinding: strict\n") as estate:
         assert read(estate, https, auth=auth).system.version == "2022"
         assert logged_on(estate) == {logon: 1}
@@ -89,7 +89,7 @@ def test_logons_with_a_password(tmp_path, auth, logon, https):
 
 
 @pytest.mark.parametrize("auth", [Auth.KERBEROS, Auth.CREDSSP])
-def test_a_logon_without_its_packages_says_what_to_install(tmp_path, monkeypatch, auth):
+def test_a_missing_package_of_an_authentication_method_is_named(tmp_path, monkeypatch, auth):
     monkeypatch.setattr("avma.wsman.kerberos.find_spec", lambda name: None)
     monkeypatch.setattr("winrm.transport.HAVE_CREDSSP", False)
     with serving(tmp_path, "ntlm") as estate:
@@ -214,7 +214,7 @@ def test_a_client_certificate(tmp_path, monkeypatch, text):
         assert set(logged_on(estate)) == {"certificate"}
 
 
-def test_a_client_certificate_of_somebody_else(tmp_path):
+def test_a_client_certificate_of_another_user(tmp_path):
     holder(tmp_path, "svc-avma")
     other = holder(tmp_path, "somebody")
     with serving(tmp_path, "certificate", f"    clientCertificate: {tmp_path / 'svc-avma.pem'}\n") as estate:
@@ -277,7 +277,7 @@ def test_the_environment_cannot_ask_for_a_weaker_ntlm(tmp_path, monkeypatch, aut
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
-def test_a_sealed_connection_that_was_dropped_is_made_anew(tmp_path, auth):
+def test_a_dropped_encrypted_connection_is_opened_again(tmp_path, auth):
     with serving(tmp_path, auth.value) as estate:
         given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=auth)
         with closing(WsmanClient(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:

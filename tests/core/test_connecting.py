@@ -130,7 +130,7 @@ def test_silence_ends_with_the_deadline(caplog, auth):
     assert caplog.text == ""
 
 
-def test_dropped_connections_are_made_anew(estate, configuration):
+def test_dropped_connections_are_opened_again(estate, configuration):
     with closing(WsmanClient(resolve(HV01, configuration), 2, WinrmPipe)) as cim:
         for _ in range(4):
             assert licensing.read(cim, Deadline(20)).system.version == "2022"
