@@ -61,6 +61,8 @@ NEXT_RUN = _phrase("the next run")
 """A noun: the next run that applies the program."""
 REFRESH = _phrase("refresh the state")
 """An imperative."""
+EXCLUDE = _phrase("exclude it from the run")
+"""An imperative: run without this resource."""
 REPLACE = _phrase("replace this resource")
 """An imperative."""
 ALLOW_MORE_TIME = _phrase("allow more time")

@@ -23,6 +23,7 @@ PULUMI = Wording(
         wording.RUN_AGAIN: "run `pulumi up` again",
         wording.NEXT_RUN: "`pulumi up`",
         wording.REFRESH: "run `pulumi refresh`",
+        wording.EXCLUDE: "exclude it with `--target`",
         wording.REPLACE: "run `pulumi up --replace` with this resource's URN",
         wording.ALLOW_MORE_TIME: "allow more time with the resource option `customTimeouts`",
         wording.TIME_LIMIT: "the resource option `customTimeouts`",

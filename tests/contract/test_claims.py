@@ -72,7 +72,7 @@ def test_no_key_is_spent_while_the_machine_of_another_key_is_not_known(
     first, second = order
     stake(claims, first, "hv01", "license the host")
     expected = (
-        rf"{first.resource} requires another key \(…{first.key}\).*the state of {A} does not contain.*pulumi refresh"
+        rf"{first.resource} requires another key \(…{first.key}\).*the state of {A} does not contain.*Refresh the state"
     )
     with pytest.raises(errors.Refused, match=expected):
         stake(claims, second, "hv01", "license the host")
@@ -110,7 +110,7 @@ def test_the_first_claim_counts_though_its_machine_was_known_later(claims: Claim
 
 def test_a_machine_that_could_not_be_asked_ends_the_wait(claims: Claims) -> None:
     stake(claims, ASKING, "hv01", "keep the license")
-    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Refresh the state"):
         stake(claims, ABOUT_TO_SPEND, "hv09", "license the host", lambda: claims.add(UNKNOWN))
 
 
@@ -130,7 +130,7 @@ def test_a_node_that_is_not_known_is_named(claims: Claims) -> None:
 def test_the_keys_of_two_unknown_nodes_count_both(claims: Claims) -> None:
     claims.add(wants(B, machine="", place="hv01"))
     claims.add(wants(B, "98764", machine="", place="hv02"))
-    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Refresh the state"):
         kept_for(claims)
     claims.add(wants(B, machine="hv01.example.com", place="hv01"))
     assert kept_for(claims) is None
@@ -165,7 +165,7 @@ def test_a_resource_that_was_made_again_keeps_its_key(claims: Claims) -> None:
 
 def test_nothing_is_undone_while_a_machine_is_not_known(claims: Claims) -> None:
     claims.add(wants(B, machine=""))
-    with pytest.raises(errors.Refused, match="Run `pulumi refresh`"):
+    with pytest.raises(errors.Refused, match="Refresh the state"):
         kept_for(claims)
     claims.add(Claim(C, wants=False, coming=True))
     assert keeper(claims, A, HV01, "00000", "hv01", "uninstall") is None

@@ -14,6 +14,7 @@ from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Result, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.machine import Machines
+from avma.wording import NEUTRAL
 from loopback import address
 
 HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
@@ -77,8 +78,12 @@ class Runner:
     seconds: float = 120
 
     def operation(self, resource: str = "") -> Operation:
-        deadline, tell = Deadline(self.seconds, self.cancellation), self.told.append
-        return Operation(self.configuration, self.machines, deadline, tell, tell, self.claims or Claims(), resource)
+        deadline = Deadline(self.seconds, self.cancellation)
+        claims = self.claims or Claims()
+        return Operation(self.configuration, self.machines, deadline, self._tell, self._tell, claims, resource)
+
+    def _tell(self, text: str) -> None:
+        self.told.append(NEUTRAL.render(text))
 
     def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:
         wanted = {"host": host, **({"product_key": key} if key else {}), **inputs}

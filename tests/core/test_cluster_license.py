@@ -156,7 +156,7 @@ def test_what_no_cluster_may_be_is_refused_before_the_first_change(cluster, run,
 
 
 def test_without_a_key_the_nodes_have_to_be_licensed(cluster, run):
-    with pytest.raises(errors.NodesFailed, match="3 nodes failed: n1: `productKey` is not set"):
+    with pytest.raises(errors.NodesFailed, match="3 nodes failed: n1: `product_key` is not set"):
         RESOURCE.create({"cluster": CLUSTER}, run.operation())
     create(run)
     assert RESOURCE.create({"cluster": CLUSTER}, run.operation()).outputs.licensed_nodes == 3
@@ -311,7 +311,7 @@ def probe(run, **inputs):
 def test_a_preview_without_a_key_fails_as_up_does_where_a_node_is_not_licensed(cluster, run):
     cluster.install_key("n1", HOST_KEY)
     cluster.set_license("n1", "Licensed")
-    reason = r"2 nodes failed: n2: `productKey` is not set.*n3: `productKey` is not set"
+    reason = r"2 nodes failed: n2: `product_key` is not set.*n3: `product_key` is not set"
     with pytest.raises(errors.NodesFailed, match=reason):
         probe(run)
     with pytest.raises(errors.PartlyDone, match=reason):

@@ -109,8 +109,8 @@ def test_a_key_is_installed_without_activating(estate, run):
     [
         (STANDARD, HOST_KEY, errors.Refused, "it runs Windows Server 2022 Standard. Upgrade the host to Datacenter"),
         (EVALUATION, HOST_KEY, errors.Refused, "evaluation .* Convert it with DISM"),
-        (HV01, None, errors.Refused, "`productKey` is not set, and its license status is OOBGrace"),
-        (KEYLESS, None, errors.Refused, "no product key is installed. Set `productKey` to the Datacenter key"),
+        (HV01, None, errors.Refused, "`product_key` is not set, and its license status is OOBGrace"),
+        (KEYLESS, None, errors.Refused, "no product key is installed. Set `product_key` to the Datacenter key"),
         (HV01, WRONG_VERSION_KEY, errors.LicensingFault, "0xC004E016 SL_E_PKEY_INVALID_CONFIG"),
         (HV01, WRONG_EDITION_KEY, errors.LicensingFault, "0xC004F069 SL_E_MISMATCHED_PRODUCT_SKU"),
         (HV01, "BCDFG-HJKMP-PQRTV-WXYN3-46787", errors.LicensingFault, "0xC004F050 SL_E_INVALID_PRODUCT_KEY"),
@@ -323,7 +323,7 @@ def of_2025(tmp_path):
 
 def test_pay_as_you_go_is_no_licence_for_guests(of_2025, run):
     with pytest.raises(
-        errors.Refused, match=r"pay-as-you-go licenses Windows on the host but not in its guests.*`productKey`"
+        errors.Refused, match=r"pay-as-you-go licenses Windows on the host but not in its guests.*`product_key`"
     ):
         run.license(HV01, None)
     with pytest.raises(errors.Refused, match=r"the host is not licensed for its guests: Azure Arc pay-as-you-go"):
@@ -340,7 +340,7 @@ def test_kms_and_pay_as_you_go_hosts_are_distinguished(of_2025, run):
 
 
 def test_of_several_licensed_keys_the_user_has_to_say_which_counts(of_2025, run):
-    with pytest.raises(errors.Refused, match=r"several keys as licensed: .*98764 .*`productKey`"):
+    with pytest.raises(errors.Refused, match=r"several keys as licensed: .*98764 .*`product_key`"):
         run.license(LICENSED, None)
 
 
@@ -408,7 +408,7 @@ def test_importing_a_host_without_a_license_fails(estate, run):
     run.host.read(HV01, None, run.operation())
     (told,) = [text for text in run.told if "imported, but" in text]
     assert "does not activate its guests" in told
-    assert "Set `productKey` to the Datacenter key of the host" in told
+    assert "Set `product_key` to the Datacenter key of the host" in told
 
 
 def test_importing_a_licensed_host_warns_of_nothing(estate, run):
@@ -422,4 +422,4 @@ def test_a_host_that_is_a_guest_itself_is_named(estate, run):
     estate.set_license("licensed", "Licensed")
     run.license(LICENSED, None)
     (told,) = [text for text in run.told if "its own host activated through AVMA" in text]
-    assert "set `productKey` to a Datacenter key" in told
+    assert "set `product_key` to a Datacenter key" in told

@@ -101,7 +101,7 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
     direct.power("web01", "off")
     run.seconds = 8
     with pytest.raises(
-        errors.NotReady, match=r"not ready after \d+ s \(the VM is Off\).*web01 is Off.*Start-VM.*customTimeouts"
+        errors.NotReady, match=r"not ready after \d+ s \(the VM is Off\).*web01 is Off.*Start-VM.*allow more time\."
     ):
         run.activate()
 

@@ -72,7 +72,7 @@ def test_a_guest_with_another_kind_of_key_comes_to_avma(licensed, run):
         ("new01", errors.Refused, "runs Windows Server 2025 Standard and its host runs Windows Server 2022 Datacenter"),
         ("eval01", errors.Refused, "evaluation .*Convert the guest"),
         ("azure01", errors.Refused, "only Azure and Azure Local can activate"),
-        ("twin", errors.Refused, f"2 VMs are named twin: {TWIN}, .*vmId"),
+        ("twin", errors.Refused, f"2 VMs are named twin: {TWIN}, .*vm_id"),
         ("absent", errors.NotFound, "there is no VM absent"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_preview_switches_nothing_on(licensed, run):
 
 def test_without_data_exchange_nothing_is_done(licensed, run):
     licensed.data_exchange("web01", False)
-    with pytest.raises(errors.Refused, match=r"Data Exchange integration service of web01 is off.*manageDataExchange"):
+    with pytest.raises(errors.Refused, match=r"Data Exchange .*of web01 is off.*manage_data_exchange"):
         run.activate()
 
 
@@ -209,7 +209,7 @@ def test_an_update_never_moves_to_another_vm_with_the_same_name(licensed, run):
     gone = f"{HV01}/00000000-0000-4000-8000-000000000000"
     drifted = stored(first)
     drifted = replace(drifted, outputs={**drifted.outputs, "license_status": "Unlicensed"})
-    with pytest.raises(errors.NotFound, match="If the VM was created again, run `pulumi refresh` first"):
+    with pytest.raises(errors.NotFound, match="If the VM was created again, refresh the state first"):
         run.vm.update(gone, drifted, first.inputs, run.operation())
 
 

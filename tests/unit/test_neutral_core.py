@@ -31,21 +31,12 @@ DECLARING += [record for kind in KINDS for record in (kind.inputs, kind.outputs)
 NAMED_BY_WINDOWS = {"windows/powershell_direct.py": {"hyperV"}}
 """Names that the scripts use too."""
 NOT_YET = {
-    "functions/get_vm_activation.py",
-    "resources/claims.py",
-    "resources/cluster_license/cluster_nodes.py",
     "resources/cluster_license/cluster_properties.py",
     "resources/cluster_license/cluster_resource.py",
-    "resources/guest_access.py",
     "resources/host_license/host_properties.py",
     "resources/host_license/host_resource.py",
-    "resources/key_installation.py",
-    "resources/licensing_steps.py",
-    "resources/placement.py",
-    "resources/preconditions.py",
     "resources/vm_activation/vm_properties.py",
     "resources/vm_activation/vm_resource.py",
-    "resources/vm_activation/wait_for_guest.py",
 }
 """Modules that still have literal words of Pulumi."""
 

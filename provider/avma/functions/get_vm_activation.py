@@ -20,6 +20,7 @@ from avma.resources.vm_activation.vm_properties import (
 )
 from avma.resources.vm_activation.vm_resource import VmActivationResource, hosts_of, outputs_of
 from avma.settings import AddressedSettings
+from avma.wording import setting
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
 
@@ -44,14 +45,14 @@ class GetVmActivationInputs:
         check=host_name_error,
     )
     vm_name: str | None = declare(
-        "The name of the VM. Set either `vmName` or `vmId`.",
+        f"The name of the VM. Set either {setting('vm_name')} or {setting('vm_id')}.",
         default=None,
         unset="none",
         example="web01",
         check=vm_name_error,
     )
     vm_id: str | None = declare(
-        "The GUID of the VM. Set either `vmName` or `vmId`.",
+        f"The GUID of the VM. Set either {setting('vm_name')} or {setting('vm_id')}.",
         default=None,
         unset="none",
         example=_VM_ID,

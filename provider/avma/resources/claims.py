@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.windows.identity import may_be_same
+from avma.wording import EXCLUDE, REFRESH, RUN_AGAIN
 
-_UNKNOWN_REMEDY = "run `pulumi refresh` to record the identity of each machine, then run again"
-_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}; if the machine is down, start it first, or exclude it with `--target`"
+_UNKNOWN_REMEDY = f"{REFRESH} to record the identity of each machine, then {RUN_AGAIN}"
+_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}; if the machine is down, start it first, or {EXCLUDE}"
 
 
 @dataclass(frozen=True)
@@ -222,5 +223,5 @@ def unusable(error: OSError, where: str, tried: str) -> errors.Refused:
         "other resources"
     )
     owned = f"check {error.filename}: only you may have access to it, and its disk must have free space; "
-    folder = "to use another folder, set the environment variable TMPDIR (TEMP on Windows); then run again"
+    folder = f"to use another folder, set the environment variable TMPDIR (TEMP on Windows); then {RUN_AGAIN}"
     return errors.Refused(tried, where, answer, f"{owned if error.filename else ''}{folder}")

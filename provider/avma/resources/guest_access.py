@@ -19,6 +19,7 @@ from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Machine
 from avma.windows.vm_state import on_vm
+from avma.wording import RUN_AGAIN, setting
 
 _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
@@ -106,7 +107,7 @@ def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
         if not may_be_provisioning(vm) or error.refusal is not errors.Refusal.ACCOUNT:
             raise
         remedy = (
-            f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished, then run again"
+            f"{error.remedy}; if the VM is being provisioned, wait until Windows setup has finished; then {RUN_AGAIN}"
         )
         raise errors.LogonUncertain(error.tried, error.where, error.answer, remedy) from error
 
@@ -174,14 +175,15 @@ def require_data_exchange(placement: Placement, may_turn_on: bool, operation: Op
         DataExchangeOff: it is off, and the provider may not turn it on.
     """
     vm, host = placement.vm, placement.host
-    setting = host.data_exchange(operation.deadline).get(vm.id)
-    if setting is None or setting.enabled:
+    switch = host.data_exchange(operation.deadline).get(vm.id)
+    if switch is None or switch.enabled:
         return None
     if not may_turn_on:
         answer = f"the Data Exchange integration service of {vm.name} is off, and Windows requires it for activation"
-        remedy = f"set `manageDataExchange: true`, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
+        allow = setting("manage_data_exchange", True)
+        remedy = f"set {allow}, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
         raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
-    return setting
+    return switch
 
 
 def turn_on_data_exchange(placement: Placement, may_turn_on: bool, operation: Operation) -> None:
@@ -202,11 +204,11 @@ def _await_data_exchange(placement: Placement, operation: Operation) -> None:
     """Wait until the host reports Data Exchange as on."""
     vm, host = placement.vm, placement.host
     while True:
-        setting = host.data_exchange(operation.deadline).get(vm.id)
-        if setting is None:
+        switch = host.data_exchange(operation.deadline).get(vm.id)
+        if switch is None:
             answer = f"the VM {vm.name} left the host while the provider turned on its Data Exchange"
-            raise errors.NotReady("turn on Data Exchange", host.where, answer, "run again")
-        if setting.enabled:
+            raise errors.NotReady("turn on Data Exchange", host.where, answer, RUN_AGAIN)
+        if switch.enabled:
             return
         operation.deadline.wait(1.0, "turn on Data Exchange", host.where)
 

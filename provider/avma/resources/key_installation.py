@@ -13,6 +13,7 @@ from avma import errors, hresult, keys
 from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
+from avma.wording import REPLACE, RUN_AGAIN
 
 _TRIED = "apply the Windows Server key"
 _ABOUT_KEYS = (
@@ -21,7 +22,7 @@ _ABOUT_KEYS = (
 )
 _LOOK = (
     "run `Get-VMAutomaticActivation` on the machine to check the key: the provider does not apply it again by itself, "
-    "so that it is not used up twice; if the key is not applied, run `pulumi up --replace` with this resource's URN"
+    f"so that it is not used up twice; if the key is not applied, {REPLACE}"
 )
 
 
@@ -84,7 +85,7 @@ class KeyInstallation:
             f"the key {keys.masked(key)} was applied, but Get-VMAutomaticActivation reports: {self.state.activation}"
         )
         remedy = (
-            "wait a few minutes, then run again: the provider does not apply the key again; if the error persists, "
+            f"wait a few minutes, then {RUN_AGAIN}: the provider does not apply the key again; if the error persists, "
             "check the event log of the machine"
         )
         return errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, remedy)

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from avma import errors, keys
 from avma.windows.licensing import LicenseChannel, Product, reason_text
+from avma.wording import RUN_AGAIN
 from avma.wsman import retry
 
 AUTOMATIC_PAUSES = (1.0, 2.0)
@@ -215,7 +216,7 @@ class LicensingSteps:
 
     def _not_activated(self) -> errors.AvmaError:
         answer = f"Windows accepted the activation, but {reason_text(self.product)}"
-        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{_EVENT_LOG}, then run again")
+        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{_EVENT_LOG}, then {RUN_AGAIN}")
 
     def _not_installed(self) -> errors.AvmaError:
         shown = keys.masked(self.goal.product_key)

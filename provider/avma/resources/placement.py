@@ -12,6 +12,7 @@ from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.machine import Server
 from avma.windows.vm_state import to_running
+from avma.wording import REFRESH, RUN_AGAIN, setting
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -
     if placement is None:
         where = ", ".join(host.where for host in hosts)
         remedy = (
-            "check the name; if the VM moves between hosts, list all of them in `hosts`; if the VM was created again, "
-            "run `pulumi refresh` first"
+            f"check the name; if the VM moves between hosts, list all of them in {setting('hosts')}; if the VM was "
+            f"created again, {REFRESH} first"
         )
         raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
     return placement
@@ -87,7 +88,7 @@ def _one(found: Sequence[Placement], name_or_id: str, hosts: Sequence[Server]) -
     if len(ids) > 1:
         where = ", ".join(host.where for host in hosts)
         answer = f"{len(ids)} VMs are named {characters.shown(name_or_id)}: {', '.join(ids)}"
-        raise errors.Refused("find the VM", where, answer, "set `vmId` to the id of one of them")
+        raise errors.Refused("find the VM", where, answer, f"set {setting('vm_id')} to the id of one of them")
     return next(iter(sorted(found, key=lambda placement: not placement.vm.running)), None)
 
 
@@ -95,5 +96,5 @@ def require_running(placement: Placement) -> None:
     """Raise NotReady unless the VM is running."""
     vm = placement.vm
     if not vm.running:
-        remedy = f"{to_running(vm.state, vm.id)}, then run again"
+        remedy = f"{to_running(vm.state, vm.id)}, then {RUN_AGAIN}"
         raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is {vm.state.value}", remedy)

@@ -15,22 +15,22 @@ from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel
 from avma.windows.operating_system import System
-from avma.wording import setting
+from avma.wording import AFTER_IT, RUN_AGAIN, setting
 
 _FIRST_ON_AZURE_LOCAL = "2019"
 _PAY_AS_YOU_GO = (
     "Azure Arc pay-as-you-go licenses Windows on the host but not in its guests, and each guest needs its own license"
 )
 _WAYS_ON_AZURE_LOCAL = (
-    "set a Datacenter key of Windows Server 2019 or later (`productKey`), or turn on the Windows Server subscription, "
-    "which is billed per core (Azure portal, or `Set-AzStackHCI -EnableWSSubscription $true`); if the subscription is "
-    "already on, wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the machine, but not "
-    "right after a restart"
+    f"set a Datacenter key of Windows Server 2019 or later ({setting('product_key')}), or turn on the Windows Server "
+    "subscription, which is billed per core (Azure portal, or `Set-AzStackHCI -EnableWSSubscription $true`); if the "
+    "subscription is already on, wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the "
+    "machine, but not right after a restart"
 )
 AZURE_EDITION_NEEDS = "Azure Edition requires the Windows Server subscription, or a key with Software Assurance"
 _WAIT_FOR_SYNC = (
     "wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the machine, but not right after "
-    "a restart; then run again"
+    f"a restart; then {RUN_AGAIN}"
 )
 
 
@@ -76,7 +76,7 @@ def require_host(state: HostState, tried: str) -> None:
         return
     if system.evaluation:
         target = compatibility.dism_target(system.core)
-        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key; restart it, then run again"
+        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key; restart it, then {RUN_AGAIN}"
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = (
@@ -98,14 +98,18 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
             raise errors.Refused(tried, where, _not_activating(state), remedy)
         return
     if not state.found.licensed:
-        answer = f"`productKey` is not set, and {licensing.reason_text(product)}"
-        raise errors.Refused(tried, where, answer, "set `productKey` to the Datacenter key of the host")
+        answer = f"{setting('product_key')} is not set, and {licensing.reason_text(product)}"
+        raise errors.Refused(tried, where, answer, f"set {setting('product_key')} to the Datacenter key of the host")
     if state.licensed_as_it_goes:
-        raise errors.Refused(tried, where, _PAY_AS_YOU_GO, "set `productKey` to a Datacenter key for the host")
+        remedy = f"set {setting('product_key')} to a Datacenter key for the host"
+        raise errors.Refused(tried, where, _PAY_AS_YOU_GO, remedy)
     rivals = [other for other in state.found.others if other.licensed]
     if product is not None and rivals:
         names = ", ".join(f"…{each.partial_product_key} ({each.channel.value})" for each in (product, *rivals))
-        remedy = "set `productKey` to the key to use, or uninstall the other key (`slmgr /upk` with its activation ID)"
+        remedy = (
+            f"set {setting('product_key')} to the key to use, or uninstall the other key (`slmgr /upk` with its "
+            "activation ID)"
+        )
         raise errors.Refused(tried, where, f"Windows reports several keys as licensed: {names}", remedy)
 
 
@@ -137,7 +141,7 @@ def warn_if_activated_as_a_guest(state: HostState, operation: Operation) -> None
         operation.warn(
             f"{state.server.name}: this host is itself a VM that its own host activated through AVMA (key "
             f"…{product.partial_product_key}). Its guests stay activated only as long as it does. To license it "
-            "independently, set `productKey` to a Datacenter key"
+            f"independently, set {setting('product_key')} to a Datacenter key"
         )
 
 
@@ -146,14 +150,15 @@ def require_subscription(state: HostState, tried: str) -> None:
     where, activation = state.server.where, state.activation
     if activation is None:
         answer = f"it runs {state.system}, and the Windows Server subscription is for Azure Local"
-        raise errors.Refused(tried, where, answer, "set `licenseSource: existing`, or set `productKey`")
+        remedy = f"set {setting('license_source', 'existing')}, or set {setting('product_key')}"
+        raise errors.Refused(tried, where, answer, remedy)
     if activation.subscription_error:
         answer = f"its subscriptions could not be read: {activation.subscription_error}"
-        remedy = "check that the machine is registered with Azure and online (`Get-AzureStackHCI`), then run again"
+        remedy = f"check that the machine is registered with Azure and online (`Get-AzureStackHCI`), then {RUN_AGAIN}"
         raise errors.Refused(tried, where, answer, remedy)
     if not activation.subscribed:
-        told = activation.subscription_status or "nothing, its module AzureStackHCI may be missing or too old"
-        answer = f"it has no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus reports: {told})"
+        status = activation.subscription_status or "nothing, its module AzureStackHCI may be missing or too old"
+        answer = f"it has no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus reports: {status})"
         raise errors.Refused(tried, where, answer, _WAYS_ON_AZURE_LOCAL)
     if state.activates_guests is False:
         raise errors.Refused(tried, where, _not_activating(state), _WAIT_FOR_SYNC)
@@ -207,9 +212,9 @@ def require_activating(state: HostState) -> None:
     require_host(state, tried)
     if state.licensed_for_guests is not False or state.will_be_licensed:
         return
-    remedy = "license the host first (HostLicense, with `dependsOn` from this resource)"
+    remedy = f"license the host first (HostLicense, {AFTER_IT})"
     if state.licensed_as_it_goes:
-        remedy = "set `productKey` of its HostLicense to a Datacenter key"
+        remedy = f"set {setting('product_key')} of its HostLicense to a Datacenter key"
     if state.activation is not None:
         remedy = _WAIT_FOR_SYNC if state.activation.subscribed else f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
     answer = f"the host is not licensed for its guests: {_not_activating(state)}"
@@ -237,7 +242,8 @@ def choose_key(guest: System, host: HostState, product_key: str | None, where: s
     given = keys.published(product_key) if product_key else None
     if published is not None and given is not None and given != published:
         answer = f"it runs {guest}, and the declared key is for Windows Server {given.version} {given.edition}"
-        raise errors.Refused(tried, where, answer, "remove `productKey`: the provider then uses the matching key")
+        remedy = f"remove {setting('product_key')}: the provider then uses the matching key"
+        raise errors.Refused(tried, where, answer, remedy)
     return keys.normalize(product_key or (published.key if published else ""))
 
 

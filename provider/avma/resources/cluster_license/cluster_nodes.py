@@ -15,6 +15,7 @@ from avma.resources.machine_license import Attempt
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows.machine import Server
+from avma.wording import RUN_AGAIN, setting
 
 TRIED = "license the nodes"
 
@@ -69,7 +70,8 @@ def find_nodes(
         node = NodeState(found.name, machine, cluster_state=found.state)
         if not found.reachable:
             answer = f"the cluster reports the node as {found.state}"
-            node.error = errors.NotReady("reach the node", machine.where, answer, "bring the node up, then run again")
+            remedy = f"bring the node up, then {RUN_AGAIN}"
+            node.error = errors.NotReady("reach the node", machine.where, answer, remedy)
         nodes.append(node)
     return nodes
 
@@ -247,4 +249,5 @@ def _key_version(node: NodeState) -> str | None:
 def _mixed_keys(versions: Mapping[str, str]) -> tuple[str, str]:
     named = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
     answer = f"the nodes use keys for different versions of Windows Server: {named}"
-    return answer, "set keys of the newest version for all nodes (`productKey`, or `productKeys` for each)"
+    places = f"{setting('product_key')}, or {setting('product_keys')} for each"
+    return answer, f"set keys of the newest version for all nodes ({places})"

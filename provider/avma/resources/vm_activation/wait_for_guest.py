@@ -18,6 +18,7 @@ from avma.resources.guest_access import GuestState, may_be_provisioning, read_gu
 from avma.resources.placement import Placement, require_running, require_vm
 from avma.resources.resource import Operation
 from avma.windows.machine import Server
+from avma.wording import ALLOW_MORE_TIME, setting
 from avma.wsman import retry
 
 _TRIED = "reach the guest"
@@ -37,7 +38,7 @@ class GuestWait:
     Args:
         operation: the tools of the call.
         deadline: the end of the wait.
-        more_time: how to allow more time, for errors.
+        more_time: the imperative to allow more time, for errors.
         trouble: the last reason why the guest did not answer.
         build: the build of the guest, after it has reported it through Data Exchange.
         read_report: whether its Data Exchange report was read.
@@ -99,7 +100,8 @@ def begin_wait(guest: Guest | None, operation: Operation) -> GuestWait:
     """Return a wait of the declared time for a guest."""
     declared = seconds(operation.configuration.effective_guest(guest).ready_timeout or READY_TIMEOUT)
     most = operation.deadline.remaining() * _SHARE
-    more_time = "in `guest.readyTimeout`" if declared <= most else "with the resource option `customTimeouts`"
+    in_setting = f"allow more time in {setting('guest.ready_timeout')}"
+    more_time = in_setting if declared <= most else ALLOW_MORE_TIME
     return GuestWait(operation, operation.deadline.part(min(declared, most)), more_time)
 
 
@@ -211,5 +213,5 @@ def _over(placement: Placement, wait: GuestWait) -> errors.AvmaError:
     answer = f"it was not ready after {wait.elapsed:.0f} s ({_progress(placement, wait)})"
     if trouble is not None:
         answer += f". The last error was: {trouble.answer}"
-    remedy = f"{trouble.remedy if trouble else 'check the VM'}; or allow more time {wait.more_time}"
+    remedy = f"{trouble.remedy if trouble else 'check the VM'}; or {wait.more_time}"
     return errors.NotReady(_TRIED, where, answer, remedy)
