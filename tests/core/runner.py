@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from avma import keys
@@ -60,6 +61,19 @@ hosts:
       http: {{port: 5985}}, username: {ADMINISTRATOR}, password: {PASSWORD}}}
 """
 HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (address(n) for n in range(11, 16))
+
+
+class Waiting(list[str]):
+    """The messages to the user. The first message about the wait for the guest calls a function."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__()
+        self._then: list[Callable[[], object]] = [then]
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if "waiting for its guest (" in line and self._then:
+            self._then.pop()()
 
 
 @dataclass

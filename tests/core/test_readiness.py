@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,7 +13,7 @@ from avma.resources.resource import Stored
 from avma.resources.vm_activation import wait_for_guest
 from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
-from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, stored
+from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, Waiting, stored
 from loopback import address
 from waiting import wait_until
 
@@ -30,19 +29,6 @@ def direct(estate, run) -> EstateServer:
     run.configuration = replace(run.configuration, guest=guest)
     estate.reset_counts()
     return estate
-
-
-class Waiting(list[str]):
-    """The messages to the user. The first message about the wait for the guest calls a function."""
-
-    def __init__(self, then: Callable[[], object]) -> None:
-        super().__init__()
-        self._then: list[Callable[[], object]] = [then]
-
-    def append(self, line: str) -> None:
-        super().append(line)
-        if "waiting for its guest (" in line and self._then:
-            self._then.pop()()
 
 
 def calls(estate: EstateServer) -> list[str]:
@@ -206,8 +192,8 @@ def test_a_refresh_reports_wrong_credentials_of_a_vm_that_runs_for_long(direct, 
         )
 
 
-def test_cancelling_ends_the_wait(direct, run: Runner, later):
+def test_cancelling_ends_the_wait(direct, run: Runner):
     direct.setup("web01", 600)
-    later(1, run.cancellation.set)
+    run.told = Waiting(run.cancellation.set)
     with pytest.raises(errors.Cancelled):
         run.activate()

@@ -6,7 +6,7 @@ import pytest
 
 from avma import errors
 from avma.windows.vm_state import VmState, in_memory, on_vm, to_running, vm_state
-from core.runner import HV01, OTHER_KEY
+from core.runner import HV01, OTHER_KEY, Waiting
 
 STATES = {
     "off": ("Off", "Start-VM"),
@@ -40,10 +40,10 @@ def test_an_error_names_the_state_as_hyper_v_does(licensed, run, state):
 
 
 @pytest.mark.parametrize("state", ["paused", "saved", "starting"])
-def test_create_waits_until_the_vm_runs(licensed, run, later, state):
+def test_create_waits_until_the_vm_runs(licensed, run, state):
     licensed.power("web01", state)
-    later(0.5, licensed.power, "web01", "running")
-    assert run.activate(guest={"ready_timeout": "20s"}).outputs.activated_by_host == "HV01"
+    run.told = Waiting(lambda: licensed.power("web01", "running"))
+    assert run.activate(guest={"ready_timeout": "60s"}).outputs.activated_by_host == "HV01"
 
 
 @pytest.mark.parametrize("state", ["paused", "starting", "stopping", "saving"])
