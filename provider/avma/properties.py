@@ -21,6 +21,9 @@ from avma.wording import setting
 Values = Mapping[str, Any]
 """Values as a front end passes them: names of fields mapped to None, bool, number, str, list, mapping or `UNKNOWN`."""
 
+Prediction = Callable[[Values], Any]
+"""Returns the value of an output that follows from the wanted inputs, None if none follows."""
+
 T = TypeVar("T")
 
 
@@ -80,6 +83,8 @@ class Rule:
     environment: tuple[str, ...] = ()
     applies_later: bool = False
     lasting: bool = False
+    promised: Prediction | None = None
+    expected: Prediction | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ def declare(
     environment: tuple[str, ...] = (),
     applies_later: bool = False,
     lasting: bool = False,
+    promised: Prediction | None = None,
+    expected: Prediction | None = None,
 ) -> Any:
     """Declare a property as a dataclass field. Without a default, it is required.
 
@@ -125,9 +132,47 @@ def declare(
         environment: the variables that provide a value if nothing else does.
         applies_later: a changed input needs no action now, because it is about a later action or the connection.
         lasting: an output that another product key does not change.
+        promised: an output whose value success guarantees.
+        expected: an output whose value is likely, but success does not guarantee it.
     """
-    rule = Rule(description, unit, unset, example, secret, replaces, check, environment, applies_later, lasting)
+    rule = Rule(
+        description,
+        unit,
+        unset,
+        example,
+        secret,
+        replaces,
+        check,
+        environment,
+        applies_later,
+        lasting,
+        promised,
+        expected,
+    )
     return dataclasses.field(default=default, metadata={"rule": rule})
+
+
+def redeclare(record: type, attribute: str, **rules: Any) -> Any:
+    """Declare an output of a base record again, with other rules. The arguments are those of `declare`."""
+    field = next(field for field in dataclasses.fields(record) if field.name == attribute)
+    rule = dataclasses.replace(field.metadata["rule"], **rules)
+    return dataclasses.field(default=field.default, metadata={"rule": rule})
+
+
+def predicted(record: type, wanted: Values) -> dict[str, Any]:
+    """Return the promised and the expected outputs of a record, as far as they follow from the wanted inputs."""
+    return promises(record, wanted) | _following(record, "expected", wanted)
+
+
+def promises(record: type, wanted: Values) -> dict[str, Any]:
+    """Return the promised outputs of a record. After success, the outputs have these values."""
+    return _following(record, "promised", wanted)
+
+
+def _following(record: type, kind: str, wanted: Values) -> dict[str, Any]:
+    rules = {prop.name: getattr(prop.rule, kind) for prop in properties(record)}
+    values = {name: _plain(rule(wanted)) for name, rule in rules.items() if rule is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def properties(record: type) -> tuple[Property, ...]:

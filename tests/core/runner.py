@@ -9,10 +9,10 @@ from avma import keys
 from avma.configuration import Configuration
 from avma.deadline import Cancellation, Deadline
 from avma.keys import KeyKind
-from avma.properties import dump
+from avma.properties import dump, promises
 from avma.resources.claims import Claims
 from avma.resources.host_license.host_resource import HostLicenseResource
-from avma.resources.resource import Operation, Result, Stored
+from avma.resources.resource import Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.machine import Machines
 from avma.wording import NEUTRAL
@@ -102,13 +102,21 @@ class Runner:
     def license(self, host: str = HV01, key: str | None = HOST_KEY, **inputs: object) -> Result:
         wanted = {"host": host, **({"product_key": key} if key else {}), **inputs}
         assert self.host.check(wanted) == []
-        return self.host.create(wanted, self.operation())
+        return require_promises(self.host, self.host.create(wanted, self.operation()))
 
     def activate(self, vm: str = "web01", host: str = HV01, **inputs: object) -> Result:
         wanted = {"host": host, "vm_name": vm, **inputs}
         wanted = {name: value for name, value in wanted.items() if value is not None}
         assert self.vm.check(wanted) == []
-        return self.vm.create(wanted, self.operation())
+        return require_promises(self.vm, self.vm.create(wanted, self.operation()))
+
+
+def require_promises(resource: Resource, result: Result) -> Result:
+    """Return a result of `create`, after a check of the promised outputs."""
+    outputs = dump(result.outputs)
+    for name, value in promises(resource.outputs, result.inputs).items():
+        assert outputs[name] == value
+    return result
 
 
 def stored(result: Result, **inputs: object) -> Stored:

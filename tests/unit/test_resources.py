@@ -3,8 +3,9 @@
 import pytest
 
 from avma import keys
-from avma.properties import UNKNOWN
+from avma.properties import UNKNOWN, promises, properties
 from avma.resources import RESOURCES
+from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Change, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
@@ -17,6 +18,7 @@ VM_ID = "8a1f0c52-6a0e-4b3c-9f61-0c2d4c1f0a11"
 
 HOST = HostLicenseResource()
 VM = VmActivationResource()
+CLUSTER = ClusterLicenseResource()
 
 LICENSED_HOST = {"license_status": "Licensed", "partial_product_key": "46789", "license_channel": "VOLUME_MAK"}
 LICENSED_VM = {
@@ -227,9 +229,29 @@ def test_vm_activation_diff(old, outputs, new, changes):
     assert VM.diff(Stored(old, outputs), new) == changes
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
-def test_what_is_predicted_is_declared(resource):
-    from avma.properties import properties
+ALL_SET = {"host": "hv01", "vm_name": "x", "product_key": HOST_KEY}
 
-    declared = {prop.name for prop in properties(resource.outputs)}
-    assert set(resource.predict({"host": "hv01", "vm_name": "x", "product_key": HOST_KEY})) <= declared
+
+@pytest.mark.parametrize(
+    ("resource", "wanted", "promised", "expected"),
+    [
+        (HOST, ALL_SET, {"partial_product_key"}, {"license_status", "activates_guests"}),
+        (HOST, {**ALL_SET, "activate": False}, {"partial_product_key"}, set()),
+        (HOST, {**ALL_SET, "product_key": UNKNOWN}, set(), {"license_status", "activates_guests"}),
+        (VM, ALL_SET, {"license_status", "license_channel", "partial_product_key"}, set()),
+        (VM, {**ALL_SET, "product_key": UNKNOWN}, {"license_status", "license_channel"}, set()),
+        (CLUSTER, {"cluster": "cl01", "product_key": HOST_KEY}, set(), set()),
+    ],
+)
+def test_each_resource_distinguishes_promised_and_expected_outputs(resource, wanted, promised, expected):
+    assert set(promises(resource.outputs, wanted)) == promised
+    assert set(resource.predict(wanted)) == promised | expected
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.name)
+def test_an_output_is_either_promised_or_expected(resource):
+    rules = [prop.rule for prop in properties(resource.outputs)]
+    assert not any(rule.promised and rule.expected for rule in rules)
+    assert not any(
+        prop.rule.promised or prop.rule.expected or prop.rule.lasting for prop in properties(resource.inputs)
+    )

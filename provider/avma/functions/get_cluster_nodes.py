@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from avma.addresses import host_name_error
 from avma.functions.function import Function, Listed
 from avma.properties import Values, build, declare
-from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes, look
+from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes, read_node
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
@@ -85,7 +85,7 @@ class GetClusterNodes(Function):
         """See `Function.call`."""
         asked, now = build(GetClusterNodesInputs, values), operation()
         nodes = find_nodes(asked.cluster, [], asked.connection, now)
-        each(nodes, lambda node: look(node, now))
+        each(nodes, lambda node: read_node(node, now))
         return GetClusterNodesOutputs([_cluster_node(node) for node in nodes])
 
     def listed(self, _values: Values, outputs: GetClusterNodesOutputs) -> list[Listed]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from avma.functions.function import Function, HostInputs
 from avma.properties import Values, build, declare
 from avma.resources import host_state
-from avma.resources.host_license.host_properties import HostLicenseOutputs
-from avma.resources.host_license.host_resource import host_outputs
+from avma.resources.host_license.host_properties import HostLicenseOutputs, host_outputs
 from avma.resources.resource import Operation
 
 

@@ -15,10 +15,11 @@ from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_properties import (
     VmActivationInputs,
     VmActivationOutputs,
+    outputs_of,
     vm_id_error,
     vm_name_error,
 )
-from avma.resources.vm_activation.vm_resource import VmActivationResource, hosts_of, outputs_of
+from avma.resources.vm_activation.vm_resource import VmActivationResource, hosts_of
 from avma.settings import AddressedSettings
 from avma.wording import setting
 

@@ -20,10 +20,10 @@ from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, S
 from avma.inventory.request import ClusterRequest, InventoryRequest
 from avma.resources import guest_access, host_state
 from avma.resources.cluster_license.cluster_nodes import find_nodes
-from avma.resources.host_license.host_resource import host_outputs
+from avma.resources.host_license.host_properties import host_outputs
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
-from avma.resources.vm_activation.vm_resource import outputs_of
+from avma.resources.vm_activation.vm_properties import outputs_of
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machines, Server
 

@@ -21,7 +21,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
-from avma.properties import InvalidProperty, Property, Values, known, properties, validate
+from avma.properties import InvalidProperty, Property, Values, known, predicted, properties, validate
 from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
@@ -244,9 +244,9 @@ class Resource(ABC):
         """
         return None
 
-    @abstractmethod
     def predict(self, wanted: Values) -> dict[str, Any]:
-        """Return the outputs that are certain in advance. Connects to no machine."""
+        """Return the promised and the expected outputs. Connects to no machine."""
+        return predicted(self.outputs, wanted)
 
     def askable(self, wanted: Values) -> bool:
         """Return True if a preview knows enough inputs to `probe`."""

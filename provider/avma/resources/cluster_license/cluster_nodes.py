@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from avma import characters, errors, keys
+from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, host_name_error, parse_ip
-from avma.resources import host_state, preconditions
-from avma.resources.host_state import HostState
+from avma.resources import preconditions
+from avma.resources.cluster_license.cluster_properties import ClusterLicenseOutputs, NodeLicense
+from avma.resources.host_state import HostState, read_host_state
 from avma.resources.key_installation import KeyInstallation
-from avma.resources.machine_license import Attempt
+from avma.resources.machine_license import Attempt, license_outputs
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
+from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
 from avma.wording import RUN_AGAIN, setting
 
@@ -98,11 +100,11 @@ def key_of(node: str, product_keys: Mapping[str, str]) -> str | None:
     return next((key for name, key in declared.items() if is_name_of(name, node)), None)
 
 
-def look(node: NodeState, operation: Operation) -> None:
+def read_node(node: NodeState, operation: Operation) -> None:
     """Read the license of a node that is up."""
     if node.error is None:
         try:
-            state = host_state.read_host_state(node.machine, operation)
+            state = read_host_state(node.machine, operation)
         except errors.Unreachable as error:
             error.remedy += _longer_name(node)
             raise
@@ -251,3 +253,40 @@ def _mixed_keys(versions: Mapping[str, str]) -> tuple[str, str]:
     answer = f"the nodes use keys for different versions of Windows Server: {named}"
     places = f"{setting('product_key')}, or {setting('product_keys')} for each"
     return answer, f"set keys of the newest version for all nodes ({places})"
+
+
+def cluster_outputs(nodes: Sequence[NodeState]) -> ClusterLicenseOutputs:
+    """Return the outputs for the nodes of a cluster."""
+    licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
+    versions = {each.key_version for each in licenses}
+    return ClusterLicenseOutputs(
+        node_licenses=licenses,
+        licensed_nodes=sum(_is_licensed(each) for each in licenses),
+        key_version=next(iter(versions)) if len(versions) == 1 else None,
+    )
+
+
+def _is_licensed(node: NodeLicense) -> bool:
+    if node.edition == compatibility.AZURE_LOCAL:
+        return node.activates_guests is True
+    return node.license_status is LicenseStatus.LICENSED
+
+
+def _node_license(node: NodeState) -> NodeLicense:
+    state, error = node.state, node.error.answer if node.error else None
+    if state is None:
+        known = NodeLicense(node=node.name, partial_product_key=node.known_partial, machine_id=node.known_machine)
+        return replace(known, error=error)
+    found = NodeLicense(
+        node=node.name,
+        **license_outputs(state.found.product),
+        os_version=state.system.version,
+        edition=state.system.edition,
+        activates_guests=state.activates_guests,
+        hyper_v=state.hyper_v if state.activation is None else None,
+        machine_id=state.machine_id,
+        error=error,
+    )
+    if state.activation is None:
+        return found
+    return replace(found, partial_product_key=state.partial_product_key, key_version=state.activation.key_version)

@@ -7,34 +7,35 @@ as a whole. A node is licensed like a host of HostLicense.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from avma import characters, compatibility, errors, keys
+from avma import characters, errors, keys
 from avma.addresses import canonical, doubled_error, host_name_error
 from avma.properties import InvalidProperty, Values, build, known, validate
 from avma.resources import preconditions
 from avma.resources.claims import Claim
+from avma.resources.cluster_license import cluster_changes
 from avma.resources.cluster_license.cluster_nodes import (
     TRIED,
     NodeState,
     claim,
+    cluster_outputs,
     each,
     find_nodes,
     identities,
     is_name_of,
     key_of,
     license_node,
-    look,
+    read_node,
     require_common_key_version,
     require_distinct,
     require_license_to_adopt,
     require_one_key_version,
     require_one_version,
 )
-from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs, NodeLicense
-from avma.resources.machine_license import license_outputs
+from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs
 from avma.resources.resource import (
     Change,
     Import,
@@ -42,10 +43,8 @@ from avma.resources.resource import (
     Resource,
     Result,
     Stored,
-    input_changes,
     is_bookkeeping_only,
 )
-from avma.windows.licensing import LicenseStatus
 
 _KEYS = ("product_key", "product_keys")
 
@@ -92,16 +91,13 @@ class ClusterLicenseResource(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        changes = list(input_changes(ClusterLicenseInputs, stored.inputs, wanted, _NORMAL))
-        if not any(change.path.startswith("product_key") for change in changes):
-            changes += _drift(stored.outputs, wanted)
-        return changes
+        return cluster_changes.changes(stored, wanted)
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
         found = []
         for node in stored.outputs.get("node_licenses") or []:
-            key = _wanted_key(wanted, node.get("node"))
+            key = cluster_changes.wanted_key(wanted, node.get("node"))
             partial = keys.partial(key) if isinstance(key, str) else None
             machine, installed = node.get("machine_id") or "", node.get("partial_product_key")
             place = str(node.get("node") or "")
@@ -118,10 +114,6 @@ class ClusterLicenseResource(Resource):
             nodes = find_nodes(inputs.cluster, inputs.nodes or [], inputs.connection, operation)
             machines = identities([node for node in nodes if node.name in unknown], operation)
         return [replace(claim, machine=claim.machine or machines.get(claim.place, "")) for claim in held]
-
-    def predict(self, wanted: Values) -> dict[str, Any]:
-        """See `Resource.predict`."""
-        return {}
 
     def askable(self, wanted: Values) -> bool:
         """See `Resource.askable`. A preview can read the nodes even if their keys are not known yet."""
@@ -166,7 +158,7 @@ class ClusterLicenseResource(Resource):
         """See `Resource.read`. A node that could not be read has an `error`. If all nodes fail, `read` raises."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, stored)
-        each(nodes, lambda node: look(node, operation))
+        each(nodes, lambda node: read_node(node, operation))
         require_distinct(nodes)
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
@@ -197,7 +189,7 @@ class ClusterLicenseResource(Resource):
         nodes = _nodes_of(inputs, operation, stored)
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
-        each(nodes, lambda node: look(node, operation))
+        each(nodes, lambda node: read_node(node, operation))
         version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
             if node.state is not None:
@@ -266,28 +258,6 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
     return errors.NodesFailed(tried, where, f"{len(failed)} nodes failed: {answer}", remedy, reasons)
 
 
-def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
-    """Yield a change of the licenses if one of them is not as wanted, or unknown."""
-    active = wanted.get("activate") in (None, True)
-    for node in outputs.get("node_licenses") or []:
-        key = _wanted_key(wanted, node.get("node"))
-        off = active and node.get("license_status") != LicenseStatus.LICENSED
-        if node.get("edition") == compatibility.AZURE_LOCAL:
-            off = False
-        off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
-        other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
-        if off or other or node.get("error"):
-            yield Change("node_licenses", drift=True)
-            return
-
-
-def _wanted_key(wanted: Values, node: Any) -> Any:
-    """Return the declared key of a node, as far as it is known."""
-    declared = wanted.get("product_keys")
-    own = declared if isinstance(declared, Mapping) else {}
-    return key_of(str(node), own) or wanted.get("product_key")
-
-
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     names = identifier.split(",")
     reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
@@ -297,57 +267,6 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 
 
-def _lower_set(names: list[str]) -> list[str]:
-    return sorted({canonical(name) for name in names})
-
-
-def _by_node(product_keys: Mapping[str, str]) -> dict[str, str]:
-    return {canonical(name): keys.normalize(key) for name, key in product_keys.items()}
-
-
-_NORMAL: Mapping[str, Callable[[Any], Any]] = {
-    "cluster": canonical,
-    "nodes": _lower_set,
-    "product_key": keys.normalize,
-    "product_keys": _by_node,
-}
-"""The normal forms for the comparison of inputs."""
-
-
 def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
-    licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
-    versions = {each.key_version for each in licenses}
     named = [wanted["cluster"]] if wanted.get("cluster") else wanted["nodes"]
-    identifier = ",".join(dict.fromkeys(map(canonical, named)))
-    outputs = ClusterLicenseOutputs(
-        node_licenses=licenses,
-        licensed_nodes=sum(_is_licensed(each) for each in licenses),
-        key_version=next(iter(versions)) if len(versions) == 1 else None,
-    )
-    return Result(identifier, wanted, outputs)
-
-
-def _is_licensed(node: NodeLicense) -> bool:
-    if node.edition == compatibility.AZURE_LOCAL:
-        return node.activates_guests is True
-    return node.license_status is LicenseStatus.LICENSED
-
-
-def _node_license(node: NodeState) -> NodeLicense:
-    state, error = node.state, node.error.answer if node.error else None
-    if state is None:
-        known = NodeLicense(node=node.name, partial_product_key=node.known_partial, machine_id=node.known_machine)
-        return replace(known, error=error)
-    found = NodeLicense(
-        node=node.name,
-        **license_outputs(state.found.product),
-        os_version=state.system.version,
-        edition=state.system.edition,
-        activates_guests=state.activates_guests,
-        hyper_v=state.hyper_v if state.activation is None else None,
-        machine_id=state.machine_id,
-        error=error,
-    )
-    if state.activation is None:
-        return found
-    return replace(found, partial_product_key=state.partial_product_key, key_version=state.activation.key_version)
+    return Result(",".join(dict.fromkeys(map(canonical, named))), wanted, cluster_outputs(nodes))

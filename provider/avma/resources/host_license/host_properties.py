@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from avma import errors, keys
 from avma.addresses import host_name_error
 from avma.compatibility import Version
-from avma.properties import Choice, declare
+from avma.properties import Choice, Values, declare, redeclare
 from avma.resources import preconditions
-from avma.resources.host_state import Platform
-from avma.resources.machine_license import LicenseOutputs
+from avma.resources.host_state import HostState, Platform
+from avma.resources.machine_license import LicenseOutputs, license_outputs
+from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
+from avma.windows import licensing
+from avma.windows.licensing import LicenseStatus
 
 _CONFIRMATION_DIGITS = 48
 
@@ -111,10 +115,28 @@ class HostLicenseInputs:
     )
 
 
+def _declared_partial(wanted: Values) -> str | None:
+    key = wanted.get("product_key")
+    return keys.partial(key) if isinstance(key, str) else None
+
+
+def _activates(wanted: Values) -> bool | None:
+    return True if wanted.get("activate") in (None, True) else None
+
+
+def _licensed(wanted: Values) -> LicenseStatus | None:
+    return LicenseStatus.LICENSED if _activates(wanted) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostLicenseOutputs(LicenseOutputs):
-    """The outputs of a HostLicense, as Windows reports them."""
+    """The outputs of a HostLicense, as Windows reports them.
 
+    On Azure Local, success does not depend on the license of Windows, and the machine may not report its guests.
+    """
+
+    license_status: LicenseStatus = redeclare(LicenseOutputs, "license_status", expected=_licensed)
+    partial_product_key: str | None = redeclare(LicenseOutputs, "partial_product_key", promised=_declared_partial)
     platform: Platform = declare("The operating system of the host.", example=Platform.WINDOWS_SERVER, lasting=True)
     os_version: str = declare(
         "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
@@ -128,6 +150,7 @@ class HostLicenseOutputs(LicenseOutputs):
         "Datacenter edition, not an evaluation and not pay-as-you-go. An Azure Local host needs a Windows Server key "
         "or subscription. Absent if an Azure Local host does not report it.",
         default=None,
+        expected=_activates,
     )
     hyper_v: bool | None = declare(
         "Whether the host has the Hyper-V role. Also `true` if the account is not allowed to see the role. Absent on "
@@ -159,3 +182,37 @@ class HostLicenseOutputs(LicenseOutputs):
         default=None,
         example="0123456" * 9,
     )
+
+
+def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
+    """Return the outputs for a host. On Azure Local, the partial key is that of the key for guests."""
+    system, activation = state.system, state.activation
+    outputs = HostLicenseOutputs(
+        **license_outputs(state.found.product),
+        platform=state.platform,
+        os_version=system.version,
+        os_build=system.build,
+        edition=system.edition,
+        activates_guests=state.activates_guests,
+        hyper_v=state.hyper_v if activation is None else None,
+        machine_id=state.machine_id,
+    )
+    if activation is None:
+        return replace(outputs, installation_id=_installation_id(state, operation))
+    return replace(
+        outputs,
+        partial_product_key=state.partial_product_key,
+        key_version=activation.key_version,
+        subscription_status=state.subscription_status,
+    )
+
+
+def _installation_id(state: HostState, operation: Operation) -> str | None:
+    """Return the installation ID while the host has a bought key without activation, otherwise None."""
+    product = state.found.product
+    if product is None or product.licensed or product.channel not in licensing.BOUGHT:
+        return None
+    try:
+        return licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline) or None
+    except errors.AvmaError:  # Reading the state matters more than this ID.
+        return None

@@ -10,19 +10,21 @@ from typing import Any
 from avma import characters, errors, keys
 from avma.addresses import canonical, host_name_error
 from avma.compatibility import Version
-from avma.properties import UNKNOWN, InvalidProperty, Values, build, dump, known, validate
-from avma.resources import host_state, preconditions
+from avma.properties import InvalidProperty, Values, build, dump, known, validate
+from avma.resources import preconditions
 from avma.resources.claims import Claim
+from avma.resources.host_license import host_changes
 from avma.resources.host_license.host_properties import (
     HostLicenseInputs,
     HostLicenseOutputs,
     HostOnDelete,
     LicenseSource,
     digits,
+    host_outputs,
 )
-from avma.resources.host_state import HostState, Platform
+from avma.resources.host_state import HostState, Platform, read_host_state
 from avma.resources.key_installation import KeyInstallation
-from avma.resources.machine_license import Attempt, holds, license_outputs, uninstall
+from avma.resources.machine_license import Attempt, holds, uninstall
 from avma.resources.resource import (
     Change,
     Import,
@@ -31,13 +33,11 @@ from avma.resources.resource import (
     Result,
     Stored,
     Undoing,
-    input_changes,
     is_bookkeeping_only,
     lasting,
     partial_failure,
 )
 from avma.windows import licensing
-from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
 from avma.windows.vm_state import in_memory
 
@@ -68,12 +68,7 @@ class HostLicenseResource(Resource):
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
         """See `Resource.diff`."""
-        normal = {"host": canonical, "product_key": keys.normalize, "confirmation_id": digits}
-        changes = list(input_changes(HostLicenseInputs, stored.inputs, wanted, normal))
-        if _adopts(stored, wanted):
-            changes = [change for change in changes if change.path != "product_key"]
-        key_changes = any(change.path == "product_key" for change in changes)
-        return changes + list(_drift(stored.outputs, wanted, key_changes))
+        return host_changes.changes(stored, wanted)
 
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
@@ -90,14 +85,6 @@ class HostLicenseResource(Resource):
             held = [replace(claim, machine=server.identity(operation.deadline)) for claim in held]
         return held
 
-    def predict(self, wanted: Values) -> dict[str, Any]:
-        """See `Resource.predict`."""
-        key = wanted.get("product_key")
-        predicted: dict[str, Any] = {"partial_product_key": keys.partial(key)} if isinstance(key, str) else {}
-        if wanted.get("activate") in (None, True):
-            predicted |= {"license_status": LicenseStatus.LICENSED.value, "activates_guests": True}
-        return predicted
-
     def askable(self, wanted: Values) -> bool:
         """See `Resource.askable`. A preview can read the host even if the key is not known yet."""
         return known({name: value for name, value in wanted.items() if name not in _KEYS})
@@ -106,7 +93,7 @@ class HostLicenseResource(Resource):
         """See `Resource.probe`."""
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(HostLicenseInputs, certain)
-        state = _look(inputs, {}, operation)
+        state = _read_host(inputs, {}, operation)
         _require_possible(inputs, state, wanted.get("product_key") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
@@ -123,32 +110,20 @@ class HostLicenseResource(Resource):
 
     def _license(self, wanted: Values, stored: Values, operation: Operation) -> Result:
         inputs = build(HostLicenseInputs, wanted)
-        state = _look(inputs, stored, operation)
-        _require_possible(inputs, state, inputs.product_key is not None)
-        _claim(inputs, state, operation)
-        preconditions.warn_without_hyper_v(state, operation)
+        host = _read_host(inputs, stored, operation)
+        _require_possible(inputs, host, inputs.product_key is not None)
+        _claim(inputs, host, operation)
+        preconditions.warn_without_hyper_v(host, operation)
         if inputs.product_key is None:
-            preconditions.warn_if_activated_as_a_guest(state, operation)
-            if state.activates_guests is None:
-                operation.warn(
-                    f"{state.server.name}: the host does not report whether it activates guests: {state.activation}"
-                )
-            return _result(wanted, state, operation)
-        if state.platform is Platform.AZURE_LOCAL:
-            application = KeyInstallation(state, operation)
-            with partial_failure(application, lambda: _result(wanted, application.state, operation)):
-                application.apply(inputs.product_key)
-            return _result(wanted, application.state, operation)
-        confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
-        attempt = Attempt(state.server, state.found, state.since, operation, confirmation)
-        with partial_failure(attempt, lambda: _result(wanted, state.with_product(attempt.product), operation)):
-            attempt.license(inputs.product_key, inputs.activate)
-        return _result(wanted, state.with_product(attempt.product), operation)
+            return _adopt(host, wanted, operation)
+        if host.platform is Platform.AZURE_LOCAL:
+            return _install_key_for_guests(host, inputs.product_key, wanted, operation)
+        return _install_and_activate(host, inputs, inputs.product_key, wanted, operation)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a license still exists: its state is unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        state = _look(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
+        state = _read_host(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
         if stored is None:
             preconditions.require_host(state, "import the host")
             preconditions.warn_if_unlicensed(state, operation)
@@ -193,6 +168,33 @@ class HostLicenseResource(Resource):
         uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
 
 
+def _adopt(host: HostState, wanted: Values, operation: Operation) -> Result:
+    """Return the host with its existing license. Change nothing."""
+    preconditions.warn_if_activated_as_a_guest(host, operation)
+    if host.activates_guests is None:
+        operation.warn(f"{host.server.name}: the host does not report whether it activates guests: {host.activation}")
+    return _result(wanted, host, operation)
+
+
+def _install_key_for_guests(host: HostState, product_key: str, wanted: Values, operation: Operation) -> Result:
+    """Apply a Windows Server key for the guests of a machine of Azure Local."""
+    installation = KeyInstallation(host, operation)
+    with partial_failure(installation, lambda: _result(wanted, installation.state, operation)):
+        installation.apply(product_key)
+    return _result(wanted, installation.state, operation)
+
+
+def _install_and_activate(
+    host: HostState, inputs: HostLicenseInputs, product_key: str, wanted: Values, operation: Operation
+) -> Result:
+    """Install the product key of Windows Server, and activate it."""
+    confirmation = digits(inputs.confirmation_id) if inputs.confirmation_id else None
+    attempt = Attempt(host.server, host.found, host.since, operation, confirmation)
+    with partial_failure(attempt, lambda: _result(wanted, host.with_product(attempt.product), operation)):
+        attempt.license(product_key, inputs.activate)
+    return _result(wanted, host.with_product(attempt.product), operation)
+
+
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     reason = host_name_error(identifier)
     if reason:
@@ -201,11 +203,11 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"host": identifier}
 
 
-def _look(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
+def _read_host(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
     """Return the current state of the host. Stored values fill in the values that the host does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the license")
-    state = host_state.read_host_state(server, operation)
+    state = read_host_state(server, operation)
     wanted = keys.partial(inputs.product_key) if inputs.product_key else None
     return replace(
         state,
@@ -288,32 +290,6 @@ def _source_failures(values: Values) -> Iterator[InvalidProperty]:
         yield InvalidProperty("product_key_version", "requires `productKey`")
 
 
-def _adopts(stored: Stored, wanted: Values) -> bool:
-    """Return True if a key is declared for the first time, and the host already has it."""
-    key = wanted.get("product_key")
-    return (
-        stored.inputs.get("product_key") is None
-        and isinstance(key, str)
-        and stored.outputs.get("partial_product_key") == keys.partial(key)
-    )
-
-
-def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
-    key = wanted.get("product_key")
-    if isinstance(key, str) and not key_changes and outputs.get("partial_product_key") != keys.partial(key):
-        yield Change("partial_product_key", drift=True)
-    active = wanted.get("activate") in (None, True, UNKNOWN)
-    subscribed = str(outputs.get("subscription_status")).lower() == "active"
-    if wanted.get("license_source") == LicenseSource.SUBSCRIPTION and not subscribed:
-        yield Change("subscription_status", drift=True)
-    local = outputs.get("platform") == Platform.AZURE_LOCAL
-    if active and not local and outputs.get("license_status") != LicenseStatus.LICENSED:
-        yield Change("license_status", drift=True)
-    elif active and outputs.get("activates_guests") is False and outputs.get("hyper_v") is not False:
-        # No key installs the Hyper-V role, so its absence is a warning and not drift.
-        yield Change("activates_guests", drift=True)
-
-
 def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:
     """Return an error if VMs are running on the host: then its key must stay."""
     running = [vm.name for vm in machine.virtual_machines(operation.deadline) if in_memory(vm.state)]
@@ -330,37 +306,3 @@ def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None
 
 def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
     return Result(canonical(str(wanted["host"])), wanted, host_outputs(state, operation))
-
-
-def host_outputs(state: HostState, operation: Operation) -> HostLicenseOutputs:
-    """Return the outputs for a host. On Azure Local, the partial key is that of the key for guests."""
-    system, activation = state.system, state.activation
-    outputs = HostLicenseOutputs(
-        **license_outputs(state.found.product),
-        platform=state.platform,
-        os_version=system.version,
-        os_build=system.build,
-        edition=system.edition,
-        activates_guests=state.activates_guests,
-        hyper_v=state.hyper_v if activation is None else None,
-        machine_id=state.machine_id,
-    )
-    if activation is None:
-        return replace(outputs, installation_id=_installation_id(state, operation))
-    return replace(
-        outputs,
-        partial_product_key=state.partial_product_key,
-        key_version=activation.key_version,
-        subscription_status=state.subscription_status,
-    )
-
-
-def _installation_id(state: HostState, operation: Operation) -> str | None:
-    """Return the installation ID while the host has a bought key without activation, otherwise None."""
-    product = state.found.product
-    if product is None or product.licensed or product.channel not in licensing.BOUGHT:
-        return None
-    try:
-        return licensing.installation_id(state.server.wmi, product.activation_id, operation.deadline) or None
-    except errors.AvmaError:  # Reading the state matters more than this ID.
-        return None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avma import characters
+from avma import characters, keys
 from avma.addresses import host_name_error
 from avma.configuration import Guest
-from avma.properties import Choice, declare
+from avma.properties import Choice, Values, declare, redeclare
 from avma.resources import preconditions
-from avma.resources.machine_license import LicenseOutputs
+from avma.resources.machine_license import LicenseOutputs, license_outputs
 from avma.settings import AddressedSettings
 from avma.windows import hyperv
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
+from avma.windows.operating_system import System
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
 
@@ -115,21 +118,47 @@ class VmActivationInputs:
     )
 
 
+def _declared_partial(wanted: Values) -> str | None:
+    key = wanted.get("product_key")
+    return keys.partial(key) if isinstance(key, str) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class VmActivationOutputs(LicenseOutputs):
     """The outputs of a VmActivation, as Windows reports them."""
 
-    vm_id: str = declare("The GUID of the VM, in lower case.", example=_VM_ID)
-    vm_name: str = declare("The name of the VM.", example="web01")
+    license_status: LicenseStatus = redeclare(
+        LicenseOutputs, "license_status", promised=lambda _: LicenseStatus.LICENSED
+    )
+    license_channel: LicenseChannel | None = redeclare(
+        LicenseOutputs, "license_channel", promised=lambda _: LicenseChannel.AVMA
+    )
+    partial_product_key: str | None = redeclare(LicenseOutputs, "partial_product_key", promised=_declared_partial)
+    vm_id: str = declare("The GUID of the VM, in lower case.", example=_VM_ID, lasting=True)
+    vm_name: str = declare("The name of the VM.", example="web01", lasting=True)
     name_taken_by: str | None = declare(
         "The GUID of another VM with the declared name, if this VM has a new name. Otherwise absent.",
         default=None,
         example="0f5a3f4e-8f0c-4a52-b9d4-3f1f3f1f0c22",
     )
     guest_version: str = declare(
-        "The Windows Server release of the guest, or `build N` for an unknown release.", example="2022"
+        "The Windows Server release of the guest, or `build N` for an unknown release.",
+        example="2022",
+        lasting=True,
     )
-    guest_edition: str = declare("The edition of the guest.", example="Standard")
+    guest_edition: str = declare("The edition of the guest.", example="Standard", lasting=True)
     activated_by_host: str | None = declare(
         "The computer name of the host that activated the guest. Absent if no host did.", default=None, example="HV01"
+    )
+
+
+def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
+    """Return the outputs for a VM and the license in it."""
+    return VmActivationOutputs(
+        **license_outputs(product),
+        vm_id=vm.id,
+        vm_name=vm.name,
+        guest_version=system.version,
+        guest_edition=system.edition,
+        activated_by_host=(product.activated_by_host or None) if product else None,
     )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from avma import characters, compatibility, errors, keys
-from avma.addresses import canonical, doubled_error, host_name_error
+from avma import compatibility, errors, keys
+from avma.addresses import canonical
 from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
 from avma.resources import preconditions
@@ -23,7 +23,7 @@ from avma.resources.guest_access import (
     turn_on_data_exchange,
 )
 from avma.resources.host_state import HostState, read_host_state
-from avma.resources.machine_license import Attempt, license_outputs, restore, uninstall
+from avma.resources.machine_license import Attempt, restore, uninstall
 from avma.resources.placement import Placement, find_vm, require_running, require_vm
 from avma.resources.resource import (
     Change,
@@ -34,15 +34,22 @@ from avma.resources.resource import (
     Stored,
     Undoing,
     is_bookkeeping_only,
+    lasting,
     partial_failure,
 )
 from avma.resources.vm_activation import vm_changes
-from avma.resources.vm_activation.vm_properties import GuestOnDelete, VmActivationInputs, VmActivationOutputs
+from avma.resources.vm_activation.vm_identifier import identifier_of, imported_inputs, vm_in
+from avma.resources.vm_activation.vm_properties import (
+    GuestOnDelete,
+    VmActivationInputs,
+    VmActivationOutputs,
+    outputs_of,
+)
 from avma.resources.vm_activation.wait_for_guest import begin_wait, may_answer_later, wait_for_guest, wait_until_running
 from avma.resources.vm_activation.wait_for_license import wait_for_license
-from avma.windows import events, hyperv
+from avma.windows import events
 from avma.windows.hyperv import VirtualMachine
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
+from avma.windows.licensing import LicenseChannel, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
 from avma.wording import setting
@@ -87,16 +94,6 @@ class VmActivationResource(Resource):
         partial = vm_changes.wanted_partial(stored.outputs, wanted)
         return [Claim("", stored.outputs.get("vm_id") or "", partial, installs=known(wanted.get("product_key")))]
 
-    def predict(self, wanted: Values) -> dict[str, Any]:
-        """See `Resource.predict`."""
-        predicted = {
-            "license_status": LicenseStatus.LICENSED.value,
-            "license_channel": LicenseChannel.AVMA.value,
-        }
-        if isinstance(wanted.get("product_key"), str):
-            predicted["partial_product_key"] = keys.partial(wanted["product_key"])
-        return predicted
-
     def askable(self, wanted: Values) -> bool:
         """See `Resource.askable`. If the guest's account is not known yet, a preview reads only the host."""
         return known({name: value for name, value in wanted.items() if name != "guest"})
@@ -121,7 +118,7 @@ class VmActivationResource(Resource):
         if is_bookkeeping_only(VmActivationInputs, self.diff(stored, wanted)):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
         inputs = build(VmActivationInputs, wanted)
-        placement = _find(inputs, _vm_of(identifier), hosts_of(inputs, operation), operation)
+        placement = _find(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
         host = _require_activating_host(placement, operation)
         require_running(placement)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
@@ -132,7 +129,7 @@ class VmActivationResource(Resource):
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`. A host that the same run will license counts as licensed."""
         inputs = build(VmActivationInputs, {**wanted, "guest": None} if not known(wanted.get("guest")) else wanted)
-        vm_id = _vm_of(identifier) if identifier else None
+        vm_id = vm_in(identifier) if identifier else None
         placement = _find(inputs, vm_id, hosts_of(inputs, operation), operation)
         host = _require_activating_host(placement, operation, preview=True)
         if not known(wanted.get("guest")):
@@ -144,8 +141,7 @@ class VmActivationResource(Resource):
         _claim(placement, key, guest.machine.where, operation)
         _warn_of_retaining(inputs, guest.found.system, operation)
         now = dump(outputs_of(placement.vm, guest.found.system, guest.found.product))
-        lasting = {name: now[name] for name in ("vm_id", "vm_name", "guest_version", "guest_edition")}
-        return {**lasting, **self.predict({**wanted, "product_key": key})}
+        return {**lasting(VmActivationOutputs, now), **self.predict({**wanted, "product_key": key})}
 
     def _probe_host(
         self, placement: Placement, host: HostState, inputs: VmActivationInputs, wanted: Values, operation: Operation
@@ -165,9 +161,9 @@ class VmActivationResource(Resource):
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
-        wanted = stored.inputs if stored else _imported_inputs(identifier)
+        wanted = stored.inputs if stored else imported_inputs(identifier)
         inputs = build(VmActivationInputs, wanted)
-        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
+        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
             return None
         vm = placement.vm
@@ -194,7 +190,7 @@ class VmActivationResource(Resource):
         if restores and _kms_client_key(stored) is None:
             operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
             return
-        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
+        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
             operation.warn(f"{name}: the VM is no longer on its host, so the provider uninstalled no key")
             return
@@ -216,7 +212,7 @@ class VmActivationResource(Resource):
         restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
         if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key(stored) is None) or own is None:
             return None
-        placement = find_vm(hosts_of(inputs, operation), _vm_of(identifier), operation)
+        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
             return None
         obstacle: errors.AvmaError | None = None
@@ -261,11 +257,6 @@ def _announce_data_exchange(placement: Placement, inputs: VmActivationInputs, op
     """
     if require_data_exchange(placement, inputs.manage_data_exchange, operation) is not None:
         operation.status(f"{placement.vm.name}: `pulumi up` will turn on Data Exchange")
-
-
-def _vm_of(identifier: str) -> str:
-    """Return the VM in an identifier: its id, or its name in an import."""
-    return identifier.partition("/")[2]
 
 
 def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
@@ -351,37 +342,6 @@ def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:
     return [] if given else [InvalidProperty(first, f"is required unless you set {setting(second)}")]
 
 
-def _imported_inputs(identifier: str) -> dict[str, Any]:
-    host, slash, vm = identifier.partition("/")
-    tried = f"import `{characters.shown(identifier)}`"
-    if not (host and slash and vm):
-        answer = "the id does not have the form host/vmName or host/vmId"
-        remedy = "use for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
-        raise errors.InvalidInput(tried, "", answer, remedy)
-    names = host.split(",")
-    reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
-    if reason:
-        raise errors.InvalidInput(tried, "", reason, "use each host once, by DNS name or IP address")
-    hidden = characters.hidden_error(vm)
-    if hidden:
-        answer = f"the name of the VM {hidden}"
-        raise errors.InvalidInput(tried, "", answer, "use the name or the id of the VM")
-    where = {"hosts": names} if len(names) > 1 else {"host": host}
-    return {**where, ("vm_id" if hyperv.canonical_vm_id(vm) else "vm_name"): vm}
-
-
-def outputs_of(vm: VirtualMachine, system: System, product: Product | None) -> VmActivationOutputs:
-    """Return the outputs for a VM and the license in it."""
-    return VmActivationOutputs(
-        **license_outputs(product),
-        vm_id=vm.id,
-        vm_name=vm.name,
-        guest_version=system.version,
-        guest_edition=system.edition,
-        activated_by_host=(product.activated_by_host or None) if product else None,
-    )
-
-
 def _result(vm: VirtualMachine, wanted: Values, system: System, product: Product | None) -> Result:
     hosts = wanted.get("hosts") or [wanted["host"]]
-    return Result(f"{','.join(dict.fromkeys(map(canonical, hosts)))}/{vm.id}", wanted, outputs_of(vm, system, product))
+    return Result(identifier_of(hosts, vm.id), wanted, outputs_of(vm, system, product))

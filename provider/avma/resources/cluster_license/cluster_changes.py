@@ -1,0 +1,61 @@
+"""The differences between the stored and the wanted state of a ClusterLicense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from avma import compatibility, keys
+from avma.addresses import canonical
+from avma.properties import Values
+from avma.resources.cluster_license.cluster_nodes import key_of
+from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs
+from avma.resources.resource import Change, Stored, input_changes
+from avma.windows.licensing import LicenseStatus
+
+
+def _lower_set(names: list[str]) -> list[str]:
+    return sorted({canonical(name) for name in names})
+
+
+def _by_node(product_keys: Mapping[str, str]) -> dict[str, str]:
+    return {canonical(name): keys.normalize(key) for name, key in product_keys.items()}
+
+
+_NORMAL: Mapping[str, Callable[[Any], Any]] = {
+    "cluster": canonical,
+    "nodes": _lower_set,
+    "product_key": keys.normalize,
+    "product_keys": _by_node,
+}
+"""The normal forms for the comparison of inputs."""
+
+
+def changes(stored: Stored, wanted: Values) -> list[Change]:
+    """Return the differences."""
+    found = list(input_changes(ClusterLicenseInputs, stored.inputs, wanted, _NORMAL))
+    if not any(change.path.startswith("product_key") for change in found):
+        found += _drift(stored.outputs, wanted)
+    return found
+
+
+def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
+    """Yield a change of the licenses if one of them is not as wanted, or unknown."""
+    active = wanted.get("activate") in (None, True)
+    for node in outputs.get("node_licenses") or []:
+        key = wanted_key(wanted, node.get("node"))
+        off = active and node.get("license_status") != LicenseStatus.LICENSED
+        if node.get("edition") == compatibility.AZURE_LOCAL:
+            off = False
+        off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
+        other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
+        if off or other or node.get("error"):
+            yield Change("node_licenses", drift=True)
+            return
+
+
+def wanted_key(wanted: Values, node: Any) -> Any:
+    """Return the declared key of a node, as far as it is known."""
+    declared = wanted.get("product_keys")
+    own = declared if isinstance(declared, Mapping) else {}
+    return key_of(str(node), own) or wanted.get("product_key")
