@@ -170,7 +170,7 @@ def test_import_by_host_and_vm(licensed, run, name):
 
 def test_import_of_a_missing_vm(licensed, run):
     assert run.vm.read(f"{HV01}/absent", None, run.operation()) is None
-    with pytest.raises(errors.InvalidInput, match="does not have the form host/vmName"):
+    with pytest.raises(errors.InvalidInput, match="does not have the form HOST/NAME or HOST/GUID"):
         run.vm.read("web01", None, run.operation())
 
 

@@ -51,7 +51,7 @@ def test_the_state_of_an_imported_host_is_that_of_a_created_one(server, workspac
     ("kind", "identifier", "text"),
     [
         ("VmActivation", f"{HOST}/absent", "does not exist"),
-        ("VmActivation", "web01", "does not have the form host/vmName or host/vmId"),
+        ("VmActivation", "web01", "does not have the form HOST/NAME or HOST/GUID"),
         ("HostLicense", address(99), f"{address(99)}:5985: could not identify the machine: the connection was refused"),
     ],
     ids=["no such VM", "malformed id", "no such host"],

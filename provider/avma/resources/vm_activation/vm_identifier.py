@@ -29,7 +29,7 @@ def imported_inputs(identifier: str) -> dict[str, Any]:
     host, slash, vm = identifier.partition("/")
     tried = f"import `{characters.shown(identifier)}`"
     if not (host and slash and vm):
-        answer = "the id does not have the form host/VM"
+        answer = "the id does not have the form HOST/NAME or HOST/GUID"
         remedy = "use for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
         raise errors.InvalidInput(tried, "", answer, remedy)
     names = host.split(",")
