@@ -1,11 +1,12 @@
 # avma-script: cim-in-guest 2
-# Runs CIM operations inside VMs of this host through PowerShell Direct. Only cmdlets, and types that Constrained Language
-# Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations, secrets. Output: one text for
-# each guest, a JSON object. Without guests: one that tells whether this host has what the script needs. Before and after
-# it connects to a guest, the script says so: PowerShell exchanges the credentials with the guest in the thread that calls
-# Invoke-Command, without a time limit (RemoteSessionHyperVSocket.cs). A guest that does not answer stops this script.
-# Secrets are of the types PSCredential and SecureString up to the place in the guest that needs their text: module
-# logging records the parameters of cmdlets, of these types only the names, and script-block logging this text alone.
+# Runs CIM operations inside VMs of this host through PowerShell Direct. It uses only cmdlets and types that Constrained
+# Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations, secrets. Output:
+# one JSON object for each guest. Without guests, it is one object: whether this host has what the script needs.
+# The script reports when it starts and ends the connection to a guest, because a guest that does not answer stops it:
+# PowerShell exchanges the credentials in the thread that calls Invoke-Command, without a time limit
+# (RemoteSessionHyperVSocket.cs).
+# Secrets stay in PSCredential and SecureString until the guest needs their text. Module logging records only the names
+# of these types, and script-block logging records only the text of this script.
 param([object[]] $Guests, [int] $ThrottleLimit, [double] $Timeout)
 
 $ErrorActionPreference = 'Stop'
@@ -14,8 +15,8 @@ $WarningPreference = 'SilentlyContinue'
 # Without this, Windows PowerShell writes some arrays as {"value": [], "Count": 0}.
 Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
-# What runs inside a VM: the operations, in their order, until one fails. Its output is one text, their results as JSON.
-# The arguments of methods are numbers, the places of their values among the secrets.
+# Runs inside a VM: performs the operations in order, until one fails, and returns their results as JSON.
+# The arguments of methods are numbers: the indexes of their values in the secrets.
 $inGuest = {
     param([string] $operations, [object[]] $secrets)
     $ErrorActionPreference = 'Stop'
@@ -96,8 +97,8 @@ function Write-Trouble($id, $errorId, $message, $exceptions) {
 }
 
 function Write-Failure($id, $record) {
-    # The types of the exceptions are the same in every language. A PSDirectException, alone or inside another one, is
-    # told from other broken sessions by its type.
+    # The types of exceptions do not depend on the language. A PSDirectException, alone or inside another exception,
+    # distinguishes PowerShell Direct from other broken sessions.
     $message = $record.Exception.Message
     $types = @()
     for ($exception = $record.Exception; $null -ne $exception; $exception = $exception.InnerException) {
@@ -117,8 +118,8 @@ function Write-Starting($id) {
     ConvertTo-Json -InputObject @{ starting = $id } -Compress
 }
 
-# What a session has sent: the text of its answer, and the first error. Text counts once it is here, even if the session
-# broke after it. Answers have some kilobytes. The answers of all guests share one limit, so one of them has its own.
+# Returns what a session has sent: the text of its answer, and the first error. A text that has arrived counts, even if
+# the session broke afterwards. The answers of all guests share one limit, so each answer has a limit of its own.
 function Receive-Answer($run) {
     $came = @()
     $problems = @()
@@ -136,12 +137,12 @@ function Complete-Guest($run) {
     if ($answer.text) { $answer.text }
     elseif ($answer.record) { Write-Failure $run.id $answer.record }
     else { Write-Trouble $run.id '' $answer.error }
-    # This PowerShell stays for the next run, and would keep each job.
+    # This PowerShell process also serves the next run, and would keep each job.
     Remove-Job -Job $run.job -Force -ErrorAction SilentlyContinue
 }
 
 function Write-HostFacts {
-    # By its module: VMware's PowerCLI has a Get-VM too.
+    # Name the module, because VMware's PowerCLI has a Get-VM too.
     $getVm = Get-Command -Name Hyper-V\Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
     $facts = @{
         hyperV = if ($getVm) { "$($getVm.ModuleName)" } else { $null }
@@ -182,7 +183,7 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt
     }
     $running = $open
 }
-# To stop the job of a guest that hangs could hang as well. Whoever reads this answer ends this PowerShell.
+# Stopping the job of a guest that hangs could hang as well. The reader of this answer ends this PowerShell process.
 foreach ($run in $running) {
     $answer = Receive-Answer $run
     if ($answer.text) { $answer.text }

@@ -1,20 +1,20 @@
 # avma-script: server-avma-manager 2
-# Gets or sets what a machine of Azure Stack HCI (Azure Local) activates its guests with: the module ServerAVMAManager,
-# and the subscriptions as the module AzureStackHCI tells them. Cmdlets and types that Constrained Language Mode permits.
-# Output: one text, a JSON object. The key is a SecureString until the cmdlet takes it. That cmdlet has only a string
-# parameter for it, so module logging of ServerAVMAManager and transcription, which are off by default, would record the
-# key. Nothing is piped: they record what a pipeline binds too, and the cmdlet may show the key.
+# Reads or sets the license for the guests of an Azure Local machine (module ServerAVMAManager), and reads its
+# subscriptions (module AzureStackHCI). It uses only cmdlets and types that Constrained Language Mode permits.
+# The output is one JSON object. The key is a SecureString until the cmdlet takes it. The cmdlet has only a string
+# parameter for it, so module logging of ServerAVMAManager and transcription would record the key. Both are off by
+# default. Do not use pipelines here: logging also records their values, and the cmdlet may print the key.
 param([string] $Action, [securestring] $ProductKey)
 
-# Functions of a script module see the preferences of the session, and not those of a script that calls them. The error
-# preference stays as it is: they would end on errors that they know how to bear.
+# Functions of a script module use the preferences of the session, and not those of the calling script. The error
+# preference stays unchanged, because these functions handle some errors themselves.
 $global:ConfirmPreference = 'None'
 $ProgressPreference = 'SilentlyContinue'
 $WarningPreference = 'SilentlyContinue'
 # Without this, Windows PowerShell writes some arrays as {"value": [], "Count": 0}.
 Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
-# The cmdlets' output is not documented, so all of it is passed on, as text.
+# The output of the cmdlets is not documented, so the script returns all of it as text.
 function ConvertTo-Table($object) {
     $table = @{}
     if ($object -is [string] -or $object -is [ValueType]) { $table['Value'] = "$object" }
