@@ -57,6 +57,8 @@ def install_extra(extra: str) -> str:
 RUN_AGAIN = _phrase("run again")
 """An imperative. Use it for every second attempt by the user."""
 CONTINUE = f"{RUN_AGAIN} to continue from the current state"
+APPLY = _phrase("apply the change")
+"""An imperative."""
 NEXT_RUN = _phrase("the next run")
 """A noun: the next run that applies the program."""
 REFRESH = _phrase("refresh the state")

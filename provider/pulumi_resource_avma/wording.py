@@ -21,6 +21,7 @@ PULUMI = Wording(
     phrases={
         wording.INSTALL_EXTRA: "run `pip install 'pulumi-resource-avma[{}]'`",
         wording.RUN_AGAIN: "run `pulumi up` again",
+        wording.APPLY: "run `pulumi up`",
         wording.NEXT_RUN: "`pulumi up`",
         wording.REFRESH: "run `pulumi refresh`",
         wording.EXCLUDE: "exclude it with `--target`",

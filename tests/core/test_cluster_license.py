@@ -87,7 +87,7 @@ def test_nodes_without_asking_the_cluster(cluster, run):
 
 def test_when_one_of_two_nodes_fails_the_other_is_named_as_one(cluster, run):
     wanted = {"nodes": [address(1), address(99)], "product_key": HOST_KEY}
-    with pytest.raises(errors.PartlyDone, match="The other node is licensed: `pulumi up` continues"):
+    with pytest.raises(errors.PartlyDone, match="The other node is licensed: the next run continues"):
         RESOURCE.create(wanted, run.operation())
 
 
@@ -163,7 +163,7 @@ def test_without_a_key_the_nodes_have_to_be_licensed(cluster, run):
 
 
 def test_a_key_for_no_node_is_named(cluster, run):
-    with pytest.raises(errors.InvalidInput, match="`productKeys` contains n9, but the nodes are n1, n2, n3"):
+    with pytest.raises(errors.InvalidInput, match="`product_keys` contains n9, but the nodes are n1, n2, n3"):
         create(run, product_keys={"n9": OTHER_KEY})
 
 
@@ -278,7 +278,7 @@ def test_a_key_for_a_node_whose_name_the_cluster_reports_cut(long_names, run):
 
 
 def test_a_longer_name_that_fits_no_node_and_two_that_fit_one(long_names, run):
-    with pytest.raises(errors.InvalidInput, match="`productKeys` contains hyperv-host-xyz12"):
+    with pytest.raises(errors.InvalidInput, match="`product_keys` contains hyperv-host-xyz12"):
         create(run, product_keys={"hyperv-host-xyz12": OTHER_KEY})
     with pytest.raises(errors.InvalidInput, match=f"contains the node {CUT} more than once"):
         create(run, product_keys={LONG: OTHER_KEY, "hyperv-host-rack13": OTHER_KEY})

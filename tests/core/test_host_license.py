@@ -359,7 +359,7 @@ def test_a_key_of_another_release_is_found_before_it_is_installed(estate, run):
 
 def test_a_key_is_uninstalled_while_vms_run_only_by_force(estate, run):
     first = run.license(on_delete="uninstallKey")
-    with pytest.raises(errors.Refused, match=r"VMs are running on the host .*`forceDestroy: true`"):
+    with pytest.raises(errors.Refused, match=r"VMs are running on the host .*`force_destroy: true`"):
         run.host.delete(first.identifier, stored(first), run.operation())
     forced = {**first.inputs, "force_destroy": True}
     run.host.delete(first.identifier, Stored(forced, stored(first).outputs), run.operation())

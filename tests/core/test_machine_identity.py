@@ -236,7 +236,7 @@ def test_a_renamed_vm_is_a_warning(estate, run):
     estate.rename("web01", "web09")
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now.outputs.vm_name == "web09"
-    assert any("is now named web09. Set `vmName` to the new name" in text for text in run.told)
+    assert any("is now named web09. Set `vm_name` to the new name" in text for text in run.told)
     assert run.vm.diff(stored(now), now.inputs) == []
 
 

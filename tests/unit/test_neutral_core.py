@@ -30,15 +30,6 @@ DECLARING: list[type] = [Configuration, Inventory, ClusterRequest, HostRequest]
 DECLARING += [record for kind in KINDS for record in (kind.inputs, kind.outputs)]
 NAMED_BY_WINDOWS = {"windows/powershell_direct.py": {"hyperV"}}
 """Names that the scripts use too."""
-NOT_YET = {
-    "resources/cluster_license/cluster_properties.py",
-    "resources/cluster_license/cluster_resource.py",
-    "resources/host_license/host_properties.py",
-    "resources/host_license/host_resource.py",
-    "resources/vm_activation/vm_properties.py",
-    "resources/vm_activation/vm_resource.py",
-}
-"""Modules that still have literal words of Pulumi."""
 
 
 def records(found: type) -> Iterator[type]:
@@ -75,7 +66,7 @@ def test_no_literal_has_words_of_a_front_end(module: Path) -> None:
         for word in WORDS.findall(text)
         if word not in allowed
     ]
-    assert not found or path in NOT_YET, found
+    assert found == []
 
 
 def texts() -> Iterator[str]:

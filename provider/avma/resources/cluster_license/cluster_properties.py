@@ -10,6 +10,7 @@ from avma.properties import declare
 from avma.resources import preconditions
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
+from avma.wording import setting
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ClusterLicenseInputs:
         check=host_name_error,
     )
     product_key: str | None = declare(
-        "The Windows Server Datacenter volume key for all nodes without a key in `productKeys`.",
+        f"The Windows Server Datacenter volume key for all nodes without a key in {setting('product_keys')}.",
         default=None,
         unset="the existing licenses",
         example="BCDFG-HJKMN-PQRTV-WXY23-46789",
@@ -46,7 +47,7 @@ class ClusterLicenseInputs:
         "The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster "
         "reports. Any other name is an error.",
         default=None,
-        unset="`productKey` for all nodes",
+        unset=f"{setting('product_key')} for all nodes",
         example={"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"},
         secret=True,
         check=preconditions.host_key_error,

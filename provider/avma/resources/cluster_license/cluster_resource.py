@@ -45,6 +45,7 @@ from avma.resources.resource import (
     Stored,
     is_bookkeeping_only,
 )
+from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _KEYS = ("product_key", "product_keys")
 
@@ -80,7 +81,8 @@ class ClusterLicenseResource(Resource):
         if not given:
             failures.append(InvalidProperty("cluster", "is required unless you set `nodes`"))
         if values.get("product_key_version") is not None and not any(values.get(name) is not None for name in _KEYS):
-            failures.append(InvalidProperty("product_key_version", "requires `productKey` or `productKeys`"))
+            reason = f"requires {setting('product_key')} or {setting('product_keys')}"
+            failures.append(InvalidProperty("product_key_version", reason))
         if len(given) == 2:
             failures.append(InvalidProperty("nodes", "cannot be combined with `cluster`"))
         connection = values.get("connection")
@@ -149,7 +151,7 @@ class ClusterLicenseResource(Resource):
             return result
         error = _nodes_failed(failed, result.identifier)
         if len(failed) < len(nodes):
-            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed: `pulumi up` continues with the rest"
+            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed: {NEXT_RUN} continues with the rest"
         elif not any(node.changed for node in nodes):
             raise error
         raise errors.PartlyDone(result.identifier, result, error)
@@ -180,9 +182,7 @@ class ClusterLicenseResource(Resource):
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
-        operation.status(
-            f"{identifier}: its nodes keep their licenses. Pulumi only removes the resource from its state"
-        )
+        operation.status(f"{identifier}: its nodes keep their licenses. {capitalized(ONLY_FORGETS)}")
 
     def _inspect(self, inputs: ClusterLicenseInputs, operation: Operation, stored: Stored | None) -> list[NodeState]:
         """Look at all nodes. Raise an error about the cluster, but record the error of a single node."""
@@ -240,11 +240,12 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
     for node in nodes:
         same = [name for name in declared if is_name_of(name, node.name)]
         if len(same) > 1:
-            answer = f"`productKeys` contains the node {node.name} more than once: {', '.join(same)}"
+            answer = f"{setting('product_keys')} contains the node {node.name} more than once: {', '.join(same)}"
             raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "keep one of the names")
     unknown = [name for name in declared if not any(is_name_of(name, node.name) for node in nodes)]
     if unknown:
-        answer = f"`productKeys` contains {', '.join(unknown)}, but the nodes are {', '.join(n.name for n in nodes)}"
+        actual = ", ".join(node.name for node in nodes)
+        answer = f"{setting('product_keys')} contains {', '.join(unknown)}, but the nodes are {actual}"
         raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
 
 

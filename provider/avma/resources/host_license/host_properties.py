@@ -15,6 +15,7 @@ from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows import licensing
 from avma.windows.licensing import LicenseStatus
+from avma.wording import setting
 
 _CONFIRMATION_DIGITS = 48
 
@@ -40,8 +41,8 @@ class HostOnDelete(Choice):
     RETAIN = "retain", "Leave the host unchanged. It stays licensed."
     UNINSTALL_KEY = (
         "uninstall_key",
-        "Uninstall the declared product key. Fails while a VM is running on the host, unless `forceDestroy` is "
-        "`true`. Not possible on Azure Local.",
+        "Uninstall the declared product key. Fails while a VM is running on the host, unless "
+        f"{setting('force_destroy')} is `true`. Not possible on Azure Local.",
     )
 
 
@@ -70,7 +71,8 @@ class HostLicenseInputs:
         check=preconditions.host_key_error,
     )
     product_key_version: Version | None = declare(
-        "The Windows Server release of `productKey`. If you set it, a preview rejects a key for the wrong release. "
+        f"The Windows Server release of {setting('product_key')}. If you set it, a preview rejects a key for the wrong "
+        "release. "
         "On Azure Local, it also rejects a key older than the existing one.",
         default=None,
         unset="unknown",
@@ -80,12 +82,13 @@ class HostLicenseInputs:
     license_source: LicenseSource | None = declare(
         "Where the license comes from.",
         default=None,
-        unset="`productKey` with a product key, otherwise `existing`",
+        unset=f"`{LicenseSource.PRODUCT_KEY.value}` with a product key, otherwise `existing`",
         example="subscription",
     )
     confirmation_id: str | None = declare(
-        "The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The "
-        "provider then activates the host by phone activation, without internet access. Not possible on Azure Local.",
+        "The 48-digit confirmation ID from the Microsoft Activation Center for the output "
+        f"{setting('installation_id')}. The provider then activates the host by phone activation, without internet "
+        "access. Not possible on Azure Local.",
         default=None,
         unset="activation over the internet",
         example="-".join(["012345"] * 8),
@@ -101,8 +104,8 @@ class HostLicenseInputs:
         applies_later=True,
     )
     force_destroy: bool = declare(
-        "Whether `onDelete: uninstallKey` uninstalls the key even while VMs are running on the host. These VMs then "
-        "lose their activation.",
+        f"Whether {setting('on_delete', HostOnDelete.UNINSTALL_KEY)} uninstalls the key even while VMs are running on "
+        "the host. These VMs then lose their activation.",
         default=False,
         applies_later=True,
     )

@@ -40,6 +40,7 @@ from avma.resources.resource import (
 from avma.windows import licensing
 from avma.windows.machine import Server
 from avma.windows.vm_state import in_memory
+from avma.wording import APPLY, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "license the host"
 _KEYS = ("product_key", "confirmation_id")
@@ -160,9 +161,7 @@ class HostLicenseResource(Resource):
         undoing = self.undoes(identifier, stored, operation)
         inputs = build(HostLicenseInputs, stored.inputs)
         if undoing is None:
-            operation.status(
-                f"{inputs.host}: the host keeps its license. Pulumi only removes the resource from its state"
-            )
+            operation.status(f"{inputs.host}: the host keeps its license. {capitalized(ONLY_FORGETS)}")
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
         uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
@@ -277,17 +276,18 @@ def _text(version: Version | None) -> str | None:
 def _source_failures(values: Values) -> Iterator[InvalidProperty]:
     key, source = values.get("product_key"), values.get("license_source")
     if source == LicenseSource.PRODUCT_KEY and key is None:
-        yield InvalidProperty("product_key", "is required with `licenseSource: productKey`")
+        yield InvalidProperty("product_key", f"is required with {setting('license_source', LicenseSource.PRODUCT_KEY)}")
     if key is None and values.get("on_delete") == HostOnDelete.UNINSTALL_KEY:
-        yield InvalidProperty("on_delete", "is `uninstallKey`, which requires `productKey`")
+        reason = f"is `{HostOnDelete.UNINSTALL_KEY.value}`, which requires {setting('product_key')}"
+        yield InvalidProperty("on_delete", reason)
     if source in (LicenseSource.EXISTING, LicenseSource.SUBSCRIPTION) and key is not None:
         yield InvalidProperty(
             "license_source",
-            f"is `{source}`, which cannot be combined with `productKey`. Remove `productKey`, or set `licenseSource` "
-            "to `productKey`",
+            f"is `{source}`, which cannot be combined with {setting('product_key')}. Remove {setting('product_key')}, "
+            f"or set {setting('license_source')} to `{LicenseSource.PRODUCT_KEY.value}`",
         )
     if key is None and values.get("product_key_version") is not None:
-        yield InvalidProperty("product_key_version", "requires `productKey`")
+        yield InvalidProperty("product_key_version", f"requires {setting('product_key')}")
 
 
 def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None:
@@ -298,8 +298,8 @@ def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None
     names = ", ".join(sorted(running)[:5]) + (", …" if len(running) > 5 else "")
     answer = f"VMs are running on the host ({names}), and they would lose their activation"
     remedy = (
-        "move or stop the VMs first; or add the resource to the program again with `forceDestroy: true` or "
-        "`onDelete: retain`, run `pulumi up`, and then delete it"
+        "move or stop the VMs first; or add the resource to the program again with "
+        f"{setting('force_destroy', True)} or {setting('on_delete', HostOnDelete.RETAIN)}, {APPLY}, and then delete it"
     )
     return errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
 

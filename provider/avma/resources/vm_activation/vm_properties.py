@@ -15,6 +15,7 @@ from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Product
 from avma.windows.operating_system import System
+from avma.wording import setting
 
 _VM_ID = "9b1c0f9e-4f4d-4c0b-8a55-0d4b6a4a7c11"
 
@@ -36,7 +37,7 @@ def vm_name_error(text: str) -> str | None:
     if not text.strip():
         return "must not be empty"
     hidden = characters.hidden_error(text)
-    return f"{hidden}, or set `vmId` if the VM really has that name" if hidden else None
+    return f"{hidden}, or set {setting('vm_id')} if the VM really has that name" if hidden else None
 
 
 def vm_id_error(text: str) -> str | None:
@@ -68,7 +69,7 @@ class VmActivationInputs:
         applies_later=True,
     )
     vm_name: str | None = declare(
-        "The name of the VM. Set either `vmName` or `vmId`.",
+        f"The name of the VM. Set either {setting('vm_name')} or {setting('vm_id')}.",
         default=None,
         unset="none",
         example="web01",
@@ -76,7 +77,7 @@ class VmActivationInputs:
         check=vm_name_error,
     )
     vm_id: str | None = declare(
-        "The GUID of the VM. Set either `vmName` or `vmId`.",
+        f"The GUID of the VM. Set either {setting('vm_name')} or {setting('vm_id')}.",
         default=None,
         unset="none",
         example=_VM_ID,

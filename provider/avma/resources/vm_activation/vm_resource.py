@@ -52,7 +52,7 @@ from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, Product
 from avma.windows.machine import Server
 from avma.windows.operating_system import System
-from avma.wording import setting
+from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "activate the guest"
 _KEEPS_UNKNOWN = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
@@ -184,7 +184,7 @@ class VmActivationResource(Resource):
         inputs = build(VmActivationInputs, stored.inputs)
         name = stored.outputs.get("vm_name") or identifier
         if inputs.on_delete is GuestOnDelete.RETAIN:
-            operation.status(f"{name}: the guest keeps its key. Pulumi only removes the resource from its state")
+            operation.status(f"{name}: the guest keeps its key. {capitalized(ONLY_FORGETS)}")
             return
         restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
         if restores and _kms_client_key(stored) is None:
@@ -256,7 +256,7 @@ def _announce_data_exchange(placement: Placement, inputs: VmActivationInputs, op
         DataExchangeOff: it is off, and the provider may not turn it on.
     """
     if require_data_exchange(placement, inputs.manage_data_exchange, operation) is not None:
-        operation.status(f"{placement.vm.name}: `pulumi up` will turn on Data Exchange")
+        operation.status(f"{placement.vm.name}: {NEXT_RUN} will turn on Data Exchange")
 
 
 def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
@@ -296,10 +296,11 @@ def _renamed(result: Result, placement: Placement, operation: Operation) -> Resu
     namesake = placement.namesake(declared)
     if namesake is not None:
         operation.warn(
-            f"{declared}: another VM ({namesake.id}) has this name now. `pulumi up` will activate that VM instead"
+            f"{declared}: another VM ({namesake.id}) has this name now. {capitalized(NEXT_RUN)} will activate that VM "
+            "instead"
         )
     elif isinstance(declared, str) and declared.lower() != vm.name.lower():
-        operation.warn(f"{declared}: the VM ({vm.id}) is now named {vm.name}. Set `vmName` to the new name")
+        operation.warn(f"{declared}: the VM ({vm.id}) is now named {vm.name}. Set {setting('vm_name')} to the new name")
     outputs = replace(result.outputs, vm_name=vm.name, name_taken_by=namesake.id if namesake else None)
     return replace(result, outputs=outputs)
 
