@@ -7,7 +7,8 @@ KERBEROS := .venv/.kerberos
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 # One process for each processor. Tests that share something expensive, such as the built packages, share a process.
-PARALLEL := python -m pytest -n auto --dist loadgroup
+# `coverage report` then shows what the tests left out. The minimum is in pyproject.toml.
+PARALLEL := python -m pytest -n auto --dist loadgroup --cov --cov-report=
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins clean

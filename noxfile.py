@@ -19,7 +19,7 @@ nox.options.error_on_missing_interpreters = "CI" in os.environ
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Install the pinned packages, and run the tests without the engine."""
-    session.install("--require-hashes", "-r", "tools/requirements.txt")
+    session.install("--no-compile", "--require-hashes", "-r", "tools/requirements.txt")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
     lifecycle = LIFECYCLE if session.python in (PYTHONS[0], PYTHONS[-1]) else ()
     session.run(
