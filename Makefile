@@ -7,8 +7,7 @@ KERBEROS := .venv/.kerberos
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
 empty :=
 # One process for each processor. Tests that share something expensive, such as the built packages, share a process.
-# `coverage report` then shows what the tests left out. The minimum is in pyproject.toml.
-PARALLEL := python -m pytest -n auto --dist loadgroup --cov --cov-report=
+PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
@@ -41,7 +40,7 @@ fuzz: $(READY) ## altered messages for each parser, SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
 
 check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engine
-	$(PARALLEL) -m "not engine"
+	$(PARALLEL) --cov --cov-report= -m "not engine"
 
 browser: ## Chromium, for the tests of the page of `avma report`
 	tools/chromium

@@ -1,7 +1,8 @@
 """Tests on all supported Python versions.
 
 Each version runs the unit tests. The oldest and the newest version also run the lifecycle tests: the calls of the
-plugin, and the resources against the simulator. All other tests run once, with the Python of `.venv`.
+plugin, and the resources against the simulator. The newest version measures the coverage of its tests. All other tests
+run once, with the Python of `.venv`.
 
 Without the variable CI, a missing Python is skipped. With it, a missing Python is an error. PYTHONS selects versions.
 """
@@ -22,6 +23,7 @@ def tests(session: nox.Session) -> None:
     session.install("--no-compile", "--require-hashes", "-r", "tools/requirements.txt")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
     lifecycle = LIFECYCLE if session.python in (PYTHONS[0], PYTHONS[-1]) else ()
+    coverage = ("--cov", "--cov-report=") if session.python == PYTHONS[-1] else ()
     session.run(
         "pytest",
         "-q",
@@ -33,5 +35,6 @@ def tests(session: nox.Session) -> None:
         "not engine",
         "tests/unit",
         *lifecycle,
+        *coverage,
         *session.posargs,
     )
