@@ -41,7 +41,7 @@ class Commands(TyperGroup):
             return super().make_context(*arguments, **named)
 
     def invoke(self, ctx: Any) -> Any:
-        """See `TyperGroup.invoke`; the options of a command are read here."""
+        """See `TyperGroup.invoke`. This reads the options of a command."""
         with _explained_usage():
             return super().invoke(ctx)
 

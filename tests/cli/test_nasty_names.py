@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -64,8 +65,8 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up = socket.getaddrinfo
     addresses = {HOST: address(101), f"{HOST}.{DOMAIN}": address(101), f"{PEER.lower()}.{DOMAIN}": address(102)}
 
-    def resolved(host: str, *arguments: object, **keywords: object) -> object:
-        return look_up(addresses.get(str(host).lower(), host), *arguments, **keywords)  # type: ignore[arg-type]
+    def resolved(host: str, *arguments: Any, **keywords: Any) -> Any:
+        return look_up(addresses.get(str(host).lower(), host), *arguments, **keywords)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
 

@@ -154,7 +154,7 @@ class _Rewriting(ContentHandler):
         self._text = ""
         self._is_leaf = False
 
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - the name is SAX's
         """Write the text before an element, and its start tag. Called by the parser."""
         self._between()
         local = _local(name).lower()
@@ -170,7 +170,7 @@ class _Rewriting(ContentHandler):
         """Collect text. Called by the parser."""
         self._text += content
 
-    def endElement(self, name: str) -> None:  # noqa: N802
+    def endElement(self, name: str) -> None:  # noqa: N802 - the name is SAX's
         """Write an element's value if it has no child elements, and its end tag. Called by the parser."""
         local = self._names.pop()
         if self._is_leaf and self._text:
