@@ -139,9 +139,10 @@ def edition_of_family(family: str) -> str | None:
     return _FAMILIES.get(_FAMILY_SUFFIXES.sub("", family))
 
 
-def dism_target(core: bool) -> str:
-    """Return DISM's name of the full Datacenter edition, for `/Set-Edition`."""
-    return "ServerDatacenterCor" if core else "ServerDatacenter"
+def dism_target(edition: str, core: bool) -> str:
+    """Return DISM's name of a full edition, for `/Set-Edition`."""
+    family = next(name for name, known in _FAMILIES.items() if known == edition)
+    return f"{family}Cor" if core else family
 
 
 def activates(host: str, guest: str) -> bool:

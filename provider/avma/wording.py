@@ -63,8 +63,8 @@ NEXT_RUN = _phrase("the next run")
 """A noun: the next run that applies the program."""
 REFRESH = _phrase("refresh the state")
 """An imperative."""
-EXCLUDE = _phrase("exclude it from the run")
-"""An imperative: run without this resource."""
+RUN_OTHERS = _phrase("run only the other resources")
+"""An imperative: leave one resource out of the run."""
 REPLACE = _phrase("replace this resource")
 """An imperative."""
 ALLOW_MORE_TIME = _phrase("allow more time")
@@ -75,8 +75,8 @@ WHERE_TO_SET = _phrase("in the provider's configuration or on the resource")
 """An adverbial: the places of a connection setting."""
 ONLY_FORGETS = _phrase("only the state forgets the resource")
 """A sentence without its capital letter and period: deletion changes no machine."""
-AFTER_IT = _phrase("before this resource")
-"""An adverbial: how to order another resource before this one."""
+DEPEND_ON_IT = _phrase("create it before this resource")
+"""An imperative: order another resource before this one."""
 CONFIGURATION = _phrase("the configuration of the provider")
 """A noun: the place of settings outside of the program."""
 SHOW_VERSIONS = _phrase("compare their versions")

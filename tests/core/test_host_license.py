@@ -108,7 +108,7 @@ def test_a_key_is_installed_without_activating(estate, run):
     ("host", "key", "error", "text"),
     [
         (STANDARD, HOST_KEY, errors.Refused, "it runs Windows Server 2022 Standard. Upgrade the host to Datacenter"),
-        (EVALUATION, HOST_KEY, errors.Refused, "evaluation .* Convert it with DISM"),
+        (EVALUATION, HOST_KEY, errors.Refused, "evaluation .* Run `DISM /Online /Set-Edition:ServerDatacenter "),
         (HV01, None, errors.Refused, "`product_key` is not set, and its license status is OOBGrace"),
         (KEYLESS, None, errors.Refused, "no product key is installed. Set `product_key` to the Datacenter key"),
         (HV01, WRONG_VERSION_KEY, errors.LicensingFault, "0xC004E016 SL_E_PKEY_INVALID_CONFIG"),

@@ -70,7 +70,7 @@ def test_a_guest_with_another_kind_of_key_comes_to_avma(licensed, run):
     ("vm", "error", "text"),
     [
         ("new01", errors.Refused, "runs Windows Server 2025 Standard and its host runs Windows Server 2022 Datacenter"),
-        ("eval01", errors.Refused, "evaluation .*Convert the guest"),
+        ("eval01", errors.Refused, "evaluation .*Run `DISM /Online /Set-Edition:ServerStandard .*` in the guest"),
         ("azure01", errors.Refused, "only Azure and Azure Local can activate"),
         ("twin", errors.Refused, f"2 VMs are named twin: {TWIN}, .*vm_id"),
         ("absent", errors.NotFound, "there is no VM absent"),

@@ -41,7 +41,7 @@ def rejected(server, stack, *texts: str) -> None:
         ({"host": address(12), "productKey": HOST_KEY},
          [f"{address(12)}:5985: could not license the host: it runs Windows Server 2022 Standard",
           "only Datacenter activates guests"]),
-        ({"host": address(13), "productKey": HOST_KEY}, ["it runs an evaluation edition", "Convert it with DISM"]),
+        ({"host": address(13), "productKey": HOST_KEY}, ["it runs an evaluation edition", "DISM /Online"]),
         ({"host": HOST, "connection": {"port": 1}}, [f"{HOST}:1: could not", "nothing listens on that port"]),
         ({"host": "no-such-host.invalid"}, ["the name no-such-host.invalid cannot be resolved", "Check the name"]),
         ({"host": HOST, "onDelete": "destroy"}, ["onDelete", 'Allowed values are "retain", "uninstallKey"']),

@@ -114,7 +114,7 @@ FAILURES = {
     "a guest on a Standard host": (on(address(12), "a01"), "only Datacenter activates guests"),
     "a guest on a host without a licence": (on(address(14), "b01"), "License the host first"),
     "a guest that is newer than its host": (on(HOST, "new01"), "Move the VM to a newer host"),
-    "a guest that is an evaluation": (on(HOST, "trial01"), "Convert the guest to a full edition"),
+    "a guest that is an evaluation": (on(HOST, "trial01"), "/Set-Edition:ServerDatacenter /ProductKey:KEY"),
     "an Azure Edition guest on Windows Server": (on(HOST, "azure01"), "only Azure and Azure Local can activate"),
     "Data Exchange that is off": (on(HOST, "deaf01"), "Data Exchange integration service of deaf01 is off"),
     "a key of another version": (

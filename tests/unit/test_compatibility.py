@@ -59,5 +59,6 @@ def test_skus_of_server_core_and_of_evaluations(sku, edition, evaluation, core):
 
 
 def test_server_core_has_a_target_of_its_own_for_dism():
-    assert compatibility.dism_target(core=True) == "ServerDatacenterCor"
-    assert compatibility.dism_target(core=False) == "ServerDatacenter"
+    assert compatibility.dism_target("Datacenter", core=True) == "ServerDatacenterCor"
+    assert compatibility.dism_target("Datacenter", core=False) == "ServerDatacenter"
+    assert compatibility.dism_target("Standard", core=True) == "ServerStandardCor"

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from avma import errors
 from avma.windows.identity import may_be_same
-from avma.wording import EXCLUDE, REFRESH, RUN_AGAIN
+from avma.wording import REFRESH, RUN_AGAIN, RUN_OTHERS
 
 _UNKNOWN_REMEDY = f"{REFRESH} to record the identity of each machine, then {RUN_AGAIN}"
-_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}; if the machine is down, start it first, or {EXCLUDE}"
+_DOWN_REMEDY = f"{_UNKNOWN_REMEDY}; if the machine is down, start it first, or {RUN_OTHERS}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _current(everything: Sequence[Claim]) -> list[Claim]:
 
 def _not_known(claim: Claim, rival: Claim, where: str, tried: str) -> errors.Refused:
     answer = (
-        f"{rival.resource} requires another key (…{rival.key}), possibly on the same machine: the state of "
+        f"{rival.resource} requires another key (…{rival.key}). Both may be for one machine, because the state of "
         f"{_named(claim if rival.machine else rival)} does not contain the identity of its machine yet"
     )
     return errors.Refused(tried, where, answer, _DOWN_REMEDY)
@@ -219,8 +219,8 @@ def planned(claims: Claims) -> Claim | None:
 def unusable(error: OSError, where: str, tried: str) -> errors.Refused:
     """Return the error for unreadable or unwritable claims."""
     answer = (
-        f"the provider cannot use its notes for this run ({error.strerror or error}), so it cannot check the keys of "
-        "other resources"
+        f"the provider cannot use its temporary file for this run ({error.strerror or error}), so it cannot check the "
+        "keys of other resources"
     )
     owned = f"check {error.filename}: only you may have access to it, and its disk must have free space; "
     folder = f"to use another folder, set the environment variable TMPDIR (TEMP on Windows); then {RUN_AGAIN}"

@@ -15,7 +15,7 @@ from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel
 from avma.windows.operating_system import System
-from avma.wording import AFTER_IT, RUN_AGAIN, setting
+from avma.wording import DEPEND_ON_IT, RUN_AGAIN, setting
 
 _FIRST_ON_AZURE_LOCAL = "2019"
 _PAY_AS_YOU_GO = (
@@ -75,8 +75,7 @@ def require_host(state: HostState, tried: str) -> None:
     if system.azure_local:
         return
     if system.evaluation:
-        target = compatibility.dism_target(system.core)
-        remedy = f"convert it with DISM /Set-Edition:{target} and a Datacenter key; restart it, then {RUN_AGAIN}"
+        remedy = _conversion(compatibility.DATACENTER, system.core, "on the host with a Datacenter key")
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = (
@@ -157,8 +156,8 @@ def require_subscription(state: HostState, tried: str) -> None:
         remedy = f"check that the machine is registered with Azure and online (`Get-AzureStackHCI`), then {RUN_AGAIN}"
         raise errors.Refused(tried, where, answer, remedy)
     if not activation.subscribed:
-        status = activation.subscription_status or "nothing, its module AzureStackHCI may be missing or too old"
-        answer = f"it has no active Windows Server subscription (Get-AzureStackHCISubscriptionStatus reports: {status})"
+        status = activation.subscription_status or "nothing, so the module AzureStackHCI may be missing or too old"
+        answer = f"it has no active Windows Server subscription. Get-AzureStackHCISubscriptionStatus reports {status}"
         raise errors.Refused(tried, where, answer, _WAYS_ON_AZURE_LOCAL)
     if state.activates_guests is False:
         raise errors.Refused(tried, where, _not_activating(state), _WAIT_FOR_SYNC)
@@ -212,7 +211,7 @@ def require_activating(state: HostState) -> None:
     require_host(state, tried)
     if state.licensed_for_guests is not False or state.will_be_licensed:
         return
-    remedy = f"license the host first (HostLicense, {AFTER_IT})"
+    remedy = f"license the host first: add a HostLicense, and {DEPEND_ON_IT}"
     if state.licensed_as_it_goes:
         remedy = f"set {setting('product_key')} of its HostLicense to a Datacenter key"
     if state.activation is not None:
@@ -231,7 +230,7 @@ def choose_key(guest: System, host: HostState, product_key: str | None, where: s
     """
     tried = "activate the guest"
     if guest.evaluation:
-        remedy = "convert the guest to a full edition (`DISM /Set-Edition`), and restart it"
+        remedy = _conversion(guest.edition, guest.core, "in the guest")
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
     if published is None and not (product_key and _unknown(guest)):
@@ -266,9 +265,12 @@ def _require_covered(guest: System, host: HostState, where: str) -> None:
         )
         raise errors.NewerThanHost(tried, where, answer, "move the VM to a newer host, or upgrade the host")
     answer = f"it runs {guest}, and the key of its host activates guests only up to Windows Server {covered}"
-    remedy = f"set a Datacenter key for Windows Server {guest.version} on the host (HostLicense)"
+    remedy = f"set a Datacenter key for Windows Server {guest.version} or later in the HostLicense"
     if guest.edition == compatibility.AZURE_EDITION:
-        remedy += f", with Software Assurance, or the Windows Server subscription; {AZURE_EDITION_NEEDS}"
+        remedy = (
+            f"set a Datacenter key with Software Assurance for Windows Server {guest.version} or later in the "
+            "HostLicense, or turn on the Windows Server subscription"
+        )
     raise errors.Refused(tried, where, answer, remedy)
 
 
@@ -291,6 +293,12 @@ def _not_activating(state: HostState) -> str:
             f"{state.activation})"
         )
     return f"it has no key and no subscription for guests (Get-VMAutomaticActivation reports: {state.activation})"
+
+
+def _conversion(edition: str, core: bool, place: str) -> str:
+    """Return the remedy for an evaluation edition: the command to convert it, and the place to run it."""
+    command = f"DISM /Online /Set-Edition:{compatibility.dism_target(edition, core)} /ProductKey:KEY /AcceptEula"
+    return f"run `{command}` {place}, restart it, then {RUN_AGAIN}"
 
 
 def _unknown(system: System) -> bool:

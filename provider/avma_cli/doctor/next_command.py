@@ -167,7 +167,7 @@ def _system(step: Step, given: Command, there: str) -> str:
     if compatibility.AZURE_LOCAL in step.found:
         return f"{there}Get-VMAutomaticActivation"
     named = _TARGET.search(step.error.remedy) if step.error else None
-    target = named[1] if named else compatibility.dism_target(core=False)
+    target = named[1] if named else compatibility.dism_target(compatibility.DATACENTER, core=False)
     return f"{there}DISM /Online /Set-Edition:{target} /ProductKey:KEY /AcceptEula"
 
 
