@@ -212,7 +212,7 @@ def require_distinct(nodes: Sequence[NodeState]) -> None:
             raise errors.Refused(TRIED, node.machine.where, answer, remedy)
 
 
-def require_one_version(nodes: Sequence[NodeState]) -> None:
+def require_one_version(nodes: Sequence[NodeState], where: str) -> None:
     """Raise Refused unless all readable nodes run the same release. Guests must find the same on each node."""
     versions = {node.name: node.state.system.version for node in nodes if node.state is not None}
     if len(set(versions.values())) > 1:
@@ -220,15 +220,15 @@ def require_one_version(nodes: Sequence[NodeState]) -> None:
             f"{name} {versions[name]}" for name in sorted(versions)
         )
         remedy = "upgrade all nodes to the same release, or use HostLicense for each node during the upgrade"
-        raise errors.Refused(TRIED, "the cluster", answer, remedy)
+        raise errors.Refused(TRIED, where, answer, remedy)
 
 
-def require_one_key_version(nodes: Sequence[NodeState], declared: str | None) -> None:
+def require_one_key_version(nodes: Sequence[NodeState], declared: str | None, where: str) -> None:
     """Raise Refused if the nodes of Azure Local are going to have keys of different releases, as far as known."""
     will = {node.name: declared if node.product_key else _key_version(node) for node in nodes}
     versions = {name: version for name, version in will.items() if version is not None}
     if len(set(versions.values())) > 1:
-        raise errors.Refused(TRIED, "the cluster", *_mixed_keys(versions))
+        raise errors.Refused(TRIED, where, *_mixed_keys(versions))
 
 
 def require_common_key_version(node: NodeState, nodes: Sequence[NodeState]) -> None:

@@ -103,7 +103,10 @@ class ClusterLicenseResource(Resource):
             partial = keys.partial(key) if isinstance(key, str) else None
             machine, installed = node.get("machine_id") or "", node.get("partial_product_key")
             place = str(node.get("node") or "")
-            found.append(Claim("", machine, partial or installed, installs=bool(partial), place=place))
+            # The front end adds the resource.
+            found.append(
+                Claim(resource="", machine=machine, key=partial or installed, installs=bool(partial), place=place)
+            )
         return found
 
     def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
@@ -131,9 +134,9 @@ class ClusterLicenseResource(Resource):
                 operation.warn_of(node.name, node.error)
         lasting = [node for node in nodes if node.error is not None and not isinstance(node.error, errors.PASSING)]
         if lasting:
-            raise _nodes_failed(lasting, "the cluster")
+            raise _nodes_failed(lasting, _place(inputs))
         if all(known(wanted.get(name)) for name in _KEYS):
-            _require_licenses_to_adopt(nodes)
+            _require_licenses_to_adopt(nodes, _place(inputs))
         return {}
 
     def create(self, wanted: Values, operation: Operation) -> Result:
@@ -149,9 +152,10 @@ class ClusterLicenseResource(Resource):
         failed = [node for node in nodes if node.error is not None]
         if not failed:
             return result
-        error = _nodes_failed(failed, result.identifier)
+        error = _nodes_failed(failed, _place(inputs))
         if len(failed) < len(nodes):
-            error.remedy += f"; {_others(len(nodes) - len(failed))} licensed: {NEXT_RUN} continues with the rest"
+            others = _others(len(nodes) - len(failed))
+            error.remedy += f"; {others} licensed, and {NEXT_RUN} continues with the failed nodes"
         elif not any(node.changed for node in nodes):
             raise error
         raise errors.PartlyDone(result.identifier, result, error)
@@ -197,13 +201,18 @@ class ClusterLicenseResource(Resource):
                 preconditions.require_key_version(node.state, version if node.product_key else None, TRIED)
                 preconditions.require_possible(node.state, {("activate", False): not inputs.activate}, TRIED)
         require_distinct(nodes)
-        require_one_version(nodes)
-        require_one_key_version(nodes, version)
+        require_one_version(nodes, _place(inputs))
+        require_one_key_version(nodes, version, _place(inputs))
         for node in nodes:
             if node.state is not None:
                 preconditions.warn_without_hyper_v(node.state, operation)
             claim(node, inputs.activate, version, operation)
         return nodes
+
+
+def _place(inputs: ClusterLicenseInputs) -> str:
+    """Return the cluster as errors name it: its name, or its nodes."""
+    return inputs.cluster or ", ".join(inputs.nodes or [])
 
 
 def _others(count: int) -> str:
@@ -221,13 +230,13 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored
     return nodes
 
 
-def _require_licenses_to_adopt(nodes: Sequence[NodeState]) -> None:
+def _require_licenses_to_adopt(nodes: Sequence[NodeState], where: str) -> None:
     """Raise unless each readable node without a declared key has its own license."""
     without = [node for node in nodes if node.error is None and node.product_key is None]
     each(without, require_license_to_adopt)
     failed = [node for node in without if node.error is not None]
     if failed:
-        raise _nodes_failed(failed, "the cluster")
+        raise _nodes_failed(failed, where)
 
 
 def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> None:
@@ -241,22 +250,25 @@ def _require_known(inputs: ClusterLicenseInputs, nodes: Sequence[NodeState]) -> 
         same = [name for name in declared if is_name_of(name, node.name)]
         if len(same) > 1:
             answer = f"{setting('product_keys')} contains the node {node.name} more than once: {', '.join(same)}"
-            raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "keep one of the names")
+            raise errors.InvalidInput(TRIED, _place(inputs), answer, "keep one of the names")
     unknown = [name for name in declared if not any(is_name_of(name, node.name) for node in nodes)]
     if unknown:
         actual = ", ".join(node.name for node in nodes)
         answer = f"{setting('product_keys')} contains {', '.join(unknown)}, but the nodes are {actual}"
-        raise errors.InvalidInput(TRIED, inputs.cluster or "the cluster", answer, "correct the names")
+        raise errors.InvalidInput(TRIED, _place(inputs), answer, "correct the names")
 
 
 def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -> errors.AvmaError:
     """Return one error for all failed nodes. The error of a single node stays as it is."""
-    reasons = [node.error for node in failed if node.error is not None]
-    if len(reasons) == 1:
-        return reasons[0]
-    answer = "; ".join(f"{node.name}: {node.error.answer}" for node in failed if node.error is not None)
-    remedy = "; ".join(dict.fromkeys(error.remedy for error in reasons))
-    return errors.NodesFailed(tried, where, f"{len(failed)} nodes failed: {answer}", remedy, reasons)
+    reasons = {node.name: node.error for node in failed if node.error is not None}
+    causes = list(reasons.values())
+    if len(causes) == 1:
+        return causes[0]
+    answer = "; ".join(f"{name}: {error.answer}" for name, error in reasons.items())
+    remedy = "; ".join(f"for {name}: {error.remedy}" for name, error in reasons.items())
+    if len({error.remedy for error in causes}) == 1:
+        remedy = causes[0].remedy
+    return errors.NodesFailed(tried, where, f"{len(failed)} nodes failed: {answer}", remedy, causes)
 
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
