@@ -78,7 +78,7 @@ class AvmaError(Exception):
         tried: a verb phrase, such as "install a product key".
         where: the machine, such as "hv01 (10.0.0.11:5986)", or empty if the error concerns no machine.
         answer: the answer of the machine, or the reason.
-        remedy: the next step, for this machine.
+        remedy: the next step, for this machine. Empty if the answer contains it.
     """
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str) -> None:
@@ -111,8 +111,9 @@ class AvmaError(Exception):
         """Return the message with a sentence added before the command that explains the error."""
         subject = f"{self.where}: " if self.where else ""
         answer = self.answer.removesuffix(".")
-        message = f"{subject}could not {self.tried}: {answer}. {sentences(self.remedy)} {note}"
-        return topics.explained(message.rstrip(), self.topic)
+        failure = f"{subject}could not {self.tried}: {answer}."
+        message = " ".join(part for part in (failure, sentences(self.remedy), note) if part)
+        return topics.explained(message, self.topic)
 
 
 class InvalidInput(AvmaError):

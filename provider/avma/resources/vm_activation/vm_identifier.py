@@ -33,12 +33,15 @@ def imported_inputs(identifier: str) -> dict[str, Any]:
         remedy = "use for example hv01.example.com/web01, or hv01,hv02/web01 for a VM that moves between hosts"
         raise errors.InvalidInput(tried, "", answer, remedy)
     names = host.split(",")
-    reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
-    if reason:
-        raise errors.InvalidInput(tried, "", reason, "use each host once, by DNS name or IP address")
+    malformed = next((reason for reason in map(host_name_error, names) if reason), None)
+    if malformed:
+        remedy = "write HOST/NAME without a scheme or port, for example hv01.example.com/web01"
+        raise errors.InvalidInput(tried, "", malformed, remedy)
+    doubled = doubled_error(names)
+    if doubled:
+        raise errors.InvalidInput(tried, "", doubled, "use each host once")
     hidden = characters.hidden_error(vm)
     if hidden:
-        answer = f"the name of the VM {hidden}"
-        raise errors.InvalidInput(tried, "", answer, "use the name or the id of the VM")
+        raise errors.InvalidInput(tried, "", f"the name of the VM {hidden}", "")
     where = {"hosts": names} if len(names) > 1 else {"host": host}
     return {**where, ("vm_id" if hyperv.canonical_vm_id(vm) else "vm_name"): vm}
