@@ -49,7 +49,7 @@ def test_a_vm_that_is_started_meanwhile_is_activated(direct, run):
     direct.power("web01", "off")
     run.told = Waiting(lambda: direct.power("web01", "running"))
     assert run.activate().outputs.license_status is LicenseStatus.LICENSED
-    assert any("waiting for its guest (the VM is Off)" in text for text in run.told)
+    assert any("waiting for its guest (its state is Off)" in text for text in run.told)
 
 
 def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
@@ -68,17 +68,17 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
     [
         (
             {},
-            r"it has reported nothing through Data Exchange yet\). The last error was: .* Or allow more time in `guest",
+            r"it has reported nothing through Data Exchange yet\). The last error was: .* Or increase `guest",
         ),
         (
             WINRM,
-            r"it has not answered yet\). The last error was: the VM web01 has not reported an IP .* Or allow more",
+            r"it has not answered yet\). The last error was: the VM web01 has not reported an IP .* Or increase `guest",
         ),
     ],
 )
 def test_a_timeout_reports_how_far_the_guest_was(direct, run, guest, text):
     direct.setup("web01", 600)
-    with pytest.raises(errors.NotReady, match=rf"it was not ready after \d+ s \({text}"):
+    with pytest.raises(errors.NotReady, match=rf"the VM web01 was not ready after \d+ s \({text}"):
         run.activate(guest={**guest, "ready_timeout": "6s"})
     assert calls(direct) == []
 
@@ -88,7 +88,8 @@ def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run
     run.seconds = 8
     run.skip_pauses()
     with pytest.raises(
-        errors.NotReady, match=r"not ready after \d+ s \(the VM is Off\).*web01 is Off.*Start-VM.*allow more time\."
+        errors.NotReady,
+        match=r"VM web01 was not ready after \d+ s \(its state is Off\). Run .*Start-VM.*allow more",
     ):
         run.activate()
 

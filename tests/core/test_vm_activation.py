@@ -90,7 +90,9 @@ def test_a_host_without_a_licence_is_named(estate, run):
 
 def test_a_vm_that_is_off_is_named(licensed, run):
     licensed.power("web01", "off")
-    with pytest.raises(errors.Refused, match=r"the VM web01 is Off. Run `Get-VM -Id \S+ \| Start-VM` on the host"):
+    with pytest.raises(
+        errors.Refused, match=r"web01 was not ready .*its state is Off\). Run `Get-VM -Id \S+ \| Start-VM`"
+    ):
         run.activate()
 
 

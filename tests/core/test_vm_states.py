@@ -33,10 +33,10 @@ def test_an_error_names_the_state_as_hyper_v_does(licensed, run, state):
     with pytest.raises(errors.NotReady) as caught:
         run.activate()
     word, advice = STATES[state]
-    assert f"the VM web01 is {word}" in str(caught.value)
+    assert f"(its state is {word})" in str(caught.value)
     assert advice in str(caught.value)
     assert "Start-VM web01" not in str(caught.value)
-    assert any(f"waiting for its guest (the VM is {word})" in text for text in run.told)
+    assert any(f"waiting for its guest (its state is {word})" in text for text in run.told)
 
 
 @pytest.mark.parametrize("state", ["paused", "saved", "starting"])

@@ -129,7 +129,7 @@ FAILURES = {
 }
 SECRETS = {"key": OTHER_KEY, "sameVersionKey": SAME_VERSION_KEY, "kmsKey": KMS_KEY, "hostKey": SPARE_KEY}
 WARNINGS = {
-    "a VM that is off": (on(HOST, "off01"), "the VM off01 is Off. Run `Get-VM -Id"),
+    "a VM that is off": (on(HOST, "off01"), "the state of the VM off01 is Off. Run `Get-VM -Id"),
     "a VM that is not there": (on(HOST, "absent"), "there is no VM absent"),
     "a VM on another host": (on(HOST, "away01"), "If the VM moves between hosts, list all of them in `hosts`"),
     "a machine that cannot be reached": (host_license(connection={"port": 1}), "nothing listens on that port"),

@@ -37,6 +37,6 @@ def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, works
     failed = workspace({"web01": web01}, **DIRECT).run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())
-    assert "it was not ready after" in text
+    assert "was not ready after" in text
     assert "it has reported nothing through Data Exchange yet" in text
     assert "allow more time with the resource option `customTimeouts`" in text

@@ -97,4 +97,6 @@ def require_running(placement: Placement) -> None:
     vm = placement.vm
     if not vm.running:
         remedy = f"{to_running(vm.state, vm.id)}, then {RUN_AGAIN}"
-        raise errors.NotReady("reach the guest", placement.host.where, f"the VM {vm.name} is {vm.state.value}", remedy)
+        raise errors.NotReady(
+            "reach the guest", placement.host.where, f"the state of the VM {vm.name} is {vm.state.value}", remedy
+        )

@@ -27,6 +27,7 @@ _SHARE = 0.95
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _FIRST_BETWEEN_LOGONS, _LONGEST_BETWEEN_LOGONS = 60.0, 480.0
 """Seconds between two attempts with rejected credentials. They double after each attempt."""
+_CORRECT_ACCOUNT = f"correct {setting('guest.username')} and {setting('guest.password')}"
 _LOGONS = 3
 """Attempts with rejected credentials for a guest without a Data Exchange report, after Windows setup."""
 
@@ -100,7 +101,7 @@ def begin_wait(guest: Guest | None, operation: Operation) -> GuestWait:
     """Return a wait of the declared time for a guest."""
     declared = seconds(operation.configuration.effective_guest(guest).ready_timeout or READY_TIMEOUT)
     most = operation.deadline.remaining() * _SHARE
-    in_setting = f"allow more time in {setting('guest.ready_timeout')}"
+    in_setting = f"increase {setting('guest.ready_timeout')}"
     more_time = in_setting if declared <= most else ALLOW_MORE_TIME
     return GuestWait(operation, operation.deadline.part(min(declared, most)), more_time)
 
@@ -136,7 +137,7 @@ def wait_for_guest(
     while True:
         try:
             placement = _current(placement, hosts, wait)
-            if _worth_trying(placement, wait):
+            if _is_due(placement, wait):
                 if wait.rejected:
                     wait.operation.machines.sign_ins.forgive(placement.vm.name)
                 require_running(placement)
@@ -156,18 +157,24 @@ def _current(placement: Placement, hosts: Sequence[Server], wait: GuestWait) -> 
     return placement if wait.trouble is None else require_vm(hosts, placement.vm.id, wait.operation)
 
 
-def _worth_trying(placement: Placement, wait: GuestWait) -> bool:
+def _is_due(placement: Placement, wait: GuestWait) -> bool:
     """Return True if the guest should be tried now.
 
-    After rejected credentials, try only at long intervals, and when the guest reports that it has started.
+    After rejected credentials, read the guest's report first. Try only at long intervals, and when the guest reports
+    that it has started.
     """
     if not wait.rejected or not placement.vm.running:
         return True
-    before, facts = wait.build, placement.host.guest_facts(wait.operation.deadline).get(placement.vm.id)
-    wait.build, wait.read_report = facts.build if facts else None, True
-    if before is None and wait.build is not None:
+    if _has_just_started(placement, wait):
         return may_be_provisioning(placement.vm)
     return time.monotonic() >= wait.next_sign_in
+
+
+def _has_just_started(placement: Placement, wait: GuestWait) -> bool:
+    """Read the guest's Data Exchange report into `wait`. Return True if it contains a build for the first time."""
+    before, facts = wait.build, placement.host.guest_facts(wait.operation.deadline).get(placement.vm.id)
+    wait.build, wait.read_report = facts.build if facts else None, True
+    return before is None and wait.build is not None
 
 
 def _require_hope(placement: Placement, wait: GuestWait) -> None:
@@ -188,7 +195,7 @@ def _require_hope(placement: Placement, wait: GuestWait) -> None:
 def _progress(placement: Placement, wait: GuestWait) -> str:
     """Return the progress of the VM."""
     if not placement.vm.running:
-        return f"the VM is {placement.vm.state.value}"
+        return f"its state is {placement.vm.state.value}"
     if wait.build is not None:
         return f"Windows build {wait.build} has started, but does not accept the account yet"
     if not wait.rejected:
@@ -201,7 +208,7 @@ def _progress(placement: Placement, wait: GuestWait) -> str:
 def _wrong_account(wait: GuestWait) -> errors.LogonRefused:
     where = wait.trouble.where if wait.trouble else ""
     answer = f"Windows (build {wait.build}) has started, as Data Exchange reports, and rejects the account"
-    return errors.LogonRefused(_TRIED, where, answer, "correct `guest.username` and `guest.password`")
+    return errors.LogonRefused(_TRIED, where, answer, _CORRECT_ACCOUNT)
 
 
 def _over(placement: Placement, wait: GuestWait) -> errors.AvmaError:
@@ -210,8 +217,8 @@ def _over(placement: Placement, wait: GuestWait) -> errors.AvmaError:
         return _wrong_account(wait)
     trouble = wait.trouble
     where = trouble.where if trouble else placement.host.where
-    answer = f"it was not ready after {wait.elapsed:.0f} s ({_progress(placement, wait)})"
-    if trouble is not None:
+    answer = f"the VM {placement.vm.name} was not ready after {wait.elapsed:.0f} s ({_progress(placement, wait)})"
+    if trouble is not None and not (isinstance(trouble, errors.NotReady) and not placement.vm.running):
         answer += f". The last error was: {trouble.answer}"
     remedy = f"{trouble.remedy if trouble else 'check the VM'}; or {wait.more_time}"
     return errors.NotReady(_TRIED, where, answer, remedy)
