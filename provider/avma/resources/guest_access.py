@@ -35,7 +35,7 @@ _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 
 NOT_LISTED = (
     "its host lists no Data Exchange component for it (Msvm_KvpExchangeComponent): the VM has just started, its Data "
-    "Exchange is off, or the host's account has no right to read it"
+    "Exchange is off, or the account that signs in to the host has no right to read it"
 )
 MALFORMED = "the guest reports malformed data through Data Exchange"
 
@@ -89,7 +89,7 @@ def may_be_provisioning(vm: VirtualMachine) -> bool:
 
 
 @contextmanager
-def may_be_in_setup(vm: VirtualMachine) -> Iterator[None]:
+def not_ready_during_setup(vm: VirtualMachine) -> Iterator[None]:
     """Run the body. Turn errors into NotReady or LogonUncertain while the VM may still be provisioned.
 
     Raises:
@@ -130,7 +130,7 @@ class GuestState:
     """Windows inside a VM, and its licensing."""
 
     machine: Machine
-    found: Licensing
+    licensing: Licensing
     since: int
     """The number of changes by this process when the guest was read."""
 
@@ -143,7 +143,7 @@ def read_guest_state(placement: Placement, guest: Guest | None, operation: Opera
         Refused: it runs another operating system.
         AvmaError: the guest could not be queried.
     """
-    with naming_other_systems(placement, operation), may_be_in_setup(placement.vm):
+    with naming_other_systems(placement, operation), not_ready_during_setup(placement.vm):
         machine = connect(placement, guest, operation)
         operation.status(f"{machine.name}: reading the license")
         # Read the counter first, so that a change by another thread during the read is noticed.
@@ -160,7 +160,9 @@ def require_direct(what: str, build: int | None, where: str) -> None:
     """Raise Refused if a Windows of that build has no PowerShell Direct. An unknown build passes."""
     if build is not None and not has_direct(build):
         answer = f"PowerShell Direct requires Windows Server 2016 or later, and {what} runs build {build}"
-        raise errors.Refused("reach the guest", where, answer, "set `guest.transport: winrm` for this VM")
+        raise errors.Refused(
+            "reach the guest", where, answer, f"set {setting('guest.transport', Transport.WINRM)} for this VM"
+        )
 
 
 def switch_data_exchange_on(vm_id: str) -> str:
@@ -192,11 +194,11 @@ def turn_on_data_exchange(placement: Placement, may_turn_on: bool, operation: Op
     Raises:
         DataExchangeOff: it is off, and the provider may not turn it on.
     """
-    setting = require_data_exchange(placement, may_turn_on, operation)
-    if setting is None:
+    switch = require_data_exchange(placement, may_turn_on, operation)
+    if switch is None:
         return
     operation.status(f"{placement.vm.name}: turning on Data Exchange")
-    hyperv.enable_data_exchange(placement.host.wmi, setting, operation.deadline)
+    hyperv.enable_data_exchange(placement.host.wmi, switch, operation.deadline)
     _await_data_exchange(placement, operation)
 
 
@@ -222,8 +224,9 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
     account = _account(placement, guest, operation)
     unused = [name for name in ("address", "port", "https") if guest is not None and getattr(guest, name) is not None]
     if unused:
-        names = ", ".join(f"`guest.{name}`" for name in unused)
-        operation.warn(f"{vm.name}: PowerShell Direct ignores {names} (only for `guest.transport: winrm`)")
+        names = ", ".join(setting(f"guest.{name}") for name in unused)
+        over_network = setting("guest.transport", Transport.WINRM)
+        operation.warn(f"{vm.name}: PowerShell Direct ignores {names} (only for {over_network})")
     host_build = host.system(operation.deadline).build
     facts = facts_of(placement, operation)
     where = placement.where

@@ -75,7 +75,9 @@ class HostLicenseResource(Resource):
         """See `Resource.holdings`."""
         key, installed = wanted.get("product_key"), stored.outputs.get("partial_product_key")
         partial = keys.partial(key) if isinstance(key, str) else None
-        return [Claim("", stored.outputs.get("machine_id") or "", partial or installed, installs=bool(partial))]
+        machine = stored.outputs.get("machine_id") or ""
+        # The front end adds the resource.
+        return [Claim(resource="", machine=machine, key=partial or installed, installs=bool(partial))]
 
     def located(self, stored: Stored, wanted: Values, operation: Operation) -> list[Claim]:
         """See `Resource.located`."""

@@ -16,7 +16,7 @@ from avma.resources.guest_access import (
     GuestState,
     connect,
     facts_of,
-    may_be_in_setup,
+    not_ready_during_setup,
     read_guest_state,
     require_data_exchange,
     require_windows,
@@ -55,7 +55,8 @@ from avma.windows.operating_system import System
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "activate the guest"
-_KEEPS_UNKNOWN = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
+_NO_KMS_CLIENT_KEY = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
+_AZURE_EDITION_REMEDY = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
 
 
 class VmActivationResource(Resource):
@@ -78,7 +79,7 @@ class VmActivationResource(Resource):
     def check(self, values: Values) -> list[InvalidProperty]:
         """See `Resource.check`."""
         failures = validate(VmActivationInputs, values)
-        failures += _one_of(values, "host", "hosts") + _one_of(values, "vm_name", "vm_id")
+        failures += _exactly_one_errors(values, "host", "hosts") + _exactly_one_errors(values, "vm_name", "vm_id")
         connection = values.get("connection")
         if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
             reason = "cannot be combined with `hosts`. The provider connects to the hosts by their names"
@@ -92,7 +93,10 @@ class VmActivationResource(Resource):
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """See `Resource.holdings`."""
         partial = vm_changes.wanted_partial(stored.outputs, wanted)
-        return [Claim("", stored.outputs.get("vm_id") or "", partial, installs=known(wanted.get("product_key")))]
+        machine = stored.outputs.get("vm_id") or ""
+        # The front end adds the resource. Without a declared key, the provider installs the published one. So only a
+        # declared key that is still unknown installs nothing yet.
+        return [Claim(resource="", machine=machine, key=partial, installs=known(wanted.get("product_key")))]
 
     def askable(self, wanted: Values) -> bool:
         """See `Resource.askable`. If the guest's account is not known yet, a preview reads only the host."""
@@ -103,14 +107,14 @@ class VmActivationResource(Resource):
         inputs = build(VmActivationInputs, wanted)
         hosts = hosts_of(inputs, operation)
         placement = _find(inputs, None, hosts, operation)
-        host = _require_activating_host(placement, operation)
+        host = _wait_for_activating_host(placement, operation)
         wait = begin_wait(inputs.guest, operation)
         placement = wait_until_running(placement, hosts, wait)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
         placement, guest = wait_for_guest(placement, hosts, inputs.guest, wait)
         if placement.host is not host.server:  # the VM moved during the wait
-            host = _require_activating_host(placement, operation)
-        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+            host = _wait_for_activating_host(placement, operation)
+        key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
         return _license_guest(placement, host, guest, key, wanted, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
@@ -119,28 +123,29 @@ class VmActivationResource(Resource):
             return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
         inputs = build(VmActivationInputs, wanted)
         placement = _find(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
-        host = _require_activating_host(placement, operation)
+        host = _wait_for_activating_host(placement, operation)
         require_running(placement)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
         guest = read_guest_state(placement, inputs.guest, operation)
-        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+        key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
         return _license_guest(placement, host, guest, key, wanted, operation)
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`. A host that the same run will license counts as licensed."""
-        inputs = build(VmActivationInputs, {**wanted, "guest": None} if not known(wanted.get("guest")) else wanted)
+        guest_known = known(wanted.get("guest"))
+        inputs = build(VmActivationInputs, wanted if guest_known else {**wanted, "guest": None})
         vm_id = vm_in(identifier) if identifier else None
         placement = _find(inputs, vm_id, hosts_of(inputs, operation), operation)
-        host = _require_activating_host(placement, operation, preview=True)
-        if not known(wanted.get("guest")):
+        host = _wait_for_activating_host(placement, operation, preview=True)
+        if not guest_known:
             return self._probe_host(placement, host, inputs, wanted, operation)
         require_running(placement)
         _announce_data_exchange(placement, inputs, operation)
         guest = read_guest_state(placement, inputs.guest, operation)
-        key = preconditions.choose_key(guest.found.system, host, inputs.product_key, guest.machine.where)
+        key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
         _claim(placement, key, guest.machine.where, operation)
-        _warn_of_retaining(inputs, guest.found.system, operation)
-        now = dump(outputs_of(placement.vm, guest.found.system, guest.found.product))
+        _warn_of_retaining(inputs, guest.licensing.system, operation)
+        now = dump(outputs_of(placement.vm, guest.licensing.system, guest.licensing.product))
         return {**lasting(VmActivationOutputs, now), **self.predict({**wanted, "product_key": key})}
 
     def _probe_host(
@@ -150,14 +155,13 @@ class VmActivationResource(Resource):
         _announce_data_exchange(placement, inputs, operation)
         facts = facts_of(placement, operation)
         require_windows(placement.vm, facts, placement.host.where)
-        certain = {"vm_id": placement.vm.id, "vm_name": placement.vm.name}
         system = facts.system
         if system is None:
-            return {**certain, **self.predict(wanted)}
+            return {"vm_id": placement.vm.id, "vm_name": placement.vm.name, **self.predict(wanted)}
         key = preconditions.choose_key(system, host, inputs.product_key, placement.where)
         _claim(placement, key, placement.where, operation)
-        reported = {"guest_version": system.version, "guest_edition": system.edition}
-        return {**certain, **reported, **self.predict({**wanted, "product_key": key})}
+        now = dump(outputs_of(placement.vm, system, None))
+        return {**lasting(VmActivationOutputs, now), **self.predict({**wanted, "product_key": key})}
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
@@ -169,26 +173,25 @@ class VmActivationResource(Resource):
         vm = placement.vm
         try:
             require_running(placement)
-            with may_be_in_setup(vm):
+            # Not `read_guest_state`: it rejects a guest that reports another operating system. A refresh keeps the
+            # stored state of a guest that does not answer.
+            with not_ready_during_setup(vm):
                 found = connect(placement, inputs.guest, operation).licensing(operation.deadline)
         except errors.NotReady as error:
             if stored is None or not stored.outputs or not may_answer_later(placement, error):
                 raise
             operation.warn(f"{vm.name}: could not read its activation: {error.answer}")
             result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
-            return _renamed(result, placement, operation)
-        return _renamed(_result(vm, wanted, found.system, found.product), placement, operation)
+            return _with_current_name(result, placement, operation)
+        return _with_current_name(_result(vm, wanted, found.system, found.product), placement, operation)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`. If the VM is gone, so is its activation."""
         inputs = build(VmActivationInputs, stored.inputs)
         name = stored.outputs.get("vm_name") or identifier
-        if inputs.on_delete is GuestOnDelete.RETAIN:
-            operation.status(f"{name}: the guest keeps its key. {capitalized(ONLY_FORGETS)}")
-            return
-        restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
-        if restores and _kms_client_key(stored) is None:
-            operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
+        own = _key_to_remove(inputs, stored)
+        if own is None:
+            _report_kept_key(name, inputs, stored, operation)
             return
         placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
@@ -196,21 +199,21 @@ class VmActivationResource(Resource):
             return
         require_running(placement)
         guest = connect(placement, inputs.guest, operation)
-        own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
-        kms = preconditions.kms_client_key(guest.system(operation.deadline)) if restores else None
-        if kms is not None:
-            restore(guest, placement.vm.id, own, kms.key, operation)
-        elif restores:
-            operation.warn(f"{name}: {_KEEPS_UNKNOWN}")
-        else:
+        if inputs.on_delete is GuestOnDelete.UNINSTALL_KEY:
             uninstall(guest, placement.vm.id, own, operation)
+            return
+        # The stored version can be out of date. So the guest's own version decides which key it gets.
+        kms = preconditions.kms_client_key(guest.system(operation.deadline))
+        if kms is None:
+            operation.warn(f"{name}: {_NO_KMS_CLIENT_KEY}")
+        else:
+            restore(guest, placement.vm.id, own, kms.key, operation)
 
     def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
         """See `Resource.undoes`."""
         inputs = build(VmActivationInputs, stored.inputs)
-        own = vm_changes.wanted_partial(stored.outputs, stored.inputs)
-        restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
-        if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key(stored) is None) or own is None:
+        own = _key_to_remove(inputs, stored)
+        if own is None:
             return None
         placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
@@ -237,8 +240,11 @@ def _find(inputs: VmActivationInputs, vm_id: str | None, hosts: Sequence[Server]
     return require_vm(hosts, vm_id or name, operation)
 
 
-def _require_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:
-    """Return the state of the VM's host, once it can activate guests. Another resource may be about to license it.
+def _wait_for_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:
+    """Wait until the VM's host can activate guests, and return its state.
+
+    The wait ends at once if no other resource of the run is about to license the host. With `preview`, nothing waits
+    for such a resource: the host counts as licensed.
 
     Raises:
         Refused: it cannot activate guests.
@@ -259,7 +265,28 @@ def _announce_data_exchange(placement: Placement, inputs: VmActivationInputs, op
         operation.status(f"{placement.vm.name}: {NEXT_RUN} will turn on Data Exchange")
 
 
-def _kms_client_key(stored: Stored) -> keys.PublishedKey | None:
+def _key_to_remove(inputs: VmActivationInputs, stored: Stored) -> str | None:
+    """Return the last five characters of the key that a deletion removes. None if the guest keeps its key.
+
+    If the resource's own key is unknown, the guest keeps its key: it may belong to the user.
+    """
+    restores = inputs.on_delete is GuestOnDelete.RESTORE_KMS_CLIENT_KEY
+    if inputs.on_delete is GuestOnDelete.RETAIN or (restores and _kms_client_key_of_stored(stored) is None):
+        return None
+    return vm_changes.wanted_partial(stored.outputs, stored.inputs)
+
+
+def _report_kept_key(name: str, inputs: VmActivationInputs, stored: Stored, operation: Operation) -> None:
+    """Show why a deletion leaves the key in the guest: `_key_to_remove` is None."""
+    if inputs.on_delete is GuestOnDelete.RETAIN:
+        operation.status(f"{name}: the guest keeps its key. {capitalized(ONLY_FORGETS)}")
+    elif vm_changes.wanted_partial(stored.outputs, stored.inputs) is None:
+        operation.warn(f"{name}: the guest keeps its key, because the provider does not know the key of this resource")
+    else:
+        operation.warn(f"{name}: {_NO_KMS_CLIENT_KEY}")
+
+
+def _kms_client_key_of_stored(stored: Stored) -> keys.PublishedKey | None:
     """Return the KMS client key for the stored version and edition of the guest, None if no key is known.
 
     A version `build N` is looked up by its build.
@@ -290,7 +317,7 @@ def _claim(placement: Placement, product_key: str, where: str, operation: Operat
     operation.claim(placement.vm.id, keys.partial(product_key), where, _TRIED, installs=True)
 
 
-def _renamed(result: Result, placement: Placement, operation: Operation) -> Result:
+def _with_current_name(result: Result, placement: Placement, operation: Operation) -> Result:
     """Return a result with the VM's current name, and the id of another VM with the declared name."""
     vm, declared = placement.vm, result.inputs.get("vm_name")
     namesake = placement.namesake(declared)
@@ -315,28 +342,31 @@ def _license_guest(
         AvmaError: nothing was changed.
     """
     _claim(placement, product_key, guest.machine.where, operation)
-    attempt = Attempt(guest.machine, guest.found, guest.since, operation)
-    with partial_failure(attempt, lambda: _result(placement.vm, wanted, guest.found.system, attempt.product)):
+    attempt = Attempt(guest.machine, guest.licensing, guest.since, operation)
+    with partial_failure(attempt, lambda: _result(placement.vm, wanted, guest.licensing.system, attempt.product)):
         try:
             attempt.license(product_key, activate=True, channel=LicenseChannel.AVMA)
         except errors.LicensingFault as fault:
             _add_event_logs(fault, host, guest)
+            if guest.licensing.system.edition == compatibility.AZURE_EDITION:
+                # Here, every HRESULT only means that the host did not activate the guest. Its usual remedies do not
+                # help without one of these licenses.
+                fault.remedy = _AZURE_EDITION_REMEDY
             raise
-    return _result(placement.vm, wanted, guest.found.system, attempt.product)
+    return _result(placement.vm, wanted, guest.licensing.system, attempt.product)
 
 
 def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestState) -> None:
     """Add the messages in the event logs of guest and host to a rejection by Windows."""
-    said = {
+    messages = {
         f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT),
         f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT),
     }
-    fault.answer += "".join(f". {where}: {text}" for where, text in said.items() if text)
-    if guest.found.system.edition == compatibility.AZURE_EDITION:
-        fault.remedy = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
+    # The end of the error adds a period.
+    fault.answer += "".join(f". {where}: {text.removesuffix('.')}" for where, text in messages.items() if text)
 
 
-def _one_of(values: Values, first: str, second: str) -> list[InvalidProperty]:
+def _exactly_one_errors(values: Values, first: str, second: str) -> list[InvalidProperty]:
     given = [name for name in (first, second) if values.get(name) is not None]
     if len(given) == 2:
         return [InvalidProperty(second, f"cannot be combined with {setting(first)}")]
