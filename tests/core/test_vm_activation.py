@@ -237,6 +237,18 @@ def test_the_kms_client_key_is_restored_on_request(licensed, run):
     assert (state["channel"], state["partialProductKey"]) == ("VOLUME_KMSCLIENT", "VMK7H")
 
 
+def test_a_deletion_contacts_no_machine_if_the_key_of_the_resource_is_unknown(licensed, run):
+    first = run.activate(on_delete="uninstallKey")
+    unknown = stored(first)
+    unknown = replace(unknown, outputs={**unknown.outputs, "guest_version": "build 30000"})
+    licensed.reset_counts()
+    assert run.vm.undoes(first.identifier, unknown, run.operation()) is None
+    run.vm.delete(first.identifier, unknown, run.operation())
+    assert "does not know the key of this resource" in run.told[-1]
+    assert [machine["requests"] for machine in licensed.counts().values() if machine["requests"]] == []
+    assert licensed.machine("web01")["status"] == "Licensed"
+
+
 def test_a_refused_activation_quotes_the_event_logs(licensed, run):
     class Sabotage(list):
         """The messages to the user. When the key is about to be installed, the host loses its license."""

@@ -10,19 +10,21 @@ from dataclasses import dataclass, field, replace
 
 from avma import errors
 from avma.addresses import host_name_error, is_local, parse_ip
-from avma.configuration import Guest
+from avma.configuration import Guest, Transport
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows import operating_system
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
+from avma.wording import setting
 from avma.wsman.http_adapter import within
 
 _MOST = 8
 """The maximum of addresses to try. A guest can report any address, and each attempt sends an account to it."""
 _NAME_SECONDS = 5.0
 """Seconds to resolve the name of a guest."""
-_SET_ADDRESS = "set `guest.address` to an address of the guest that this computer can connect to"
+_SET_ADDRESS = f"set {setting('guest.address')} to an address of the guest that this computer can connect to"
+_CHECK_ADDRESS = f"check {setting('guest.address')}: the address of the VM may have changed"
 _TRIED = "reach the guest"
 _ORDER = (errors.LogonRefused, errors.AccessDenied, errors.CertificateNotTrusted, errors.Unreachable, errors.TimedOut)
 """The priority of errors if all addresses fail. The first kinds can only come from a machine that answered."""
@@ -70,7 +72,7 @@ def connect(
     """
     if guest is not None and guest.address is not None:
         machine = _machine(vm, None, guest, operation)
-        _require_identity(machine, vm, host, operation, "check `guest.address`: the address of the VM may have changed")
+        _require_identity(machine, vm, host, operation, _CHECK_ADDRESS)
         return machine
     tls = operation.configuration.effective_guest(guest).https is not False
     facts = read_facts()
@@ -157,7 +159,7 @@ def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: 
         answer = f"the host lists no Data Exchange component for the VM {vm.name}, so its addresses are unknown"
     if addresses.skipped:
         answer = f"the VM {vm.name} reports no usable address ({'; '.join(addresses.skipped)})"
-    remedy = "set `guest.address`, or check that Windows and its Data Exchange service are running in the VM"
+    remedy = f"set {setting('guest.address')}, or check that Windows and its Data Exchange service run in the VM"
     return errors.NotReady("find the guest", host.where, answer, remedy)
 
 
@@ -165,8 +167,10 @@ def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operati
     """Raise Refused unless the machine has the firmware UUID of the VM. Then share the lock of that VM."""
     wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
     if not wanted:
+        through_host = setting("guest.transport", Transport.POWERSHELL_DIRECT)
         answer = f"the host reports no firmware UUID for the VM {vm.name}, so the provider cannot identify its machine"
-        remedy = "check Msvm_VirtualSystemSettingData on the host, or set `guest.transport: powershellDirect`"
+        command = "Get-CimInstance -Namespace root/virtualization/v2 Msvm_VirtualSystemSettingData"
+        remedy = f"run `{command}` on the host and check `BIOSGUID`, or set {through_host}"
         raise errors.Refused("identify the guest", host.where, answer, remedy)
     found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
     if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):

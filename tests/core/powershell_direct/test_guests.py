@@ -73,7 +73,7 @@ def test_without_an_account_of_the_guest_nothing_is_asked_of_it(estate, run):
 
 def test_a_vm_that_is_off(estate, run):
     estate.power("web01", "off")
-    with pytest.raises(errors.NotReady, match="web01 was not ready .*its state is Off"):
+    with pytest.raises(errors.NotReady, match=r"web01 was not ready .*its state is Off"):
         run.activate("web01", HOST)
     assert estate.counts()["hv01"]["pools"] == 0
 
