@@ -162,6 +162,19 @@ def test_without_a_key_the_nodes_have_to_be_licensed(cluster, run):
     assert RESOURCE.create({"cluster": CLUSTER}, run.operation()).outputs.licensed_nodes == 3
 
 
+def test_the_remedies_of_several_nodes_name_their_nodes(cluster, run):
+    cluster.power("n3", "off")
+    with pytest.raises(
+        errors.NodesFailed, match=r"For n2: set `product_key` to .*\. For n3: bring the node up"
+    ) as caught:
+        RESOURCE.create({"cluster": CLUSTER}, run.operation())
+    assert caught.value.where == CLUSTER
+    with pytest.raises(
+        errors.NodesFailed, match=r"not set.*\. Set `product_key` to the Datacenter key of the host\. See"
+    ):
+        RESOURCE.create({"nodes": [address(1), address(2)]}, run.operation())
+
+
 def test_a_key_for_no_node_is_named(cluster, run):
     with pytest.raises(errors.InvalidInput, match="`product_keys` contains n9, but the nodes are n1, n2, n3"):
         create(run, product_keys={"n9": OTHER_KEY})

@@ -176,6 +176,18 @@ def test_import_of_a_missing_vm(licensed, run):
         run.vm.read("web01", None, run.operation())
 
 
+@pytest.mark.parametrize(
+    ("identifier", "text"),
+    [
+        ("hv01:5986/web01", r"`hv01:5986` has a port.* Write HOST/NAME without a scheme or port, for example"),
+        ("hv01/web\u200b01", r"contains an invisible character at position 4 \(.*\)\. Remove it\. See: "),
+    ],
+)
+def test_an_import_with_a_malformed_id_shows_its_form(run, identifier, text):
+    with pytest.raises(errors.InvalidInput, match=text):
+        run.vm.read(identifier, None, run.operation())
+
+
 def test_delete_forgets_by_default_and_uninstalls_on_request(licensed, run):
     kept = run.activate()
     licensed.reset_counts()
