@@ -236,7 +236,7 @@ class NotReady(Refused):
 
 
 class NotOnHost(NotReady):
-    """The host lists no such VM. It has moved since it was found, or the host's account has no right to it."""
+    """The host lists no such VM. It has moved, or the account that signs in to the host has no right to it."""
 
     topic = topic_of(Refused)
 

@@ -243,8 +243,8 @@ def _find(inputs: VmActivationInputs, vm_id: str | None, hosts: Sequence[Server]
 def _wait_for_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:
     """Wait until the VM's host can activate guests, and return its state.
 
-    The wait ends at once if no other resource of the run is about to license the host. With `preview`, nothing waits
-    for such a resource: the host counts as licensed.
+    It waits only for another resource of the run that licenses the host (see `wait_for_license`). With `preview`, the
+    host counts as licensed as soon as such a resource has announced itself.
 
     Raises:
         Refused: it cannot activate guests.
