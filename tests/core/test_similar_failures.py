@@ -91,7 +91,7 @@ WRONG = {"password": "wrong-one"}
         (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "rejected the sign-in of",
          "check `username` and `password`"),
         (1, WRONG, errors.LogonRefused, "the service rejected the sign-in of Administrator (401)",
-         "if both are correct, a proxy or load balancer in between may decrypt TLS"),
+         "if both are correct, check for a proxy that decrypts TLS"),
         (7, {}, errors.LogonRefused, "does not offer `ntlm`, only Basic (WWW-Authenticate)",
          "set `auth` to `basic`, or enable `ntlm` on the machine with `winrm set winrm/config/service/auth "
          "@{Negotiate=\"true\"}`"),
@@ -104,7 +104,10 @@ WRONG = {"password": "wrong-one"}
         (11, {"auth": Auth.CERTIFICATE}, errors.LogonRefused, "the service rejected the client certificate (401)",
          "winrm/config/service/certmapping"),
         # no connection
-        (5, {**HTTP, "port": 1}, errors.Unreachable, "nothing listens on that port", "winrm quickconfig"),
+        (5, {**HTTP, "port": 1}, errors.Unreachable, "nothing listens on that port",
+         "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"),
+        (5, {"port": 1}, errors.Unreachable, "nothing listens on that port",
+         "it opens only http (port 5985), so set `https: false` after it, or create an https listener"),
         # signed in without the rights
         (6, HTTP, errors.AccessDenied, "access is denied", "LocalAccountTokenFilterPolicy"),
         # TLS
@@ -115,7 +118,7 @@ WRONG = {"password": "wrong-one"}
         (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke",
          "the dates of `client_cert`"),
         (5, {"port": 5985}, errors.Unreachable, "does not use TLS", "set `https: false`"),
-        (1, {**HTTP, "port": 5986}, errors.Unreachable, "uses TLS, but `https` is false", "set `https: true`"),
+        (1, {**HTTP, "port": 5986}, errors.Unreachable, "uses TLS, but `https: false` is set", "set `https: true`"),
     ],
 )  # fmt: skip
 def test_each_failure_has_its_own_error_and_remedy(alike, tmp_path, number, values, error, answer, remedy):
@@ -171,7 +174,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
     assert isinstance(told, errors.LogonRefused)
     assert "check `username` and `password`" in NEUTRAL.render(told.remedy)
-    assert NEUTRAL.render(told.remedy).endswith(f"with the one that this computer receives, {thumbprint.upper()}")
+    assert NEUTRAL.render(told.remedy).endswith(f"must show the thumbprint {thumbprint.upper()}")
 
 
 def test_without_channel_binding_a_sign_in_works_through_the_proxy(alike, tmp_path):

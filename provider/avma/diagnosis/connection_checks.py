@@ -16,7 +16,7 @@ from avma.diagnosis.step import Status
 from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, UnexpectedAnswer, Unreachable
 from avma.settings import HTTP_PORT, HTTPS_PORT
 from avma.windows.machine import Server
-from avma.wsman import endpoint, tls
+from avma.wsman import endpoint, tls, transport_errors
 from avma.wsman.identify import Identity, identify
 
 _VENDOR = "Microsoft"
@@ -92,7 +92,7 @@ class ConnectionChecks:
         if not isinstance(self._attempt, AvmaError):
             return Finding("open at the second attempt", Status.WARNING)
         if isinstance(self._attempt, InvalidInput):  # the provider did not try to connect
-            remedy = "check the address and the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
+            remedy = f"check the address and the port; {transport_errors.set_up(self._connection)}"
             raise Unreachable("open the port", self._connection.where, "the port is closed", remedy)
         other = replace(self._connection, port=HTTP_PORT if self._connection.https else HTTPS_PORT)
         if self._connection.port not in (HTTP_PORT, HTTPS_PORT):
@@ -130,18 +130,18 @@ class ConnectionChecks:
         if isinstance(self._attempt, CertificateNotTrusted):
             return Finding(text, Status.FAILED, self._attempt)
         if self._connection.insecure:
-            return Finding(f"{text}; not verified, because `insecure` is set", Status.WARNING)
+            insecure = self._connection.setting("insecure", True)
+            return Finding(f"{text}; not verified, because {insecure} is set", Status.WARNING)
         return Finding(text)
 
     def _plain(self) -> Finding:
         talked = not isinstance(self._attempt, AvmaError) or isinstance(self._attempt, LogonRefused)
         if not talked and self._speaks_tls():
-            answer = "the service uses TLS, but `https` is false"
-            remedy = "set `https: true`, or set the port of a WinRM HTTP listener"
+            answer = f"the service uses TLS, but {self._connection.setting('https', False)} is set"
+            remedy = f"set {self._connection.setting('https', True)}, or set the port of a WinRM http listener"
             raise Unreachable("sign in", self._connection.where, answer, remedy)
-        return Finding(
-            "not used, because `https` is false: the authentication method encrypts messages", Status.SKIPPED
-        )
+        unused = f"not used, because {self._connection.setting('https', False)} is set"
+        return Finding(f"{unused}: the authentication method encrypts messages", Status.SKIPPED)
 
     def _speaks_tls(self) -> bool:
         try:

@@ -16,7 +16,7 @@ from avma import errors
 from avma.connection import Connection
 from avma.deadline import text_of
 from avma.errors import Distrust
-from avma.settings import AUTH_METHODS, Auth, offered_methods
+from avma.settings import AUTH_METHODS, HTTP_PORT, Auth, offered_methods
 from avma.wording import RUN_AGAIN, setting
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.envelope import CHECK_PORT
@@ -92,6 +92,17 @@ def _of_answer(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
     return http_answers.unreadable(exchange)
 
 
+def set_up(connection: Connection) -> str:
+    """Return the remedy for a machine without a WinRM listener. `winrm quickconfig` alone opens only http."""
+    if not connection.https:
+        return "if WinRM is not set up, run `winrm quickconfig` on the machine"
+    return (
+        "if WinRM is not set up, run `winrm quickconfig` on the machine; it opens only http (port "
+        f"{HTTP_PORT}), so set {connection.setting('https', False)} after it, or create an https listener with "
+        "`winrm quickconfig -transport:https`, which needs a certificate"
+    )
+
+
 def _failed(adapter: Adapter) -> bool:
     """Return True if the last status is a failure other than 401, which requests a sign-in."""
     return adapter.status >= _FIRST_FAILURE and adapter.status != _UNAUTHORIZED
@@ -144,13 +155,11 @@ def _about_the_channel(connection: Connection) -> str:
     A sign-in is bound to the TLS channel. If a proxy decrypts the traffic, it fails with the same 401 (MS-NLMP
     3.1.5.1.2, RFC 5929). Only a comparison of the two certificates shows the difference.
     """
-    text = (
-        "; if both are correct, a proxy or load balancer in between may decrypt TLS, and Windows then rejects the "
-        "sign-in; compare the thumbprint of the WinRM certificate on the machine (`winrm enumerate "
-        "winrm/config/listener`)"
+    thumbprint = tls.thumbprint(connection) or "that this computer receives"
+    return (
+        "; if both are correct, check for a proxy that decrypts TLS: `winrm enumerate winrm/config/listener` on the "
+        f"machine must show the thumbprint {thumbprint}"
     )
-    thumbprint = tls.thumbprint(connection)
-    return f"{text} with the one that this computer receives, {thumbprint}" if thumbprint else text
 
 
 def _tls(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
@@ -188,10 +197,9 @@ def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
         return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(cause, ConnectionRefusedError):
         answer = "the connection was refused, because nothing listens on that port"
-        remedy = "check the port; if WinRM is not set up, run `winrm quickconfig` on the machine"
-        return exchange.context.error(errors.Unreachable, answer, remedy)
+        return exchange.context.error(errors.Unreachable, answer, f"check the port; {set_up(connection)}")
     if not connection.https and not exchange.adapter.accepted and tls.thumbprint(connection):
-        answer = f"the service uses TLS, but {setting('https')} is false"
+        answer = f"the service uses TLS, but {connection.setting('https', False)} is set"
         return exchange.context.error(
             errors.Unreachable, answer, f"set {connection.setting('https', True)}, or use another port"
         )

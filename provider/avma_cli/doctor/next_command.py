@@ -84,6 +84,10 @@ class Command:
         return shlex.join(words)
 
 
+def _listen(given: Command) -> str:
+    return "winrm quickconfig -transport:https" if given.connection.https else "winrm quickconfig"
+
+
 def _scripts(step: Step) -> str:
     """Return the command for a host that cannot run the script for guests."""
     if isinstance(step.error, Refused):
@@ -99,7 +103,7 @@ def next_command(diagnosis: Diagnosis, given: Command) -> str:
     there = f"on {diagnosis.host}: "
     commands: dict[Check, tuple[_Kinds, Callable[[], str]]] = {
         Check.NAME: (Unreachable, lambda: given.but(address="ADDRESS")),
-        Check.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}winrm quickconfig"),
+        Check.PORT: (Unreachable, lambda: given.other_listener() if step.found else f"{there}{_listen(given)}"),
         Check.TLS: (AvmaError, lambda: _tls(step, given, there)),
         Check.LOGON: (AvmaError, lambda: _logon(step, given, there)),
         Check.CIM: (AccessDenied, lambda: _membership(_ADMINISTRATORS, given, there)),
