@@ -113,21 +113,20 @@ class Deadline:
 
         Raises:
             Cancelled: the user stopped the run.
-            TimedOut: the time limit is over.
+            TimedOut: the time limit expired.
         """
         if self._cancellation.is_set():
             raise errors.Cancelled(tried, where, "the run was canceled", CONTINUE)
         if self.remaining() <= 0:
-            answer = f"the time limit of {text_of(self.timeout)} is over"
-            remedy = f"check the machine, or {ALLOW_MORE_TIME}"
-            raise errors.TimedOut(tried, where, answer, remedy)
+            answer = f"the time limit of {text_of(self.timeout)} expired"
+            raise errors.TimedOut(tried, where, answer, f"check the machine, or {ALLOW_MORE_TIME}")
 
     def until(self, wait: Callable[[float], bool], tried: str, where: str) -> None:
         """Call `wait` with a time in seconds, until it returns True. For locks, semaphores and events of other threads.
 
         Raises:
             Cancelled: the user stopped the run.
-            TimedOut: the time is over.
+            TimedOut: the time limit expired.
         """
         while not wait(POLL):
             self.check(tried, where)
@@ -137,7 +136,7 @@ class Deadline:
 
         Raises:
             Cancelled: the user stopped the run.
-            TimedOut: the time limit is over.
+            TimedOut: the time limit expired.
         """
         self._cancellation.wait(min(timeout, self.remaining()))
         self.check(tried, where)

@@ -25,7 +25,7 @@
     │       ├── NotOnHost                 ... or it has moved, or the account has no right to it
     │       └── LogonUncertain            ... or the credentials are wrong: Windows does not distinguish the two
     ├── NotFound                  the machine answered, but does not have the requested object
-    ├── TimedOut                  the user's time limit is over
+    ├── TimedOut                  the time limit expired
     ├── Cancelled                 the user stopped the run
     ├── NodesFailed               some nodes of a cluster failed, each for its own reason
     └── PartlyDone                the machine was changed before another error occurred
@@ -250,7 +250,7 @@ class NotFound(AvmaError):
 
 
 class TimedOut(AvmaError):
-    """The user's time limit for the operation is over."""
+    """The time limit of the operation expired."""
 
 
 class Cancelled(AvmaError):

@@ -293,7 +293,7 @@ def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkey
 def test_the_wait_for_a_license_ends_with_the_time_of_the_operation(estate, shared):
     shared.claims.add(Claim(A, wants=False, coming=True))
     shared.seconds = 1.5
-    with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time limit of 1\.5 s is over"):
+    with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time limit of 1\.5 s expired"):
         VmActivationResource().create({"host": HV01, "vm_name": "web01"}, shared.operation(B))
     assert methods(estate, "web01") == {}
 

@@ -37,7 +37,7 @@ def test_a_shared_read_survives_six_answers_that_put_it_off(estate, configuratio
 
 def test_a_read_that_is_refused_until_the_timeout_quotes_the_last_answer(estate, configuration):
     estate.faults("hv01", [{"operation": "Enumerate", "answer": "unavailable"}])
-    over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s is over")
+    over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s expired")
     with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
         licensing.read(cim, Deadline(5))
 

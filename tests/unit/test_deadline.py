@@ -31,7 +31,7 @@ def test_time_runs_out():
     assert deadline.remaining() == 30
     now[0] = 131.0
     assert deadline.remaining() == 0
-    with pytest.raises(errors.TimedOut, match=r"hv01: could not read: the time limit of 30 s is over"):
+    with pytest.raises(errors.TimedOut, match=r"hv01: could not read: the time limit of 30 s expired"):
         deadline.check("read", "hv01")
 
 
@@ -51,10 +51,10 @@ def test_a_short_time_is_shown_as_it_was_given(timeout, shown):
     now = [0.0]
     deadline = Deadline(timeout, clock=lambda: now[0])
     now[0] = 100.0
-    with pytest.raises(errors.TimedOut, match=rf"the time limit of {shown} is over") as over:
+    with pytest.raises(errors.TimedOut, match=rf"the time limit of {shown} expired") as over:
         deadline.check("read", "hv01")
     busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
-    assert retry.quoting(busy, over.value).answer == f"HTTP 503, and the time limit of {shown} is over"
+    assert retry.quoting(busy, over.value).answer == f"HTTP 503, and the time limit of {shown} expired"
 
 
 def test_cancellation_wakes_a_wait():
@@ -68,8 +68,8 @@ def test_cancellation_wakes_a_wait():
 
 
 def test_a_retried_read_reports_the_timeout_once():
-    last = errors.TimedOut("read", "hv01", "the time limit of 2 s is over. The script may have run", "wait")
-    end = errors.TimedOut("read", "hv01", "the time limit of 2 s is over", "wait")
+    last = errors.TimedOut("read", "hv01", "the time limit of 2 s expired. The script may have run", "wait")
+    end = errors.TimedOut("read", "hv01", "the time limit of 2 s expired", "wait")
     assert retry.quoting(last, end).answer == last.answer
     busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
-    assert retry.quoting(busy, end).answer == "HTTP 503, and the time limit of 2 s is over"
+    assert retry.quoting(busy, end).answer == "HTTP 503, and the time limit of 2 s expired"

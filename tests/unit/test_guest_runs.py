@@ -271,7 +271,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
             while True:
                 context.wait(0.01)
 
-    with pytest.raises(errors.AvmaError, match=r"the time limit of 1 s is over"):
+    with pytest.raises(errors.AvmaError, match=r"the time limit of 1 s expired"):
         runs_of(Checking()).ask(GuestRequest("vm", ACCOUNT, [], Context("ask", "hv01", Deadline(1))))
 
 
@@ -282,7 +282,7 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
     now[0] = 6.0
     run.check("ask", "hv01")
     now[0] = 9.0
-    with pytest.raises(errors.TimedOut, match=r"the time limit of [59] s is over"):
+    with pytest.raises(errors.TimedOut, match=r"the time limit of [59] s expired"):
         run.check("ask", "hv01")
 
 

@@ -71,7 +71,7 @@ def test_cancel_ends_a_run_and_its_pool(estate, new_runner, vm, host, operation)
 @pytest.mark.parametrize(("vm", "host"), [("on-slow", SLOW_HOST), ("on-hanging", HANGING_HOST)])
 def test_the_deadline_ends_a_run(estate, run, vm, host):
     run.seconds = 2
-    with pytest.raises((errors.TimedOut, errors.AnswerLost), match="the time limit of 2 s is over"):
+    with pytest.raises((errors.TimedOut, errors.AnswerLost), match="the time limit of 2 s expired"):
         run.activate(vm, host)
 
 
