@@ -1,14 +1,16 @@
-"""The conversion of errors to gRPC statuses. Only this module chooses codes and releases messages.
+"""The conversion of errors to gRPC statuses, and the sentences that the plugin adds to them.
 
-The engine shows only the message. UNKNOWN, INTERNAL and DATA_LOSS make it doubt its state. UNKNOWN and DATA_LOSS are
-therefore never used, and INTERNAL only for a bug in the provider.
+Only this module chooses codes and releases messages. The engine shows only the message. UNKNOWN, INTERNAL and DATA_LOSS
+make it doubt its state. UNKNOWN and DATA_LOSS are therefore never used, and INTERNAL only for a bug in the provider.
 """
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -18,6 +20,9 @@ from avma import errors, topics
 from avma.properties import InvalidProperty
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.protocol import status_pb2
+
+if TYPE_CHECKING:
+    from avma.resources.resource import Stored
 
 CODES: Mapping[type[BaseException], StatusCode] = {
     errors.InvalidInput: StatusCode.INVALID_ARGUMENT,
@@ -145,3 +150,44 @@ def _detail(error: Exception, redact: Callable[[str], str]) -> Message | None:
         ]
         return pb.ConfigureErrorMissingKeys(missingKeys=keys)
     return None
+
+
+UNREACHABLE = (
+    " Or set the environment variable AVMA_DELETE_UNREACHABLE=true for this run. `pulumi destroy` reads "
+    "`deleteUnreachable: true` from the configuration only with `--run-program`."
+)
+
+
+_SIGN_IN = (errors.LogonRefused, errors.LogonUncertain)
+_STORED = (
+    "`pulumi refresh` and `pulumi destroy` use the settings that the last `pulumi up` saved. If the password or a "
+    "setting has changed since then, add `--run-program`, or run `pulumi up` first."
+)
+
+
+def ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
+    """Return what the user can do after a failed deletion: correct the settings, or forget the resource."""
+    forget = f"To forget the resource and leave the machine unchanged, run `pulumi state delete '{urn}'`.{more}"
+    return f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget
+
+
+def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
+    """Return True if a machine rejected the account. For a cluster, one node is enough."""
+    causes = error.causes if isinstance(error, errors.NodesFailed) else (error,)
+    return any(isinstance(cause, _SIGN_IN) for cause in causes)
+
+
+def text_of_stored(error: errors.AvmaError) -> str:
+    """Return the text of an error from a connection with stored settings."""
+    return error.with_note(_STORED) if _is_rejected_sign_in(error) else error.message
+
+
+@contextlib.contextmanager
+def stored_settings_explained(stored: Stored | None) -> Iterator[None]:
+    """Add a note about stored settings to a rejected sign-in. An import has no stored settings."""
+    try:
+        yield
+    except (*_SIGN_IN, errors.NodesFailed) as error:
+        if stored is None or not _is_rejected_sign_in(error):
+            raise
+        raise Noted(error, _STORED) from error

@@ -18,16 +18,24 @@ from avma import errors, topics
 from avma.properties import UNKNOWN
 from avma.resources.resource import Operation, Resource, Result, Stored
 from pulumi_resource_avma import PACKAGE, diff
-from pulumi_resource_avma.grpc_errors import Declined, InitFailed, Noted, check_failures, invalid
+from pulumi_resource_avma.grpc_errors import (
+    UNREACHABLE,
+    Declined,
+    InitFailed,
+    Noted,
+    check_failures,
+    invalid,
+    stored_settings_explained,
+    text_of_stored,
+    ways_out,
+)
 from pulumi_resource_avma.names import external, external_failures, external_path
 from pulumi_resource_avma.operations import Operations, Replaced
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.remedies import UNREACHABLE, stored_settings_explained, text_of_stored, ways_out
 from pulumi_resource_avma.replacement import Replacement
 from pulumi_resource_avma.run_claims import RunClaims, type_of
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.states import encode_inputs, encode_outputs, encode_state
-from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets
+from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode_inputs, encode_outputs, encode_state
 
 PROBE_TIMEOUT = 60.0
 """Maximum seconds for the requests of a preview to a machine."""

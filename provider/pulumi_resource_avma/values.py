@@ -1,6 +1,7 @@
 """The conversion between protobuf's Struct with Pulumi's marks and plain Python values with `UNKNOWN`.
 
-Decoding removes the secret marks and returns their paths, so that encoding can restore them.
+Decoding removes the secret marks and returns their paths, so that encoding can restore them. The properties of a
+resource are stored with external names and marks on secrets.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from avma.properties import UNKNOWN, InvalidProperty, camel_case, properties
+from avma.properties import UNKNOWN, InvalidProperty, camel_case, dump, properties
+from pulumi_resource_avma.names import external
+
+if TYPE_CHECKING:
+    from avma.resources.resource import Resource
 
 Path = tuple[str | int, ...]
 Secrets = AbstractSet[Path]
@@ -218,3 +223,21 @@ def _declared_secrets(record: type, values: Mapping[str, Any], prefix: Path) -> 
             yield path
         elif prop.record is not None and isinstance(value, Mapping):
             yield from _declared_secrets(prop.record, value, path)
+
+
+def encode_inputs(resource: Resource, inputs: Mapping[str, Any], secrets: Secrets) -> Struct:
+    """Encode inputs of the core. `secrets` and the declared secrets are marked."""
+    written = external(inputs, resource.inputs)
+    return encode(written, secrets | declared_secrets(written, resource.inputs))
+
+
+def encode_outputs(resource: Resource, inputs: Mapping[str, Any], outputs: Any, secrets: Secrets) -> Struct:
+    """Encode inputs of the core and an instance of the outputs class as one state."""
+    return encode_state(resource, {**inputs, **dump(outputs)}, secrets)
+
+
+def encode_state(resource: Resource, state: Mapping[str, Any], secrets: Secrets) -> Struct:
+    """Encode a state of the core: inputs and outputs."""
+    records = resource.inputs, resource.outputs
+    written = external(state, *records)
+    return encode(written, secrets | declared_secrets(written, *records))

@@ -14,7 +14,7 @@ from avma.resources.cluster_license.cluster_resource import ClusterLicenseResour
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
-from avma.windows.identity import may_be_same
+from avma.windows.computer import may_be_same
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
 from loopback import address

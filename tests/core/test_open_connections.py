@@ -15,7 +15,7 @@ from avma.connection import Connection, resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.windows import operating_system
+from avma.windows import computer
 from avma.windows.powershell import load
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.runspaces import Runspaces
@@ -43,7 +43,7 @@ def _peers(sockets: list[socket.socket]) -> Iterator[object]:
 
 
 def read(cim: WsmanClient) -> None:
-    operating_system.read(cim, Deadline(20))
+    computer.read_system(cim, Deadline(20))
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])

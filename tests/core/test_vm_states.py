@@ -5,7 +5,7 @@ import re
 import pytest
 
 from avma import errors
-from avma.windows.vm_state import VmState, in_memory, on_vm, to_running, vm_state
+from avma.windows.hyperv import VmState, in_memory, on_vm, to_running, vm_state
 from core.runner import HV01, OTHER_KEY, Waiting
 
 STATES = {

@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from avma.windows import times
+from avma.wsman.instance import parse_time
 
 NOON = datetime(2026, 1, 2, 12, 0, 5, tzinfo=timezone.utc)
 
@@ -34,4 +34,4 @@ NOON = datetime(2026, 1, 2, 12, 0, 5, tzinfo=timezone.utc)
     ],
 )
 def test_times_are_moments_and_never_is_none(text: str, expected: datetime | None) -> None:
-    assert times.parse(text) == expected
+    assert parse_time(text) == expected

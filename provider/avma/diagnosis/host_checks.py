@@ -11,11 +11,11 @@ from avma.errors import AccessDenied, AvmaError, EmptyAnswer, Refused
 from avma.resources import guest_access, host_state, preconditions
 from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
-from avma.windows import operating_system, powershell_direct
+from avma.windows import computer, powershell_direct
+from avma.windows.computer import System
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Server
-from avma.windows.operating_system import System
 
 _TRIED = "activate guests"
 _NOT_NEEDED = "not needed: the provider connects to guests by WinRM"
@@ -34,7 +34,7 @@ class HostChecks:
     @cached_property
     def system(self) -> System | AvmaError:
         """The Windows release and edition of the host."""
-        return outcome(lambda: operating_system.read(self._server.wmi, self._deadline))
+        return outcome(lambda: computer.read_system(self._server.wmi, self._deadline))
 
     @cached_property
     def state(self) -> HostState | AvmaError:

@@ -12,8 +12,8 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.diagnosis.finding import outcome
 from avma.errors import AvmaError
+from avma.windows.computer import NAMESPACE
 from avma.windows.machine import Server
-from avma.windows.operating_system import NAMESPACE
 from avma.wsman import envelope
 from avma.wsman.envelope import CimMethod, Message
 

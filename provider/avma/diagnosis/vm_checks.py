@@ -14,9 +14,8 @@ from avma.resources.host_state import HostState
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.hyperv import GuestFacts, VirtualMachine
+from avma.windows.hyperv import GuestFacts, VirtualMachine, to_running
 from avma.windows.machine import Server
-from avma.windows.vm_state import to_running
 
 
 class VmChecks:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from avma import errors
-from avma.windows.identity import may_be_same
+from avma.windows.computer import may_be_same
 from avma.wording import REFRESH, RUN_AGAIN, RUN_OTHERS
 
 _UNKNOWN_REMEDY = f"{REFRESH} to record the identity of each machine, then {RUN_AGAIN}"

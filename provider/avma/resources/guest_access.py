@@ -15,10 +15,9 @@ from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.guest_run import GuestAccount
-from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
+from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine, on_vm
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Machine
-from avma.windows.vm_state import on_vm
 from avma.wording import RUN_AGAIN, setting
 
 _FIRST_WITH_DIRECT = 14393

@@ -13,7 +13,7 @@ from avma.addresses import host_name_error, is_local, parse_ip
 from avma.configuration import Guest, Transport
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
-from avma.windows import operating_system
+from avma.windows import computer
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.wording import setting
@@ -172,7 +172,7 @@ def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operati
         command = "Get-CimInstance -Namespace root/virtualization/v2 Msvm_VirtualSystemSettingData"
         remedy = f"run `{command}` on the host and check `BIOSGUID`, or set {through_host}"
         raise errors.Refused("identify the guest", host.where, answer, remedy)
-    found = operating_system.firmware_uuid(machine.wmi, operation.deadline)
+    found = computer.firmware_uuid(machine.wmi, operation.deadline)
     if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
         answer = f"the machine at that address is not the VM {vm.name} on {host.name}: it has a different firmware UUID"
         raise errors.Refused("identify the guest", machine.where, answer, remedy)

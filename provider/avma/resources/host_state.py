@@ -1,20 +1,24 @@
 """The state of a Hyper-V host: its own license, or on Azure Local its key or subscription for guests.
 
-The module only reads. `preconditions` draws the conclusions.
+The module only reads. `preconditions` draws the conclusions. If the resource of a guest names its host by a literal,
+Pulumi sees no dependency on the resource of the host, and creates both in parallel. So a guest can wait here for the
+license of its host.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 from avma import compatibility, errors, keys
 from avma.properties import Choice
+from avma.resources.claims import Claim, coming, planned, unusable
 from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.azure_local import AutomaticActivation
+from avma.windows.computer import System
 from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
-from avma.windows.operating_system import System
 from avma.wsman.soap_faults import is_missing_class
 
 
@@ -142,3 +146,56 @@ def _has_hyper_v(server: Server, operation: Operation) -> bool:
     except errors.WsmanFault as error:
         return not is_missing_class(error)
     return True
+
+
+_WAITING = "wait for the license of the host"
+_PAUSE = 0.5
+"""Seconds between two checks."""
+_LONGEST_START = 60.0
+"""Seconds for a resource of the run to begin to license a host.
+
+Waiting guests can delay it, because the engine limits the number of parallel operations.
+"""
+
+
+def wait_for_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
+    """Return the host once it can activate guests, or once no resource of this run is about to license it.
+
+    In a preview, a coming license counts as present, and so does a key that replaces the present one.
+
+    Raises:
+        TimedOut, Cancelled: the deadline ended the wait.
+        Refused: the claims of the run cannot be read.
+    """
+    try:
+        return _await_license(host, vm_name, operation, preview)
+    except OSError as error:
+        raise unusable(error, host.server.where, _WAITING) from error
+
+
+def _await_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
+    began, waited = time.monotonic(), False
+    while True:
+        claim = coming(operation.claims, host.machine_id)
+        if preview and claim is not None:
+            return replace(host, will_be_licensed=True, coming_key_version=claim.key_version)
+        if host.licensed_for_guests is not False:
+            return host
+        elapsed = time.monotonic() - began
+        if claim is None and elapsed >= _longest_wait(operation):
+            # The license can have arrived between the last check and the end of the claim.
+            return read_host_state(host.server, operation) if waited else host
+        operation.status(f"{vm_name}: waiting for {host.server.name} to be licensed{_by_whom(claim)}, {elapsed:.0f} s")
+        operation.deadline.wait(_PAUSE, _WAITING, host.server.where)
+        waited = True
+        if claim is not None:
+            host = read_host_state(host.server, operation)
+
+
+def _longest_wait(operation: Operation) -> float:
+    """Return the seconds to wait while no resource has begun to license the host."""
+    return _LONGEST_START if planned(operation.claims) is not None else operation.claims.patience
+
+
+def _by_whom(claim: Claim | None) -> str:
+    return f" by {claim.resource}" if claim is not None else ""

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from avma import characters, errors
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.hyperv import VirtualMachine
+from avma.windows.hyperv import VirtualMachine, to_running
 from avma.windows.machine import Server
-from avma.windows.vm_state import to_running
 from avma.wording import REFRESH, RUN_AGAIN, setting
 
 

@@ -13,8 +13,8 @@ from avma.keys import KeyKind, PublishedKey
 from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import licensing
+from avma.windows.computer import System
 from avma.windows.licensing import LicenseChannel
-from avma.windows.operating_system import System
 from avma.wording import DEPEND_ON_IT, RUN_AGAIN, setting
 
 _FIRST_ON_AZURE_LOCAL = "2019"

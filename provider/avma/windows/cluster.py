@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows import required_rows
-from avma.windows.wmi import Wmi
+from avma.windows.wmi import CLUSTER, CLUSTER_NODES, Wmi, require_row
 
 NAMESPACE = "root/mscluster"
 
@@ -52,10 +51,10 @@ def read(wmi: Wmi, deadline: Deadline) -> FailoverCluster:
     """
     context = Context("read the nodes of the cluster", wmi.where, deadline)
     names = wmi.query(context, NAMESPACE, "SELECT Name FROM MSCluster_Cluster")
-    required_rows.require(context, names, required_rows.CLUSTER)
+    require_row(context, names, CLUSTER)
     addresses = _addresses(context, wmi)
     rows = wmi.query(context, NAMESPACE, "SELECT Name,State FROM MSCluster_Node")
-    required_rows.require(context, rows, required_rows.CLUSTER_NODES)
+    require_row(context, rows, CLUSTER_NODES)
     nodes = [_node((row.text("Name") or "").lower(), row.integer("State"), addresses) for row in rows]
     return FailoverCluster(names[0].text("Name") or "", tuple(sorted(nodes, key=lambda node: node.name)))
 

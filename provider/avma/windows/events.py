@@ -11,8 +11,7 @@ from datetime import datetime, timedelta, timezone
 from avma import characters, errors
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows import times
-from avma.windows.operating_system import NAMESPACE
+from avma.windows.computer import NAMESPACE
 from avma.windows.wmi import Wmi
 
 GUEST_EVENT = 12309
@@ -40,7 +39,7 @@ def latest(wmi: Wmi, event_code: int) -> str:
         rows = wmi.query(context, NAMESPACE, query)
     except errors.AvmaError:
         return ""
-    newest = max(rows, key=lambda row: times.parse(row.text("TimeGenerated") or "") or since, default=None)
+    newest = max(rows, key=lambda row: row.time("TimeGenerated") or since, default=None)
     if newest is None:
         return ""
     said = ", ".join(newest.strings("InsertionStrings")) or newest.text("Message") or ""

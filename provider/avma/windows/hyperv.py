@@ -10,17 +10,81 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from xml.sax.saxutils import escape
 
 from avma import addresses, compatibility, errors
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows import required_rows
-from avma.windows.operating_system import System
-from avma.windows.vm_state import VmState, vm_state
-from avma.windows.wmi import Wmi
+from avma.windows.computer import System
+from avma.windows.wmi import HYPER_V_HOST, Wmi, require_row
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
+
+
+class VmState(Enum):
+    """A state of a VM, as shown by Get-VM."""
+
+    RUNNING = "Running"
+    OFF = "Off"
+    SAVED = "Saved"
+    PAUSED = "Paused"
+    STARTING = "Starting"
+    RESUMING = "Resuming"
+    SAVING = "Saving"
+    PAUSING = "Pausing"
+    STOPPING = "Stopping"
+    OTHER = "Other"
+    """A state outside of the table."""
+
+
+# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Numbers below 100 come from
+# CIM_EnabledLogicalElement, the others from Hyper-V. The same state can have a number of either kind.
+_STATES = {
+    2: VmState.RUNNING,
+    3: VmState.OFF,
+    4: VmState.STOPPING,
+    6: VmState.SAVED,
+    9: VmState.PAUSED,
+    10: VmState.STARTING,
+    32768: VmState.PAUSED,
+    32769: VmState.SAVED,
+    32770: VmState.STARTING,
+    32773: VmState.SAVING,
+    32774: VmState.STOPPING,
+    32776: VmState.PAUSING,
+    32777: VmState.RESUMING,
+}
+_WITHOUT_MEMORY = (VmState.OFF, VmState.SAVED)
+_START = {VmState.OFF: "Start-VM", VmState.SAVED: "Start-VM", VmState.PAUSED: "Resume-VM"}
+_COMING = (VmState.STARTING, VmState.RESUMING)
+
+
+def vm_state(enabled_state: int | None) -> VmState:
+    """Return the state for a value of EnabledState."""
+    return _STATES.get(enabled_state or 0, VmState.OTHER)
+
+
+def in_memory(state: VmState) -> bool:
+    """Return True for a VM with a process on its host: it is running, or resumes without a new start of Windows."""
+    return state not in _WITHOUT_MEMORY
+
+
+def to_running(state: VmState, vm_id: str) -> str:
+    """Return the instruction to get a VM from this state to running."""
+    if state in _START:
+        return f"run `{on_vm(vm_id, _START[state])}` on the host"
+    if state in _COMING:
+        return "wait until it is running"
+    return (
+        f"wait until its state no longer changes (`{on_vm(vm_id, 'Format-List Name, State, Status')}`), then start it"
+    )
+
+
+def on_vm(vm_id: str, command: str) -> str:
+    """Return a PowerShell command for one VM. It uses the VM's id: a name can be ambiguous, or contain wildcards."""
+    return f"Get-VM -Id {vm_id} | {command}"
+
 
 NAMESPACE = "root/virtualization/v2"
 
@@ -121,7 +185,7 @@ def list_virtual_machines(wmi: Wmi, deadline: Deadline) -> tuple[VirtualMachine,
     # The host's own row is the only one whose Name is not a GUID. Captions are localized.
     vms = [row for row in rows if is_vm_id(row.text("Name") or "")]
     own = [row for row in rows if row.text("Name") and row not in vms]
-    required_rows.require(context, own, required_rows.HYPER_V_HOST)
+    require_row(context, own, HYPER_V_HOST)
     return tuple(_virtual_machine(row) for row in vms)
 
 
@@ -134,7 +198,7 @@ def _rows_of_vms(context: Context, wmi: Wmi, query: str) -> list[Instance]:
     rows = wmi.query(context, NAMESPACE, query)
     if not rows:
         own = wmi.query(context, NAMESPACE, f"SELECT Name FROM {_SERVICE}")
-        required_rows.require(context, own, required_rows.HYPER_V_HOST)
+        require_row(context, own, HYPER_V_HOST)
     return rows
 
 
@@ -212,7 +276,7 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
     context = Context("turn on Data Exchange", wmi.where, deadline)
     names = ("CreationClassName", "Name", "SystemCreationClassName", "SystemName")
     rows = wmi.query(context, NAMESPACE, f"SELECT {','.join(names)} FROM {_SERVICE}")
-    required_rows.require(context, rows, required_rows.HYPER_V_HOST)
+    require_row(context, rows, HYPER_V_HOST)
     keys = {name: rows[0].text(name) or "" for name in names}
     instance = (
         '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from avma import errors, hresult
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.properties import Choice
-from avma.windows import operating_system, required_rows, times
-from avma.windows.operating_system import NAMESPACE, System
-from avma.windows.wmi import Wmi
+from avma.windows import computer
+from avma.windows.computer import NAMESPACE, System
+from avma.windows.wmi import LICENSING_PRODUCTS, LICENSING_SERVICE, Wmi, require_row
 from avma.wsman import retry
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
@@ -147,12 +148,12 @@ def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensin
         AvmaError: the machine could not be queried, or does not run Windows Server.
     """
     context = Context(_READ_SERVICE, wmi.where, deadline)
-    queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, operating_system.QUERY)
+    queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, computer.SYSTEM_QUERY)
     services, rows, *others = wmi.query_all(context, NAMESPACE, queries)
-    required_rows.require(context, services, required_rows.LICENSING_SERVICE)
+    require_row(context, services, LICENSING_SERVICE)
     ranked = _ranked(rows)
     family = ranked[0].family if ranked else ""
-    system = system or operating_system.of_rows(replace(context, tried=operating_system.TRIED), others[0], family)
+    system = system or computer.system_of(replace(context, tried=computer.READ_SYSTEM), others[0], family)
     if not rows and not system.azure_local:  # Microsoft does not document Azure Local's licenses. They decide nothing.
         ranked = _ranked(_with_keys(replace(context, tried=_READ_PRODUCTS), wmi))
     ranked = _of_edition(ranked, system)
@@ -179,7 +180,7 @@ def _with_keys(context: Context, wmi: Wmi) -> list[Instance]:
     "No key is installed" is a reason to install one, so it must not rest on an answer without rows.
     """
     rows = wmi.query(context, NAMESPACE, _ALL_QUERY)
-    required_rows.require(context, rows, required_rows.LICENSING_PRODUCTS)
+    require_row(context, rows, LICENSING_PRODUCTS)
     return [row for row in rows if row.text("PartialProductKey")]
 
 
@@ -226,7 +227,7 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
         return False
     context = Context(_READ_SERVICE, wmi.where, deadline)
     rows = wmi.query(context, NAMESPACE, "SELECT SubscriptionStatus,SubscriptionType FROM SoftwareLicensingService")
-    required_rows.require(context, rows, required_rows.LICENSING_SERVICE)
+    require_row(context, rows, LICENSING_SERVICE)
     return any(
         (row.integer("SubscriptionStatus"), row.integer("SubscriptionType")) == (_SUBSCRIBED, _AZURE_BASED)
         for row in rows
@@ -273,7 +274,7 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
     query = f"SELECT OfflineInstallationId FROM SoftwareLicensingProduct WHERE ID = '{activation_id}'"
     context = Context("read the installation ID", wmi.where, deadline)
     rows = wmi.query(context, NAMESPACE, query)
-    required_rows.require(context, rows, required_rows.LICENSING_PRODUCTS)
+    require_row(context, rows, LICENSING_PRODUCTS)
     return rows[0].text("OfflineInstallationId") or ""
 
 
@@ -328,13 +329,12 @@ def _product(row: Instance) -> Product:
         partial_product_key=row.text("PartialProductKey") or "",
         grace_minutes=row.integer("GracePeriodRemaining") or 0,
         activated_by_host=row.text("AutomaticVMActivationHostMachineName") or "",
-        activated_at=_time(row.text("AutomaticVMActivationLastActivationTime") or ""),
+        activated_at=_iso_8601(row.time("AutomaticVMActivationLastActivationTime")),
     )
 
 
-def _time(text: str) -> str | None:
-    """Return a time in ISO 8601 and UTC, None for "never"."""
-    moment = times.parse(text)
+def _iso_8601(moment: datetime | None) -> str | None:
+    """Return a time in ISO 8601."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 

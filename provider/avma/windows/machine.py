@@ -13,20 +13,19 @@ from typing import TypeVar
 
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.windows import azure_local, cluster, hyperv, identity, licensing
+from avma.windows import azure_local, cluster, computer, hyperv, licensing
 from avma.windows.azure_local import AutomaticActivation
 from avma.windows.cluster import FailoverCluster
+from avma.windows.computer import System
 from avma.windows.guest_run import GuestAccount
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
-from avma.windows.operating_system import System
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
-from avma.wsman.logged_pipe import LoggedPipe
-from avma.wsman.pipe import Pipe, WinrmPipe
+from avma.wsman.pipe import LoggedPipe, Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import GuardedPipe, SignIns
 from avma.wsman.wsman_client import WsmanClient
@@ -126,7 +125,7 @@ class Server(Machine):
         self._automatic_activation = SharedRead(
             partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
         )
-        self._identify = self._shared("identify the machine", identity.read)
+        self._identify = self._shared("identify the machine", computer.read_identity)
         self._identity: str | None = None
         self._lock_of = lock_of
         self._sign_ins = sign_ins

@@ -17,8 +17,8 @@ from avma.deadline import Deadline
 from avma.redaction import Redactor
 from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
 from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
+from avma.windows.hyperv import on_vm
 from avma.windows.powershell import PowerShell, failure
-from avma.windows.vm_state import on_vm
 from avma.wording import ALLOW_MORE_TIME, RUN_AGAIN, setting
 from avma.wsman import retry, soap_faults
 from avma.wsman.envelope import CimMethod

@@ -1,11 +1,20 @@
-"""The WMI of one machine, independent of the connection to it."""
+"""The WMI of one machine, independent of the connection to it, and the rows that Windows always returns.
+
+A listing without its required row is an error, never an empty result. Windows silently hides instances from accounts
+without rights, and those of stopped services. An account without Hyper-V rights gets zero rows from
+root\\virtualization\\v2 and no error (containers/libhvee#224, microsoft/devhome#2476). So each listing must contain one
+row. This module is the only list of these rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from avma import errors
 from avma.context import Context
+from avma.wording import RUN_AGAIN
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 
@@ -39,3 +48,67 @@ class Wmi(Protocol):
 
     def close(self) -> None:
         """Close the idle connections."""
+
+
+@dataclass(frozen=True)
+class RequiredRow:
+    """A row in every valid answer, two causes for its absence, and a remedy for each."""
+
+    row: str
+    rights: str
+    grant: str
+    service: str
+
+
+HYPER_V_HOST = RequiredRow(
+    row="the Hyper-V host's own row",
+    rights="is not a member of Hyper-V Administrators",
+    grant="run `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT`",
+    service="vmms",
+)
+LICENSING_SERVICE = RequiredRow(
+    row="the row of the licensing service",
+    rights="has no right to read the licensing classes in root\\cimv2",
+    grant="use an administrator of the machine",
+    service="sppsvc",
+)
+LICENSING_PRODUCTS = replace(LICENSING_SERVICE, row="the licenses that Windows always lists")
+OPERATING_SYSTEM = RequiredRow(
+    row="the row of the operating system",
+    rights="has no right to read the namespace root\\cimv2",
+    grant="grant it Enable Account and Remote Enable on the namespace (wmimgmt.msc)",
+    service="winmgmt",
+)
+COMPUTER = replace(OPERATING_SYSTEM, row="the row of the computer's firmware")
+COMPUTER_SYSTEM = replace(OPERATING_SYSTEM, row="the row of the computer itself")
+CLUSTER = RequiredRow(
+    row="the cluster's own row",
+    rights="has no access to the cluster",
+    grant="run `Grant-ClusterAccess -User ACCOUNT -Full`",
+    service="ClusSvc",
+)
+CLUSTER_NODES = replace(CLUSTER, row="the nodes of the cluster")
+
+
+def require_row(context: Context, found: Iterable[object], required: RequiredRow) -> None:
+    """Raise EmptyAnswer unless a listing contains its required row.
+
+    Args:
+        context: the context of the listing.
+        found: the rows of the listing that match the required row.
+        required: the row. The error names it with both causes of its absence.
+
+    Raises:
+        EmptyAnswer: the row is missing.
+    """
+    if any(True for _ in found):
+        return
+    answer = (
+        f"the answer does not contain {required.row}: either the account {required.rights}, or the service "
+        f"{required.service} is not running"
+    )
+    remedy = (
+        f"if the account lacks the right, {required.grant}; if the service is stopped, run "
+        f"`Start-Service {required.service}` on the machine; then {RUN_AGAIN}"
+    )
+    raise context.error(errors.EmptyAnswer, answer, remedy, required.service)

@@ -6,7 +6,9 @@ chooses the type. Names are compared without regard to case, as in WMI.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -19,6 +21,12 @@ from avma.wsman.envelope import XSI, local_name
 
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _REMEDY = "read the class on the machine with `Get-CimInstance`; if its values are correct there, report a bug"
+_XS = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?"  # MS-WSMV 2.2.4, xs:dateTime
+)
+_DMTF = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.(\d{6})([+-]\d{3})")  # DSP0004 5.2.4
+_NEVER = datetime(1601, 1, 2, tzinfo=timezone.utc)
+"""The limit for "never". Windows writes 1601-01-01 for it. With an offset, it may be the day before."""
 
 
 class Instance:
@@ -90,6 +98,10 @@ class Instance:
             raise _unexpected(self._context, f"{name} is not a boolean")
         return _WORDS.get(value)
 
+    def time(self, name: str) -> datetime | None:
+        """Return a datetime in UTC. None if it is null, absent or "never", or not a time."""
+        return parse_time(self.text(name) or "")
+
     def strings(self, name: str) -> tuple[str, ...]:
         """Return an array of strings. A null array is empty."""
         return tuple(value for value in self._values.get(name.lower(), ()) if value is not None)
@@ -128,3 +140,31 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     return None if value is None else str(value)
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return a time of WMI in UTC, from the WS-Management or the DMTF format, with any offset.
+
+    None if the text is not a time, or stands for "never".
+    """
+    found = _XS.fullmatch(text.strip()) or _DMTF.fullmatch(text.strip())
+    if found is None:
+        return None
+    *numbers, fraction, zone = found.groups()
+    try:
+        year, month, day, hour, minute, second = (int(number) for number in numbers)
+        local = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+        moment = local + timedelta(microseconds=int(f"{fraction or ''}000000"[:6])) - _offset(zone)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment >= _NEVER else None
+
+
+def _offset(zone: str | None) -> timedelta:
+    if zone is None or zone == "Z":
+        return timedelta()
+    sign = -1 if zone[0] == "-" else 1
+    if ":" in zone:
+        hours, minutes = zone[1:].split(":")
+        return sign * timedelta(hours=int(hours), minutes=int(minutes))
+    return sign * timedelta(minutes=int(zone[1:]))

@@ -3,22 +3,35 @@
 A pipe fills three gaps of the transports. If the server dropped an encrypted connection, the pipe opens a new one,
 where the libraries would send the body encrypted with the old key. It converts their exceptions to errors of
 `avma.errors`. It ends each wait at the deadline. A pipe belongs to one thread at a time.
+
+A logged pipe writes one line for each request, at level DEBUG of the logger `avma.wsman`. A line contains the machine,
+the operation with its class, the result, the bytes sent and received, and the time:
+
+    hv01 (10.0.0.11:5986): Enumerate SoftwareLicensingProduct: ok, 1143 bytes sent, 2210 received, 34 ms
+
+A second or later attempt of the same read or change adds `attempt 2`. No line contains a value of a property, a
+parameter of a method, or a script. The handlers of the front ends redact each line.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
+import time
 from typing import Protocol
+from xml.etree.ElementTree import Element, ParseError
 
 import requests
+from defusedxml.ElementTree import fromstring
 
 from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AUTH_METHODS, MessageEncryption
-from avma.wsman import http_answers, tls, transport_errors
+from avma.wsman import envelope, http_answers, retry, soap_faults, tls, transport_errors
 from avma.wsman.http_adapter import Adapter
 from avma.wsman.transports import HttpExchange, HttpTransport
 
@@ -144,3 +157,66 @@ def _require_ntlm_2(connection: Connection) -> None:
         answer = f"the environment variable {_NTLM_LEVEL} is `{level}`, which allows NTLM before version 2"
         remedy = f"unset {_NTLM_LEVEL}, or set it to 3"
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
+
+
+log = logging.getLogger("avma.wsman")
+
+_CLASS_IN_WQL = re.compile(r"\b(?:FROM|ASSOCIATORS OF)\s+\{?(\w+)", re.IGNORECASE)
+
+
+class LoggedPipe:
+    """A pipe that logs what another pipe sends."""
+
+    def __init__(self, connection: Connection, inner: Pipe) -> None:
+        self._where = connection.where
+        self._inner = inner
+
+    def send(self, context: Context, message: bytes) -> bytes:
+        """See `Pipe.send`."""
+        if not log.isEnabledFor(logging.DEBUG):
+            return self._inner.send(context, message)
+        began = time.monotonic()
+        try:
+            answer = self._inner.send(context, message)
+        except errors.AvmaError as error:
+            self._note(message, f"{error.topic}, {len(message)} bytes sent, no answer", began)
+            raise
+        self._note(message, f"{_result(answer)}, {len(message)} bytes sent, {len(answer)} received", began)
+        return answer
+
+    def close(self) -> None:
+        """See `Pipe.close`."""
+        self._inner.close()
+
+    def _note(self, message: bytes, result: str, began: float) -> None:
+        milliseconds = round((time.monotonic() - began) * 1000)
+        attempt = retry.attempt()
+        again = f", attempt {attempt}" if attempt > 1 else ""
+        log.debug("%s: %s: %s, %d ms%s", self._where, operation_of(message), result, milliseconds, again)
+
+
+def operation_of(message: bytes) -> str:
+    """Return the WS-Management operation or WMI method of a request, and its class."""
+    try:
+        root = fromstring(message)
+    except ParseError:
+        return "a message that is not XML"
+    action = _text(root, f"{{{envelope.ADDRESSING}}}Action")
+    resource = _text(root, f"{{{envelope.WSMAN}}}ResourceURI").rpartition("/")[2]
+    named = _CLASS_IN_WQL.search(_text(root, f"{{{envelope.WSMAN}}}Filter"))
+    subject = named[1] if named else resource.replace("*", "")
+    return f"{action.rpartition('/')[2]} {subject}".rstrip() or "Identify"
+
+
+def _text(root: Element, name: str) -> str:
+    return next((element.text or "" for element in root.iter(name)), "")
+
+
+def _result(answer: bytes) -> str:
+    try:
+        fault = soap_faults.find_fault(envelope.body_of(answer))
+    except envelope.NotSoap:
+        return "no SOAP"
+    if fault is None:
+        return "ok"
+    return f"fault {fault.subcode} 0x{fault.code:08X}" if fault.code else f"fault {fault.subcode}"

@@ -33,8 +33,8 @@ from avma.errors import (
 )
 from avma.resources.guest_access import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth, offered_methods
+from avma.windows.hyperv import on_vm
 from avma.windows.powershell import literal
-from avma.windows.vm_state import on_vm
 from avma.wsman.soap_faults import is_missing_class
 
 _TARGET = re.compile(r"/Set-Edition:(\w+)")

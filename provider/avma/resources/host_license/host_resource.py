@@ -38,8 +38,8 @@ from avma.resources.resource import (
     partial_failure,
 )
 from avma.windows import licensing
+from avma.windows.hyperv import in_memory
 from avma.windows.machine import Server
-from avma.windows.vm_state import in_memory
 from avma.wording import APPLY, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "license the host"

@@ -22,7 +22,7 @@ from avma.resources.guest_access import (
     require_windows,
     turn_on_data_exchange,
 )
-from avma.resources.host_state import HostState, read_host_state
+from avma.resources.host_state import HostState, read_host_state, wait_for_license
 from avma.resources.machine_license import Attempt, restore, uninstall
 from avma.resources.placement import Placement, find_vm, require_running, require_vm
 from avma.resources.resource import (
@@ -38,20 +38,21 @@ from avma.resources.resource import (
     partial_failure,
 )
 from avma.resources.vm_activation import vm_changes
-from avma.resources.vm_activation.vm_identifier import identifier_of, imported_inputs, vm_in
 from avma.resources.vm_activation.vm_properties import (
     GuestOnDelete,
     VmActivationInputs,
     VmActivationOutputs,
+    identifier_of,
+    imported_inputs,
     outputs_of,
+    vm_in,
 )
 from avma.resources.vm_activation.wait_for_guest import begin_wait, may_answer_later, wait_for_guest, wait_until_running
-from avma.resources.vm_activation.wait_for_license import wait_for_license
 from avma.windows import events
+from avma.windows.computer import System
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, Product
 from avma.windows.machine import Server
-from avma.windows.operating_system import System
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "activate the guest"

@@ -1,4 +1,11 @@
-"""The Windows release and edition of a machine: WMI class `Win32_OperatingSystem`."""
+"""A computer as WMI describes it: its Windows release and edition, its firmware UUID, and its identity.
+
+The identity of a host is independent of the name or address of the connection. The firmware UUID
+(`Win32_ComputerSystemProduct.UUID`, SMBIOS structure 1) is not enough. Firmware without a UUID reports all zeros or all
+F (DMTF DSP0134 7.2.1). FOGProject/fogproject#196 shows many machines with all F. Some products ship one UUID in every
+unit (tianocore/edk2-platforms#276). So the computer name and its domain (`Win32_ComputerSystem`) are part of the
+identity. Two names of one machine report the same pair, and two machines with one UUID differ by name.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +15,12 @@ from dataclasses import dataclass
 from avma import compatibility, errors
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows import required_rows
-from avma.windows.wmi import Wmi
+from avma.windows.wmi import COMPUTER, COMPUTER_SYSTEM, OPERATING_SYSTEM, Wmi, require_row
 from avma.wsman.instance import Instance
 
 NAMESPACE = "root/cimv2"
 
-TRIED = "read the operating system"
+READ_SYSTEM = "read the operating system"
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,10 @@ class System:
         return f"Windows Server {self.version} {self.edition}{suffix}"
 
 
-QUERY = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
+SYSTEM_QUERY = "SELECT Version,OperatingSystemSKU FROM Win32_OperatingSystem"
 
 
-def read(wmi: Wmi, deadline: Deadline) -> System:
+def read_system(wmi: Wmi, deadline: Deadline) -> System:
     """Read the Windows release and edition of the machine, in one request.
 
     Raises:
@@ -64,12 +70,12 @@ def read(wmi: Wmi, deadline: Deadline) -> System:
         EmptyAnswer: the account may not read it.
         AvmaError: the machine could not be queried.
     """
-    context = Context(TRIED, wmi.where, deadline)
-    return of_rows(context, wmi.query(context, NAMESPACE, QUERY))
+    context = Context(READ_SYSTEM, wmi.where, deadline)
+    return system_of(context, wmi.query(context, NAMESPACE, SYSTEM_QUERY))
 
 
-def of_rows(context: Context, rows: Sequence[Instance], family: str = "") -> System:
-    """Return the Windows described by the rows of `QUERY`.
+def system_of(context: Context, rows: Sequence[Instance], family: str = "") -> System:
+    """Return the Windows described by the rows of `SYSTEM_QUERY`.
 
     If no table has the SKU, the license family determines the edition.
 
@@ -78,7 +84,7 @@ def of_rows(context: Context, rows: Sequence[Instance], family: str = "") -> Sys
         EmptyAnswer: the account may not read it.
         UnexpectedAnswer: the row does not contain a version.
     """
-    required_rows.require(context, rows, required_rows.OPERATING_SYSTEM)
+    require_row(context, rows, OPERATING_SYSTEM)
     build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
     if build is None:
         remedy = "check the class Win32_OperatingSystem on the machine"
@@ -106,7 +112,7 @@ def firmware_uuid(wmi: Wmi, deadline: Deadline) -> str:
     """
     context = Context("identify the machine", wmi.where, deadline)
     rows = wmi.query(context, NAMESPACE, "SELECT UUID FROM Win32_ComputerSystemProduct")
-    required_rows.require(context, rows, required_rows.COMPUTER)
+    require_row(context, rows, COMPUTER)
     return next((row.text("UUID") or "" for row in rows), "")
 
 
@@ -114,3 +120,48 @@ def build_of(version: str) -> int | None:
     """Return the build number in a version such as "10.0.20348.1". None if the text has no build number."""
     parts = version.split(".")
     return int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None
+
+
+_IDENTITY_QUERIES = (
+    "SELECT UUID FROM Win32_ComputerSystemProduct",
+    "SELECT Name,Domain FROM Win32_ComputerSystem",
+)
+
+
+def read_identity(wmi: Wmi, deadline: Deadline) -> str:
+    """Return the identity of a host, such as `hv01.example.com/4c4c4544-0042-3510-8052-b4c04f4d3132`.
+
+    Without a usable firmware UUID, the identity is the computer name and domain alone.
+
+    Raises:
+        EmptyAnswer: the account may not read it. Without its UUID, the host would seem to be another machine.
+        AvmaError: the host could not be queried.
+        UnexpectedAnswer: the host reports no computer name.
+    """
+    context = Context("identify the machine", wmi.where, deadline)
+    products, systems = wmi.query_all(context, NAMESPACE, _IDENTITY_QUERIES)
+    require_row(context, products, COMPUTER)
+    require_row(context, systems, COMPUTER_SYSTEM)
+    firmware, system = (products[0].text("UUID") or "").strip("{} ").lower(), systems[0]
+    name = (system.text("Name") or "").lower()
+    if not name:
+        remedy = "check WMI on the host: the class Win32_ComputerSystem must report a name"
+        raise context.error(errors.UnexpectedAnswer, "WMI reports no computer name", remedy)
+    domain = (system.text("Domain") or "").lower()
+    full_name = f"{name}.{domain}" if domain else name
+    return f"{full_name}/{firmware}" if _usable(firmware) else full_name
+
+
+def may_be_same(first: str, second: str) -> bool:
+    """Return True if two identities can belong to one machine: they are equal, or share a firmware UUID.
+
+    The computer name can have changed since an identity was stored.
+    """
+    if first == second:
+        return True
+    firmware = [identity.partition("/")[2] for identity in (first, second)]
+    return bool(firmware[0]) and firmware[0] == firmware[1]
+
+
+def _usable(firmware: str) -> bool:
+    return len(set(firmware) - {"-", "0"}) > 0 and set(firmware) != {"f", "-"}

@@ -12,7 +12,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Settings
 from avma.wsman import envelope, retry
-from avma.wsman.logged_pipe import LoggedPipe, operation_of
+from avma.wsman.pipe import LoggedPipe, operation_of
 
 SOAP = f"<s:Envelope xmlns:s='{envelope.SOAP}'><s:Body>%s</s:Body></s:Envelope>"
 ANSWER = (SOAP % "<a/>").encode()
