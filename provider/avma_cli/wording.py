@@ -42,3 +42,5 @@ COMMANDS = replace(
     },
     setting=_setting,
 )
+REPORT = replace(COMMANDS, phrases={**COMMANDS.phrases, wording.ALLOW_MORE_TIME: "allow more time with `--timeout`"})
+"""The words of `avma report`, which has an option for its time limit."""

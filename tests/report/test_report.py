@@ -230,7 +230,7 @@ def test_n2_is_there_for_all(shared: EstateServer, tmp_path: Path) -> None:
     only = LIST.partition("clusters:")[0].replace("guest: {", "guest: {port: 1, ") + f"hosts: [{N2}]"
     guest = f"hosts:\n- {{host: {N2}, guest: {{port: 1}}}}"
     said = report(written(tmp_path / "list.yaml", only.partition("hosts:")[0] + guest), code=LEFT_OPEN)
-    assert said.count("warning: mail: PowerShell Direct ignores `guest.port` (only for `guest.transport: winrm`)") == 1
+    assert said.count("warning: mail: PowerShell Direct ignores `guest.port` (only for `--guest-transport winrm`)") == 1
 
 
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_cancellation_wakes_a_wait():
 
 
 def test_a_retried_read_reports_the_timeout_once():
-    last = errors.TimedOut("read", "hv01", "the time limit of 2 s expired. The script may have run", "wait")
+    last = errors.TimedOut("read", "hv01", "the time limit of 2 s expired. The operation may have taken effect", "wait")
     end = errors.TimedOut("read", "hv01", "the time limit of 2 s expired", "wait")
     assert retry.quoting(last, end).answer == last.answer
     busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")

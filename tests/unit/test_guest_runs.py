@@ -286,6 +286,12 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
         run.check("ask", "hv01")
 
 
+def test_a_run_that_lasts_too_long_names_the_guests_and_not_the_time_of_the_user(monkeypatch):
+    monkeypatch.setattr(guest_run, "_LONGEST_RUN", 0.0)
+    with pytest.raises(errors.TimedOut, match=r"the guests did not answer within 0 s\. Check the guests on this host"):
+        guest_run.Joint([Deadline(3600)]).check("ask", "hv01")
+
+
 class Connecting(Script):
     """A PowerShell that connects to one guest after the other. Guests in `stuck` block it until `released`."""
 

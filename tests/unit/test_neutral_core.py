@@ -20,7 +20,7 @@ from avma.properties import Choice, camel_case, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
 from avma.wording import NEUTRAL
-from avma_cli.wording import COMMANDS
+from avma_cli.wording import COMMANDS, REPORT
 from pulumi_resource_avma.schema import documentation
 from pulumi_resource_avma.wording import PULUMI
 
@@ -85,7 +85,7 @@ def texts() -> Iterator[str]:
 
 def test_no_mark_is_left_in_a_rendered_text() -> None:
     marks = re.compile("[\ufdd0-\ufdef]")
-    for words in (NEUTRAL, PULUMI, COMMANDS):
+    for words in (NEUTRAL, PULUMI, COMMANDS, REPORT):
         assert not [text for text in texts() if marks.search(words.render(text))]
     assert not [prop for record in RECORDS for prop in properties(record) if marks.search(documentation(prop))]
     assert not [name for name in explanations.names() if marks.search(explaining.explain([name], PULUMI).text)]

@@ -8,7 +8,7 @@ from avma import errors, wording
 from avma.configuration import Transport
 from avma.redaction import Redactor
 from avma.wording import NEUTRAL, RUN_AGAIN, Wording, capitalized, function, install_extra, setting
-from avma_cli.wording import COMMANDS
+from avma_cli.wording import COMMANDS, REPORT
 from pulumi_resource_avma.wording import PULUMI
 
 
@@ -45,6 +45,11 @@ def test_each_front_end_words_a_part_in_its_own_way(part: str, neutral: str, pul
 
 def test_pulumi_has_words_for_each_phrase() -> None:
     assert set(wording.phrases().values()) == set(PULUMI.phrases)
+
+
+def test_more_time_is_an_option_of_the_report_and_of_no_other_command() -> None:
+    words = [each.render(wording.ALLOW_MORE_TIME) for each in (NEUTRAL, COMMANDS, REPORT)]
+    assert words == ["allow more time", "allow more time", "allow more time with `--timeout`"]
 
 
 def test_a_sentence_that_begins_with_a_part_has_a_capital_letter() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from avma import errors
 from avma.context import Context
-from avma.deadline import POLL, Deadline
+from avma.deadline import POLL, Deadline, text_of
 from avma.windows.batches import Batch
+from avma.wording import RUN_AGAIN
 from avma.wsman.script import Credential, Secret
 
 Operation = Mapping[str, Any]
@@ -76,12 +77,13 @@ class Joint(Deadline):
         return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
 
     def check(self, tried: str, where: str) -> None:
-        """See `Deadline.check`. The error names the user's timeout, not the maximum time of a run."""
+        """See `Deadline.check`. The error names the user's timeout, or the guests if the user allowed more time."""
         ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
         if len(ends) == len(self._deadlines):
             raise ends[0]
         if super().remaining() <= 0:
-            super().check(tried, where)
+            answer = f"the guests did not answer within {text_of(_LONGEST_RUN)}"
+            raise errors.TimedOut(tried, where, answer, f"check the guests on this host, then {RUN_AGAIN}")
 
     def wait(self, timeout: float, tried: str, where: str) -> None:
         """See `Deadline.wait`."""

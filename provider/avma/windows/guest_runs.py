@@ -65,7 +65,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         except (errors.TimedOut, errors.Cancelled) as end:
             if not request.begun:
                 raise
-            answer = f"{end.answer}. The script may have run"
+            answer = f"{end.answer}. The operation may have taken effect"
             raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
         if isinstance(request.error, errors.AvmaError):
             raise request.error.of(request.context.tried) from request.error  # The first request names the run.

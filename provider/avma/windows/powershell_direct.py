@@ -202,10 +202,12 @@ _NO_MODULE = _KnownError(
     "the host lacks the Hyper-V module of PowerShell",
     "run `Install-WindowsFeature Hyper-V-PowerShell` on the host",
 )
+_GRANT = f"add that account ({setting('username')}) to Hyper-V Administrators on the host"
 _NO_SUCH_VM = _KnownError(
     errors.NotOnHost,
-    "PowerShell on the host lists no such VM: the VM has moved, or the host's account has no right to it",
-    f"if the VM has moved, {RUN_AGAIN}; otherwise, add the host's account to Hyper-V Administrators on the host",
+    "PowerShell on the host lists no such VM: the VM has moved, or the account that signs in to the host has no right "
+    "to it",
+    f"if the VM has moved, {RUN_AGAIN}; otherwise, {_GRANT}",
 )
 _SESSION_ERRORS: Mapping[str, _KnownError] = {
     "NamedParameterNotFound": _KnownError(
@@ -221,8 +223,8 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
     "InvalidVMIdNotSingle": _NO_SUCH_VM,
     f"AccessDenied,{_GET_VM}": _KnownError(
         errors.AccessDenied,
-        "the host's account has no right to Hyper-V",
-        "add the host's account to Hyper-V Administrators on the host",
+        "the account that signs in to the host has no right to Hyper-V",
+        _GRANT,
     ),
     "InvalidVMState": _KnownError(
         errors.NotReady, "the VM is not running", "run `{start}` on the host, then " + RUN_AGAIN

@@ -168,7 +168,7 @@ class Runspaces:
             remedy = error.remedy
             if isinstance(error, errors.WsmanFault) and error.code == soap_faults.UNEXPECTED_SELECTORS:
                 answer, remedy = _ENDED
-            return call.context.error(errors.AnswerLost, f"{answer}. The script may have run", remedy)
+            return call.context.error(errors.AnswerLost, f"{answer}. The operation may have taken effect", remedy)
         if isinstance(error, errors.AnswerLost):
             return call.context.error(errors.Unreachable, error.answer, error.remedy)
         return error

@@ -147,13 +147,13 @@ def _redactor(request: InventoryRequest) -> Redactor:
     """Return a redactor for the secrets in all settings."""
     from avma.properties import properties
     from avma.redaction import Redactor
-    from avma_cli.wording import COMMANDS
+    from avma_cli.wording import REPORT
 
     entries: list[HostRequest | ClusterRequest] = [*request.hosts, *request.clusters]
     layers: list[Settings | None] = [request.settings, request.settings.guest]
     for entry in entries:
         layers += [entry.connection, entry.guest]
-    redact = Redactor(COMMANDS)
+    redact = Redactor(REPORT)
     for layer in filter(None, layers):
         secrets = (getattr(layer, prop.name) for prop in properties(type(layer)) if prop.rule.secret)
         redact.learn(secret for secret in secrets if secret)
