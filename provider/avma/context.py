@@ -6,6 +6,7 @@ and the remedy of an error, and the context adds the rest.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
@@ -50,6 +51,6 @@ class Context:
         """Sleep for that many seconds, unless the deadline or the user ends the wait. See `Deadline.wait`."""
         self.deadline.wait(seconds, self.tried, self.where)
 
-    def until(self, acquire: Callable[[float], bool]) -> None:
-        """Call `acquire` with a time in seconds, until it returns True. See `Deadline.until`."""
-        self.deadline.until(acquire, self.tried, self.where)
+    def acquire(self, lock: threading.Lock | threading.Semaphore) -> None:
+        """Acquire a lock or a semaphore. See `Deadline.acquire`."""
+        self.deadline.acquire(lock, self.tried, self.where)

@@ -121,14 +121,14 @@ class Deadline:
             answer = f"the time limit of {text_of(self.timeout)} expired"
             raise errors.TimedOut(tried, where, answer, f"check the machine, or {ALLOW_MORE_TIME}")
 
-    def until(self, wait: Callable[[float], bool], tried: str, where: str) -> None:
-        """Call `wait` with a time in seconds, until it returns True. For locks, semaphores and events of other threads.
+    def acquire(self, lock: threading.Lock | threading.Semaphore, tried: str, where: str) -> None:
+        """Acquire a lock or a semaphore. The caller releases it.
 
         Raises:
             Cancelled: the user stopped the run.
             TimedOut: the time limit expired.
         """
-        while not wait(POLL):
+        while not lock.acquire(timeout=POLL):
             self.check(tried, where)
 
     def wait(self, timeout: float, tried: str, where: str) -> None:

@@ -22,7 +22,8 @@ from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth, MessageEncryption
-from avma.windows import hyperv, licensing
+from avma.windows import hyperv
+from avma.windows.licensing import Licensing, LicensingReader
 from avma.wsman.http_adapter import Adapter
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
@@ -52,7 +53,7 @@ def serving(folder: Path, logons: str, more: str = "") -> Iterator[EstateServer]
         yield server
 
 
-def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: Any) -> licensing.Licensing:
+def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values: Any) -> Licensing:
     given: dict[str, Any] = {
         "username": ADMINISTRATOR,
         "password": PASSWORD,
@@ -61,7 +62,7 @@ def read(estate: EstateServer, https: bool = True, seconds: float = 20, **values
     }
     configuration = replace(Configuration(), **{**given, **values})
     with closing(WsmanClient(resolve(ADDRESS, configuration), 2, WinrmPipe)) as cim:
-        return licensing.read(cim, Deadline(seconds))
+        return LicensingReader(cim).read(Deadline(seconds))
 
 
 def logged_on(estate: EstateServer) -> dict[str, int]:
@@ -282,5 +283,5 @@ def test_a_dropped_encrypted_connection_is_opened_again(tmp_path, auth):
         given = Configuration(username=ADMINISTRATOR, password=PASSWORD, https=False, auth=auth)
         with closing(WsmanClient(resolve(ADDRESS, given), 2, WinrmPipe)) as cim:
             for _ in range(3):
-                assert licensing.read(cim, Deadline(20)).system.version == "2022"
+                assert LicensingReader(cim).read(Deadline(20)).system.version == "2022"
                 estate.drop_connections("hv01")

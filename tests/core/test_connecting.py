@@ -14,7 +14,7 @@ from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.windows import licensing
+from avma.windows.licensing import Licensing, LicensingReader
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
@@ -47,9 +47,9 @@ def tls(tmp_path):
         yield server
 
 
-def read(address: str, settings: Configuration, seconds: float = 20) -> licensing.Licensing:
+def read(address: str, settings: Configuration, seconds: float = 20) -> Licensing:
     with closing(WsmanClient(resolve(address, settings), 2, WinrmPipe)) as cim:
-        return licensing.read(cim, Deadline(seconds))
+        return LicensingReader(cim).read(Deadline(seconds))
 
 
 def settings(**values: Any) -> Configuration:
@@ -133,7 +133,7 @@ def test_silence_ends_with_the_deadline(caplog, auth):
 def test_dropped_connections_are_opened_again(estate, configuration):
     with closing(WsmanClient(resolve(HV01, configuration), 2, WinrmPipe)) as cim:
         for _ in range(4):
-            assert licensing.read(cim, Deadline(20)).system.version == "2022"
+            assert LicensingReader(cim).read(Deadline(20)).system.version == "2022"
             estate.drop_connections("hv01")
     assert estate.counts()["hv01"]["connections"] >= 4
 
@@ -143,7 +143,7 @@ def test_threads_do_not_share_a_connection(estate, configuration):
     with closing(WsmanClient(resolve(HV01, configuration), 3, WinrmPipe)) as cim:
 
         def work() -> None:
-            answers.extend(licensing.read(cim, Deadline(20)).system.version for _ in range(5))
+            answers.extend(LicensingReader(cim).read(Deadline(20)).system.version for _ in range(5))
 
         threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:

@@ -139,7 +139,7 @@ def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, lat
 
 def test_a_guest_without_data_is_not_tried_until_its_account_is_locked(direct, run, monkeypatch):
     monkeypatch.setattr(wait_for_guest, "_FIRST_BETWEEN_LOGONS", 0.1)
-    monkeypatch.setattr("avma.resources.guest_access.require_data_exchange", lambda *_: None)
+    monkeypatch.setattr("avma.resources.data_exchange.require_data_exchange", lambda *_: None)
     direct.data_exchange("web01", False)
     with pytest.raises(errors.LogonUncertain, match=r"not ready yet\. Check `guest\.username`"):
         run.activate(guest=WRONG)

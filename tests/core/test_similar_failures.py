@@ -16,7 +16,7 @@ from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
-from avma.windows import licensing
+from avma.windows.licensing import LicensingReader
 from avma.wording import NEUTRAL
 from avma.wsman.pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
@@ -67,7 +67,7 @@ def fail(estate: EstateServer, address: str, **values: Any) -> errors.AvmaError:
     }
     connection = resolve(address, replace(Configuration(), **given))
     with closing(WsmanClient(connection, 2, WinrmPipe)) as cim, pytest.raises(errors.AvmaError) as caught:
-        licensing.read(cim, Deadline(20))
+        LicensingReader(cim).read(Deadline(20))
     text = str(caught.value)
     assert text.startswith(address)
     assert ": could not read the licensing service: " in text
@@ -181,7 +181,7 @@ def test_without_channel_binding_a_sign_in_works_through_the_proxy(alike, tmp_pa
     with inspecting(tmp_path, "127.0.0.1", (address(9), 5986)) as (port, authority):
         given: dict[str, Any] = {"username": ADMINISTRATOR, "password": PASSWORD, "ca_cert": authority, "port": port}
         with closing(WsmanClient(resolve("127.0.0.1", replace(Configuration(), **given)), 2, WinrmPipe)) as cim:
-            assert licensing.read(cim, Deadline(20)).system.version == "2022"
+            assert LicensingReader(cim).read(Deadline(20)).system.version == "2022"
 
 
 def test_an_answer_over_tls_that_breaks_off_is_lost_and_nothing_else(alike, tmp_path):

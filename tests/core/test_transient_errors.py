@@ -15,6 +15,7 @@ from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import licensing
+from avma.windows.licensing import LicensingReader
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod
 from avma.wsman.pipe import WinrmPipe
@@ -39,7 +40,7 @@ def test_a_read_that_is_refused_until_the_timeout_quotes_the_last_answer(estate,
     estate.faults("hv01", [{"operation": "Enumerate", "answer": "unavailable"}])
     over = pytest.raises(errors.TimedOut, match=r"HTTP 503.*the time limit of 5 s expired")
     with closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim, over:
-        licensing.read(cim, Deadline(5))
+        LicensingReader(cim).read(Deadline(5))
 
 
 def test_tls_to_a_plain_port_that_is_silent_loses_no_answer(configuration):
@@ -62,7 +63,7 @@ def test_an_endpoint_is_asked_for_its_certificate_once(configuration, monkeypatc
         given = replace(configuration, port=server.getsockname()[1])
         broken = pytest.raises(errors.Unreachable, match="broke before the provider sent a message")
         with closing(WsmanClient(resolve("127.0.0.1", given), 1, WinrmPipe)) as cim, broken:
-            licensing.read(cim, Deadline(20))
+            LicensingReader(cim).read(Deadline(20))
         server.shutdown(socket.SHUT_RDWR)
         ending.join()
     assert len(asked) == 1
@@ -81,6 +82,6 @@ def test_the_build_is_that_of_windows_and_not_that_of_its_licensing_service(tmp_
     account = f"    username: {ADMINISTRATOR}\n"
     file.write_text(ESTATE.replace(account, f"{account}    serviceVersion: 10.0.19041.8737\n", 1))
     with running(load_estate(file)), closing(WsmanClient(resolve(HV01, configuration), 1, WinrmPipe)) as cim:
-        found = licensing.read(cim, Deadline(20))
+        found = LicensingReader(cim).read(Deadline(20))
         licensing.refresh_license_status(cim, found.service_version, Deadline(20))
     assert (found.service_version, found.system.build) == ("10.0.19041.8737", 20348)

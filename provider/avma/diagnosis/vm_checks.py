@@ -9,7 +9,7 @@ from avma.configuration import Transport
 from avma.diagnosis.finding import Finding, judged
 from avma.diagnosis.step import Status
 from avma.errors import AvmaError
-from avma.resources import guest_access, preconditions
+from avma.resources import data_exchange, guest_access, preconditions
 from avma.resources.host_state import HostState
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
@@ -41,13 +41,13 @@ class VmChecks:
         return self._windows(f"{state}, {exchange}", hyperv.facts_of_vm(self._facts, vm))
 
     def _require_data_exchange(self, vm: VirtualMachine) -> None:
-        guest_access.require_data_exchange(Placement(vm, self._server), False, self._operation)
+        data_exchange.require_data_exchange(Placement(vm, self._server), False, self._operation)
 
     def _windows(self, state: str, facts: GuestFacts) -> Finding:
         if not facts.listed:
-            return Finding(f"{state}, {guest_access.NOT_LISTED}", Status.WARNING)
+            return Finding(f"{state}, {data_exchange.NOT_LISTED}", Status.WARNING)
         if facts.malformed:
-            return Finding(f"{state}, {guest_access.MALFORMED}", Status.WARNING)
+            return Finding(f"{state}, {data_exchange.MALFORMED}", Status.WARNING)
         name = facts.values.get("OSName", "")
         text = f"{state}, {name or 'no operating system reported'}"
         if not name:

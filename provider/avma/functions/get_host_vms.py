@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from avma.functions.function import Function, HostInputs, Listed
 from avma.properties import Values, build, declare
-from avma.resources.guest_access import facts_in
+from avma.resources.data_exchange import facts_in
 from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.hyperv import GuestFacts, VirtualMachine

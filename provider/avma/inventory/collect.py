@@ -18,7 +18,7 @@ from avma.configuration import Guest, GuestDefaults
 from avma.deadline import Cancellation, Deadline
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
 from avma.inventory.request import ClusterRequest, InventoryRequest
-from avma.resources import guest_access, host_state
+from avma.resources import data_exchange, guest_access, host_state
 from avma.resources.cluster_license.cluster_nodes import find_nodes
 from avma.resources.host_license.host_properties import host_outputs
 from avma.resources.placement import Placement
@@ -182,7 +182,7 @@ class Collector:
         settings = Guest(**vars(guest)) if guest else None
 
         def look(vm: VirtualMachine) -> SeenVm:
-            return self._vm(Placement(vm, server), guest_access.facts_in(facts, vm, operation), settings, operation)
+            return self._vm(Placement(vm, server), data_exchange.facts_in(facts, vm, operation), settings, operation)
 
         with ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
             return list(threads.map(look, vms))

@@ -1,21 +1,21 @@
-"""The connection to Windows inside a VM, and the Data Exchange between both."""
+"""The connection to Windows inside a VM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from avma import characters, errors
 from avma.configuration import Guest, Transport
 from avma.connection import missing_account
 from avma.resources import guest_network
+from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.guest_run import GuestAccount
-from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine, on_vm
+from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import Machine
 from avma.wording import RUN_AGAIN, setting
@@ -27,31 +27,6 @@ _SETUP = 1800.0
 """Uptime in seconds after which a VM is no longer being provisioned."""
 _SERVICES_OF_GUESTS = ("sppsvc", "winmgmt")
 """Services of a guest that start after its remote access. Until then, they list nothing."""
-
-_KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
-"""The id of the Data Exchange integration service. It is the same in every language of Windows."""
-
-
-NOT_LISTED = (
-    "its host lists no Data Exchange component for it (Msvm_KvpExchangeComponent): the VM has just started, its Data "
-    "Exchange is off, or the account that signs in to the host has no right to read it"
-)
-MALFORMED = "the guest reports malformed data through Data Exchange"
-
-
-def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
-    """Return the report of a guest through Data Exchange. Warn if its data is malformed."""
-    return facts_in(placement.host.guest_facts(operation.deadline), placement.vm, operation)
-
-
-def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: Operation) -> GuestFacts:
-    """Return the report of a guest from the listing of its host. Warn if a running VM is missing there."""
-    facts = hyperv.facts_of_vm(listing, vm)
-    if not facts.listed:
-        operation.warn(f"{vm.name}: {NOT_LISTED}. Its name, version and addresses are unknown")
-    if facts.malformed:
-        operation.warn(f"{vm.name}: {MALFORMED}. Its name, version and addresses are unknown")
-    return facts
 
 
 def require_windows(vm: VirtualMachine, facts: GuestFacts, where: str) -> None:
@@ -120,8 +95,9 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
         AvmaError: the host, or the machine at the guest's address, could not be queried.
     """
     transport = operation.configuration.effective_guest(guest).transport or Transport.POWERSHELL_DIRECT
-    ways = {Transport.POWERSHELL_DIRECT: _through_host, Transport.WINRM: _over_network}
-    return ways[transport](placement, guest, operation)
+    if transport is Transport.WINRM:
+        return guest_network.connect(placement, guest, operation)
+    return _through_host(placement, guest, operation)
 
 
 @dataclass(frozen=True)
@@ -164,56 +140,6 @@ def require_direct(what: str, build: int | None, where: str) -> None:
         )
 
 
-def switch_data_exchange_on(vm_id: str) -> str:
-    """Return the PowerShell command to turn on Data Exchange. It works in every language of Windows."""
-    return on_vm(vm_id, f"Get-VMIntegrationService | Where-Object Id -like '*{_KVP}' | Enable-VMIntegrationService")
-
-
-def require_data_exchange(placement: Placement, may_turn_on: bool, operation: Operation) -> DataExchange | None:
-    """Return the setting of the VM's Data Exchange if it is off and the provider may turn it on, otherwise None.
-
-    Raises:
-        DataExchangeOff: it is off, and the provider may not turn it on.
-    """
-    vm, host = placement.vm, placement.host
-    switch = host.data_exchange(operation.deadline).get(vm.id)
-    if switch is None or switch.enabled:
-        return None
-    if not may_turn_on:
-        answer = f"the Data Exchange integration service of {vm.name} is off, and Windows requires it for activation"
-        allow = setting("manage_data_exchange", True)
-        remedy = f"set {allow}, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
-        raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
-    return switch
-
-
-def turn_on_data_exchange(placement: Placement, may_turn_on: bool, operation: Operation) -> None:
-    """Turn on the VM's Data Exchange if it is off, and wait until the host reports it as on.
-
-    Raises:
-        DataExchangeOff: it is off, and the provider may not turn it on.
-    """
-    switch = require_data_exchange(placement, may_turn_on, operation)
-    if switch is None:
-        return
-    operation.status(f"{placement.vm.name}: turning on Data Exchange")
-    hyperv.enable_data_exchange(placement.host.wmi, switch, operation.deadline)
-    _await_data_exchange(placement, operation)
-
-
-def _await_data_exchange(placement: Placement, operation: Operation) -> None:
-    """Wait until the host reports Data Exchange as on."""
-    vm, host = placement.vm, placement.host
-    while True:
-        switch = host.data_exchange(operation.deadline).get(vm.id)
-        if switch is None:
-            answer = f"the VM {vm.name} left the host while the provider turned on its Data Exchange"
-            raise errors.NotReady("turn on Data Exchange", host.where, answer, RUN_AGAIN)
-        if switch.enabled:
-            return
-        operation.deadline.wait(1.0, "turn on Data Exchange", host.where)
-
-
 def _through_host(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
     """Return Windows inside a VM through its host.
 
@@ -240,10 +166,3 @@ def _account(placement: Placement, guest: Guest | None, operation: Operation) ->
     if missing is not None:
         raise errors.InvalidInput("reach the guest", placement.where, *missing)
     return GuestAccount(settings.username or "", settings.password or "")
-
-
-def _over_network(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return Windows inside a VM at an address of the guest."""
-    return guest_network.connect(
-        placement.vm, placement.host, guest, partial(facts_of, placement, operation), operation
-    )

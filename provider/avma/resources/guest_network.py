@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from avma import errors
 from avma.addresses import host_name_error, is_local, parse_ip
 from avma.configuration import Guest, Transport
+from avma.resources.data_exchange import facts_of
+from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
 from avma.windows import computer
@@ -44,21 +46,19 @@ class _Failures:
 
     found: list[tuple[str, errors.AvmaError]] = field(default_factory=list)
 
-    def combined(self, vm: VirtualMachine, host: Server, skipped: Sequence[str]) -> errors.AvmaError:
+    def combined(self, placement: Placement, skipped: Sequence[str]) -> errors.AvmaError:
         """Return one error for all addresses, of the most informative kind. A single error stays as it is."""
         error = min((error for _, error in self.found), key=_rank)
         if _SET_ADDRESS not in error.remedy:
             error.remedy += f"; or {_SET_ADDRESS}"
         reasons = [*(f"{address}: {failure.answer}" for address, failure in self.found), *skipped]
         if len(reasons) > 1:
-            error.tried, error.where = _TRIED, f"{vm.name} (host {host.connection.place})"
+            error.tried, error.where = _TRIED, placement.where
             error.answer = f"all of its addresses failed ({'; '.join(reasons)})"
         return error
 
 
-def connect(
-    vm: VirtualMachine, host: Server, guest: Guest | None, read_facts: Callable[[], GuestFacts], operation: Operation
-) -> Machine:
+def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
     """Return Windows inside a VM, after the machine at its address has proved that it is this VM.
 
     Without a declared address, the provider tries the addresses from Data Exchange in turn. An address can be stale or
@@ -71,15 +71,15 @@ def connect(
         AvmaError: the machine could not be queried, or none of several.
     """
     if guest is not None and guest.address is not None:
-        machine = _machine(vm, None, guest, operation)
-        _require_identity(machine, vm, host, operation, _CHECK_ADDRESS)
+        machine = _machine(placement.vm, None, guest, operation)
+        _require_identity(machine, placement, operation, _CHECK_ADDRESS)
         return machine
     tls = operation.configuration.effective_guest(guest).https is not False
-    facts = read_facts()
-    addresses = reported(facts, tls, is_local(host.connection.address))
+    facts = facts_of(placement, operation)
+    addresses = reported(facts, tls, is_local(placement.host.connection.address))
     if not addresses.usable:
-        raise _no_address(vm, host, facts, addresses)
-    return _first(vm, host, addresses, guest, operation)
+        raise _no_address(placement, facts, addresses)
+    return _first(placement, addresses, guest, operation)
 
 
 def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
@@ -112,16 +112,14 @@ def _unusable(address: str, host_is_local: bool) -> str | None:
     return "not the address of a machine" if host_name_error(address) else None
 
 
-def _first(
-    vm: VirtualMachine, host: Server, addresses: Addresses, guest: Guest | None, operation: Operation
-) -> Machine:
+def _first(placement: Placement, addresses: Addresses, guest: Guest | None, operation: Operation) -> Machine:
     """Return the machine at the first address that leads to the VM. Each attempt gets an equal share of the time."""
-    failures = _Failures()
+    vm, host, failures = placement.vm, placement.host, _Failures()
     for left, address in _countdown(_last_first(addresses.usable, host.guest_addresses.get(vm.id))):
         share = operation.deadline.part(operation.deadline.remaining() / left)
         machine = _machine(vm, address, guest, operation)
         try:
-            _require_identity(machine, vm, host, replace(operation, deadline=share), _SET_ADDRESS)
+            _require_identity(machine, placement, replace(operation, deadline=share), _SET_ADDRESS)
         except errors.Cancelled:
             raise
         except errors.AvmaError as error:
@@ -131,7 +129,7 @@ def _first(
         else:
             host.guest_addresses[vm.id] = address
             return machine
-    raise failures.combined(vm, host, addresses.skipped)
+    raise failures.combined(placement, addresses.skipped)
 
 
 def _countdown(addresses: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -153,7 +151,8 @@ def _machine(vm: VirtualMachine, address: str | None, guest: Guest | None, opera
     return operation.machine(vm.name, *layers, prefix="guest.")
 
 
-def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: Addresses) -> errors.NotReady:
+def _no_address(placement: Placement, facts: GuestFacts, addresses: Addresses) -> errors.NotReady:
+    vm, host = placement.vm, placement.host
     answer = f"the VM {vm.name} has not reported an IP address through Data Exchange yet"
     if not facts.listed:
         answer = f"the host lists no Data Exchange component for the VM {vm.name}, so its addresses are unknown"
@@ -163,8 +162,9 @@ def _no_address(vm: VirtualMachine, host: Server, facts: GuestFacts, addresses: 
     return errors.NotReady("find the guest", host.where, answer, remedy)
 
 
-def _require_identity(machine: Server, vm: VirtualMachine, host: Server, operation: Operation, remedy: str) -> None:
+def _require_identity(machine: Server, placement: Placement, operation: Operation, remedy: str) -> None:
     """Raise Refused unless the machine has the firmware UUID of the VM. Then share the lock of that VM."""
+    vm, host = placement.vm, placement.host
     wanted = host.firmware_uuids(operation.deadline).get(vm.id, "")
     if not wanted:
         through_host = setting("guest.transport", Transport.POWERSHELL_DIRECT)

@@ -136,28 +136,38 @@ class Licensing:
         return self.product.status if self.product else LicenseStatus.UNLICENSED
 
 
-def read(wmi: Wmi, deadline: Deadline, system: System | None = None) -> Licensing:
-    """Read the installed licenses of the machine.
+class LicensingReader:
+    """A reader of the licensing of one machine. Its Windows stays the same, so only the first read asks for it."""
 
-    This takes two requests, one more unless `system` is given, and one more if no key is installed. The first ones go
-    out together if the connection supports it. The version of the licensing service is not the version of Windows: it
-    lags behind on enablement releases.
+    def __init__(self, wmi: Wmi) -> None:
+        self._wmi = wmi
+        self.system: System | None = None
+        """The Windows release and edition, after the first read."""
 
-    Raises:
-        EmptyAnswer: the licensing service does not list itself or its licenses.
-        AvmaError: the machine could not be queried, or does not run Windows Server.
-    """
-    context = Context(_READ_SERVICE, wmi.where, deadline)
-    queries = (_SERVICE_QUERY, _QUERY) if system else (_SERVICE_QUERY, _QUERY, computer.SYSTEM_QUERY)
-    services, rows, *others = wmi.query_all(context, NAMESPACE, queries)
-    require_row(context, services, LICENSING_SERVICE)
-    ranked = _ranked(rows)
-    family = ranked[0].family if ranked else ""
-    system = system or computer.system_of(replace(context, tried=computer.READ_SYSTEM), others[0], family)
-    if not rows and not system.azure_local:  # Microsoft does not document Azure Local's licenses. They decide nothing.
-        ranked = _ranked(_with_keys(replace(context, tried=_READ_PRODUCTS), wmi))
-    ranked = _of_edition(ranked, system)
-    return Licensing(services[0].text("Version") or "", system, next(iter(ranked), None), tuple(ranked[1:]))
+    def read(self, deadline: Deadline) -> Licensing:
+        """Read the installed licenses of the machine.
+
+        This takes two requests, one more in the first read, and one more if no key is installed. The first ones go out
+        together if the connection supports it. The version of the licensing service is not the version of Windows: it
+        lags behind on enablement releases.
+
+        Raises:
+            EmptyAnswer: the licensing service does not list itself or its licenses.
+            AvmaError: the machine could not be queried, or does not run Windows Server.
+        """
+        context = Context(_READ_SERVICE, self._wmi.where, deadline)
+        queries = (_SERVICE_QUERY, _QUERY) if self.system else (_SERVICE_QUERY, _QUERY, computer.SYSTEM_QUERY)
+        services, rows, *others = self._wmi.query_all(context, NAMESPACE, queries)
+        require_row(context, services, LICENSING_SERVICE)
+        ranked = _ranked(rows)
+        if self.system is None:
+            family = ranked[0].family if ranked else ""
+            self.system = computer.system_of(replace(context, tried=computer.READ_SYSTEM), others[0], family)
+        # Microsoft does not document Azure Local's licenses. They decide nothing.
+        if not rows and not self.system.azure_local:
+            ranked = _ranked(_with_keys(replace(context, tried=_READ_PRODUCTS), self._wmi))
+        ranked = _of_edition(ranked, self.system)
+        return Licensing(services[0].text("Version") or "", self.system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:

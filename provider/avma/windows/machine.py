@@ -13,21 +13,21 @@ from typing import TypeVar
 
 from avma.connection import Connection
 from avma.deadline import Deadline
-from avma.windows import azure_local, cluster, computer, hyperv, licensing
+from avma.windows import azure_local, cluster, computer, hyperv
 from avma.windows.azure_local import AutomaticActivation
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
 from avma.windows.guest_run import GuestAccount
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
-from avma.windows.licensing import Licensing
+from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
-from avma.wsman.pipe import LoggedPipe, Pipe, WinrmPipe
+from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
-from avma.wsman.sign_ins import GuardedPipe, SignIns
+from avma.wsman.sign_ins import SignIns, guarded_pipe
 from avma.wsman.wsman_client import WsmanClient
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class LicenseLock:
         Raises:
             TimedOut, Cancelled: the lock was not free in time.
         """
-        deadline.until(lambda seconds: self._taken.acquire(timeout=seconds), "change the license", where)
+        deadline.acquire(self._taken, "change the license", where)
         try:
             yield self.changes != since
         finally:
@@ -67,8 +67,8 @@ class Machine:
         self.name = name
         self.wmi = wmi
         self.license_lock = license_lock
-        self._licensing = SharedRead(self._read_licensing, "read the license", wmi.where)
-        self._system: System | None = None
+        self._reader = LicensingReader(wmi)
+        self._licensing = SharedRead(self._reader.read, "read the license", wmi.where)
 
     @property
     def where(self) -> str:
@@ -76,7 +76,7 @@ class Machine:
         return self.wmi.where
 
     def licensing(self, deadline: Deadline) -> Licensing:
-        """Return the licensing of the machine. See `licensing.read`. Parallel callers share one read.
+        """Return the licensing of the machine. See `LicensingReader.read`. Parallel callers share one read.
 
         Raises:
             AvmaError: the machine could not be queried, or does not run Windows Server.
@@ -89,12 +89,7 @@ class Machine:
         Raises:
             AvmaError: the machine could not be queried.
         """
-        return self._system or self.licensing(deadline).system
-
-    def _read_licensing(self, deadline: Deadline) -> Licensing:
-        found = licensing.read(self.wmi, deadline, self._system)
-        self._system = found.system
-        return found
+        return self._reader.system or self.licensing(deadline).system
 
 
 class Server(Machine):
@@ -218,8 +213,8 @@ class Machines:
 
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
-        self._new_pipe = new_pipe
         self.sign_ins = SignIns()
+        self._new_pipe = partial(guarded_pipe, self.sign_ins, new_pipe)
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
         self._locks: dict[str, LicenseLock] = {}
@@ -229,12 +224,9 @@ class Machines:
         with self._lock:
             if connection not in self._machines:
                 self._machines[connection] = Server(
-                    connection, self._limit, self._guarded, self._lock_of, self.sign_ins
+                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins
                 )
             return self._machines[connection]
-
-    def _guarded(self, connection: Connection) -> Pipe:
-        return GuardedPipe(connection, LoggedPipe(connection, self._new_pipe(connection)), self.sign_ins)
 
     def _lock_of(self, machine: str) -> LicenseLock:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from avma import errors
@@ -17,7 +17,7 @@ from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import POLL
 from avma.settings import Auth
-from avma.wsman.pipe import Pipe
+from avma.wsman.pipe import LoggedPipe, Pipe
 
 _MOST = 2
 """The maximum number of machines on which a domain account may fail. The lowest common lockout threshold is three."""
@@ -147,6 +147,11 @@ class GuardedPipe:
     def close(self) -> None:
         """See `Pipe.close`."""
         self._inner.close()
+
+
+def guarded_pipe(sign_ins: SignIns, new_pipe: Callable[[Connection], Pipe], connection: Connection) -> Pipe:
+    """Return a new pipe to a machine that logs each request and signs in by the rules of `SignIns`."""
+    return GuardedPipe(connection, LoggedPipe(connection, new_pipe(connection)), sign_ins)
 
 
 def counts(error: errors.AvmaError) -> bool:

@@ -183,7 +183,7 @@ class WsmanClient:
     @contextlib.contextmanager
     def _pipe(self, context: Context) -> Iterator[Pipe]:
         """Lend a pipe. While no slot is free, check the deadline."""
-        context.until(lambda seconds: self._slots.acquire(timeout=seconds))
+        context.acquire(self._slots)
         pipe = self._borrow()
         try:
             yield pipe

@@ -31,7 +31,7 @@ from avma.errors import (
     WsmanFault,
     sentences,
 )
-from avma.resources.guest_access import switch_data_exchange_on
+from avma.resources.data_exchange import switch_data_exchange_on
 from avma.settings import HTTP_PORT, HTTPS_PORT, Auth, offered_methods
 from avma.windows.hyperv import on_vm
 from avma.windows.powershell import literal

@@ -12,16 +12,8 @@ from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
 from avma.resources import preconditions
 from avma.resources.claims import Claim
-from avma.resources.guest_access import (
-    GuestState,
-    connect,
-    facts_of,
-    not_ready_during_setup,
-    read_guest_state,
-    require_data_exchange,
-    require_windows,
-    turn_on_data_exchange,
-)
+from avma.resources.data_exchange import facts_of, require_data_exchange, turn_on_data_exchange
+from avma.resources.guest_access import GuestState, connect, not_ready_during_setup, read_guest_state, require_windows
 from avma.resources.host_state import HostState, read_host_state, wait_for_license
 from avma.resources.machine_license import Attempt, restore, uninstall
 from avma.resources.placement import Placement, find_vm, require_running, require_vm
