@@ -11,10 +11,12 @@ from avma import errors, hresult
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman import retry, soap_faults
+from avma.wsman.envelope import CimMethod
 
 S = "http://www.w3.org/2003/05/soap-envelope"
 WMI = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
 WSMAN = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
+METHOD = CimMethod("root/cimv2", "Win32_Service", "StopService")
 
 
 def wmi_error(**properties: object) -> str:
@@ -189,18 +191,19 @@ def test_a_fault_without_a_number_shows_subcode_and_text(detail, subcode, text, 
 
 @pytest.mark.parametrize("code", [0x80041033, 0x80041033 - (1 << 32)])
 def test_the_return_value_of_a_method_may_be_an_hresult(code):
-    assert "WBEM_E_SHUTTING_DOWN" in soap_faults.returned_error(code, Context("t", "w", Deadline(1))).answer
+    assert "WBEM_E_SHUTTING_DOWN" in soap_faults.returned_error(code, METHOD, Context("t", "w", Deadline(1))).answer
 
 
 def test_the_return_value_of_a_method_may_be_a_number_of_its_own():
-    error = soap_faults.returned_error(5, Context("t", "w", Deadline(1)))
-    assert error.answer == "the method returned 5"
+    error = soap_faults.returned_error(5, METHOD, Context("t", "w", Deadline(1)))
+    assert error.answer == "Win32_Service.StopService returned 5"
+    assert error.remedy == "look up the return values of StopService in the documentation of Win32_Service"
     assert str(error).endswith("See: avma explain wsman-fault")
 
 
 def test_the_own_number_of_a_method_is_not_taken_for_a_passing_error_of_windows():
     assert hresult.lookup(14).transient
-    assert not retry.may_pass(soap_faults.returned_error(14, Context("t", "w", Deadline(1))))
+    assert not retry.may_pass(soap_faults.returned_error(14, METHOD, Context("t", "w", Deadline(1))))
 
 
 def test_no_entry_of_the_table_stands_twice():

@@ -33,7 +33,7 @@ from avma.wsman.http_adapter import Adapter, AnswerTooLarge, HttpStatus, Nothing
 from avma.wsman.instance import Instance
 from avma.wsman.transports import HttpExchange, NotAuthenticated
 from avma.wsman.wsman_client import WsmanClient
-from unit.test_faults import error_of, wmi_error, wsman_fault
+from unit.test_faults import METHOD, error_of, wmi_error, wsman_fault
 
 ASKING = Context("ask", "hv01", Deadline(1))
 NEVER = re.compile(
@@ -67,7 +67,7 @@ def test_faults(number: int, kind: str, status: int, subcode: str, text: str, wi
 
 @given(NUMBERS)
 def test_return_values(number: int) -> None:
-    require_readable(soap_faults.returned_error(number or 1, ASKING))
+    require_readable(soap_faults.returned_error(number or 1, METHOD, ASKING))
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.one_of(st.none(), WORDS, NUMBERS, st.lists(WORDS)), max_size=4))

@@ -74,7 +74,7 @@ class GuestWmi:
         output = Instance.from_values({"ReturnValue": result.get("returnValue")}, context)
         code = output.integer("ReturnValue") or 0
         if code != 0:
-            raise soap_faults.returned_error(code, context)
+            raise soap_faults.returned_error(code, method, context)
         return output
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from avma import characters, errors, hresult
 from avma.context import Context
 from avma.wording import RUN_AGAIN
-from avma.wsman.envelope import local_name
+from avma.wsman.envelope import CimMethod, local_name
 
 OPERATION_TIMEOUT = 0x80338029
 CANNOT_PROCESS_FILTER = 0x8033801A
@@ -101,13 +101,14 @@ def hresult_error(code: int, context: Context, fault: Fault | None = None) -> er
     return context.error(kind, hresult.describe(entry.value, said), entry.remedy, entry.value)
 
 
-def returned_error(code: int, context: Context) -> errors.WsmanFault:
+def returned_error(code: int, method: CimMethod, context: Context) -> errors.WsmanFault:
     """Return the error for the `ReturnValue` of a method: an HRESULT, or a number of the method's own."""
     if code & 0xFFFFFFFF > 0xFFFF:
         return hresult_error(code, context)
     # Win32 uses the same small numbers for other errors, so the table must neither explain nor retry them.
-    remedy = "look up the return values of the method in the documentation of its WMI class"
-    return context.error(errors.WsmanFault, f"the method returned {code}", remedy, 0)
+    answer = f"{method.cim_class}.{method.name} returned {code}"
+    remedy = f"look up the return values of {method.name} in the documentation of {method.cim_class}"
+    return context.error(errors.WsmanFault, answer, remedy, 0)
 
 
 def number_of(message_id: str) -> int:

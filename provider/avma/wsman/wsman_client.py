@@ -100,7 +100,7 @@ class WsmanClient:
         output = _instance(context, self.ask(context, envelope.invoke(method, keys, parameters)))
         code = output.integer("ReturnValue") or 0
         if code not in (0, _JOB_STARTED):
-            raise soap_faults.returned_error(code, context)
+            raise soap_faults.returned_error(code, method, context)
         return output
 
     def ask(self, context: Context, message: envelope.Message) -> Element:
