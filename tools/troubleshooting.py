@@ -23,8 +23,8 @@ _HEAD = """\
 Each error ends with a command such as `avma explain not-ready`. The command prints the matching section of this page
 and needs no network. Without an argument, `avma explain` lists all sections.
 
-If a host or guest does not work, run `avma doctor HOST`. It checks the host from its name to its guests and proposes
-the next command. See [doctor.md](doctor.md)."""
+If a host or guest does not work, run `avma doctor HOST`. It checks everything from name
+resolution to the other nodes of the host's cluster, and proposes the next command. See [doctor.md](doctor.md)."""
 
 _LOG = """\
 ## Log the requests to a machine

@@ -80,7 +80,7 @@ def _unknown_number(number: int, wording: Wording) -> Iterator[str]:
     entry = hresult.lookup(number)
     yield f"0x{entry.value:08X}"
     yield ""
-    yield f"This number is not in the table. It is {entry.meaning}."
+    yield f"The provider does not know this number. It is {entry.meaning}."
     yield ""
     yield filled(wording.render(errors.sentences(entry.remedy)))
 

@@ -51,9 +51,14 @@ class HResult:
 
 
 _CHECK_KEY = "check the key for typing errors, and check that it is for this version and edition of Windows Server"
-_OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise its activation limit"
+_OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise the activation limit of the key"
 _KMS = "replace the KMS client key of the machine: use an AVMA key on a guest, or your Datacenter key on a host"
+_CLOCKS = f"correct the clocks of the machine and of its KMS host; then {RUN_AGAIN}"
 _REPAIR = f"run `slmgr /rilc` on the machine to repair its license store; then {RUN_AGAIN}"
+_CONVERT = (
+    "run `DISM /Online /Get-TargetEditions` on the machine, convert it with `DISM /Online /Set-Edition:EDITION "
+    f"/ProductKey:KEY /AcceptEula`, and restart it; then {RUN_AGAIN}"
+)
 ELEVATE = (
     "use an administrator of the machine. A local account other than the built-in Administrator also needs the "
     "registry value `LocalAccountTokenFilterPolicy` = 1"
@@ -62,7 +67,7 @@ ONLINE = (
     "check the machine's internet connection (name resolution, proxy), or activate by telephone "
     f"({setting('confirmation_id')})"
 )
-_HOST = f"activate the Hyper-V host on which the VM now runs with a Datacenter key; then {RUN_AGAIN}"
+_HOST = f"use a Datacenter key to activate Windows on the VM's current Hyper-V host; then {RUN_AGAIN}"
 _WAIT = f"wait until the machine has finished starting or stopping; then {RUN_AGAIN}"
 _BUSY = f"wait, or lower {setting('max_concurrency')}; then {RUN_AGAIN}"
 _WMI = (
@@ -95,7 +100,8 @@ TABLE = (
         0xC004FD01,
         "SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM",
         "Windows does not run on a Hyper-V host with automatic activation",
-        "run the VM on Hyper-V, turn on its Data Exchange integration service, or use another kind of key",
+        "check that the VM runs on a Hyper-V host with Datacenter, and that its Data Exchange integration service is "
+        "on; otherwise, use another kind of key (KMS or MAK)",
     ),
     HResult(0xC004FD02, "SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED", "Windows is not activated on the host", _HOST),
     HResult(
@@ -124,9 +130,9 @@ TABLE = (
         0xC004F210,
         "SL_E_EDITION_MISMATCHED",
         "the license is for another edition than the one installed",
-        "change the edition with `DISM /Set-Edition` first",
+        _CONVERT,
     ),
-    HResult(0xC004F014, "SL_E_PKEY_NOT_INSTALLED", "no product key is installed", "declare a product key"),
+    HResult(0xC004F014, "SL_E_PKEY_NOT_INSTALLED", "no product key is installed", f"set {setting('product_key')}"),
     HResult(0xC004F012, "SL_E_VALUE_NOT_FOUND", "the license store contains no value for the key", _REPAIR),
     HResult(0xC004F015, "SL_E_PRODUCT_SKU_NOT_INSTALLED", "the license is not installed", _REPAIR),
     HResult(0xC004F017, "SL_E_PUBLISHING_LICENSE_NOT_INSTALLED", "the license is not installed", _REPAIR),
@@ -134,8 +140,8 @@ TABLE = (
     # Activating
     HResult(0xC004F074, "SL_E_VL_BINDING_SERVICE_UNAVAILABLE", "no KMS host could be contacted", _KMS),
     HResult(0x8007232B, "DNS_ERROR_RCODE_NAME_ERROR", "the DNS name of a KMS host does not exist", _KMS),
-    HResult(0xC004F038, "SL_E_VL_NOT_ENOUGH_COUNT", "the KMS host has too few clients", "add KMS clients"),
-    HResult(0xC004F06C, "SL_E_VL_INVALID_TIMESTAMP", "the request's time stamp is invalid", "correct the clock"),
+    HResult(0xC004F038, "SL_E_VL_NOT_ENOUGH_COUNT", "the KMS host has too few clients", f"add KMS clients, or {_KMS}"),
+    HResult(0xC004F06C, "SL_E_VL_INVALID_TIMESTAMP", "the request's time stamp is invalid", _CLOCKS),
     HResult(0xC004C001, "SL_E_CHPA_INVALID_PRODUCT_KEY", "Microsoft's server rejected the key", _CHECK_KEY),
     HResult(0xC004C003, "SL_E_CHPA_PRODUCT_KEY_BLOCKED", "Microsoft's server has blocked the key", _OTHER_KEY),
     HResult(0xC004C060, "SL_E_CHPA_DYNAMICALLY_BLOCKED_PRODUCT_KEY", "the key is blocked", _OTHER_KEY),
@@ -269,7 +275,7 @@ TABLE = (
         0x803381A5,
         "ERROR_WSMAN_QUOTA_MAX_SHELLS",
         "the account has too many open shells on the machine",
-        "wait, or close some of them",
+        f"wait, or close open shells; then {RUN_AGAIN}",
         Again.CALL,
     ),
     HResult(0x803381A7, "ERROR_WSMAN_QUOTA_USER", "the account has reached its load quota", _BUSY, Again.READ),
@@ -324,7 +330,7 @@ TABLE = (
         0x80070422,
         "ERROR_SERVICE_DISABLED",
         "the service is disabled",
-        "enable the Software Protection service (sppsvc)",
+        "enable the Software Protection service (sppsvc) on the machine",
     ),
     HResult(0x80070426, "ERROR_SERVICE_NOT_ACTIVE", "the service is not running", _SERVICE),
     HResult(0x8007041D, "ERROR_SERVICE_REQUEST_TIMEOUT", "the service did not start in time", _SERVICE),

@@ -23,7 +23,7 @@ CONFIGURATION = "configuration"
 UNSUPPORTED = "unsupported"
 INTERNAL_ERROR = "internal-error"
 USAGE = "usage"
-ESTATE_LIST = "estate-list"
+HOST_LIST = "host-list"
 SIMULATOR = "simulator"
 
 TEXTS: Mapping[str, str] = {
@@ -71,10 +71,10 @@ and options.
 - Set passwords in the environment variables `AVMA_PASSWORD` and `AVMA_GUEST_PASSWORD`. There is no option for them.
 - Options have precedence over the file, and the file over environment variables.
 - To write a file, its folder must exist, and you must have the right to write to it.""",
-    ESTATE_LIST: f"""\
-`avma report` reads an estate list in YAML, {wording.STACK_OUTPUTS}, or {wording.STACK_EXPORT}.
+    HOST_LIST: f"""\
+`avma report` reads a host list in YAML, {wording.STACK_OUTPUTS}, or {wording.STACK_EXPORT}.
 
-An estate list has `hosts` or `clusters`. It can also have `settings`, with the names of the provider's configuration.
+A host list has `hosts` or `clusters`. It can also have `settings`, with the names of the provider's configuration.
 Each entry of `hosts` or `clusters` is a name, or an object with `host` or `cluster`. An example on one line:
 `{{settings: {{username: svc-avma}}, hosts: [hv01.example.com, {{host: hv02, connection: {{https: false}}}}]}}`.""",
     SIMULATOR: f"""\

@@ -57,7 +57,7 @@ def _commands(
 
     List the licenses and keys of all hosts and VMs:
 
-      avma report estate.yaml --html report.html
+      avma report hosts.yaml --html report.html
 
     Try a program without Windows:
 

@@ -44,7 +44,9 @@ def test_without_an_argument_everything_is_listed() -> None:
 def test_an_unknown_number_names_its_facility() -> None:
     result = explain("0xC004FFFF")
     assert result.exit_code == 1
-    assert "This number is not in the table. It is an error of the Software Protection Platform." in result.stdout
+    assert (
+        "The provider does not know this number. It is an error of the Software Protection Platform." in result.stdout
+    )
 
 
 @pytest.mark.parametrize("zero", ["0", "0x0", "0x00000000", "-0"])

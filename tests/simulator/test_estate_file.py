@@ -9,6 +9,7 @@ from simulator.conftest import ESTATE, MAK, write
 
 HOST = "hosts:\n- name: hv01\n  version: '2025'\n  edition: Datacenter\n  username: a\n  password: b\n"
 DECLARED = f"- {{key: {MAK}, channel: MAK, version: '2025', edition: Datacenter}}\n"
+OTHER_VERSION = "a key for Windows Server 2022 Datacenter, but the machine runs 2025 Datacenter"
 DUPLICATE = f"keys:\n{DECLARED}{DECLARED}{HOST}"
 
 
@@ -137,7 +138,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
         ),
         (
             HOST + "  license: {key: W3GNR-8DDXR-2TFRP-H8P33-DV9BG}\n",
-            ["7: hosts[0].license.key: is a key for Windows Server 2022 Datacenter"],
+            [f"7: hosts[0].license.key: is {OTHER_VERSION}"],
         ),
         (
             HOST + "  evaluation: true\n  license: {key: D764K-2NDRG-47T6Q-P8T8W-YP6DF}\n",

@@ -86,7 +86,7 @@ class KeyInstallation:
         )
         remedy = (
             f"wait a few minutes, then {RUN_AGAIN}: the provider does not apply the key again; if the error persists, "
-            "check the event log of the machine"
+            "check the event logs of the machine"
         )
         return errors.UnexpectedAnswer(_TRIED, self.state.server.where, answer, remedy)
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from avma import errors, keys
 from avma.windows.licensing import LicenseChannel, Product, reason_text
-from avma.wording import RUN_AGAIN
+from avma.wording import RUN_AGAIN, setting
 from avma.wsman import retry
 
 AUTOMATIC_PAUSES = (1.0, 2.0)
@@ -30,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 PATIENCE = 90.0
 """Seconds for an accepted activation to show. WinRM itself ends a call after 60."""
 
-_EVENT_LOG = "check the Application event log of the machine for Security-SPP"
+EVENT_LOG = "check the Application event log of the machine for events from Security-SPP"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class LicensingSteps:
     def _request_activation(self) -> Generator[Step, Product | None, errors.AvmaError | None]:
         """Activate and read again. Return the error of the request, None if Windows accepted it."""
         if self.product is None:
-            remedy = "set a product key"
+            remedy = f"set {setting('product_key')}"
             raise errors.Refused("activate Windows", self.where, "no product key is installed", remedy)
         trouble: errors.AvmaError | None = None
         try:
@@ -216,12 +216,12 @@ class LicensingSteps:
 
     def _not_activated(self) -> errors.AvmaError:
         answer = f"Windows accepted the activation, but {reason_text(self.product)}"
-        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{_EVENT_LOG}, then {RUN_AGAIN}")
+        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{EVENT_LOG}, then {RUN_AGAIN}")
 
     def _not_installed(self) -> errors.AvmaError:
         shown = keys.masked(self.goal.product_key)
         answer = f"Windows accepted the key {shown}, but does not report it as installed"
-        return errors.UnexpectedAnswer("install the product key", self.where, answer, _EVENT_LOG)
+        return errors.UnexpectedAnswer("install the product key", self.where, answer, EVENT_LOG)
 
 
 def _is_final(trouble: errors.AvmaError | None) -> bool:

@@ -14,6 +14,7 @@ from avma import errors, keys
 from avma.properties import declare
 from avma.resources.claims import keeper
 from avma.resources.licensing_steps import (
+    EVENT_LOG,
     Activate,
     Goal,
     InstallKey,
@@ -179,9 +180,8 @@ def uninstall(
             machine.license_lock.changes += 1
         now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
         if now is not None and now.partial_product_key == partial_product_key:
-            remedy = "check the Application event log of the machine for Security-SPP"
             answer = "Windows accepted the call, but the key is still installed"
-            raise lost or errors.UnexpectedAnswer(tried, machine.where, answer, remedy)
+            raise lost or errors.UnexpectedAnswer(tried, machine.where, answer, EVENT_LOG)
 
 
 def restore(

@@ -141,7 +141,7 @@ def _no_result(context: Context) -> errors.ScriptFailed:
 def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
     error_id, said = str(trouble.get("errorId", "")), " ".join(_masked(str(trouble.get("message", ""))).split())
     if error_id.startswith(_MODULE_MISSING):
-        answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI include it since 2021)"
+        answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI have included it since 2021)"
         remedy = f"install the latest update on all machines of the cluster, then {RUN_AGAIN}"
         return context.error(errors.Refused, answer, remedy)
     code = _number(trouble.get("hresult"), error_id, said)

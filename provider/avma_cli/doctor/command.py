@@ -45,9 +45,9 @@ def doctor(
 ) -> None:
     """Find out why a Hyper-V host does not activate its guests.
 
-    The command checks the host from its name to the other nodes of its
-    cluster. It changes nothing, and needs no account in guests. It prints
-    the first problem and the command to run next.
+    The command checks everything from name resolution to the other nodes of
+    the host's cluster. It changes nothing, and needs no account in guests. It
+    prints the first problem and the command to run next.
 
       AVMA_PASSWORD=... avma doctor hv01.example.com --username Administrator
 

@@ -54,7 +54,7 @@ def report(
       - cl01.example.com
 
     \b
-      AVMA_PASSWORD=... AVMA_GUEST_PASSWORD=... avma report estate.yaml
+      AVMA_PASSWORD=... AVMA_GUEST_PASSWORD=... avma report hosts.yaml
       pulumi stack export | avma report - --html report.html
 
     The report shows the last five characters of each product key. For guests

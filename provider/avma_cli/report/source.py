@@ -35,7 +35,7 @@ class SourceError(Exception):
 
     def __init__(self, text: str, failures: Sequence[InvalidProperty] = ()) -> None:
         super().__init__(text)
-        self.topics = [failure.topic for failure in failures] or [topics.ESTATE_LIST]
+        self.topics = [failure.topic for failure in failures] or [topics.HOST_LIST]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _parts(text: str, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError:
-        return _complete(_estate_list(text, name))
+        return _complete(_host_list(text, name))
     if isinstance(document, Mapping) and "deployment" in document:
         return _complete(stack.estate(document))
     outputs = document if isinstance(document, Mapping) else {}
@@ -98,7 +98,7 @@ def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
     return {part: default if values.get(part) is None else values[part] for part, default in defaults.items()}
 
 
-def _estate_list(text: str, name: str) -> Mapping[str, Any]:
+def _host_list(text: str, name: str) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -117,7 +117,7 @@ def _estate_list(text: str, name: str) -> Mapping[str, Any]:
 def _settings(values: Any) -> tuple[dict[str, Any], list[InvalidProperty]]:
     if not isinstance(values, Mapping):
         reason = "must be an object with settings of the provider configuration"
-        return {}, [InvalidProperty("settings", reason, topics.ESTATE_LIST)]
+        return {}, [InvalidProperty("settings", reason, topics.HOST_LIST)]
     return checked(values, Configuration, "settings")
 
 
@@ -126,13 +126,13 @@ def _entries(
 ) -> Iterator[dict[str, Any]]:
     """Yield the entries of a list. A plain text is the name of the host or cluster."""
     if not isinstance(values, Sequence) or isinstance(values, str):
-        failures.append(InvalidProperty(part, "must be a list", topics.ESTATE_LIST))
+        failures.append(InvalidProperty(part, "must be a list", topics.HOST_LIST))
         return
     for index, value in enumerate(values):
         entry = {key: value} if isinstance(value, str) else value
         path = f"{part}[{index}]"
         if not isinstance(entry, Mapping):
-            failures.append(InvalidProperty(path, f"must be a name or an object with `{key}`", topics.ESTATE_LIST))
+            failures.append(InvalidProperty(path, f"must be a name or an object with `{key}`", topics.HOST_LIST))
             continue
         found, wrong = checked(entry, record, path)
         failures += wrong

@@ -81,7 +81,8 @@ def _license(estate: Estate, location: Location, machine: Host | Vm) -> Iterator
     elif machine.evaluation:
         yield place, "is not allowed: an evaluation edition accepts no key. Remove `license`"
     elif machine.edition != product_key.edition or not product_keys.fits(product_key, _windows(machine)):
-        yield place, f"is a key for Windows Server {product_key.version} {product_key.edition}"
+        key = f"a key for Windows Server {product_key.version} {product_key.edition}"
+        yield place, f"is {key}, but the machine runs {machine.version} {machine.edition}"
 
 
 def _windows(machine: Host | Vm) -> Windows:
