@@ -10,9 +10,8 @@ import pytest
 from avma import errors
 from avma.context import Context
 from avma.deadline import Cancellation, Deadline
-from avma.windows import guest_run
-from avma.windows.guest_run import GuestAccount, GuestRequest
-from avma.windows.guest_runs import GuestRuns
+from avma.windows import guest_runs
+from avma.windows.guest_runs import GuestAccount, GuestRequest, GuestRuns
 from avma.windows.powershell import Answers
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman.envelope import CimMethod
@@ -38,7 +37,7 @@ class Script:
         self.hanging: set[str] = set()
         self.error: errors.AvmaError | None = None
 
-    def run(self, context, script, parameters, heard, spoils):
+    def run(self, context, script, parameters, on_answer, must_close):
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
         self.most_in_parallel = max(self.most_in_parallel, len(self.runs) - self.ended)
@@ -47,14 +46,14 @@ class Script:
         answers = tuple({"id": guest["id"].upper(), "results": ROWS} for guest in guests)
         for guest, answer in zip(guests, answers, strict=True):
             if self.hanging and guest["id"] not in self.hanging:
-                heard(answer)
+                on_answer(answer)
         assert self.go_on.acquire(timeout=PATIENCE)
         self.ended += 1
         assert set(secrets_in(parameters)) == {ACCOUNT.password}
         if self.error is not None:
             raise self.error
         for answer in answers:
-            heard(answer)
+            on_answer(answer)
         return Answers(answers, "")
 
 
@@ -267,7 +266,7 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
 
 def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
     class Checking(Script):
-        def run(self, context, script, parameters, heard, spoils):
+        def run(self, context, script, parameters, on_answer, must_close):
             while True:
                 context.wait(0.01)
 
@@ -278,7 +277,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():
     now = [0.0]
     deadlines = [Deadline(seconds, clock=lambda: now[0]) for seconds in (5, 9)]
-    run = guest_run.Joint(deadlines)
+    run = guest_runs.JointDeadline(deadlines)
     now[0] = 6.0
     run.check("ask", "hv01")
     now[0] = 9.0
@@ -287,9 +286,9 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
 
 
 def test_a_run_that_lasts_too_long_names_the_guests_and_not_the_time_of_the_user(monkeypatch):
-    monkeypatch.setattr(guest_run, "_LONGEST_RUN", 0.0)
+    monkeypatch.setattr(guest_runs, "_LONGEST_RUN", 0.0)
     with pytest.raises(errors.TimedOut, match=r"the guests did not answer within 0 s\. Check the guests on this host"):
-        guest_run.Joint([Deadline(3600)]).check("ask", "hv01")
+        guest_runs.JointDeadline([Deadline(3600)]).check("ask", "hv01")
 
 
 class Connecting(Script):
@@ -302,18 +301,18 @@ class Connecting(Script):
         self.released = threading.Event()
         self.first = threading.Event()
 
-    def run(self, context, script, parameters, heard, spoils):
+    def run(self, context, script, parameters, on_answer, must_close):
         ids = [guest["id"] for guest in parameters["Guests"]]
         self.runs.append(ids)
         if len(self.runs) == 1:
             assert self.first.wait(PATIENCE)
         for vm in ids:
-            heard({"starting": vm.upper()})
+            on_answer({"starting": vm.upper()})
             if vm in self.stuck:
                 self.blocked[vm].set()
                 assert self.released.wait(PATIENCE)
-            heard({"starting": None})
-            heard({"id": vm, "results": ROWS})
+            on_answer({"starting": None})
+            on_answer({"id": vm, "results": ROWS})
         return Answers(({"starting": None},), "")
 
 
@@ -336,7 +335,7 @@ def test_a_guest_that_blocks_the_script_blocks_no_read_of_its_neighbors(monkeypa
     runs = runs_of(script)
     asking = shared_run(script, runs, "abc")
     assert script.blocked["a"].wait(PATIENCE)
-    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.0)
     assert len(asking["b"].ends_with()) == len(asking["c"].ends_with()) == 1
     for name in "defghijkl":
         assert len(Asking(runs, name).ends_with()) == 1
@@ -351,7 +350,7 @@ def test_a_change_in_a_blocked_run_is_not_sent_twice(monkeypatch):
     runs = runs_of(script)
     asking = shared_run(script, runs, "abc", changing="b")
     assert script.blocked["a"].wait(PATIENCE)
-    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.0)
     assert len(asking["c"].ends_with()) == 1
     assert asking["b"].is_alive()
     script.released.set()
@@ -365,7 +364,7 @@ def test_three_guests_that_block_their_runs_leave_one_to_the_others(monkeypatch)
     runs = runs_of(script)
     asking = shared_run(script, runs, "abcd")
     assert script.blocked["a"].wait(PATIENCE)
-    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.0)
     assert len(asking["d"].ends_with()) == 1
     assert script.blocked["b"].wait(PATIENCE)
     assert script.blocked["c"].wait(PATIENCE)
@@ -390,7 +389,7 @@ def test_a_guest_that_was_given_up_is_asked_alone_until_it_answers(script, runs)
 
 
 def test_a_run_that_has_reached_no_guest_yet_is_waited_for(script, runs, monkeypatch):
-    monkeypatch.setattr(guest_run, "SILENCE", 0.0)
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.0)
     first = first_run(script, runs)
     other = Asking(runs, "b")
     wait_for(runs, 1)

@@ -1,4 +1,4 @@
-"""Requests of several threads to one machine, answered in batches: the common part of shared reads and guest runs.
+"""Requests of several threads to one machine, answered in batches: shared reads here, and guest runs in `guest_runs`.
 
 The rules:
 
@@ -6,6 +6,9 @@ The rules:
   answer is older than its question.
 - A request leaves at its own deadline, and at Cancel. The others stay in the batch.
 - An error of a batch is the error of each of its requests.
+
+One `pulumi up` reads the same state for many resources in parallel. N parallel questions to a `SharedRead` cost the
+machine one or two reads.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from avma import errors
 from avma.context import Context
-from avma.deadline import POLL
+from avma.deadline import POLL, Deadline
 
 GATHERING = 0.05
 """Seconds that a batch waits for more requests. One request to Windows takes 10 to 1000 ms."""
@@ -91,7 +97,7 @@ class Batches(ABC, Generic[R, B]):
             self._waiting.append(request)
         try:
             while not request.done:
-                if self._claim(request):
+                if self._may_lead(request):
                     self._lead(request, asked + GATHERING - time.monotonic())
                 self._wait(request)
         finally:
@@ -99,8 +105,8 @@ class Batches(ABC, Generic[R, B]):
                 if request in self._waiting:
                     self._waiting.remove(request)
 
-    def _claim(self, request: R) -> bool:
-        """Return True if a batch is due and this request leads it."""
+    def _may_lead(self, request: R) -> bool:
+        """Return True if a batch is due. The request then leads it."""
         with self._changed:
             if self._gathering is not None or not self._due():
                 return False
@@ -112,18 +118,18 @@ class Batches(ABC, Generic[R, B]):
         try:
             if seconds > 0:
                 leader.context.wait(seconds)
-            batch = self._form(leader)
+            batch = self._take_batch(leader)
         finally:
             with self._changed:
                 self._gathering = None
         if batch is not None:
             self._begin(batch)
 
-    def _form(self, leader: R) -> B | None:
+    def _take_batch(self, leader: R) -> B | None:
         """Move the requests of the next batch from the queue to the batch."""
         with self._changed:
             requests = self._due()
-            if not requests:
+            if not requests:  # All of them have left while the batch gathered.
                 return None
             batch = self._new_batch(leader, requests)
             self._waiting = [request for request in self._waiting if request not in requests]
@@ -147,3 +153,59 @@ class Batches(ABC, Generic[R, B]):
                 self._changed.wait(POLL)
         if not request.done:
             request.context.check()
+
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class _Question(Generic[T]):
+    """The question of one thread."""
+
+    context: Context
+    answer: list[T] = field(default_factory=list)
+    error: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the question has an answer or an error."""
+        return bool(self.answer) or self.error is not None
+
+
+class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
+    """A shared query to one machine. `read` runs it, in the thread of one of the callers, one query at a time."""
+
+    def __init__(self, read: Callable[[Deadline], T], tried: str, where: str) -> None:
+        super().__init__()
+        self._read = read
+        self._tried = tried
+        self._where = where
+
+    def ask(self, deadline: Deadline) -> T:
+        """Return an answer from a read that began after this call.
+
+        Raises:
+            AvmaError: the machine could not be queried.
+        """
+        question = _Question[T](Context(self._tried, self._where, deadline))
+        self._await(question)
+        if question.error is not None:
+            raise question.error
+        return question.answer[0]
+
+    def _due(self) -> list[_Question[T]]:
+        return [] if self._running else list(self._waiting)
+
+    def _new_batch(self, leader: _Question[T], requests: list[_Question[T]]) -> Batch[_Question[T]]:
+        return Batch(leader, requests)
+
+    def _run(self, batch: Batch[_Question[T]]) -> None:
+        try:
+            answer = self._read(batch.leader.context.deadline)
+        except (errors.TimedOut, errors.Cancelled) as end:  # Only the leader timed out: the others ask again.
+            batch.leader.error = end
+            with self._changed:
+                self._waiting = batch.open + self._waiting
+        else:
+            for question in batch.requests:
+                question.answer.append(answer)

@@ -8,17 +8,19 @@ rules of sharing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from avma import errors
 from avma.context import Context
+from avma.deadline import POLL, Deadline, text_of
 from avma.windows import powershell
-from avma.windows.batches import Batches
-from avma.windows.guest_run import GuestRequest, GuestRun, Joint, key_of, lower
+from avma.windows.batches import Batch, Batches
 from avma.windows.powershell import Answers, PowerShell
-from avma.wording import setting
-from avma.wsman.script import TimeLeft
+from avma.wording import RUN_AGAIN, setting
+from avma.wsman.script import Credential, Secret, TimeLeft
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
@@ -28,12 +30,141 @@ _MOST_RUNS = 4
 _THROTTLE = 16
 """Maximum of guests in which one run works in parallel."""
 _MARGIN, _SHARE = 5.0, 0.2
-"""The script's timeout is shorter than its caller's, by these seconds or this share.
+"""The script gets less time than its caller has: these seconds or this share of the time are kept back.
 
-In this time the script reports the guests without an answer.
+In the rest, the script reports the guests without an answer.
 """
 NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 """The script's own error ids: the guest did not answer in time, or the script did not get to it."""
+
+SILENCE = 10.0
+"""Seconds without a report from a run. After this time, other guests no longer wait for the run to end."""
+_LONGEST_RUN = 300.0
+"""Seconds until a run gives up on guests without an answer."""
+
+GuestOperation = Mapping[str, Any]
+"""A query or a method call in a guest, as a parameter of the script."""
+
+
+@dataclass(frozen=True)
+class GuestAccount:
+    """An account of Windows inside a VM. `repr` hides the password."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(eq=False)
+class GuestRequest:
+    """Operations in one guest, and their result. The values of a method's `arguments` are secret.
+
+    `vm_id` is in lower case. `begun` is True once a run contains the request.
+    """
+
+    vm_id: str
+    account: GuestAccount
+    operations: Sequence[GuestOperation]
+    context: Context
+    begun: bool = False
+    answer: Mapping[str, Any] | None = None
+    error: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the request has an answer or an error."""
+        return self.answer is not None or self.error is not None
+
+    @property
+    def reads(self) -> bool:
+        """Whether the request only reads. Then it may run twice."""
+        return all("query" in operation for operation in self.operations)
+
+    def as_parameter(self) -> dict[str, Any]:
+        """Return the request as a parameter of the script. Each argument of a method is an index into the secrets."""
+        secrets: list[Secret] = []
+        operations = [dict(operation) for operation in self.operations]
+        for operation in operations:
+            arguments = operation.get("arguments")
+            if arguments is not None:
+                operation["arguments"] = {name: len(secrets) + place for place, name in enumerate(arguments)}
+                secrets += [Secret(str(value)) for value in arguments.values()]
+        credential = Credential(self.account.username, self.account.password)
+        return {"id": self.vm_id, "credential": credential, "operations": operations, "secrets": secrets}
+
+
+class JointDeadline(Deadline):
+    """The deadline of a run. It ends with the last deadline of its requests, and after `_LONGEST_RUN` at the latest."""
+
+    def __init__(self, deadlines: Iterable[Deadline]) -> None:
+        super().__init__(_LONGEST_RUN)
+        self._deadlines = tuple(deadlines)
+
+    def remaining(self) -> float:
+        """See `Deadline.remaining`."""
+        return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
+
+    def check(self, tried: str, where: str) -> None:
+        """See `Deadline.check`. The error names the user's timeout, or the guests if the user allowed more time."""
+        ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
+        if len(ends) == len(self._deadlines):
+            raise ends[0]
+        if super().remaining() <= 0:
+            answer = f"the guests did not answer within {text_of(_LONGEST_RUN)}"
+            raise errors.TimedOut(tried, where, answer, f"check the guests on this host, then {RUN_AGAIN}")
+
+    def wait(self, timeout: float, tried: str, where: str) -> None:
+        """See `Deadline.wait`."""
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            self.check(tried, where)
+            time.sleep(min(left, POLL))
+        self.check(tried, where)
+
+
+class GuestRun(Batch[GuestRequest]):
+    """One run of the script: its requests and their progress."""
+
+    def __init__(self, leader: GuestRequest, requests: list[GuestRequest]) -> None:
+        super().__init__(leader, requests)
+        self._starting: str | None = None
+        self._started: set[str] = set()
+        self._reported_at = time.monotonic()
+
+    @property
+    def vm_ids(self) -> set[str]:
+        """The VMs whose requests have no answer yet."""
+        return {request.vm_id for request in self.open}
+
+    @property
+    def silent(self) -> bool:
+        """Whether the run has reached a guest, but reported nothing for `SILENCE`. Before that, the host is slow."""
+        begun = self._starting is not None or self._started
+        return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
+
+    def record_start(self, vm_id: str | None) -> None:
+        """Record the guest to which the script is connecting. None if the session has started."""
+        self.record_report()
+        if self._starting is not None:
+            self._started.add(self._starting)
+        self._starting = vm_id
+
+    def record_report(self) -> None:
+        """Record that the script reported something."""
+        self._reported_at = time.monotonic()
+
+    def suspects(self) -> set[str]:
+        """Return the VMs that hold up a silent run: the one that blocks the script, or those with a session."""
+        if self._starting is not None:
+            return {self._starting}
+        return self._started & self.vm_ids
+
+
+def _end_of(deadline: Deadline, tried: str, where: str) -> errors.AvmaError | None:
+    try:
+        deadline.check(tried, where)
+    except errors.AvmaError as end:
+        return end
+    return None
 
 
 class GuestRuns(Batches[GuestRequest, GuestRun]):
@@ -68,7 +199,8 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             answer = f"{end.answer}. The operation may have taken effect"
             raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
         if isinstance(request.error, errors.AvmaError):
-            raise request.error.of(request.context.tried) from request.error  # The first request names the run.
+            # The error of a run names the purpose of its leader. Each request raises a copy with its own purpose.
+            raise request.error.of(request.context.tried) from request.error
         if request.error is not None:
             raise request.error
         return request.answer or {}
@@ -79,38 +211,43 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         The result contains the first request of each VM, but none of a VM with an open request in a run. Suspects come
         last, one per run, and leave one run free for the others.
         """
-        for run in self._running:
-            if run.silent:
-                self._free_others(run)
-        self._waiting = [request for request in self._waiting if not request.done]
-        busy = {key_of(request) for run in self._running for request in run.open}
+        self._update_waiting()
+        busy = {vm_id for run in self._running for vm_id in run.vm_ids}
         first: dict[str, GuestRequest] = {}
         for request in self._waiting:
-            if key_of(request) not in busy:
-                first.setdefault(key_of(request), request)
+            if request.vm_id not in busy:
+                first.setdefault(request.vm_id, request)
         healthy = [request for vm_id, request in first.items() if vm_id not in self._suspects]
         if healthy:
-            return healthy if self._is_free(_MOST_RUNS) else []
+            return healthy if self._may_start_run() else []
         return list(first.values())[:1] if len(self._running) < _MOST_RUNS - 1 else []
 
-    def _free_others(self, run: GuestRun) -> None:
-        """Move the reads of a silent run's other guests back to the queue. The first answer counts, from either run."""
-        suspects = run.suspects()
-        self._suspects |= suspects
-        freed = [request for request in run.open if request.reads and key_of(request) not in suspects]
+    def _update_waiting(self) -> None:
+        """Add requests that a silent run holds up to the queue. Drop those that have an answer in the meantime."""
+        for run in self._running:
+            if run.silent:
+                suspects = run.suspects()
+                self._suspects |= suspects
+                self._free(run, suspects)
+        self._waiting = [request for request in self._waiting if not request.done]
+
+    def _free(self, run: GuestRun, suspects: set[str]) -> None:
+        """Move reads from a silent run back to the queue, except those of suspects. The first answer counts."""
+        # A read may run twice. A change must not: its request stays in the run until the script reports its end.
+        freed = [request for request in run.open if request.reads and request.vm_id not in suspects]
         run.requests = [request for request in run.requests if request not in freed]
         self._waiting += freed
 
-    def _is_free(self, most: int) -> bool:
-        """Return True if no run is worth waiting for, and fewer than `most` exist."""
-        return all(self._is_hopeless(run) for run in self._running) and len(self._running) < most
+    def _may_start_run(self) -> bool:
+        """Return True if no run is worth waiting for, and a further run is allowed."""
+        return all(self._is_hopeless(run) for run in self._running) and len(self._running) < _MOST_RUNS
 
     def _is_hopeless(self, run: GuestRun) -> bool:
         """Return True if a run reports nothing, or waits for suspects alone.
 
         A run whose guests have all answered is about to end. Its PowerShell is then free for the next run.
         """
-        return run.silent or (bool(run.open) and {key_of(request) for request in run.open} <= self._suspects)
+        return run.silent or (bool(run.open) and run.vm_ids <= self._suspects)
 
     def _new_batch(self, leader: GuestRequest, requests: list[GuestRequest]) -> GuestRun:
         for request in requests:
@@ -122,7 +259,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         threading.Thread(target=self._run_to_end, args=(batch,), daemon=True).start()
 
     def _run(self, batch: GuestRun) -> None:
-        deadline = Joint(request.context.deadline for request in batch.requests)
+        deadline = JointDeadline(request.context.deadline for request in batch.requests)
         context = Context(batch.leader.context.tried, self.where, deadline)
         answers = self._answers(context, batch)
         for request in batch.open:
@@ -134,30 +271,34 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             "ThrottleLimit": _THROTTLE,
             "Timeout": TimeLeft(_MARGIN, _SHARE),
         }
-        by_vm = {key_of(request): request for request in run.requests}
+        by_vm = {request.vm_id: request for request in run.requests}
 
         def on_answer(answer: Mapping[str, Any]) -> None:
-            """Release the thread of this guest: the other guests may take long, or never answer."""
             with self._changed:
-                if set(answer) == {"starting"}:
-                    run.note_start(lower(answer["starting"]) if answer["starting"] else None)
-                    return
-                run.note_report()
-                vm_id = lower(answer.get("id", ""))
-                if _gave_up(answer):
-                    self._suspects.add(vm_id)
-                else:
-                    self._suspects.discard(vm_id)
-                request = by_vm.get(vm_id)
-                if request is not None and not request.done:
-                    request.answer = answer
-                    self._changed.notify_all()
+                self._record(run, by_vm, answer)
 
         try:
-            # A hanging session goes on until its PowerShell ends.
-            return self._powershell.run(context, SCRIPT, parameters, on_answer, _gave_up)
+            # The script ends its wait for a hanging guest, but the session goes on until its PowerShell ends.
+            return self._powershell.run(context, SCRIPT, parameters, on_answer, must_close=_gave_up)
         except errors.AccessDenied as error:
             raise context.error(errors.AccessDenied, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+
+    def _record(self, run: GuestRun, by_vm: Mapping[str, GuestRequest], answer: Mapping[str, Any]) -> None:
+        """Record a report of the script, and wake the thread of its guest. The other guests may take long."""
+        # `{"starting": id}` comes before the script connects to a guest, and `{"starting": null}` once that returned.
+        if set(answer) == {"starting"}:
+            run.record_start(str(answer["starting"]).lower() if answer["starting"] else None)
+            return
+        run.record_report()
+        vm_id = str(answer.get("id", "")).lower()
+        if _gave_up(answer):
+            self._suspects.add(vm_id)
+        else:
+            self._suspects.discard(vm_id)
+        request = by_vm.get(vm_id)
+        if request is not None and not request.done:
+            request.answer = answer
+            self._changed.notify_all()
 
 
 def _gave_up(answer: Mapping[str, Any]) -> bool:

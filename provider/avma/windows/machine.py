@@ -15,15 +15,14 @@ from avma.connection import Connection
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, computer, hyperv
 from avma.windows.azure_local import AutomaticActivation
+from avma.windows.batches import SharedRead
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
-from avma.windows.guest_run import GuestAccount
-from avma.windows.guest_runs import GuestRuns
+from avma.windows.guest_runs import GuestAccount, GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
-from avma.windows.shared_read import SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces

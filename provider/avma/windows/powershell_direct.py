@@ -15,8 +15,16 @@ from avma import characters, errors
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows.guest_run import GuestAccount, GuestRequest, Operation
-from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
+from avma.windows.guest_runs import (
+    NO_ANSWER,
+    NOT_ASKED,
+    OVER_NETWORK,
+    SCRIPT,
+    GuestAccount,
+    GuestOperation,
+    GuestRequest,
+    GuestRuns,
+)
 from avma.windows.hyperv import on_vm
 from avma.windows.powershell import PowerShell, failure
 from avma.wording import ALLOW_MORE_TIME, RUN_AGAIN, setting
@@ -80,7 +88,7 @@ class GuestWmi:
     def close(self) -> None:
         """Do nothing: no session stays open between two runs."""
 
-    def _results(self, context: Context, operations: Sequence[Operation]) -> list[Mapping[str, Any]]:
+    def _results(self, context: Context, operations: Sequence[GuestOperation]) -> list[Mapping[str, Any]]:
         """Return the results of all operations.
 
         Raises:

@@ -12,8 +12,8 @@ import pytest
 from avma import errors
 from avma.context import Context
 from avma.deadline import Cancellation, Deadline
-from avma.windows import guest_run, guest_runs
-from avma.windows.guest_run import GuestAccount, GuestRequest
+from avma.windows import guest_runs
+from avma.windows.guest_runs import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod
@@ -170,7 +170,7 @@ def test_a_guest_that_hangs_does_not_delay_answers_of_other_guests(estate, run):
     operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
     requests = [
         GuestRequest(
-            estate.machine(name)["id"], account, [operation], Context("ask", "hv01", Deadline(60, cancellation))
+            estate.machine(name)["id"].lower(), account, [operation], Context("ask", "hv01", Deadline(60, cancellation))
         )
         for name in ("mute01", "web01")
     ]
@@ -178,7 +178,7 @@ def test_a_guest_that_hangs_does_not_delay_answers_of_other_guests(estate, run):
 
     def lead() -> None:
         with contextlib.suppress(errors.AnswerLost):
-            runs._run(guest_run.GuestRun(requests[0], requests))
+            runs._run(guest_runs.GuestRun(requests[0], requests))
 
     joint = threading.Thread(target=lead)
     joint.start()
@@ -194,7 +194,7 @@ def test_a_guest_that_hangs_does_not_delay_answers_of_other_guests(estate, run):
 
 
 def test_a_guest_that_does_not_check_credentials_blocks_no_other_guest(estate, run, monkeypatch):
-    monkeypatch.setattr(guest_run, "SILENCE", 0.5)
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.5)
     estate.faults("mute01", [{"operation": "PowerShellDirect/Credentials", "answer": "timeout"}])
     ends = list[BaseException]()
 
@@ -218,7 +218,7 @@ def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
     powershell = run.machines.get(resolved()).powershell
     request = GuestRequest(
-        estate.machine("web01")["id"], GuestAccount("x", "y"), [], Context("ask", "hv01", Deadline(20))
+        estate.machine("web01")["id"].lower(), GuestAccount("x", "y"), [], Context("ask", "hv01", Deadline(20))
     )
     given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
     for must_close in (guest_runs._gave_up, lambda _: False):

@@ -11,7 +11,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
-from avma.windows.guest_run import GuestAccount
+from avma.windows.guest_runs import GuestAccount
 from avma.windows.powershell import PowerShell
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
@@ -136,10 +136,10 @@ def test_a_vm_that_the_script_does_not_report(estate, run, monkeypatch):
 
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
-    def run(self, context, script, parameters, heard, spoils):
+    def run(self, context, script, parameters, on_answer, must_close):
         answers = tuple(answer(vm) for vm in parameters["Guests"])
         for each in answers:
-            heard(each)
+            on_answer(each)
         return powershell.Answers(answers, "half a line")
 
     monkeypatch.setattr(PowerShell, "run", run)

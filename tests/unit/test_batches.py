@@ -4,7 +4,7 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
-from avma.windows.shared_read import SharedRead
+from avma.windows.batches import SharedRead
 from waiting import PATIENCE, wait_until
 
 
