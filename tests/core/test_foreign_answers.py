@@ -17,7 +17,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.context import Context
-from avma.deadline import Deadline
+from avma.deadline import Deadline, TimeIsOver
 from avma.settings import Auth
 from avma.wsman import http_adapter
 from avma.wsman.envelope import CimMethod
@@ -112,7 +112,7 @@ class Sender:
     def within(self, seconds: float, call: Callable[[], object]) -> object:
         self._late.append(self._threads.submit(call))
         assert self.time_over.wait(PATIENCE)
-        raise http_adapter.TimeIsOver
+        raise TimeIsOver
 
     def late_error(self) -> BaseException | None:
         """Return the error of the call, which continued in its own thread."""

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from avma import errors
+from avma.deadline import SENDER
 from avma.settings import Auth
 from avma.wording import NEUTRAL
-from avma.wsman.http_adapter import SENDER
 from core import kdc
 from core.runner import ADMINISTRATOR, PASSWORD
 from core.test_authentication import logged_on, read, serving

@@ -3,8 +3,9 @@ import threading
 import pytest
 
 from avma import errors
-from avma.deadline import Cancellation, Deadline, duration_error, seconds
+from avma.deadline import Cancellation, Deadline, TimeIsOver, duration_error, seconds, within
 from avma.wsman import retry
+from waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,16 @@ def test_a_retried_read_reports_the_timeout_once():
     assert retry.quoting(last, end).answer == last.answer
     busy = errors.ServiceBusy("read", "hv01", "HTTP 503", "wait")
     assert retry.quoting(busy, end).answer == "HTTP 503, and the time limit of 2 s expired"
+
+
+def test_a_late_call_is_left() -> None:
+    release = threading.Event()
+    with pytest.raises(TimeIsOver):
+        within(0.05, lambda: release.wait(PATIENCE))
+    release.set()
+
+
+def test_a_call_in_time_returns_its_result_or_raises_its_error() -> None:
+    assert within(PATIENCE, lambda: 7) == 7
+    with pytest.raises(KeyError):
+        within(PATIENCE, {}.popitem)

@@ -101,7 +101,10 @@ def test_a_second_attempt_is_counted(lines: pytest.LogCaptureFixture) -> None:
     lost = errors.Unreachable("read", CONNECTION.where, "reset", "look")
     pipe = LoggedPipe(CONNECTION, Scripted(lost, ANSWER, ANSWER))
     question = envelope.pull(CIMV2, "context")
-    retry.reading(Context("read", CONNECTION.where, Deadline(10)), lambda: send(pipe, question))
+    attempts = retry.reading(Context("read", CONNECTION.where, Deadline(10)))
+    for _ in range(2):
+        with attempts:
+            send(pipe, question)
     send(pipe, question)
     assert ["attempt 2" in line for line in lines.messages] == [False, True, False]
 

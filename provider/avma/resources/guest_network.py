@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from avma import errors
 from avma.addresses import host_name_error, is_local, parse_ip
 from avma.configuration import Guest, Transport
+from avma.deadline import within
 from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
@@ -19,7 +20,6 @@ from avma.windows import computer
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.wording import setting
-from avma.wsman.http_adapter import within
 
 _MOST = 8
 """The maximum of addresses to try. A guest can report any address, and each attempt sends an account to it."""

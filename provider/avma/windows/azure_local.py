@@ -100,7 +100,10 @@ def read(powershell: PowerShell, deadline: Deadline) -> AutomaticActivation:
         AvmaError: the script could not run, or the cmdlet failed.
     """
     context = Context("read the automatic activation of guests", powershell.where, deadline)
-    return _activation(retry.reading(context, lambda: _run(context, powershell, {"Action": "get"})))
+    attempts = retry.reading(context)
+    while True:
+        with attempts:
+            return _activation(_run(context, powershell, {"Action": "get"}))
 
 
 def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline) -> None:

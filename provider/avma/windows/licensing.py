@@ -308,7 +308,7 @@ def uninstall_product_key(wmi: Wmi, activation_id: str, deadline: Deadline) -> N
         AnswerLost: no answer came. The key may be gone.
     """
     context = Context("uninstall the product key", wmi.where, deadline)
-    retry.changing(context, lambda: wmi.invoke(context, _UNINSTALL_PRODUCT_KEY, {"ID": activation_id}, {}))
+    _change(context, wmi, _UNINSTALL_PRODUCT_KEY, {"ID": activation_id}, {})
 
 
 def reason_text(product: Product | None) -> str:
@@ -325,7 +325,17 @@ def _invoke_service(context: Context, wmi: Wmi, method: CimMethod, version: str,
     if not version:
         remedy = "check the Software Protection service (sppsvc) on the machine"
         raise context.error(errors.UnexpectedAnswer, "WMI lists no SoftwareLicensingService", remedy)
-    retry.changing(context, lambda: wmi.invoke(context, method, {"Version": version}, parameters))
+    _change(context, wmi, method, {"Version": version}, parameters)
+
+
+def _change(
+    context: Context, wmi: Wmi, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
+) -> Instance:
+    """Call a method that changes the machine. Repeat the call only if the machine refused it before it began."""
+    attempts = retry.changing(context)
+    while True:
+        with attempts:
+            return wmi.invoke(context, method, keys, parameters)
 
 
 def _product(row: Instance) -> Product:

@@ -66,11 +66,10 @@ class GuestWmi:
     def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several queries, from one script run. See `Wmi.query_all`."""
         operations = [{"namespace": namespace, "query": wql} for wql in queries]
-
-        def read() -> list[list[Instance]]:
-            return [_rows(context, result) for result in self._results(context, operations)]
-
-        return retry.reading(context, read)
+        attempts = retry.reading(context)
+        while True:
+            with attempts:
+                return [_rows(context, result) for result in self._results(context, operations)]
 
     def invoke(
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]

@@ -18,7 +18,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from avma.connection import Connection
-from avma.wsman.http_adapter import schemes, within
+from avma.deadline import within
+from avma.wsman.http_adapter import schemes
 
 _T = TypeVar("_T")
 

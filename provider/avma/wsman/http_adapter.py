@@ -14,7 +14,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 from urllib.request import parse_http_list
 from weakref import WeakSet
@@ -24,11 +23,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from avma.deadline import TimeIsOver, within
+
 LARGEST_ANSWER = 8 * 512_000
 """Bytes after decompression. A WinRM envelope stays far below, even encrypted and in UTF-8 (MaxEnvelopeSizekb 500)."""
 
-SENDER = "avma-sender"
-"""The name of the threads that run calls with a time limit."""
 _SEALED_TYPES = ("multipart/encrypted", "multipart/x-multi-encrypted")
 _WINRM_TYPES = ("application/soap+xml", "multipart/", "text/xml", "application/xml")
 _WINRM_STATUSES = frozenset({200, 202, 204, 400, 401, 500})
@@ -40,10 +39,6 @@ _SCHEME = re.compile(r"([\w!#$%&'*+.^`|~-]+)(?:\s+(?!=)|\Z)", re.ASCII)
 
 class AnswerTooLarge(requests.exceptions.RequestException):
     """An answer is longer than any of WinRM's."""
-
-
-class TimeIsOver(OSError):
-    """A call did not end in time."""
 
 
 class NothingAwaited(requests.exceptions.RequestException):
@@ -59,23 +54,6 @@ class HttpStatus(Exception):
 
 
 _T = TypeVar("_T")
-
-
-def within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return the result of a call if it ends within that many seconds. A late call continues in its own thread.
-
-    Raises:
-        TimeIsOver: the call is late.
-    """
-    # A thread for each call costs about 0.1 ms. A request to Windows takes 10 ms or more, and nothing else ends a name
-    # resolution or a call of a Kerberos library.
-    outcome: Future[_T] = Future()
-    thread = threading.Thread(target=_settle, args=(outcome, call), name=SENDER, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeIsOver(f"no answer within {seconds:.0f} s")
-    return outcome.result()
 
 
 class Adapter(HTTPAdapter):
@@ -281,10 +259,3 @@ def schemes(headers: Iterable[str]) -> tuple[str, ...]:
     parts = (part for header in headers for part in parse_http_list(header))
     found = (_SCHEME.match(part) for part in parts)
     return tuple(dict.fromkeys(match[1] for match in found if match))
-
-
-def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:
-    try:
-        outcome.set_result(call())
-    except BaseException as error:  # the waiting thread raises it
-        outcome.set_exception(error)

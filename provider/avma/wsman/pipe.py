@@ -20,6 +20,7 @@ import logging
 import os
 import re
 import time
+from functools import partial
 from typing import Protocol
 from xml.etree.ElementTree import Element, ParseError
 
@@ -79,7 +80,7 @@ class WinrmPipe:
             connect, read = self._timeout(context.deadline)
             # limit the whole call too: `read` restarts with each byte, and a sign-in takes several requests
             longest = min(context.deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
-            answer = adapter.run(lambda: transport.send(message, (connect, read)), longest)
+            answer = adapter.run(partial(transport.send, message, (connect, read)), longest)
         except Exception as error:
             self.close()
             if not again or not self._was_not_read(adapter, connects):

@@ -9,12 +9,9 @@ import random
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TypeVar
 
 from avma import errors, hresult
 from avma.context import Context
-
-T = TypeVar("T")
 
 _BROKEN_ATTEMPTS = 3
 """The maximum number of attempts for an unreachable machine, because each can take a whole timeout."""
@@ -24,24 +21,61 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=1)
 
 
-def reading(context: Context, read: Callable[[], T]) -> T:
-    """Return the result of `read`. Retry it after a lost connection or a transient error.
+class Attempts:
+    """The attempts of one read or change: a context manager for the body of an endless loop.
+
+        attempts = retry.reading(context)
+        while True:
+            with attempts:
+                return wmi.query(...)
+
+    After an error that a repeat can resolve, it pauses, and the loop makes the next attempt. Other errors pass, and so
+    does the error of the last attempt.
 
     Raises:
         TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
-        AvmaError: the error of the last attempt, or one that a retry cannot resolve.
     """
-    return _repeated(context, read, may_pass)
+
+    def __init__(self, context: Context, passes: Callable[[errors.AvmaError], bool]) -> None:
+        self._context = context
+        self._passes = passes
+        self._began = time.monotonic()
+        self._pause = _FIRST_PAUSE
+        self._number = 0
+        self._broken = 0
+
+    def __enter__(self) -> None:
+        self._number += 1
+        self._token = _ATTEMPT.set(self._number)
+
+    def __exit__(self, _: object, error: BaseException | None, _traceback: object) -> bool:
+        _ATTEMPT.reset(self._token)
+        if not isinstance(error, errors.AvmaError):
+            return False
+        self._broken += _is_broken(error)
+        tired = self._broken >= _BROKEN_ATTEMPTS or time.monotonic() - self._began > _PATIENCE
+        if tired or not self._passes(error):
+            return False
+        self._wait(error)
+        return True
+
+    def _wait(self, last: errors.AvmaError) -> None:
+        jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests and keeps nothing secret
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        try:
+            self._context.wait(jittered)
+        except errors.TimedOut as end:
+            raise quoting(last, end) from last
 
 
-def changing(context: Context, change: Callable[[], T]) -> T:
-    """Return the result of `change`. Retry it only if the machine refused it before it began.
+def reading(context: Context) -> Attempts:
+    """Return the attempts of a read. It is repeated after a lost connection or a transient error."""
+    return Attempts(context, may_pass)
 
-    Raises:
-        TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
-        AvmaError: the error of the last attempt, or one after which the change may have begun.
-    """
-    return _repeated(context, change, did_not_begin)
+
+def changing(context: Context) -> Attempts:
+    """Return the attempts of a change. It is repeated only if the machine refused it before it began."""
+    return Attempts(context, did_not_begin)
 
 
 def may_pass(error: errors.AvmaError) -> bool:
@@ -76,36 +110,5 @@ def attempt() -> int:
     return _ATTEMPT.get()
 
 
-def _repeated(context: Context, call: Callable[[], T], passes: Callable[[errors.AvmaError], bool]) -> T:
-    began, number, broken, pause = time.monotonic(), 1, 0, _FIRST_PAUSE
-    while True:
-        try:
-            return _numbered(number, call)
-        except errors.AvmaError as error:
-            broken += _is_broken(error)
-            tired = broken >= _BROKEN_ATTEMPTS or time.monotonic() - began > _PATIENCE
-            if tired or not passes(error):
-                raise
-            _pause(context, pause, error)
-        number, pause = number + 1, min(2 * pause, _LONGEST_PAUSE)
-
-
-def _numbered(number: int, call: Callable[[], T]) -> T:
-    """Return the result of a call. During the call, `attempt` returns that number."""
-    token = _ATTEMPT.set(number)
-    try:
-        return call()
-    finally:
-        _ATTEMPT.reset(token)
-
-
 def _is_broken(error: errors.AvmaError) -> bool:
     return isinstance(error, errors.Unreachable) and not isinstance(error, errors.ServiceBusy)
-
-
-def _pause(context: Context, pause: float, last: errors.AvmaError) -> None:
-    jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311 - it spreads requests and keeps nothing secret
-    try:
-        context.wait(jittered)
-    except errors.TimedOut as end:
-        raise quoting(last, end) from last

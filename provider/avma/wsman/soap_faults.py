@@ -7,6 +7,7 @@ numbers and subcodes decide, and errors only quote the text.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -131,12 +132,17 @@ def is_missing_class(error: errors.AvmaError) -> bool:
     return isinstance(error, errors.WsmanFault) and error.code in _MISSING_CLASS
 
 
-def of_class(error: errors.WsmanFault, namespace: str, wql: str) -> errors.WsmanFault:
-    """Return the error of a query, with the name of the class if the machine does not have it."""
-    found = _CLASS.search(wql)
-    if not found or not is_missing_class(error):
-        return error
-    return type(error)(error.tried, error.where, f"{error.answer} ({namespace}, {found[1]})", error.remedy, error.code)
+@contextlib.contextmanager
+def naming_missing_class(namespace: str, wql: str) -> Iterator[None]:
+    """Run a query. If the machine does not have its class, the error names it."""
+    try:
+        yield
+    except errors.WsmanFault as error:
+        found = _CLASS.search(wql)
+        if not found or not is_missing_class(error):
+            raise
+        answer = f"{error.answer} ({namespace}, {found[1]})"
+        raise type(error)(error.tried, error.where, answer, error.remedy, error.code) from error
 
 
 def _denied(code: int, fault: Fault) -> bool:

@@ -62,13 +62,10 @@ class WsmanClient:
             AvmaError: the machine could not be reached, or refused.
         """
 
-        def read(pipe: Pipe) -> list[Instance]:
-            return self._rows(pipe, context, namespace, wql)
-
-        try:
-            return retry.reading(context, lambda: self._once(context, read))
-        except errors.WsmanFault as error:
-            raise soap_faults.of_class(error, namespace, wql) from error
+        attempts = retry.reading(context)
+        while True:
+            with attempts, soap_faults.naming_missing_class(namespace, wql), self._pipe(context) as pipe:
+                return self._rows(pipe, context, namespace, wql)
 
     def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several WQL queries. Errors are those of `query`."""
@@ -82,10 +79,10 @@ class WsmanClient:
         """
         message = envelope.get(namespace, cim_class, keys)
 
-        def read(pipe: Pipe) -> Instance:
-            return _instance(context, self._ask(pipe, context, message))
-
-        return retry.reading(context, lambda: self._once(context, read))
+        attempts = retry.reading(context)
+        while True:
+            with attempts:
+                return _instance(context, self.ask(context, message))
 
     def invoke(
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
@@ -175,10 +172,6 @@ class WsmanClient:
 
     def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
         return message.render(self.connection.endpoint, timeout)
-
-    def _once(self, context: Context, read: Callable[[Pipe], T]) -> T:
-        with self._pipe(context) as pipe:
-            return read(pipe)
 
     @contextlib.contextmanager
     def _pipe(self, context: Context) -> Iterator[Pipe]:
