@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from avma import characters, deadline, errors, wording
+from avma import characters, deadline, errors
 from avma.addresses import canonical, host_name_error, parse_ip
 from avma.settings import (
     AUTH_METHODS,
@@ -20,7 +19,7 @@ from avma.settings import (
     Settings,
     merged,
 )
-from avma.wording import WHERE_TO_SET, setting
+from avma.wording import setting, where_to_set
 
 
 @dataclass(frozen=True)
@@ -47,22 +46,26 @@ class Connection:
     """The text before property names in errors, for example "guest."."""
 
     def __post_init__(self) -> None:
-        """Raise InvalidInput unless `ipaddress` and the system resolver read the address alike.
+        """Raise InvalidHost unless `ipaddress` and the system resolver read the address alike.
 
         Every connection uses this address, so no connection reaches a machine that nobody named. Input validation does
         not cover stored inputs and the addresses that machines report. This check does.
         """
         reason = host_name_error(self.address)
         if reason is not None:
-            remedy = f"correct the name or address, or set {setting('address')} in the connection settings"
-            raise errors.InvalidInput("open a connection", characters.shown(self.name), reason, remedy)
+            remedy = "" if _has_advice(reason) else f"set {self.setting('address')} to the DNS name or IP address"
+            raise errors.InvalidHost("open a connection", characters.shown(self.name), reason, remedy)
 
     def __repr__(self) -> str:
         return f"Connection({self.where}, {self.username}, {self.auth.value})"
 
     def setting(self, name: str, value: object = None) -> str:
-        """Return a reference to a setting of the connection, for errors. See `avma.wording.setting`."""
-        return wording.setting(f"{self.prefix}{name}", value)
+        """Return a reference to a setting of the connection, for errors. See `avma.wording.setting`.
+
+        The address of a host is not in the provider's configuration, so its path begins with its record.
+        """
+        prefix = self.prefix or ("connection." if name == "address" else "")
+        return setting(f"{prefix}{name}", value)
 
     @property
     def where(self) -> str:
@@ -125,11 +128,20 @@ def missing_account(prefix: str, username: str | None, password: str | None) -> 
     if not missing:
         return None
     names = " and ".join(setting(f"{prefix}{name}") for name in missing)
-    remedy = f"set {names} {WHERE_TO_SET}"
+    remedy = _to_set(names, prefix)
     empty = next((name for name in missing if account[name] is not None), None)
     if empty is not None:
         return f"{setting(f'{prefix}{empty}')} is empty", remedy
     return f"{names} {'is' if len(missing) == 1 else 'are'} not set", remedy
+
+
+def _to_set(names: str, prefix: str) -> str:
+    return f"set {names}{where_to_set(prefix.removesuffix('.') or 'connection')}"
+
+
+def _has_advice(reason: str) -> bool:
+    """Return True if a reason has a second sentence. It contains the correct spelling, or its rule."""
+    return ". " in reason
 
 
 def _in_url(address: str) -> str:
@@ -146,28 +158,24 @@ def _require_safe_logon(connection: Connection, given: Mapping[str, Any]) -> Non
         raise errors.InvalidInput("open a connection", connection.where, answer, remedy)
 
 
-def _named(connection: Connection, name: str, value: object = None) -> str:
-    return setting(f"{connection.prefix}{name}", value)
-
-
 def _missing(connection: Connection, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    named = partial(_named, connection)
+    named, prefix = connection.setting, connection.prefix
     if connection.auth is Auth.CERTIFICATE:
         if not connection.client_cert or not connection.client_key:
             both = f"{named('client_cert')} and {named('client_key')}"
-            yield f"{both} are not both set", f"set {both} {WHERE_TO_SET}"
+            yield f"{both} are not both set", _to_set(both, prefix)
     elif connection.auth is Auth.KERBEROS:
         if connection.password and not connection.username and not connection.kerberos_keytab:
             answer = f"{named('password')} is set, but {named('username')} is not"
-            yield answer, f"set {named('username')} {WHERE_TO_SET}"
+            yield answer, _to_set(named("username"), prefix)
     else:
-        missing = missing_account(connection.prefix, given.get("username"), given.get("password"))
+        missing = missing_account(prefix, given.get("username"), given.get("password"))
         if missing is not None:
             yield missing
 
 
 def _unsafe(connection: Connection) -> Iterator[tuple[str, str]]:
-    auth, named = connection.auth, partial(_named, connection)
+    auth, named = connection.auth, connection.setting
     tls, ntlm = named("https", True), named("auth", Auth.NTLM)
     auto = named("message_encryption", MessageEncryption.AUTO)
     if auth is Auth.BASIC and not connection.https:

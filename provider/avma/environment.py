@@ -30,21 +30,10 @@ def complete(values: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[st
     return merged
 
 
-def variables_of(record: type) -> dict[str, str]:
-    """Return the environment variables of each property, in words, by its path: "AVMA_PORT or HYPERV_PORT"."""
-    found: dict[str, str] = {}
-    for prop in properties(record):
-        if prop.rule.environment:
-            found[prop.name] = " or ".join(prop.rule.environment)
-        nested = variables_of(prop.record) if prop.record is not None else {}
-        found.update({f"{prop.name}.{name}": variables for name, variables in nested.items()})
-    return found
-
-
-def source_of(record: type, path: str, given: Mapping[str, Any]) -> str:
-    """Return a setting as errors name it: its property, and its environment variables if the value came from them."""
-    variables = variables_of(record).get(path)
-    return setting(path) if variables is None or _has(given, path) else f"{setting(path)} (from {variables})"
+def source_of(record: type, path: str, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
+    """Return a setting as errors name it: its property, and the environment variable if the value came from it."""
+    variable = None if _has(given, path) else _variables(record, environment).get(path)
+    return setting(path) if variable is None else f"{setting(path)} (from {variable})"
 
 
 def text_value(prop: Property, text: str) -> Any:
@@ -60,12 +49,24 @@ def text_value(prop: Property, text: str) -> Any:
 def _value(prop: Property, environment: Mapping[str, str]) -> Any:
     if prop.record is not None:
         return from_environment(prop.record, environment) or None
-    text = _first(environment, prop.rule.environment)
-    return None if text is None else text_value(prop, text)
+    variable = _variable(prop, environment)
+    return None if variable is None else text_value(prop, environment[variable])
 
 
-def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((environment[name] for name in names if environment.get(name)), None)
+def _variables(record: type, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variable that sets each property, by the property's path."""
+    found: dict[str, str] = {}
+    for prop in properties(record):
+        variable = _variable(prop, environment)
+        nested = _variables(prop.record, environment) if prop.record is not None else {}
+        found.update({prop.name: variable} if variable is not None else {})
+        found.update({f"{prop.name}.{name}": variable for name, variable in nested.items()})
+    return found
+
+
+def _variable(prop: Property, environment: Mapping[str, str]) -> str | None:
+    """Return the first environment variable of a property that is set."""
+    return next((name for name in prop.rule.environment if environment.get(name)), None)
 
 
 def _has(values: Any, path: str) -> bool:

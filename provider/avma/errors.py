@@ -4,6 +4,7 @@
 
     AvmaError
     ├── InvalidInput              the input cannot work, whatever the state of the machine
+    │   └── InvalidHost               ... because it is not the name or address of a machine
     ├── Unreachable               no connection: name, port, silence, or a connection that broke
     │   ├── AnswerLost                the request was sent and no answer came: the machine may have acted
     │   │   └── OperationTimedOut         ... and the machine reported that it takes longer than one request may
@@ -118,6 +119,10 @@ class AvmaError(Exception):
 
 class InvalidInput(AvmaError):
     """The input cannot work, whatever the state of the machine."""
+
+
+class InvalidHost(InvalidInput):
+    """The input is not the name or address of a machine, or has another form."""
 
 
 class Unreachable(AvmaError):

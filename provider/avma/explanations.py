@@ -68,7 +68,7 @@ machine.""",
 The provider does not trust the certificate of the WinRM listener. The error contains the reason:
 
 - The issuer is unknown. Set {setting("ca_cert")} to the certificate of the issuer.
-- The certificate is for another name. Connect with a name from the certificate.
+- The certificate is for another name. Set {setting("connection.address")} to a name from the certificate.
 - The certificate has expired. Renew it, and set its new thumbprint in the listener.
 
 In a lab, you can set {setting("insecure", True)} to accept any certificate. Do not use it elsewhere, because anyone
@@ -76,7 +76,7 @@ between you and the machine can then read the account.""",
     errors.LogonRefused: f"""\
 The sign-in failed. The error contains the reason:
 
-- The machine rejected the account (401). Check the user name and password.
+- The machine rejected the account (401). Check {setting("username")} and {setting("password")}.
 - The machine does not offer the authentication method. Set {setting("auth")} to one of its methods, or enable yours
   there.
 - Kerberos failed. The error names the KDC, the ticket or the clock.

@@ -71,8 +71,16 @@ ALLOW_MORE_TIME = _phrase("allow more time")
 """An imperative: the operation needs a longer time limit."""
 TIME_LIMIT = _phrase("the time limit of the operation")
 """A noun: the setting of the time limit of one operation."""
-WHERE_TO_SET = _phrase("in the provider's configuration or on the resource")
-"""An adverbial: the places of a connection setting."""
+_PLACES = " in the settings of the provider, or in its `{}`"
+WHERE_TO_SET = _phrase(_PLACES)
+"""The key of `where_to_set` in `Wording.phrases`."""
+
+
+def where_to_set(section: str) -> str:
+    """Return an adverbial with a space before it: the places of a setting. `section`: its record on a resource."""
+    return _phrase(_PLACES, section)
+
+
 ONLY_FORGETS = _phrase("only the state forgets the resource")
 """A sentence without its capital letter and period: deletion changes no machine."""
 DEPEND_ON_IT = _phrase("create it before this resource")

@@ -22,7 +22,6 @@ from avma.properties import Property, properties, validate
 from avma.settings import Settings
 from avma_cli.exits import Exit, fail
 from avma_cli.wording import COMMANDS
-from pulumi_resource_avma.wording import PULUMI
 
 Given = Mapping[str, Any]
 """The options on the command line, by the name of their setting. Names of guest settings begin with `guest_`."""
@@ -79,8 +78,8 @@ def settings(given: Given, written: Mapping[str, Any]) -> dict[str, Any]:
     if failures:
         named = [source_of(Configuration, failure.path, complete(options, written)) for failure in failures]
         pairs = zip(named, failures, strict=True)
-        text = "\n".join(f"{PULUMI.render(name).replace('`', '')}: {failure.reason}" for name, failure in pairs)
-        fail(PULUMI.render(text), Exit.USAGE, *(failure.topic for failure in failures))
+        text = "\n".join(f"{COMMANDS.render(name).replace('`', '')}: {failure.reason}" for name, failure in pairs)
+        fail(text, Exit.USAGE, *(failure.topic for failure in failures))
     return values
 
 

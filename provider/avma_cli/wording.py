@@ -6,7 +6,9 @@ Pulumi program.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from avma import wording
 from avma.properties import properties
@@ -22,8 +24,12 @@ _OPTIONS = {prop.name: f"--{prop.name.replace('_', '-')}" for prop in properties
 """The option of each setting on a command line, or its environment variable if it has no option."""
 
 
-def _setting(path: str, value: str | None) -> str:
-    option = _OPTIONS.get(path.removeprefix("connection."))
+_OF_REPORT = {path: option for path, option in _OPTIONS.items() if path != "address"}
+"""The options of `avma report`. Its file contains the addresses of the machines."""
+
+
+def _setting(path: str, value: str | None, options: Mapping[str, str] = _OPTIONS) -> str:
+    option = options.get(path.removeprefix("connection."))
     if option is None:
         return PULUMI.setting(path, value)
     if value == "false":
@@ -37,10 +43,14 @@ COMMANDS = replace(
         **PULUMI.phrases,
         wording.RUN_AGAIN: "run the command again",
         wording.ALLOW_MORE_TIME: "allow more time",
-        wording.WHERE_TO_SET: "for this command",
+        wording.WHERE_TO_SET: "",
         wording.CONFIGURATION: "the configuration of the provider",
     },
     setting=_setting,
 )
-REPORT = replace(COMMANDS, phrases={**COMMANDS.phrases, wording.ALLOW_MORE_TIME: "allow more time with `--timeout`"})
-"""The words of `avma report`, which has an option for its time limit."""
+"""The words of all commands but `avma report`."""
+REPORT = replace(
+    COMMANDS,
+    phrases={**COMMANDS.phrases, wording.ALLOW_MORE_TIME: "allow more time with `--timeout`"},
+    setting=partial(_setting, options=_OF_REPORT),
+)

@@ -96,4 +96,4 @@ def test_a_wrong_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) 
     result = CliRunner().invoke(app, ["doctor", "127.0.0.1"])
     assert result.exit_code == 2
     assert "guest.port (from AVMA_GUEST_PORT): must be a whole number" in result.stderr
-    assert "https (from AVMA_HTTPS or HYPERV_HTTPS): must be true or false" in result.stderr
+    assert "--https (from AVMA_HTTPS): must be true or false" in result.stderr

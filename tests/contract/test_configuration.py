@@ -170,7 +170,7 @@ class TestConfigure:
             unconfigured.configure()
         code, message = failure(caught.value)
         assert code is grpc.StatusCode.INVALID_ARGUMENT
-        assert "`port` (from AVMA_PORT or HYPERV_PORT) must be a whole number" in message
+        assert "`port` (from AVMA_PORT) must be a whole number" in message
         assert message.endswith("See: avma explain invalid-input")
 
     @pytest.mark.parametrize("values", [{"insecure": True}, {"insecure": "true"}, {"guest": {"insecure": True}}])

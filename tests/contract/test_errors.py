@@ -27,6 +27,7 @@ def raising(error: Exception) -> Callable[[str, Operation], None]:
 
 CODES = {
     errors.InvalidInput: StatusCode.INVALID_ARGUMENT,
+    errors.InvalidHost: StatusCode.INVALID_ARGUMENT,
     errors.Unreachable: StatusCode.UNAVAILABLE,
     errors.AnswerLost: StatusCode.UNAVAILABLE,
     errors.OperationTimedOut: StatusCode.UNAVAILABLE,

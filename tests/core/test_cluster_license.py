@@ -7,6 +7,7 @@ import pytest
 from avma import errors, keys
 from avma.properties import UNKNOWN
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
+from avma.wording import NEUTRAL
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
 from loopback import address
@@ -224,7 +225,7 @@ def test_the_preview_warns_of_a_node_that_is_down(cluster, run):
     ],
 )
 def test_check(values, complaints):
-    found = [f"{failure.path}: {failure.reason}" for failure in RESOURCE.check(values)]
+    found = [f"{failure.path}: {NEUTRAL.render(failure.reason)}" for failure in RESOURCE.check(values)]
     assert len(found) == len(complaints)
     assert all(text.startswith(start) for text, start in zip(found, complaints, strict=True))
 

@@ -83,7 +83,7 @@ def test_kerberos_with_a_keytab(tmp_path, lab, monkeypatch, username):
 @pytest.mark.parametrize(
     ("values", "answer", "remedy"),
     [
-        ({"password": "wrong-one"}, "Preauthentication failed", "the password or keytab"),
+        ({"password": "wrong-one"}, "Preauthentication failed", "`password` or `kerberos_keytab`"),
         ({"username": "nobody"}, "Client 'nobody@LAB.TEST' not found", "check `username`"),
         ({"username": "a@OTHER.TEST"}, "Cannot find KDC for realm", "krb5.conf"),
         ({"kerberos_hostname": "x.lab.test"}, "host/x.lab.test@LAB.TEST not found", "`kerberos_hostname`"),

@@ -114,7 +114,7 @@ WRONG = {"password": "wrong-one"}
         (2, {}, errors.CertificateNotTrusted, "an untrusted authority", "set `ca_cert`"),
         (1, {"ca_cert": None}, errors.CertificateNotTrusted, "an untrusted authority", "set `ca_cert`"),
         (3, {}, errors.CertificateNotTrusted, "has expired", "renew the certificate"),
-        (4, {}, errors.CertificateNotTrusted, "is for another name", "connect with a name from the certificate"),
+        (4, {}, errors.CertificateNotTrusted, "is for another name", "`connection.address` to a name from the"),
         (10, {"auth": Auth.CERTIFICATE}, errors.AnswerLost, "connection broke",
          "the dates of `client_cert`"),
         (5, {"port": 5985}, errors.Unreachable, "does not use TLS", "set `https: false`"),

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from avma import errors
@@ -6,6 +8,10 @@ from avma.connection import resolve
 from avma.environment import from_environment
 from avma.properties import properties
 from avma.settings import AddressedSettings, Auth, Settings
+from avma_cli.wording import COMMANDS
+from pulumi_resource_avma.wording import PULUMI
+
+IN_PROVIDER = "in the provider's configuration"
 
 
 def test_the_first_layer_that_gives_a_value_wins():
@@ -50,6 +56,35 @@ def test_missing_credentials_name_the_property():
 def test_an_incomplete_account_names_what_is_missing(settings, words):
     with pytest.raises(errors.InvalidInput, match=words):
         resolve("hv01", settings)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "pulumi", "command"),
+    [
+        ("", f"Set `username` {IN_PROVIDER}, or in `connection` of the resource.", "Set `--username`."),
+        ("guest.", f"Set `guest.username` {IN_PROVIDER}, or in `guest` of the resource.", "Set `--guest-username`."),
+    ],
+)
+def test_only_a_program_has_several_places_for_a_setting(prefix, pulumi, command):
+    with pytest.raises(errors.InvalidInput) as caught:
+        resolve("hv01", Settings(password="b"), prefix=prefix)
+    assert pulumi in PULUMI.render(caught.value.message)
+    assert command in COMMANDS.render(caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("address", "advice", "remedy"),
+    [
+        ("hv01:5985", "Write the host alone, and set `port: 5985`.", ""),
+        ("10.0.0.011", "Write `10.0.0.11`.", ""),
+        ("224.0.0.1", "Set `connection.address` to the DNS name or IP address.", "set .*"),
+    ],
+)
+def test_an_address_that_no_machine_can_have_has_one_remedy(address, advice, remedy):
+    with pytest.raises(errors.InvalidHost) as caught:
+        resolve("hv01", AddressedSettings(address=address, username="a", password="b"))
+    assert str(caught.value).endswith(f"{advice} See: avma explain invalid-host")
+    assert re.fullmatch(remedy, caught.value.remedy)
 
 
 def test_basic_over_plain_http_is_refused():

@@ -47,6 +47,11 @@ def test_pulumi_has_words_for_each_phrase() -> None:
     assert set(wording.phrases().values()) == set(PULUMI.phrases)
 
 
+def test_the_report_has_no_option_for_an_address() -> None:
+    address = setting("connection.address")
+    assert [each.render(address) for each in (COMMANDS, REPORT)] == ["`--address`", "`connection.address`"]
+
+
 def test_more_time_is_an_option_of_the_report_and_of_no_other_command() -> None:
     words = [each.render(wording.ALLOW_MORE_TIME) for each in (NEUTRAL, COMMANDS, REPORT)]
     assert words == ["allow more time", "allow more time", "allow more time with `--timeout`"]

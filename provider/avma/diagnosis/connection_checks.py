@@ -81,7 +81,8 @@ class ConnectionChecks:
             return None
         named = f"{identity.vendor} {identity.version}".strip()
         answer = f"this is {named}, not Windows"
-        remedy = "set the address and the port of WinRM on a Windows machine"
+        address, port = self._connection.setting("address"), self._connection.setting("port")
+        remedy = f"set {address} and {port} to those of WinRM on a Windows machine"
         return UnexpectedAnswer("sign in", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
@@ -137,9 +138,7 @@ class ConnectionChecks:
     def _plain(self) -> Finding:
         talked = not isinstance(self._attempt, AvmaError) or isinstance(self._attempt, LogonRefused)
         if not talked and self._speaks_tls():
-            answer = f"the service uses TLS, but {self._connection.setting('https', False)} is set"
-            remedy = f"set {self._connection.setting('https', True)}, or set the port of a WinRM http listener"
-            raise Unreachable("sign in", self._connection.where, answer, remedy)
+            raise Unreachable("sign in", self._connection.where, *transport_errors.uses_tls(self._connection))
         unused = f"not used, because {self._connection.setting('https', False)} is set"
         return Finding(f"{unused}: the authentication method encrypts messages", Status.SKIPPED)
 

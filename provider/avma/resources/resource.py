@@ -117,9 +117,8 @@ class Operation:
         """
         connection = resolve(name, *layers, prefix=prefix)
         if any(settings is not None and settings.insecure for settings in layers[:1]):
-            self.warn(
-                f"{connection.where}: `{prefix}insecure` is set, so the provider does not verify its TLS certificate"
-            )
+            insecure = connection.setting("insecure", True)
+            self.warn(f"{connection.where}: {insecure} is set, so the provider does not verify its TLS certificate")
         return self.machines.get(connection)
 
 

@@ -17,7 +17,7 @@ from avma.connection import Connection
 from avma.deadline import text_of
 from avma.errors import Distrust
 from avma.settings import AUTH_METHODS, HTTP_PORT, Auth, offered_methods
-from avma.wording import RUN_AGAIN, setting
+from avma.wording import RUN_AGAIN
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.http_adapter import LARGEST_ANSWER, Adapter, AnswerTooLarge, HttpStatus, NothingAwaited
@@ -27,7 +27,7 @@ _FIRST_FAILURE, _UNAUTHORIZED = 400, 401
 _WITH_PAGES = (200, 400, 403, 500)
 """The statuses with which proxies and web servers send their pages."""
 _CERTIFICATE_PROBLEMS = (
-    ("mismatch", Distrust.NAME, "its certificate is for another name", "connect with a name from the certificate"),
+    ("mismatch", Distrust.NAME, "its certificate is for another name", ""),
     ("has expired", Distrust.EXPIRED, "its certificate has expired", "renew the certificate of the WinRM listener"),
     (
         "not yet valid",
@@ -103,6 +103,13 @@ def set_up(connection: Connection) -> str:
     )
 
 
+def uses_tls(connection: Connection) -> tuple[str, str]:
+    """Return the answer and the remedy for a service that uses TLS, contrary to the settings."""
+    https, port = connection.setting("https", True), connection.setting("port")
+    answer = f"the service uses TLS, but {connection.setting('https', False)} is set"
+    return answer, f"set {https}, or set {port} to that of an http listener"
+
+
 def _failed(adapter: Adapter) -> bool:
     """Return True if the last status is a failure other than 401, which requests a sign-in."""
     return adapter.status >= _FIRST_FAILURE and adapter.status != _UNAUTHORIZED
@@ -166,7 +173,8 @@ def _tls(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
     text, connection = str(error), exchange.connection
     for mark, distrust, answer, remedy in _CERTIFICATE_PROBLEMS:
         if mark in text:
-            return exchange.context.error(errors.CertificateNotTrusted, answer, remedy or _trust(connection), distrust)
+            remedy = remedy or _trust(connection, distrust)
+            return exchange.context.error(errors.CertificateNotTrusted, answer, remedy, distrust)
     if any(mark in text for mark in _NO_TLS) and not exchange.adapter.connected:
         remedy = _not_https(connection)
         return exchange.context.error(errors.Unreachable, "the service on that port does not use TLS", remedy)
@@ -178,7 +186,9 @@ def _not_https(connection: Connection) -> str:
     return f"check that the port belongs to a WinRM https listener, or set {connection.setting('https', False)}"
 
 
-def _trust(connection: Connection) -> str:
+def _trust(connection: Connection, distrust: Distrust) -> str:
+    if distrust is Distrust.NAME:
+        return f"set {connection.setting('address')} to a name from the certificate"
     return (
         f"set {connection.setting('ca_cert')} to the authority's PEM file; in a lab only, you can set "
         f"{connection.setting('insecure', True)} instead"
@@ -192,17 +202,13 @@ def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
         return _timeout(error, exchange)
     if isinstance(cause, socket.gaierror):
         answer = f"the name {connection.address} cannot be resolved"
-        address = setting(f"{connection.prefix or 'connection.'}address")
-        remedy = f"check the name, or set {address} to the IP address"
+        remedy = f"check the name, or set {connection.setting('address')} to the IP address"
         return exchange.context.error(errors.Unreachable, answer, remedy)
     if isinstance(cause, ConnectionRefusedError):
         answer = "the connection was refused, because nothing listens on that port"
         return exchange.context.error(errors.Unreachable, answer, f"check the port; {set_up(connection)}")
     if not connection.https and not exchange.adapter.accepted and tls.thumbprint(connection):
-        answer = f"the service uses TLS, but {connection.setting('https', False)} is set"
-        return exchange.context.error(
-            errors.Unreachable, answer, f"set {connection.setting('https', True)}, or use another port"
-        )
+        return exchange.context.error(errors.Unreachable, *uses_tls(connection))
     return _broken_off(exchange, "the connection broke")
 
 

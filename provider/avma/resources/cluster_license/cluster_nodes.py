@@ -83,7 +83,7 @@ def _require_usable(node: str, address: str, cluster: Server) -> None:
     reason = host_name_error(address)
     if reason is not None:
         answer = f"the cluster reports the node {characters.shown(node)!r} at an unusable address: {reason}"
-        remedy = "list the names or IP addresses of the nodes in `nodes`"
+        remedy = f"list the names or IP addresses of the nodes in {setting('nodes')}"
         raise errors.UnexpectedAnswer("read the nodes of the cluster", cluster.where, answer, remedy)
 
 
@@ -128,8 +128,8 @@ def _longer_name(node: NodeState) -> str:
     if node.cluster_state is None or len(node.name) != _NETBIOS_LENGTH:
         return ""
     return (
-        f"; if the node's name is longer than {node.name}, list the full names of all nodes in `nodes` instead of "
-        f"`cluster`: the cluster reports only the first {_NETBIOS_LENGTH} characters of a name"
+        f"; if the node's name is longer than {node.name}, list the full names of all nodes in {setting('nodes')} "
+        f"instead of {setting('cluster')}: the cluster reports only the first {_NETBIOS_LENGTH} characters of a name"
     )
 
 

@@ -79,15 +79,15 @@ class ClusterLicenseResource(Resource):
         failures = validate(ClusterLicenseInputs, values)
         given = [name for name in ("cluster", "nodes") if values.get(name) is not None]
         if not given:
-            failures.append(InvalidProperty("cluster", "is required unless you set `nodes`"))
+            failures.append(InvalidProperty("cluster", f"is required unless you set {setting('nodes')}"))
         if values.get("product_key_version") is not None and not any(values.get(name) is not None for name in _KEYS):
             reason = f"requires {setting('product_key')} or {setting('product_keys')}"
             failures.append(InvalidProperty("product_key_version", reason))
         if len(given) == 2:
-            failures.append(InvalidProperty("nodes", "cannot be combined with `cluster`"))
+            failures.append(InvalidProperty("nodes", f"cannot be combined with {setting('cluster')}"))
         connection = values.get("connection")
         if values.get("nodes") is not None and isinstance(connection, Mapping) and connection.get("address"):
-            reason = "cannot be combined with `nodes`. The provider connects to the nodes by their names"
+            reason = f"cannot be combined with {setting('nodes')}. The provider connects to the nodes by their names"
             failures.append(InvalidProperty("connection.address", reason))
         return failures
 
@@ -273,10 +273,12 @@ def _nodes_failed(failed: Sequence[NodeState], where: str, tried: str = TRIED) -
 
 def _imported_inputs(identifier: str) -> dict[str, Any]:
     names = identifier.split(",")
-    reason = next((reason for reason in map(host_name_error, names) if reason), None) or doubled_error(names)
+    malformed = next((reason for reason in map(host_name_error, names) if reason), None)
+    reason = malformed or doubled_error(names)
     if reason:
+        kind = errors.InvalidHost if malformed else errors.InvalidInput
         remedy = "use the name of the cluster, or each node once, separated by commas"
-        raise errors.InvalidInput(f"import `{characters.shown(identifier)}`", "", reason, remedy)
+        raise kind(f"import `{characters.shown(identifier)}`", "", reason, remedy)
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 
 

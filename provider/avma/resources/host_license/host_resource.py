@@ -200,7 +200,7 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     reason = host_name_error(identifier)
     if reason:
         tried = f"import `{characters.shown(identifier)}`"
-        raise errors.InvalidInput(tried, "", reason, "use the DNS name or IP address of the host")
+        raise errors.InvalidHost(tried, "", reason, "use the DNS name or IP address of the host")
     return {"host": identifier}
 
 

@@ -193,7 +193,7 @@ def imported_inputs(identifier: str) -> dict[str, Any]:
     malformed = next((reason for reason in map(host_name_error, names) if reason), None)
     if malformed:
         remedy = "write HOST/NAME without a scheme or port, for example hv01.example.com/web01"
-        raise errors.InvalidInput(tried, "", malformed, remedy)
+        raise errors.InvalidHost(tried, "", malformed, remedy)
     doubled = doubled_error(names)
     if doubled:
         raise errors.InvalidInput(tried, "", doubled, "use each host once")

@@ -75,7 +75,7 @@ class VmActivationResource(Resource):
         failures += _exactly_one_errors(values, "host", "hosts") + _exactly_one_errors(values, "vm_name", "vm_id")
         connection = values.get("connection")
         if values.get("hosts") is not None and isinstance(connection, Mapping) and connection.get("address"):
-            reason = "cannot be combined with `hosts`. The provider connects to the hosts by their names"
+            reason = f"cannot be combined with {setting('hosts')}. The provider connects to the hosts by their names"
             failures.append(InvalidProperty("connection.address", reason))
         return failures
 
