@@ -153,7 +153,7 @@ def declare(
 
 
 def redeclare(record: type, attribute: str, **rules: Any) -> Any:
-    """Declare an output of a base record again, with other rules. The arguments are those of `declare`."""
+    """Declare a property of another record again, with other rules if given. The arguments are those of `declare`."""
     field = next(field for field in dataclasses.fields(record) if field.name == attribute)
     rule = dataclasses.replace(field.metadata["rule"], **rules)
     return dataclasses.field(default=field.default, metadata={"rule": rule})

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from avma.addresses import host_name_error
 from avma.functions.function import Function, Listed
-from avma.properties import Values, build, declare
+from avma.properties import Values, build, declare, redeclare
 from avma.resources.cluster_license.cluster_nodes import NodeState, each, find_nodes, read_node
+from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
@@ -24,22 +25,11 @@ class ClusterNode:
         "The state of the node in the cluster: `Up`, `Down`, `Paused`, `Joining` or `Unknown`.", example="Up"
     )
     address: str = declare("The name or address the provider connects to.", example="hv01.example.com")
-    os_version: str | None = declare(
-        "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
-        default=None,
-        example="2025",
-    )
-    edition: str | None = declare("The edition of Windows.", default=None, example="Datacenter")
-    license_status: LicenseStatus | None = declare(
-        "The license status of Windows, in the terms of WMI.", default=None, example="Licensed"
-    )
-    partial_product_key: str | None = declare(
-        "The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent "
-        "without a key.",
-        default=None,
-        example="46789",
-    )
-    activates_guests: bool | None = declare("Whether the host can activate guests now.", default=None)
+    os_version: str | None = redeclare(NodeLicense, "os_version")
+    edition: str | None = redeclare(NodeLicense, "edition")
+    license_status: LicenseStatus | None = redeclare(NodeLicense, "license_status")
+    partial_product_key: str | None = redeclare(NodeLicense, "partial_product_key")
+    activates_guests: bool | None = redeclare(NodeLicense, "activates_guests")
     error: str | None = declare(
         "Why the provider could not read the node.", default=None, example="nothing answers at hv02:5986"
     )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from avma.addresses import host_name_error
 from avma.compatibility import Version
-from avma.properties import declare
+from avma.properties import declare, redeclare
 from avma.resources import preconditions
+from avma.resources.machine_license import LicenseOutputs
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma.wording import setting
@@ -80,15 +81,8 @@ class NodeLicense:
     license_status: LicenseStatus | None = declare(
         "The license status of Windows, in the terms of WMI.", default=None, example="Licensed"
     )
-    license_channel: LicenseChannel | None = declare(
-        "The channel of the installed key. Absent without a key.", default=None, example="VOLUME_MAK"
-    )
-    partial_product_key: str | None = declare(
-        "The last five characters of the installed key. On an Azure Local host, of its key for guests. Absent "
-        "without a key.",
-        default=None,
-        example="46789",
-    )
+    license_channel: LicenseChannel | None = redeclare(LicenseOutputs, "license_channel")
+    partial_product_key: str | None = redeclare(LicenseOutputs, "partial_product_key")
     os_version: str | None = declare(
         "The release of Windows Server or Azure Local, or `build N` for an unknown release.",
         default=None,
