@@ -110,8 +110,8 @@ page of a proxy uses the port. Check the address and the port.
 If the service is WinRM, run `avma doctor HOST --record FILE` and attach the file to a bug report. The file contains the
 answers without names and secrets.""",
     errors.ScriptFailed: f"""\
-A PowerShell script on the host returned no answer or an unknown answer. The error quotes PowerShell. The script may
-have run, so {RUN_AGAIN} to read the current state.
+A PowerShell script on the host returned no answer or an unknown answer. The error quotes PowerShell. The operation
+may have taken effect. {AGAIN} to read the current state.
 
 Common causes are application control, antivirus software and a restricted language mode. To test scripts on the host,
 run `avma doctor`. It runs the guest script with an empty list of guests.""",
@@ -141,7 +141,8 @@ started more than a few minutes ago, check {setting("guest.username")} and {sett
     errors.NotFound: """\
 The machine answered, but does not have the requested VM, cluster or key. Check the name and the host.""",
     errors.TimedOut: f"""\
-The operation took longer than its time limit. To allow more time, set {TIME_LIMIT}.""",
+The operation took longer than its time limit. To allow more time, set {TIME_LIMIT}, or `--timeout` of
+`avma report`.""",
     errors.Evaluation: """\
 The machine runs an evaluation edition of Windows Server. An evaluation edition accepts no product key and activates no
 guests. Convert it to a full edition first. The error contains the command.""",

@@ -42,7 +42,7 @@ COMMANDS = replace(
     phrases={
         **PULUMI.phrases,
         wording.RUN_AGAIN: "run the command again",
-        wording.ALLOW_MORE_TIME: "allow more time",
+        wording.ALLOW_MORE_TIME: "run the command again",
         wording.WHERE_TO_SET: "",
         wording.CONFIGURATION: "the configuration of the provider",
     },

@@ -213,8 +213,16 @@ def test_what_cannot_be(tmp_path: Path, fields: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("23H2", "20H2, subscription: true", "hosts[0].subscription: requires version 21H2 or later"),
-        ("23H2", "22H2, oemLicense: true", "hosts[0].oemLicense: requires version 23H2 or later"),
+        (
+            "23H2",
+            "20H2, subscription: true",
+            "hosts[0].subscription: requires version 21H2 or later, but the machine runs 20H2",
+        ),
+        (
+            "23H2",
+            "22H2, oemLicense: true",
+            "hosts[0].oemLicense: requires version 23H2 or later, but the machine runs 22H2",
+        ),
         ("23H2", "'2025'", "hosts[0].edition: is not available: Azure Stack HCI has no version 2025"),
         (
             "Azure Stack HCI",
@@ -224,7 +232,7 @@ def test_what_cannot_be(tmp_path: Path, fields: str, expected: str) -> None:
         (
             "23H2, edition: Azure Stack HCI",
             "'2025', edition: Datacenter, module: 1.1",
-            "hosts[0].module: requires the edition Azure Stack HCI",
+            "hosts[0].module: requires the edition Azure Stack HCI, but the machine runs Datacenter",
         ),
     ],
 )

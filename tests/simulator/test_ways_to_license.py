@@ -143,7 +143,10 @@ def test_over_the_control_endpoint(serve: Callable[[str], EstateServer]) -> None
             "hosts[0].leftoverKey: is the installed key. A leftover key must be a different one",
         ),
         ("  payAsYouGo: true\n  license: none\n", "hosts[0].payAsYouGo: cannot be combined with `license`"),
-        ("  payAsYouGo: true\n  evaluation: true\n", "hosts[0].payAsYouGo: requires Windows Server"),
+        (
+            "  payAsYouGo: true\n  evaluation: true\n",
+            "hosts[0].payAsYouGo: is not allowed: the machine runs an evaluation",
+        ),
         ("  online: 1\n", "hosts[0].online: must be true or false"),
     ],
 )

@@ -54,7 +54,7 @@ def test_the_report_has_no_option_for_an_address() -> None:
 
 def test_more_time_is_an_option_of_the_report_and_of_no_other_command() -> None:
     words = [each.render(wording.ALLOW_MORE_TIME) for each in (NEUTRAL, COMMANDS, REPORT)]
-    assert words == ["allow more time", "allow more time", "allow more time with `--timeout`"]
+    assert words == ["allow more time", "run the command again", "allow more time with `--timeout`"]
 
 
 def test_a_sentence_that_begins_with_a_part_has_a_capital_letter() -> None:

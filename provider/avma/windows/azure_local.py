@@ -156,7 +156,8 @@ def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
     remedy = (
         "run `Get-VMAutomaticActivation` on the machine; check that the machine is registered with Azure and online"
     )
-    answer = f"the cmdlet failed: {characters.shortened(said, _LONGEST) or 'PowerShell returned no message'}"
+    reported = characters.shortened(said, _LONGEST) or "PowerShell returned no message"
+    answer = f"its module ServerAVMAManager failed: {reported}"
     shown = soap_faults.shown_id(error_id)
     return context.error(errors.WsmanFault, f"{answer} ({shown})" if shown else answer, remedy, code)
 

@@ -87,7 +87,7 @@ def system_of(context: Context, rows: Sequence[Instance], family: str = "") -> S
     require_row(context, rows, OPERATING_SYSTEM)
     build, sku = build_of(rows[0].text("Version") or ""), rows[0].integer("OperatingSystemSKU") or 0
     if build is None:
-        remedy = "check the class Win32_OperatingSystem on the machine"
+        remedy = "run `(Get-CimInstance Win32_OperatingSystem).Version` on the machine, and check its output"
         raise context.error(errors.UnexpectedAnswer, "WMI reports no version", remedy)
     edition = compatibility.edition_of_sku(sku) or compatibility.edition_of_family(family)
     if edition is None:
@@ -145,7 +145,7 @@ def read_identity(wmi: Wmi, deadline: Deadline) -> str:
     firmware, system = (products[0].text("UUID") or "").strip("{} ").lower(), systems[0]
     name = (system.text("Name") or "").lower()
     if not name:
-        remedy = "check WMI on the host: the class Win32_ComputerSystem must report a name"
+        remedy = "run `(Get-CimInstance Win32_ComputerSystem).Name` on the machine, and check its output"
         raise context.error(errors.UnexpectedAnswer, "WMI reports no computer name", remedy)
     domain = (system.text("Domain") or "").lower()
     full_name = f"{name}.{domain}" if domain else name

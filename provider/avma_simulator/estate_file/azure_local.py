@@ -37,7 +37,7 @@ def mistakes(
     given = machine.model_fields_set
     if machine.edition != AZURE_LOCAL:
         for name in _OWN.keys() & given:
-            yield (*location, _OWN[name]), f"requires the edition {AZURE_LOCAL}"
+            yield (*location, _OWN[name]), f"requires the edition {AZURE_LOCAL}, but the machine runs {machine.edition}"
         return
     for name in _NOT.keys() & given:
         yield (*location, _NOT[name]), f"is not available for {AZURE_LOCAL}. Use `serverKey` or `subscription`"
@@ -52,8 +52,8 @@ def mistakes(
 
 
 def _by_release(location: Location, machine: Host | Vm) -> Iterator[tuple[Location, str]]:
-    release = LOCAL_VERSIONS.index(machine.version)
+    release, runs = LOCAL_VERSIONS.index(machine.version), f"but the machine runs {machine.version}"
     if getattr(machine, "subscription", False) and release < LOCAL_VERSIONS.index(_FIRST_SUBSCRIPTION):
-        yield (*location, "subscription"), f"requires version {_FIRST_SUBSCRIPTION} or later"
+        yield (*location, "subscription"), f"requires version {_FIRST_SUBSCRIPTION} or later, {runs}"
     if getattr(machine, "oem_license", False) and release < LOCAL_VERSIONS.index(_FIRST_OEM):
-        yield (*location, "oemLicense"), f"requires version {_FIRST_OEM} or later"
+        yield (*location, "oemLicense"), f"requires version {_FIRST_OEM} or later, {runs}"

@@ -112,8 +112,10 @@ def _leftover(estate: Estate, location: Location, machine: Host | Vm) -> Iterato
 def _pay_as_you_go(location: Location, machine: Host | Vm) -> Iterator[Finding]:
     if not getattr(machine, "pay_as_you_go", False):
         return
-    if machine.version != "2025" or machine.evaluation:
-        yield (*location, "payAsYouGo"), "requires Windows Server 2025, and not an evaluation edition"
+    if machine.version != "2025":
+        yield (*location, "payAsYouGo"), f"requires Windows Server 2025, but the machine runs {machine.version}"
+    if machine.evaluation:
+        yield (*location, "payAsYouGo"), "is not allowed: the machine runs an evaluation edition"
     if machine.license is not None:
         yield (*location, "payAsYouGo"), "cannot be combined with `license`"
 
