@@ -18,7 +18,7 @@ from loopback import address
 
 EMPTY_LISTING = {"operation": "Enumerate", "answer": "noRows"}
 NO_HYPER_V = r"the Hyper-V host's own row.*Hyper-V Administrators.*vmms.*S-1-5-32-578"
-NO_LICENSING = r"either the account.*sppsvc is not running"
+NO_LICENSING = r"the account has no right.*sppsvc is not running"
 
 
 def no_rows(*classes: str, **more: object) -> list[dict]:

@@ -19,6 +19,7 @@ from avma.inventory.request import ClusterRequest, HostRequest
 from avma.properties import Choice, camel_case, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
+from avma.settings import AddressedSettings
 from avma.wording import NEUTRAL
 from avma_cli.wording import COMMANDS, REPORT
 from pulumi_resource_avma.schema import documentation
@@ -44,7 +45,11 @@ def records(found: type) -> Iterator[type]:
 RECORDS = list(dict.fromkeys(record for each in DECLARING for record in records(each)))
 NAMES = {camel_case(prop.name) for record in RECORDS for prop in properties(record) if "_" in prop.name}
 NAMES |= {camel_case(function.name) for function in FUNCTIONS}
-WORDS = re.compile(rf"(?i:pulumi)|\b(?:{'|'.join(sorted(NAMES))})\b|\b[Tt]ry again\b|\b[Rr]un again\b")
+OPTIONS = ("customTimeouts", "dependsOn", "--target", "--replace", "--refresh")
+WORDS = re.compile(
+    rf"(?i:pulumi)|\b(?:{'|'.join(sorted(NAMES))})\b|\b[Tt]ry again\b|\b[Rr]un again\b|{'|'.join(OPTIONS)}"
+)
+SETTING = re.compile(rf"`(?:[a-z]+\.)?(?:{'|'.join(prop.name for prop in properties(AddressedSettings))})(?::[^`]*)?`")
 
 
 def literals(source: str) -> Iterator[tuple[int, str]]:
@@ -67,6 +72,11 @@ def test_no_literal_has_words_of_a_front_end(module: Path) -> None:
         if word not in allowed
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("module", sorted(CORE.rglob("*.py")), ids=lambda module: str(module.relative_to(CORE)))
+def test_no_literal_names_a_setting_that_a_command_has_as_an_option(module: Path) -> None:
+    assert [text for _, text in literals(module.read_text("utf-8")) if SETTING.search(text)] == []
 
 
 def texts() -> Iterator[str]:

@@ -63,7 +63,7 @@ class RequiredRow:
 HYPER_V_HOST = RequiredRow(
     row="the Hyper-V host's own row",
     rights="is not a member of Hyper-V Administrators",
-    grant="run `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT`",
+    grant="run `Add-LocalGroupMember -SID S-1-5-32-578 -Member ACCOUNT` on the host",
     service="vmms",
 )
 LICENSING_SERVICE = RequiredRow(
@@ -76,7 +76,7 @@ LICENSING_PRODUCTS = replace(LICENSING_SERVICE, row="the licenses that Windows a
 OPERATING_SYSTEM = RequiredRow(
     row="the row of the operating system",
     rights="has no right to read the namespace root\\cimv2",
-    grant="grant it Enable Account and Remote Enable on the namespace (wmimgmt.msc)",
+    grant="grant it Enable Account and Remote Enable on that namespace of the machine (wmimgmt.msc)",
     service="winmgmt",
 )
 COMPUTER = replace(OPERATING_SYSTEM, row="the row of the computer's firmware")
@@ -84,7 +84,7 @@ COMPUTER_SYSTEM = replace(OPERATING_SYSTEM, row="the row of the computer itself"
 CLUSTER = RequiredRow(
     row="the cluster's own row",
     rights="has no access to the cluster",
-    grant="run `Grant-ClusterAccess -User ACCOUNT -Full`",
+    grant="run `Grant-ClusterAccess -User ACCOUNT -Full` on a node",
     service="ClusSvc",
 )
 CLUSTER_NODES = replace(CLUSTER, row="the nodes of the cluster")
@@ -104,7 +104,7 @@ def require_row(context: Context, found: Iterable[object], required: RequiredRow
     if any(True for _ in found):
         return
     answer = (
-        f"the answer does not contain {required.row}: either the account {required.rights}, or the service "
+        f"the list from Windows is incomplete (without {required.row}): the account {required.rights}, or the service "
         f"{required.service} is not running"
     )
     remedy = (

@@ -131,12 +131,12 @@ def _signed(code: int) -> int:
 def _remedy(code: int, connection: Connection) -> str:
     name = connection.kerberos_hostname or connection.address
     username, keytab = connection.setting("username"), connection.setting("kerberos_keytab")
-    password = connection.setting("password")
+    address, password = connection.setting("address"), connection.setting("password")
     account = f"check {username} (NAME@REALM, with the realm in capital letters) and {password} or {keytab}"
     tickets = f"run `kinit`, or set {username} and {password}, or {keytab}"
     remedies = {
-        _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`; connect with the machine's DNS name, or "
-        f"set {connection.setting('kerberos_hostname')} to a name in the output of `setspn -L`",
+        _SERVER_UNKNOWN: f"the domain has no service principal `host/{name}`; set {address} to the machine's DNS "
+        f"name, or set {connection.setting('kerberos_hostname')} to a name in the output of `setspn -L`",
         _REVOKED: "the account is disabled, locked or expired; enable or unlock it in the domain",
         _KEY_EXPIRED: f"the password has expired; change it, and set {password} to the new one",
         _SKEW: "correct the clocks of this computer and of the domain, because they differ by more than five minutes",

@@ -270,7 +270,7 @@ def _key_to_remove(inputs: VmActivationInputs, stored: Stored) -> str | None:
 
 
 def _report_kept_key(name: str, inputs: VmActivationInputs, stored: Stored, operation: Operation) -> None:
-    """Show why a deletion leaves the key in the guest: `_key_to_remove` is None."""
+    """Show why a deletion leaves the key in the guest. The caller found no key to remove."""
     if inputs.on_delete is GuestOnDelete.RETAIN:
         operation.status(f"{name}: the guest keeps its key. {capitalized(ONLY_FORGETS)}")
     elif vm_changes.wanted_partial(stored.outputs, stored.inputs) is None:
