@@ -75,7 +75,7 @@ def require_host(state: HostState, tried: str) -> None:
     if system.azure_local:
         return
     if system.evaluation:
-        remedy = _conversion(compatibility.DATACENTER, system.core, "on the host with a Datacenter key")
+        remedy = _conversion(compatibility.DATACENTER, system.core, "on the host (KEY: a Datacenter key)")
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = (
