@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from avma.deadline import Cancellation
+from avma.deadline import Cancellation, Deadline
 from avma_simulator import EstateServer
 
 PATIENCE = 60.0
@@ -35,15 +35,27 @@ class Clock:
 
 
 class SkippedPauses(Cancellation):
-    """A cancellation for `Deadline` whose pauses end at once. Each one moves `clock` forward by its length."""
+    """A cancellation for `Deadline` whose pauses end at once.
 
-    def __init__(self) -> None:
+    Each pause moves `clock` forward by its length. With `estate`, it also advances the clock of that simulator.
+    """
+
+    def __init__(self, estate: EstateServer | None = None) -> None:
         super().__init__()
         self.clock = Clock()
+        self._estate = estate
 
     def wait(self, timeout: float) -> bool:
         self.clock.now += timeout
+        if self._estate is not None:
+            self._estate.advance_clock(timeout)
         return self.is_set()
+
+
+def unpaused(seconds: float) -> Deadline:
+    """Return a deadline whose pauses end at once. Only they use up its time."""
+    pauses = SkippedPauses()
+    return Deadline(seconds, pauses, pauses.clock)
 
 
 def advance_until(estate: EstateServer, seconds: float, condition: Callable[[], object]) -> None:

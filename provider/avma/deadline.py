@@ -113,6 +113,10 @@ class Deadline:
         """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - self._clock())
 
+    def elapsed(self) -> float:
+        """Return the seconds since the deadline began. They can exceed `timeout`."""
+        return self._clock() - self._end + self.timeout
+
     def part(self, timeout: float) -> Deadline:
         """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
         return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock)

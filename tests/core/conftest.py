@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,17 +53,3 @@ def run(new_runner: Callable[..., Runner]) -> Runner:
 def no_secret_is_told(run: Runner) -> Iterator[None]:
     yield
     assert not any(secret in text for text in run.told for secret in (HOST_KEY, OTHER_KEY, PASSWORD))
-
-
-@pytest.fixture
-def later() -> Iterator[Callable[..., None]]:
-    """Return a function that calls another function after some seconds."""
-    timers: list[threading.Timer] = []
-
-    def call(seconds: float, what: Callable[..., object], *arguments: object) -> None:
-        timers.append(threading.Timer(seconds, what, arguments))
-        timers[-1].start()
-
-    yield call
-    for timer in timers:
-        timer.join()

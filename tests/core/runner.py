@@ -17,6 +17,7 @@ from avma.resources.resource import Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.machine import Machines
 from avma.wording import NEUTRAL
+from avma_simulator import EstateServer
 from loopback import address
 from waiting import SkippedPauses
 
@@ -66,16 +67,16 @@ HV01, STANDARD, EVALUATION, LICENSED, KEYLESS = (address(n) for n in range(11, 1
 
 
 class Waiting(list[str]):
-    """The messages to the user. The first message about the wait for the guest calls a function."""
+    """The messages to the user. The first messages about the wait for the guest call a function each."""
 
-    def __init__(self, then: Callable[[], object]) -> None:
+    def __init__(self, *then: Callable[[], object]) -> None:
         super().__init__()
-        self._then: list[Callable[[], object]] = [then]
+        self._then = list(then)
 
     def append(self, line: str) -> None:
         super().append(line)
         if "waiting for its guest (" in line and self._then:
-            self._then.pop()()
+            self._then.pop(0)()
 
 
 @dataclass
@@ -94,9 +95,12 @@ class Runner:
     seconds: float = 120
     clock: Callable[[], float] = field(default=time.monotonic)
 
-    def skip_pauses(self) -> None:
-        """Let pauses end at once, and count them as if they had lasted. Then no test depends on real time."""
-        pauses = SkippedPauses()
+    def skip_pauses(self, estate: EstateServer | None = None) -> None:
+        """Let pauses end at once, and count them as if they had lasted, also in a simulator.
+
+        Then no test depends on real time.
+        """
+        pauses = SkippedPauses(estate)
         self.cancellation, self.clock = pauses, pauses.clock
 
     def operation(self, resource: str = "") -> Operation:

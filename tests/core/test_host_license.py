@@ -36,6 +36,7 @@ from core.runner import (
     stored,
 )
 from loopback import address
+from waiting import Clock, advance_until, wait_until
 
 HV01_ID = "hv01.workgroup/05b6fa1e-ef46-5736-bd7e-6d7559d9d20d"
 
@@ -225,12 +226,17 @@ def test_an_import_by_an_invalid_host_name_is_refused(estate, run):
 def test_a_timeout_reports_a_requested_activation(tmp_path, configuration):
     file = tmp_path / "slow.yaml"
     account = f"    username: {ADMINISTRATOR}\n"
-    file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 60}}\n", 1))
-    asked = r"could not activate Windows: the provider requested the activation, but the time limit"
-    with running(load_estate(file)), closing(Machines(4)) as machines:
-        runner = Runner(configuration, machines, seconds=5)
+    file.write_text(ESTATE.replace(account, f"{account}    delays: {{activation: 3600}}\n", 1))
+    asked = r"could not activate Windows: the provider requested the activation, but the time limit of 5 s expired"
+    with running(load_estate(file)) as estate, closing(Machines(4)) as machines, ThreadPoolExecutor(1) as pool:
+        clock = Clock()
+        licensing = pool.submit(Runner(configuration, machines, seconds=5, clock=clock).license)
+        wait_until(lambda: "Activate" in methods(estate, "hv01"))
+        clock.now += 6
+        advance_until(estate, 6, licensing.done)
         with pytest.raises(errors.PartlyDone, match=asked):
-            runner.license()
+            licensing.result()
+        assert methods(estate, "hv01")["Activate"] == 1
 
 
 @pytest.mark.parametrize("code", ["0xC004FD00", "0xC004E028", "0x803381A6"])
@@ -249,6 +255,7 @@ def test_a_timeout_quotes_the_last_answer_of_windows(estate, new_runner, code):
 )
 def test_a_change_that_http_sys_refused_did_not_begin_and_is_asked_for_again(estate, run, operation):
     estate.faults("hv01", [{"operation": operation, "answer": "unavailable", "times": 2}])
+    run.skip_pauses()
     assert run.license().outputs.license_status is LicenseStatus.LICENSED
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 

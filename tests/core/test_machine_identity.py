@@ -168,6 +168,7 @@ def test_a_node_of_an_old_state_that_cannot_be_asked_stays_unknown(estate, run, 
     estate.power("hv02", "off")
     later = new_runner()
     later.seconds = 2
+    later.skip_pauses()
     claims = ClusterLicenseResource().located(old, old.inputs, later.operation())
     assert {claim.place: claim.machine for claim in claims} == {HV01: identity(run, HV01), HV02: ""}
 
@@ -293,6 +294,7 @@ def test_the_machine_is_read_again_before_a_key_is_installed(estate, run, monkey
 def test_the_wait_for_a_license_ends_with_the_time_of_the_operation(estate, shared):
     shared.claims.add(Claim(A, wants=False, coming=True))
     shared.seconds = 1.5
+    shared.skip_pauses()
     with pytest.raises(errors.TimedOut, match=r"wait for the license of the host.*the time limit of 1\.5 s expired"):
         VmActivationResource().create({"host": HV01, "vm_name": "web01"}, shared.operation(B))
     assert methods(estate, "web01") == {}

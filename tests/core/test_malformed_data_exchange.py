@@ -37,6 +37,7 @@ def direct(estate, run):
     run.license(HV01, OTHER_KEY)
     guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="5s")
     run.configuration = replace(run.configuration, guest=guest)
+    run.skip_pauses(estate)
     return estate
 
 

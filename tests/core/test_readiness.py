@@ -1,4 +1,7 @@
-"""Waiting for a VM that is being provisioned, and the error if it does not get ready."""
+"""Waiting for a VM that is being provisioned, and the error if it does not get ready.
+
+No pause lasts. Each one advances the clock of the operation and that of the simulator.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from avma.windows.licensing import LicenseStatus
 from avma_simulator import EstateServer
 from core.runner import ADMINISTRATOR, HV01, LICENSED, OTHER_KEY, PASSWORD, Runner, Waiting, stored
 from loopback import address
-from waiting import wait_until
 
 WINRM = {"transport": "winrm"}
 WRONG = {"password": "Wrong-Horse-9"}
@@ -27,6 +29,7 @@ def direct(estate, run) -> EstateServer:
     run.license(HV01, OTHER_KEY)
     guest = GuestDefaults(https=False, username=ADMINISTRATOR, password=PASSWORD, ready_timeout="90s")
     run.configuration = replace(run.configuration, guest=guest)
+    run.skip_pauses(estate)
     estate.reset_counts()
     return estate
 
@@ -78,7 +81,7 @@ def test_a_vm_that_moves_meanwhile_is_followed(direct, run):
 )
 def test_a_timeout_reports_how_far_the_guest_was(direct, run, guest, text):
     direct.setup("web01", 600)
-    with pytest.raises(errors.NotReady, match=rf"the VM web01 was not ready after \d+ s \({text}"):
+    with pytest.raises(errors.NotReady, match=rf"the VM web01 was not ready after 6 s \({text}"):
         run.activate(guest={**guest, "ready_timeout": "6s"})
     assert calls(direct) == []
 
@@ -86,7 +89,6 @@ def test_a_timeout_reports_how_far_the_guest_was(direct, run, guest, text):
 def test_the_time_of_the_operation_ends_the_wait_with_the_same_error(direct, run):
     direct.power("web01", "off")
     run.seconds = 8
-    run.skip_pauses()
     with pytest.raises(
         errors.NotReady,
         match=r"VM web01 was not ready after \d+ s \(its state is Off\). Run .*Start-VM.*allow more",
@@ -126,14 +128,13 @@ def test_an_account_that_comes_last_is_waited_for(direct, run, monkeypatch):
     assert reached.create({"host": HV01, "vm_name": "web01"}, run.operation()).outputs.guest_version == "2022"
 
 
-def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run, later):
-    def leave() -> None:
-        direct.power("hv01", "off")
-        later(2, direct.power, "hv01", "running")
-        later(3, direct.setup, "web01", 0)
-
+def test_a_host_that_is_away_for_a_moment_does_not_end_the_wait(direct, run):
     direct.setup("web01", 600)
-    run.told = Waiting(leave)
+    run.told = Waiting(
+        lambda: direct.power("hv01", "off"),
+        lambda: direct.power("hv01", "running"),
+        lambda: direct.setup("web01", 0),
+    )
     assert run.activate().outputs.activated_by_host == "HV01"
 
 
@@ -170,8 +171,8 @@ def test_a_preview_and_an_update_do_not_wait(direct, run):
 
 @pytest.mark.parametrize("guest", [{}, WINRM], ids=["through its host", "over the network"])
 def test_a_preview_takes_a_refusal_in_setup_for_one_that_time_may_mend(direct, run, guest):
-    direct.setup("web01", 0.1)
-    wait_until(lambda: direct.machine("web01")["ready"])
+    direct.setup("web01", 60)
+    direct.advance_clock(60)
     with pytest.raises(errors.LogonUncertain):
         run.vm.probe({"host": HV01, "vm_name": "web01", "guest": {**guest, **WRONG}}, run.operation())
 

@@ -7,6 +7,7 @@ import pytest
 from avma_simulator import load_estate, running
 from avma_simulator.control import BadCommand
 from avma_simulator.state.estate_state import UnknownMachine
+from loopback import address
 from simulator.client import HYPERV, Client
 from simulator.conftest import ESTATE, write
 
@@ -50,7 +51,7 @@ def test_a_vm_that_cannot_be_is_not_created(estate):
 
 def test_a_machine_answers_at_all_its_addresses_with_the_uuid_of_its_firmware(tmp_path):
     uuid = "4C4C4544-0042-3510-8052-B4C04F4D3132"
-    more = f"- name: hv01\n  aliases: [127.42.9.99]\n  firmwareUuid: {uuid}\n"
+    more = f"- name: hv01\n  aliases: [{address(99)}]\n  firmwareUuid: {uuid}\n"
     with running(load_estate(write(tmp_path, ESTATE.replace("- name: hv01\n", more)))) as estate:
         urls = next(machine["urls"] for machine in estate.machines() if machine["name"] == "hv01")
         plain = [url for url in urls if url.startswith("http:")]

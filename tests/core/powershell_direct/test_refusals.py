@@ -162,12 +162,14 @@ def test_an_account_that_may_use_wmi_and_no_shell(estate, run):
 def test_the_quota_of_shells(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota"}])
     run.seconds = 10
+    run.skip_pauses()
     with pytest.raises(errors.TimedOut, match="too many open shells on the machine"):
         run.activate("web01", HOST)
 
 
 def test_a_shell_that_the_quota_refuses_for_now_is_opened_later(estate, run):
     estate.faults("hv01", [{"operation": "Shell/Create", "answer": "quota", "times": 3}])
+    run.skip_pauses()
     run.activate("web01", HOST)
     assert estate.machine("web01")["status"] == "Licensed"
 

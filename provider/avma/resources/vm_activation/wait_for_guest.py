@@ -7,9 +7,8 @@ rejected credentials are wrong. The provider tries them less and less often, bec
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from avma import errors
 from avma.configuration import READY_TIMEOUT, Guest
@@ -44,7 +43,7 @@ class GuestWait:
         build: the build of the guest, after it has reported it through Data Exchange.
         read_report: whether its Data Exchange report was read.
         rejections: the number of attempts with rejected credentials.
-        next_sign_in: when to try rejected credentials again.
+        next_sign_in: when to try rejected credentials again, as a value of `elapsed`.
     """
 
     operation: Operation
@@ -55,7 +54,6 @@ class GuestWait:
     read_report: bool = False
     rejections: int = 0
     next_sign_in: float = 0.0
-    _began: float = field(default_factory=time.monotonic)
     _pause: float = _FIRST_PAUSE
 
     @property
@@ -66,7 +64,7 @@ class GuestWait:
     @property
     def elapsed(self) -> float:
         """Seconds since the wait began."""
-        return time.monotonic() - self._began
+        return self.deadline.elapsed()
 
     def note(self, error: errors.AvmaError) -> None:
         """Record why the guest did not answer. Raise an error that does not pass with time."""
@@ -76,7 +74,7 @@ class GuestWait:
         if self.rejected:
             pause = min(_FIRST_BETWEEN_LOGONS * 2**self.rejections, _LONGEST_BETWEEN_LOGONS)
             self.rejections += 1
-            self.next_sign_in = time.monotonic() + pause
+            self.next_sign_in = self.elapsed + pause
 
     def pause(self, placement: Placement) -> None:
         """Wait before the next attempt.
@@ -167,7 +165,7 @@ def _is_due(placement: Placement, wait: GuestWait) -> bool:
         return True
     if _has_just_started(placement, wait):
         return may_be_provisioning(placement.vm)
-    return time.monotonic() >= wait.next_sign_in
+    return wait.elapsed >= wait.next_sign_in
 
 
 def _has_just_started(placement: Placement, wait: GuestWait) -> bool:
