@@ -80,6 +80,7 @@ class Operations:
             show_warning=lambda text: log.warning(text, urn),
             claims=self.run.claims,
             resource=urn,
+            rendered=self._session.redact,
         )
 
     def leave(self) -> None:

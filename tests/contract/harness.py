@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Mapping
 from concurrent import futures
@@ -27,6 +28,8 @@ from waiting import PATIENCE
 TYPE = "avma:index:Shelf"
 URN = f"urn:pulumi:dev::test::{TYPE}::s"
 PROVIDER_URN = "urn:pulumi:dev::test::pulumi:providers:avma::default"
+UNRENDERED = re.compile("[\ufdd0-\ufdef]")
+"""The marks of a part of a text that no front end has rendered."""
 
 
 def struct(values: Mapping[str, Any]) -> Struct:
@@ -47,7 +50,9 @@ def _plain(value: Any) -> Any:
         return plain(value.struct_value)
     if kind == "list_value":
         return [_plain(item) for item in value.list_value.values]
-    return None if kind == "null_value" else getattr(value, kind)
+    plain_value = None if kind == "null_value" else getattr(value, kind)
+    assert not UNRENDERED.search(str(plain_value)), plain_value
+    return plain_value
 
 
 def secret(value: Any) -> dict[str, Any]:

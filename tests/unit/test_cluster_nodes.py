@@ -10,9 +10,13 @@ import pytest
 from avma import errors
 from avma.configuration import Configuration
 from avma.deadline import Deadline
-from avma.resources.cluster_license.cluster_nodes import find_nodes
+from avma.functions.get_cluster_nodes import _cluster_node
+from avma.redaction import Redactor
+from avma.resources.cluster_license.cluster_nodes import cluster_outputs, find_nodes
 from avma.resources.resource import Operation
 from avma.windows.cluster import FailoverCluster, Node
+from avma.wording import setting
+from pulumi_resource_avma.wording import PULUMI
 
 ACCOUNT = Configuration(username="a", password="b")
 
@@ -53,3 +57,15 @@ def test_a_node_is_reached_by_what_its_cluster_was_asked_by() -> None:
     node = Node("hv01", "Up", "10.0.0.2")
     assert nodes_of("10.0.0.1", node) == ["10.0.0.2"]
     assert nodes_of("cl01.lab.example.com", node) == ["hv01.lab.example.com"]
+
+
+def test_an_error_in_outputs_has_the_words_of_the_front_end_and_no_secret() -> None:
+    redact = Redactor(PULUMI)
+    redact.learn(["Hush-Hush-1"])
+    machines: Any = Reporting(Node("hv01", "Up", "10.0.0.2"))
+    operation = Operation(ACCOUNT, machines, Deadline(5), lambda _: None, lambda _: None, rendered=redact)
+    (node,) = find_nodes("10.0.0.1", [], None, operation)
+    node.error = errors.Refused("read", "hv01", f"{setting('https', False)} and Hush-Hush-1", f"{setting('ca_cert')}")
+    (license_of_node,) = cluster_outputs([node], operation).node_licenses
+    assert license_of_node.error == "`https: false` and [secret]"
+    assert "`caCert`" in str(_cluster_node(node, operation).error)

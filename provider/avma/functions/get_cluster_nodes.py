@@ -76,19 +76,19 @@ class GetClusterNodes(Function):
         asked, now = build(GetClusterNodesInputs, values), operation()
         nodes = find_nodes(asked.cluster, [], asked.connection, now)
         each(nodes, lambda node: read_node(node, now))
-        return GetClusterNodesOutputs([_cluster_node(node) for node in nodes])
+        return GetClusterNodesOutputs([_cluster_node(node, now) for node in nodes])
 
     def listed(self, _values: Values, outputs: GetClusterNodesOutputs) -> list[Listed]:
         """See `Function.listed`."""
         return [Listed(node.address, node.node) for node in outputs.nodes]
 
 
-def _cluster_node(node: NodeState) -> ClusterNode:
+def _cluster_node(node: NodeState, operation: Operation) -> ClusterNode:
     seen = ClusterNode(
         node=node.name,
         state=node.cluster_state or "Unknown",
         address=node.machine.connection.address,
-        error=str(node.error) if node.error else None,
+        error=operation.rendered(node.error.message) if node.error else None,
     )
     if node.state is None:
         return seen

@@ -25,6 +25,7 @@ from avma.properties import InvalidProperty, Property, Values, known, predicted,
 from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
+from avma.wording import NEUTRAL
 
 _log = logging.getLogger("avma.resources")
 _PAUSE = 0.2
@@ -48,6 +49,7 @@ class Operation:
         claims: the claims of the whole run.
         resource: the resource's name in errors.
         shown: returns the text of an error that does not end the call. A front end can add a note to it.
+        rendered: returns a text for an output, in the words of the front end and without secrets.
     """
 
     configuration: Configuration
@@ -58,6 +60,7 @@ class Operation:
     claims: Claims = field(default_factory=Claims)
     resource: str = ""
     shown: Callable[[errors.AvmaError], str] = _message
+    rendered: Callable[[str], str] = NEUTRAL.render
 
     def warn_of(self, name: str, error: errors.AvmaError) -> None:
         """Warn about an error of one machine that does not end the call."""

@@ -255,9 +255,9 @@ def _mixed_keys(versions: Mapping[str, str]) -> tuple[str, str]:
     return answer, f"set keys of the newest version for all nodes ({places})"
 
 
-def cluster_outputs(nodes: Sequence[NodeState]) -> ClusterLicenseOutputs:
+def cluster_outputs(nodes: Sequence[NodeState], operation: Operation) -> ClusterLicenseOutputs:
     """Return the outputs for the nodes of a cluster."""
-    licenses = [_node_license(node) for node in sorted(nodes, key=lambda node: node.name)]
+    licenses = [_node_license(node, operation) for node in sorted(nodes, key=lambda node: node.name)]
     versions = {each.key_version for each in licenses}
     return ClusterLicenseOutputs(
         node_licenses=licenses,
@@ -272,8 +272,8 @@ def _is_licensed(node: NodeLicense) -> bool:
     return node.license_status is LicenseStatus.LICENSED
 
 
-def _node_license(node: NodeState) -> NodeLicense:
-    state, error = node.state, node.error.answer if node.error else None
+def _node_license(node: NodeState, operation: Operation) -> NodeLicense:
+    state, error = node.state, operation.rendered(node.error.answer) if node.error else None
     if state is None:
         known = NodeLicense(node=node.name, partial_product_key=node.known_partial, machine_id=node.known_machine)
         return replace(known, error=error)

@@ -148,7 +148,7 @@ class ClusterLicenseResource(Resource):
         nodes = self._inspect(inputs, operation, stored)
         each(nodes, lambda node: license_node(node, inputs.activate, operation))
         each(nodes, lambda node: require_common_key_version(node, nodes))
-        result = _result(wanted, nodes)
+        result = _result(wanted, nodes, operation)
         failed = [node for node in nodes if node.error is not None]
         if not failed:
             return result
@@ -176,7 +176,7 @@ class ClusterLicenseResource(Resource):
             for node in nodes:
                 if node.state is not None:
                     preconditions.warn_if_unlicensed(node.state, operation)
-        return _result(wanted, nodes)
+        return _result(wanted, nodes, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
@@ -282,6 +282,6 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
     return {"nodes": names} if len(names) > 1 else {"cluster": identifier}
 
 
-def _result(wanted: Values, nodes: Sequence[NodeState]) -> Result:
+def _result(wanted: Values, nodes: Sequence[NodeState], operation: Operation) -> Result:
     named = [wanted["cluster"]] if wanted.get("cluster") else wanted["nodes"]
-    return Result(",".join(dict.fromkeys(map(canonical, named))), wanted, cluster_outputs(nodes))
+    return Result(",".join(dict.fromkeys(map(canonical, named))), wanted, cluster_outputs(nodes, operation))
