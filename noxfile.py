@@ -12,7 +12,13 @@ import os
 import nox
 
 PYTHONS = os.environ.get("PYTHONS", "3.10 3.11 3.12 3.13 3.14").split()
-LIFECYCLE = ("tests/contract", "tests/core/test_host_license.py", "tests/core/test_vm_activation.py")
+LIFECYCLE = (
+    "tests/contract",
+    "tests/core/test_host_license.py",
+    "tests/core/test_host_import_and_delete.py",
+    "tests/core/test_several_licenses.py",
+    "tests/core/test_vm_activation.py",
+)
 
 nox.options.error_on_missing_interpreters = "CI" in os.environ
 

@@ -8,6 +8,8 @@ KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 KEY_2012 = "BCDFG-HJKMP-PQRTV-WXY23-4678N"
 ADMINISTRATOR = "Oberon"
 PASSWORD = "Correct-Horse-7"
+HEALTHY = address(1)
+PLAIN = "--no-https"
 _ACCOUNT = f"username: {ADMINISTRATOR}, password: {PASSWORD}"
 _LICENSED = f'version: "2022", edition: Datacenter, license: {{key: {KEY}}}, {_ACCOUNT}, http: {{port: 5985}}'
 

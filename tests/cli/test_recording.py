@@ -28,11 +28,10 @@ from avma_cli.__main__ import app
 from avma_simulator import EstateServer, load_estate, recording, running
 from avma_simulator.wsman import soap
 from cli.conftest import RECORDED, REPLAY_PASSWORD, REPLAYED, causes, diagnosed, recorded, replay, statuses
-from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD
+from cli.estate import ADMINISTRATOR, ESTATE, KEY, KEY_2012, PASSWORD, PLAIN
 from loopback import address
 from waiting import PATIENCE, wait_until
 
-PLAIN = "--no-https"
 SECRETS = (
     PASSWORD,
     KEY,

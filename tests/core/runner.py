@@ -131,6 +131,12 @@ def require_promises(resource: Resource, result: Result) -> Result:
     return result
 
 
+def methods(estate: EstateServer, name: str) -> dict[str, int]:
+    """Return the number of calls of each WMI method of a machine."""
+    operations = estate.counts()[name]["operations"]
+    return {op.rpartition("/")[2]: count for op, count in operations.items() if op.startswith("Invoke")}
+
+
 def stored(result: Result, **inputs: object) -> Stored:
     """Return the stored state of a resource, with changed inputs."""
     wanted = {**result.inputs, **inputs}

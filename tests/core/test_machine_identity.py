@@ -16,7 +16,7 @@ from avma.resources.resource import Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.computer import may_be_same
 from avma_simulator import load_estate, running
-from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
+from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, methods, stored
 from loopback import address
 
 HV01, ALIAS, HV02 = address(11), address(99), address(12)
@@ -54,11 +54,6 @@ def shared(run):
     """Return a runner whose operations belong to one run."""
     run.claims = Claims()
     return run
-
-
-def methods(estate, name: str) -> dict[str, int]:
-    operations = estate.counts()[name]["operations"]
-    return {op.rpartition("/")[2]: count for op, count in operations.items() if op.startswith("Invoke")}
 
 
 def identity(run, address: str) -> str:

@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pypsrp.powershell import RunspacePool
 
 from avma_simulator import EstateServer, load_estate, running
+from simulator.psrp import connected
 
 MAK = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 RETAIL = "BCDFG-HJKMN-PQRTV-WXY23-4678B"
@@ -76,6 +78,13 @@ def estate(tmp_path: Path) -> Iterator[EstateServer]:
     """The simulated machines for one test."""
     with running(load_estate(write(tmp_path, ESTATE))) as server:
         yield server
+
+
+@pytest.fixture
+def pool(estate: EstateServer) -> Iterator[RunspacePool]:
+    """Return an open runspace pool of the host of that simulator."""
+    with connected(estate) as client, RunspacePool(client) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.serializer import TaggedValue
 
 from avma_simulator import EstateServer
-from simulator.test_runspaces import connected
+from simulator.psrp import connected
 
 
 def secret(text: str) -> TaggedValue:

@@ -15,9 +15,9 @@ from avma_simulator.shells import cim_in_guest
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from simulator.client import PASSWORD
+from simulator.psrp import connected
 from simulator.remoting import guest, in_guests, run
 from simulator.test_estate_file import HOST, mistakes
-from simulator.test_runspaces import connected
 from waiting import wait_until
 
 DIRECT = "System.Management.Automation.Remoting.PSDirectException"
