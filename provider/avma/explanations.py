@@ -39,7 +39,7 @@ class Section:
 
 _KINDS: Mapping[type[errors.AvmaError], str] = {
     errors.InvalidInput: f"""\
-A setting or property has a value that cannot work. The provider did not contact any machine. The error names the
+A setting or property has a value that cannot work. The provider changed nothing. The error names the
 setting. Correct it, then {RUN_AGAIN}.
 
 Write durations as text: `30s`, `2m` or `1h30m`. In a program, write numbers, `true` and `false` without quotes. In
@@ -156,8 +156,8 @@ with the command in the error, or set {setting("manage_data_exchange", True)}.""
 The run was stopped before its end. If a change had already started, it may have taken effect. {AGAIN}. It
 reads the current state and continues from there.""",
     errors.NodesFailed: f"""\
-Some nodes of the cluster failed, and the other nodes are licensed. The error contains the reason for each failed node.
-Fix these nodes, then {RUN_AGAIN}.""",
+Nodes of the cluster failed. The error contains the reason for each of them, and says how many other nodes are licensed.
+Fix the failed nodes, then {RUN_AGAIN}.""",
 }
 
 

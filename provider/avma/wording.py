@@ -4,7 +4,7 @@ The core puts parts into its texts, and a front end replaces them before a text 
 
     f"set {setting('guest.ready_timeout')}, then {RUN_AGAIN}"
     neutral: "set `guest.ready_timeout`, then run again"
-    Pulumi:  "set `guest.readyTimeout`, then run `pulumi up` again"
+    Pulumi:  "set `guest.readyTimeout`, then run the same `pulumi` command again"
 
 A part is a `str`, so it works in f-strings, constants and declarations. Its marks are noncharacters, which Unicode
 reserves for the inside of a program. `avma.redaction.Redactor` renders all texts that leave a front end. Call

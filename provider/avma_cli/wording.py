@@ -44,6 +44,7 @@ COMMANDS = replace(
         wording.RUN_AGAIN: "run the command again",
         wording.ALLOW_MORE_TIME: "run the command again",
         wording.WHERE_TO_SET: "",
+        wording.DEPEND_ON_IT: "list it in `dependsOn` of each `VmActivation` on this host",
         wording.CONFIGURATION: "the configuration of the provider",
     },
     setting=_setting,

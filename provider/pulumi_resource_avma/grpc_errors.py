@@ -177,6 +177,16 @@ def _is_rejected_sign_in(error: errors.AvmaError) -> bool:
     return any(isinstance(cause, _SIGN_IN) for cause in causes)
 
 
+def text_of_preview(error: errors.AvmaError, longest: float) -> str:
+    """Return the warning of a preview about a machine that it could not read in `longest` seconds."""
+    goes_on = "The preview continues without the state of this machine."
+    if not isinstance(error, errors.TimedOut):
+        return error.with_note(goes_on)
+    # The remedy is about the time limit of the operation, which does not change that of a preview.
+    limit = f"A preview waits at most {longest:.0f} s for a machine, and `pulumi up` waits longer."
+    return errors.TimedOut(error.tried, error.where, error.answer, "").with_note(f"{limit} {goes_on}")
+
+
 def text_of_stored(error: errors.AvmaError) -> str:
     """Return the text of an error from a connection with stored settings."""
     return error.with_note(_STORED) if _is_rejected_sign_in(error) else error.message

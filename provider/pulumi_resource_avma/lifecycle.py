@@ -26,6 +26,7 @@ from pulumi_resource_avma.grpc_errors import (
     check_failures,
     invalid,
     stored_settings_explained,
+    text_of_preview,
     text_of_stored,
     ways_out,
 )
@@ -193,7 +194,7 @@ class Lifecycle:
             self._claims.record(request.urn)
             if isinstance(error, errors.NotFound) and (identifier or replaced):
                 raise
-            operation.warn(error.with_note("The preview continues without the state of this machine."))
+            operation.warn(text_of_preview(error, PROBE_TIMEOUT))
             return resource.predict(wanted)
         if replaced is not None:
             Replacement(resource, replaced.identifier, replaced.stored, wanted).foretell(found, operation)

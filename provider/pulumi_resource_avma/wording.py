@@ -20,7 +20,7 @@ def _setting(path: str, value: str | None) -> str:
 PULUMI = Wording(
     phrases={
         wording.INSTALL_EXTRA: "run `pip install 'pulumi-resource-avma[{}]'`",
-        wording.RUN_AGAIN: "run `pulumi up` again",
+        wording.RUN_AGAIN: "run the same `pulumi` command again",
         wording.APPLY: "run `pulumi up`",
         wording.NEXT_RUN: "`pulumi up`",
         wording.REFRESH: "run `pulumi refresh`",

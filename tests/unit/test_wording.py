@@ -28,7 +28,7 @@ from pulumi_resource_avma.wording import PULUMI
             "`--guest-transport winrm`",
         ),
         (function("get_host_license"), "`get_host_license`", "`getHostLicense`", "`getHostLicense`"),
-        (RUN_AGAIN, "run again", "run `pulumi up` again", "run the command again"),
+        (RUN_AGAIN, "run again", "run the same `pulumi` command again", "run the command again"),
         (
             install_extra("kerberos"),
             "install the extra `kerberos` of the Python package",
@@ -58,7 +58,7 @@ def test_more_time_is_an_option_of_the_report_and_of_no_other_command() -> None:
 
 
 def test_a_sentence_that_begins_with_a_part_has_a_capital_letter() -> None:
-    assert PULUMI.render(f"{capitalized(RUN_AGAIN)}.") == "Run `pulumi up` again."
+    assert PULUMI.render(f"{capitalized(RUN_AGAIN)}.") == "Run the same `pulumi` command again."
     assert capitalized("run") == "Run"
     assert capitalized("") == ""
 
@@ -66,7 +66,7 @@ def test_a_sentence_that_begins_with_a_part_has_a_capital_letter() -> None:
 def test_an_error_is_neutral_until_a_front_end_renders_it() -> None:
     error = errors.NotReady("activate", "web01", "it is off", f"start it; {RUN_AGAIN}")
     assert str(error) == "web01: could not activate: it is off. Start it. Run again. See: avma explain not-ready"
-    assert "Run `pulumi up` again." in Redactor(PULUMI)(error.message)
+    assert "Run the same `pulumi` command again." in Redactor(PULUMI)(error.message)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ The rules:
 - A batch gathers for a moment before it begins. It answers the requests that waited by then, and no later one. So no
   answer is older than its question.
 - A request leaves at its own deadline, and at Cancel. The others stay in the batch.
-- An error of a batch is the error of each of its requests.
+- An error of a batch is the error of each of its requests. One exception: if the leader of a shared read times out or
+  is canceled, only the leader gets the error. The others wait for the next batch.
 
 One `pulumi up` reads the same state for many resources in parallel. N parallel questions to a `SharedRead` cost the
 machine one or two reads.

@@ -30,9 +30,9 @@ _MOST_RUNS = 4
 _THROTTLE = 16
 """Maximum of guests in which one run works in parallel."""
 _MARGIN, _SHARE = 5.0, 0.2
-"""The script gets less time than its caller has: these seconds or this share of the time are kept back.
+"""The script gets this much less time than its caller has: these seconds, but at most this share of the time.
 
-In the rest, the script reports the guests without an answer.
+In the remaining time, the script reports the guests without an answer.
 """
 NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 """The script's own error ids: the guest did not answer in time, or the script did not get to it."""
@@ -137,7 +137,10 @@ class GuestRun(Batch[GuestRequest]):
 
     @property
     def silent(self) -> bool:
-        """Whether the run has reached a guest, but reported nothing for `SILENCE`. Before that, the host is slow."""
+        """Whether a run that has reached a guest reported nothing for `SILENCE` seconds.
+
+        A run that has not reached a guest is never silent: the host is slow then, and no guest is the cause.
+        """
         begun = self._starting is not None or self._started
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
 

@@ -73,10 +73,12 @@ def credential(connection: Connection) -> spnego.Credential:
 
 @contextmanager
 def explained(connection: Connection) -> Iterator[None]:
-    """Convert the Kerberos errors of a block to `Failure`. Only the thread that saw them can read their texts.
+    """Convert the errors of the Kerberos libraries in a block to `KerberosError`.
+
+    Only the thread that saw them can read their texts.
 
     Raises:
-        Failure: a library of Kerberos failed.
+        KerberosError: a Kerberos library failed.
     """
     try:
         yield

@@ -29,16 +29,16 @@ class Attempts:
             with attempts:
                 return wmi.query(...)
 
-    After an error that a repeat can resolve, it pauses, and the loop makes the next attempt. Other errors pass, and so
-    does the error of the last attempt.
+    After an error that a repeat can resolve, it pauses, and the loop makes the next attempt. It raises all other
+    errors, and the error of the last attempt.
 
     Raises:
         TimedOut: the deadline ends before the next attempt. The error quotes the last answer.
     """
 
-    def __init__(self, context: Context, passes: Callable[[errors.AvmaError], bool]) -> None:
+    def __init__(self, context: Context, can_repeat: Callable[[errors.AvmaError], bool]) -> None:
         self._context = context
-        self._passes = passes
+        self._can_repeat = can_repeat
         self._began = time.monotonic()
         self._pause = _FIRST_PAUSE
         self._number = 0
@@ -54,7 +54,7 @@ class Attempts:
             return False
         self._broken += _is_broken(error)
         tired = self._broken >= _BROKEN_ATTEMPTS or time.monotonic() - self._began > _PATIENCE
-        if tired or not self._passes(error):
+        if tired or not self._can_repeat(error):
             return False
         self._wait(error)
         return True
