@@ -33,7 +33,8 @@ def test_a_vm_in_setup_is_waited_for_with_live_status(serve, workspace, tmp_path
 def test_the_time_that_the_user_gives_ends_the_wait_with_the_reason(serve, workspace):
     server = serve(estate(FRESH, license={"key": HOST_KEY}))
     server.setup("web01", 300)
-    web01 = {**vm_activation("web01", host=HOST), "options": {"customTimeouts": {"create": "15s"}}}
+    # The engine passes the time on to another process, so it is real. It has to suffice for two sign-ins in the guest.
+    web01 = {**vm_activation("web01", host=HOST), "options": {"customTimeouts": {"create": "8s"}}}
     failed = workspace({"web01": web01}, **DIRECT).run("up", "--yes", "--skip-preview", check=False)
     assert failed.returncode != 0
     text = " ".join(failed.stdout.split())

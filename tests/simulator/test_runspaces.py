@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from psrpcore import ClientRunspacePool
@@ -15,6 +16,7 @@ from avma_simulator import EstateServer
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.psrp import COMPLETED, POWERSHELL, RESOURCE, STOPPED, connected, invoke
 from simulator.test_shells import HOST, SHELL, fault
+from waiting import advance_until
 
 
 def test_several_pools_and_pipelines_are_counted(estate: EstateServer) -> None:
@@ -134,9 +136,12 @@ def test_who_may_open_no_pool(serve: Callable[[str], EstateServer], fields: str)
 
 
 def test_opening_a_pool_takes_the_time_that_powershell_needs(serve: Callable[[str], EstateServer]) -> None:
-    estate = serve(HOST.format(", delays: {powershell: 600}"))
-    with connected(estate, "h", operation_timeout=1) as client, pytest.raises(WSManFaultError) as late:
-        RunspacePool(client).open()
+    estate = serve(HOST.format(", delays: {powershell: 3600}"))
+    with connected(estate, "h", operation_timeout=20) as client, ThreadPoolExecutor(1) as threads:
+        opening = threads.submit(RunspacePool(client).open)
+        advance_until(estate, 21, opening.done)
+        with pytest.raises(WSManFaultError) as late:
+            opening.result()
     assert late.value.code == 0x80338029
     assert estate.counts()["h"]["openShells"] == 0
 

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ from avma_simulator.state.estate_state import EstateState
 from avma_simulator.wsman.soap import Request
 from simulator.client import NS, TRANSFER, Client, envelope
 from simulator.shell import encoded, run
-from waiting import PATIENCE
+from waiting import PATIENCE, advance_until
 
 RESOURCE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
@@ -115,14 +116,18 @@ def test_shells_and_processes_are_counted(estate: EstateServer) -> None:
 
 
 def test_nothing_to_receive_is_a_timeout(serve: Callable[[str], EstateServer]) -> None:
-    estate = serve(HOST.format(", delays: {powershell: 100}"))
-    with Client(estate.url("h"), operation_timeout_sec=1, read_timeout_sec=PATIENCE) as client:
+    estate = serve(HOST.format(", delays: {powershell: 3600}"))
+    with Client(estate.url("h"), operation_timeout_sec=20, read_timeout_sec=PATIENCE) as client:
         shell = client.protocol.open_shell()
         command = client.protocol.run_command(shell, "powershell.exe", encoded("1"))
         client.protocol.send_command_input(shell, command, b"{}", end=True)
-        with pytest.raises(WinRMOperationTimeoutError):
-            client.protocol.get_command_output_raw(shell, command)
-        estate.advance_clock(100)
+        with ThreadPoolExecutor(1) as threads:
+            output = threads.submit(client.protocol.get_command_output_raw, shell, command)
+            advance_until(estate, 21, output.done)
+            with pytest.raises(WinRMOperationTimeoutError):
+                output.result()
+    estate.advance_clock(3600)
+    with Client(estate.url("h")) as client:  # the first connection was idle for too long
         assert client.protocol.get_command_output(shell, command)[2] == 1
 
 
