@@ -86,13 +86,13 @@ The sign-in failed. The error contains the reason:
 Windows locks accounts after failed sign-ins, and a domain adds up the failures on all its machines. Therefore, the
 provider does not retry a rejected account on the same machine in the same run. It tries a domain account
 (`DOMAIN\\user`, `user@domain`) on at most two machines until one of them accepts it.""",
-    errors.AccessDenied: """\
+    errors.AccessDenied: f"""\
 The sign-in succeeded, but the account has no right to the operation. To change a license, use an administrator of the
 machine.
 
 Over the network, UAC removes the administrator rights of local accounts other than the built-in Administrator. To
-prevent this, set the registry value `LocalAccountTokenFilterPolicy` to 1, or use a domain account in the Administrators
-group. See "User Account Control and remote restrictions" on Microsoft Learn.""",
+prevent this, use a domain account in the Administrators group, or run in PowerShell on the machine:
+`{hresult.REMOTE_ADMINISTRATORS}`. See "User Account Control and remote restrictions" on Microsoft Learn.""",
     errors.EmptyAnswer: """\
 The answer lacks a row that Windows always returns, so the provider cannot rely on it. Nothing was changed, and the
 stored state is still the same. The VMs are not gone, and the machine is not necessarily unlicensed.

@@ -5,11 +5,13 @@ Windows' own text is localized and often missing on Server Core. So the number d
 
 from __future__ import annotations
 
-from avma.hresult_table import ELEVATE, ONLINE, TABLE, Again, HResult
+from avma.hresult_table import CHECK_KEY, ELEVATE, ONLINE, REMOTE_ADMINISTRATORS, TABLE, Again, HResult
 
 __all__ = [
+    "CHECK_KEY",
     "ELEVATE",
     "ONLINE",
+    "REMOTE_ADMINISTRATORS",
     "Again",
     "HResult",
     "by_name",

@@ -50,21 +50,28 @@ class HResult:
         return f"0x{self.value:08X} {self.name}: {self.meaning}" if self.name else f"0x{self.value:08X}, {self.meaning}"
 
 
-_CHECK_KEY = "check the key for typing errors, and check that it is for this version and edition of Windows Server"
+CHECK_KEY = "check the key for typing errors, and check that it is for this version and edition of Windows Server"
 _OTHER_KEY = "use another key, or ask the Microsoft Activation Center to raise the activation limit of the key"
+_REJECTED_KEY = "use another key, or ask the Microsoft Activation Center why it rejects this key"
 _KMS = "replace the KMS client key of the machine: use an AVMA key on a guest, or your Datacenter key on a host"
 _CLOCKS = f"correct the clocks of the machine and of its KMS host; then {RUN_AGAIN}"
 _REPAIR = f"run `slmgr /rilc` on the machine to repair its license store; then {RUN_AGAIN}"
 _CONVERT = (
-    "run `DISM /Online /Get-TargetEditions` on the machine, convert it with `DISM /Online /Set-Edition:EDITION "
+    "use a key for the installed edition; or, to change the edition, run `DISM /Online /Get-TargetEditions` on the "
+    "machine, convert it with `DISM /Online /Set-Edition:EDITION "
     f"/ProductKey:KEY /AcceptEula`, and restart it; then {RUN_AGAIN}"
 )
+REMOTE_ADMINISTRATORS = (
+    r"New-ItemProperty HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System "
+    "-Name LocalAccountTokenFilterPolicy -Value 1 -PropertyType DWord -Force"
+)
+"""The command that lets local accounts keep the rights of administrators over the network."""
 ELEVATE = (
-    "use an administrator of the machine. A local account other than the built-in Administrator also needs the "
-    "registry value `LocalAccountTokenFilterPolicy` = 1"
+    "use an administrator of the machine; for a local account other than the built-in Administrator, also run in "
+    f"PowerShell on the machine: `{REMOTE_ADMINISTRATORS}`"
 )
 ONLINE = (
-    "check the machine's internet connection (name resolution, proxy), or activate by telephone "
+    "check the machine's internet connection (name resolution, proxy), or activate by phone "
     f"({setting('confirmation_id')})"
 )
 _HOST = f"use a Datacenter key to activate Windows on the VM's current Hyper-V host; then {RUN_AGAIN}"
@@ -74,7 +81,8 @@ _WMI = (
     "run `winmgmt /verifyrepository` on the machine; if it reports an inconsistency, run `winmgmt /salvagerepository`"
 )
 _SERVICE = (
-    "start the Software Protection service on the machine (`Start-Service sppsvc`); check its Application event log"
+    "start the Software Protection service on the machine (`Start-Service sppsvc`); if the service does not start, "
+    "check the Application event log of the machine"
 )
 _TAMPERED = (
     "run `sfc /scannow` and `DISM /Online /Cleanup-Image /RestoreHealth` on the machine, restart it, and remove "
@@ -82,7 +90,7 @@ _TAMPERED = (
 )
 _FILES = "run `sfc /scannow` and `DISM /Online /Cleanup-Image /RestoreHealth` on the machine, and restart it"
 
-_TELEPHONE = (
+_PHONE = (
     f"read {setting('installation_id')} again, get a confirmation ID for it from the Microsoft Activation Center, and "
     f"set {setting('confirmation_id')} to it"
 )
@@ -101,7 +109,7 @@ TABLE = (
         "SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM",
         "Windows does not run on a Hyper-V host with automatic activation",
         "check that the VM runs on a Hyper-V host with Datacenter, and that its Data Exchange integration service is "
-        "on; otherwise, use another kind of key (KMS or MAK)",
+        "on; if the VM cannot run on such a host, remove the VmActivation and give the guest its own key (KMS or MAK)",
     ),
     HResult(0xC004FD02, "SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED", "Windows is not activated on the host", _HOST),
     HResult(
@@ -112,20 +120,20 @@ TABLE = (
     ),
     HResult(0xC004FD04, "SL_E_IA_MACHINE_NOT_BOUND", "the guest is not bound to a licensed host", _HOST),
     # Installing a key
-    HResult(0xC004F050, "SL_E_INVALID_PRODUCT_KEY", "the product key is invalid", _CHECK_KEY),
-    HResult(0xC004F069, "SL_E_MISMATCHED_PRODUCT_SKU", "the key belongs to another edition", _CHECK_KEY),
-    HResult(0xC004E016, "SL_E_PKEY_INVALID_CONFIG", "this version of Windows does not recognize the key", _CHECK_KEY),
-    HResult(0xC004E017, "SL_E_PKEY_INVALID_UNIQUEID", "the product key is invalid", _CHECK_KEY),
-    HResult(0xC004E018, "SL_E_PKEY_INVALID_ALGORITHM", "the product key is invalid", _CHECK_KEY),
-    HResult(0xC004E019, "SL_E_PKEY_INTERNAL_ERROR", "the product key could not be validated", _CHECK_KEY),
-    HResult(0xC004F010, "SL_E_INVALID_PKEY", "the product key is invalid", _CHECK_KEY),
+    HResult(0xC004F050, "SL_E_INVALID_PRODUCT_KEY", "the product key is invalid", CHECK_KEY),
+    HResult(0xC004F069, "SL_E_MISMATCHED_PRODUCT_SKU", "the key belongs to another edition", CHECK_KEY),
+    HResult(0xC004E016, "SL_E_PKEY_INVALID_CONFIG", "this version of Windows does not recognize the key", CHECK_KEY),
+    HResult(0xC004E017, "SL_E_PKEY_INVALID_UNIQUEID", "the product key is invalid", CHECK_KEY),
+    HResult(0xC004E018, "SL_E_PKEY_INVALID_ALGORITHM", "the product key is invalid", CHECK_KEY),
+    HResult(0xC004E019, "SL_E_PKEY_INTERNAL_ERROR", "the product key could not be validated", CHECK_KEY),
+    HResult(0xC004F010, "SL_E_INVALID_PKEY", "the product key is invalid", CHECK_KEY),
     HResult(
         0xC004F033,
         "SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED",
         "Windows does not allow this product key to be installed",
         "check the machine's Application event log, and use another key",
     ),
-    HResult(0xC004F07D, "SL_E_INVALID_PRODUCT_KEY_TYPE", "the key has the wrong type", _CHECK_KEY),
+    HResult(0xC004F07D, "SL_E_INVALID_PRODUCT_KEY_TYPE", "the key has the wrong type", CHECK_KEY),
     HResult(
         0xC004F210,
         "SL_E_EDITION_MISMATCHED",
@@ -142,14 +150,14 @@ TABLE = (
     HResult(0x8007232B, "DNS_ERROR_RCODE_NAME_ERROR", "the DNS name of a KMS host does not exist", _KMS),
     HResult(0xC004F038, "SL_E_VL_NOT_ENOUGH_COUNT", "the KMS host has too few clients", f"add KMS clients, or {_KMS}"),
     HResult(0xC004F06C, "SL_E_VL_INVALID_TIMESTAMP", "the request's time stamp is invalid", _CLOCKS),
-    HResult(0xC004C001, "SL_E_CHPA_INVALID_PRODUCT_KEY", "Microsoft's server rejected the key", _CHECK_KEY),
-    HResult(0xC004C003, "SL_E_CHPA_PRODUCT_KEY_BLOCKED", "Microsoft's server has blocked the key", _OTHER_KEY),
-    HResult(0xC004C060, "SL_E_CHPA_DYNAMICALLY_BLOCKED_PRODUCT_KEY", "the key is blocked", _OTHER_KEY),
+    HResult(0xC004C001, "SL_E_CHPA_INVALID_PRODUCT_KEY", "Microsoft's server rejected the key", CHECK_KEY),
+    HResult(0xC004C003, "SL_E_CHPA_PRODUCT_KEY_BLOCKED", "Microsoft's server has blocked the key", _REJECTED_KEY),
+    HResult(0xC004C060, "SL_E_CHPA_DYNAMICALLY_BLOCKED_PRODUCT_KEY", "the key is blocked", _REJECTED_KEY),
     HResult(
         0xC004C017,
         "SL_E_CHPA_PRODUCT_KEY_BLOCKED_IPLOCATION",
         "the key is blocked in this location",
-        _OTHER_KEY,
+        _REJECTED_KEY,
     ),
     HResult(0xC004C008, "SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED", "the key has no activations left", _OTHER_KEY),
     HResult(0xC004C020, "SL_E_CHPA_DMAK_LIMIT_EXCEEDED", "the Multiple Activation Key is used up", _OTHER_KEY),
@@ -174,21 +182,21 @@ TABLE = (
         f"wait, then {RUN_AGAIN}",
         Again.CALL,
     ),
-    # Activating by telephone
-    HResult(0xC004F02C, "SL_E_CIDIID_INVALID_DATA", "the confirmation ID is malformed", _TELEPHONE),
-    HResult(0xC004F02D, "SL_E_CIDIID_INVALID_VERSION", "the confirmation ID has the wrong version", _TELEPHONE),
+    # Activating by phone
+    HResult(0xC004F02C, "SL_E_CIDIID_INVALID_DATA", "the confirmation ID is malformed", _PHONE),
+    HResult(0xC004F02D, "SL_E_CIDIID_INVALID_VERSION", "the confirmation ID has the wrong version", _PHONE),
     HResult(
         0xC004F02E,
         "SL_E_CIDIID_VERSION_NOT_SUPPORTED",
         "Windows does not support the version of the confirmation ID",
-        _TELEPHONE,
+        _PHONE,
     ),
-    HResult(0xC004F02F, "SL_E_CIDIID_INVALID_DATA_LENGTH", "the confirmation ID has the wrong length", _TELEPHONE),
+    HResult(0xC004F02F, "SL_E_CIDIID_INVALID_DATA_LENGTH", "the confirmation ID has the wrong length", _PHONE),
     HResult(
         0xC004F04D,
         "SL_E_CIDIID_INVALID_CHECK_DIGITS",
         "the installation ID or the confirmation ID is invalid",
-        _TELEPHONE,
+        _PHONE,
     ),
     # States, as LicenseStatusReason reports them
     HResult(0xC004F009, "SL_E_GRACE_TIME_EXPIRED", "the grace period is over", "activate Windows"),
@@ -221,7 +229,7 @@ TABLE = (
         0xC004C032,
         "SL_E_CHPA_TIMEBASED_ACTIVATION_NOT_AVAILABLE",
         "Microsoft's server offers no further time-based activation for the key",
-        _OTHER_KEY,
+        _REJECTED_KEY,
     ),
     HResult(
         0xC004D301,

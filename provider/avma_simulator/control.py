@@ -116,10 +116,10 @@ class Control:
         activation.subscription = enabled
 
     async def confirmation_id(self, name: str) -> dict[str, str]:
-        """Return the confirmation ID of the installed key, as the activation center gives it on the telephone."""
+        """Return the confirmation ID of the installed key, as the activation center gives it on the phone."""
         installation = self._state.machine(name).licensing.installation_id
         if installation is None:
-            raise BadCommand(f"{name} has no key that can be activated by telephone")
+            raise BadCommand(f"{name} has no key that can be activated by phone")
         return {"installationId": installation, "confirmationId": phone_activation.confirmation_id(installation)}
 
     async def install_key(self, name: str, key: str) -> None:

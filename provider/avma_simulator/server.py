@@ -205,7 +205,7 @@ class EstateServer:
         self._call(self._control.subscription(name, enabled))
 
     def confirmation_id(self, name: str) -> dict[str, str]:
-        """Return the confirmation ID of the installed key, as the activation center gives it on the telephone."""
+        """Return the confirmation ID of the installed key, as the activation center gives it on the phone."""
         return self._call(self._control.confirmation_id(name))
 
     def install_key(self, name: str, key: str) -> None:

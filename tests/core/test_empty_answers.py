@@ -221,12 +221,12 @@ def test_a_vm_that_runs_without_a_row_of_data_exchange_is_not_reported(estate, r
     vms = {vm.vm_name: vm for vm in GetHostVms().call({"host": HV01}, run.operation).vms}
     running = sorted(name for name, vm in vms.items() if vm.running)
     assert running
-    told = [text for text in run.told if "Its name, version and addresses are unknown" in text]
+    told = [text for text in run.told if "The name, version and addresses of the guest are unknown" in text]
     assert sorted({text.partition(":")[0] for text in told}) == running
 
 
 def test_a_guest_without_a_row_of_data_exchange_has_no_address_that_is_known(estate, run):
     run.license(HV01, OTHER_KEY)
     estate.faults("hv01", no_rows("Msvm_KvpExchangeComponent"))
-    with pytest.raises(errors.NotReady, match=r"the host lists no Data Exchange component for the VM web01"):
+    with pytest.raises(errors.NotReady, match=r"the host reports no Data Exchange data for the VM web01"):
         run.activate()

@@ -91,13 +91,13 @@ WRONG = {"password": "wrong-one"}
         (7, {**WRONG, "auth": Auth.BASIC}, errors.LogonRefused, "rejected the sign-in of",
          "check `username` and `password`"),
         (1, WRONG, errors.LogonRefused, "the service rejected the sign-in of Administrator (401)",
-         "if both are correct, check for a proxy that decrypts TLS"),
+         "if these checks pass, look for a proxy that decrypts TLS"),
         (7, {}, errors.LogonRefused, "does not offer `ntlm`, only Basic (WWW-Authenticate)",
-         "set `auth` to `basic`, or enable `ntlm` on the machine with `winrm set winrm/config/service/auth "
-         "@{Negotiate=\"true\"}`"),
+         "set `auth` to `basic`, or enable `ntlm` on the machine with "
+         r"`Set-Item WSMan:\localhost\Service\Auth\Negotiate $true` in PowerShell"),
         (1, {"auth": Auth.BASIC}, errors.LogonRefused, "does not offer `basic`, only Negotiate (WWW-Authenticate)",
-         "set `auth` to `ntlm`, or enable `basic` on the machine with `winrm set winrm/config/service/auth "
-         "@{Basic=\"true\"}`"),
+         "set `auth` to `ntlm`, or enable `basic` on the machine with "
+         r"`Set-Item WSMan:\localhost\Service\Auth\Basic $true` in PowerShell"),
         (5, {**HTTP, "auth": Auth.CREDSSP}, errors.LogonRefused, "does not offer `credssp`, only Negotiate (",
          "set `auth` to `ntlm`, or enable `credssp` on the machine"),
         (7, {"auth": Auth.NEGOTIATE}, errors.LogonRefused, "does not offer `negotiate`, only Basic", "`basic`"),
@@ -152,7 +152,7 @@ def test_a_name_that_cannot_be_resolved(alike):
         ("302 Found", "Location: http://127.0.0.1:1/", "", errors.Unreachable, "a redirect (HTTP 302)", "check that"),
         ("401 No", "WWW-Authenticate: Bearer", "", errors.LogonRefused, "only Bearer (WWW-Authenticate)",
          "set `auth` to an authentication method that the service offers"),
-        ("401 No", "X: y", "", errors.LogonRefused, "(no WWW-Authenticate)", "on the machine with `winrm set"),
+        ("401 No", "X: y", "", errors.LogonRefused, "(no WWW-Authenticate)", "on the machine with `Set-Item WSMan:"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
@@ -174,7 +174,7 @@ def test_a_proxy_that_opens_tls_is_found_by_its_thumbprint(alike, tmp_path, auth
     thumbprint = hashlib.sha1(shown, usedforsecurity=False).hexdigest()
     assert isinstance(told, errors.LogonRefused)
     assert "check `username` and `password`" in NEUTRAL.render(told.remedy)
-    assert NEUTRAL.render(told.remedy).endswith(f"must show the thumbprint {thumbprint.upper()}")
+    assert NEUTRAL.render(told.remedy).endswith(f"certificate on port {port}, {thumbprint.upper()}")
 
 
 def test_without_channel_binding_a_sign_in_works_through_the_proxy(alike, tmp_path):

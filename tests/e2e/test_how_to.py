@@ -133,11 +133,11 @@ def test_the_doctor_of_the_first_guide_finds_nothing_but_the_missing_licence(ser
     assert ended.stdout.splitlines()[-1].startswith("Next: pulumi up, with a HostLicense for ")
 
 
-def test_a_host_without_internet_is_activated_by_telephone(serve, tmp_path: Path) -> None:
+def test_a_host_without_internet_is_activated_by_phone(serve, tmp_path: Path) -> None:
     server = serve(estate({"hv01": {"online": False, "vms": [WEB]}}))
     (program,) = blocks("first-host", "yaml")
     stack = configured("first-host", tmp_path / "pulumi", program)
-    assert "activate by telephone (`confirmationId`)" in play("pulumi up --skip-preview", stack).stdout
+    assert "activate by phone (`confirmationId`)" in play("pulumi up --skip-preview", stack).stdout
     (asking,) = (block for block in blocks("no-network", "console") if "installationId" in block)
     answer = server.confirmation_id("hv01")
     assert answer["installationId"] in done(asking, stack)

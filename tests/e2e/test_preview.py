@@ -82,7 +82,7 @@ FAILURES = {
     ),
     "a host's key of another version": (
         host_license(productKey="${hostKey}", productKeyVersion="2025"),
-        "the declared key is for Windows Server 2025. Set a key for the release of the host",
+        "but `productKeyVersion` is 2025. Correct `productKeyVersion`, or set `productKey`",
     ),
     "a guest's key on a host": (
         host_license(productKey="${key}"),
@@ -108,7 +108,7 @@ FAILURES = {
     ),
     "a key below the one on Azure Local": (
         host_license(host=address(20), productKey="${hostKey}", productKeyVersion="2019"),
-        "its key is for Windows Server 2022, and it does not accept the older declared key for 2019",
+        "its key is for Windows Server 2022, and it accepts no older key, but `productKeyVersion` is 2019",
     ),
     "a host without a licence and without a key": (host_license(host=address(14)), "`productKey` is not set"),
     "a guest on a Standard host": (on(address(12), "a01"), "only Datacenter activates guests"),

@@ -56,9 +56,9 @@ def test_without_a_way_to_the_internet(serve: Callable[[str], EstateServer]) -> 
         assert refusal(client.activate) == 0xC004C020
 
 
-def test_telephone(serve: Callable[[str], EstateServer]) -> None:
+def test_phone(serve: Callable[[str], EstateServer]) -> None:
     estate = served(serve, ", online: false")
-    with pytest.raises(BadCommand, match="h has no key that can be activated by telephone"):
+    with pytest.raises(BadCommand, match="h has no key that can be activated by phone"):
         estate.confirmation_id("h")
     with Client(estate.url("h")) as client:
         assert client.installed()["OfflineInstallationId"] == [None]

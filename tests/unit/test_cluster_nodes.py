@@ -49,7 +49,7 @@ def nodes_of(cluster: str, node: Node) -> list[str]:
     ],
 )
 def test_a_node_at_an_address_that_can_be_misread_is_an_error(cluster: str, node: Node) -> None:
-    with pytest.raises(errors.UnexpectedAnswer, match=r"at an unusable address: .*List the names"):
+    with pytest.raises(errors.UnexpectedAnswer, match=r"at an unusable address: .*Set `nodes` to the names"):
         nodes_of(cluster, node)
 
 

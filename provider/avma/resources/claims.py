@@ -166,8 +166,8 @@ def _current(everything: Sequence[Claim]) -> list[Claim]:
 
 def _not_known(claim: Claim, rival: Claim, where: str, tried: str) -> errors.Refused:
     answer = (
-        f"{rival.resource} requires another key (…{rival.key}). Both may be for one machine, because the state of "
-        f"{_named(claim if rival.machine else rival)} does not contain the identity of its machine yet"
+        f"{rival.resource} requires another key (…{rival.key}). The two resources may name the same machine, because "
+        f"the state of {_named(claim if rival.machine else rival)} does not contain the identity of its machine yet"
     )
     return errors.Refused(tried, where, answer, _DOWN_REMEDY)
 

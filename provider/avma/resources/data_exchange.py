@@ -14,10 +14,11 @@ from avma.wording import RUN_AGAIN, setting
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service. It is the same in every language of Windows."""
 NOT_LISTED = (
-    "its host lists no Data Exchange component for it (Msvm_KvpExchangeComponent): the VM has just started, its Data "
-    "Exchange is off, or the account that signs in to the host has no right to read it"
+    "the host reports no Data Exchange data for this VM (Msvm_KvpExchangeComponent). The VM has just started, its Data "
+    "Exchange is off, or the host account lacks the right to read the data"
 )
 MALFORMED = "the guest reports malformed data through Data Exchange"
+_UNKNOWN = "The name, version and addresses of the guest are unknown"
 
 
 def facts_of(placement: Placement, operation: Operation) -> GuestFacts:
@@ -29,9 +30,9 @@ def facts_in(listing: Mapping[str, GuestFacts], vm: VirtualMachine, operation: O
     """Return the report of a guest from the listing of its host. Warn if a running VM is missing there."""
     facts = hyperv.facts_of_vm(listing, vm)
     if not facts.listed:
-        operation.warn(f"{vm.name}: {NOT_LISTED}. Its name, version and addresses are unknown")
+        operation.warn(f"{vm.name}: {NOT_LISTED}. {_UNKNOWN}")
     if facts.malformed:
-        operation.warn(f"{vm.name}: {MALFORMED}. Its name, version and addresses are unknown")
+        operation.warn(f"{vm.name}: {MALFORMED}. {_UNKNOWN}")
     return facts
 
 
@@ -53,7 +54,7 @@ def require_data_exchange(placement: Placement, may_turn_on: bool, operation: Op
     if not may_turn_on:
         answer = f"the Data Exchange integration service of {vm.name} is off, and Windows requires it for activation"
         allow = setting("manage_data_exchange", True)
-        remedy = f"set {allow}, or turn it on yourself: `{switch_data_exchange_on(vm.id)}`"
+        remedy = f"set {allow}, or run `{switch_data_exchange_on(vm.id)}` on the host"
         raise errors.DataExchangeOff("activate the guest", host.where, answer, remedy)
     return switch
 

@@ -155,7 +155,7 @@ def _no_address(placement: Placement, facts: GuestFacts, addresses: Addresses) -
     vm, host = placement.vm, placement.host
     answer = f"the VM {vm.name} has not reported an IP address through Data Exchange yet"
     if not facts.listed:
-        answer = f"the host lists no Data Exchange component for the VM {vm.name}, so its addresses are unknown"
+        answer = f"the host reports no Data Exchange data for the VM {vm.name}, so its addresses are unknown"
     if addresses.skipped:
         answer = f"the VM {vm.name} reports no usable address ({'; '.join(addresses.skipped)})"
     remedy = f"set {setting('guest.address')}, or check that Windows and its Data Exchange service run in the VM"

@@ -20,6 +20,8 @@ _ABOUT_KEYS = (
     "set a Datacenter key of Windows Server 2019 or later that you bought for this machine, or a volume key with "
     "activations left; the key must not be for an older release than the current one"
 )
+_FOR_WINDOWS_SERVER = (hresult.CHECK_KEY, hresult.by_name("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED").remedy)
+"""Remedies for a key that does not fit. `_ABOUT_KEYS` has those of Azure Local."""
 _LOOK = (
     "run `Get-VMAutomaticActivation` on the machine to check the key: the provider does not apply it again by itself, "
     f"so that it is not used up twice; if the key is not applied, {REPLACE}"
@@ -97,8 +99,7 @@ class KeyInstallation:
 
 
 def _refused(fault: errors.LicensingFault) -> errors.LicensingFault:
-    """Return the error with its meaning for this machine. A network error is no verdict on the key."""
-    about_the_key = hresult.lookup(fault.code).remedy != hresult.ONLINE
-    remedy = f"{_ABOUT_KEYS}; {fault.remedy}" if about_the_key else fault.remedy
-    answer = f"{fault.answer}, and its activation is unchanged"
+    """Return the error with its meaning for this machine. The rules for keys are those of Azure Local."""
+    remedy = _ABOUT_KEYS if fault.remedy in _FOR_WINDOWS_SERVER else fault.remedy
+    answer = f"{fault.answer}. The activation of the machine is unchanged"
     return errors.LicensingFault(fault.tried, fault.where, answer, remedy, fault.code)

@@ -47,7 +47,7 @@ class RefreshStatus:
 
 @dataclass(frozen=True)
 class Activate:
-    """Activate a product through the internet, through the host, or by telephone."""
+    """Activate a product through the internet, through the host, or by phone."""
 
     activation_id: str
 

@@ -69,7 +69,7 @@ class Attempt:
     """The number of changes by this process when `found` was read."""
     operation: Operation
     confirmation_id: str | None = None
-    """With this ID, the machine is activated by telephone instead of the internet."""
+    """With this ID, the machine is activated by phone instead of the internet."""
     changed: bool = False
     product: Product | None = field(init=False)
 
@@ -230,9 +230,7 @@ def _own(machine: Machine, partial_product_key: str | None, operation: Operation
     product = licensing.read_product(machine.wmi, operation.deadline, partial_product_key or "")
     if product is not None and product.partial_product_key == partial_product_key:
         return product
-    operation.warn(
-        f"{machine.name}: the key of this resource is no longer installed, so the provider uninstalled nothing"
-    )
+    operation.warn(f"{machine.name}: the key of this resource is no longer installed, so the provider changed nothing")
     return None
 
 

@@ -21,13 +21,13 @@ _FIRST_ON_AZURE_LOCAL = "2019"
 _PAY_AS_YOU_GO = (
     "Azure Arc pay-as-you-go licenses Windows on the host but not in its guests, and each guest needs its own license"
 )
-_WAYS_ON_AZURE_LOCAL = (
-    f"set a Datacenter key of Windows Server 2019 or later ({setting('product_key')}), or turn on the Windows Server "
-    "subscription, which is billed per core (Azure portal, or `Set-AzStackHCI -EnableWSSubscription $true`); if the "
-    "subscription is already on, wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the "
-    "machine, but not right after a restart"
+_KEY_FOR_AZURE_LOCAL = "a Datacenter key of Windows Server 2019 or later"
+_SUBSCRIBE = (
+    "turn on the Windows Server subscription, which is billed per core (Azure portal, or `Set-AzStackHCI "
+    "-EnableWSSubscription $true`); if the subscription is already on, wait up to 12 hours for the next sync with "
+    "Azure, or run `Sync-AzureStackHCI` on the machine, but not right after a restart"
 )
-AZURE_EDITION_NEEDS = "Azure Edition requires the Windows Server subscription, or a key with Software Assurance"
+_WAYS_ON_AZURE_LOCAL = f"set {setting('product_key')} to {_KEY_FOR_AZURE_LOCAL}, or {_SUBSCRIBE}"
 _WAIT_FOR_SYNC = (
     "wait up to 12 hours for the next sync with Azure, or run `Sync-AzureStackHCI` on the machine, but not right after "
     f"a restart; then {RUN_AGAIN}"
@@ -75,7 +75,7 @@ def require_host(state: HostState, tried: str) -> None:
     if system.azure_local:
         return
     if system.evaluation:
-        remedy = _conversion(compatibility.DATACENTER, system.core, "on the host (KEY: a Datacenter key)")
+        remedy = _conversion(compatibility.DATACENTER, system.core, "on the host", "your Datacenter key")
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({system})", remedy)
     if system.edition != compatibility.DATACENTER:
         remedy = (
@@ -106,8 +106,8 @@ def require_license_to_adopt(state: HostState, tried: str) -> None:
     if product is not None and rivals:
         names = ", ".join(f"…{each.partial_product_key} ({each.channel.value})" for each in (product, *rivals))
         remedy = (
-            f"set {setting('product_key')} to the key to use, or uninstall the other key (`slmgr /upk` with its "
-            "activation ID)"
+            f"set {setting('product_key')} to the key to use, or uninstall the other key on the machine: `slmgr /dlv "
+            "all` lists the activation IDs, then run `slmgr /upk ACTIVATION-ID`"
         )
         raise errors.Refused(tried, where, f"Windows reports several keys as licensed: {names}", remedy)
 
@@ -172,18 +172,20 @@ def require_key_version(state: HostState, version: str | None, tried: str) -> No
     where, system = state.server.where, state.system
     if version is None:
         return
+    declared = f"{setting('product_key_version')} is {version}"
+    remedy = f"correct {setting('product_key_version')}, or set {setting('product_key')} to "
     if state.activation is None:
         if version != system.version and not _unknown(system):
-            answer = f"it runs {system}, and the declared key is for Windows Server {version}"
-            raise errors.Refused(tried, where, answer, "set a key for the release of the host: it accepts no others")
+            remedy += "a key for the release of the host"
+            raise errors.Refused(tried, where, f"it runs {system}, but {declared}", remedy)
         return
     if not compatibility.activates(version, _FIRST_ON_AZURE_LOCAL):
-        answer = f"the declared key is for Windows Server {version}, and Azure Local requires a key of 2019 or later"
-        raise errors.Refused(tried, where, answer, "set a Datacenter key of Windows Server 2019 or later")
+        answer = f"{declared}, but Azure Local requires a key of 2019 or later"
+        raise errors.Refused(tried, where, answer, remedy + _KEY_FOR_AZURE_LOCAL)
     present = state.activation.key_version
     if present is not None and not compatibility.activates(version, present):
-        answer = f"its key is for Windows Server {present}, and it does not accept the older declared key for {version}"
-        remedy = f"set a key for {present} or later: it also activates guests of all older releases"
+        answer = f"its key is for Windows Server {present}, and it accepts no older key, but {declared}"
+        remedy += f"a key for {present} or later: it also activates guests of all older releases"
         raise errors.Refused(tried, where, answer, remedy)
 
 
@@ -202,7 +204,8 @@ def require_possible(state: HostState, declared: Mapping[tuple[str, object], boo
             f"it runs Azure Local, which does not support {ruled_out}: it activates each key immediately, and never "
             "removes one"
         )
-        raise errors.Refused(tried, state.server.where, answer, f"remove {setting(found[0][0])}")
+        wrong = " and ".join(setting(name) for name, _ in found)
+        raise errors.Refused(tried, state.server.where, answer, f"remove {wrong}")
 
 
 def require_activating(state: HostState) -> None:
@@ -211,13 +214,20 @@ def require_activating(state: HostState) -> None:
     require_host(state, tried)
     if state.licensed_for_guests is not False or state.will_be_licensed:
         return
-    remedy = f"license the host first: add a HostLicense, and {DEPEND_ON_IT}"
-    if state.licensed_as_it_goes:
-        remedy = f"set {setting('product_key')} of its HostLicense to a Datacenter key"
-    if state.activation is not None:
-        remedy = _WAIT_FOR_SYNC if state.activation.subscribed else f"{remedy}; {_WAYS_ON_AZURE_LOCAL}"
     answer = f"the host is not licensed for its guests: {_not_activating(state)}"
-    raise errors.Refused(tried, state.server.where, answer, remedy)
+    raise errors.Refused(tried, state.server.where, answer, _to_license_first(state))
+
+
+def _to_license_first(state: HostState) -> str:
+    """Return the remedy for a VmActivation on a host without a license for its guests."""
+    if state.activation is not None and state.activation.subscribed:
+        return _WAIT_FOR_SYNC
+    if state.activation is not None:
+        key = f"{_KEY_FOR_AZURE_LOCAL} (its {setting('product_key')})"
+        return f"license the host first: add a HostLicense with {key}, and {DEPEND_ON_IT}; or {_SUBSCRIBE}"
+    if state.licensed_as_it_goes:
+        return f"set {setting('product_key')} of its HostLicense to a Datacenter key"
+    return f"license the host first: add a HostLicense, and {DEPEND_ON_IT}"
 
 
 def choose_key(guest: System, host: HostState, product_key: str | None, where: str) -> str:
@@ -230,7 +240,7 @@ def choose_key(guest: System, host: HostState, product_key: str | None, where: s
     """
     tried = "activate the guest"
     if guest.evaluation:
-        remedy = _conversion(guest.edition, guest.core, "in the guest")
+        remedy = _conversion(guest.edition, guest.core, "in the guest", _key_to_convert(guest))
         raise errors.Evaluation(tried, where, f"it runs an evaluation edition ({guest})", remedy)
     published = keys.find(KeyKind.AVMA, guest.version, guest.edition)
     if published is None and not (product_key and _unknown(guest)):
@@ -295,10 +305,19 @@ def _not_activating(state: HostState) -> str:
     return f"it has no key and no subscription for guests (Get-VMAutomaticActivation reports: {state.activation})"
 
 
-def _conversion(edition: str, core: bool, place: str) -> str:
-    """Return the remedy for an evaluation edition: the command to convert it, and the place to run it."""
+def _key_to_convert(guest: System) -> str:
+    """Return the name of a key that converts an evaluation edition. Errors never contain whole keys."""
+    own, published = "your own key for this edition", kms_client_key(guest)
+    if published is None:
+        return own
+    name = f"Windows Server {published.version} {published.edition}"
+    return f"{own}, or the KMS client key that Microsoft publishes for {name} ({keys.masked(published.key)})"
+
+
+def _conversion(edition: str, core: bool, place: str, key: str) -> str:
+    """Return the remedy for an evaluation edition: the command to convert it, the place to run it, and the key."""
     command = f"DISM /Online /Set-Edition:{compatibility.dism_target(edition, core)} /ProductKey:KEY /AcceptEula"
-    return f"run `{command}` {place}, restart it, then {RUN_AGAIN}"
+    return f"run `{command}` {place} with {key} as KEY, restart it, then {RUN_AGAIN}"
 
 
 def _unknown(system: System) -> bool:

@@ -276,7 +276,7 @@ def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
 
 
 def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
-    """Return the installation ID for activation by telephone: `OfflineInstallationId`. Empty if Windows has no such ID.
+    """Return the installation ID for activation by phone: `OfflineInstallationId`. Empty if Windows has no such ID.
 
     Raises:
         AvmaError: the machine could not be queried.
@@ -289,13 +289,13 @@ def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
 
 
 def deposit_confirmation_id(wmi: Wmi, activation_id: str, confirmation_id: str, deadline: Deadline) -> None:
-    """Activate a product by telephone, with the activation center's confirmation ID.
+    """Activate a product by phone, with the activation center's confirmation ID.
 
     Raises:
         LicensingFault: the confirmation ID does not belong to the installation ID.
         AnswerLost: no answer came. The product may be activated.
     """
-    context = Context("activate Windows by telephone", wmi.where, deadline)
+    context = Context("activate Windows by phone", wmi.where, deadline)
     ids = {"InstallationId": installation_id(wmi, activation_id, deadline), "ConfirmationId": confirmation_id}
     wmi.invoke(context, _DEPOSIT_CONFIRMATION_ID, {"ID": activation_id}, ids)
 

@@ -122,7 +122,7 @@ class GuestWmi:
             return _broken(context, said)
         shown = soap_faults.shown_id(ids[0])
         named = f" ({shown})" if shown else ""
-        remedy = f"try `Invoke-Command -VMId {self._vm_id}` on the host, or {OVER_NETWORK}"
+        remedy = f"try `Enter-PSSession -VMId {self._vm_id} -Credential ACCOUNT` on the host, or {OVER_NETWORK}"
         answer = f"PowerShell Direct failed: {said or 'no message'}{named}"
         return context.error(errors.UnexpectedAnswer, answer, remedy)
 

@@ -153,7 +153,8 @@ def _not_offered(exchange: HttpExchange) -> errors.LogonRefused:
 
 
 def _switch(auth: Auth) -> str:
-    return f'`winrm set winrm/config/service/auth @{{{AUTH_METHODS[auth].switch}="true"}}`'
+    """Return the PowerShell command that enables an authentication method on the machine."""
+    return rf"`Set-Item WSMan:\localhost\Service\Auth\{AUTH_METHODS[auth].switch} $true` in PowerShell"
 
 
 def _about_the_channel(connection: Connection) -> str:
@@ -162,10 +163,12 @@ def _about_the_channel(connection: Connection) -> str:
     A sign-in is bound to the TLS channel. If a proxy decrypts the traffic, it fails with the same 401 (MS-NLMP
     3.1.5.1.2, RFC 5929). Only a comparison of the two certificates shows the difference.
     """
-    thumbprint = tls.thumbprint(connection) or "that this computer receives"
+    thumbprint = tls.thumbprint(connection)
+    value = f", {thumbprint}" if thumbprint else ""
     return (
-        "; if both are correct, check for a proxy that decrypts TLS: `winrm enumerate winrm/config/listener` on the "
-        f"machine must show the thumbprint {thumbprint}"
+        "; if these checks pass, look for a proxy that decrypts TLS; compare the thumbprint from `winrm enumerate "
+        "winrm/config/listener` on the machine with that of the certificate on port "
+        f"{connection.port}{value}"
     )
 
 

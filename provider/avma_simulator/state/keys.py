@@ -101,8 +101,8 @@ class KeyStore:
         self._left[product_key.key] -= 1
         self._activated.add(use)
 
-    def activate_by_telephone(self, product_key: ProductKey, machine: str) -> None:
-        """Spend an activation by telephone. Inferred: the activation center grants it even if none is left online."""
+    def activate_by_phone(self, product_key: ProductKey, machine: str) -> None:
+        """Spend an activation by phone. Inferred: the activation center grants it even if none is left online."""
         use = (product_key.key, machine)
         if use not in self._activated:
             self._left[product_key.key] = max(0, self._left[product_key.key] - 1)

@@ -129,7 +129,7 @@ class Licensing:
 
     @property
     def installation_id(self) -> str | None:
-        """The installation ID of the installed key, or None. Only purchased keys activate by telephone."""
+        """The installation ID of the installed key, or None. Only purchased keys activate by phone."""
         current = self.license
         if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
             return None
@@ -257,7 +257,7 @@ class Licensing:
         """Activate with a confirmation ID from the activation center.
 
         Raises:
-            SlError: one of the IDs is wrong, or keys of this kind do not activate by telephone.
+            SlError: one of the IDs is wrong, or keys of this kind do not activate by phone.
         """
         product_key = self._installed().product_key
         own = self.installation_id
@@ -265,7 +265,7 @@ class Licensing:
             raise SlError("SL_E_INVALID_PRODUCT_KEY_TYPE")
         if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
             raise SlError("SL_E_CIDIID_INVALID_CHECK_DIGITS")
-        self._store.activate_by_telephone(product_key, self._machine)
+        self._store.activate_by_phone(product_key, self._machine)
         self._license = self._activated(product_key)
 
     def _installed(self) -> License:

@@ -1,4 +1,4 @@
-"""Activation by telephone: the installation ID of a machine, and the matching confirmation ID.
+"""Activation by phone: the installation ID of a machine, and the matching confirmation ID.
 
 Inferred: the simulator derives both from the machine and the key. Microsoft does not publish its algorithm.
 """

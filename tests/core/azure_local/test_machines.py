@@ -115,7 +115,7 @@ def test_a_subscription_is_looked_for(estate, run):
         (
             PLAIN,
             {"product_key": STANDARD_2022},
-            "0xC004F069 .*its activation is unchanged.*Datacenter key of Windows",
+            r"0xC004F069 .*The activation of the machine is unchanged\. Set a Datacenter key of Windows",
         ),
         (PLAIN, {"product_key": KEY_2016}, r"0xC004F069 .*Datacenter key of Windows Server 2019 or later"),
         (
@@ -141,6 +141,11 @@ def test_a_subscription_is_looked_for(estate, run):
             "does not support `activate: false`: .*Remove `activate`",
         ),
         (PLAIN, {"product_key": KEY_2022, "confirmation_id": "1" * 48}, "does not support `confirmation_id`"),
+        (
+            PLAIN,
+            {"product_key": KEY_2022, "activate": False, "confirmation_id": "1" * 48},
+            "Remove `activate` and `confirmation_id`",
+        ),
         (PLAIN, {"product_key": KEY_2022, "on_delete": "uninstallKey"}, "does not support `on_delete: uninstallKey`"),
     ],
 )
@@ -168,7 +173,7 @@ def test_a_preview_names_the_key_that_is_replaced(estate, run):
 def test_a_key_is_not_downgraded(estate, run):
     run.license(PLAIN, KEY_2025)
     with pytest.raises(
-        errors.Refused, match="for Windows Server 2025, and it does not accept the older declared key for 2022"
+        errors.Refused, match="for Windows Server 2025, and it accepts no older key, but `product_key_version` is 2022"
     ):
         run.host.probe({"host": PLAIN, "product_key": KEY_2022, "product_key_version": "2022"}, run.operation())
     with pytest.raises(errors.LicensingFault, match=r"0xC004F033 .*not be for an older release than the current one"):

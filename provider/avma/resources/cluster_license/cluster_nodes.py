@@ -83,7 +83,7 @@ def _require_usable(node: str, address: str, cluster: Server) -> None:
     reason = host_name_error(address)
     if reason is not None:
         answer = f"the cluster reports the node {characters.shown(node)!r} at an unusable address: {reason}"
-        remedy = f"list the names or IP addresses of the nodes in {setting('nodes')}"
+        remedy = f"set {setting('nodes')} to the names or IP addresses of all nodes, instead of {setting('cluster')}"
         raise errors.UnexpectedAnswer("read the nodes of the cluster", cluster.where, answer, remedy)
 
 

@@ -49,7 +49,10 @@ from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "activate the guest"
 _NO_KMS_CLIENT_KEY = "the guest keeps its key, because the provider has no KMS client key for its version and edition"
-_AZURE_EDITION_REMEDY = f"{preconditions.AZURE_EDITION_NEEDS}; without either, the guest needs its own key"
+_AZURE_EDITION_REMEDY = (
+    f"turn on the Windows Server subscription of the host, or set {setting('product_key')} of its HostLicense to a "
+    "Datacenter key with Software Assurance; otherwise, remove this resource and give the guest its own key"
+)
 
 
 class VmActivationResource(Resource):
@@ -188,7 +191,7 @@ class VmActivationResource(Resource):
             return
         placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
         if placement is None:
-            operation.warn(f"{name}: the VM is no longer on its host, so the provider uninstalled no key")
+            operation.warn(f"{name}: the VM is no longer on its host, so the provider changed nothing")
             return
         require_running(placement)
         guest = connect(placement, inputs.guest, operation)
