@@ -139,7 +139,7 @@ class GuestRun(Batch[GuestRequest]):
     def silent(self) -> bool:
         """Whether a run that has reached a guest reported nothing for `SILENCE` seconds.
 
-        A run that has not reached a guest is never silent: the host is slow then, and no guest is the cause.
+        Before its first guest, a run is never silent: the host is slow then, and no guest is the cause.
         """
         begun = self._starting is not None or self._started
         return bool(begun) and time.monotonic() - self._reported_at >= SILENCE
