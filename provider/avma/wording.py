@@ -113,7 +113,7 @@ class Wording:
 
     Attributes:
         phrases: the front end's text for each phrase, by its constant. A missing phrase stays neutral.
-        setting: returns the text for the path and the value of a property. The value is None or a text.
+        setting: returns the text for the path and the value of a property. The value is a text, or None.
         function: returns the name of a function.
     """
 
