@@ -107,7 +107,7 @@ def test_kerberos_where_it_is_not_offered(tmp_path, lab):
         read(estate, auth=Auth.KERBEROS, kerberos_hostname=NAME)
     assert caught.value.answer == "the service does not offer `kerberos`, only CredSSP, Basic (WWW-Authenticate)"
     assert "set `auth` to `credssp` or `basic`" in NEUTRAL.render(caught.value.remedy)
-    assert '@{Kerberos="true"}' in NEUTRAL.render(caught.value.remedy)
+    assert r"Set-Item WSMan:\localhost\Service\Auth\Kerberos $true" in NEUTRAL.render(caught.value.remedy)
 
 
 def test_a_kdc_that_does_not_answer(tmp_path, lab):
