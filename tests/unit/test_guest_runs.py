@@ -97,7 +97,7 @@ def runs(script):
 
 
 def runs_of(script: Any) -> GuestRuns:
-    """Return runs over a script in place of PowerShell."""
+    """Return runs over a script instead of PowerShell."""
     return GuestRuns(script)
 
 

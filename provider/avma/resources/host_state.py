@@ -21,6 +21,15 @@ from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
 from avma.wsman.soap_faults import is_missing_class
 
+_WAITING = "wait for the license of the host"
+_PAUSE = 0.5
+"""Seconds between two checks."""
+_LONGEST_START = 60.0
+"""Seconds for a resource of the run to begin to license a host.
+
+Waiting guests can delay it, because the engine limits the number of parallel operations.
+"""
+
 
 class Platform(Choice):
     """The operating system of a host."""
@@ -146,16 +155,6 @@ def _has_hyper_v(server: Server, operation: Operation) -> bool:
     except errors.WsmanFault as error:
         return not is_missing_class(error)
     return True
-
-
-_WAITING = "wait for the license of the host"
-_PAUSE = 0.5
-"""Seconds between two checks."""
-_LONGEST_START = 60.0
-"""Seconds for a resource of the run to begin to license a host.
-
-Waiting guests can delay it, because the engine limits the number of parallel operations.
-"""
 
 
 def wait_for_license(host: HostState, vm_name: str, operation: Operation, preview: bool) -> HostState:
