@@ -175,24 +175,33 @@ def _following(record: type, kind: str, wanted: Values) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+_PROPERTIES: dict[type, tuple[Property, ...]] = {}
+"""The properties of each class. Reading them evaluates type hints, which takes longer than a whole check."""
+
+
 def properties(record: type) -> tuple[Property, ...]:
     """Return the declared properties of a record class, in order.
 
     If a record class has the attribute `environment_prefix`, it replaces the environment variables of its properties.
     """
+    found = _PROPERTIES.get(record)
+    if found is None:
+        found = _PROPERTIES[record] = tuple(_properties(record))
+    return found
+
+
+def _properties(record: type) -> Iterator[Property]:
     hints = typing.get_type_hints(record)
     prefix: str | None = getattr(record, "environment_prefix", None)
-    return tuple(
-        Property(
-            name=field.name,
-            type=_bare(hints[field.name]),
-            required=field.default is dataclasses.MISSING,
-            default=None if field.default is dataclasses.MISSING else field.default,
-            rule=_prefixed(field.metadata["rule"], prefix, field.name),
-        )
-        for field in dataclasses.fields(record)
-        if "rule" in field.metadata
-    )
+    for field in dataclasses.fields(record):
+        if "rule" in field.metadata:
+            yield Property(
+                name=field.name,
+                type=_bare(hints[field.name]),
+                required=field.default is dataclasses.MISSING,
+                default=None if field.default is dataclasses.MISSING else field.default,
+                rule=_prefixed(field.metadata["rule"], prefix, field.name),
+            )
 
 
 def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:

@@ -90,3 +90,9 @@ def test_values_of_several_words_are_camel_case():
 def test_properties_are_declared_in_order():
     assert [p.name for p in properties(Inner)] == ["deep_name", "count"]
     assert [p.required for p in properties(Inner)] == [True, False]
+
+
+def test_the_declarations_of_a_record_are_read_once(monkeypatch):
+    assert properties(Outer) == properties(Outer)
+    monkeypatch.setattr("typing.get_type_hints", None)
+    assert [prop.name for prop in properties(Outer)][:2] == ["name", "flag"]

@@ -62,7 +62,7 @@ class Adapter(HTTPAdapter):
     It limits the size and duration of each answer, and keeps facts about the last one.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
         self._lock = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()

@@ -28,12 +28,48 @@ _HOLDS = 60.0
 """Seconds. The provider requests the certificate of an endpoint only once in this time."""
 
 
-def context(connection: Connection) -> ssl.SSLContext:
-    """Return the TLS context of a connection.
+def context(connection: Connection) -> ssl.SSLContext | None:
+    """Return the TLS context of a connection, None for http. Connections with the same settings share one.
+
+    A context with the authorities of certifi takes 0.7 MB and 20 ms.
 
     Raises:
         InvalidInput: a declared certificate or key is unusable.
     """
+    return _CONTEXTS.get(connection) if connection.https else None
+
+
+class _Contexts:
+    """The TLS contexts of the process, by their settings and the versions of their files."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[tuple[object, ...], ssl.SSLContext] = {}
+
+    def get(self, connection: Connection) -> ssl.SSLContext:
+        given = connection.ca_cert, connection.client_cert, connection.client_key
+        settings = (connection.insecure, connection.auth is Auth.CERTIFICATE, *given, *map(_version, given))
+        with self._lock:
+            if settings not in self._of:
+                self._of[settings] = _new_context(connection)
+            return self._of[settings]
+
+
+_CONTEXTS = _Contexts()
+
+
+def _version(given: str | None) -> tuple[int, int] | None:
+    """Return a value that changes with the content of a file. None for a text, and for a file that cannot be read."""
+    if not given or _is_text(given):
+        return None
+    try:
+        found = os.stat(given)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _new_context(connection: Connection) -> ssl.SSLContext:
     made = _trusting(connection)
     if connection.insecure:
         made.check_hostname = False
