@@ -108,8 +108,32 @@ def test_no_text_of_a_guest_breaks_the_listing(items):
 
     host: Any = Host()
     facts = hyperv.list_guest_facts(host, Deadline(5))
-    assert not facts["a"].malformed
-    assert set(facts) == {"a", "b"}
+    read = dict(facts)
+    assert set(read) == {"a", "b"}
+    assert not read["a"].malformed
+
+
+def test_only_the_report_of_a_guest_in_use_is_parsed(monkeypatch):
+    class Host:
+        where = "hv01"
+
+        def query(self, context, namespace, wql):
+            item = ITEM.format('<PROPERTY NAME="Data"><VALUE>Windows</VALUE></PROPERTY></INSTANCE>')
+            values = {"GuestIntrinsicExchangeItems": [item]}
+            return [Instance.from_values({"SystemName": name, **values}, context) for name in ("a", "b", "c")]
+
+    host: Any = Host()
+    parsed = []
+    embedded = Instance.embedded
+
+    def parse(row: Instance, name: str) -> tuple[Instance, ...]:
+        parsed.append(row)
+        return embedded(row, name)
+
+    monkeypatch.setattr(Instance, "embedded", parse)
+    facts = hyperv.list_guest_facts(host, Deadline(5))
+    assert facts["b"].values == facts["b"].values == {"OSName": "Windows"}
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("build", ["9" * 5000, "-1", "two", "1e3", ""])

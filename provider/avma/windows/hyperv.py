@@ -8,7 +8,7 @@ helps to find the guest and is never proof of activation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from xml.sax.saxutils import escape
@@ -218,7 +218,26 @@ def list_guest_facts(wmi: Wmi, deadline: Deadline) -> Mapping[str, GuestFacts]:
     except errors.UnexpectedAnswer:
         found = {vm.id: _facts_of_one(context, wmi, vm.id) for vm in list_virtual_machines(wmi, deadline)}
         return {vm_id: facts for vm_id, facts in found.items() if facts is not None}
-    return {(row.text("SystemName") or "").lower(): _guest_facts(row) for row in rows}
+    return _GuestReports({(row.text("SystemName") or "").lower(): row for row in rows})
+
+
+class _GuestReports(Mapping[str, GuestFacts]):
+    """The reports of the guests by VM id. Each is parsed when it is first used: an operation needs one of many."""
+
+    def __init__(self, rows: Mapping[str, Instance]) -> None:
+        self._rows = rows
+        self._parsed: dict[str, GuestFacts] = {}
+
+    def __getitem__(self, vm_id: str) -> GuestFacts:
+        if vm_id not in self._parsed:
+            self._parsed[vm_id] = _guest_facts(self._rows[vm_id])
+        return self._parsed[vm_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def facts_of_vm(listing: Mapping[str, GuestFacts], vm: VirtualMachine) -> GuestFacts:
