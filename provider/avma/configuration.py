@@ -70,6 +70,10 @@ def _concurrency_error(count: float) -> str | None:
     return None if 1 <= count <= 100 else "must be from 1 to 100"
 
 
+def _freshness_error(age: str) -> str | None:
+    return None if age in ("0", "0s") else deadline.duration_error(age)
+
+
 @dataclass(frozen=True)
 class Configuration(Settings):
     """The configuration of the provider."""
@@ -88,6 +92,15 @@ class Configuration(Settings):
         check=_concurrency_error,
         environment=("AVMA_MAX_CONCURRENCY",),
     )
+    read_freshness: str = declare(
+        "The age up to which previews, refreshes and functions accept an answer that another resource of the same run "
+        "got from a machine. `0s` switches this off. An operation that changes a machine always reads it again.",
+        default="10s",
+        unit=deadline.UNIT,
+        example="30s",
+        check=_freshness_error,
+        environment=("AVMA_READ_FRESHNESS",),
+    )
     preview_probe: bool = declare(
         "Whether a preview reads the machines to find problems. The preview changes nothing.",
         default=True,
@@ -99,6 +112,11 @@ class Configuration(Settings):
         default=False,
         environment=("AVMA_DELETE_UNREACHABLE",),
     )
+
+    @property
+    def max_age(self) -> float:
+        """`read_freshness` in seconds."""
+        return 0.0 if self.read_freshness == "0" else deadline.seconds(self.read_freshness)
 
     def effective_guest(self, guest: Guest | None) -> Guest:
         """Return the settings for one guest: its own, then the provider's `guest`, then inherited settings.

@@ -103,8 +103,11 @@ class Deadline:
         timeout: float,
         cancellation: Cancellation | None = None,
         clock: Callable[[], float] = time.monotonic,
+        max_age: float = 0.0,
     ) -> None:
         self.timeout = timeout
+        self.max_age = max_age
+        """Seconds. The operation accepts answers of machines up to this age. 0 for an operation that changes one."""
         self._cancellation = cancellation or Cancellation()
         self._clock = clock
         self._end = clock() + timeout
@@ -119,7 +122,7 @@ class Deadline:
 
     def part(self, timeout: float) -> Deadline:
         """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
-        return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock)
+        return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock, self.max_age)
 
     def check(self, tried: str, where: str) -> None:
         """Raise an error unless the operation may continue.

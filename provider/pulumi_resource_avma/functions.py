@@ -38,7 +38,7 @@ class Functions:
         failures = [*arguments.rejected, *external_failures(function.check(arguments.values), function.inputs)]
         if failures:
             return pb.InvokeResponse(failures=check_failures(failures, self._session.redact))
-        answer = function.call(arguments.values, lambda: self._operations.begin(function.timeout))
+        answer = function.call(arguments.values, lambda: self._operations.begin(function.timeout, reads_only=True))
         outputs = external(dump(answer), function.outputs)
         response = pb.InvokeResponse()
         # The field name is a Python keyword.
@@ -62,7 +62,7 @@ class Functions:
             raise invalid(failures)
         if not known(query.values):
             return [pb.ListResponse(computed=pb.ListResponse.Computed())]
-        outputs = function.call(query.values, lambda: self._operations.begin(function.timeout))
+        outputs = function.call(query.values, lambda: self._operations.begin(function.timeout, reads_only=True))
         found = function.listed(query.values, outputs)
         wanted = found[: request.limit] if request.limit > 0 else found
         return [pb.ListResponse(result=pb.ListResponse.Result(id=each.identifier, name=each.name)) for each in wanted]

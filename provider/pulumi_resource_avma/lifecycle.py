@@ -112,7 +112,7 @@ class Lifecycle:
         """Return the current state of the resource. An empty response means that it no longer exists."""
         resource = self._resource(request)
         stored, secrets = self._stored_for_read(request, resource)
-        operation = self._operation(request, resource)
+        operation = self._operation(request, resource, reads_only=True)
         if stored is not None:
             operation = replace(operation, shown=text_of_stored)
         with _kept_when_partly_done(resource, secrets), stored_settings_explained(stored):
@@ -187,7 +187,7 @@ class Lifecycle:
         if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
             self._claims.record(request.urn)
             return resource.predict(wanted)
-        operation = self._operation(request, resource, PROBE_TIMEOUT)
+        operation = self._operation(request, resource, PROBE_TIMEOUT, reads_only=True)
         try:
             found = resource.probe(wanted, operation, identifier)
         except errors.PASSING as error:
@@ -241,8 +241,11 @@ class Lifecycle:
         old_outputs = self._session.decode(outputs, resource.inputs, resource.outputs)
         return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
 
-    def _operation(self, request: TimedRequest, resource: Resource, most: float = math.inf) -> Operation:
-        return self._operations.begin(min(request.timeout or resource.timeout, most), request.urn)
+    def _operation(
+        self, request: TimedRequest, resource: Resource, most: float = math.inf, *, reads_only: bool = False
+    ) -> Operation:
+        timeout = min(request.timeout or resource.timeout, most)
+        return self._operations.begin(timeout, request.urn, reads_only=reads_only)
 
 
 def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:

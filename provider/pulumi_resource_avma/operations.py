@@ -61,8 +61,10 @@ class Operations:
                 self._run = self._session.run, Run(Journal(address) if address else Claims())
             return self._run[1]
 
-    def begin(self, timeout: float, urn: str = "") -> Operation:
+    def begin(self, timeout: float, urn: str = "", *, reads_only: bool = False) -> Operation:
         """Return an operation with that many seconds. Its messages go to the row of `urn`.
+
+        If it only reads, it accepts answers of machines up to the age `read_freshness`.
 
         Raises:
             Declined: the provider is not configured.
@@ -72,10 +74,11 @@ class Operations:
             message = "the provider is not configured, because some of its settings are not known yet"
             raise Declined(StatusCode.FAILED_PRECONDITION, message, topics.CONFIGURATION)
         log = self._session.log
+        max_age = configuration.max_age if reads_only else 0.0
         return Operation(
             configuration=configuration,
             machines=self._machines_for(configuration.max_concurrency),
-            deadline=Deadline(timeout, self._session.cancellation_of_call),
+            deadline=Deadline(timeout, self._session.cancellation_of_call, max_age=max_age),
             show_status=lambda text: log.status(text, urn),
             show_warning=lambda text: log.warning(text, urn),
             claims=self.run.claims,

@@ -4,7 +4,7 @@ import pytest
 
 from avma import errors
 from avma.deadline import Cancellation, Deadline
-from avma.windows.batches import SharedRead
+from avma.windows.batches import Changes, SharedRead
 from waiting import PATIENCE, wait_until
 
 
@@ -46,7 +46,7 @@ def source():
 
 @pytest.fixture
 def read(source):
-    return SharedRead(source.read, "read", "hv01")
+    return SharedRead(source.read, "read", "hv01", Changes())
 
 
 def wait_until_gathering(read):

@@ -10,6 +10,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.context import Context
 from avma.deadline import Deadline
+from avma.properties import validate
 from avma.redaction import Redactor
 from avma.windows.machine import Machines
 from avma.wsman.sign_ins import Account, Place
@@ -60,3 +61,18 @@ def test_another_engine_begins_without_the_claims_and_connections_of_the_one_bef
     assert list(operations.begin(5, "urn:c").claims.all()) == []
     assert {closed.get(timeout=10), closed.get(timeout=10)} == {first.machines, second.machines}
     assert closed.empty()
+
+
+@pytest.mark.parametrize(("declared", "seconds"), [("10s", 10), ("2m", 120), ("0s", 0), ("0", 0)])
+def test_only_an_operation_that_reads_accepts_earlier_answers(declared: str, seconds: float) -> None:
+    session = Session(Redactor())
+    session.configuration = Configuration(read_freshness=declared)
+    operations = Operations(session)
+    assert operations.begin(5).deadline.max_age == 0
+    assert operations.begin(5, reads_only=True).deadline.max_age == seconds
+
+
+@pytest.mark.parametrize("age", ["10", "-1s", "soon", ""])
+def test_the_age_of_an_answer_is_a_duration(age: str) -> None:
+    (failure,) = validate(Configuration, {"read_freshness": age})
+    assert failure.path == "read_freshness"

@@ -58,7 +58,8 @@ class KeyInstallation:
         server, before = self.state.server, self.state
         lost: errors.AvmaError | None = None
         try:
-            azure_local.set_product_key(server.powershell, key, self.operation.deadline)
+            with server.changes.change():
+                azure_local.set_product_key(server.powershell, key, self.operation.deadline)
         except errors.LicensingFault as fault:
             raise _refused(fault) from fault
         except (errors.AnswerLost, errors.UnexpectedAnswer, errors.WsmanFault) as error:

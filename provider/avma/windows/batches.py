@@ -8,18 +8,25 @@ The rules:
 - An error of a batch is the error of each of its requests. One exception: if the leader of a shared read times out or
   is canceled, only the leader gets the error. The others wait for the next batch.
 
-One `pulumi up` reads the same state for many resources in parallel. N parallel questions to a `SharedRead` cost the
-machine one or two reads.
+A `SharedRead` also keeps its last answer. An operation that changes nothing accepts an answer of a certain age
+(`Deadline.max_age`). So a refresh costs a machine one read of each kind, however many questions come at once. The
+rules:
+
+- The age of an answer counts from the start of its read.
+- An operation that changes a machine accepts no answer from before its question.
+- A change of this process to any machine makes all earlier answers unusable, and so those of reads during the change.
+  The state of a machine can depend on another one, such as a guest's activation on its host.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from avma import errors
 from avma.context import Context
@@ -159,31 +166,77 @@ class Batches(ABC, Generic[R, B]):
 T = TypeVar("T")
 
 
+class Changes:
+    """The changes of this process to machines. Safe for several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = 0
+        self._under_way = 0
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """Change a machine in the body. It counts as a change even if it fails."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._ended += 1
+
+    @property
+    def era(self) -> int | None:
+        """The number of the time between two changes. None during a change."""
+        with self._lock:
+            return None if self._under_way else self._ended
+
+
+@dataclass(frozen=True)
+class _Answer(Generic[T]):
+    """An answer, and when its read began: the time, and the era of `Changes`."""
+
+    value: T
+    asked_at: float
+    era: int | None
+
+
 @dataclass(eq=False)
 class _Question(Generic[T]):
     """The question of one thread."""
 
     context: Context
-    answer: list[T] = field(default_factory=list)
+    answer: _Answer[T] | None = None
     error: Exception | None = None
 
     @property
     def done(self) -> bool:
         """Whether the question has an answer or an error."""
-        return bool(self.answer) or self.error is not None
+        return self.answer is not None or self.error is not None
 
 
 class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
     """A shared query to one machine. `read` runs it, in the thread of one of the callers, one query at a time."""
 
-    def __init__(self, read: Callable[[Deadline], T], tried: str, where: str) -> None:
+    def __init__(
+        self,
+        read: Callable[[Deadline], T],
+        tried: str,
+        where: str,
+        changes: Changes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
+        self._clock = clock
         self._read = read
         self._tried = tried
         self._where = where
+        self._changes = changes
+        self._last: _Answer[T] | None = None
 
     def ask(self, deadline: Deadline) -> T:
-        """Return an answer from a read that began after this call.
+        """Return an answer from a read that began after this call, or at most `deadline.max_age` seconds before it.
 
         Raises:
             AvmaError: the machine could not be queried.
@@ -192,21 +245,30 @@ class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
         self._await(question)
         if question.error is not None:
             raise question.error
-        return question.answer[0]
+        return cast("_Answer[T]", question.answer).value
 
     def _due(self) -> list[_Question[T]]:
+        for question in self._waiting:
+            if self._last is not None and self._is_fresh(self._last, question.context.deadline.max_age):
+                question.answer = self._last
+        self._waiting = [question for question in self._waiting if not question.done]
         return [] if self._running else list(self._waiting)
+
+    def _is_fresh(self, answer: _Answer[T], max_age: float) -> bool:
+        return answer.era == self._changes.era is not None and self._clock() - answer.asked_at < max_age
 
     def _new_batch(self, leader: _Question[T], requests: list[_Question[T]]) -> Batch[_Question[T]]:
         return Batch(leader, requests)
 
     def _run(self, batch: Batch[_Question[T]]) -> None:
+        began, era = self._clock(), self._changes.era
         try:
-            answer = self._read(batch.leader.context.deadline)
+            answer = _Answer(self._read(batch.leader.context.deadline), began, era)
         except (errors.TimedOut, errors.Cancelled) as end:  # Only the leader timed out: the others ask again.
             batch.leader.error = end
             with self._changed:
                 self._waiting = batch.open + self._waiting
         else:
+            self._last = answer
             for question in batch.requests:
-                question.answer.append(answer)
+                question.answer = answer

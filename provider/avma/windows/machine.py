@@ -12,10 +12,11 @@ from functools import partial
 from typing import TypeVar
 
 from avma.connection import Connection
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, computer, hyperv
 from avma.windows.azure_local import AutomaticActivation
-from avma.windows.batches import SharedRead
+from avma.windows.batches import Changes, SharedRead
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
 from avma.windows.guest_runs import GuestAccount, GuestRuns
@@ -24,6 +25,8 @@ from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
 from avma.windows.wmi import Wmi
+from avma.wsman.envelope import CimMethod
+from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe, WinrmPipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import SignIns, guarded_pipe
@@ -62,12 +65,13 @@ class Machine:
     Once the identity of the machine is known, all of its names and connections share `license_lock`.
     """
 
-    def __init__(self, name: str, wmi: Wmi, license_lock: LicenseLock) -> None:
+    def __init__(self, name: str, wmi: Wmi, license_lock: LicenseLock, changes: Changes) -> None:
         self.name = name
-        self.wmi = wmi
+        self.wmi: Wmi = _NotedWmi(wmi, changes)
         self.license_lock = license_lock
+        self.changes = changes
         self._reader = LicensingReader(wmi)
-        self._licensing = SharedRead(self._reader.read, "read the license", wmi.where)
+        self._licensing = SharedRead(self._reader.read, "read the license", wmi.where, changes)
 
     @property
     def where(self) -> str:
@@ -91,6 +95,29 @@ class Machine:
         return self._reader.system or self.licensing(deadline).system
 
 
+class _NotedWmi:
+    """The WMI of a machine, where each method call counts as a change of this process."""
+
+    def __init__(self, inner: Wmi, changes: Changes) -> None:
+        self._inner = inner
+        self._changes = changes
+        self.query = inner.query
+        self.query_all = inner.query_all
+        self.close = inner.close
+
+    @property
+    def where(self) -> str:
+        """The machine's name in errors."""
+        return self._inner.where
+
+    def invoke(
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
+    ) -> Instance:
+        """See `Wmi.invoke`."""
+        with self._changes.change():
+            return self._inner.invoke(context, method, keys, parameters)
+
+
 class Server(Machine):
     """A machine on the network. It can be a Hyper-V host, with VMs and connections into them."""
 
@@ -101,9 +128,10 @@ class Server(Machine):
         new_pipe: Callable[[Connection], Pipe],
         lock_of: Callable[[str], LicenseLock],
         sign_ins: SignIns,
+        changes: Changes,
     ) -> None:
         cim = WsmanClient(connection, limit, new_pipe)
-        super().__init__(connection.name, cim, lock_of(connection.endpoint))
+        super().__init__(connection.name, cim, lock_of(connection.endpoint), changes)
         self.connection = connection
         self.cim = cim
         self._runspaces = Runspaces(connection, new_pipe)
@@ -117,7 +145,7 @@ class Server(Machine):
         self._firmware_uuids = self._shared("identify the VMs", hyperv.list_firmware_uuids)
         self._cluster = self._shared("read the nodes of the cluster", cluster.read)
         self._automatic_activation = SharedRead(
-            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where
+            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where, changes
         )
         self._identify = self._shared("identify the machine", computer.read_identity)
         self._identity: str | None = None
@@ -127,7 +155,7 @@ class Server(Machine):
         self._guests: dict[tuple[str, GuestAccount], Machine] = {}
 
     def _shared(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
-        return SharedRead(partial(read, self.wmi), tried, self.where)
+        return SharedRead(partial(read, self.wmi), tried, self.where, self.changes)
 
     def virtual_machines(self, deadline: Deadline) -> tuple[VirtualMachine, ...]:
         """Return all VMs of the host. See `hyperv.list_virtual_machines`. Parallel callers share one read.
@@ -197,7 +225,7 @@ class Server(Machine):
         with self._lock:
             if (vm_id, account) not in self._guests:
                 self._guests[vm_id, account] = Machine(
-                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._lock_of(vm_id)
+                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._lock_of(vm_id), self.changes
                 )
             return self._guests[vm_id, account]
 
@@ -213,6 +241,7 @@ class Machines:
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
         self._limit = max_concurrency
         self.sign_ins = SignIns()
+        self._changes = Changes()
         self._new_pipe = partial(guarded_pipe, self.sign_ins, new_pipe)
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
@@ -223,7 +252,7 @@ class Machines:
         with self._lock:
             if connection not in self._machines:
                 self._machines[connection] = Server(
-                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins
+                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins, self._changes
                 )
             return self._machines[connection]
 
