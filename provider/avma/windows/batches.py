@@ -94,8 +94,8 @@ class Batches(ABC, Generic[R, B]):
         """Run a batch in the thread of its leader."""
         self._run_to_end(batch)
 
-    def _await(self, request: R) -> None:
-        """Wait until a batch has answered the request. Lead a batch if one is due.
+    def _await(self, request: R, gathering: float = GATHERING) -> None:
+        """Wait until a batch has answered the request. Lead a batch if one is due, `gathering` seconds from now.
 
         Raises:
             TimedOut, Cancelled: the thread of the request can wait no longer.
@@ -106,7 +106,7 @@ class Batches(ABC, Generic[R, B]):
         try:
             while not request.done:
                 if self._may_lead(request):
-                    self._lead(request, asked + GATHERING - time.monotonic())
+                    self._lead(request, asked + gathering - time.monotonic())
                 self._wait(request)
         finally:
             with self._changed:
@@ -242,7 +242,8 @@ class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
             AvmaError: the machine could not be queried.
         """
         question = _Question[T](Context(self._tried, self._where, deadline))
-        self._await(question)
+        # Later questions accept this answer too, so there is nothing to gather.
+        self._await(question, gathering=0.0 if deadline.max_age else GATHERING)
         if question.error is not None:
             raise question.error
         return cast("_Answer[T]", question.answer).value
