@@ -10,7 +10,7 @@ empty :=
 PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins clean
+.PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -65,6 +65,10 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 	python tools/package_schema.py > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py
 	python tools/troubleshooting.py > docs/troubleshooting.md
+
+bench: $(READY) ## measure the speed, print the table, and write benchmarks/results (about ten minutes, needs Go)
+	tools/pulumi-cli >/dev/null
+	python -m benchmarks --save
 
 dist: $(READY) ## build the packages into dist/: wheels, the npm package, the archive of the plugin
 	tools/typescript

@@ -23,6 +23,7 @@ DEFAULT = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "benchmarks",
     "docs",
     "examples",
     "provider",
