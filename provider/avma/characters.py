@@ -54,6 +54,12 @@ _LOOK_ALIKE = {
 """Capital letters and other characters with an ASCII twin that NFKC does not fold."""
 
 
+def xml_text(text: str) -> str:
+    """Return a text as the content of an XML element."""
+    # `html.escape` and `xml.sax.saxutils.escape` do the same. Their modules import large tables and HTTP.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def describe(character: str) -> str:
     """Return the code point and name of a character, and its ASCII look-alike."""
     name = unicodedata.name(character, "")

@@ -6,7 +6,6 @@ which Windows also shows. Front ends register the secret values that they receiv
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import threading
@@ -53,7 +52,7 @@ class Redactor:
 def _forms(secret: str) -> tuple[str, ...]:
     """Return the forms of a secret in texts: as it is, in `repr`, JSON and XML, and as a normalized product key."""
     sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()
-    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], html.escape(secret, quote=False), *sent
+    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], characters.xml_text(secret), *sent
 
 
 def _tells_something(form: str) -> bool:

@@ -176,7 +176,7 @@ def test_a_service_that_never_ends_its_answer_does_not_stop_the_diagnosis(monkey
     # The timeouts of real sockets end each attempt. A connection to loopback takes less than a millisecond.
     monkeypatch.setenv("AVMA_CONNECT_TIMEOUT", "300ms")
     monkeypatch.setenv("AVMA_OPERATION_TIMEOUT", "100ms")
-    monkeypatch.setattr("avma.wsman.pipe._ANSWER_MARGIN", 0.1)
+    monkeypatch.setattr("avma.wsman.winrm_pipe._ANSWER_MARGIN", 0.1)
     with dripping() as port:
         document = diagnosed("127.0.0.1", PLAIN, "--port", port)
     assert causes(document)[0]["rung"] == "logon"

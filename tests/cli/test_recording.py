@@ -22,7 +22,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings
 from avma.wsman.identify import identify
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_cli.__main__ import app
 from avma_simulator import EstateServer, load_estate, recording, running

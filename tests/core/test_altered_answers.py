@@ -12,7 +12,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
 from avma.wsman.envelope import CimMethod
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.middlebox import between
 from core.runner import ADMINISTRATOR, HOST_KEY, HV01, PASSWORD

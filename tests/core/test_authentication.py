@@ -25,7 +25,7 @@ from avma.settings import Auth, MessageEncryption
 from avma.windows import hyperv
 from avma.windows.licensing import Licensing, LicensingReader
 from avma.wsman.http_adapter import Adapter
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, PASSWORD

@@ -6,7 +6,7 @@ import pytest
 
 from avma import errors, keys
 from avma.windows.licensing import LicenseStatus
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from core.runner import HOST_KEY, HV01, OTHER_KEY
 
 

@@ -9,7 +9,7 @@ from avma.connection import resolve
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import hyperv
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.runner import HV01
 

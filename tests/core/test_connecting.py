@@ -15,7 +15,7 @@ from avma.connection import resolve
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows.licensing import Licensing, LicensingReader
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HV01, PASSWORD

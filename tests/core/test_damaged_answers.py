@@ -15,7 +15,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import AddressedSettings, Auth
 from avma.wsman.envelope import CimMethod
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer
 from core.middlebox import Change, between

@@ -23,7 +23,7 @@ from avma.wsman import http_adapter
 from avma.wsman.envelope import CimMethod
 from avma.wsman.http_adapter import LARGEST_ANSWER
 from avma.wsman.instance import Instance
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.raw_server import serving
 from waiting import PATIENCE

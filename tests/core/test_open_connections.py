@@ -17,8 +17,8 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import computer
 from avma.windows.powershell import load
-from avma.wsman.pipe import WinrmPipe
 from avma.wsman.runspaces import Runspaces
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from core.runner import HV01
 

@@ -18,7 +18,7 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows.licensing import LicensingReader
 from avma.wording import NEUTRAL
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
 from core.inspecting import inspecting

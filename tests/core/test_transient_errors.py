@@ -18,7 +18,7 @@ from avma.windows import licensing
 from avma.windows.licensing import LicensingReader
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HV01

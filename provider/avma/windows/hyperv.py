@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from xml.sax.saxutils import escape
 
 from avma import addresses, compatibility, errors
+from avma.characters import xml_text
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows.computer import System
@@ -299,7 +299,7 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
     keys = {name: rows[0].text(name) or "" for name in names}
     instance = (
         '<INSTANCE CLASSNAME="Msvm_KvpExchangeComponentSettingData">'
-        f'<PROPERTY NAME="InstanceID" TYPE="string"><VALUE>{escape(setting.instance_id)}</VALUE></PROPERTY>'
+        f'<PROPERTY NAME="InstanceID" TYPE="string"><VALUE>{xml_text(setting.instance_id)}</VALUE></PROPERTY>'
         f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
     )
     wmi.invoke(context, _MODIFY_GUEST_SERVICE, keys, {"GuestServiceSettings": instance})

@@ -27,7 +27,7 @@ from avma.windows.powershell_direct import GuestWmi
 from avma.windows.wmi import Wmi
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
-from avma.wsman.pipe import Pipe, WinrmPipe
+from avma.wsman.pipe import Pipe, new_winrm_pipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import SignIns, guarded_pipe
 from avma.wsman.wsman_client import WsmanClient
@@ -238,7 +238,7 @@ class Server(Machine):
 class Machines:
     """All machines of a process, each created on first use. Safe for several threads."""
 
-    def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = WinrmPipe) -> None:
+    def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = new_winrm_pipe) -> None:
         self._limit = max_concurrency
         self.sign_ins = SignIns()
         self._changes = Changes()

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from typing import TYPE_CHECKING, Any
 
 from avma import errors
 from avma.context import Context
+from avma.wsman import safe_xml
 from avma.wsman.envelope import XSI, local_name
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 _REMEDY = "read the class on the machine with `Get-CimInstance`; if its values are correct there, report a bug"
@@ -58,8 +58,8 @@ class Instance:
             UnexpectedAnswer: the text is not CIM-XML.
         """
         try:
-            root = fromstring(text, forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+            root = safe_xml.parse(text)
+        except safe_xml.Rejected as error:
             raise _unexpected(context, "an embedded instance is not CIM-XML") from error
         if local_name(root) != "INSTANCE":
             raise _unexpected(context, "an embedded instance is not CIM-XML")

@@ -11,12 +11,15 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING
 
 from avma import characters, errors, hresult
 from avma.context import Context
 from avma.wording import RUN_AGAIN
 from avma.wsman.envelope import CimMethod, local_name
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 OPERATION_TIMEOUT = 0x80338029
 CANNOT_PROCESS_FILTER = 0x8033801A

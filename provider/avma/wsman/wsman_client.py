@@ -10,8 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-from xml.etree.ElementTree import Element
+from typing import TYPE_CHECKING, TypeVar
 
 from avma import errors
 from avma.connection import Connection
@@ -21,6 +20,9 @@ from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 T = TypeVar("T")
 

@@ -83,7 +83,7 @@ def _diagnose(
     from avma.recording.recorder import Recorder
     from avma.redaction import Redactor
     from avma.windows.machine import Machines
-    from avma.wsman.pipe import WinrmPipe
+    from avma.wsman.winrm_pipe import WinrmPipe
     from avma_cli.doctor.next_command import next_command
     from avma_cli.doctor.output import reporting
     from avma_cli.wording import COMMANDS

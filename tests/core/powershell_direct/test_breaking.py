@@ -17,7 +17,7 @@ from avma.windows.guest_runs import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod
-from avma.wsman.pipe import WinrmPipe
+from avma.wsman.winrm_pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.powershell_direct.lab import (
     ESTATE,
