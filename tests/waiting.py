@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from avma.deadline import Cancellation, Deadline
+from avma.cancellation import Cancellation
+from avma.deadline import Deadline
 from avma_simulator import EstateServer
 
 PATIENCE = 60.0

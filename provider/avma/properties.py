@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from avma import topics
-from avma.wording import setting
+from avma.wording import camel_case, setting
 
 Values = Mapping[str, Any]
 """Values as a front end passes them: names of fields mapped to None, bool, number, str, list, mapping or `UNKNOWN`."""
@@ -208,12 +208,6 @@ def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:
     if prefix is None or not rule.environment:
         return rule
     return dataclasses.replace(rule, environment=(f"{prefix}{attribute.upper()}",))
-
-
-def camel_case(name: str) -> str:
-    """Convert `product_key` to `productKey`."""
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
 
 
 def validate(record: type, values: Values, path: str = "") -> list[InvalidProperty]:

@@ -6,12 +6,11 @@ which Windows also shows. Front ends register the secret values that they receiv
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterable
 
-from avma import characters, keys
+from avma import characters
 from avma.wording import NEUTRAL, Wording
 
 SHORTEST = 4
@@ -32,14 +31,23 @@ class Redactor:
     def __init__(self, wording: Wording = NEUTRAL) -> None:
         self._wording = wording
         self._lock = threading.Lock()
+        self._learned: set[str] = set()
         self._secrets: tuple[str, ...] = ()
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Register secret values, in the forms in which a text may contain them."""
-        forms = {form for secret in secrets for form in _forms(secret) if _tells_something(form)}
+        new = {secret for secret in secrets if secret not in self._learned}
+        if new:
+            self._learn(new)
+
+    def _learn(self, secrets: set[str]) -> None:
+        # A plugin starts without secrets, and loads product keys and JSON when the first one arrives.
+        from avma.secret_forms import forms_of
+
+        forms = {form for secret in secrets for form in forms_of(secret) if _tells_something(form)}
         with self._lock:
-            if not forms.issubset(self._secrets):
-                self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
+            self._secrets = tuple(sorted(forms.union(self._secrets), key=len, reverse=True))
+            self._learned |= secrets
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets and invisible characters. Machines may report such characters in names."""
@@ -47,12 +55,6 @@ class Redactor:
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
         return characters.visible(text)
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """Return the forms of a secret in texts: as it is, in `repr`, JSON and XML, and as a normalized product key."""
-    sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()
-    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], characters.xml_text(secret), *sent
 
 
 def _tells_something(form: str) -> bool:

@@ -95,6 +95,12 @@ STACK_EXPORT = _phrase("an export of the state")
 """A noun."""
 
 
+def camel_case(name: str) -> str:
+    """Convert `product_key` to `productKey`."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
 def capitalized(text: str) -> str:
     """Return a text with a capital letter. If it begins with a part, the part begins with one when it is rendered."""
     if text.startswith(_BEGIN):

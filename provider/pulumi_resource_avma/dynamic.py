@@ -19,8 +19,9 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi import dynamic
 
 from avma import resources
-from avma.properties import Property, camel_case, properties
+from avma.properties import Property, properties
 from avma.redaction import Redactor
+from avma.wording import camel_case
 from pulumi_resource_avma import PACKAGE
 from pulumi_resource_avma.grpc_errors import status_of
 from pulumi_resource_avma.lifecycle import Lifecycle

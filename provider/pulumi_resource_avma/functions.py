@@ -8,14 +8,15 @@ from grpc import StatusCode
 
 from avma import topics
 from avma.functions import Function
-from avma.properties import camel_case, dump, known
+from avma.properties import dump, known
+from avma.wording import camel_case
 from pulumi_resource_avma import PACKAGE
 from pulumi_resource_avma.grpc_errors import Declined, check_failures, invalid
 from pulumi_resource_avma.names import external, external_failures
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.values import declared_secrets, encode
+from pulumi_resource_avma.values import declared_secrets, decode_declared, encode
 
 
 class Functions:
@@ -34,7 +35,7 @@ class Functions:
             known = ", ".join(sorted(self._functions))
             message = f"the provider has no function `{request.tok}`. It has {known}"
             raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
-        arguments = self._session.decode(request.args, function.inputs)
+        arguments = decode_declared(request.args, self._session.redact, function.inputs)
         failures = [*arguments.rejected, *external_failures(function.check(arguments.values), function.inputs)]
         if failures:
             return pb.InvokeResponse(failures=check_failures(failures, self._session.redact))
@@ -56,7 +57,7 @@ class Functions:
             known_types = ", ".join(sorted(self._listing))
             message = f"`{request.token}` cannot be listed. The provider can list {known_types}"
             raise Declined(StatusCode.UNIMPLEMENTED, message, topics.UNSUPPORTED)
-        query = self._session.decode(request.query, function.inputs)
+        query = decode_declared(request.query, self._session.redact, function.inputs)
         failures = [*query.rejected, *external_failures(function.check(query.values), function.inputs)]
         if failures:
             raise invalid(failures)

@@ -36,7 +36,15 @@ from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement
 from pulumi_resource_avma.run_claims import RunClaims, type_of
 from pulumi_resource_avma.session import Session
-from pulumi_resource_avma.values import NO_SECRETS, Decoded, Secrets, encode_inputs, encode_outputs, encode_state
+from pulumi_resource_avma.values import (
+    NO_SECRETS,
+    Decoded,
+    Secrets,
+    decode_declared,
+    encode_inputs,
+    encode_outputs,
+    encode_state,
+)
 
 PROBE_TIMEOUT = 60.0
 """Maximum seconds for the requests of a preview to a machine."""
@@ -67,7 +75,7 @@ class Lifecycle:
     def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
         """Validate the inputs. Return them unchanged, with all failures."""
         resource = self._resource(request)
-        news = self._session.decode(request.news, resource.inputs)
+        news = decode_declared(request.news, self._session.redact, resource.inputs)
         checked = resource.check(_without_internal(news.values))
         failures = [*news.rejected, *external_failures(checked, resource.inputs)]
         if not failures:
@@ -214,7 +222,7 @@ class Lifecycle:
         Raises:
             Declined: the inputs contain unsupported values, as the engine did not call `check` first.
         """
-        decoded = self._session.decode(struct, resource.inputs)
+        decoded = decode_declared(struct, self._session.redact, resource.inputs)
         if decoded.rejected:
             raise invalid(decoded.rejected)
         return decoded
@@ -237,8 +245,8 @@ class Lifecycle:
         return self._decode_stored(inputs, request.properties, resource)
 
     def _decode_stored(self, inputs: Struct, outputs: Struct, resource: Resource) -> tuple[Stored, Secrets]:
-        old_inputs = self._session.decode(inputs, resource.inputs)
-        old_outputs = self._session.decode(outputs, resource.inputs, resource.outputs)
+        old_inputs = decode_declared(inputs, self._session.redact, resource.inputs)
+        old_outputs = decode_declared(outputs, self._session.redact, resource.inputs, resource.outputs)
         return Stored(old_inputs.values, old_outputs.values), old_inputs.secrets | old_outputs.secrets
 
     def _operation(

@@ -12,7 +12,8 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from avma.properties import InvalidProperty, Property, camel_case, properties, unknown_name, validate
+from avma.properties import InvalidProperty, Property, properties, unknown_name, validate
+from avma.wording import camel_case
 
 _FIRST_STEP = re.compile(r"([^.\[]*)\.?(.*)", re.DOTALL)
 

@@ -15,7 +15,8 @@ from grpc import StatusCode
 
 from avma.configuration import Configuration
 from avma.environment import complete, from_environment, source_of, text_value
-from avma.properties import InvalidProperty, Property, build, camel_case, known, properties, validate
+from avma.properties import InvalidProperty, Property, build, known, properties, validate
+from avma.wording import camel_case
 from pulumi_resource_avma import PACKAGE, diff
 from pulumi_resource_avma.grpc_errors import Declined, MissingKeys, check_failures
 from pulumi_resource_avma.names import external, external_failures, external_path, internal, misnamed

@@ -13,9 +13,10 @@ from typing import Any
 
 from avma.configuration import Configuration
 from avma.functions import Function
-from avma.properties import Choice, Property, camel_case, properties
+from avma.properties import Choice, Property, properties
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
+from avma.wording import camel_case
 from pulumi_resource_avma import GO_MODULE, PACKAGE
 from pulumi_resource_avma.names import external
 from pulumi_resource_avma.wording import PULUMI

@@ -9,31 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from grpc import StatusCode
 
-from avma import topics
-from avma.configuration import Configuration
-from pulumi_resource_avma import __version__, grpc_errors
-from pulumi_resource_avma.grpc_errors import Declined
+from pulumi_resource_avma import __version__
 from pulumi_resource_avma.protocol import plugin_pb2, provider_pb2_grpc
 from pulumi_resource_avma.protocol import provider_pb2 as pb
-from pulumi_resource_avma.provider_config import ProviderConfig
 from pulumi_resource_avma.session import Session
 
 if TYPE_CHECKING:
+    from avma.configuration import Configuration
     from avma.resources.resource import Resource
     from pulumi_resource_avma.functions import Functions
+    from pulumi_resource_avma.grpc_errors import Declined
     from pulumi_resource_avma.lifecycle import Lifecycle
     from pulumi_resource_avma.operations import Operations
+    from pulumi_resource_avma.provider_config import ProviderConfig
 
 WORKERS = 64
 COMPARERS = 8
@@ -46,25 +43,18 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Any, Context], Awaitable[R]]
 
 
-_PACKAGED_SCHEMA = Path(__file__).with_name("schema.json")
-_SCHEMA_IN_REPOSITORY = Path(__file__).parents[2] / "schema.json"
-
-
-def schema_text(version: str) -> str:
-    """Return the committed schema with its version, which the file does not contain.
-
-    The file is inside an installed package. For an editable install it is in the repository root.
-    """
-    path = _PACKAGED_SCHEMA if _PACKAGED_SCHEMA.exists() else _SCHEMA_IN_REPOSITORY
-    return json.dumps({**json.loads(path.read_text("utf-8")), "version": version}, ensure_ascii=False)
-
-
 def all_resources() -> Iterable[Resource]:
     """Return the core's resources."""
-    # They are slow to import, and a process that only returns its schema never needs them.
     from avma.resources import RESOURCES
 
     return RESOURCES
+
+
+def core_configuration() -> type[Configuration]:
+    """Return the core's record of the provider's configuration."""
+    from avma.configuration import Configuration
+
+    return Configuration
 
 
 def answer(method: Method[R]) -> Method[R]:
@@ -82,20 +72,30 @@ def answer(method: Method[R]) -> Method[R]:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The resource provider. It imports the resources in the first call that needs them."""
+    """The resource provider.
+
+    It imports a module of the provider in the first call that needs the module. So a plugin starts quickly, and
+    returns its schema without the resources.
+    """
 
     def __init__(
         self,
         session: Session,
         resources: Callable[[], Iterable[Resource]] = all_resources,
-        configuration: type[Configuration] = Configuration,
+        configuration: Callable[[], type[Configuration]] = core_configuration,
         workers: int = WORKERS,
     ) -> None:
         self._session = session
         self._resources = resources
-        self._provider_config = ProviderConfig(session, configuration)
+        self._configuration = configuration
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
         self._comparers = ThreadPoolExecutor(COMPARERS, thread_name_prefix="comparison")
+
+    @functools.cached_property
+    def _provider_config(self) -> ProviderConfig:
+        from pulumi_resource_avma.provider_config import ProviderConfig
+
+        return ProviderConfig(self._session, self._configuration())
 
     @functools.cached_property
     def _operations(self) -> Operations:
@@ -154,6 +154,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def GetSchema(self, _request: pb.GetSchemaRequest, _: Context) -> pb.GetSchemaResponse:
         """Return the schema of the package."""
+        from pulumi_resource_avma.packaged_schema import schema_text
+
         return pb.GetSchemaResponse(schema=schema_text(__version__))
 
     @answer
@@ -257,6 +259,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     async def refuse(self, error: Exception, context: Context) -> None:
         """End the call with the status of an error."""
+        from pulumi_resource_avma import grpc_errors
+
         if grpc_errors.is_bug(error):
             _log.error("unexpected error", exc_info=error)
         told = grpc_errors.status_of(error, self._session.redact)
@@ -275,4 +279,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _unsupported(what: str) -> Declined:
+    from avma import topics
+    from pulumi_resource_avma.grpc_errors import Declined
+
     return Declined(StatusCode.UNIMPLEMENTED, what, topics.UNSUPPORTED)

@@ -6,16 +6,14 @@ The module is part of every start, so its imports must stay light.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from google.protobuf.struct_pb2 import Struct
-
-from avma.configuration import Configuration
-from avma.deadline import Cancellation
+from avma.cancellation import Cancellation
 from avma.redaction import Redactor
-from pulumi_resource_avma import names
 from pulumi_resource_avma.engine import EngineLog
-from pulumi_resource_avma.values import Decoded, declared_secrets, decode, texts_at
+
+if TYPE_CHECKING:
+    from avma.configuration import Configuration
 
 _CALL: ContextVar[Cancellation | None] = ContextVar("call", default=None)
 """The cancellation of the current call in this context."""
@@ -55,16 +53,3 @@ class Session:
     def cancellation_of_call(self) -> Cancellation:
         """The cancellation of the current call in this context, or else of the session."""
         return _CALL.get() or self.cancellation
-
-    def decode(self, struct: Struct, *records: type) -> Decoded:
-        """Decode the properties of records to values of the core, and register their secrets for redaction.
-
-        The paths of secrets keep their external names.
-        """
-        decoded = decode(struct)
-        secrets = decoded.secrets | declared_secrets(decoded.values, *records)
-        self.redact.learn(texts_at(decoded.values, secrets))
-        misnamed = (failure for record in records for failure in names.misnamed(decoded.values, record))
-        return replace(
-            decoded, values=names.internal(decoded.values, *records), rejected=(*decoded.rejected, *misnamed)
-        )

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
-from avma.properties import UNKNOWN, InvalidProperty, camel_case, dump, properties
-from pulumi_resource_avma.names import external
+from avma.properties import UNKNOWN, InvalidProperty, dump, properties
+from avma.wording import camel_case
+from pulumi_resource_avma.names import external, internal, misnamed
 
 if TYPE_CHECKING:
+    from avma.redaction import Redactor
     from avma.resources.resource import Resource
 
 Path = tuple[str | int, ...]
@@ -60,6 +62,18 @@ class Decoded:
 def decode(struct: Struct) -> Decoded:
     """Convert a Struct to plain values."""
     return decode_tree({name: _to_python(value) for name, value in struct.fields.items()})
+
+
+def decode_declared(struct: Struct, redact: Redactor, *records: type) -> Decoded:
+    """Decode the properties of records to values of the core, and register their secrets for redaction.
+
+    The paths of secrets keep their external names.
+    """
+    decoded = decode(struct)
+    secrets = decoded.secrets | declared_secrets(decoded.values, *records)
+    redact.learn(texts_at(decoded.values, secrets))
+    failures = (failure for record in records for failure in misnamed(decoded.values, record))
+    return replace(decoded, values=internal(decoded.values, *records), rejected=(*decoded.rejected, *failures))
 
 
 def decode_tree(tree: Mapping[str, Any]) -> Decoded:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from avma import wording
-from avma.properties import camel_case
-from avma.wording import Wording
+from avma.wording import Wording, camel_case
 
 
 def external_path(path: str) -> str:

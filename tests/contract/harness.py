@@ -90,7 +90,7 @@ class Provider:
     ) -> None:
         self.session = Session(Redactor(PULUMI))
         resources = all_resources if resource is None else lambda: (resource,)
-        self._servicer = Servicer(self.session, resources, configuration, workers)
+        self._servicer = Servicer(self.session, resources, lambda: configuration, workers)
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()

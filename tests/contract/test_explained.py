@@ -10,9 +10,10 @@ import pytest
 
 from avma import errors, explanations
 from avma.functions import FUNCTIONS
-from avma.properties import Property, camel_case, properties
+from avma.properties import Property, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Operation
+from avma.wording import camel_case
 from contract.harness import PROVIDER_URN, URN, Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from contract.test_configuration import Demanding

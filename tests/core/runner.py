@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from avma import keys
+from avma.cancellation import Cancellation
 from avma.configuration import Configuration
-from avma.deadline import Cancellation, Deadline
+from avma.deadline import Deadline
 from avma.keys import KeyKind
 from avma.properties import dump, promises
 from avma.resources.claims import Claims

@@ -3,7 +3,8 @@ import threading
 import pytest
 
 from avma import errors
-from avma.deadline import Cancellation, Deadline
+from avma.cancellation import Cancellation
+from avma.deadline import Deadline
 from avma.windows.batches import Changes, SharedRead
 from waiting import PATIENCE, wait_until
 

@@ -18,10 +18,11 @@ from markdown_it import MarkdownIt
 
 from avma.configuration import Configuration, Guest, GuestDefaults
 from avma.functions import FUNCTIONS, Function
-from avma.properties import UNKNOWN, InvalidProperty, camel_case, properties
+from avma.properties import UNKNOWN, InvalidProperty, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
+from avma.wording import camel_case
 from avma_cli.__main__ import app
 from pulumi_resource_avma.names import internal, misnamed
 

@@ -3,7 +3,8 @@ import threading
 import pytest
 
 from avma import errors
-from avma.deadline import Cancellation, Deadline, TimeIsOver, duration_error, seconds, within
+from avma.cancellation import Cancellation
+from avma.deadline import Deadline, TimeIsOver, duration_error, seconds, within
 from avma.wsman import retry
 from waiting import PATIENCE
 

@@ -13,9 +13,9 @@ import reference
 import troubleshooting
 from avma.functions import FUNCTIONS
 from avma.functions.function import Function
-from avma.properties import camel_case
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
+from avma.wording import camel_case
 from avma_simulator import load_estate
 from pulumi_resource_avma import GO_MODULE
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from avma import errors
+from avma.cancellation import Cancellation
 from avma.context import Context
-from avma.deadline import Cancellation, Deadline
+from avma.deadline import Deadline
 from avma.windows import guest_runs
 from avma.windows.guest_runs import GuestAccount, GuestRequest, GuestRuns
 from avma.windows.powershell import Answers

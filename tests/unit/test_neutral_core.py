@@ -16,11 +16,11 @@ from avma.configuration import Configuration
 from avma.functions import FUNCTIONS, Function
 from avma.inventory.inventory import Inventory
 from avma.inventory.request import ClusterRequest, HostRequest
-from avma.properties import Choice, camel_case, properties
+from avma.properties import Choice, properties
 from avma.resources import RESOURCES
 from avma.resources.resource import Resource
 from avma.settings import AddressedSettings
-from avma.wording import NEUTRAL
+from avma.wording import NEUTRAL, camel_case
 from avma_cli.wording import COMMANDS, REPORT
 from pulumi_resource_avma.schema import documentation
 from pulumi_resource_avma.wording import PULUMI

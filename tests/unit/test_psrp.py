@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avma import errors
+from avma.cancellation import Cancellation
 from avma.connection import Connection, resolve
 from avma.context import Context
-from avma.deadline import Cancellation, Deadline
+from avma.deadline import Deadline
 from avma.settings import Settings
 from avma.wsman.psrp import Pool
 from avma.wsman.psrp_values import Serializer

@@ -22,13 +22,14 @@ from avma.functions import FUNCTIONS
 from avma.functions.function import Function
 from avma.functions.get_cluster_nodes import ClusterNode
 from avma.functions.get_host_vms import HostVm
-from avma.properties import Choice, Property, camel_case, properties, validate
+from avma.properties import Choice, Property, properties, validate
 from avma.resources import RESOURCES
 from avma.resources.cluster_license.cluster_properties import NodeLicense
 from avma.resources.resource import Resource
+from avma.wording import camel_case
 from pulumi_resource_avma import __version__
+from pulumi_resource_avma.packaged_schema import schema_text
 from pulumi_resource_avma.schema import documentation
-from pulumi_resource_avma.servicer import schema_text
 
 ROOT = Path(__file__).parents[2]
 COMMITTED: dict[str, Any] = json.loads((ROOT / "schema.json").read_text("utf-8"))

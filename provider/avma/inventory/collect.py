@@ -14,8 +14,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from avma import errors, topics
+from avma.cancellation import Cancellation
 from avma.configuration import Guest, GuestDefaults
-from avma.deadline import Cancellation, Deadline
+from avma.deadline import Deadline
 from avma.inventory.inventory import Answer, Inventory, SeenCluster, SeenHost, SeenVm
 from avma.inventory.request import ClusterRequest, InventoryRequest
 from avma.resources import data_exchange, guest_access, host_state

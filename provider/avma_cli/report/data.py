@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from avma.inventory.inventory import Answer, Inventory, SeenHost
-from avma.properties import camel_case, dump
+from avma.properties import dump
+from avma.wording import camel_case
 from pulumi_resource_avma.names import external
 
 _UNUSABLE = re.compile(r"[^A-Za-z0-9]+")

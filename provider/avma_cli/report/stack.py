@@ -12,8 +12,9 @@ from typing import Any
 
 from avma.configuration import Configuration, GuestDefaults
 from avma.environment import text_value
-from avma.properties import camel_case, properties
+from avma.properties import properties
 from avma.settings import AddressedSettings
+from avma.wording import camel_case
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key in objects that are not plain values: secrets, assets, references."""

@@ -10,8 +10,9 @@ from functools import partial
 import pytest
 
 from avma import errors
+from avma.cancellation import Cancellation
 from avma.context import Context
-from avma.deadline import Cancellation, Deadline
+from avma.deadline import Deadline
 from avma.windows import guest_runs
 from avma.windows.guest_runs import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
