@@ -7,4 +7,4 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [folder for folder in (str(ROOT / "tools"), str(ROOT / "tests")) if folder not in sys.path]
+sys.path.insert(0, str(ROOT / "tools"))

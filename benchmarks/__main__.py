@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from benchmarks import environment, rows, startup
+from benchmarks import calls, environment, rows, startup
 from benchmarks.environment import say
 from benchmarks.rows import Group, Results, Row
 
 MEASURES: dict[str, Callable[[], Iterable[Row]]] = {
     "startup": startup.measure,
+    "calls": calls.measure,
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 300.0
+_GRACE = 20.0
 _UTIME = 11  # of the fields after the name in /proc/PID/stat, see proc(5)
 _COLLECTED = re.compile(rb"Collected : (\d+)")
 
@@ -50,8 +51,11 @@ def running(command: Sequence[str | Path], **more: str) -> Iterator[tuple[subpro
             raise RuntimeError(f"{command[0]} ended with {process.wait()}")
         yield process, line
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        try:
+            process.communicate(timeout=_GRACE)
+        finally:
+            process.kill()
 
 
 def until_line(command: Sequence[str | Path]) -> Cost:
