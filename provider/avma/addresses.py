@@ -8,6 +8,7 @@ rule.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -65,6 +66,7 @@ def doubled_error(hosts: Iterable[str]) -> str | None:
     return None
 
 
+@functools.lru_cache(1024)
 def parse_ip(text: str) -> _Ip | None:
     """Return the IP address in a text, or None if its spelling is not strict. IPv4-mapped addresses become IPv4."""
     try:

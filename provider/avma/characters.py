@@ -89,6 +89,8 @@ def hidden_error(text: str) -> str | None:
         first = text[0] if text[0].isspace() else text[-1]
         place = "begins" if text[0].isspace() else "ends"
         return f"{place} with white space ({describe(first)}). Remove it"
+    if text.isprintable():
+        return None
     for position, character in enumerate(text, 1):
         if unicodedata.category(character) in _HIDDEN:
             return f"contains an invisible character at position {position} ({describe(character)}). Remove it"

@@ -41,6 +41,11 @@ class PublishedKey:
     kind: KeyKind
     key: str
 
+    @property
+    def partial(self) -> str:
+        """The last five characters."""
+        return self.key[-5:]
+
 
 def normalize(key: str) -> str:
     """Return the key in the form that Windows accepts, without extra characters from copy and paste.
@@ -167,4 +172,5 @@ def published(key: str) -> PublishedKey | None:
 
 def find(kind: KeyKind, version: str, edition: str) -> PublishedKey | None:
     """Return the published key of that kind for a Windows Server version and edition, or None."""
-    return next((k for k in _BY_KEY.values() if (k.kind, k.version, k.edition) == (kind, version, edition)), None)
+    of_kind = (key for key in _BY_KEY.values() if key.kind is kind)
+    return next((key for key in of_kind if key.version == version and key.edition == edition), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -103,10 +104,21 @@ class Property:
         opposite = not self.default if self.type is bool else None
         return opposite if self.rule.example is None else self.rule.example
 
-    @property
+    @functools.cached_property
     def record(self) -> type | None:
         """The dataclass of a nested property, or None for a plain one."""
         return self.type if isinstance(self.type, type) and dataclasses.is_dataclass(self.type) else None
+
+    @functools.cached_property
+    def collection(self) -> type | None:
+        """`list` or `dict` for a property with several values, else None."""
+        origin = typing.get_origin(self.type)
+        return origin if origin in (list, dict) else None
+
+    @functools.cached_property
+    def item(self) -> Property:
+        """The property of each value of a list or a map."""
+        return dataclasses.replace(self, type=typing.get_args(self.type)[-1])
 
 
 def declare(
@@ -175,6 +187,12 @@ def _following(record: type, kind: str, wanted: Values) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+@functools.cache
+def by_name(*records: type) -> Mapping[str, Property]:
+    """Return the declared properties of the record classes by their names."""
+    return {prop.name: prop for record in records for prop in properties(record)}
+
+
 _PROPERTIES: dict[type, tuple[Property, ...]] = {}
 """The properties of each class. Reading them evaluates type hints, which takes longer than a whole check."""
 
@@ -213,7 +231,7 @@ def _prefixed(rule: Rule, prefix: str | None, attribute: str) -> Rule:
 def validate(record: type, values: Values, path: str = "") -> list[InvalidProperty]:
     """Return all problems with the values of a record. Unknown values pass."""
     prefix = f"{path}." if path else ""
-    declared = {declared.name: declared for declared in properties(record)}
+    declared = by_name(record)
     failures = [InvalidProperty(prefix + name, unknown_name(name, declared)) for name in values if name not in declared]
     for name, prop in declared.items():
         value = values.get(name)
@@ -248,7 +266,11 @@ def dump(instance: Any) -> dict[str, Any]:
 
 def known(values: Any) -> bool:
     """Return True if a tree of values contains no unknown value."""
-    return not any(isinstance(leaf, Unknown) for leaf in _leaves(values))
+    if isinstance(values, Mapping):
+        return all(map(known, values.values()))
+    if isinstance(values, list):
+        return all(map(known, values))
+    return not isinstance(values, Unknown)
 
 
 def _bare(hint: Any) -> Any:
@@ -278,9 +300,9 @@ def _validate_value(prop: Property, value: Any, path: str) -> list[InvalidProper
         if not isinstance(value, Mapping):
             return [InvalidProperty(path, f"must be an object, not {_kind(value)}")]
         return validate(prop.record, value, path)
-    if typing.get_origin(prop.type) is list:
+    if prop.collection is list:
         return _validate_list(prop, value, path)
-    if typing.get_origin(prop.type) is dict:
+    if prop.collection is dict:
         return _validate_map(prop, value, path)
     mismatch = _type_mismatch(prop.type, value)
     if mismatch:
@@ -295,31 +317,35 @@ def _validate_list(prop: Property, value: Any, path: str) -> list[InvalidPropert
         return [InvalidProperty(path, f"must be a list, not {_kind(value)}")]
     if not value:
         return [InvalidProperty(path, "must not be empty")]
-    item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
     checked = ((index, each) for index, each in enumerate(value) if not isinstance(each, Unknown))
-    return [failure for index, each in checked for failure in _validate_value(item, each, f"{path}[{index}]")]
+    return [failure for index, each in checked for failure in _validate_value(prop.item, each, f"{path}[{index}]")]
 
 
 def _validate_map(prop: Property, value: Any, path: str) -> list[InvalidProperty]:
     """Validate a map of plain values. The rule's check applies to each item."""
     if not isinstance(value, Mapping):
         return [InvalidProperty(path, f"must be a map, not {_kind(value)}")]
-    item = dataclasses.replace(prop, type=typing.get_args(prop.type)[1])
     checked = ((name, each) for name, each in value.items() if not isinstance(each, Unknown))
-    return [failure for name, each in checked for failure in _validate_value(item, each, f'{path}["{name}"]')]
+    return [failure for name, each in checked for failure in _validate_value(prop.item, each, f'{path}["{name}"]')]
 
 
 def _type_mismatch(wanted: Any, value: Any) -> str | None:
     if isinstance(wanted, type) and issubclass(wanted, Choice):
-        words = ", ".join(f"`{member.value}`" for member in wanted)
-        fits = isinstance(value, str) and value in {member.value for member in wanted}
-        return None if fits else f"must be one of {words}, not {_shown(value)}"
+        words = _words(wanted)
+        fits = isinstance(value, str) and value in words
+        return None if fits else f"must be one of {', '.join(words.values())}, not {_shown(value)}"
     if wanted is bool:
         return None if isinstance(value, bool) else f"must be true or false, not {_kind(value)}{_unquoted(value)}"
     if wanted is int:
         whole = isinstance(value, (int, float)) and not isinstance(value, bool) and float(value).is_integer()
         return None if whole else f"must be a whole number, not {_kind(value)}{_unquoted(value)}"
     return None if isinstance(value, str) else f"must be text, not {_kind(value)}. Put it in quotes"
+
+
+@functools.cache
+def _words(choice: type[Choice]) -> Mapping[str, str]:
+    """Return the values of a choice, as the user writes them and as errors show them."""
+    return {member.value: f"`{member.value}`" for member in choice}
 
 
 def _unquoted(value: Any) -> str:
@@ -346,9 +372,8 @@ def _shown(value: Any) -> str:
 def _convert(prop: Property, value: Any) -> Any:
     if prop.record is not None:
         return build(prop.record, value)
-    if typing.get_origin(prop.type) is list:
-        item = dataclasses.replace(prop, type=typing.get_args(prop.type)[0])
-        return [_convert(item, each) for each in value]
+    if prop.collection is list:
+        return [_convert(prop.item, each) for each in value]
     return prop.type(value)
 
 
@@ -358,14 +383,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, Enum) else value
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value

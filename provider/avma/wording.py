@@ -13,6 +13,7 @@ reserves for the inside of a program. `avma.redaction.Redactor` renders all text
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -95,6 +96,7 @@ STACK_EXPORT = _phrase("an export of the state")
 """A noun."""
 
 
+@functools.cache
 def camel_case(name: str) -> str:
     """Convert `product_key` to `productKey`."""
     head, *tail = name.split("_")

@@ -30,7 +30,7 @@ from pulumi_resource_avma.grpc_errors import (
     text_of_stored,
     ways_out,
 )
-from pulumi_resource_avma.names import external, external_failures, external_path
+from pulumi_resource_avma.names import external_failures, external_path
 from pulumi_resource_avma.operations import Operations, Replaced
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement
@@ -40,7 +40,9 @@ from pulumi_resource_avma.values import (
     NO_SECRETS,
     Decoded,
     Secrets,
+    declared_secrets,
     decode_declared,
+    encode,
     encode_inputs,
     encode_outputs,
     encode_state,
@@ -83,23 +85,22 @@ class Lifecycle:
             if resource.licenses_hosts:
                 self._claims.record(request.urn, coming=True)
         return pb.CheckResponse(
-            inputs=encode_inputs(resource, news.values, news.secrets),
+            inputs=encode(news.written, news.secrets | declared_secrets(news.written, resource.inputs)),
             failures=check_failures(failures, self._session.redact),
         )
 
     def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
         """Compare the new inputs with the stored inputs and state."""
-        resource = self._resource(request)
-        stored, _ = self._stored(request, resource, request.olds)
-        wanted = self._accepted(request.news, resource).values
+        resource, redact = self._resource(request), self._session.redact
+        given = request.old_inputs if request.HasField("old_inputs") else request.olds
+        old = decode_declared(given, redact, resource.inputs)
+        outputs = decode_declared(request.olds, redact, resource.inputs, resource.outputs)
+        new = _accepted(old if request.news == given else decode_declared(request.news, redact, resource.inputs))
+        stored, wanted = Stored(old.values, outputs.values), new.values
         changes = resource.diff(stored, wanted)
         records = resource.inputs, resource.outputs
-        response = diff.response(
-            [replace(change, path=external_path(change.path, *records)) for change in changes],
-            external(stored.inputs, resource.inputs),
-            external(wanted, resource.inputs),
-            request.ignoreChanges,
-        )
+        shown = [replace(change, path=external_path(change.path, *records)) for change in changes]
+        response = diff.response(shown, old.written, new.written, request.ignoreChanges)
         if request.urn in self._operations.run.wanted:
             self._claims.claim_machines(request, resource, stored, wanted, response)
         return response
@@ -107,7 +108,7 @@ class Lifecycle:
     def create(self, request: pb.CreateRequest) -> pb.CreateResponse:
         """Create the resource, or predict it in a preview."""
         resource = self._resource(request)
-        wanted = self._accepted(request.properties, resource)
+        wanted = self._wanted(request.properties, resource)
         if request.preview:
             replaced = self._operations.run.replaced.get(request.urn)
             return pb.CreateResponse(properties=self._predicted(request, resource, wanted, replaced=replaced))
@@ -137,7 +138,7 @@ class Lifecycle:
         """Update the resource, or predict it in a preview."""
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.olds)
-        wanted = self._accepted(request.news, resource)
+        wanted = self._wanted(request.news, resource)
         if request.preview:
             return pb.UpdateResponse(properties=self._predicted(request, resource, wanted, request.id))
         with _kept_when_partly_done(resource, wanted.secrets), self._claims.licensing(request.urn, resource):
@@ -216,19 +217,11 @@ class Lifecycle:
             raise Declined(StatusCode.INVALID_ARGUMENT, message, topics.UNSUPPORTED)
         return self._resources[token]
 
-    def _accepted(self, struct: Struct, resource: Resource) -> Decoded:
-        """Decode inputs that have passed `check`.
-
-        Raises:
-            Declined: the inputs contain unsupported values, as the engine did not call `check` first.
-        """
-        decoded = decode_declared(struct, self._session.redact, resource.inputs)
-        if decoded.rejected:
-            raise invalid(decoded.rejected)
-        return decoded
+    def _wanted(self, struct: Struct, resource: Resource) -> Decoded:
+        return _accepted(decode_declared(struct, self._session.redact, resource.inputs))
 
     def _stored(
-        self, request: pb.DiffRequest | pb.UpdateRequest | pb.DeleteRequest, resource: Resource, outputs: Struct
+        self, request: pb.UpdateRequest | pb.DeleteRequest, resource: Resource, outputs: Struct
     ) -> tuple[Stored, Secrets]:
         """Return the stored inputs and outputs. Engines that do not send inputs keep them in the outputs."""
         has_inputs = request.HasField("old_inputs")
@@ -254,6 +247,17 @@ class Lifecycle:
     ) -> Operation:
         timeout = min(request.timeout or resource.timeout, most)
         return self._operations.begin(timeout, request.urn, reads_only=reads_only)
+
+
+def _accepted(decoded: Decoded) -> Decoded:
+    """Return inputs that have passed `check`.
+
+    Raises:
+        Declined: the inputs contain unsupported values, as the engine did not call `check` first.
+    """
+    if decoded.rejected:
+        raise invalid(decoded.rejected)
+    return decoded
 
 
 def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ engine adds names of its own. `records` are the classes that declare the propert
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from avma.properties import InvalidProperty, Property, properties, unknown_name, validate
+from avma.properties import InvalidProperty, Property, by_name, unknown_name, validate
 from avma.wording import camel_case
 
 _FIRST_STEP = re.compile(r"([^.\[]*)\.?(.*)", re.DOTALL)
@@ -20,7 +20,7 @@ _FIRST_STEP = re.compile(r"([^.\[]*)\.?(.*)", re.DOTALL)
 
 def external(values: Mapping[str, Any], *records: type) -> dict[str, Any]:
     """Return values of the core with external names."""
-    known = declared(*records)
+    known = by_name(*records)
     return {
         camel_case(name) if name in known else name: _converted(value, known.get(name), external)
         for name, value in values.items()
@@ -29,8 +29,7 @@ def external(values: Mapping[str, Any], *records: type) -> dict[str, Any]:
 
 def internal(values: Mapping[str, Any], *records: type) -> dict[str, Any]:
     """Return values with external names as values of the core. `misnamed` reports names of the core in them."""
-    known = declared(*records)
-    names = {camel_case(name): name for name in known}
+    known, names = by_name(*records), _internal_names(*records)
     return {
         names.get(name, name): _converted(value, known.get(names.get(name, "")), internal)
         for name, value in values.items()
@@ -49,9 +48,9 @@ def checked(values: Mapping[str, Any], record: type, path: str = "") -> tuple[di
 def misnamed(values: Mapping[str, Any], record: type, path: str = "") -> list[InvalidProperty]:
     """Return an error for each name of the core in values with external names, such as `product_key`."""
     found: list[InvalidProperty] = []
-    for name, prop in declared(record).items():
+    for name, prop in _renamed_or_nested(record).items():
         if name in values and camel_case(name) != name:
-            found.append(InvalidProperty(f"{path}{name}", unknown_name(name, declared(record))))
+            found.append(InvalidProperty(f"{path}{name}", unknown_name(name, by_name(record))))
         nested = values.get(camel_case(name))
         if prop.record is not None and isinstance(nested, Mapping):
             found += misnamed(nested, prop.record, f"{path}{name}.")
@@ -61,7 +60,7 @@ def misnamed(values: Mapping[str, Any], record: type, path: str = "") -> list[In
 def external_path(path: str, *records: type) -> str:
     """Return a path of the core, such as `guest.ready_timeout` or `hosts[0]`, with external names."""
     step = _FIRST_STEP.fullmatch(path)
-    prop = declared(*records).get(step[1]) if step else None
+    prop = by_name(*records).get(step[1]) if step else None
     if step is None or prop is None:
         return path
     separator = path[len(step[1]) : len(path) - len(step[2])]
@@ -75,9 +74,17 @@ def external_failures(failures: Iterable[InvalidProperty], *records: type) -> It
         yield dataclasses.replace(failure, path=external_path(failure.path, *records))
 
 
-def declared(*records: type) -> dict[str, Property]:
-    """Return the properties of the records by their names in the core."""
-    return {prop.name: prop for record in records for prop in properties(record)}
+@functools.cache
+def _internal_names(*records: type) -> Mapping[str, str]:
+    """Return the names in the core by the external names."""
+    return {camel_case(name): name for name in by_name(*records)}
+
+
+@functools.cache
+def _renamed_or_nested(record: type) -> Mapping[str, Property]:
+    """Return the properties that have another name outside of the core, or contain properties, by name."""
+    declared = by_name(record).items()
+    return {name: prop for name, prop in declared if camel_case(name) != name or prop.record is not None}
 
 
 def _converted(value: Any, prop: Property | None, convert: Callable[..., dict[str, Any]]) -> Any:
@@ -86,8 +93,7 @@ def _converted(value: Any, prop: Property | None, convert: Callable[..., dict[st
         return value
     if prop.record is not None and isinstance(value, Mapping):
         return convert(value, prop.record)
-    if typing.get_origin(prop.type) is list and isinstance(value, list):
-        item = typing.get_args(prop.type)[0]
-        if dataclasses.is_dataclass(item):
-            return [convert(each, item) if isinstance(each, Mapping) else each for each in value]
+    if prop.collection is list and prop.item.record is not None and isinstance(value, list):
+        record = prop.item.record
+        return [convert(each, record) if isinstance(each, Mapping) else each for each in value]
     return value

@@ -6,14 +6,15 @@ resource are stored with external names and marks on secrets.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
-from avma.properties import UNKNOWN, InvalidProperty, dump, properties
+from avma.properties import UNKNOWN, InvalidProperty, Property, dump, properties
 from avma.wording import camel_case
 from pulumi_resource_avma.names import external, internal, misnamed
 
@@ -52,11 +53,15 @@ _EXACT = 2**53
 
 @dataclass(frozen=True)
 class Decoded:
-    """Plain values, the paths of secrets, and the failures for values that no property accepts."""
+    """Plain values, the paths of secrets, and the failures for values that no property accepts.
+
+    `written` contains the values of declared properties with their external names.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     secrets: Secrets = NO_SECRETS
     rejected: tuple[InvalidProperty, ...] = ()
+    written: Mapping[str, Any] = field(default_factory=dict)
 
 
 def decode(struct: Struct) -> Decoded:
@@ -72,8 +77,10 @@ def decode_declared(struct: Struct, redact: Redactor, *records: type) -> Decoded
     decoded = decode(struct)
     secrets = decoded.secrets | declared_secrets(decoded.values, *records)
     redact.learn(texts_at(decoded.values, secrets))
-    failures = (failure for record in records for failure in misnamed(decoded.values, record))
-    return replace(decoded, values=internal(decoded.values, *records), rejected=(*decoded.rejected, *failures))
+    failures = [failure for record in records for failure in misnamed(decoded.values, record)]
+    values = internal(decoded.values, *records)
+    written = external(values, *records) if failures else decoded.values
+    return Decoded(values, decoded.secrets, (*decoded.rejected, *failures), written)
 
 
 def decode_tree(tree: Mapping[str, Any]) -> Decoded:
@@ -88,7 +95,10 @@ def encode(values: Mapping[str, Any], secrets: Secrets = NO_SECRETS) -> Struct:
 
     The values at the `secrets` paths are marked, including everything below them.
     """
-    return Struct(fields={name: _to_wire(value, (name,), secrets) for name, value in values.items()})
+    struct = Struct()
+    for name, value in values.items():
+        _write(value, (name,), secrets, struct.fields[name])
+    return struct
 
 
 def path_text(path: Path) -> str:
@@ -173,29 +183,35 @@ def _number(number: float) -> int | float:
     return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
-def _to_wire(value: Any, path: Path, secrets: Secrets) -> Value:
-    if path not in secrets:
-        return _bare_to_wire(value, path, secrets)
-    marked = {SIGNATURE: Value(string_value=SECRET), "value": _bare_to_wire(value, path, NO_SECRETS)}
-    return Value(struct_value=Struct(fields=marked))
+def _write(value: Any, path: Path, secrets: Secrets, target: Value) -> None:
+    """Write a plain value into a message. To fill the message in place is faster than to create it from parts."""
+    if path in secrets:
+        marked = target.struct_value.fields
+        marked[SIGNATURE].string_value = SECRET
+        _write_bare(value, path, NO_SECRETS, marked["value"])
+    else:
+        _write_bare(value, path, secrets, target)
 
 
-def _bare_to_wire(value: Any, path: Path, secrets: Secrets) -> Value:
+def _write_bare(value: Any, path: Path, secrets: Secrets, target: Value) -> None:
     if value is None:
-        return Value(null_value=NULL_VALUE)
-    if value is UNKNOWN:
-        return Value(string_value=UNKNOWN_STRING)
-    if isinstance(value, bool):
-        return Value(bool_value=value)
-    if isinstance(value, (int, float)):
-        return Value(number_value=value)
-    if isinstance(value, str):
-        return Value(string_value=value)
-    if isinstance(value, Mapping):
-        fields = {name: _to_wire(item, (*path, name), secrets) for name, item in value.items()}
-        return Value(struct_value=Struct(fields=fields))
-    items = [_to_wire(item, (*path, index), secrets) for index, item in enumerate(value)]
-    return Value(list_value=ListValue(values=items))
+        target.null_value = NULL_VALUE
+    elif value is UNKNOWN:
+        target.string_value = UNKNOWN_STRING
+    elif isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, (int, float)):
+        target.number_value = value
+    elif isinstance(value, str):
+        target.string_value = value
+    elif isinstance(value, Mapping):
+        target.struct_value.SetInParent()
+        for name, item in value.items():
+            _write(item, (*path, name), secrets, target.struct_value.fields[name])
+    else:
+        target.list_value.SetInParent()
+        for index, item in enumerate(value):
+            _write(item, (*path, index), secrets, target.list_value.values.add())
 
 
 def _step_down(value: Any, path: Path) -> Any:
@@ -229,14 +245,20 @@ def declared_secrets(values: Mapping[str, Any], *records: type) -> Secrets:
 
 
 def _declared_secrets(record: type, values: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
-    for prop in properties(record):
-        name = camel_case(prop.name)
+    for name, prop in _secret_or_nested(record).items():
         value = values.get(name)
         path = (*prefix, name)
         if value is not None and prop.rule.secret:
             yield path
         elif prop.record is not None and isinstance(value, Mapping):
             yield from _declared_secrets(prop.record, value, path)
+
+
+@functools.cache
+def _secret_or_nested(record: type) -> Mapping[str, Property]:
+    """Return the properties that are secret or contain properties, by their external names."""
+    found = (prop for prop in properties(record) if prop.rule.secret or prop.record is not None)
+    return {camel_case(prop.name): prop for prop in found}
 
 
 def encode_inputs(resource: Resource, inputs: Mapping[str, Any], secrets: Secrets) -> Struct:

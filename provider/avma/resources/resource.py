@@ -316,8 +316,10 @@ def _changes(
     record: type, old: Values, new: Values, prefix: str, normal: Mapping[str, Callable[[Any], Any]]
 ) -> Iterator[Change]:
     for prop in properties(record):
-        path = prefix + prop.name
         before, after = _effective(prop, old), _effective(prop, new)
+        if before == after and known(before):
+            continue
+        path = prefix + prop.name
         if prop.record is not None and isinstance(before, Mapping) and isinstance(after, Mapping):
             inner = _changes(prop.record, before, after, f"{path}.", normal)
             yield from (replace(change, replaces=change.replaces or prop.rule.replaces) for change in inner)

@@ -91,4 +91,4 @@ def wanted_partial(outputs: Values, wanted: Values) -> str | None:
         return keys.partial(key)
     version, edition = outputs.get("guest_version", ""), outputs.get("guest_edition", "")
     published = keys.find(KeyKind.AVMA, version, edition)
-    return keys.partial(published.key) if published else None
+    return published.partial if published else None
