@@ -11,13 +11,14 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from benchmarks import calls, environment, rows, startup
+from benchmarks import calls, environment, refresh, rows, startup
 from benchmarks.environment import say
 from benchmarks.rows import Group, Results, Row
 
 MEASURES: dict[str, Callable[[], Iterable[Row]]] = {
     "startup": startup.measure,
     "calls": calls.measure,
+    "refresh": refresh.measure,
 }
 
 

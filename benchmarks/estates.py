@@ -17,7 +17,8 @@ from typing import Any
 from avma import keys
 from avma.keys import KeyKind
 from benchmarks.processes import running
-from benchmarks.resources import PASSWORD, USER, Stored, activated
+from benchmarks.resources import Stored, activated
+from benchmarks.run_ps import PASSWORD, USER
 from demo import Simulator
 
 _HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
@@ -108,11 +109,10 @@ def simulated(estate: Estate) -> Iterator[Simulator]:
 
 @dataclass(frozen=True)
 class Counts:
-    """What an estate has counted since the last reset. Hosts only, except for `requests`."""
+    """The counts of the simulator since the last reset: all machines, and the hosts alone."""
 
+    all_requests: int
     requests: int
-    handshakes: int
-    connections: int
     powershells: int
     """Runspace pools and processes."""
     pipelines: int
@@ -124,9 +124,8 @@ def counts(simulator: Simulator, hosts: int) -> Counts:
     simulator.reset_counts()
     own = [found[_host(host).lower()] for host in range(hosts)]
     return Counts(
-        requests=sum(each["requests"] for each in found.values()),
-        handshakes=sum(each["handshakes"] for each in own),
-        connections=sum(each["connections"] for each in own),
+        all_requests=sum(each["requests"] for each in found.values()),
+        requests=sum(each["requests"] for each in own),
         powershells=sum(each["pools"] + each["processes"] for each in own),
         pipelines=sum(each["pipelines"] for each in own),
     )

@@ -8,10 +8,9 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from benchmarks.run_ps import PASSWORD, USER
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 
-USER = "Administrator"
-PASSWORD = "Only-For-This-Estate"
 PROVIDER_URN = "urn:pulumi:dev::speed::pulumi:providers:avma::default"
 TYPE = "avma:index:VmActivation"
 
