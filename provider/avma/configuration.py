@@ -101,6 +101,13 @@ class Configuration(Settings):
         check=_freshness_error,
         environment=("AVMA_READ_FRESHNESS",),
     )
+    read_ahead: bool = declare(
+        "Whether the first read of a guest also reads the other guests of its host. The later reads of the same run "
+        "then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in "
+        "with this account to each running VM that reports Windows Server, also if no resource declares the VM.",
+        default=False,
+        environment=("AVMA_READ_AHEAD",),
+    )
     preview_probe: bool = declare(
         "Whether a preview reads the machines to find problems. The preview changes nothing.",
         default=True,

@@ -54,6 +54,8 @@ export class Provider extends pulumi.ProviderResource {
             resourceInputs["password"] = args?.password ? pulumi.secret(args.password) : undefined;
             resourceInputs["port"] = pulumi.output(args?.port).apply(JSON.stringify);
             resourceInputs["previewProbe"] = pulumi.output(args?.previewProbe).apply(JSON.stringify);
+            resourceInputs["readAhead"] = pulumi.output(args?.readAhead).apply(JSON.stringify);
+            resourceInputs["readFreshness"] = args?.readFreshness;
             resourceInputs["username"] = args?.username;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
@@ -133,6 +135,14 @@ export interface ProviderArgs {
      * Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
      */
     previewProbe?: pulumi.Input<boolean | undefined>;
+    /**
+     * Whether the first read of a guest also reads the other guests of its host. The later reads of the same run then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in with this account to each running VM that reports Windows Server, also if no resource declares the VM. Default: `false`. Environment: `AVMA_READ_AHEAD`. Example: `true`.
+     */
+    readAhead?: pulumi.Input<boolean | undefined>;
+    /**
+     * The age up to which previews, refreshes and functions accept an answer that another resource of the same run got from a machine. `0s` switches this off. An operation that changes a machine always reads it again. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_READ_FRESHNESS`. Example: `30s`.
+     */
+    readFreshness?: pulumi.Input<string | undefined>;
     /**
      * The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
      */

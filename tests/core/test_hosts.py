@@ -1,5 +1,7 @@
 """The provider follows a VM that moves between hosts."""
 
+from dataclasses import replace
+
 import pytest
 
 from avma import errors
@@ -73,3 +75,28 @@ def test_import_names_all_hosts(nodes, run):
 def test_an_import_names_the_host_that_is_listed_twice(run):
     with pytest.raises(errors.InvalidInput, match="the list contains `HV01` twice"):
         run.vm.read("hv01,hv02,HV01/web01", None, run.operation())
+
+
+def listings(estate, host):
+    return estate.counts()[host]["operations"].get("Enumerate", 0)
+
+
+def test_an_activation_reads_only_the_host_that_recently_listed_the_vm(nodes, run):
+    activate(run)
+    before = listings(nodes, "licensed")
+    activate(run)
+    assert listings(nodes, "licensed") == before
+
+
+def test_a_recent_listing_does_not_hide_a_move(nodes, run):
+    activate(run)
+    nodes.move("web01", "licensed")
+    assert activate(run).outputs.activated_by_host == "LICENSED"
+
+
+def test_an_old_listing_does_not_count(nodes, run):
+    activate(run)
+    run.configuration = replace(run.configuration, read_freshness="0")
+    before = listings(nodes, "licensed")
+    activate(run)
+    assert listings(nodes, "licensed") > before

@@ -5,7 +5,7 @@ import pytest
 from avma import errors
 from avma.cancellation import Cancellation
 from avma.deadline import Deadline
-from avma.windows.batches import Changes, SharedRead
+from avma.windows.shared_reads import SharedRead
 from waiting import PATIENCE, wait_until
 
 
@@ -47,45 +47,20 @@ def source():
 
 @pytest.fixture
 def read(source):
-    return SharedRead(source.read, "read", "hv01", Changes())
-
-
-def wait_until_gathering(read):
-    wait_until(lambda: read._gathering is not None)
+    return SharedRead(source.read, "read", "hv01", lambda: None)
 
 
 def wait_until_waiting(read, count=1):
     wait_until(lambda: len(read._waiting) >= count)
 
 
-class Held(Deadline):
-    """A deadline that delays the leader until the other threads wait for it."""
+def test_a_single_question_waits_for_nobody(source, read):
+    class Impatient(Deadline):
+        def wait(self, timeout, tried, where):
+            raise AssertionError("waits")
 
-    def __init__(self) -> None:
-        super().__init__(PATIENCE)
-        self.waiting = threading.Event()
-        self.go_on = threading.Event()
-
-    def wait(self, timeout, tried, where):
-        assert self.go_on.wait(PATIENCE)
-
-    def check(self, tried, where):
-        super().check(tried, where)
-        self.waiting.set()
-
-
-def test_simultaneous_requests_share_one_read(source, read):
-    answers: list = []
-    leader, others = Held(), [Held() for _ in range(20)]
-    threads = [ask(read, answers, leader)]
-    wait_until_gathering(read)
-    threads += [ask(read, answers, deadline) for deadline in others]
-    assert all(deadline.waiting.wait(PATIENCE) for deadline in others)
-    leader.go_on.set()
     source.go_on.release()
-    for thread in threads:
-        thread.join()
-    assert answers == [1] * 21
+    assert read.ask(Impatient(PATIENCE)) == 1
 
 
 def test_requests_during_a_read_share_the_next_read(source, read):
@@ -143,17 +118,17 @@ def test_a_leader_whose_time_is_over_does_not_end_the_others(source, read):
 
 
 def test_a_read_that_ends_with_its_leader_is_repeated_for_the_others(source, read):
-    source.failures = [errors.TimedOut("read", "hv01", "the time is over", "wait")]
     answers: list = []
-    late: list = []
-    held = Held()
-    leader = ask(read, late, held)
-    wait_until_gathering(read)
-    follower = ask(read, answers)
+    first = ask(read, [])
+    assert source.started.acquire(timeout=PATIENCE)
+    others = [ask(read, answers) for _ in range(2)]
     wait_until_waiting(read, 2)
-    held.go_on.set()
+    source.go_on.release()
+    first.join()
+    source.failures = [errors.TimedOut("read", "hv01", "the time is over", "wait")]
     source.go_on.release(2)
-    leader.join()
-    follower.join()
-    assert isinstance(late[0], errors.TimedOut)
-    assert answers == [2]
+    for thread in others:
+        thread.join()
+    late, answer = answers
+    assert isinstance(late, errors.TimedOut)
+    assert answer == 3

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from avma.deadline import Deadline
-from avma.windows import batches
-from avma.windows.batches import Changes, SharedRead
+from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from waiting import PATIENCE, Clock
 
-Step = tuple[str, float]
+HOSTS = ("hv01", "hv02")
+GUESTS = ("web01", "web02")
+MACHINES = st.sampled_from([*HOSTS, *GUESTS])
+
+Step = tuple[str, str, float]
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["begin change", "end change"]), st.just(0.0)),
-        st.tuples(st.just("pass"), st.sampled_from([0.5, 2.0, 9.0, 11.0])),
-        st.tuples(st.just("ask"), st.sampled_from([0.0, 1.0, 10.0])),
+        st.tuples(st.sampled_from(["begin change", "end change"]), MACHINES, st.just(0.0)),
+        st.tuples(st.just("pass"), st.just(""), st.sampled_from([0.5, 2.0, 9.0, 11.0])),
+        st.tuples(st.just("ask"), MACHINES, st.sampled_from([0.0, 1.0, 10.0])),
     ),
     max_size=12,
 )
@@ -27,70 +30,82 @@ STEPS = st.lists(
 
 @dataclass
 class Read:
-    """A read of the machine: when it began, and whether a change was under way or ended since then."""
+    """A read of a machine: when it began, and whether a change that matters was under way or ended since then."""
 
     began: float
     touched: bool
 
 
+def matters(changed: str, read: str) -> bool:
+    return changed == read or changed in HOSTS
+
+
 @dataclass
 class Model:
-    """A machine, its shared read, and what the rules allow."""
+    """Machines, their shared reads, and what the rules allow."""
 
     clock: Clock
     during: list[Step]
-    changes: Changes = field(default_factory=Changes)
-    reads: list[Read] = field(default_factory=list)
-    under_way: list[contextlib.ExitStack] = field(default_factory=list)
+    reads: dict[str, list[Read]] = field(default_factory=lambda: {name: [] for name in HOSTS + GUESTS})
+    under_way: list[tuple[str, contextlib.ExitStack]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.shared = SharedRead(self.read, "read", "hv01", self.changes, self.clock)
+        hosts = Changes()
+        self.histories = {name: History(Changes(), hosts, name in GUESTS) for name in HOSTS + GUESTS}
+        self.shared = {
+            name: SharedRead(partial(self.read, name), "read", name, partial(self.era, name), clock=self.clock)
+            for name in HOSTS + GUESTS
+        }
 
-    def read(self, _: Deadline) -> int:
-        self.reads.append(Read(self.clock(), touched=bool(self.under_way)))
-        number = len(self.reads) - 1
+    def era(self, name: str) -> Era:
+        return self.histories[name].era
+
+    def read(self, name: str, _: Deadline) -> int:
+        self.reads[name].append(Read(self.clock(), touched=self.changing(name)))
+        number = len(self.reads[name]) - 1
         steps, self.during = self.during, []
         for step in steps:
             if step[0] != "ask":
                 self.perform(step)
         return number
 
+    def changing(self, name: str) -> bool:
+        return any(matters(changed, name) for changed, _ in self.under_way)
+
     def perform(self, step: Step) -> None:
-        what, seconds = step
+        what, name, seconds = step
         if what == "pass":
             self.clock.now += seconds
         elif what == "ask":
-            self.ask(seconds)
+            self.ask(name, seconds)
         elif what == "begin change":
-            self.under_way.append(contextlib.ExitStack())
-            self.under_way[-1].enter_context(self.changes.change())
-            self.touch()
+            self.under_way.append((name, contextlib.ExitStack()))
+            self.under_way[-1][1].enter_context(self.histories[name].change())
+            self.touch(name)
         elif self.under_way:
-            self.under_way.pop().close()
-            self.touch()
+            changed, end = self.under_way.pop()
+            end.close()
+            self.touch(changed)
 
-    def touch(self) -> None:
-        for read in self.reads:
-            read.touched = True
+    def touch(self, changed: str) -> None:
+        for name, reads in self.reads.items():
+            for read in reads:
+                read.touched = read.touched or matters(changed, name)
 
-    def ask(self, max_age: float) -> None:
-        before, asked_at = len(self.reads), self.clock()
-        usable = any(self.allows(read, asked_at, max_age) for read in self.reads[-1:])
-        number = self.shared.ask(Deadline(PATIENCE, max_age=max_age))
+    def ask(self, name: str, max_age: float) -> None:
+        reads, asked_at = self.reads[name], self.clock()
+        before = len(reads)
+        usable = any(self.allows(name, read, asked_at, max_age) for read in reads[-1:])
+        number = self.shared[name].ask(Deadline(PATIENCE, max_age=max_age))
         if usable:
-            assert len(self.reads) == before
+            assert len(reads) == before
             assert number == before - 1
         else:
             assert number == before
-            assert self.reads[number].began >= asked_at
+            assert reads[number].began >= asked_at
 
-    def allows(self, read: Read, now: float, max_age: float) -> bool:
-        return not read.touched and not self.under_way and now - read.began < max_age
-
-
-@pytest.fixture(autouse=True)
-def _no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "GATHERING", 0.0)
+    def allows(self, name: str, read: Read, now: float, max_age: float) -> bool:
+        return not read.touched and not self.changing(name) and now - read.began < max_age
 
 
 @given(STEPS, STEPS)
@@ -100,15 +115,27 @@ def test_an_answer_is_never_older_than_allowed_and_no_read_is_wasted(during: lis
         model.perform(step)
 
 
-def test_many_questions_cost_one_read() -> None:
-    answers: list[int] = []
+def shared_read(answers: list[int]) -> SharedRead[int]:
+    history = History(Changes(), Changes())
 
     def read(_: Deadline) -> int:
         answers.append(len(answers))
         return answers[-1]
 
-    shared = SharedRead(read, "read", "hv01", Changes())
+    return SharedRead(read, "read", "hv01", lambda: history.era)
+
+
+def test_many_questions_cost_one_read() -> None:
+    shared = shared_read([])
     assert [shared.ask(Deadline(PATIENCE, max_age=10)) for _ in range(40)] == [0] * 40
+
+
+def test_a_recent_answer_is_only_a_hint() -> None:
+    shared = shared_read([])
+    assert shared.recent(10) is None
+    shared.ask(Deadline(PATIENCE))
+    assert (shared.recent(10), shared.recent(0)) == (0, None)
+    assert shared.ask(Deadline(PATIENCE)) == 1
 
 
 def test_a_part_of_an_operation_accepts_what_the_operation_accepts() -> None:
@@ -116,9 +143,9 @@ def test_a_part_of_an_operation_accepts_what_the_operation_accepts() -> None:
 
 
 def test_a_change_that_fails_counts() -> None:
-    changes = Changes()
-    before = changes.era
-    with contextlib.suppress(ValueError), changes.change():
-        assert changes.era is None
+    history = History(Changes(), Changes())
+    before = history.era
+    with contextlib.suppress(ValueError), history.change():
+        assert history.era is None
         raise ValueError
-    assert changes.era != before
+    assert history.era != before

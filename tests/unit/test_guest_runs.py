@@ -12,7 +12,7 @@ from avma.cancellation import Cancellation
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import guest_runs
-from avma.windows.guest_runs import GuestAccount, GuestRequest, GuestRuns
+from avma.windows.guest_runs import Companion, GuestAccount, GuestRequest, GuestRuns
 from avma.windows.powershell import Answers
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman.envelope import CimMethod
@@ -169,6 +169,75 @@ def test_the_next_run_waits_for_the_powershell_of_one_whose_guests_have_all_answ
     assert second.ends_with() is not None
     assert script.runs == [["a"], ["b"]]
     assert script.most_in_parallel == 1  # a second one would open a second PowerShell
+
+
+def companion(runs: GuestRuns, vm: str, found: list[str], deadline: Deadline | None = None) -> Companion:
+    context = Context("read it", vm, deadline or Deadline(PATIENCE))
+    return GuestWmi(runs, vm, vm, ACCOUNT).companion(context, "root/cimv2", ["SELECT *"], lambda _: found.append(vm))
+
+
+def test_a_companion_goes_along_and_its_guest_is_not_asked_meanwhile(script, runs):
+    found: list[str] = []
+    with runs.taking_along([companion(runs, "b", found), companion(runs, "c", found)]):
+        first = first_run(script, runs)
+    second = Asking(runs, "b")
+    wait_for(runs, 1)
+    script.go_on.release()
+    assert first.ends_with() is not None
+    assert script.started.acquire(timeout=PATIENCE)
+    script.go_on.release()
+    assert second.ends_with() is not None
+    assert script.runs == [["a", "b", "c"], ["b"]]
+    assert found == ["b", "c"]
+
+
+def test_a_companion_that_no_run_took_along_holds_up_nobody(script, runs):
+    with runs.taking_along([companion(runs, "b", [])]):
+        pass
+    script.go_on.release()
+    assert Asking(runs, "b").ends_with() is not None
+    assert script.runs == [["b"]]
+
+
+def test_two_operations_that_read_each_other_ahead_do_not_wait_for_each_other(script, runs):
+    with runs.taking_along([companion(runs, "a", [])]), runs.taking_along([companion(runs, "b", [])]):
+        asking = [Asking(runs, "a"), Asking(runs, "b")]
+        script.go_on.release(4)
+        assert all(each.ends_with() is not None for each in asking)
+
+
+def test_an_operation_waits_for_the_companion_of_its_guest(script, runs):
+    found: list[str] = []
+    with runs.taking_along([companion(runs, "b", found)]):
+        first = first_run(script, runs)
+    waiting = threading.Thread(target=runs.await_companion, args=("b", Context("read it", "b", Deadline(PATIENCE))))
+    waiting.start()
+    script.go_on.release()
+    waiting.join(PATIENCE)
+    assert found == ["b"]
+    first.ends_with()
+
+
+def test_a_hanging_guest_does_not_hold_up_a_companion(script, runs, monkeypatch):
+    monkeypatch.setattr(guest_runs, "SILENCE", 0.0)
+    found: list[str] = []
+    with runs.taking_along([companion(runs, "b", found)]):
+        first = first_run(script, runs)
+    runs._running[0].record_start("a")
+    runs.await_companion("b", Context("read it", "b", Deadline(PATIENCE)))
+    script.go_on.release(2)
+    assert Asking(runs, "b").ends_with() is not None
+    first.ends_with()
+    assert found == []
+
+
+def test_a_suspect_gets_no_company(script, runs):
+    runs._suspects = {"a"}
+    with runs.taking_along([companion(runs, "b", [])]):
+        first = first_run(script, runs)
+    script.go_on.release()
+    first.ends_with()
+    assert script.runs == [["a"]]
 
 
 def test_an_error_of_a_run_names_the_operation_of_each_guest(script, runs):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from avma.configuration import Guest
 from avma.functions.function import Function
 from avma.properties import InvalidProperty, Values, build, declare, redeclare
-from avma.resources.guest_access import connect
+from avma.resources.guest_access import connect, read_licensing
 from avma.resources.placement import require_running, require_vm
 from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_properties import VmActivationInputs, VmActivationOutputs, outputs_of
@@ -61,7 +61,8 @@ class GetVmActivation(Function):
         asked, now = build(VmActivationInputs, values), operation()
         placement = require_vm(hosts_of(asked, now), asked.vm_name or asked.vm_id or "", now)
         require_running(placement)
-        found = connect(placement, asked.guest, now).licensing(now.deadline)
+        guest = connect(placement, asked.guest, now)
+        found = read_licensing(guest, placement, asked.guest, now)
         product = found.product
         return GetVmActivationOutputs(
             **vars(outputs_of(placement.vm, found.system, product)),

@@ -196,7 +196,8 @@ class Collector:
         if seen.guest_os and "Windows" not in seen.guest_os:
             return replace(seen, problem="the guest reports an operating system other than Windows")
         try:
-            found = guest_access.connect(placement, guest, operation).licensing(operation.deadline)
+            machine = guest_access.connect(placement, guest, operation)
+            found = guest_access.read_licensing(machine, placement, guest, operation)
         except errors.AvmaError as error:
             return replace(seen, **self._trouble(error))
         outputs, product = outputs_of(placement.vm, found.system, found.product), found.product

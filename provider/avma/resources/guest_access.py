@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from avma import characters, errors
@@ -17,7 +17,7 @@ from avma.windows import hyperv
 from avma.windows.guest_runs import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
-from avma.windows.machine import Machine
+from avma.windows.machine import GuestMachine, Machine
 from avma.wording import RUN_AGAIN, setting
 
 _FIRST_WITH_DIRECT = 14393
@@ -106,8 +106,8 @@ class GuestState:
 
     machine: Machine
     licensing: Licensing
-    since: int
-    """The number of changes by this process when the guest was read."""
+    since: int | None
+    """The era of the changes by this process when the guest was read."""
 
 
 def read_guest_state(placement: Placement, guest: Guest | None, operation: Operation) -> GuestState:
@@ -121,9 +121,60 @@ def read_guest_state(placement: Placement, guest: Guest | None, operation: Opera
     with naming_other_systems(placement, operation), not_ready_during_setup(placement.vm):
         machine = connect(placement, guest, operation)
         operation.status(f"{machine.name}: reading the license")
-        # Read the counter first, so that a change by another thread during the read is noticed.
-        since = machine.license_lock.changes
-        return GuestState(machine, machine.licensing(operation.deadline), since)
+        # Read the era first, so that a change by another thread during the read is noticed.
+        since = machine.license_lock.changes.era
+        return GuestState(machine, read_licensing(machine, placement, guest, operation), since)
+
+
+def read_licensing(machine: Machine, placement: Placement, guest: Guest | None, operation: Operation) -> Licensing:
+    """Return the licensing of a guest, connected by `connect`.
+
+    Raises:
+        Refused: the guest or its host is too old for PowerShell Direct.
+        AvmaError: the guest could not be queried.
+    """
+    if not isinstance(machine, GuestMachine):
+        return machine.licensing(operation.deadline)
+    with _naming_old_systems(placement, operation), _reading_ahead(placement, guest, operation):
+        return machine.licensing(operation.deadline)
+
+
+@contextmanager
+def _naming_old_systems(placement: Placement, operation: Operation) -> Iterator[None]:
+    """Run the body. If it fails and the guest or its host is too old for PowerShell Direct, raise Refused instead.
+
+    Their builds are only read after a failure, so success costs no request.
+    """
+    try:
+        yield
+    except errors.LogonUncertain:
+        raise
+    except (errors.Refused, errors.Unreachable):
+        host, where = placement.host, placement.where
+        with suppress(errors.EmptyAnswer, errors.Unreachable, errors.AccessDenied, errors.WsmanFault):
+            require_direct(f"the host {host.name}", host.system(operation.deadline).build, where)
+            require_direct("the guest", facts_of(placement, operation).build, where)
+        raise
+
+
+def _reading_ahead(placement: Placement, guest: Guest | None, operation: Operation) -> AbstractContextManager[None]:
+    """Let the read of a guest also read the other Windows Servers of its host, if this is configured.
+
+    This only applies to the default account, and to operations that change nothing.
+    """
+    configuration, deadline, host = operation.configuration, operation.deadline, placement.host
+    account = _account(placement, guest, operation)
+    if not (configuration.read_ahead and deadline.max_age and account == _account(placement, None, operation)):
+        return nullcontext()
+    reports = host.guest_facts(deadline)
+    others = [vm for vm in host.virtual_machines(deadline) if vm.running and vm.id != placement.vm.id]
+    return host.reading_ahead([vm for vm in others if _is_server(reports, vm)], account, deadline)
+
+
+def _is_server(reports: Mapping[str, GuestFacts], vm: VirtualMachine) -> bool:
+    """Return True if a guest reports Windows Server of a release with PowerShell Direct."""
+    facts = hyperv.facts_of_vm(reports, vm)
+    return facts.system is not None and has_direct(facts.system.build)
 
 
 def has_direct(build: int) -> bool:
@@ -141,7 +192,7 @@ def require_direct(what: str, build: int | None, where: str) -> None:
 
 
 def _through_host(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:
-    """Return Windows inside a VM through its host.
+    """Return Windows inside a VM through its host, without a request.
 
     The host finds it by the VM's id, so it is always the right machine.
     """
@@ -152,11 +203,6 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
         names = ", ".join(setting(f"guest.{name}") for name in unused)
         over_network = setting("guest.transport", Transport.WINRM)
         operation.warn(f"{vm.name}: PowerShell Direct ignores {names} (only for {over_network})")
-    host_build = host.system(operation.deadline).build
-    facts = facts_of(placement, operation)
-    where = placement.where
-    require_direct(f"the host {host.name}", host_build, where)
-    require_direct("the guest", facts.build, where)
     return host.guest(vm.id, vm.name, account)
 
 

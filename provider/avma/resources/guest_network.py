@@ -16,7 +16,6 @@ from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
-from avma.windows import computer
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machine, Server
 from avma.wording import setting
@@ -172,7 +171,7 @@ def _require_identity(machine: Server, placement: Placement, operation: Operatio
         command = "Get-CimInstance -Namespace root/virtualization/v2 Msvm_VirtualSystemSettingData"
         remedy = f"run `{command}` on the host and check `BIOSGUID`, or set {through_host}"
         raise errors.Refused("identify the guest", host.where, answer, remedy)
-    found = computer.firmware_uuid(machine.wmi, operation.deadline)
+    found = machine.firmware_uuid(operation.deadline)
     if not found or _uuid(found) not in (_uuid(wanted), _swapped(wanted)):
         answer = f"the machine at that address is not the VM {vm.name} on {host.name}: it has a different firmware UUID"
         raise errors.Refused("identify the guest", machine.where, answer, remedy)

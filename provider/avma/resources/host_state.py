@@ -49,8 +49,8 @@ class HostState:
     activation: AutomaticActivation | None = None
     pays_as_it_goes: bool = False
     """Whether Azure Arc pay-as-you-go licensed Windows when the host was read. Guests get no rights from it."""
-    since: int = 0
-    """The number of changes by this process when the host was read."""
+    since: int | None = 0
+    """The era of the changes by this process when the host was read."""
     known_partial: str | None = None
     """The last five characters of the last applied key for guests. A machine of Azure Local may not report it."""
     known_subscription: str | None = None
@@ -135,8 +135,8 @@ def read_host_state(server: Server, operation: Operation) -> HostState:
         AvmaError: the host could not be queried.
     """
     machine_id = server.identity(operation.deadline)
-    # Read the counter first, so that a change by another thread during the reads is noticed.
-    since = server.license_lock.changes
+    # Read the era first, so that a change by another thread during the reads is noticed.
+    since = server.license_lock.changes.era
     found = server.licensing(operation.deadline)
     if found.system.azure_local:
         activation = server.automatic_activation(operation.deadline)
@@ -148,6 +148,8 @@ def read_host_state(server: Server, operation: Operation) -> HostState:
 
 def _has_hyper_v(server: Server, operation: Operation) -> bool:
     """Return False if the machine lacks the Hyper-V role. A role that the account may not see counts as installed."""
+    if server.has_hyper_v:
+        return True
     try:
         server.virtual_machines(operation.deadline)
     except (errors.AccessDenied, errors.EmptyAnswer):

@@ -58,14 +58,13 @@ class KeyInstallation:
         server, before = self.state.server, self.state
         lost: errors.AvmaError | None = None
         try:
-            with server.changes.change():
+            with server.change():
                 azure_local.set_product_key(server.powershell, key, self.operation.deadline)
         except errors.LicensingFault as fault:
             raise _refused(fault) from fault
         except (errors.AnswerLost, errors.UnexpectedAnswer, errors.WsmanFault) as error:
             lost = error
         self.changed = True
-        server.license_lock.changes += 1
         self.state = replace(self.state, known_partial=keys.partial(key))
         self._reread()
         told = self.state.partial_product_key
@@ -95,7 +94,7 @@ class KeyInstallation:
 
     def _reread(self) -> None:
         server, deadline = self.state.server, self.operation.deadline
-        since = server.license_lock.changes
+        since = server.license_lock.changes.era
         self.state = replace(self.state, activation=server.automatic_activation(deadline), since=since)
 
 

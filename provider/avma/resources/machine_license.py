@@ -65,8 +65,8 @@ class Attempt:
 
     machine: Machine
     found: Licensing
-    since: int
-    """The number of changes by this process when `found` was read."""
+    since: int | None
+    """The era of the changes by this process when `found` was read."""
     operation: Operation
     confirmation_id: str | None = None
     """With this ID, the machine is activated by phone instead of the internet."""
@@ -96,7 +96,6 @@ class Attempt:
             drive(steps.run(read_again), self._perform)
         finally:
             self.product, self.changed = steps.product, steps.changed
-            self.machine.license_lock.changes += self.changed
 
     def _perform(self, step: Step) -> Product | None:
         wmi, version, deadline = self.machine.wmi, self.found.service_version, self.operation.deadline
@@ -176,8 +175,6 @@ def uninstall(
             if not retry.may_have_run(error):
                 raise
             lost = error
-        finally:
-            machine.license_lock.changes += 1
         now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
         if now is not None and now.partial_product_key == partial_product_key:
             answer = "Windows accepted the call, but the key is still installed"
@@ -198,7 +195,7 @@ def restore(
     with _undoing(machine, machine_id, partial_product_key, operation, tried) as product:
         if product is not None:
             found = machine.licensing(operation.deadline)
-            attempt = Attempt(machine, found, machine.license_lock.changes, operation)
+            attempt = Attempt(machine, found, machine.license_lock.changes.era, operation)
             attempt.reach(Goal(product_key, activate=False))
 
 
@@ -212,7 +209,7 @@ def _undoing(
         Refused: the claims do not show whether another resource needs the key.
     """
     where = machine.where
-    with machine.license_lock.exclusive(machine.license_lock.changes, operation.deadline, where):
+    with machine.license_lock.exclusive(machine.license_lock.changes.era, operation.deadline, where):
         claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
         if claim is None:
             yield _own(machine, partial_product_key, operation)

@@ -16,7 +16,7 @@ from avma.wording import REFRESH, RUN_AGAIN, setting
 
 @dataclass(frozen=True)
 class Placement:
-    """A VM and its current host. `listed` contains all VMs of the hosts."""
+    """A VM and its current host. `listed` contains all VMs of the searched hosts."""
 
     vm: VirtualMachine
     host: Server
@@ -41,7 +41,36 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
         Refused: several VMs have the name.
         AvmaError: the VM was not found, and a host could not be queried. The VM may be there.
     """
-    wanted = hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()
+    likely = _likely_host(hosts, name_or_id, operation)
+    if likely is not None:
+        placement = _search([likely], name_or_id, operation)
+        if placement is not None and placement.vm.running:
+            return placement
+    return _search(hosts, name_or_id, operation)
+
+
+def _likely_host(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Server | None:
+    """Return the one host that recently listed the VM as running, for an operation that changes something.
+
+    The operation reads that host again, instead of all nodes of a cluster. Other operations accept recent listings.
+    """
+    age = operation.configuration.max_age
+    if len(hosts) == 1 or operation.deadline.max_age:
+        return None
+    found = []
+    for host in hosts:
+        listed = host.recent_virtual_machines(age)
+        if listed is None:
+            return None
+        found += [host for vm in listed if vm.running and _matches(vm, name_or_id)]
+    return found[0] if len(found) == 1 else None
+
+
+def _matches(vm: VirtualMachine, name_or_id: str) -> bool:
+    return (hyperv.canonical_vm_id(name_or_id) or name_or_id.lower()) in (vm.id, vm.name.lower())
+
+
+def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
     listed: list[Placement] = []
     trouble: list[errors.AvmaError] = []
     with ThreadPoolExecutor(len(hosts)) as threads:
@@ -50,7 +79,7 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
                 trouble.append(answer)
             else:
                 listed += [Placement(vm, host) for vm in answer]
-    found = [placement for placement in listed if wanted in (placement.vm.id, placement.vm.name.lower())]
+    found = [placement for placement in listed if _matches(placement.vm, name_or_id)]
     if not found and trouble:
         raise trouble[0]
     one = _one(found, name_or_id, hosts)

@@ -7,9 +7,10 @@ rules of sharing.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from avma import errors
 from avma.context import Context
 from avma.deadline import POLL, Deadline, text_of
 from avma.windows import powershell
-from avma.windows.batches import Batch, Batches
+from avma.windows.batches import Activity, Batch, Batches
 from avma.windows.powershell import Answers, PowerShell
 from avma.wording import RUN_AGAIN, setting
 from avma.wsman.script import Credential, Secret, TimeLeft
@@ -25,6 +26,10 @@ from avma.wsman.script import Credential, Secret, TimeLeft
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
 
+GATHERING = 0.05
+"""Seconds that a run waits for more requests. A session in a guest takes seconds to start."""
+_NEXT = 0.2
+"""Seconds after a shared run. The next requests of its callers are likely to come in this time."""
 _MOST_RUNS = 4
 """Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
@@ -90,6 +95,25 @@ class GuestRequest:
                 secrets += [Secret(str(value)) for value in arguments.values()]
         credential = Credential(self.account.username, self.account.password)
         return {"id": self.vm_id, "credential": credential, "operations": operations, "secrets": secrets}
+
+
+@dataclass(eq=False, kw_only=True)
+class Companion(GuestRequest):
+    """A read that no thread waits for. It only goes along with a run for other guests.
+
+    `may_begin` returns False if the guest must not be asked now. Otherwise `on_end` receives the answer, or None
+    without one.
+    """
+
+    may_begin: Callable[[], bool]
+    on_end: Callable[[Mapping[str, Any] | None], None]
+    ended: bool = False
+
+    def end(self) -> None:
+        """Report the end, once."""
+        if not self.ended:
+            self.ended = True
+            self.on_end(self.answer)
 
 
 class JointDeadline(Deadline):
@@ -177,10 +201,12 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
     guests in the blocked run. A guest that has blocked a run gets runs of its own until it answers.
     """
 
-    def __init__(self, powershell: PowerShell) -> None:
-        super().__init__()
+    def __init__(self, powershell: PowerShell, activity: Activity | None = None) -> None:
+        super().__init__(activity)
         self._powershell = powershell
         self._suspects: set[str] = set()
+        self._companions: list[Companion] = []
+        self._shared_until = 0.0
 
     @property
     def where(self) -> str:
@@ -207,6 +233,44 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         if request.error is not None:
             raise request.error
         return request.answer or {}
+
+    @contextlib.contextmanager
+    def taking_along(self, companions: Sequence[Companion]) -> Iterator[None]:
+        """Let the next run that begins in the block take companions along. A hanging guest ends those in its run."""
+        with self._changed:
+            self._companions += companions
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._companions = [each for each in self._companions if each not in companions]
+
+    def await_companion(self, vm_id: str, context: Context) -> None:
+        """Wait while a run works on a companion of that VM.
+
+        Raises:
+            TimedOut, Cancelled: the caller can wait no longer.
+        """
+        while self._has_companion(vm_id):
+            context.check()
+
+    def _has_companion(self, vm_id: str) -> bool:
+        """Return True, after a moment, if a run works on a companion of that VM."""
+        with self._changed:
+            self._update_waiting()
+            requests = (request for run in self._running for request in run.open)
+            found = any(isinstance(request, Companion) and request.vm_id == vm_id for request in requests)
+            if found:
+                self._changed.wait(POLL)
+            return found
+
+    def _patience(self) -> float:
+        """See `Batches._patience`. A run waits only if further requests are likely.
+
+        Other threads ask the host now, or several guests shared the last run. Then their next requests come soon.
+        """
+        likely = self._activity.shared or time.monotonic() < self._shared_until
+        return GATHERING if likely else 0.0
 
     def _due(self) -> list[GuestRequest]:
         """Return the requests for the next run. Empty if another run must end first.
@@ -239,7 +303,8 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         # A read may run twice. A change must not: its request stays in the run until the script reports its end.
         freed = [request for request in run.open if request.reads and request.vm_id not in suspects]
         run.requests = [request for request in run.requests if request not in freed]
-        self._waiting += freed
+        self._waiting += [request for request in freed if not isinstance(request, Companion)]
+        _end_companions(freed)
 
     def _may_start_run(self) -> bool:
         """Return True if no run is worth waiting for, and a further run is allowed."""
@@ -253,9 +318,28 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         return run.silent or (bool(run.open) and run.vm_ids <= self._suspects)
 
     def _new_batch(self, leader: GuestRequest, requests: list[GuestRequest]) -> GuestRun:
+        requests += self._take_companions(requests)
         for request in requests:
             request.begun = True
         return GuestRun(leader, requests)
+
+    def _take_companions(self, requests: Sequence[GuestRequest]) -> list[GuestRequest]:
+        """Return the companions of a run. None goes to a suspect, or along with a request to a suspect."""
+        taken = {request.vm_id for request in requests}
+        if taken & self._suspects:
+            return []
+        taken |= self._suspects | {vm_id for run in self._running for vm_id in run.vm_ids}
+        found: dict[str, GuestRequest] = {}
+        for companion in self._companions:
+            if companion.vm_id not in taken and companion.vm_id not in found and companion.may_begin():
+                found[companion.vm_id] = companion
+        self._companions = [each for each in self._companions if each not in found.values()]
+        return list(found.values())
+
+    def _run_to_end(self, batch: GuestRun) -> None:
+        requests = batch.requests
+        super()._run_to_end(batch)
+        _end_companions(requests)
 
     def _begin(self, batch: GuestRun) -> None:
         """Run the script in a thread of its own. The first caller must not stay until all guests have answered."""
@@ -265,6 +349,8 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         deadline = JointDeadline(request.context.deadline for request in batch.requests)
         context = Context(batch.leader.context.tried, self.where, deadline)
         answers = self._answers(context, batch)
+        if len(batch.requests) > 1:
+            self._shared_until = time.monotonic() + _NEXT
         for request in batch.open:
             request.error = powershell.failure(context, answers.complaint)
 
@@ -301,7 +387,14 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         request = by_vm.get(vm_id)
         if request is not None and not request.done:
             request.answer = answer
+            _end_companions([request])
             self._changed.notify_all()
+
+
+def _end_companions(requests: Iterable[GuestRequest]) -> None:
+    for request in requests:
+        if isinstance(request, Companion):
+            request.end()
 
 
 def _gave_up(answer: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ SppWmi). The return value of a method proves nothing: after a change, callers re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -149,25 +149,45 @@ class LicensingReader:
 
         This takes two requests, one more in the first read, and one more if no key is installed. The first ones go out
         together if the connection supports it. The version of the licensing service is not the version of Windows: it
-        lags behind on enablement releases.
+        lags behind on enablement releases. Each read asks for it: its row proves that the account still sees the
+        licenses and that the service runs.
 
         Raises:
             EmptyAnswer: the licensing service does not list itself or its licenses.
             AvmaError: the machine could not be queried, or does not run Windows Server.
         """
         context = Context(_READ_SERVICE, self._wmi.where, deadline)
-        queries = (_SERVICE_QUERY, _QUERY) if self.system else (_SERVICE_QUERY, _QUERY, computer.SYSTEM_QUERY)
-        services, rows, *others = self._wmi.query_all(context, NAMESPACE, queries)
+        found = self.found_in(context, self._wmi.query_all(context, NAMESPACE, self.queries))
+        if found.product is None and not found.system.azure_local:
+            products = _with_keys(replace(context, tried=_READ_PRODUCTS), self._wmi)
+            return _licensing(found.service_version, found.system, _ranked(products))
+        # Microsoft does not document Azure Local's licenses. They decide nothing.
+        return found
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """The queries of the next read."""
+        return (_SERVICE_QUERY, _QUERY) if self.system else (_SERVICE_QUERY, _QUERY, computer.SYSTEM_QUERY)
+
+    def found_in(self, context: Context, results: Sequence[Sequence[Instance]]) -> Licensing:
+        """Return the licensing in the results of `queries`. Without a product, a key may still be installed.
+
+        Raises:
+            EmptyAnswer: the licensing service does not list itself.
+            AvmaError: the machine does not run Windows Server.
+        """
+        services, rows, *systems = results
         require_row(context, services, LICENSING_SERVICE)
         ranked = _ranked(rows)
         if self.system is None:
             family = ranked[0].family if ranked else ""
-            self.system = computer.system_of(replace(context, tried=computer.READ_SYSTEM), others[0], family)
-        # Microsoft does not document Azure Local's licenses. They decide nothing.
-        if not rows and not self.system.azure_local:
-            ranked = _ranked(_with_keys(replace(context, tried=_READ_PRODUCTS), self._wmi))
-        ranked = _of_edition(ranked, self.system)
-        return Licensing(services[0].text("Version") or "", self.system, next(iter(ranked), None), tuple(ranked[1:]))
+            self.system = computer.system_of(replace(context, tried=computer.READ_SYSTEM), systems[0], family)
+        return _licensing(services[0].text("Version") or "", self.system, ranked)
+
+
+def _licensing(service_version: str, system: System, ranked: list[Product]) -> Licensing:
+    ranked = _of_edition(ranked, system)
+    return Licensing(service_version, system, next(iter(ranked), None), tuple(ranked[1:]))
 
 
 def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") -> Product | None:

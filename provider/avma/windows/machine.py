@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -16,14 +16,15 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import azure_local, cluster, computer, hyperv
 from avma.windows.azure_local import AutomaticActivation
-from avma.windows.batches import Changes, SharedRead
+from avma.windows.batches import Activity
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
-from avma.windows.guest_runs import GuestAccount, GuestRuns
+from avma.windows.guest_runs import Companion, GuestAccount, GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
+from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
@@ -39,22 +40,22 @@ _CLOSING = 2.0
 
 
 class LicenseLock:
-    """A lock for license changes to one machine, and a counter of this process's changes."""
+    """A lock for license changes to one machine, and this process's changes to it."""
 
     def __init__(self) -> None:
-        self.changes = 0
+        self.changes = Changes()
         self._taken = threading.Lock()
 
     @contextlib.contextmanager
-    def exclusive(self, since: int, deadline: Deadline, where: str) -> Iterator[bool]:
-        """Hold the lock of the machine. Yield True if `changes` differs from `since`.
+    def exclusive(self, since: int | None, deadline: Deadline, where: str) -> Iterator[bool]:
+        """Hold the lock of the machine. Yield True if it may have changed since the era `since` of `changes`.
 
         Raises:
             TimedOut, Cancelled: the lock was not free in time.
         """
         deadline.acquire(self._taken, "change the license", where)
         try:
-            yield self.changes != since
+            yield since is None or self.changes.era != since
         finally:
             self._taken.release()
 
@@ -65,13 +66,36 @@ class Machine:
     Once the identity of the machine is known, all of its names and connections share `license_lock`.
     """
 
-    def __init__(self, name: str, wmi: Wmi, license_lock: LicenseLock, changes: Changes) -> None:
+    def __init__(
+        self,
+        name: str,
+        wmi: Wmi,
+        license_lock: LicenseLock,
+        host_changes: Changes,
+        is_guest: bool = False,
+        activity: Activity | None = None,
+    ) -> None:
         self.name = name
-        self.wmi: Wmi = _NotedWmi(wmi, changes)
+        self.wmi: Wmi = _NotedWmi(wmi, self.change)
         self.license_lock = license_lock
-        self.changes = changes
+        self._host_changes = host_changes
+        self._is_guest = is_guest
+        self._activity = activity or Activity()
         self._reader = LicensingReader(wmi)
-        self._licensing = SharedRead(self._reader.read, "read the license", wmi.where, changes)
+        self._licensing = self._shared("read the license", self._reader.read)
+
+    def _shared(self, tried: str, read: Callable[[Deadline], T]) -> SharedRead[T]:
+        return SharedRead(read, tried, self.where, self._era, self._activity)
+
+    def _history(self) -> History:
+        return History(self.license_lock.changes, self._host_changes, self._is_guest)
+
+    def _era(self) -> Era:
+        return self._history().era
+
+    def change(self) -> contextlib.AbstractContextManager[None]:
+        """Change the machine in the block. Earlier answers about it are unusable from then on."""
+        return self._history().change()
 
     @property
     def where(self) -> str:
@@ -98,9 +122,9 @@ class Machine:
 class _NotedWmi:
     """The WMI of a machine, where each method call counts as a change of this process."""
 
-    def __init__(self, inner: Wmi, changes: Changes) -> None:
+    def __init__(self, inner: Wmi, change: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
         self._inner = inner
-        self._changes = changes
+        self._change = change
         self.query = inner.query
         self.query_all = inner.query_all
         self.close = inner.close
@@ -114,8 +138,36 @@ class _NotedWmi:
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """See `Wmi.invoke`."""
-        with self._changes.change():
+        with self._change():
             return self._inner.invoke(context, method, keys, parameters)
+
+
+class GuestMachine(Machine):
+    """Windows inside a VM, connected through PowerShell Direct."""
+
+    def __init__(
+        self, wmi: GuestWmi, name: str, license_lock: LicenseLock, host_changes: Changes, activity: Activity
+    ) -> None:
+        super().__init__(name, wmi, license_lock, host_changes, is_guest=True, activity=activity)
+        self._guest_wmi = wmi
+
+    def licensing(self, deadline: Deadline) -> Licensing:
+        """See `Machine.licensing`. If a run for another guest reads this guest too, wait for that answer."""
+        self._guest_wmi.await_companion(Context("read the license", self.where, deadline))
+        return super().licensing(deadline)
+
+    def licensing_companion(self, deadline: Deadline) -> Companion | None:
+        """Return a read of the licensing to go along with a run for other guests. None if the licensing is known."""
+        if self._licensing.has_fresh(deadline.max_age):
+            return None
+        context, keep = Context("read the license", self.where, deadline), self._licensing.begin()
+
+        def on_rows(results: list[list[Instance]]) -> None:
+            found = self._reader.found_in(context, results)
+            if found.product is not None:
+                keep(found)
+
+        return self._guest_wmi.companion(context, computer.NAMESPACE, self._reader.queries, on_rows)
 
 
 class Server(Machine):
@@ -126,36 +178,39 @@ class Server(Machine):
         connection: Connection,
         limit: int,
         new_pipe: Callable[[Connection], Pipe],
-        lock_of: Callable[[str], LicenseLock],
+        lock_of: Callable[[str, LicenseLock | None], LicenseLock],
         sign_ins: SignIns,
-        changes: Changes,
+        host_changes: Changes,
     ) -> None:
         cim = WsmanClient(connection, limit, new_pipe)
-        super().__init__(connection.name, cim, lock_of(connection.endpoint), changes)
+        super().__init__(connection.name, cim, lock_of(connection.endpoint, None), host_changes)
         self.connection = connection
         self.cim = cim
         self._runspaces = Runspaces(connection, new_pipe)
         self.powershell = PowerShell(self._runspaces)
-        self._runs = GuestRuns(self.powershell)
+        self._runs = GuestRuns(self.powershell, self._activity)
+        self.has_hyper_v = False
+        """Whether the machine has listed its VMs before. Windows removes its Hyper-V role only in a restart."""
         self.guest_addresses: dict[str, str] = {}
         """The address of the last successful connection to each guest, by VM id."""
-        self._virtual_machines = self._shared("list the virtual machines", hyperv.list_virtual_machines)
-        self._guest_facts = self._shared("read the Data Exchange reports of the guests", hyperv.list_guest_facts)
-        self._data_exchange = self._shared("read the Data Exchange settings", hyperv.list_data_exchange)
-        self._firmware_uuids = self._shared("identify the VMs", hyperv.list_firmware_uuids)
-        self._cluster = self._shared("read the nodes of the cluster", cluster.read)
-        self._automatic_activation = SharedRead(
-            partial(azure_local.read, self.powershell), "read the automatic activation of guests", cim.where, changes
+        self._virtual_machines = self._listing("list the virtual machines", hyperv.list_virtual_machines)
+        self._guest_facts = self._listing("read the Data Exchange reports of the guests", hyperv.list_guest_facts)
+        self._data_exchange = self._listing("read the Data Exchange settings", hyperv.list_data_exchange)
+        self._firmware_uuids = self._listing("identify the VMs", hyperv.list_firmware_uuids)
+        self._firmware_uuid = self._listing("identify the machine", computer.firmware_uuid)
+        self._cluster = self._listing("read the nodes of the cluster", cluster.read)
+        self._automatic_activation = self._shared(
+            "read the automatic activation of guests", partial(azure_local.read, self.powershell)
         )
-        self._identify = self._shared("identify the machine", computer.read_identity)
+        self._identify = self._listing("identify the machine", computer.read_identity)
         self._identity: str | None = None
         self._lock_of = lock_of
         self._sign_ins = sign_ins
         self._lock = threading.Lock()
-        self._guests: dict[tuple[str, GuestAccount], Machine] = {}
+        self._guests: dict[tuple[str, GuestAccount], GuestMachine] = {}
 
-    def _shared(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
-        return SharedRead(partial(read, self.wmi), tried, self.where, self.changes)
+    def _listing(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
+        return self._shared(tried, partial(read, self.wmi))
 
     def virtual_machines(self, deadline: Deadline) -> tuple[VirtualMachine, ...]:
         """Return all VMs of the host. See `hyperv.list_virtual_machines`. Parallel callers share one read.
@@ -163,7 +218,13 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._virtual_machines.ask(deadline)
+        listed = self._virtual_machines.ask(deadline)
+        self.has_hyper_v = True
+        return listed
+
+    def recent_virtual_machines(self, max_age: float) -> tuple[VirtualMachine, ...] | None:
+        """Return the last listing of VMs up to that age in seconds, otherwise None. It only helps to find a VM."""
+        return self._virtual_machines.recent(max_age)
 
     def guest_facts(self, deadline: Deadline) -> Mapping[str, GuestFacts]:
         """Return the reports of the guests by VM id. See `hyperv.list_guest_facts`. Parallel callers share one read.
@@ -189,6 +250,14 @@ class Server(Machine):
         """
         return self._firmware_uuids.ask(deadline)
 
+    def firmware_uuid(self, deadline: Deadline) -> str:
+        """Return the machine's own firmware UUID. See `computer.firmware_uuid`. Parallel callers share one read.
+
+        Raises:
+            AvmaError: the machine could not be queried.
+        """
+        return self._firmware_uuid.ask(deadline)
+
     def cluster(self, deadline: Deadline) -> FailoverCluster:
         """Return the cluster of the node. See `cluster.read`. Parallel callers share one read.
 
@@ -213,21 +282,35 @@ class Server(Machine):
         """
         if self._identity is None:
             self._identity = self._identify.ask(deadline)
-            self.license_lock = self._lock_of(self._identity)
+            self.license_lock = self._lock_of(self._identity, self.license_lock)
         return self._identity
 
     def mark_as_guest(self, vm_id: str) -> None:
         """Share `license_lock` with all other connections to the same VM."""
-        self.license_lock = self._lock_of(vm_id)
+        self.license_lock, self._is_guest = self._lock_of(vm_id, self.license_lock), True
 
-    def guest(self, vm_id: str, name: str, account: GuestAccount) -> Machine:
+    def guest(self, vm_id: str, name: str, account: GuestAccount) -> GuestMachine:
         """Return Windows inside one of the host's VMs, connected through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:
-                self._guests[vm_id, account] = Machine(
-                    name, GuestWmi(self._runs, vm_id, name, account, self._sign_ins), self._lock_of(vm_id), self.changes
+                self._guests[vm_id, account] = GuestMachine(
+                    GuestWmi(self._runs, vm_id, name, account, self._sign_ins),
+                    name,
+                    self._lock_of(vm_id, None),
+                    self._host_changes,
+                    self._activity,
                 )
             return self._guests[vm_id, account]
+
+    @contextlib.contextmanager
+    def reading_ahead(self, vms: Iterable[VirtualMachine], account: GuestAccount, deadline: Deadline) -> Iterator[None]:
+        """Let the next script run in the block also read the licensing of those VMs, unless it is known.
+
+        A later `licensing` of such a guest uses the answer if its operation accepts the age.
+        """
+        companions = (self.guest(vm.id, vm.name, account).licensing_companion(deadline) for vm in vms)
+        with self._runs.taking_along([companion for companion in companions if companion is not None]):
+            yield
 
     def close(self) -> None:
         """Close the connections, and the PowerShell on the machine."""
@@ -241,7 +324,7 @@ class Machines:
     def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = new_winrm_pipe) -> None:
         self._limit = max_concurrency
         self.sign_ins = SignIns()
-        self._changes = Changes()
+        self._host_changes = Changes()
         self._new_pipe = partial(guarded_pipe, self.sign_ins, new_pipe)
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
@@ -252,13 +335,14 @@ class Machines:
         with self._lock:
             if connection not in self._machines:
                 self._machines[connection] = Server(
-                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins, self._changes
+                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins, self._host_changes
                 )
             return self._machines[connection]
 
-    def _lock_of(self, machine: str) -> LicenseLock:
+    def _lock_of(self, machine: str, known: LicenseLock | None) -> LicenseLock:
+        """Return the lock of a machine, by its identity. `known` is the lock of its connection, if it has one."""
         with self._lock:
-            return self._locks.setdefault(machine, LicenseLock())
+            return self._locks.setdefault(machine, known or LicenseLock())
 
     def close(self) -> None:
         """Close the connections of all machines."""

@@ -6,8 +6,9 @@ learn.microsoft.com, and from the source of PowerShell.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from avma.windows.guest_runs import (
     NOT_ASKED,
     OVER_NETWORK,
     SCRIPT,
+    Companion,
     GuestAccount,
     GuestOperation,
     GuestRequest,
@@ -49,6 +51,7 @@ class GuestWmi:
         self._name = name
         self._account = account
         self._sign_ins = sign_ins or SignIns()
+        self._place = Place(vm_id, name)
         of_domain = is_of_domain(account.username, name)
         self._sign_in = SignIn("powershellDirect", account.username.lower(), account.password, of_domain)
         self._redact = Redactor()
@@ -65,11 +68,41 @@ class GuestWmi:
 
     def query_all(self, context: Context, namespace: str, queries: Sequence[str]) -> list[list[Instance]]:
         """Return the results of several queries, from one script run. See `Wmi.query_all`."""
-        operations = [{"namespace": namespace, "query": wql} for wql in queries]
+        operations = _queries(namespace, queries)
         attempts = retry.reading(context)
         while True:
             with attempts:
                 return [_rows(context, result) for result in self._results(context, operations)]
+
+    def companion(
+        self, context: Context, namespace: str, queries: Sequence[str], on_rows: Callable[[list[list[Instance]]], None]
+    ) -> Companion:
+        """Return several queries as a request that goes along with a run for other guests.
+
+        The run leaves it out if the sign-in would have to wait. After success, `on_rows` receives the results.
+        """
+        operations = _queries(namespace, queries)
+
+        def on_end(answer: Mapping[str, Any] | None) -> None:
+            with contextlib.suppress(errors.AvmaError):
+                with self._sign_ins.noting(self._sign_in, self._place):
+                    if answer is None:
+                        raise context.error(errors.Unreachable, "the run ended without an answer", RUN_AGAIN)
+                    self._require_session(context, answer)
+                on_rows([_rows(context, result) for result in self._results_in(context, operations, answer)])
+
+        def may_begin() -> bool:
+            return self._sign_ins.begin_if_free(self._sign_in, self._place)
+
+        return Companion(self._vm_id, self._account, operations, context, may_begin=may_begin, on_end=on_end)
+
+    def await_companion(self, context: Context) -> None:
+        """Wait for the request of `query_along`, if a run works on it.
+
+        Raises:
+            TimedOut, Cancelled: the caller can wait no longer.
+        """
+        self._runs.await_companion(self._vm_id, context)
 
     def invoke(
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
@@ -94,10 +127,20 @@ class GuestWmi:
             AvmaError: the guest could not be reached, or one of the operations failed.
         """
         request = GuestRequest(self._vm_id, self._account, operations, context)
-        with self._sign_ins.attempt(context, self._sign_in, Place(self._vm_id, self._name)):
+        with self._sign_ins.attempt(context, self._sign_in, self._place):
             answer = self._runs.ask(request)
-            if isinstance(answer.get("error"), Mapping):
-                raise self._session_error(context, answer["error"])
+            self._require_session(context, answer)
+        return self._results_in(context, operations, answer)
+
+    def _require_session(self, context: Context, answer: Mapping[str, Any]) -> None:
+        """Raise an error if the session in the guest failed."""
+        if isinstance(answer.get("error"), Mapping):
+            raise self._session_error(context, answer["error"])
+
+    def _results_in(
+        self, context: Context, operations: Sequence[GuestOperation], answer: Mapping[str, Any]
+    ) -> list[Mapping[str, Any]]:
+        """Return the results of all operations in the answer of the script."""
         results = answer.get("results")
         if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
             raise _invalid_answer(context, "an answer without results")
@@ -254,6 +297,10 @@ def _broken(context: Context, said: str) -> errors.AnswerLost:
 
 def _invalid_answer(context: Context, what: str) -> errors.ScriptFailed:
     return failure(context, f"received {what}")
+
+
+def _queries(namespace: str, queries: Sequence[str]) -> list[GuestOperation]:
+    return [{"namespace": namespace, "query": wql} for wql in queries]
 
 
 def _rows(context: Context, result: Mapping[str, Any]) -> list[Instance]:

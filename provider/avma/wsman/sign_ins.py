@@ -82,6 +82,22 @@ class SignIns:
             TimedOut, Cancelled: the wait for this connection's turn ended.
         """
         self._begin(context, account, place)
+        with self.noting(account, place):
+            yield
+
+    def begin_if_free(self, account: Account, place: Place) -> bool:
+        """Begin a sign-in for `noting`, and return True. Return False if it would have to wait or to fail."""
+        with self._changed:
+            known = self._known.setdefault(account, _Known())
+            hopeless = place.key in known.rejected or (account.of_domain and known.hopeless)
+            if hopeless or place.key in known.trying or not _is_free(account, known):
+                return False
+            known.trying.add(place.key)
+            return True
+
+    @contextlib.contextmanager
+    def noting(self, account: Account, place: Place) -> Iterator[None]:
+        """Note the result of a sign-in: the block."""
         try:
             yield
         except (errors.LogonRefused, errors.LogonUncertain) as error:

@@ -39,6 +39,8 @@ class ProviderArgs:
                  password: pulumi.Input[Optional[_builtins.str]] = None,
                  port: pulumi.Input[Optional[_builtins.int]] = None,
                  preview_probe: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_ahead: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_freshness: pulumi.Input[Optional[_builtins.str]] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None):
         """
         The set of arguments for constructing a Provider resource.
@@ -60,6 +62,8 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] read_ahead: Whether the first read of a guest also reads the other guests of its host. The later reads of the same run then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in with this account to each running VM that reports Windows Server, also if no resource declares the VM. Default: `false`. Environment: `AVMA_READ_AHEAD`. Example: `true`.
+        :param pulumi.Input[_builtins.str] read_freshness: The age up to which previews, refreshes and functions accept an answer that another resource of the same run got from a machine. `0s` switches this off. An operation that changes a machine always reads it again. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_READ_FRESHNESS`. Example: `30s`.
         :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         if auth is not None:
@@ -96,6 +100,10 @@ class ProviderArgs:
             pulumi.set(__self__, "port", port)
         if preview_probe is not None:
             pulumi.set(__self__, "preview_probe", preview_probe)
+        if read_ahead is not None:
+            pulumi.set(__self__, "read_ahead", read_ahead)
+        if read_freshness is not None:
+            pulumi.set(__self__, "read_freshness", read_freshness)
         if username is not None:
             pulumi.set(__self__, "username", username)
 
@@ -304,6 +312,30 @@ class ProviderArgs:
         pulumi.set(self, "preview_probe", value)
 
     @_builtins.property
+    @pulumi.getter(name="readAhead")
+    def read_ahead(self) -> pulumi.Input[Optional[_builtins.bool]]:
+        """
+        Whether the first read of a guest also reads the other guests of its host. The later reads of the same run then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in with this account to each running VM that reports Windows Server, also if no resource declares the VM. Default: `false`. Environment: `AVMA_READ_AHEAD`. Example: `true`.
+        """
+        return pulumi.get(self, "read_ahead")
+
+    @read_ahead.setter
+    def read_ahead(self, value: pulumi.Input[Optional[_builtins.bool]]):
+        pulumi.set(self, "read_ahead", value)
+
+    @_builtins.property
+    @pulumi.getter(name="readFreshness")
+    def read_freshness(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The age up to which previews, refreshes and functions accept an answer that another resource of the same run got from a machine. `0s` switches this off. An operation that changes a machine always reads it again. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_READ_FRESHNESS`. Example: `30s`.
+        """
+        return pulumi.get(self, "read_freshness")
+
+    @read_freshness.setter
+    def read_freshness(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "read_freshness", value)
+
+    @_builtins.property
     @pulumi.getter
     def username(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
@@ -339,6 +371,8 @@ class Provider(pulumi.ProviderResource):
                  password: pulumi.Input[Optional[_builtins.str]] = None,
                  port: pulumi.Input[Optional[_builtins.int]] = None,
                  preview_probe: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_ahead: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_freshness: pulumi.Input[Optional[_builtins.str]] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         """
@@ -363,6 +397,8 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[_builtins.str] password: The password of the account. Default: none. Environment: `AVMA_PASSWORD`, `HYPERV_PASSWORD`. Example: `${password}`.
         :param pulumi.Input[_builtins.int] port: The TCP port of the WinRM listener. Unit: port number. Default: `5986` with https, `5985` without. Environment: `AVMA_PORT`, `HYPERV_PORT`. Example: `5985`.
         :param pulumi.Input[_builtins.bool] preview_probe: Whether a preview reads the machines to find problems. The preview changes nothing. Default: `true`. Environment: `AVMA_PREVIEW_PROBE`. Example: `false`.
+        :param pulumi.Input[_builtins.bool] read_ahead: Whether the first read of a guest also reads the other guests of its host. The later reads of the same run then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in with this account to each running VM that reports Windows Server, also if no resource declares the VM. Default: `false`. Environment: `AVMA_READ_AHEAD`. Example: `true`.
+        :param pulumi.Input[_builtins.str] read_freshness: The age up to which previews, refreshes and functions accept an answer that another resource of the same run got from a machine. `0s` switches this off. An operation that changes a machine always reads it again. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_READ_FRESHNESS`. Example: `30s`.
         :param pulumi.Input[_builtins.str] username: The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\\svc-avma`.
         """
         ...
@@ -406,6 +442,8 @@ class Provider(pulumi.ProviderResource):
                  password: pulumi.Input[Optional[_builtins.str]] = None,
                  port: pulumi.Input[Optional[_builtins.int]] = None,
                  preview_probe: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_ahead: pulumi.Input[Optional[_builtins.bool]] = None,
+                 read_freshness: pulumi.Input[Optional[_builtins.str]] = None,
                  username: pulumi.Input[Optional[_builtins.str]] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
@@ -433,6 +471,8 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["password"] = None if password is None else pulumi.Output.secret(password)
             __props__.__dict__["port"] = pulumi.Output.from_input(port).apply(pulumi.runtime.to_json) if port is not None else None
             __props__.__dict__["preview_probe"] = pulumi.Output.from_input(preview_probe).apply(pulumi.runtime.to_json) if preview_probe is not None else None
+            __props__.__dict__["read_ahead"] = pulumi.Output.from_input(read_ahead).apply(pulumi.runtime.to_json) if read_ahead is not None else None
+            __props__.__dict__["read_freshness"] = read_freshness
             __props__.__dict__["username"] = username
         super(Provider, __self__).__init__(
             'avma',

@@ -13,7 +13,14 @@ from avma.properties import InvalidProperty, Values, build, dump, known, validat
 from avma.resources import preconditions
 from avma.resources.claims import Claim
 from avma.resources.data_exchange import facts_of, require_data_exchange, turn_on_data_exchange
-from avma.resources.guest_access import GuestState, connect, not_ready_during_setup, read_guest_state, require_windows
+from avma.resources.guest_access import (
+    GuestState,
+    connect,
+    not_ready_during_setup,
+    read_guest_state,
+    read_licensing,
+    require_windows,
+)
 from avma.resources.host_state import HostState, read_host_state, wait_for_license
 from avma.resources.machine_license import Attempt, restore, uninstall
 from avma.resources.placement import Placement, find_vm, require_running, require_vm
@@ -172,7 +179,8 @@ class VmActivationResource(Resource):
             # Not `read_guest_state`: it rejects a guest that reports another operating system. A refresh keeps the
             # stored state of a guest that does not answer.
             with not_ready_during_setup(vm):
-                found = connect(placement, inputs.guest, operation).licensing(operation.deadline)
+                guest = connect(placement, inputs.guest, operation)
+                found = read_licensing(guest, placement, inputs.guest, operation)
         except errors.NotReady as error:
             if stored is None or not stored.outputs or not may_answer_later(placement, error):
                 raise

@@ -96,6 +96,16 @@ func GetPreviewProbe(ctx *pulumi.Context) bool {
 	return config.GetBool(ctx, "avma:previewProbe")
 }
 
+// Whether the first read of a guest also reads the other guests of its host. The later reads of the same run then use these answers. This applies to PowerShell Direct and the account in `guest`. The provider signs in with this account to each running VM that reports Windows Server, also if no resource declares the VM. Default: `false`. Environment: `AVMA_READ_AHEAD`. Example: `true`.
+func GetReadAhead(ctx *pulumi.Context) bool {
+	return config.GetBool(ctx, "avma:readAhead")
+}
+
+// The age up to which previews, refreshes and functions accept an answer that another resource of the same run got from a machine. `0s` switches this off. An operation that changes a machine always reads it again. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_READ_FRESHNESS`. Example: `30s`.
+func GetReadFreshness(ctx *pulumi.Context) string {
+	return config.Get(ctx, "avma:readFreshness")
+}
+
 // The account to sign in with. To change a license, it must be an administrator of the machine. Not needed with a client certificate or a Kerberos ticket. Default: none. Environment: `AVMA_USERNAME`, `HYPERV_USERNAME`. Example: `LAB\svc-avma`.
 func GetUsername(ctx *pulumi.Context) string {
 	return config.Get(ctx, "avma:username")
