@@ -11,14 +11,20 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from benchmarks import calls, environment, refresh, rows, startup
+from benchmarks import activation, calls, cluster, engine, environment, refresh, report, rows, startup, thousand
 from benchmarks.environment import say
 from benchmarks.rows import Group, Results, Row
 
 MEASURES: dict[str, Callable[[], Iterable[Row]]] = {
     "startup": startup.measure,
     "calls": calls.measure,
+    "preview": engine.preview,
+    "activation": activation.measure,
     "refresh": refresh.measure,
+    "cluster": cluster.measure,
+    "thousand": thousand.measure,
+    "report": report.measure,
+    "engine": engine.refresh,
 }
 
 
@@ -75,7 +81,9 @@ def _group(name: str) -> Group | None:
     except Exception:
         traceback.print_exc()
         return None
-    return Group(load, round(time.monotonic() - began, 1), tuple(found))
+    seconds = round(time.monotonic() - began, 1)
+    say(f"   {seconds:.0f} s")
+    return Group(load, seconds, tuple(found))
 
 
 def _merged(new: Results) -> Results:

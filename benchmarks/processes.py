@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from pathlib import Path
 
 PATIENCE = 300.0
 _GRACE = 20.0
+_INTERVAL = 0.02
 _UTIME = 11  # of the fields after the name in /proc/PID/stat, see proc(5)
 _COLLECTED = re.compile(rb"Collected : (\d+)")
 
@@ -74,6 +77,51 @@ def until_line(command: Sequence[str | Path]) -> Cost:
     if not line:
         raise RuntimeError(f"{command[0]} printed nothing")
     return Cost(wall, used.ru_utime + used.ru_stime)
+
+
+class Watch:
+    """The CPU seconds and the largest memory of all programs of a name below this process, while a block runs.
+
+    It looks every 20 ms, because the engine ends its plugins itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+        self._cpu = dict[int, float]()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.peak = 0.0
+
+    @property
+    def cpu(self) -> float:
+        """The CPU seconds of all of them."""
+        return sum(self._cpu.values())
+
+    def __enter__(self) -> Watch:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(_INTERVAL):
+            for pid in _below(os.getpid()):
+                with contextlib.suppress(OSError, IndexError):  # it has just ended
+                    if self._name in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        self._cpu[pid] = cpu_seconds(pid)
+                        self.peak = max(self.peak, peak_megabytes(pid))
+
+
+def _below(pid: int) -> Iterator[int]:
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, file.read_text().split()):
+                yield child
+                yield from _below(child)
 
 
 def instructions(command: Sequence[str | Path]) -> int | None:
