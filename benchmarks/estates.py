@@ -65,7 +65,8 @@ class Estate:
     def _host(self, host: int) -> dict[str, Any]:
         return {
             "name": _host(host).lower(),
-            **self._windows(_host_address(host), "Datacenter"),
+            **self._windows("Datacenter"),
+            **_listener(_host_address(host)),
             "license": {"key": _HOST_KEY},
             "vms": [self._guest(host, guest) for guest in range(self.guests)],
         }
@@ -75,21 +76,14 @@ class Estate:
         return {
             "name": _vm(host, guest),
             "id": _vm_id(host, guest),
-            **self._windows(_guest_address(host, guest), "Standard"),
+            **self._windows("Standard"),
             **({"license": {"key": _guest_key()}} if licensed else {}),
-            "network": self.network,
+            **(_listener(_guest_address(host, guest)) if self.network else {"network": False}),
         }
 
-    def _windows(self, address: str, edition: str) -> dict[str, Any]:
+    def _windows(self, edition: str) -> dict[str, Any]:
         account = {"username": USER, "password": PASSWORD}
-        return {
-            "version": "2022",
-            "edition": edition,
-            "address": address,
-            "http": {"port": 5985},
-            "delays": dict(self.delays),
-            **account,
-        }
+        return {"version": "2022", "edition": edition, "delays": dict(self.delays), **account}
 
     @property
     def _places(self) -> list[tuple[int, int]]:
@@ -149,6 +143,10 @@ def _host_address(host: int) -> str:
 
 def _guest_address(host: int, guest: int) -> str:
     return f"127.{_block()}.{host + 1}.{guest + 1}"
+
+
+def _listener(address: str) -> dict[str, Any]:
+    return {"address": address, "http": {"port": 5985}}
 
 
 def _guest_key() -> str:

@@ -39,6 +39,6 @@ def _report(hosts: Sequence[str], parallel: int) -> float:
         listed = Path(folder) / "hosts.yaml"
         listed.write_text(json.dumps({"settings": configuration(), "hosts": list(hosts)}))
         began = time.perf_counter()
-        command = [avma, "report", listed, "--quiet", "--parallel", str(parallel)]
-        subprocess.run(command, check=True, timeout=PATIENCE)
+        options = ("--quiet", "--parallel", str(parallel))
+        subprocess.run([avma, "report", listed, *options], check=True, timeout=PATIENCE)
         return time.perf_counter() - began
