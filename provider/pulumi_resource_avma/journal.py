@@ -19,11 +19,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
-from avma.resources.claims import Claim, Claims
+from avma.resources.claims import Claim, Claims, MustWait
 
 _ENGINE = "pulumi"
 _LISTENING = "0A"
@@ -45,30 +45,62 @@ class Journal(Claims):
         digest = hashlib.sha256(f"{engine_address} {engine}".encode()).hexdigest()
         self._name = f"{digest[:32]}.jsonl"
         self._offset = 0
-        self._reading = threading.Lock()
+        self._using = threading.Lock()
         self._file: Path | None = None
 
-    def add(self, claim: Claim) -> None:
+    def add(self, claim: Claim, *, wait: bool = True) -> None:
         """See `Claims.add`."""
-        line = (json.dumps(asdict(claim)) + "\n").encode()
-        with _locked(self._prepared()) as descriptor:
-            os.lseek(descriptor, 0, os.SEEK_END)
+        line = (json.dumps(vars(claim)) + "\n").encode()
+        with self._opened(wait) as descriptor:
+            earlier = self._unread(descriptor)
             if os.write(descriptor, line) != len(line):
                 raise OSError(errno.ENOSPC, "a line of the file could not be written completely")
+            self._read(earlier)
+            self._offset += len(line)
+            self._append(claim)
 
-    def all(self) -> Sequence[Claim]:
-        """See `Claims.all`."""
-        with self._reading:
-            with _locked(self._prepared()) as descriptor:
-                if os.lseek(descriptor, 0, os.SEEK_END) < self._offset:
-                    raise OSError(errno.EIO, "the file was removed during the run")
-                os.lseek(descriptor, self._offset, os.SEEK_SET)
-                text = b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
-                claims = [_claim(line) for line in text.splitlines()]
-            self._offset += len(text)
-            for claim in claims:
-                super().add(claim)
-        return super().all()
+    def update(self) -> None:
+        """See `Claims.update`."""
+        with self._opened(wait=True) as descriptor:
+            self._read(self._unread(descriptor))
+
+    @contextlib.contextmanager
+    def _opened(self, wait: bool) -> Iterator[int]:
+        """Open and lock the file. Another thread or process may have it for as long as the system suspends it.
+
+        Raises:
+            OSError: the file cannot be used.
+            MustWait: the caller must wait for the file, but `wait` is False.
+        """
+        if not wait and self._file is None:
+            raise MustWait  # to prepare the folder takes longer than a line
+        if not self._using.acquire(blocking=wait):
+            raise MustWait
+        try:
+            with _locked(self._prepared(), wait) as descriptor:
+                yield descriptor
+        finally:
+            self._using.release()
+
+    def _unread(self, descriptor: int) -> bytes | None:
+        """Return the lines after those that were read, None if there are fewer. The next write is at the end."""
+        if os.lseek(descriptor, 0, os.SEEK_END) < self._offset:
+            return None
+        os.lseek(descriptor, self._offset, os.SEEK_SET)
+        return b"".join(iter(lambda: os.read(descriptor, 1 << 16), b""))
+
+    def _read(self, text: bytes | None) -> None:
+        """Keep the claims in lines of the file.
+
+        Raises:
+            OSError: a line is damaged, or lines are missing.
+        """
+        if text is None:
+            raise OSError(errno.EIO, "the file was removed during the run")
+        claims = [_claim(line) for line in text.splitlines()]
+        self._offset += len(text)
+        for claim in claims:
+            self._append(claim)
 
     def _prepared(self) -> Path:
         """Return the file. The first call creates its folder and removes old files from it.
@@ -157,16 +189,20 @@ def engine_process() -> str:
 
 
 @contextlib.contextmanager
-def _locked(file: Path) -> Iterator[int]:
+def _locked(file: Path, wait: bool) -> Iterator[int]:
     """Open a file and lock it for this process.
 
     Raises:
         OSError: the file cannot be used. The error contains its name.
+        MustWait: another process has locked the file, and `wait` is False.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(file, flags, 0o600)
     try:
-        _lock(descriptor)
+        if wait:
+            _lock(descriptor, _WAIT)
+        elif not _lock_at_once(descriptor):
+            raise MustWait
         yield descriptor
     except OSError as error:
         error.filename = str(file)
@@ -178,11 +214,24 @@ def _locked(file: Path) -> Iterator[int]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> None:
+    _WAIT, _AT_ONCE = msvcrt.LK_LOCK, msvcrt.LK_NBLCK
+
+    def _lock(descriptor: int, how: int) -> None:
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte after the text, because nobody can read a locked byte
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+        msvcrt.locking(descriptor, how, 1)
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _WAIT, _AT_ONCE = fcntl.LOCK_EX, fcntl.LOCK_EX | fcntl.LOCK_NB
+
+    def _lock(descriptor: int, how: int) -> None:
+        fcntl.flock(descriptor, how)
+
+
+def _lock_at_once(descriptor: int) -> bool:
+    """Lock a file and return True, unless another process has locked it."""
+    try:
+        _lock(descriptor, _AT_ONCE)
+    except OSError:
+        return False
+    return True

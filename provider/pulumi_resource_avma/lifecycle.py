@@ -1,6 +1,6 @@
 """The calls about resources, from request to response: decode, call the core, encode.
 
-All of it blocks and may run on any thread.
+All of it may run on any thread. Only `check` and `diff` can run without waiting for anything.
 """
 
 from __future__ import annotations
@@ -74,8 +74,12 @@ class Lifecycle:
         self._claims = RunClaims(session, operations)
         self._resources = {f"{PACKAGE}:index:{resource.name}": resource for resource in resources}
 
-    def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
-        """Validate the inputs. Return them unchanged, with all failures."""
+    def check(self, request: pb.CheckRequest, *, wait: bool = True) -> pb.CheckResponse:
+        """Validate the inputs. Return them unchanged, with all failures.
+
+        Raises:
+            MustWait: the call must wait, but `wait` is False. Call it again on a thread that can wait.
+        """
         resource = self._resource(request)
         news = decode_declared(request.news, self._session.redact, resource.inputs)
         checked = resource.check(_without_internal(news.values))
@@ -83,14 +87,18 @@ class Lifecycle:
         if not failures:
             self._operations.run.wanted[request.urn] = news.values
             if resource.licenses_hosts:
-                self._claims.record(request.urn, coming=True)
+                self._claims.record(request.urn, coming=True, wait=wait)
         return pb.CheckResponse(
             inputs=encode(news.written, news.secrets | declared_secrets(news.written, resource.inputs)),
             failures=check_failures(failures, self._session.redact),
         )
 
-    def diff(self, request: pb.DiffRequest) -> pb.DiffResponse:
-        """Compare the new inputs with the stored inputs and state."""
+    def diff(self, request: pb.DiffRequest, *, wait: bool = True) -> pb.DiffResponse:
+        """Compare the new inputs with the stored inputs and state.
+
+        Raises:
+            MustWait: the call must wait, but `wait` is False. Call it again on a thread that can wait.
+        """
         resource, redact = self._resource(request), self._session.redact
         given = request.old_inputs if request.HasField("old_inputs") else request.olds
         old = decode_declared(given, redact, resource.inputs)
@@ -102,7 +110,7 @@ class Lifecycle:
         shown = [replace(change, path=external_path(change.path, *records)) for change in changes]
         response = diff.response(shown, old.written, new.written, request.ignoreChanges)
         if request.urn in self._operations.run.wanted:
-            self._claims.claim_machines(request, resource, stored, wanted, response)
+            self._claims.claim_machines(request, resource, stored, wanted, response, wait=wait)
         return response
 
     def create(self, request: pb.CreateRequest) -> pb.CreateResponse:

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from avma.resources.claims import Claim, stake
+from avma.resources.claims import Claim, MustWait, stake
 from avma.resources.resource import Resource, Stored
 from pulumi_resource_avma.operations import Operations, Replaced, Run
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -40,27 +40,29 @@ class RunClaims:
         stored: Stored,
         wanted: Mapping[str, Any],
         found: pb.DiffResponse,
+        *,
+        wait: bool,
     ) -> None:
         """Claim the machines of a resource that stays on them. If nothing changes, guests do not have to wait for it.
 
         Raises:
             KeyConflict: another resource of the run wants a different key there.
+            MustWait: the caller must wait for another thread, process or machine, but `wait` is False.
         """
         if found.replaces:
             self._run.replaced[request.urn] = Replaced(request.id, stored)
-            self.record(request.urn, coming=resource.licenses_hosts, replaces=place_of(resource, request.id))
+            self.record(request.urn, coming=resource.licenses_hosts, replaces=place_of(resource, request.id), wait=wait)
             return
         if resource.licenses_hosts and not found.diffs:
-            self.record(request.urn)
-        for holding in self._holdings(request, resource, stored, wanted):
-            self._stake(request, resource, holding)
+            self.record(request.urn, wait=wait)
+        for holding in self._holdings(request, resource, stored, wanted, wait=wait):
+            self._stake(request, resource, dataclasses.replace(holding, resource=request.urn), wait=wait)
 
-    def _stake(self, request: pb.DiffRequest, resource: Resource, holding: Claim, asking: bool = False) -> None:
-        claim = dataclasses.replace(holding, resource=request.urn, asking=asking)
-        stake(self._run.claims, claim, request.id, f"keep {resource.name}")
+    def _stake(self, request: pb.DiffRequest, resource: Resource, claim: Claim, *, wait: bool = True) -> None:
+        stake(self._run.claims, claim, request.id, f"keep {resource.name}", wait=wait)
 
     def _holdings(
-        self, request: pb.DiffRequest, resource: Resource, stored: Stored, wanted: Mapping[str, Any]
+        self, request: pb.DiffRequest, resource: Resource, stored: Stored, wanted: Mapping[str, Any], *, wait: bool
     ) -> list[Claim]:
         """Return the holdings of a resource.
 
@@ -75,9 +77,12 @@ class RunClaims:
             return found
         if configuration is None or not configuration.preview_probe or not resource.askable(wanted):
             return found
+        if not wait:
+            raise MustWait
         for claim in found:
             if not claim.machine:
-                self._stake(request, resource, claim, asking=True)
+                asking = dataclasses.replace(claim, resource=request.urn, asking=True)
+                self._stake(request, resource, asking)
         operation = self._operations.begin(LOCATE_TIMEOUT, request.urn)
         return resource.located(stored, wanted, dataclasses.replace(operation, show_status=_drop, show_warning=_drop))
 
@@ -93,12 +98,16 @@ class RunClaims:
         urn = next((urn for urn in successors if type_of(urn) == type_of(request.urn)), "")
         return self._run.wanted.get(urn)
 
-    def record(self, urn: str, coming: bool = False, replaces: str = "") -> None:
-        """Record whether a resource is about to license a host, and which resource it replaces."""
+    def record(self, urn: str, coming: bool = False, replaces: str = "", *, wait: bool = True) -> None:
+        """Record whether a resource is about to license a host, and which resource it replaces.
+
+        Raises:
+            MustWait: the caller must wait for another thread or process, but `wait` is False.
+        """
         # Without this record, guests do not wait for the resource. A deletion needs the records and reports their
         # absence.
         with contextlib.suppress(OSError):
-            self._run.claims.add(Claim(urn, wants=False, coming=coming, replaces=replaces))
+            self._run.claims.add(Claim(urn, wants=False, coming=coming, replaces=replaces), wait=wait)
 
     @contextlib.contextmanager
     def licensing(self, urn: str, resource: Resource) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """The gRPC service: one short method for each call of the protocol.
 
-The event loop answers calls that only compute. Blocking calls run in bounded thread pools, so `Cancel` works even while
+The event loop answers calls that do not wait. Blocking calls run in bounded thread pools, so `Cancel` works even while
 all their threads are busy. Only this module converts errors to statuses.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WORKERS = 64
 COMPARERS = 8
-"""Threads for diffs. They must not wait for operations, because guests wait for hosts that still need a diff."""
+"""Threads for diffs that wait. They must not wait for operations, because guests wait for hosts that need a diff."""
 
 _log = logging.getLogger(__name__)
 
@@ -187,12 +187,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @answer
     async def Check(self, request: pb.CheckRequest, _: Context) -> pb.CheckResponse:
         """Validate a resource's inputs."""
-        return self._lifecycle.check(request)
+        return await self._at_once_or_in_pool(self._lifecycle.check, request)
 
     @answer
     async def Diff(self, request: pb.DiffRequest, _: Context) -> pb.DiffResponse:
         """Compare a resource's inputs and state."""
-        return await self._in_pool(self._lifecycle.diff, request, self._comparers)
+        return await self._at_once_or_in_pool(self._lifecycle.diff, request)
 
     @answer
     async def Create(self, request: pb.CreateRequest, _: Context) -> pb.CreateResponse:
@@ -266,6 +266,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         told = grpc_errors.status_of(error, self._session.redact)
         details = (("grpc-status-details-bin", told.SerializeToString()),) if told.details else ()
         await context.abort(grpc_errors.code_of(told), told.message, details)
+
+    async def _at_once_or_in_pool(self, call: Callable[..., R], request: Any) -> R:
+        """Run a call that seldom waits for other processes or for machines.
+
+        A thread costs as much as the whole call, so the event loop runs it unless it must wait.
+        """
+        from avma.resources.claims import MustWait
+
+        try:
+            return call(request, wait=False)
+        except MustWait:
+            return await self._in_pool(call, request, self._comparers)
 
     async def _in_pool(self, call: Callable[[Any], R], request: Any, pool: ThreadPoolExecutor | None = None) -> R:
         cancellation = self._session.begin_call()

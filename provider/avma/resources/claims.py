@@ -6,8 +6,9 @@ resources want different keys on one machine, the first claim wins.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from avma import errors
@@ -57,36 +58,76 @@ def _no_pause() -> None:
     """Do not wait."""
 
 
+class MustWait(Exception):
+    """The caller cannot wait, and another thread or process has the claims now."""
+
+
 class Claims:
-    """The claims of one run, in the order of their creation. Safe to use from several threads."""
+    """The claims of one run, in the order of their creation. Safe to use from several threads.
+
+    Some of them may come from other processes. `add` and `update` read those.
+    """
 
     patience = 0.0
     """Seconds to wait for another resource of the run that may license a host, before one has announced itself."""
 
     def __init__(self) -> None:
         self._claims: list[Claim] = []
+        self._installing: dict[str, list[tuple[int, Claim]]] = {}
+        """The claims that install a key, with their positions, by machine."""
         self._lock = threading.Lock()
 
-    def add(self, claim: Claim) -> None:
-        """Record a claim.
+    def add(self, claim: Claim, *, wait: bool = True) -> None:
+        """Record a claim, and read all earlier ones.
 
         Raises:
-            OSError: the claim could not be recorded.
+            OSError: the claim could not be recorded, or the others could not be read.
+            MustWait: the caller must wait for another thread or process, but `wait` is False.
         """
-        with self._lock:
-            self._claims.append(claim)
+        self._append(claim)
 
-    def all(self) -> Sequence[Claim]:
-        """Return all claims, the oldest first.
+    def update(self) -> None:
+        """Read all claims.
 
         Raises:
             OSError: the claims could not be read.
         """
+
+    def all(self) -> Sequence[Claim]:
+        """Read all claims and return them, the oldest first.
+
+        Raises:
+            OSError: the claims could not be read.
+        """
+        self.update()
+        return self.known()
+
+    def known(self) -> Sequence[Claim]:
+        """Return the claims that were read so far, the oldest first."""
         with self._lock:
             return tuple(self._claims)
 
+    def installing(self, machine: str) -> list[Claim]:
+        """Return the known claims that install a key on a machine, or on one without identity. The oldest first."""
+        with self._lock:
+            return [claim for _, claim in sorted(self._installing.get(machine, []) + self._installing.get("", []))]
 
-def stake(claims: Claims, claim: Claim, where: str, tried: str, pause: Callable[[], None] = _no_pause) -> None:
+    def _append(self, claim: Claim) -> None:
+        with self._lock:
+            if claim.installs:
+                self._installing.setdefault(claim.machine, []).append((len(self._claims), claim))
+            self._claims.append(claim)
+
+
+def stake(
+    claims: Claims,
+    claim: Claim,
+    where: str,
+    tried: str,
+    pause: Callable[[], None] = _no_pause,
+    *,
+    wait: bool = True,
+) -> None:
     """Record a claim. Raise KeyConflict if an earlier claim of another resource wants another key on that machine.
 
     `pause` waits a moment while the machine of another resource is being identified, or raises.
@@ -94,38 +135,42 @@ def stake(claims: Claims, claim: Claim, where: str, tried: str, pause: Callable[
     Raises:
         KeyConflict: an earlier claim wants another key on that machine.
         Refused: another claim may conflict, because the machine of one of the two is unknown, and a key would be spent.
+        MustWait: the caller must wait for another thread or process, but `wait` is False.
     """
-    everything = _recorded(claims, claim, where, tried)
+    with _usable(where, tried):
+        claims.add(claim, wait=wait)
     while claim.installs and not claim.asking:
-        _require_one_key(everything, claim, where, tried)
-        rival = _possible_rival(everything, claim)
+        _require_one_key(claims, claim, where, tried)
+        rival = _possible_rival(claims, claim)
         if rival is None:
             return
         if not rival.asking:
             raise _not_known(claim, rival, where, tried)
+        if not wait:
+            raise MustWait
         pause()
-        everything = _recorded(claims, None, where, tried)
+        with _usable(where, tried):
+            claims.update()
 
 
-def _recorded(claims: Claims, claim: Claim | None, where: str, tried: str) -> Sequence[Claim]:
-    """Record a claim, if one is given, and return all.
+@contextlib.contextmanager
+def _usable(where: str, tried: str) -> Iterator[None]:
+    """Convert an OSError.
 
     Raises:
         Refused: the claims of the run cannot be used.
     """
     try:
-        if claim is not None:
-            claims.add(claim)
-        return claims.all()
+        yield
     except OSError as error:
         raise unusable(error, where, tried) from error
 
 
-def _require_one_key(everything: Sequence[Claim], claim: Claim, where: str, tried: str) -> None:
+def _require_one_key(claims: Claims, claim: Claim, where: str, tried: str) -> None:
     """Raise KeyConflict if the first claim of a machine comes from another resource, with another key."""
     if not claim.machine:
         return
-    installing = [other for other in everything if other.installs and other.machine in (claim.machine, "")]
+    installing = claims.installing(claim.machine)
     # A claim counts from its creation, even if its machine was identified later.
     here = {(other.resource, other.place) for other in installing if other.machine}
     rivals = [other for other in installing if (other.resource, other.place) in here]
@@ -139,11 +184,11 @@ def _require_one_key(everything: Sequence[Claim], claim: Claim, where: str, trie
         raise errors.KeyConflict(tried, where, answer, "remove one of the two resources, or set the same key in both")
 
 
-def _possible_rival(everything: Sequence[Claim], claim: Claim) -> Claim | None:
+def _possible_rival(claims: Claims, claim: Claim) -> Claim | None:
     """Return a claim of another key that may be for the same machine. One of the two must be about to spend its key."""
     if claim.machine and not claim.spends:
         return None
-    others = [other for other in _current(everything) if other.installs and other.resource != claim.resource]
+    others = [other for other in _current(claims.known()) if other.installs and other.resource != claim.resource]
     rivals = [other for other in others if other.key != claim.key]
     found = [other for other in rivals if _may_spend_there(claim, other) or _may_spend_there(other, claim)]
     return min(found, key=lambda other: other.asking, default=None)
@@ -184,7 +229,8 @@ def keeper(claims: Claims, resource: str, machine: str, key: str | None, where: 
     Raises:
         Refused: the claims do not show it.
     """
-    everything = _recorded(claims, None, where, tried)
+    with _usable(where, tried):
+        everything = claims.all()
     others = [claim for claim in _current(everything) if claim.wants and (claim.resource != resource or claim.made)]
     wanted = [claim for claim in others if claim.key in (key, None)]
     found = next((claim for claim in wanted if claim.machine and may_be_same(claim.machine, machine)), None)
