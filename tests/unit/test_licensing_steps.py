@@ -35,6 +35,8 @@ class Machine:
     licensed: bool
     faults: Mapping[int, Fault] = field(default_factory=dict)
     activates_by_itself: bool = False
+    reads_along: bool = False
+    """Whether the request of a change also reads the product after it."""
     installations: int = 0
     activations: int = 0
     sent: list[Step] = field(default_factory=list)
@@ -55,7 +57,8 @@ class Machine:
         if isinstance(step, Activate):
             assert self.key is not None
             self.licensed, self.activations = True, self.activations + 1
-        return self.product if isinstance(step, ReadProduct) else None
+        reads = isinstance(step, ReadProduct) or (self.reads_along and isinstance(step, InstallKey | Activate))
+        return self.product if reads else None
 
     @property
     def product(self) -> Product | None:
@@ -99,12 +102,19 @@ GOALS = {
     "a key without its activation": Goal(WANTED, activate=False),
     "an AVMA key": Goal(WANTED, channel=AVMA),
 }
-STARTS = {
+_STARTS = {
     "without a key": Machine(MAK, None, licensed=False),
     "with another key": Machine(MAK, OTHER, licensed=True),
     "with the key": Machine(MAK, WANTED, licensed=False),
     "activated": Machine(MAK, WANTED, licensed=True),
     "activates by itself": Machine(MAK, None, licensed=False, activates_by_itself=True),
+}
+
+
+STARTS = {
+    f"{name}{suffix}": replace(start, reads_along=along)
+    for name, start in _STARTS.items()
+    for suffix, along in (("", False), (", reads along", True))
 }
 
 
@@ -176,6 +186,9 @@ def test_the_steps_of_a_new_host_and_of_one_that_is_licensed() -> None:
     machine = started(goal, STARTS["without a key"], {})
     assert attempt(goal, machine)[0].changed
     assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, ReadProduct, Activate, ReadProduct]
+    machine = started(goal, STARTS["without a key, reads along"], {})
+    attempt(goal, machine)
+    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, Activate]
     machine = started(goal, STARTS["activated"], {})
     assert not attempt(goal, machine)[0].changed
     assert machine.sent == []

@@ -1,7 +1,8 @@
 """Decide how to license one machine, step by step and without a machine.
 
 `LicensingSteps.run` is a generator. It yields one `Step` at a time. The caller performs it. For `ReadProduct`, the
-caller sends back the product. If a step fails, the caller throws the error into the generator.
+caller sends back the product. For `InstallKey` and `Activate`, it does so if the same request has read the product
+after the change. If a step fails, the caller throws the error into the generator.
 `machine_license.Attempt` performs steps on a machine. The tests perform them on a model.
 
 The decisions follow four rules:
@@ -49,7 +50,7 @@ class RefreshStatus:
 class Activate:
     """Activate a product through the internet, through the host, or by phone."""
 
-    activation_id: str
+    product: Product
 
 
 @dataclass(frozen=True)
@@ -138,17 +139,25 @@ class LicensingSteps:
             partial_product_key = self.product.partial_product_key if self.product else ""
         self.product = yield ReadProduct(partial_product_key)
 
+    def _read_unless(self, seen: Product | None, partial_product_key: str | None = None) -> Steps:
+        """Read the product, unless the change before it returned it."""
+        if seen is None:
+            yield from self._read(partial_product_key)
+        else:
+            self.product = seen
+
     def _install(self) -> Steps:
+        wanted = keys.partial(self.goal.product_key)
         lost: errors.AvmaError | None = None
+        seen: Product | None = None
         try:
-            yield InstallKey(keys.normalize(self.goal.product_key))
+            seen = yield InstallKey(keys.normalize(self.goal.product_key))
         except errors.AvmaError as error:
             if not retry.may_have_run(error):
                 raise
             lost = error
         self.changed = True
-        wanted = keys.partial(self.goal.product_key)
-        yield from self._read(wanted)
+        yield from self._read_unless(seen, wanted)
         # A fault is an answer. So the key that Windows now reports decides whether the machine was changed.
         if isinstance(lost, errors.WsmanFault):
             self.changed = self.goal.has_key(self.product)
@@ -195,14 +204,15 @@ class LicensingSteps:
             remedy = f"set {setting('product_key')}"
             raise errors.Refused("activate Windows", self.where, "no product key is installed", remedy)
         trouble: errors.AvmaError | None = None
+        seen: Product | None = None
         try:
-            yield Activate(self.product.activation_id)
+            seen = yield Activate(self.product)
             self.changed = True
         except (errors.WsmanFault, errors.ServiceBusy, errors.AnswerLost, errors.UnexpectedAnswer) as error:
             trouble = error
             self.changed = self.changed or retry.may_have_run(error)
         try:
-            yield from self._read()
+            yield from self._read_unless(seen)
         except (errors.TimedOut, errors.Cancelled) as end:
             raise self._ended_after(trouble, end) from end
         return trouble

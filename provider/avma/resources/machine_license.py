@@ -102,11 +102,11 @@ class Attempt:
         match step:
             case InstallKey(product_key):
                 self._say(f"installing key {keys.masked(product_key)}")
-                licensing.install_product_key(wmi, version, product_key, deadline)
+                return self._seen(licensing.install_product_key(wmi, version, product_key, deadline))
             case RefreshStatus():
                 licensing.refresh_license_status(wmi, version, deadline)
-            case Activate(activation_id):
-                self._activate(activation_id)
+            case Activate(product):
+                return self._seen(self._activate(product))
             case ReadProduct(partial_product_key):
                 self.product = licensing.read_product(wmi, deadline, partial_product_key)
                 return self.product
@@ -116,13 +116,18 @@ class Attempt:
                 deadline.wait(seconds, "activate Windows", self.machine.where)
         return None
 
-    def _activate(self, activation_id: str) -> None:
+    def _seen(self, product: Product | None) -> Product | None:
+        """Keep the product that a change returned. None means that the change returned no product."""
+        self.product = product or self.product
+        return product
+
+    def _activate(self, product: Product) -> Product | None:
         wmi, deadline = self.machine.wmi, self.operation.deadline
         self._say("activating")
         if self.confirmation_id is None:
-            licensing.activate(wmi, activation_id, deadline)
-        else:
-            licensing.deposit_confirmation_id(wmi, activation_id, self.confirmation_id, deadline)
+            return licensing.activate(wmi, product.activation_id, product.partial_product_key, deadline)
+        licensing.deposit_confirmation_id(wmi, product.activation_id, self.confirmation_id, deadline)
+        return None
 
     def _say(self, text: str) -> None:
         self.operation.status(f"{self.machine.name}: {text}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from avma import errors, hresult
+from avma import errors, hresult, keys
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.properties import Choice
@@ -201,7 +201,7 @@ def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") ->
     """
     context = Context(_READ_PRODUCTS, wmi.where, deadline)
     rows = wmi.query(context, NAMESPACE, _QUERY) or _with_keys(context, wmi)
-    return next(iter(_ranked(rows, partial_product_key)), None)
+    return _preferred(rows, partial_product_key)
 
 
 def _with_keys(context: Context, wmi: Wmi) -> list[Instance]:
@@ -221,6 +221,10 @@ def _of_edition(products: list[Product], system: System) -> list[Product]:
     decides whether Windows is an evaluation edition.
     """
     return [p for p in products if (p.channel is LicenseChannel.EVALUATION) is system.evaluation] or products
+
+
+def _preferred(rows: Iterable[Instance], partial_product_key: str) -> Product | None:
+    return next(iter(_ranked(rows, partial_product_key)), None)
 
 
 def _ranked(rows: Iterable[Instance], partial_product_key: str = "") -> list[Product]:
@@ -264,15 +268,22 @@ def pays_as_it_goes(wmi: Wmi, found: Licensing, deadline: Deadline) -> bool:
     )
 
 
-def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadline: Deadline) -> None:
+def install_product_key(wmi: Wmi, service_version: str, product_key: str, deadline: Deadline) -> Product | None:
     """Install a product key. It silently replaces the existing one.
+
+    Return the product with the key if the connection can read it in the same request. None proves nothing.
 
     Raises:
         LicensingFault: Windows rejected the key. The previous key is still installed.
         AnswerLost: no answer came. The key may be installed.
     """
     context = Context("install the product key", wmi.where, deadline)
-    _invoke_service(context, wmi, _INSTALL_PRODUCT_KEY, service_version, {"ProductKey": product_key})
+    key, parameters = _key_of_service(context, service_version), {"ProductKey": product_key}
+    attempts = retry.changing(context)
+    while True:
+        with attempts:
+            rows = wmi.invoke_then_query(context, _INSTALL_PRODUCT_KEY, key, parameters, _QUERY)
+            return _preferred(rows or (), keys.partial(product_key))
 
 
 def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -> None:
@@ -282,17 +293,21 @@ def refresh_license_status(wmi: Wmi, service_version: str, deadline: Deadline) -
         WsmanFault: Windows rejected the call.
     """
     context = Context("refresh the license status", wmi.where, deadline)
-    _invoke_service(context, wmi, _REFRESH_LICENSE_STATUS, service_version, {})
+    _change(context, wmi, _REFRESH_LICENSE_STATUS, _key_of_service(context, service_version), {})
 
 
-def activate(wmi: Wmi, activation_id: str, deadline: Deadline) -> None:
-    """Activate a product. This can use up one activation of a Multiple Activation Key.
+def activate(wmi: Wmi, activation_id: str, partial_product_key: str, deadline: Deadline) -> Product | None:
+    """Activate the product with that key. This can use up one activation of a Multiple Activation Key.
+
+    Return the product if the connection can read it in the same request. None proves nothing.
 
     Raises:
         LicensingFault: Windows, its host or Microsoft's server rejected the activation.
         AnswerLost: no answer came. The product may be activated.
     """
-    wmi.invoke(Context("activate Windows", wmi.where, deadline), _ACTIVATE, {"ID": activation_id}, {})
+    context = Context("activate Windows", wmi.where, deadline)
+    rows = wmi.invoke_then_query(context, _ACTIVATE, {"ID": activation_id}, {}, _QUERY)
+    return _preferred(rows or (), partial_product_key)
 
 
 def installation_id(wmi: Wmi, activation_id: str, deadline: Deadline) -> str:
@@ -340,12 +355,12 @@ def reason_text(product: Product | None) -> str:
     return f"its license status is {product.status.value} ({hresult.describe(product.reason)})"
 
 
-def _invoke_service(context: Context, wmi: Wmi, method: CimMethod, version: str, parameters: Mapping[str, str]) -> None:
-    """Call a method of the licensing service. The version of the service is its key."""
+def _key_of_service(context: Context, version: str) -> dict[str, str]:
+    """Return the key of the licensing service, which is its version."""
     if not version:
         remedy = "check the Software Protection service (sppsvc) on the machine"
         raise context.error(errors.UnexpectedAnswer, "WMI lists no SoftwareLicensingService", remedy)
-    _change(context, wmi, method, {"Version": version}, parameters)
+    return {"Version": version}
 
 
 def _change(

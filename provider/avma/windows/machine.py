@@ -141,6 +141,13 @@ class _NotedWmi:
         with self._change():
             return self._inner.invoke(context, method, keys, parameters)
 
+    def invoke_then_query(
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str], wql: str
+    ) -> list[Instance] | None:
+        """See `Wmi.invoke_then_query`."""
+        with self._change():
+            return self._inner.invoke_then_query(context, method, keys, parameters, wql)
+
 
 class GuestMachine(Machine):
     """Windows inside a VM, connected through PowerShell Direct."""

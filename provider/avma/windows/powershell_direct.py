@@ -108,29 +108,37 @@ class GuestWmi:
         self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]
     ) -> Instance:
         """Call a method of an instance once. See `Wmi.invoke`."""
-        target = {"namespace": method.namespace, "class": method.cim_class, "keys": dict(keys)}
-        operation = {**target, "method": method.name, "arguments": dict(parameters)}
-        (result,) = self._results(context, [operation])
-        output = Instance.from_values({"ReturnValue": result.get("returnValue")}, context)
-        code = output.integer("ReturnValue") or 0
-        if code != 0:
-            raise soap_faults.returned_error(code, method, context)
-        return output
+        (result,) = self._results(context, [_call(method, keys, parameters)])
+        return _output(context, method, result)
+
+    def invoke_then_query(
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str], wql: str
+    ) -> list[Instance] | None:
+        """Call a method once and run a query, in one script run. See `Wmi.invoke_then_query`."""
+        operations = [_call(method, keys, parameters), *_queries(method.namespace, [wql])]
+        called, *read = self._results(context, operations, required=1)
+        _output(context, method, called)
+        try:
+            return _rows(context, read[0])
+        except (IndexError, errors.AvmaError):
+            return None
 
     def close(self) -> None:
         """Do nothing: no session stays open between two runs."""
 
-    def _results(self, context: Context, operations: Sequence[GuestOperation]) -> list[Mapping[str, Any]]:
-        """Return the results of all operations.
+    def _results(
+        self, context: Context, operations: Sequence[GuestOperation], required: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Return the results of all operations. If only the first ones are required, those of the others may be errors.
 
         Raises:
-            AvmaError: the guest could not be reached, or one of the operations failed.
+            AvmaError: the guest could not be reached, or one of the required operations failed.
         """
         request = GuestRequest(self._vm_id, self._account, operations, context)
         with self._sign_ins.attempt(context, self._sign_in, self._place):
             answer = self._runs.ask(request)
             self._require_session(context, answer)
-        return self._results_in(context, operations, answer)
+        return self._results_in(context, operations, answer, required)
 
     def _require_session(self, context: Context, answer: Mapping[str, Any]) -> None:
         """Raise an error if the session in the guest failed."""
@@ -138,16 +146,21 @@ class GuestWmi:
             raise self._session_error(context, answer["error"])
 
     def _results_in(
-        self, context: Context, operations: Sequence[GuestOperation], answer: Mapping[str, Any]
+        self,
+        context: Context,
+        operations: Sequence[GuestOperation],
+        answer: Mapping[str, Any],
+        required: int | None = None,
     ) -> list[Mapping[str, Any]]:
-        """Return the results of all operations in the answer of the script."""
+        """Return the results in the answer of the script. The required ones come first, and are not errors."""
+        required = required or len(operations)
         results = answer.get("results")
         if not isinstance(results, list) or not all(isinstance(result, Mapping) for result in results):
             raise _invalid_answer(context, "an answer without results")
-        for result in results:
+        for result in results[:required]:
             if isinstance(result.get("error"), Mapping):
                 raise self._operation_error(context, result["error"])
-        if len(results) != len(operations):
+        if not required <= len(results) <= len(operations):
             raise _invalid_answer(context, f"{len(results)} results for {len(operations)} operations")
         return results
 
@@ -301,6 +314,20 @@ def _invalid_answer(context: Context, what: str) -> errors.ScriptFailed:
 
 def _queries(namespace: str, queries: Sequence[str]) -> list[GuestOperation]:
     return [{"namespace": namespace, "query": wql} for wql in queries]
+
+
+def _call(method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str]) -> GuestOperation:
+    target = {"namespace": method.namespace, "class": method.cim_class, "keys": dict(keys)}
+    return {**target, "method": method.name, "arguments": dict(parameters)}
+
+
+def _output(context: Context, method: CimMethod, result: Mapping[str, Any]) -> Instance:
+    """Return the output of a method. Raise WsmanFault if its `ReturnValue` is not 0."""
+    output = Instance.from_values({"ReturnValue": result.get("returnValue")}, context)
+    code = output.integer("ReturnValue") or 0
+    if code != 0:
+        raise soap_faults.returned_error(code, method, context)
+    return output
 
 
 def _rows(context: Context, result: Mapping[str, Any]) -> list[Instance]:

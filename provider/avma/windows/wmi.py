@@ -46,6 +46,14 @@ class Wmi(Protocol):
             AnswerLost: no answer came. The method may have run.
         """
 
+    def invoke_then_query(
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str], wql: str
+    ) -> list[Instance] | None:
+        """Call a method once, then run a query if that costs no further request. Errors are those of `invoke`.
+
+        Return the rows. None if the query did not run, or if it failed.
+        """
+
     def close(self) -> None:
         """Close the idle connections."""
 

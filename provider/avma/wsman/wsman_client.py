@@ -102,6 +102,12 @@ class WsmanClient:
             raise soap_faults.returned_error(code, method, context)
         return output
 
+    def invoke_then_query(
+        self, context: Context, method: CimMethod, keys: Mapping[str, str], parameters: Mapping[str, str], wql: str
+    ) -> None:
+        """Call a method. See `Wmi.invoke_then_query`: in WS-Management, the query would be a request of its own."""
+        self.invoke(context, method, keys, parameters)
+
     def ask(self, context: Context, message: envelope.Message) -> Element:
         """Send a message once, and return the body of the answer.
 
