@@ -11,7 +11,20 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from benchmarks import activation, calls, cluster, engine, environment, refresh, report, rows, startup, thousand
+from benchmarks import (
+    activation,
+    calls,
+    cluster,
+    engine,
+    environment,
+    host,
+    page,
+    refresh,
+    report,
+    rows,
+    startup,
+    thousand,
+)
 from benchmarks.environment import say
 from benchmarks.rows import Group, Results, Row
 
@@ -21,6 +34,7 @@ MEASURES: dict[str, Callable[[], Iterable[Row]]] = {
     "preview": engine.preview,
     "activation": activation.measure,
     "refresh": refresh.measure,
+    "host": host.measure,
     "cluster": cluster.measure,
     "thousand": thousand.measure,
     "report": report.measure,
@@ -33,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of the provider.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MEASURES)} (all)")
     parser.add_argument("--table", action="store_true", help="only print the table of the committed results")
-    parser.add_argument("--save", action="store_true", help="update the committed results with these measures")
+    parser.add_argument("--save", action="store_true", help="update the committed results, and the page in docs")
     options = parser.parse_args()
     if options.table:
         print(rows.latest().table())
@@ -65,7 +79,9 @@ def run(names: list[str], save: bool) -> int:
             results = replace(results, groups={**results.groups, name: group})
     print(results.table())
     if save:
-        _merged(results).save()
+        merged = _merged(results)
+        merged.save()
+        page.PAGE.write_text(page.page(merged))
     if failed:
         say(f"failed: {', '.join(failed)}")
     return 1 if failed else 0

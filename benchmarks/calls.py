@@ -33,6 +33,7 @@ def measure() -> Iterator[Row]:
     name = f"Check + Diff, {_PAIRS:,} pairs"
     yield Row(f"{name}, plugin CPU of a pair", mine, "ms", 0.9)
     yield Row(f"{name}, against gRPC alone", mine, "ms", None, other, "echo in Python")
+    yield Row(f"{name}, the last tenth", spent[-1], "ms", 1.2, spent[0], "the first tenth")
     yield Row(f"{name}, plugin memory", peak, "MB")
     once, twice = (
         instructions([sys.executable, "-m", "benchmarks.pairs", str(count)]) for count in (_COUNTED, 2 * _COUNTED)

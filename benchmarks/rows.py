@@ -73,11 +73,13 @@ class Results:
 
 
 def table(rows: Iterable[Row]) -> str:
+    """Return rows as a Markdown table."""
+    return markdown(("measure", "baseline", "ours", "target", "met"), (row.cells() for row in rows))
+
+
+def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a Markdown table."""
-    head = ("measure", "baseline", "ours", "target", "met")
-    return "\n".join(
-        f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *(row.cells() for row in rows))
-    )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows))
 
 
 def latest() -> Results:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from benchmarks import rows
+from benchmarks import page, rows
 from benchmarks.__main__ import MEASURES
 from benchmarks.rows import Row, latest
 
@@ -19,6 +20,15 @@ def test_the_committed_results_are_those_of_the_measures() -> None:
         assert group.rows
         assert len(group.load) == 3
         assert all(row.ours >= 0 and row.baseline != 0 for row in group.rows)
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    assert page.page(latest()) == page.PAGE.read_text()
+
+
+def test_every_measure_has_a_place_on_the_page() -> None:
+    places = re.findall(r"<!-- results: (.*) -->", page.PAGE.read_text())
+    assert sorted(name for place in places for name in place.split(", ")) == sorted([*MEASURES, "machine"])
 
 
 def test_the_results_name_no_host_and_no_path() -> None:
