@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -28,6 +27,7 @@ _COUNT = 1000
 _ROUNDS = 3
 _GO = "pulumi-resource-plain"
 _OURS = "pulumi-resource-avma"
+_LARGE = Estate(16, 63, network=False)
 _CENTER = Estate(8, 25, DELAYS)
 
 
@@ -42,24 +42,26 @@ class Run:
 
 def preview() -> Iterator[Row]:
     """Preview a thousand unchanged resources with both providers, in turn."""
-    with _plain() as plain, _activated(Estate(16, 63), _COUNT) as ours:
+    with tempfile.TemporaryDirectory() as folder:
+        plain, ours = _plain(Path(folder, "plain")), Workspace(Path(folder, "ours"), _program([]))
+        with simulated(_LARGE):
+            _fill(ours, _LARGE.stored()[:_COUNT])
         runs: dict[str, list[Run]] = {_OURS: [], _GO: []}
         for _ in range(_ROUNDS):
             for name, workspace in ((_OURS, ours), (_GO, plain)):
                 runs[name].append(_run(name, workspace, "preview", "--expect-no-changes"))
-    seconds, cpu = (
-        {name: median(getattr(run, kind) for run in found) for name, found in runs.items()}
-        for kind in ("seconds", "cpu")
-    )
     name = "preview of 1,000 unchanged"
-    yield Row(name, seconds[_OURS], "s", 1.3, seconds[_GO], "plain provider in Go")
-    yield Row(f"{name}: plugin CPU", cpu[_OURS], "s", None, cpu[_GO], "plain provider in Go")
-    yield Row("preview of 1,000 unchanged: plugin memory", max(run.peak for run in runs[_OURS]), "MB", 70)
+    for part, cost, target in (("", "seconds", 1.3), (": plugin CPU", "cpu", None)):
+        mine, other = (median(getattr(run, cost) for run in runs[plugin]) for plugin in (_OURS, _GO))
+        yield Row(f"{name}{part}", mine, "s", target, other, "plain provider in Go")
+    yield Row(f"{name}: plugin memory", max(run.peak for run in runs[_OURS]), "MB", 70)
 
 
 def refresh() -> Iterator[Row]:
     """Refresh 200 VMs on 8 hosts as a user does."""
-    with simulated(_CENTER) as simulator, _stack(_CENTER.stored()) as workspace:
+    with tempfile.TemporaryDirectory() as folder, simulated(_CENTER) as simulator:
+        workspace = Workspace(Path(folder, "ours"), _program([]))
+        _fill(workspace, _CENTER.stored())
         for options in ((), ("--parallel", "64")):
             counts(simulator, _CENTER.hosts)
             run = _run(_OURS, workspace, "refresh", "--yes", "--skip-preview", "--expect-no-changes", *options)
@@ -82,63 +84,47 @@ def _run(plugin: str, workspace: Workspace, *command: str) -> Run:
     return Run(seconds, watch.cpu, watch.peak)
 
 
-@contextmanager
-def _activated(estate: Estate, count: int) -> Iterator[Workspace]:
-    """Yield a stack with so many VMs of an estate that no longer runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        with simulated(estate):
-            workspace = _stack_in(Path(folder), estate.stored()[:count])
-        yield workspace
-
-
-@contextmanager
-def _stack(vms: Sequence[Stored]) -> Iterator[Workspace]:
-    """Yield a stack with these VMs, which must run for the first of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield _stack_in(Path(folder), vms)
-
-
-def _stack_in(folder: Path, vms: Sequence[Stored]) -> Workspace:
-    """Create a stack. The engine adopts the first VM, and the state of the others is a copy."""
-    program = {vm.name: {"type": "avma:VmActivation", "properties": dict(vm.inputs)} for vm in vms}
-    workspace = Workspace(folder, _program({vms[0].name: program[vms[0].name]}))
-    plain = {"avma:https": "false", "avma:username": USER, "avma:guest.username": USER}
-    workspace.new_stack("dev", plain, {"avma:password": PASSWORD, "avma:guest.password": PASSWORD})
-    workspace.run("up", "--yes", "--skip-preview")
-    state = workspace.export()
-    resources = state["deployment"]["resources"]
-    first = resources.pop()
-    resources += [_copied(first, vm) for vm in vms]
-    workspace.run("stack", "import", text=json.dumps(state))
-    workspace.write_resources(program)
+def _plain(folder: Path) -> Workspace:
+    """Return a stack with a thousand resources of the provider in Go."""
+    folder.mkdir()
+    binary = folder / _GO
+    subprocess.run(
+        ["go", "build", "-trimpath", "-tags", "osusergo,grpcnotrace", "-o", binary, "."],
+        cwd=ROOT / "benchmarks" / "goprovider",
+        env={**os.environ, "CGO_ENABLED": "0"},
+        check=True,
+    )
+    workspace = Workspace(folder / "workspace", _program([]))
+    workspace.run("plugin", "install", "resource", "plain", "1.0.0", "--file", str(binary))
+    _fill(workspace, [_text(number) for number in range(_COUNT)])
     return workspace
 
 
-def _copied(first: Mapping[str, Any], vm: Stored) -> dict[str, Any]:
-    changed = {"urn": vm.urn, "id": vm.identifier, "inputs": dict(vm.inputs), "outputs": dict(vm.outputs)}
+def _text(number: int) -> Stored:
+    inputs, result = {"length": 8}, f"{number:08}"
+    return Stored(f"text{number}", result, inputs, {**inputs, "result": result}, "plain:index:RandomString")
+
+
+def _fill(workspace: Workspace, resources: Sequence[Stored]) -> None:
+    """Create a stack with these resources. The engine creates the first one, and the state of the others is a copy."""
+    plain = {"avma:https": "false", "avma:username": USER, "avma:guest.username": USER}
+    workspace.new_stack("dev", plain, {"avma:password": PASSWORD, "avma:guest.password": PASSWORD})
+    program = workspace.project / "Pulumi.yaml"
+    program.write_text(_program(resources[:1]))
+    workspace.run("up", "--yes", "--skip-preview")
+    state = workspace.export()
+    stored = state["deployment"]["resources"]
+    first = stored.pop()
+    stored += [_copied(first, each) for each in resources]
+    workspace.run("stack", "import", text=json.dumps(state))
+    program.write_text(_program(resources))
+
+
+def _copied(first: Mapping[str, Any], each: Stored) -> dict[str, Any]:
+    changed = {"urn": each.urn, "id": each.identifier, "inputs": dict(each.inputs), "outputs": dict(each.outputs)}
     return {**first, **changed}
 
 
-@contextmanager
-def _plain() -> Iterator[Workspace]:
-    """Yield a stack with a thousand resources of the provider in Go."""
-    with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder) / _GO
-        subprocess.run(
-            ["go", "build", "-trimpath", "-tags", "osusergo,grpcnotrace", "-o", binary, "."],
-            cwd=ROOT / "benchmarks" / "goprovider",
-            env={**os.environ, "CGO_ENABLED": "0"},
-            check=True,
-        )
-        strings = {
-            f"text{number}": {"type": "plain:RandomString", "properties": {"length": 8}} for number in range(_COUNT)
-        }
-        workspace = Workspace(Path(folder) / "workspace", _program(strings))
-        workspace.run("plugin", "install", "resource", "plain", "1.0.0", "--file", str(binary))
-        workspace.new_stack("dev", {"speed:unused": "true"}, {})
-        workspace.run("up", "--yes", "--skip-preview")
-        yield workspace
-
-
-def _program(resources: Mapping[str, Any]) -> str:
-    return yaml.safe_dump({"name": "speed", "runtime": "yaml", "resources": dict(resources)})
+def _program(resources: Sequence[Stored]) -> str:
+    declared = {each.name: {"type": each.type, "properties": dict(each.inputs)} for each in resources}
+    return yaml.safe_dump({"name": "speed", "runtime": "yaml", "resources": declared})

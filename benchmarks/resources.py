@@ -12,43 +12,47 @@ from benchmarks.run_ps import PASSWORD, USER
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 
 PROVIDER_URN = "urn:pulumi:dev::speed::pulumi:providers:avma::default"
-TYPE = "avma:index:VmActivation"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One VmActivation in the state of the stack `dev` of the project `speed`."""
+    """One resource in the state of the stack `dev` of the project `speed`."""
 
     name: str
     identifier: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    type: str = "avma:index:VmActivation"
 
     @property
     def urn(self) -> str:
         """The URN of the resource."""
-        return f"urn:pulumi:dev::speed::{TYPE}::{self.name}"
+        return f"urn:pulumi:dev::speed::{self.type}::{self.name}"
 
     def check(self) -> pb.CheckRequest:
         """Return the call that validates the inputs."""
-        return pb.CheckRequest(urn=self.urn, type=TYPE, olds=struct(self.inputs), news=struct(self.inputs))
+        return pb.CheckRequest(urn=self.urn, type=self.type, olds=struct(self.inputs), news=struct(self.inputs))
 
     def diff(self) -> pb.DiffRequest:
         """Return the call that compares equal inputs."""
         inputs = struct(self.inputs)
         return pb.DiffRequest(
-            id=self.identifier, urn=self.urn, type=TYPE, olds=struct(self.outputs), old_inputs=inputs, news=inputs
+            id=self.identifier, urn=self.urn, type=self.type, olds=struct(self.outputs), old_inputs=inputs, news=inputs
         )
 
     def read(self) -> pb.ReadRequest:
         """Return the call of a refresh."""
         return pb.ReadRequest(
-            id=self.identifier, urn=self.urn, type=TYPE, inputs=struct(self.inputs), properties=struct(self.outputs)
+            id=self.identifier,
+            urn=self.urn,
+            type=self.type,
+            inputs=struct(self.inputs),
+            properties=struct(self.outputs),
         )
 
     def create(self) -> pb.CreateRequest:
         """Return the call of an `up`."""
-        return pb.CreateRequest(urn=self.urn, type=TYPE, properties=struct(self.inputs))
+        return pb.CreateRequest(urn=self.urn, type=self.type, properties=struct(self.inputs))
 
 
 def struct(values: Mapping[str, Any]) -> Struct:
