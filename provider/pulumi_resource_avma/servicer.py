@@ -1,7 +1,7 @@
 """The gRPC service: one short method for each call of the protocol.
 
-The event loop answers calls that do not wait. Blocking calls run in bounded thread pools, so `Cancel` works even while
-all their threads are busy. Only this module converts errors to statuses.
+The event loop answers calls that do not wait. Each blocking call runs in a thread, so `Cancel` works at any time. Only
+this module converts errors to statuses.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from pulumi_resource_avma.operations import Operations
     from pulumi_resource_avma.provider_config import ProviderConfig
 
-WORKERS = 64
-COMPARERS = 8
-"""Threads for diffs that wait. They must not wait for operations, because guests wait for hosts that need a diff."""
+WORKERS = 10_000
+"""The maximum of threads. The engine limits its calls (`--parallel`). Some wait for others, so none may queue here."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +88,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._resources = resources
         self._configuration = configuration
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
-        self._comparers = ThreadPoolExecutor(COMPARERS, thread_name_prefix="comparison")
 
     @functools.cached_property
     def _provider_config(self) -> ProviderConfig:
@@ -122,8 +120,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def close(self) -> None:
         """Release everything without waiting for running operations."""
-        for pool in (self._workers, self._comparers):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)
         if "_operations" in self.__dict__:
             self._operations.close()
         self._session.log.close()
@@ -277,13 +274,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         try:
             return call(request, wait=False)
         except MustWait:
-            return await self._in_pool(call, request, self._comparers)
+            return await self._in_pool(call, request)
 
-    async def _in_pool(self, call: Callable[[Any], R], request: Any, pool: ThreadPoolExecutor | None = None) -> R:
+    async def _in_pool(self, call: Callable[[Any], R], request: Any) -> R:
         cancellation = self._session.begin_call()
         context = contextvars.copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool or self._workers, context.run, call, request)
+            return await asyncio.get_running_loop().run_in_executor(self._workers, context.run, call, request)
         except asyncio.CancelledError:
             # The engine was killed or has ended the call. The thread continues, but must not change anything more.
             cancellation.set()

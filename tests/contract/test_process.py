@@ -17,7 +17,7 @@ from avma.resources.resource import Operation
 from avma.windows.machine import Machines
 from contract.harness import UNKNOWN, Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
-from pulumi_resource_avma import __version__
+from pulumi_resource_avma import __version__, servicer
 from pulumi_resource_avma.engine import EngineHandler
 from pulumi_resource_avma.protocol import plugin_pb2
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -153,6 +153,22 @@ def error_of(call: grpc.Future[Any]) -> grpc.RpcError:
     error = call.exception(timeout=PATIENCE)
     assert isinstance(error, grpc.RpcError)
     return error
+
+
+def test_the_plugin_does_not_limit_the_calls_under_way(shelf: Shelf) -> None:
+    calls_under_way = 200
+    everyone = threading.Barrier(calls_under_way)
+
+    def meet(_name: str, _operation: Operation) -> None:
+        everyone.wait(PATIENCE)
+
+    shelf.script = meet
+    provider = Provider(shelf, workers=servicer.WORKERS)
+    request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+    Calls(provider).configure()
+    under_way = [provider.stub.Create.future(request) for _ in range(calls_under_way)]
+    assert {call.result(PATIENCE).id for call in under_way} == {"lab"}
+    provider.stop()
 
 
 class TestCancel:
