@@ -25,11 +25,12 @@ from avma.resources.host_license.host_properties import host_outputs
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_properties import outputs_of
+from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machines, Server
 
-GUESTS_AT_ONCE = 16
-"""Guests of one host to read in parallel. One run of PowerShell Direct works in as many guests."""
+GUESTS_AT_ONCE = 4
+"""Threads that read the guests of one host. Through PowerShell Direct, one script run reads all of them."""
 
 _ANSWERS = {
     errors.InvalidInput: Answer.NOT_ASKED,
@@ -109,7 +110,8 @@ class Collector:
             raise
 
     def _operation(self) -> Operation:
-        deadline = Deadline(self._seconds, self._cancellation)
+        # A report is a picture of one moment, so it asks each machine once.
+        deadline = Deadline(self._seconds, self._cancellation, max_age=self._seconds)
         return Operation(self._request.settings, self._machines, deadline, lambda _: None, self._warn)
 
     def _hosts(self) -> Iterator[_Asked]:
@@ -185,7 +187,9 @@ class Collector:
         def look(vm: VirtualMachine) -> SeenVm:
             return self._vm(Placement(vm, server), data_exchange.facts_in(facts, vm, operation), settings, operation)
 
-        with ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
+        readable = [vm for vm in vms if vm.running and _may_run_windows(hyperv.facts_of_vm(facts, vm))]
+        together = guest_access.reading_together(server, readable, settings, operation)
+        with together, ThreadPoolExecutor(min(len(vms), GUESTS_AT_ONCE) or 1) as threads:
             return list(threads.map(look, vms))
 
     def _vm(self, placement: Placement, facts: GuestFacts, guest: Guest | None, operation: Operation) -> SeenVm:
@@ -193,7 +197,7 @@ class Collector:
         seen = _known_to_host(placement.vm, facts)
         if not placement.vm.running:
             return replace(seen, answer=Answer.OFF)
-        if seen.guest_os and "Windows" not in seen.guest_os:
+        if not _may_run_windows(facts):
             return replace(seen, problem="the guest reports an operating system other than Windows")
         try:
             machine = guest_access.connect(placement, guest, operation)
@@ -214,6 +218,12 @@ class Collector:
         answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
         remedy = topics.explained(errors.sentences(error.remedy), error.topic)
         return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(remedy)}
+
+
+def _may_run_windows(facts: GuestFacts) -> bool:
+    """Return False if the guest reports an operating system other than Windows."""
+    name = facts.values.get("OSName")
+    return not name or "Windows" in name
 
 
 def _known_to_host(vm: VirtualMachine, facts: GuestFacts) -> SeenVm:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from avma.windows import hyperv
 from avma.windows.guest_runs import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
-from avma.windows.machine import GuestMachine, Machine
+from avma.windows.machine import GuestMachine, Machine, Server
 from avma.wording import RUN_AGAIN, setting
 
 _FIRST_WITH_DIRECT = 14393
@@ -163,12 +163,25 @@ def _reading_ahead(placement: Placement, guest: Guest | None, operation: Operati
     This only applies to the default account, and to operations that change nothing.
     """
     configuration, deadline, host = operation.configuration, operation.deadline, placement.host
-    account = _account(placement, guest, operation)
-    if not (configuration.read_ahead and deadline.max_age and account == _account(placement, None, operation)):
+    is_default = _account(placement, guest, operation) == _account(placement, None, operation)
+    if not (configuration.read_ahead and deadline.max_age and is_default):
         return nullcontext()
     reports = host.guest_facts(deadline)
     others = [vm for vm in host.virtual_machines(deadline) if vm.running and vm.id != placement.vm.id]
-    return host.reading_ahead([vm for vm in others if _is_server(reports, vm)], account, deadline)
+    return reading_together(host, [vm for vm in others if _is_server(reports, vm)], guest, operation)
+
+
+def reading_together(
+    host: Server, vms: Iterable[VirtualMachine], guest: Guest | None, operation: Operation
+) -> AbstractContextManager[None]:
+    """Let the next read of a guest in the block also read those guests of its host. `guest` has their settings.
+
+    This only applies to PowerShell Direct, and only if there is an account.
+    """
+    settings = operation.configuration.effective_guest(guest)
+    if settings.transport is Transport.WINRM or not (settings.username and settings.password):
+        return nullcontext()
+    return host.reading_ahead(vms, GuestAccount(settings.username, settings.password), operation.deadline)
 
 
 def _is_server(reports: Mapping[str, GuestFacts], vm: VirtualMachine) -> bool:
