@@ -111,7 +111,7 @@ def visible(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return a text for a quote in an error: one line without invisible characters, cut if it is very long."""
-    visible = "".join(each if each.isprintable() else "\ufffd" for each in text)
+    visible = text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
     return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"
 
 

@@ -266,6 +266,8 @@ def dump(instance: Any) -> dict[str, Any]:
 
 def known(values: Any) -> bool:
     """Return True if a tree of values contains no unknown value."""
+    if isinstance(values, (str, int, float)) or values is None:
+        return True
     if isinstance(values, Mapping):
         return all(map(known, values.values()))
     if isinstance(values, list):

@@ -77,7 +77,7 @@ class Journal(Claims):
         if not self._using.acquire(blocking=wait):
             raise MustWait
         try:
-            with _locked(self._prepared(), wait) as descriptor:
+            with locked(self._prepared(), wait) as descriptor:
                 yield descriptor
         finally:
             self._using.release()
@@ -189,7 +189,7 @@ def engine_process() -> str:
 
 
 @contextlib.contextmanager
-def _locked(file: Path, wait: bool) -> Iterator[int]:
+def locked(file: Path, wait: bool) -> Iterator[int]:
     """Open a file and lock it for this process.
 
     Raises:

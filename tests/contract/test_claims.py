@@ -61,6 +61,14 @@ def test_what_is_no_conflict(claims: Claims, other: Claim) -> None:
     stake(claims, other, "hv01", "license the host")
 
 
+def test_a_claim_is_compared_with_those_of_its_machine_and_of_unknown_ones(claims: Claims) -> None:
+    others = [wants(f"urn:{number}", machine=f"hv{number}") for number in range(100, 200)]
+    unknown, here = wants(B, machine=""), wants(A)
+    for claim in (*others, unknown, here, wants(C, installs=False)):
+        claims.add(claim)
+    assert claims.installing(HV01) == [unknown, here]
+
+
 UNKNOWN = wants(A, machine="")
 ABOUT_TO_SPEND = wants(B, "98764", made=True, spends=True)
 
