@@ -40,6 +40,9 @@ MEASURES: dict[str, Callable[[], Iterable[Row]]] = {
     "report": report.measure,
     "engine": engine.refresh,
 }
+_LONGEST = 600
+"""Seconds until a measure is ended."""
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def main() -> int:
@@ -56,8 +59,17 @@ def main() -> int:
     if unknown:
         parser.error(f"no measure {', '.join(sorted(unknown))}. There are {', '.join(MEASURES)}")
     _clean_environment()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that each block ends its processes
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGALRM, _give_up)
     return run(options.names or list(MEASURES), options.save)
+
+
+def _exit(*_: object) -> None:
+    sys.exit(_TERMINATED)  # an exception, so that each block ends its processes
+
+
+def _give_up(*_: object) -> None:
+    raise TimeoutError(f"the measure took longer than {_LONGEST} s")
 
 
 def _clean_environment() -> None:
@@ -90,6 +102,7 @@ def run(names: list[str], save: bool) -> int:
 def _group(name: str) -> Group | None:
     say(f"== {name}")
     load, began, found = environment.load(), time.monotonic(), list[Row]()
+    signal.alarm(_LONGEST)
     try:
         for row in MEASURES[name]():
             found.append(row)
@@ -97,6 +110,8 @@ def _group(name: str) -> Group | None:
     except Exception:
         traceback.print_exc()
         return None
+    finally:
+        signal.alarm(0)
     seconds = round(time.monotonic() - began, 1)
     say(f"   {seconds:.0f} s")
     return Group(load, seconds, tuple(found))

@@ -82,7 +82,10 @@ def plugin(*command: str | Path) -> Iterator[Plugin]:
 
 def in_parallel(call: Callable[[Q], A], requests: Iterable[Q], at_once: int) -> tuple[list[A], float]:
     """Send all requests, so many at once. Return the answers and the seconds."""
-    with ThreadPoolExecutor(at_once) as pool:
+    pool = ThreadPoolExecutor(at_once)
+    try:
         began = time.perf_counter()
         answers = list(pool.map(call, requests))
         return answers, time.perf_counter() - began
+    finally:
+        pool.shutdown(cancel_futures=True)
