@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Estate:
         return [_guest_address(host, guest) for host, guest in self._places]
 
     def stored(self, **inputs: Any) -> list[Stored]:
-        """Return a resource for each guest, host after host in turn. `inputs` replace its `host`."""
+        """Return a resource for each guest. Neighbors are on different hosts. `inputs` replace `host`."""
         places = [(host, guest) for guest in range(self.guests) for host in range(self.hosts)]
         return [
             activated(_vm(host, guest), _vm_id(host, guest), _host(host), **(inputs or {"host": _host_address(host)}))
@@ -103,26 +103,27 @@ def simulated(estate: Estate) -> Iterator[Simulator]:
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts of the simulator since the last reset: all machines, and the hosts alone."""
+    """What all hosts together have counted since the last reset."""
 
-    all_requests: int
     requests: int
-    powershells: int
-    """Runspace pools and processes."""
+    handshakes: int
+    connections: int
+    pools: int
+    processes: int
     pipelines: int
+
+    @property
+    def powershells(self) -> int:
+        """The PowerShell processes."""
+        return self.pools + self.processes
 
 
 def counts(simulator: Simulator, hosts: int) -> Counts:
-    """Return the counts of the simulator, and reset them."""
+    """Return the counts of the hosts, and reset them."""
     found = simulator.get("/counts")
     simulator.reset_counts()
     own = [found[_host(host).lower()] for host in range(hosts)]
-    return Counts(
-        all_requests=sum(each["requests"] for each in found.values()),
-        requests=sum(each["requests"] for each in own),
-        powershells=sum(each["pools"] + each["processes"] for each in own),
-        pipelines=sum(each["pipelines"] for each in own),
-    )
+    return Counts(**{field.name: sum(each[field.name] for each in own) for field in fields(Counts)})
 
 
 def _host(host: int) -> str:

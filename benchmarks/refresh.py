@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from avma.configuration import Configuration
 from benchmarks.environment import say
 from benchmarks.estates import DELAYS, Estate, simulated
 from benchmarks.plugin import in_parallel
@@ -29,7 +28,6 @@ _FEWEST_REQUESTS = 12
 _NAME = "refresh of 200 on 4 hosts"
 # The simulator does not run Invoke-Command. The script waits as long as a session in the guest takes to start.
 _INTO_THE_GUEST = f"Start-Sleep -Milliseconds {DELAYS['powershell'] * 1000:.0f}\nhostname"
-HAS_READ_AHEAD = any(field.name == "read_ahead" for field in dataclasses.fields(Configuration))
 
 
 def measure() -> Iterator[Row]:
@@ -44,14 +42,14 @@ def measure() -> Iterator[Row]:
         over_network = _ours(simulator, "winrm", 8)
         process = _way(f"a process per VM, 16 at once, scaled from {_PROCESSES}", _process, hosts[:_PROCESSES])
         over_network_64 = _ours(simulator, "winrm", 64)
-        ahead = [(calls, _ours(simulator, "powershellDirect", calls, readAhead=True)) for calls in _read_ahead()]
+        ahead = {calls: _ours(simulator, "powershellDirect", calls, readAhead=True) for calls in (8, 64)}
     for name, seconds in (host, inside, guest, process):
         yield Row(f"{_NAME}, powershellDirect, 8 calls", direct.seconds, "s", 1, seconds, name)
     fastest = min((host, inside, guest, process), key=lambda way: way[1])
     yield Row(f"{_NAME}, powershellDirect, 64 calls", direct_64.seconds, "s", 1, fastest[1], fastest[0])
     yield from _counts("powershellDirect, 8 calls", direct)
     yield from _counts("powershellDirect, 64 calls", direct_64)
-    for calls, cost in ahead:
+    for calls, cost in ahead.items():
         yield Row(f"{_NAME}, readAhead, {calls} calls", cost.seconds, "s", 2, limit(ESTATE), "computed limit")
         yield from _counts(f"readAhead, {calls} calls", cost)
     yield Row(f"{_NAME}, winrm, 8 calls", over_network.seconds, "s", 0.7, guest[1], guest[0])
@@ -65,10 +63,6 @@ def limit(estate: Estate) -> float:
     return _FEWEST_REQUESTS * estate.delays["request"] + (1 + rounds) * estate.delays["powershell"]
 
 
-def _read_ahead() -> tuple[int, ...]:
-    return (8, 64) if HAS_READ_AHEAD else ()
-
-
 def _ours(simulator: Simulator, transport: str, at_once: int, **settings: Any) -> Refresh:
     cost = refresh(simulator, ESTATE, ESTATE.stored(), at_once, transport=transport, **settings)
     say(f"   {transport}, {at_once} calls {settings or ''}: {cost.seconds:.1f} s")
@@ -76,12 +70,11 @@ def _ours(simulator: Simulator, transport: str, at_once: int, **settings: Any) -
 
 
 def _counts(name: str, cost: Refresh) -> Iterator[Row]:
-    direct = not name.startswith("winrm")
-    for counted, target in (("requests", 80), ("powershells", 1), ("pipelines", None)):
-        if direct or counted == "requests":
-            value = getattr(cost.counted, counted) / ESTATE.hosts
-            word = counted.replace("powershells", "PowerShell processes")
-            yield Row(f"{_NAME}, {name}: {word} of each host", value, "", target)
+    of_each = {kind: number / ESTATE.hosts for kind, number in asdict(cost.counted).items()}
+    note = ", ".join(f"{of_each[kind]:g} {kind}" for kind in ("handshakes", "connections", "pipelines"))
+    yield Row(f"{_NAME}, {name}: requests of each host", of_each["requests"], "", 80, note=note)
+    if cost.counted.powershells:
+        yield Row(f"{_NAME}, {name}: PowerShell processes of each host", of_each["pools"], "", 1)
 
 
 def _way(name: str, read: Callable[[str], None], addresses: Sequence[str]) -> tuple[str, float]:

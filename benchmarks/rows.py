@@ -24,6 +24,7 @@ class Row:
     target: float | None = None
     baseline: float | None = None
     baseline_name: str = ""
+    note: str = ""
 
     @property
     def figure(self) -> float:
@@ -42,6 +43,8 @@ class Row:
         if self.baseline is not None:
             other = f"{self.baseline_name}: {_short(self.baseline)} {self.unit}".strip()
             own, of = f"**{_short(self.figure)} x** ({own})", "x"
+        if self.note:
+            own = f"{own} ({self.note})"
         target = "" if self.target is None else f"{self.target:g} {of}".strip()
         return self.measure, other, own, target, {None: "", True: "yes", False: "no"}[self.met]
 

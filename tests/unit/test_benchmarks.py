@@ -43,6 +43,7 @@ def test_the_results_name_no_host_and_no_path() -> None:
         (Row("pools", 4001, "pools", 4), ("pools", "", "4001 pools", "4 pools", "no")),
         (Row("start", 0.18, "s", 1.4, 0.1, "Go"), ("start", "Go: 0.1 s", "**1.8 x** (0.18 s)", "1.4 x", "no")),
         (Row("start", 0.14004, "s", 1.4, 0.1, "Go"), ("start", "Go: 0.1 s", "**1.4 x** (0.14 s)", "1.4 x", "yes")),
+        (Row("requests", 9, "", 10, note="3 handshakes"), ("requests", "", "9 (3 handshakes)", "10", "yes")),
         (Row("memory", 99.6, "MB"), ("memory", "", "99.6 MB", "", "")),
     ],
 )
