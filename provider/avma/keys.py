@@ -172,5 +172,5 @@ def published(key: str) -> PublishedKey | None:
 
 def find(kind: KeyKind, version: str, edition: str) -> PublishedKey | None:
     """Return the published key of that kind for a Windows Server version and edition, or None."""
-    of_kind = (key for key in _BY_KEY.values() if key.kind is kind)
-    return next((key for key in of_kind if key.version == version and key.edition == edition), None)
+    found = (k for k in _BY_KEY.values() if k.version == version and k.edition == edition and k.kind is kind)
+    return next(found, None)
