@@ -16,7 +16,7 @@ from avma.wsman.psrp import Pool
 from avma.wsman.script import Credential, Secret
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
-SCRIPT = "# avma-script: cim-in-guest 2\n"
+SCRIPT = "# avma-script: cim-in-guest 3\n"
 _EMPTY = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body/></s:Envelope>'
 _RECEIVED = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:ReceiveResponse '

@@ -26,7 +26,7 @@ def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str]
         given.append({**operation, "arguments": {name: len(secrets) + at for at, name in enumerate(arguments)}})
         secrets += [secret(value) for value in arguments.values()]
     credential = PSCredential(username=account[0], password=account[1])
-    return {"id": identifier, "credential": credential, "operations": given, "secrets": secrets, **fields}
+    return {"id": identifier, "credential": credential, "operations": json.dumps(given), "secrets": secrets, **fields}
 
 
 def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tuple[list[Any], list[str]]:
@@ -49,4 +49,4 @@ def answers(estate: EstateServer, host: str, script: str, **parameters: Any) -> 
 def in_guests(estate: EstateServer, host: str, guests: list[Any], throttle: int = 8) -> list[dict[str, Any]]:
     """Return the answers of guests."""
     parameters = {"Guests": guests, "ThrottleLimit": throttle, "Timeout": 20.0}
-    return [answer for answer in answers(estate, host, "cim-in-guest 2", **parameters) if "starting" not in answer]
+    return [answer for answer in answers(estate, host, "cim-in-guest 3", **parameters) if "starting" not in answer]

@@ -212,12 +212,12 @@ def test_troubles_of_a_guest(estate: EstateServer) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"Guests": 1}, {"Guests": [], "ThrottleLimit": 0}])
 def test_parameters_that_are_not_the_scripts(estate: EstateServer, given: dict[str, Any]) -> None:
-    assert run(estate, "hv01", "cim-in-guest 2", **given) == ([], ["RuntimeException"])
+    assert run(estate, "hv01", "cim-in-guest 3", **given) == ([], ["RuntimeException"])
 
 
 def test_without_guests_it_reports_what_the_host_has(estate: EstateServer) -> None:
     def facts(host: str) -> dict[str, Any]:
-        (text,), _ = run(estate, host, "cim-in-guest 2", Guests=[], ThrottleLimit=1, Timeout=1.0)
+        (text,), _ = run(estate, host, "cim-in-guest 3", Guests=[], ThrottleLimit=1, Timeout=1.0)
         return dict(json.loads(text)["host"])
 
     assert facts("hv01") == {
@@ -232,14 +232,14 @@ def test_without_guests_it_reports_what_the_host_has(estate: EstateServer) -> No
 def test_a_guest_that_does_not_answer_and_one_whose_turn_does_not_come(estate: EstateServer) -> None:
     estate.faults("web", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
     asked = [vm(estate, "web"), vm(estate, "slow")]
-    output, _ = run(estate, "hv01", "cim-in-guest 2", Guests=asked, ThrottleLimit=1, Timeout=0.2)
+    output, _ = run(estate, "hv01", "cim-in-guest 3", Guests=asked, ThrottleLimit=1, Timeout=0.2)
     ids = {answer["id"]: answer["error"]["errorId"] for answer in map(json.loads, output) if "id" in answer}
     assert ids == {estate.machine("web")["id"]: "AvmaNoAnswer", estate.machine("slow")["id"]: "AvmaNotAsked"}
 
 
 def test_the_script_reports_which_guest_it_connects_to(estate: EstateServer) -> None:
     asked = [vm(estate, "web"), vm(estate, "nobody")]
-    output, _ = run(estate, "hv01", "cim-in-guest 2", Guests=asked, ThrottleLimit=2, Timeout=20.0)
+    output, _ = run(estate, "hv01", "cim-in-guest 3", Guests=asked, ThrottleLimit=2, Timeout=20.0)
     ids = [estate.machine(name)["id"] for name in ("web", "nobody")]
     starting = [answer["starting"] for answer in map(json.loads, output) if "starting" in answer]
     assert starting == [ids[0], None, ids[1], None]
@@ -251,7 +251,7 @@ def test_a_guest_that_takes_no_credentials_blocks_the_script(estate: EstateServe
     parameters = {"Guests": asked, "ThrottleLimit": 8, "Timeout": 0.2}
     with connected(estate, "hv01") as client, RunspacePool(client) as pool:
         pool.exchange_keys()
-        shell = PowerShell(pool).add_script("# avma-script: cim-in-guest 2\n").add_parameters(parameters)
+        shell = PowerShell(pool).add_script("# avma-script: cim-in-guest 3\n").add_parameters(parameters)
         shell.begin_invoke()
         while f'{{"starting": "{asked[1]["id"]}"}}' not in shell.output:
             shell.poll_invoke()

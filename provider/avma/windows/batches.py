@@ -54,9 +54,9 @@ class Activity:
                 self._threads.discard(thread)
 
     @property
-    def shared(self) -> bool:
-        """Whether several threads ask the machine."""
-        return len(self._threads) > 1
+    def count(self) -> int:
+        """The number of these threads."""
+        return len(self._threads)
 
 
 R = TypeVar("R", bound=Request)
@@ -104,9 +104,8 @@ class Batches(ABC, Generic[R, B]):
         """Run a batch in the thread of its leader."""
         self._run_to_end(batch)
 
-    def _patience(self) -> float:
-        """Return the seconds that the next batch waits for more requests before it begins."""
-        return 0.0
+    def _gather(self, leader: R) -> None:
+        """Wait for more requests before a batch begins. By default, it begins at once."""
 
     def _await(self, request: R) -> None:
         """Wait until a batch has answered the request. Lead a batch if one is due.
@@ -138,9 +137,7 @@ class Batches(ABC, Generic[R, B]):
     def _lead(self, leader: R) -> None:
         """Begin a batch, possibly after a wait for others to join."""
         try:
-            seconds = self._patience()
-            if seconds > 0:
-                leader.context.wait(seconds)
+            self._gather(leader)
             batch = self._take_batch(leader)
         finally:
             with self._changed:

@@ -8,6 +8,7 @@ rules of sharing.
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,10 +27,14 @@ from avma.wsman.script import Credential, Secret, TimeLeft
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
 
-GATHERING = 0.05
-"""Seconds that a run waits for more requests. A session in a guest takes seconds to start."""
+GATHERING = 0.25
+"""Seconds. The longest wait of a run for more requests. A session in a guest takes seconds to start."""
+_AFTER_SHARED = 0.05
+"""Seconds. The wait after a run for several guests."""
+_STEP = 0.01
+"""Seconds between two looks at the other threads."""
 _NEXT = 0.2
-"""Seconds after a shared run. The next requests of its callers are likely to come in this time."""
+"""Seconds after a run for several guests. The next requests of its callers are likely to come in this time."""
 _MOST_RUNS = 4
 """Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
@@ -93,8 +98,10 @@ class GuestRequest:
             if arguments is not None:
                 operation["arguments"] = {name: len(secrets) + place for place, name in enumerate(arguments)}
                 secrets += [Secret(str(value)) for value in arguments.values()]
+        # One text instead of a tree of objects: each object of [MS-PSRP] is about twenty XML elements.
+        text = json.dumps(operations)
         credential = Credential(self.account.username, self.account.password)
-        return {"id": self.vm_id, "credential": credential, "operations": operations, "secrets": secrets}
+        return {"id": self.vm_id, "credential": credential, "operations": text, "secrets": secrets}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -264,13 +271,25 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
                 self._changed.wait(POLL)
             return found
 
-    def _patience(self) -> float:
-        """See `Batches._patience`. A run waits only if further requests are likely.
+    def _gather(self, leader: GuestRequest) -> None:
+        """Wait for the other threads that ask the host now: their next question may be one to a guest.
 
-        Other threads ask the host now, or several guests shared the last run. Then their next requests come soon.
+        After a shared run, its callers ask about their next guests within a moment. On an idle host, nobody waits.
         """
-        likely = self._activity.shared or time.monotonic() < self._shared_until
-        return GATHERING if likely else 0.0
+        now = time.monotonic()
+        least = now + (_AFTER_SHARED if now < self._shared_until else 0.0)
+        most = now + GATHERING
+        while now < most and (now < least or self._has_others_on_their_way()):
+            leader.context.wait(_STEP)
+            now = time.monotonic()
+
+    def _has_others_on_their_way(self) -> bool:
+        """Return True if a thread asks the host something else."""
+        with self._changed:
+            here = len(self._waiting) + sum(
+                not isinstance(each, Companion) for run in self._running for each in run.open
+            )
+            return self._activity.count > here
 
     def _due(self) -> list[GuestRequest]:
         """Return the requests for the next run. Empty if another run must end first.

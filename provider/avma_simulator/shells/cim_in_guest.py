@@ -1,4 +1,4 @@
-"""The script `cim-in-guest 2`: CIM operations in VMs of its host, through PowerShell Direct.
+"""The script `cim-in-guest 3`: CIM operations in VMs of its host, through PowerShell Direct.
 
 The requirements and errors of PowerShell Direct are from "Manage Windows virtual machines with PowerShell Direct" at
 learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
@@ -119,7 +119,7 @@ async def _in_guest(state: EstateState, host: Machine, given: Mapping[str, Any])
         guest = _guest(state, host, str(given["id"]))
         await asyncio.sleep(guest.spec.delays.powershell)
         await _enter(guest, given["credential"])
-        operations = [_with_arguments(operation, given["secrets"]) for operation in given["operations"]]
+        operations = [_with_arguments(operation, given["secrets"]) for operation in json.loads(given["operations"])]
         return {"results": await _operations(LocalCim(state, guest), operations, guest.spec.language)}
     except _SessionFailed as error:
         return {"error": error.in_language(host.spec.language)}

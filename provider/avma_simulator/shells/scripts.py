@@ -6,6 +6,6 @@ from avma_simulator.shells import cim_in_guest, server_avma_manager
 from avma_simulator.shells.interpreter import Scripts
 
 SCRIPTS: Scripts = {
-    ("cim-in-guest", "2"): cim_in_guest.run,
+    ("cim-in-guest", "3"): cim_in_guest.run,
     ("server-avma-manager", "2"): server_avma_manager.run,
 }

@@ -1,7 +1,7 @@
-# avma-script: cim-in-guest 2
+# avma-script: cim-in-guest 3
 # Runs CIM operations inside VMs of this host through PowerShell Direct. It uses only cmdlets and types that Constrained
-# Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations, secrets. Output:
-# one JSON object for each guest. Without guests, it is one object: whether this host has what the script needs.
+# Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations as JSON, secrets.
+# Output: one JSON object for each guest. Without guests, it is one object: whether this host has what the script needs.
 # The script reports when it starts and ends the connection to a guest, because a guest that does not answer stops it:
 # PowerShell exchanges the credentials in the thread that calls Invoke-Command, without a time limit
 # (RemoteSessionHyperVSocket.cs).
@@ -109,9 +109,8 @@ function Write-Failure($id, $record) {
 }
 
 function Start-Guest($guest) {
-    $operations = ConvertTo-Json -InputObject @($guest.operations) -Depth 6 -Compress
     $given = @{ VMId = [guid] $guest.id; Credential = $guest.credential; ScriptBlock = $inGuest }
-    Invoke-Command @given -ArgumentList $operations, @($guest.secrets) -AsJob
+    Invoke-Command @given -ArgumentList $guest.operations, @($guest.secrets) -AsJob
 }
 
 function Write-Starting($id) {
