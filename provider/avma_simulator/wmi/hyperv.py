@@ -9,6 +9,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from avma_simulator import estate, fields
 from avma_simulator.state import language
@@ -251,6 +252,7 @@ def _reported_addresses(addresses: Sequence[str]) -> dict[str, str]:
     return {f"NetworkAddress{version}": text for version, text in texts.items() if text}
 
 
+@lru_cache(maxsize=4096)  # guests share most items, and a listing of many guests would build each one again
 def _item(name: str, data: str) -> str:
     """Return one item as an embedded CIM-XML instance, like Hyper-V."""
     instance = ET.Element("INSTANCE", CLASSNAME="Msvm_KvpExchangeDataItem")
