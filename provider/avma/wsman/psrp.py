@@ -6,15 +6,20 @@ requests, because every message goes through the pipe. A pool belongs to one thr
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import functools
 import logging
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pypsrp.complex_objects import PSInvocationState, RunspacePoolState
 from pypsrp.exceptions import InvalidPSRPOperation
+from pypsrp.messages import PublicKey
 from pypsrp.powershell import Fragmenter, PowerShell, RunspacePool
 from pypsrp.shell import CommandState
 from pypsrp.wsman import OptionSet, SelectorSet, WSMan, WSManAction
@@ -75,6 +80,7 @@ class Pool:
         """
         self._wsman.begin(context)
         self._asked = True
+        threading.Thread(target=_key_pair, daemon=True).start()  # while PowerShell starts
         with _own_errors(context):
             self._pool.open()
         if self._pool.state != RunspacePoolState.OPENED:
@@ -272,6 +278,31 @@ class _Wsman(WSMan):
         raise error
 
 
+_GENERATING = threading.Lock()
+_PUBLIC_KEY = bytes.fromhex("06020000 00a40000 52534131 00080000")
+"""The start of a public key in [MS-PSRP] 2.2.2.3: a PUBLICKEYBLOB with an RSA key of 2048 bits."""
+
+
+def _key_pair() -> rsa.RSAPrivateKey:
+    """Return the key pair of this process. To generate one takes up to 150 ms, as long as a small script.
+
+    A machine encrypts the session key of a pool with the public key. It cannot read the session keys of others.
+    """
+    with _GENERATING:
+        return _generated()
+
+
+@functools.cache
+def _generated() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _public_key_text(key: rsa.RSAPrivateKey) -> str:
+    numbers = key.public_key().public_numbers()
+    blob = _PUBLIC_KEY + numbers.e.to_bytes(4, "little") + numbers.n.to_bytes(256, "little")
+    return base64.b64encode(blob).decode()
+
+
 class _RunspacePool(RunspacePool):
     """pypsrp's pool, with a check of the deadline between two requests for output."""
 
@@ -280,6 +311,17 @@ class _RunspacePool(RunspacePool):
         self._wsman = connection
         self._serializer = Serializer()
         self._fragmenter = Fragmenter(connection.max_payload_size, self._serializer)
+
+    def exchange_keys(self) -> None:
+        """Agree on the session key for secrets, once. pypsrp would generate a key pair for each pool."""
+        if self._key_exchanged:
+            return
+        self._exchange_key = _key_pair()
+        message = PublicKey(public_key=_public_key_text(self._exchange_key))
+        for fragment in self._fragmenter.fragment(message, self.id):
+            self.shell.send("stdin", fragment)
+        while not self._key_exchanged:
+            self._receive()
 
     def _receive(self, id: str | None = None, timeout: int | None = None) -> list[tuple[int, Any]]:
         """Return the messages that are available now, possibly an empty list."""
