@@ -213,7 +213,7 @@ def written(output: bytes) -> None:
     """Read the output of a script, as its output and as its errors. The result must be encodable."""
     text = output.decode("utf-8", "surrogateescape")
     for found in (Output((text,), (), True), Output((), (ErrorRecord(text, text),), False)):
-        answers = powershell.read(found, Redactor())
+        answers = powershell.OutputReader().read(found, Redactor())
         repr(answers.objects).encode()
         answers.complaint.encode()
 

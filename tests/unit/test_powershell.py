@@ -78,7 +78,7 @@ def test_a_script_is_powershell(script):
 def read(*objects: object, records: tuple[ErrorRecord, ...] = (), secrets: tuple[str, ...] = ()) -> Answers:
     redact = Redactor()
     redact.learn(secrets)
-    return powershell.read(Output(objects, records, True), redact)
+    return powershell.OutputReader().read(Output(objects, records, True), redact)
 
 
 def test_each_text_is_one_answer():

@@ -7,6 +7,7 @@ and PSCredential. So they are not in a script-block log (event 4104), because it
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,25 +60,27 @@ class PowerShell:
             AnswerLost: the script may have run, but its end was not reported.
             AvmaError: the script did not start.
         """
+        reader = OutputReader()
 
         def pass_on(written: Any) -> None:
-            found = _json_object(written)
+            found = reader.json_object(written)
             if found is not None:
                 on_answer(found)
 
         def must_close_after(output: Output) -> bool:
-            found = (_json_object(written) for written in output.objects)
+            found = map(reader.json_object, output.objects)
             return any(must_close(answer) for answer in found if answer is not None)
 
         output = self._runspaces.run(context, load(script), parameters, pass_on, must_close_after)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
-        answers = read(output, redact)
+        answers = reader.read(output, redact)
         if not answers.objects and (answers.complaint or not output.completed):
             raise failure(context, answers.complaint)
         return answers
 
 
+@functools.cache
 def load(script: str) -> str:
     """Return the text of a script of this package."""
     return (resources.files(__package__) / "scripts" / f"{script}.ps1").read_text(encoding="utf-8")
@@ -99,22 +102,36 @@ def failure(context: Context, complaint: str) -> errors.ScriptFailed:
     return context.error(errors.ScriptFailed, answer, remedy)
 
 
-def read(output: Output, redact: Redactor) -> Answers:
-    """Return the answers in the output of a script. All other output becomes the complaint."""
-    objects, complaints = [], [redact(_text(record)) for record in output.errors]
-    for written in output.objects:
-        found = _json_object(written)
-        if found is not None:
-            objects.append(found)
-        else:
-            shown = "$null" if written is None else " ".join(_text(written).split())
-            complaints.append(f"unexpected output `{redact(shown)}`" if shown else "empty output")
-    return Answers(tuple(objects), _shortened("; ".join(part for part in complaints if part)))
+class OutputReader:
+    """A reader of one script's output. It parses each text once."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, Mapping[str, Any] | None] = {}
+
+    def json_object(self, written: Any) -> Mapping[str, Any] | None:
+        """Return the JSON object in a text. None for anything else."""
+        if not isinstance(written, str):
+            return None
+        if written not in self._parsed:
+            self._parsed[written] = _json_object(written)
+        return self._parsed[written]
+
+    def read(self, output: Output, redact: Redactor) -> Answers:
+        """Return the answers in the output of a script. All other output becomes the complaint."""
+        objects, complaints = [], [redact(_text(record)) for record in output.errors]
+        for written in output.objects:
+            found = self.json_object(written)
+            if found is not None:
+                objects.append(found)
+            else:
+                shown = "$null" if written is None else " ".join(_text(written).split())
+                complaints.append(f"unexpected output `{redact(shown)}`" if shown else "empty output")
+        return Answers(tuple(objects), _shortened("; ".join(part for part in complaints if part)))
 
 
-def _json_object(written: Any) -> Mapping[str, Any] | None:
+def _json_object(text: str) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(written, object_pairs_hook=_table) if isinstance(written, str) else None
+        found = json.loads(text, object_pairs_hook=_table)
     except (ValueError, RecursionError):
         return None
     return _whole(found) if isinstance(found, dict) else None
