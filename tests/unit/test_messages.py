@@ -26,6 +26,7 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
 from avma.windows.guest_runs import GuestAccount, GuestRequest
+from avma.windows.guest_runs import GuestAccount
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.envelope import CimMethod
@@ -153,7 +154,7 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
 def test_a_long_text_of_a_script_is_cut_between_words() -> None:
     trouble = {"errorId": "x", "message": "registered " * 50}
     guest: Any = GuestWmi.__new__(GuestWmi)
-    guest._redact = str
+    guest._account = GuestAccount("Administrator", "Hush-Hush-1")
     for text in (azure_local._error(ASKING, trouble).answer, guest._said(trouble)):
         assert " registered …" in text
         assert not re.search(r"\bregistered\w|\br(?!egistered)", text)

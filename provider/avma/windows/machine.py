@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from avma.connection import Connection
 from avma.context import Context
@@ -33,6 +33,7 @@ from avma.wsman.runspaces import Runspaces
 from avma.wsman.sign_ins import SignIns, guarded_pipe
 from avma.wsman.wsman_client import WsmanClient
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _CLOSING = 2.0
@@ -200,16 +201,8 @@ class Server(Machine):
         """Whether the machine has listed its VMs before. Windows removes its Hyper-V role only in a restart."""
         self.guest_addresses: dict[str, str] = {}
         """The address of the last successful connection to each guest, by VM id."""
-        self._virtual_machines = self._listing("list the virtual machines", hyperv.list_virtual_machines)
-        self._guest_facts = self._listing("read the Data Exchange reports of the guests", hyperv.list_guest_facts)
-        self._data_exchange = self._listing("read the Data Exchange settings", hyperv.list_data_exchange)
-        self._firmware_uuids = self._listing("identify the VMs", hyperv.list_firmware_uuids)
-        self._firmware_uuid = self._listing("identify the machine", computer.firmware_uuid)
-        self._cluster = self._listing("read the nodes of the cluster", cluster.read)
-        self._automatic_activation = self._shared(
-            "read the automatic activation of guests", partial(azure_local.read, self.powershell)
-        )
-        self._identify = self._listing("identify the machine", computer.read_identity)
+        self._reads: dict[Callable[..., Any], SharedRead[Any]] = {}
+        """The shared reads so far, by the function that reads. A guest over the network needs two."""
         self._identity: str | None = None
         self._lock_of = lock_of
         self._sign_ins = sign_ins
@@ -217,7 +210,17 @@ class Server(Machine):
         self._guests: dict[tuple[str, GuestAccount], GuestMachine] = {}
 
     def _listing(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
-        return self._shared(tried, partial(read, self.wmi))
+        return self._shared_once(tried, read, self.wmi)
+
+    def _shared_once(self, tried: str, read: Callable[[S, Deadline], T], source: S) -> SharedRead[T]:
+        """Return the shared read with that function. The first call creates it."""
+        with self._lock:
+            if read not in self._reads:
+                self._reads[read] = self._shared(tried, partial(read, source))
+            return self._reads[read]
+
+    def _vms(self) -> SharedRead[tuple[VirtualMachine, ...]]:
+        return self._listing("list the virtual machines", hyperv.list_virtual_machines)
 
     def virtual_machines(self, deadline: Deadline) -> tuple[VirtualMachine, ...]:
         """Return all VMs of the host. See `hyperv.list_virtual_machines`. Parallel callers share one read.
@@ -225,13 +228,13 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        listed = self._virtual_machines.ask(deadline)
+        listed = self._vms().ask(deadline)
         self.has_hyper_v = True
         return listed
 
     def recent_virtual_machines(self, max_age: float) -> tuple[VirtualMachine, ...] | None:
         """Return the last listing of VMs up to that age in seconds, otherwise None. It only helps to find a VM."""
-        return self._virtual_machines.recent(max_age)
+        return self._vms().recent(max_age)
 
     def guest_facts(self, deadline: Deadline) -> Mapping[str, GuestFacts]:
         """Return the reports of the guests by VM id. See `hyperv.list_guest_facts`. Parallel callers share one read.
@@ -239,7 +242,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._guest_facts.ask(deadline)
+        return self._listing("read the Data Exchange reports of the guests", hyperv.list_guest_facts).ask(deadline)
 
     def data_exchange(self, deadline: Deadline) -> Mapping[str, DataExchange]:
         """Return the Data Exchange setting of each VM by VM id. Parallel callers share one read.
@@ -247,7 +250,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._data_exchange.ask(deadline)
+        return self._listing("read the Data Exchange settings", hyperv.list_data_exchange).ask(deadline)
 
     def firmware_uuids(self, deadline: Deadline) -> Mapping[str, str]:
         """Return the firmware UUID of each VM by VM id. Parallel callers share one read.
@@ -255,7 +258,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._firmware_uuids.ask(deadline)
+        return self._listing("identify the VMs", hyperv.list_firmware_uuids).ask(deadline)
 
     def firmware_uuid(self, deadline: Deadline) -> str:
         """Return the machine's own firmware UUID. See `computer.firmware_uuid`. Parallel callers share one read.
@@ -263,7 +266,7 @@ class Server(Machine):
         Raises:
             AvmaError: the machine could not be queried.
         """
-        return self._firmware_uuid.ask(deadline)
+        return self._listing("identify the machine", computer.firmware_uuid).ask(deadline)
 
     def cluster(self, deadline: Deadline) -> FailoverCluster:
         """Return the cluster of the node. See `cluster.read`. Parallel callers share one read.
@@ -271,7 +274,7 @@ class Server(Machine):
         Raises:
             AvmaError: the machine could not be queried, or is not part of a cluster.
         """
-        return self._cluster.ask(deadline)
+        return self._listing("read the nodes of the cluster", cluster.read).ask(deadline)
 
     def automatic_activation(self, deadline: Deadline) -> AutomaticActivation:
         """Return how the machine of Azure Local activates its guests. Parallel callers share one read.
@@ -279,7 +282,8 @@ class Server(Machine):
         Raises:
             AvmaError: the script could not run, or the cmdlet failed.
         """
-        return self._automatic_activation.ask(deadline)
+        tried = "read the automatic activation of guests"
+        return self._shared_once(tried, azure_local.read, self.powershell).ask(deadline)
 
     def identity(self, deadline: Deadline) -> str:
         """Return the identity of the host. From then on, `license_lock` is shared with its other names.
@@ -288,7 +292,7 @@ class Server(Machine):
             AvmaError: the machine could not be queried.
         """
         if self._identity is None:
-            self._identity = self._identify.ask(deadline)
+            self._identity = self._listing("identify the machine", computer.read_identity).ask(deadline)
             self.license_lock = self._lock_of(self._identity, self.license_lock)
         return self._identity
 

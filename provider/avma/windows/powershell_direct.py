@@ -54,8 +54,6 @@ class GuestWmi:
         self._place = Place(vm_id, name)
         of_domain = is_of_domain(account.username, name)
         self._sign_in = SignIn("powershellDirect", account.username.lower(), account.password, of_domain)
-        self._redact = Redactor()
-        self._redact.learn([account.password])
 
     @property
     def where(self) -> str:
@@ -215,7 +213,9 @@ class GuestWmi:
         return soap_faults.to_error(fault, context)
 
     def _said(self, error: Mapping[str, Any]) -> str:
-        return characters.shortened(self._redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
+        redact = Redactor()
+        redact.learn([self._account.password])
+        return characters.shortened(redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
 
 
 def require_script(powershell: PowerShell, deadline: Deadline) -> str:
