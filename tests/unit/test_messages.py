@@ -26,7 +26,6 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
 from avma.windows.guest_runs import GuestAccount, GuestRequest
-from avma.windows.guest_runs import GuestAccount
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.envelope import CimMethod
