@@ -73,12 +73,11 @@ def _matches(vm: VirtualMachine, name_or_id: str) -> bool:
 def _search(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Placement | None:
     listed: list[Placement] = []
     trouble: list[errors.AvmaError] = []
-    with ThreadPoolExecutor(len(hosts)) as threads:
-        for host, answer in zip(hosts, threads.map(lambda host: _list_vms(host, operation), hosts), strict=True):
-            if isinstance(answer, errors.AvmaError):
-                trouble.append(answer)
-            else:
-                listed += [Placement(vm, host) for vm in answer]
+    for host, answer in zip(hosts, _listings(hosts, operation), strict=True):
+        if isinstance(answer, errors.AvmaError):
+            trouble.append(answer)
+        else:
+            listed += [Placement(vm, host) for vm in answer]
     found = [placement for placement in listed if _matches(placement.vm, name_or_id)]
     if not found and trouble:
         raise trouble[0]
@@ -101,6 +100,15 @@ def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -
         )
         raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
     return placement
+
+
+def _listings(hosts: Sequence[Server], operation: Operation) -> list[Sequence[VirtualMachine] | errors.AvmaError]:
+    """Return the VMs of each host, or its error. If several hosts must be read, they are read in parallel."""
+    unknown = [host for host in hosts if not host.has_fresh_virtual_machines(operation.deadline)]
+    if len(unknown) <= 1:
+        return [_list_vms(host, operation) for host in hosts]
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        return list(threads.map(lambda host: _list_vms(host, operation), hosts))
 
 
 def _list_vms(host: Server, operation: Operation) -> Sequence[VirtualMachine] | errors.AvmaError:

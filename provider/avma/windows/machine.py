@@ -232,6 +232,10 @@ class Server(Machine):
         self.has_hyper_v = True
         return listed
 
+    def has_fresh_virtual_machines(self, deadline: Deadline) -> bool:
+        """Return True if `virtual_machines` needs no request."""
+        return self._vms().has_fresh(deadline.max_age)
+
     def recent_virtual_machines(self, max_age: float) -> tuple[VirtualMachine, ...] | None:
         """Return the last listing of VMs up to that age in seconds, otherwise None. It only helps to find a VM."""
         return self._vms().recent(max_age)
