@@ -12,8 +12,9 @@ from avma import errors
 from avma.cancellation import Cancellation
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.windows import guest_runs
-from avma.windows.guest_runs import Companion, GuestAccount, GuestRequest, GuestRuns
+from avma.windows import guest_requests, guest_runs
+from avma.windows.guest_requests import Companion, GuestAccount, GuestRequest
+from avma.windows.guest_runs import GuestRuns
 from avma.windows.powershell import Answers
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman.envelope import CimMethod
@@ -349,7 +350,7 @@ def test_the_end_of_a_run_names_the_time_that_the_user_allowed():
 def test_a_run_is_not_over_before_the_last_of_its_guests_is():
     now = [0.0]
     deadlines = [Deadline(seconds, clock=lambda: now[0]) for seconds in (5, 9)]
-    run = guest_runs.JointDeadline(deadlines)
+    run = guest_requests.JointDeadline(deadlines)
     now[0] = 6.0
     run.check("ask", "hv01")
     now[0] = 9.0
@@ -358,9 +359,9 @@ def test_a_run_is_not_over_before_the_last_of_its_guests_is():
 
 
 def test_a_run_that_lasts_too_long_names_the_guests_and_not_the_time_of_the_user(monkeypatch):
-    monkeypatch.setattr(guest_runs, "_LONGEST_RUN", 0.0)
+    monkeypatch.setattr(guest_requests, "_LONGEST_RUN", 0.0)
     with pytest.raises(errors.TimedOut, match=r"the guests did not answer within 0 s\. Check the guests on this host"):
-        guest_runs.JointDeadline([Deadline(3600)]).check("ask", "hv01")
+        guest_requests.JointDeadline([Deadline(3600)]).check("ask", "hv01")
 
 
 class Connecting(Script):

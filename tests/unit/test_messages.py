@@ -25,7 +25,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
-from avma.windows.guest_runs import GuestAccount, GuestRequest
+from avma.windows.guest_requests import GuestAccount, GuestRequest
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.envelope import CimMethod

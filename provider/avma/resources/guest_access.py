@@ -14,7 +14,7 @@ from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.guest_runs import GuestAccount
+from avma.windows.guest_requests import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import GuestMachine, Machine, Server

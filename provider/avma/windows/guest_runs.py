@@ -8,21 +8,20 @@ rules of sharing.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from avma import errors
 from avma.context import Context
-from avma.deadline import POLL, Deadline, text_of
+from avma.deadline import POLL
 from avma.windows import powershell
 from avma.windows.batches import Activity, Batch, Batches
+from avma.windows.guest_requests import Companion, GuestRequest, JointDeadline
 from avma.windows.powershell import Answers, PowerShell
-from avma.wording import RUN_AGAIN, setting
-from avma.wsman.script import Credential, Secret, TimeLeft
+from avma.wording import setting
+from avma.wsman.script import TimeLeft
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
@@ -49,107 +48,6 @@ NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
 
 SILENCE = 10.0
 """Seconds without a report from a run. After this time, other guests no longer wait for the run to end."""
-_LONGEST_RUN = 300.0
-"""Seconds until a run gives up on guests without an answer."""
-
-GuestOperation = Mapping[str, Any]
-"""A query or a method call in a guest, as a parameter of the script."""
-
-
-@dataclass(frozen=True)
-class GuestAccount:
-    """An account of Windows inside a VM. `repr` hides the password."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-@dataclass(eq=False)
-class GuestRequest:
-    """Operations in one guest, and their result. The values of a method's `arguments` are secret.
-
-    `vm_id` is in lower case. `begun` is True once a run contains the request.
-    """
-
-    vm_id: str
-    account: GuestAccount
-    operations: Sequence[GuestOperation]
-    context: Context
-    begun: bool = False
-    answer: Mapping[str, Any] | None = None
-    error: Exception | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the request has an answer or an error."""
-        return self.answer is not None or self.error is not None
-
-    @property
-    def reads(self) -> bool:
-        """Whether the request only reads. Then it may run twice."""
-        return all("query" in operation for operation in self.operations)
-
-    def as_parameter(self) -> dict[str, Any]:
-        """Return the request as a parameter of the script. Each argument of a method is an index into the secrets."""
-        secrets: list[Secret] = []
-        operations = [dict(operation) for operation in self.operations]
-        for operation in operations:
-            arguments = operation.get("arguments")
-            if arguments is not None:
-                operation["arguments"] = {name: len(secrets) + place for place, name in enumerate(arguments)}
-                secrets += [Secret(str(value)) for value in arguments.values()]
-        # One text instead of a tree of objects: each object of [MS-PSRP] is about twenty XML elements.
-        text = json.dumps(operations)
-        credential = Credential(self.account.username, self.account.password)
-        return {"id": self.vm_id, "credential": credential, "operations": text, "secrets": secrets}
-
-
-@dataclass(eq=False, kw_only=True)
-class Companion(GuestRequest):
-    """A read that no thread waits for. It only goes along with a run for other guests.
-
-    `may_begin` returns False if the guest must not be asked now. Otherwise `on_end` receives the answer, or None
-    without one.
-    """
-
-    may_begin: Callable[[], bool]
-    on_end: Callable[[Mapping[str, Any] | None], None]
-    ended: bool = False
-
-    def end(self) -> None:
-        """Report the end, once."""
-        if not self.ended:
-            self.ended = True
-            self.on_end(self.answer)
-
-
-class JointDeadline(Deadline):
-    """The deadline of a run. It ends with the last deadline of its requests, and after `_LONGEST_RUN` at the latest."""
-
-    def __init__(self, deadlines: Iterable[Deadline]) -> None:
-        super().__init__(_LONGEST_RUN)
-        self._deadlines = tuple(deadlines)
-
-    def remaining(self) -> float:
-        """See `Deadline.remaining`."""
-        return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
-
-    def check(self, tried: str, where: str) -> None:
-        """See `Deadline.check`. The error names the user's timeout, or the guests if the user allowed more time."""
-        ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
-        if len(ends) == len(self._deadlines):
-            raise ends[0]
-        if super().remaining() <= 0:
-            answer = f"the guests did not answer within {text_of(_LONGEST_RUN)}"
-            raise errors.TimedOut(tried, where, answer, f"check the guests on this host, then {RUN_AGAIN}")
-
-    def wait(self, timeout: float, tried: str, where: str) -> None:
-        """See `Deadline.wait`."""
-        end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
-            self.check(tried, where)
-            time.sleep(min(left, POLL))
-        self.check(tried, where)
 
 
 class GuestRun(Batch[GuestRequest]):
@@ -191,14 +89,6 @@ class GuestRun(Batch[GuestRequest]):
         if self._starting is not None:
             return {self._starting}
         return self._started & self.vm_ids
-
-
-def _end_of(deadline: Deadline, tried: str, where: str) -> errors.AvmaError | None:
-    try:
-        deadline.check(tried, where)
-    except errors.AvmaError as end:
-        return end
-    return None
 
 
 class GuestRuns(Batches[GuestRequest, GuestRun]):

@@ -19,7 +19,8 @@ from avma.windows.azure_local import AutomaticActivation
 from avma.windows.batches import Activity
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
-from avma.windows.guest_runs import Companion, GuestAccount, GuestRuns
+from avma.windows.guest_requests import Companion, GuestAccount
+from avma.windows.guest_runs import GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell

@@ -16,17 +16,8 @@ from avma import characters, errors
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows.guest_runs import (
-    NO_ANSWER,
-    NOT_ASKED,
-    OVER_NETWORK,
-    SCRIPT,
-    Companion,
-    GuestAccount,
-    GuestOperation,
-    GuestRequest,
-    GuestRuns,
-)
+from avma.windows.guest_requests import Companion, GuestAccount, GuestOperation, GuestRequest
+from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.hyperv import on_vm
 from avma.windows.powershell import PowerShell, failure
 from avma.wording import ALLOW_MORE_TIME, RUN_AGAIN, setting

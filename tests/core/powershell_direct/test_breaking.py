@@ -14,7 +14,7 @@ from avma.cancellation import Cancellation
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import guest_runs
-from avma.windows.guest_runs import GuestAccount, GuestRequest
+from avma.windows.guest_requests import GuestAccount, GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod

@@ -11,7 +11,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
-from avma.windows.guest_runs import GuestAccount
+from avma.windows.guest_requests import GuestAccount
 from avma.windows.powershell import PowerShell
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
