@@ -157,6 +157,7 @@ class Collector:
             return asked.seen
         server, operation = asked.server, self._operation()
         seen = asked.seen
+        server.list_for_report(operation.deadline)
         try:
             outputs = host_outputs(host_state.read_host_state(server, operation), operation)
         except errors.AvmaError as error:

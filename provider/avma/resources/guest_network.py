@@ -73,6 +73,7 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
         machine = _machine(placement.vm, None, guest, operation)
         _require_identity(machine, placement, operation, _CHECK_ADDRESS)
         return machine
+    placement.host.list_for_guest_network(operation.deadline)
     tls = operation.configuration.effective_guest(guest).https is not False
     facts = facts_of(placement, operation)
     addresses = reported(facts, tls, is_local(placement.host.connection.address))

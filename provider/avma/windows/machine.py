@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
@@ -223,6 +225,27 @@ class Server(Machine):
     def _vms(self) -> SharedRead[tuple[VirtualMachine, ...]]:
         return self._listing("list the virtual machines", hyperv.list_virtual_machines)
 
+    def _facts(self) -> SharedRead[Mapping[str, GuestFacts]]:
+        return self._listing("read the Data Exchange reports of the guests", hyperv.list_guest_facts)
+
+    def _exchange(self) -> SharedRead[Mapping[str, DataExchange]]:
+        return self._listing("read the Data Exchange settings", hyperv.list_data_exchange)
+
+    def _uuids(self) -> SharedRead[Mapping[str, str]]:
+        return self._listing("identify the VMs", hyperv.list_firmware_uuids)
+
+    def list_for_preview(self, deadline: Deadline) -> None:
+        """List in parallel what the preview of an activation reads one after the other."""
+        _list_in_parallel(deadline, self._vms(), self._licensing, self._exchange())
+
+    def list_for_report(self, deadline: Deadline) -> None:
+        """List in parallel what a report reads one after the other."""
+        _list_in_parallel(deadline, self._vms(), self._licensing, self._facts())
+
+    def list_for_guest_network(self, deadline: Deadline) -> None:
+        """List in parallel what a connection over the network to a guest reads one after the other."""
+        _list_in_parallel(deadline, self._facts(), self._uuids())
+
     def virtual_machines(self, deadline: Deadline) -> tuple[VirtualMachine, ...]:
         """Return all VMs of the host. See `hyperv.list_virtual_machines`. Parallel callers share one read.
 
@@ -247,7 +270,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._listing("read the Data Exchange reports of the guests", hyperv.list_guest_facts).ask(deadline)
+        return self._facts().ask(deadline)
 
     def data_exchange(self, deadline: Deadline) -> Mapping[str, DataExchange]:
         """Return the Data Exchange setting of each VM by VM id. Parallel callers share one read.
@@ -255,7 +278,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._listing("read the Data Exchange settings", hyperv.list_data_exchange).ask(deadline)
+        return self._exchange().ask(deadline)
 
     def firmware_uuids(self, deadline: Deadline) -> Mapping[str, str]:
         """Return the firmware UUID of each VM by VM id. Parallel callers share one read.
@@ -263,7 +286,7 @@ class Server(Machine):
         Raises:
             AvmaError: the host could not be queried, or has no Hyper-V.
         """
-        return self._listing("identify the VMs", hyperv.list_firmware_uuids).ask(deadline)
+        return self._uuids().ask(deadline)
 
     def firmware_uuid(self, deadline: Deadline) -> str:
         """Return the machine's own firmware UUID. See `computer.firmware_uuid`. Parallel callers share one read.
@@ -332,6 +355,17 @@ class Server(Machine):
         """Close the connections, and the PowerShell on the machine."""
         self._runspaces.close(_CLOSING)
         self.wmi.close()
+
+
+def _list_in_parallel(deadline: Deadline, *reads: SharedRead[Any]) -> None:
+    """Make reads in parallel, for an operation that accepts their answers later. It raises their errors itself."""
+    missing = [read for read in reads if not read.has_fresh(deadline.max_age)]
+    if deadline.max_age == 0 or len(missing) < 2:
+        return
+    with ThreadPoolExecutor(len(missing)) as threads:
+        for future in [threads.submit(read.ask, deadline) for read in missing]:
+            with contextlib.suppress(errors.AvmaError):
+                future.result()
 
 
 class Machines:
