@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from waiting import PATIENCE, Clock
@@ -128,6 +131,24 @@ def shared_read(answers: list[int]) -> SharedRead[int]:
 def test_many_questions_cost_one_read() -> None:
     shared = shared_read([])
     assert [shared.ask(Deadline(PATIENCE, max_age=10)) for _ in range(40)] == [0] * 40
+
+
+def test_a_question_that_has_its_answer_leads_no_read_for_others() -> None:
+    answers: list[int] = []
+    shared = shared_read(answers)
+    shared.ask(Deadline(PATIENCE))
+    waiting: Any = SimpleNamespace(context=Context("read", "hv01", Deadline(PATIENCE)), done=False)
+    shared._waiting.append(waiting)
+    assert shared.ask(Deadline(PATIENCE, max_age=10)) == 0
+    assert answers == [0]
+
+
+def test_a_late_answer_does_not_replace_a_newer_one() -> None:
+    shared = shared_read([])
+    keep = shared.begin()
+    assert shared.ask(Deadline(PATIENCE)) == 0
+    keep(99)
+    assert shared.ask(Deadline(PATIENCE, max_age=10)) == 0
 
 
 def test_a_recent_answer_is_only_a_hint() -> None:

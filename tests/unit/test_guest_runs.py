@@ -233,6 +233,35 @@ def test_a_hanging_guest_does_not_hold_up_a_companion(script, runs, monkeypatch)
     assert found == []
 
 
+def test_a_change_gets_no_company(script, runs):
+    with runs.taking_along([companion(runs, "b", [])]):
+        first = first_run(script, runs, change=True)
+    script.go_on.release()
+    first.ends_with()
+    assert script.runs == [["a"]]
+
+
+def test_a_companion_that_is_no_longer_needed_stays(script, runs):
+    context = Context("read it", "b", Deadline(PATIENCE))
+    needless = GuestWmi(runs, "b", "b", ACCOUNT).companion(context, "root/cimv2", ["S"], print, lambda: False)
+    with runs.taking_along([needless]):
+        first = first_run(script, runs)
+    script.go_on.release()
+    first.ends_with()
+    assert script.runs == [["a"]]
+
+
+def test_a_vm_has_one_companion_however_many_operations_want_it(script, runs):
+    with runs.taking_along([companion(runs, "b", [])]), runs.taking_along([companion(runs, "b", [])]):
+        assert runs.expected() == {"b"}
+        first = first_run(script, runs)
+        assert runs.expected() == {"a", "b"}
+    script.go_on.release()
+    first.ends_with()
+    assert script.runs == [["a", "b"]]
+    assert runs.expected() == set()
+
+
 def test_a_suspect_gets_no_company(script, runs):
     runs._suspects = {"a"}
     with runs.taking_along([companion(runs, "b", [])]):

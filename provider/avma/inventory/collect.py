@@ -29,7 +29,7 @@ from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.machine import Machines, Server
 
-GUESTS_AT_ONCE = 4
+GUESTS_AT_ONCE = 16
 """Threads that read the guests of one host. Through PowerShell Direct, one script run reads all of them."""
 
 _ANSWERS = {
@@ -157,8 +157,9 @@ class Collector:
             return asked.seen
         server, operation = asked.server, self._operation()
         seen = asked.seen
-        server.list_for_report(operation.deadline)
         try:
+            server.identity(operation.deadline)
+            server.list_for_report(operation.deadline)
             outputs = host_outputs(host_state.read_host_state(server, operation), operation)
         except errors.AvmaError as error:
             seen = replace(seen, **self._trouble(error))

@@ -18,6 +18,7 @@ from avma.windows.guest_requests import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import GuestMachine, Machine, Server
+from avma.windows.shared_reads import Era
 from avma.wording import RUN_AGAIN, setting
 
 _FIRST_WITH_DIRECT = 14393
@@ -106,7 +107,7 @@ class GuestState:
 
     machine: Machine
     licensing: Licensing
-    since: int | None
+    since: Era
     """The era of the changes by this process when the guest was read."""
 
 
@@ -163,12 +164,17 @@ def _reading_ahead(placement: Placement, guest: Guest | None, operation: Operati
     This only applies to the default account, and to operations that change nothing.
     """
     configuration, deadline, host = operation.configuration, operation.deadline, placement.host
-    is_default = _account(placement, guest, operation) == _account(placement, None, operation)
-    if not (configuration.read_ahead and deadline.max_age and is_default):
+    if not (configuration.read_ahead and deadline.max_age):
         return nullcontext()
-    reports = host.guest_facts(deadline)
-    others = [vm for vm in host.virtual_machines(deadline) if vm.running and vm.id != placement.vm.id]
-    return reading_together(host, [vm for vm in others if _is_server(reports, vm)], guest, operation)
+    own, default = configuration.effective_guest(guest), configuration.effective_guest(None)
+    if (own.username, own.password) != (default.username, default.password):
+        return nullcontext()
+    try:
+        reports, vms = host.guest_facts(deadline), host.virtual_machines(deadline)
+    except errors.AvmaError:  # The read of the guest itself does not need them.
+        return nullcontext()
+    others = [vm for vm in vms if vm.running and vm.id != placement.vm.id and _is_server(reports, vm)]
+    return reading_together(host, others, guest, operation)
 
 
 def reading_together(

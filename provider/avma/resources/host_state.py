@@ -19,6 +19,7 @@ from avma.windows.azure_local import AutomaticActivation
 from avma.windows.computer import System
 from avma.windows.licensing import Licensing, Product
 from avma.windows.machine import Server
+from avma.windows.shared_reads import Era
 from avma.wsman.soap_faults import is_missing_class
 
 _WAITING = "wait for the license of the host"
@@ -49,7 +50,7 @@ class HostState:
     activation: AutomaticActivation | None = None
     pays_as_it_goes: bool = False
     """Whether Azure Arc pay-as-you-go licensed Windows when the host was read. Guests get no rights from it."""
-    since: int | None = 0
+    since: Era = None
     """The era of the changes by this process when the host was read."""
     known_partial: str | None = None
     """The last five characters of the last applied key for guests. A machine of Azure Local may not report it."""

@@ -29,6 +29,7 @@ from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
+from avma.windows.shared_reads import Era
 from avma.wsman import retry
 
 
@@ -65,7 +66,7 @@ class Attempt:
 
     machine: Machine
     found: Licensing
-    since: int | None
+    since: Era
     """The era of the changes by this process when `found` was read."""
     operation: Operation
     confirmation_id: str | None = None

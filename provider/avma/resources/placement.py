@@ -41,29 +41,53 @@ def find_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> P
         Refused: several VMs have the name.
         AvmaError: the VM was not found, and a host could not be queried. The VM may be there.
     """
-    likely = _likely_host(hosts, name_or_id, operation)
+    likely = _likely(hosts, name_or_id, operation)
     if likely is not None:
-        placement = _search([likely], name_or_id, operation)
-        if placement is not None and placement.vm.running:
+        placement = _found_again(likely, name_or_id, operation)
+        if placement is not None:
             return placement
     return _search(hosts, name_or_id, operation)
 
 
-def _likely_host(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> Server | None:
-    """Return the one host that recently listed the VM as running, for an operation that changes something.
+@dataclass(frozen=True)
+class _Likely:
+    """The host that probably runs a VM, and the recently listed VMs of the other hosts."""
+
+    host: Server
+    elsewhere: tuple[VirtualMachine, ...]
+
+
+def _likely(hosts: Sequence[Server], name_or_id: str, operation: Operation) -> _Likely | None:
+    """Return the one host that recently listed the VM, for an operation that changes something.
 
     The operation reads that host again, instead of all nodes of a cluster. Other operations accept recent listings.
     """
     age = operation.configuration.max_age
     if len(hosts) == 1 or operation.deadline.max_age:
         return None
-    found = []
-    for host in hosts:
-        listed = host.recent_virtual_machines(age)
-        if listed is None:
+    listings = {host: host.recent_virtual_machines(age) for host in hosts}
+    found, elsewhere = [], []
+    for host, vms in listings.items():
+        if vms is None:
             return None
-        found += [host for vm in listed if vm.running and _matches(vm, name_or_id)]
-    return found[0] if len(found) == 1 else None
+        found += [host for vm in vms if _matches(vm, name_or_id)]
+        elsewhere += [(host, vm) for vm in vms]
+    if len(found) != 1:
+        return None
+    return _Likely(found[0], tuple(vm for host, vm in elsewhere if host is not found[0]))
+
+
+def _found_again(likely: _Likely, name_or_id: str, operation: Operation) -> Placement | None:
+    """Return the VM if its likely host still runs it. If that host does not answer, the VM may be on another one."""
+    try:
+        placement = _search([likely.host], name_or_id, operation)
+    except (errors.Cancelled, errors.TimedOut):
+        raise
+    except errors.AvmaError:
+        return None
+    if placement is None or not placement.vm.running:
+        return None
+    return replace(placement, listed=(*placement.listed, *likely.elsewhere))
 
 
 def _matches(vm: VirtualMachine, name_or_id: str) -> bool:

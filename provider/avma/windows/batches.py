@@ -129,7 +129,7 @@ class Batches(ABC, Generic[R, B]):
     def _may_lead(self, request: R) -> bool:
         """Return True if a batch is due. The request then leads it."""
         with self._changed:
-            if self._gathering is not None or not self._due():
+            if self._gathering is not None or not self._due() or request.done:
                 return False
             self._gathering = request
             return True

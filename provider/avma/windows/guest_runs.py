@@ -102,7 +102,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         super().__init__(activity)
         self._powershell = powershell
         self._suspects: set[str] = set()
-        self._companions: list[Companion] = []
+        self._companions: dict[str, Companion] = {}
         self._shared_until = 0.0
 
     @property
@@ -131,16 +131,27 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             raise request.error
         return request.answer or {}
 
-    @contextlib.contextmanager
-    def taking_along(self, companions: Sequence[Companion]) -> Iterator[None]:
-        """Let the next run that begins in the block take companions along. A hanging guest ends those in its run."""
+    def expected(self) -> set[str]:
+        """Return the VMs that are part of a run, or have a companion for the next one."""
         with self._changed:
-            self._companions += companions
+            return {vm_id for run in self._running for vm_id in run.vm_ids} | self._companions.keys()
+
+    @contextlib.contextmanager
+    def taking_along(self, companions: Iterable[Companion]) -> Iterator[None]:
+        """Let the next run that begins in the block take companions along, one for each VM.
+
+        A hanging guest ends the companions in its run.
+        """
+        added = {companion.vm_id: companion for companion in companions}
+        with self._changed:
+            self._companions = {**added, **self._companions}
         try:
             yield
         finally:
             with self._changed:
-                self._companions = [each for each in self._companions if each not in companions]
+                for vm_id, companion in added.items():
+                    if self._companions.get(vm_id) is companion:
+                        del self._companions[vm_id]
 
     def await_companion(self, vm_id: str, context: Context) -> None:
         """Wait while a run works on a companion of that VM.
@@ -232,18 +243,20 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             request.begun = True
         return GuestRun(leader, requests)
 
-    def _take_companions(self, requests: Sequence[GuestRequest]) -> list[GuestRequest]:
-        """Return the companions of a run. None goes to a suspect, or along with a request to a suspect."""
-        taken = {request.vm_id for request in requests}
-        if taken & self._suspects:
+    def _take_companions(self, requests: Sequence[GuestRequest]) -> list[Companion]:
+        """Return the companions of a run.
+
+        None goes to a suspect, or along with a request to a suspect. None goes along with a change, because a hanging
+        guest must not hold up a change for others.
+        """
+        busy = {request.vm_id for request in requests}
+        if busy & self._suspects or not all(request.reads for request in requests):
             return []
-        taken |= self._suspects | {vm_id for run in self._running for vm_id in run.vm_ids}
-        found: dict[str, GuestRequest] = {}
-        for companion in self._companions:
-            if companion.vm_id not in taken and companion.vm_id not in found and companion.may_begin():
-                found[companion.vm_id] = companion
-        self._companions = [each for each in self._companions if each not in found.values()]
-        return list(found.values())
+        busy |= self._suspects | {vm_id for run in self._running for vm_id in run.vm_ids}
+        taken = [each for vm_id, each in self._companions.items() if vm_id not in busy and each.may_begin()]
+        for companion in taken:
+            del self._companions[companion.vm_id]
+        return taken
 
     def _run_to_end(self, batch: GuestRun) -> None:
         requests = batch.requests

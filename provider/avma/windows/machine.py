@@ -51,7 +51,7 @@ class LicenseLock:
         self._taken = threading.Lock()
 
     @contextlib.contextmanager
-    def exclusive(self, since: int | None, deadline: Deadline, where: str) -> Iterator[bool]:
+    def exclusive(self, since: Era, deadline: Deadline, where: str) -> Iterator[bool]:
         """Hold the lock of the machine. Yield True if it may have changed since the era `since` of `changes`.
 
         Raises:
@@ -167,10 +167,12 @@ class GuestMachine(Machine):
         self._guest_wmi.await_companion(Context("read the license", self.where, deadline))
         return super().licensing(deadline)
 
-    def licensing_companion(self, deadline: Deadline) -> Companion | None:
-        """Return a read of the licensing to go along with a run for other guests. None if the licensing is known."""
-        if self._licensing.has_fresh(deadline.max_age):
-            return None
+    def is_unknown(self, deadline: Deadline) -> bool:
+        """Return True if `licensing` needs a request."""
+        return not self._licensing.has_fresh(deadline.max_age)
+
+    def licensing_companion(self, deadline: Deadline) -> Companion:
+        """Return a read of the licensing to go along with a run for other guests."""
         context, keep = Context("read the license", self.where, deadline), self._licensing.begin()
 
         def on_rows(results: list[list[Instance]]) -> None:
@@ -178,7 +180,8 @@ class GuestMachine(Machine):
             if found.product is not None:
                 keep(found)
 
-        return self._guest_wmi.companion(context, computer.NAMESPACE, self._reader.queries, on_rows)
+        queries, is_needed = self._reader.queries, partial(self.is_unknown, deadline)
+        return self._guest_wmi.companion(context, computer.NAMESPACE, queries, on_rows, is_needed)
 
 
 class Server(Machine):
@@ -236,7 +239,7 @@ class Server(Machine):
 
     def list_for_preview(self, deadline: Deadline) -> None:
         """List in parallel what the preview of an activation reads one after the other."""
-        _list_in_parallel(deadline, self._vms(), self._licensing, self._exchange())
+        _list_in_parallel(deadline, self._licensing, self._exchange())
 
     def list_for_report(self, deadline: Deadline) -> None:
         """List in parallel what a report reads one after the other."""
@@ -324,6 +327,10 @@ class Server(Machine):
             self.license_lock = self._lock_of(self._identity, self.license_lock)
         return self._identity
 
+    def _history(self) -> History:
+        # A nested host is a guest too, and its own guests depend on it.
+        return History(self.license_lock.changes, self._host_changes, self._is_guest and not self.has_hyper_v)
+
     def mark_as_guest(self, vm_id: str) -> None:
         """Share `license_lock` with all other connections to the same VM."""
         self.license_lock, self._is_guest = self._lock_of(vm_id, self.license_lock), True
@@ -347,8 +354,10 @@ class Server(Machine):
 
         A later `licensing` of such a guest uses the answer if its operation accepts the age.
         """
-        companions = (self.guest(vm.id, vm.name, account).licensing_companion(deadline) for vm in vms)
-        with self._runs.taking_along([companion for companion in companions if companion is not None]):
+        expected = self._runs.expected()
+        guests = [self.guest(vm.id, vm.name, account) for vm in vms if vm.id not in expected]
+        unknown = [guest for guest in guests if guest.is_unknown(deadline)]
+        with self._runs.taking_along([guest.licensing_companion(deadline) for guest in unknown]):
             yield
 
     def close(self) -> None:
@@ -358,7 +367,10 @@ class Server(Machine):
 
 
 def _list_in_parallel(deadline: Deadline, *reads: SharedRead[Any]) -> None:
-    """Make reads in parallel, for an operation that accepts their answers later. It raises their errors itself."""
+    """Make reads in parallel, for an operation that accepts their answers later.
+
+    An error counts only later, when the operation makes that read itself. So call this after a first success.
+    """
     missing = [read for read in reads if not read.has_fresh(deadline.max_age)]
     if deadline.max_age == 0 or len(missing) < 2:
         return

@@ -64,11 +64,17 @@ class GuestWmi:
                 return [_rows(context, result) for result in self._results(context, operations)]
 
     def companion(
-        self, context: Context, namespace: str, queries: Sequence[str], on_rows: Callable[[list[list[Instance]]], None]
+        self,
+        context: Context,
+        namespace: str,
+        queries: Sequence[str],
+        on_rows: Callable[[list[list[Instance]]], None],
+        is_needed: Callable[[], bool] = lambda: True,
     ) -> Companion:
         """Return several queries as a request that goes along with a run for other guests.
 
-        The run leaves it out if the sign-in would have to wait. After success, `on_rows` receives the results.
+        The run leaves it out if it is no longer needed, or if the sign-in would have to wait. After success, `on_rows`
+        receives the results.
         """
         operations = _queries(namespace, queries)
 
@@ -81,12 +87,12 @@ class GuestWmi:
                 on_rows([_rows(context, result) for result in self._results_in(context, operations, answer)])
 
         def may_begin() -> bool:
-            return self._sign_ins.begin_if_free(self._sign_in, self._place)
+            return is_needed() and self._sign_ins.begin_if_free(self._sign_in, self._place)
 
         return Companion(self._vm_id, self._account, operations, context, may_begin=may_begin, on_end=on_end)
 
     def await_companion(self, context: Context) -> None:
-        """Wait for the request of `query_along`, if a run works on it.
+        """Wait for the request of `companion`, if a run works on it.
 
         Raises:
             TimedOut, Cancelled: the caller can wait no longer.

@@ -50,14 +50,14 @@ class Changes:
                 self._ended += 1
 
     @property
-    def era(self) -> int | None:
-        """The number of the time between two changes. None during a change."""
+    def era(self) -> Era:
+        """The time between two changes. None during a change."""
         with self._lock:
-            return None if self._under_way else self._ended
+            return None if self._under_way else (self, self._ended)
 
 
-Era: TypeAlias = tuple[tuple[Changes, int], ...] | None
-"""The time between two changes of any of several `Changes`. None during a change."""
+Era: TypeAlias = tuple[object, object] | None
+"""A time without a change: of one machine, or of a machine and all hosts. None during a change."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class History:
     def era(self) -> Era:
         """The current era of the machine."""
         own, hosts = self.own.era, self.hosts.era
-        return None if own is None or hosts is None else ((self.own, own), (self.hosts, hosts))
+        return None if own is None or hosts is None else (own, hosts)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ class SharedRead(Batches[_Question[T], Batch[_Question[T]]]):
 
         def keep(value: T) -> None:
             with self._changed:
-                self._last = _Answer(value, began, era)
+                if self._last is None or self._last.asked_at < began:
+                    self._last = _Answer(value, began, era)
 
         return keep
 

@@ -12,7 +12,7 @@ from avma import errors
 from avma.deadline import Deadline
 from avma.resources.resource import Operation, Result
 from avma.windows.licensing import LicenseStatus
-from core.powershell_direct.lab import HOST, MANY, at_once
+from core.powershell_direct.lab import GUEST_PASSWORD, HOST, MANY, at_once
 from core.runner import ADMINISTRATOR, Runner, stored
 
 GUESTS = ["web01", *MANY]
@@ -116,3 +116,18 @@ def test_a_guest_that_does_not_report_a_suitable_windows_server_is_not_read_ahea
     before = pipelines(estate)
     at_once([partial(refresh, run, name)])
     assert pipelines(estate) > before
+
+
+@pytest.mark.parametrize("read_ahead", [True, False])
+def test_a_guest_with_an_account_of_its_own_needs_no_default(estate, run, read_ahead):
+    own = {"username": ADMINISTRATOR, "password": GUEST_PASSWORD}
+    run.configuration = replace(run.configuration, guest=None, read_ahead=read_ahead)
+    assert run.activate("web01", HOST, guest=own).outputs.license_status is LicenseStatus.LICENSED
+    present = stored(run.activate("app00", HOST, guest=own))
+    assert run.vm.read(f"{HOST}/app00", present, reading(run)) is not None
+    assert estate.machine("app00")["status"] == "Licensed"
+
+
+def test_a_guest_is_read_even_if_the_reports_of_the_others_are_not(estate, run):
+    estate.faults("hv01", [{"operation": "Enumerate", "class": "Msvm_KvpExchangeComponent", "answer": "emptyBody"}])
+    assert refresh(run, "web01").outputs.license_status is not None

@@ -138,10 +138,8 @@ class VmActivationResource(Resource):
         guest_known = known(wanted.get("guest"))
         inputs = build(VmActivationInputs, wanted if guest_known else {**wanted, "guest": None})
         vm_id = vm_in(identifier) if identifier else None
-        hosts = hosts_of(inputs, operation)
-        if len(hosts) == 1:
-            hosts[0].list_for_preview(operation.deadline)
-        placement = _find(inputs, vm_id, hosts, operation)
+        placement = _find(inputs, vm_id, hosts_of(inputs, operation), operation)
+        placement.host.list_for_preview(operation.deadline)
         host = _wait_for_activating_host(placement, operation, preview=True)
         if not guest_known:
             return self._probe_host(placement, host, inputs, wanted, operation)
