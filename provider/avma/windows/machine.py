@@ -24,6 +24,7 @@ from avma.windows.computer import System
 from avma.windows.guest_requests import Companion, GuestAccount
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
+from avma.windows.license_lock import LicenseLock
 from avma.windows.licensing import Licensing, LicensingReader
 from avma.windows.powershell import PowerShell
 from avma.windows.powershell_direct import GuestWmi
@@ -41,27 +42,6 @@ T = TypeVar("T")
 
 _CLOSING = 2.0
 """Seconds for all connections of a process to close. Then the process ends without them."""
-
-
-class LicenseLock:
-    """A lock for license changes to one machine, and this process's changes to it."""
-
-    def __init__(self) -> None:
-        self.changes = Changes()
-        self._taken = threading.Lock()
-
-    @contextlib.contextmanager
-    def exclusive(self, since: Era, deadline: Deadline, where: str) -> Iterator[bool]:
-        """Hold the lock of the machine. Yield True if it may have changed since the era `since` of `changes`.
-
-        Raises:
-            TimedOut, Cancelled: the lock was not free in time.
-        """
-        deadline.acquire(self._taken, "change the license", where)
-        try:
-            yield since is None or self.changes.era != since
-        finally:
-            self._taken.release()
 
 
 class Machine:
