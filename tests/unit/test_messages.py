@@ -25,12 +25,13 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import azure_local
-from avma.windows.guest_requests import GuestAccount, GuestRequest
+from avma.windows.guest_requests import GuestRequest
 from avma.windows.powershell_direct import GuestWmi
 from avma.wsman import kerberos, soap_faults, transport_errors
 from avma.wsman.envelope import CimMethod
 from avma.wsman.http_adapter import Adapter, AnswerTooLarge, HttpStatus, NothingAwaited
 from avma.wsman.instance import Instance
+from avma.wsman.script import Credential
 from avma.wsman.transports import HttpExchange, NotAuthenticated
 from avma.wsman.wsman_client import WsmanClient
 from unit.test_faults import METHOD, error_of, wmi_error, wsman_fault
@@ -145,7 +146,7 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
     require_readable(azure_local._error(ASKING, trouble))
     guest: Any = GuestWmi.__new__(GuestWmi)
     guest._vm_id, guest._name, guest._runs = "1", "web01", Runs({})
-    guest._account, guest._redact = GuestAccount("u", "p"), str
+    guest._account, guest._redact = Credential("u", "p"), str
     require_readable(guest._operation_error(ASKING, trouble))
     require_readable(guest._session_error(ASKING, trouble))
 
@@ -153,7 +154,7 @@ def test_errors_of_scripts(trouble: Mapping[str, Any]) -> None:
 def test_a_long_text_of_a_script_is_cut_between_words() -> None:
     trouble = {"errorId": "x", "message": "registered " * 50}
     guest: Any = GuestWmi.__new__(GuestWmi)
-    guest._account = GuestAccount("Administrator", "Hush-Hush-1")
+    guest._account = Credential("Administrator", "Hush-Hush-1")
     for text in (azure_local._error(ASKING, trouble).answer, guest._said(trouble)):
         assert " registered …" in text
         assert not re.search(r"\bregistered\w|\br(?!egistered)", text)

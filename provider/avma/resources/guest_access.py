@@ -14,12 +14,12 @@ from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
 from avma.windows import hyperv
-from avma.windows.guest_requests import GuestAccount
 from avma.windows.hyperv import GuestFacts, VirtualMachine
 from avma.windows.licensing import Licensing
 from avma.windows.machine import GuestMachine, Machine, Server
 from avma.windows.shared_reads import Era
 from avma.wording import RUN_AGAIN, setting
+from avma.wsman.script import Credential
 
 _FIRST_WITH_DIRECT = 14393
 """The build of Windows Server 2016."""
@@ -187,7 +187,7 @@ def reading_together(
     settings = operation.configuration.effective_guest(guest)
     if settings.transport is Transport.WINRM or not (settings.username and settings.password):
         return nullcontext()
-    return host.reading_ahead(vms, GuestAccount(settings.username, settings.password), operation.deadline)
+    return host.reading_ahead(vms, Credential(settings.username, settings.password), operation.deadline)
 
 
 def _is_server(reports: Mapping[str, GuestFacts], vm: VirtualMachine) -> bool:
@@ -225,9 +225,9 @@ def _through_host(placement: Placement, guest: Guest | None, operation: Operatio
     return host.guest(vm.id, vm.name, account)
 
 
-def _account(placement: Placement, guest: Guest | None, operation: Operation) -> GuestAccount:
+def _account(placement: Placement, guest: Guest | None, operation: Operation) -> Credential:
     settings = operation.configuration.effective_guest(guest)
     missing = missing_account("guest.", settings.username, settings.password)
     if missing is not None:
         raise errors.InvalidInput("reach the guest", placement.where, *missing)
-    return GuestAccount(settings.username or "", settings.password or "")
+    return Credential(settings.username or "", settings.password or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from avma import errors
@@ -21,14 +21,6 @@ GuestOperation = Mapping[str, Any]
 """A query or a method call in a guest, as a parameter of the script."""
 
 
-@dataclass(frozen=True)
-class GuestAccount:
-    """An account of Windows inside a VM. `repr` hides the password."""
-
-    username: str
-    password: str = field(repr=False)
-
-
 @dataclass(eq=False)
 class GuestRequest:
     """Operations in one guest, and their result. The values of a method's `arguments` are secret.
@@ -37,7 +29,7 @@ class GuestRequest:
     """
 
     vm_id: str
-    account: GuestAccount
+    account: Credential
     operations: Sequence[GuestOperation]
     context: Context
     begun: bool = False
@@ -65,8 +57,7 @@ class GuestRequest:
                 secrets += [Secret(str(value)) for value in arguments.values()]
         # One text instead of a tree of objects: each object of [MS-PSRP] is about twenty XML elements.
         text = json.dumps(operations)
-        credential = Credential(self.account.username, self.account.password)
-        return {"id": self.vm_id, "credential": credential, "operations": text, "secrets": secrets}
+        return {"id": self.vm_id, "credential": self.account, "operations": text, "secrets": secrets}
 
 
 @dataclass(eq=False, kw_only=True)

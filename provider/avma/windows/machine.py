@@ -21,7 +21,7 @@ from avma.windows.azure_local import AutomaticActivation
 from avma.windows.batches import Activity
 from avma.windows.cluster import FailoverCluster
 from avma.windows.computer import System
-from avma.windows.guest_requests import Companion, GuestAccount
+from avma.windows.guest_requests import Companion
 from avma.windows.guest_runs import GuestRuns
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine
 from avma.windows.license_lock import LicenseLock
@@ -34,6 +34,7 @@ from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe, new_winrm_pipe
 from avma.wsman.runspaces import Runspaces
+from avma.wsman.script import Credential
 from avma.wsman.sign_ins import SignIns, guarded_pipe
 from avma.wsman.wsman_client import WsmanClient
 
@@ -193,7 +194,7 @@ class Server(Machine):
         self._lock_of = lock_of
         self._sign_ins = sign_ins
         self._lock = threading.Lock()
-        self._guests: dict[tuple[str, GuestAccount], GuestMachine] = {}
+        self._guests: dict[tuple[str, Credential], GuestMachine] = {}
 
     def _listing(self, tried: str, read: Callable[[Wmi, Deadline], T]) -> SharedRead[T]:
         return self._shared_once(tried, read, self.wmi)
@@ -315,7 +316,7 @@ class Server(Machine):
         """Share `license_lock` with all other connections to the same VM."""
         self.license_lock, self._is_guest = self._lock_of(vm_id, self.license_lock), True
 
-    def guest(self, vm_id: str, name: str, account: GuestAccount) -> GuestMachine:
+    def guest(self, vm_id: str, name: str, account: Credential) -> GuestMachine:
         """Return Windows inside one of the host's VMs, connected through PowerShell Direct."""
         with self._lock:
             if (vm_id, account) not in self._guests:
@@ -329,7 +330,7 @@ class Server(Machine):
             return self._guests[vm_id, account]
 
     @contextlib.contextmanager
-    def reading_ahead(self, vms: Iterable[VirtualMachine], account: GuestAccount, deadline: Deadline) -> Iterator[None]:
+    def reading_ahead(self, vms: Iterable[VirtualMachine], account: Credential, deadline: Deadline) -> Iterator[None]:
         """Let the next script run in the block also read the licensing of those VMs, unless it is known.
 
         A later `licensing` of such a guest uses the answer if its operation accepts the age.

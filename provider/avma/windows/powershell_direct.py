@@ -16,7 +16,7 @@ from avma import characters, errors
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.redaction import Redactor
-from avma.windows.guest_requests import Companion, GuestAccount, GuestOperation, GuestRequest
+from avma.windows.guest_requests import Companion, GuestOperation, GuestRequest
 from avma.windows.guest_runs import NO_ANSWER, NOT_ASKED, OVER_NETWORK, SCRIPT, GuestRuns
 from avma.windows.hyperv import on_vm
 from avma.windows.powershell import PowerShell, failure
@@ -24,6 +24,7 @@ from avma.wording import ALLOW_MORE_TIME, RUN_AGAIN, setting
 from avma.wsman import retry, soap_faults
 from avma.wsman.envelope import CimMethod
 from avma.wsman.instance import Instance
+from avma.wsman.script import Credential
 from avma.wsman.sign_ins import Account as SignIn
 from avma.wsman.sign_ins import Place, SignIns, is_of_domain
 
@@ -35,7 +36,7 @@ class GuestWmi:
     """The WMI of Windows inside one VM. See `avma.windows.wmi.Wmi`."""
 
     def __init__(
-        self, runs: GuestRuns, vm_id: str, name: str, account: GuestAccount, sign_ins: SignIns | None = None
+        self, runs: GuestRuns, vm_id: str, name: str, account: Credential, sign_ins: SignIns | None = None
     ) -> None:
         self._runs = runs
         self._vm_id = vm_id

@@ -34,7 +34,7 @@ def parse(text: bytes | str) -> Element:
     try:
         if isinstance(text, bytes) or "<!DOCTYPE" in text:
             guard.Parse(text, True)
-        return fromstring(text)  # noqa: S314  `guard` has rejected document types
+        return fromstring(text)  # noqa: S314 - a text with a document type does not get here
     except (ParseError, ExpatError) as error:
         raise NotWellFormed(str(error)) from error
     except (ValueError, LookupError) as error:

@@ -14,10 +14,11 @@ from avma.cancellation import Cancellation
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import guest_runs
-from avma.windows.guest_requests import GuestAccount, GuestRequest
+from avma.windows.guest_requests import GuestRequest
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Machines
 from avma.wsman.envelope import CimMethod
+from avma.wsman.script import Credential
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma_simulator import load_estate, running
 from core.powershell_direct.lab import (
@@ -158,7 +159,7 @@ def test_a_delete_that_fails_is_repeated_once(estate, run, rule):
 
 def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
-    wmi = run.machines.get(resolved()).guest(estate.machine("web01")["id"].lower(), "web01", GuestAccount("x", "y")).wmi
+    wmi = run.machines.get(resolved()).guest(estate.machine("web01")["id"].lower(), "web01", Credential("x", "y")).wmi
     with pytest.raises(errors.AnswerLost, match="the guest did not answer in time"):
         wmi.invoke(Context("change it", wmi.where, Deadline(6)), CimMethod("root/cimv2", "A", "B"), {}, {})
     run.vm.read(f"{HOST}/web01", None, run.operation())
@@ -167,7 +168,7 @@ def test_a_guest_that_does_not_answer_ends_its_pool(estate, run):
 
 def test_a_guest_that_hangs_does_not_delay_answers_of_other_guests(estate, run):
     estate.faults("mute01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
-    account, cancellation = GuestAccount(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
+    account, cancellation = Credential(ADMINISTRATOR, GUEST_PASSWORD), Cancellation()
     operation = {"namespace": "root/cimv2", "query": "SELECT Version FROM Win32_OperatingSystem"}
     requests = [
         GuestRequest(
@@ -219,7 +220,7 @@ def test_a_powershell_in_which_a_session_hangs_is_not_used_again(estate, run):
     estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
     powershell = run.machines.get(resolved()).powershell
     request = GuestRequest(
-        estate.machine("web01")["id"].lower(), GuestAccount("x", "y"), [], Context("ask", "hv01", Deadline(20))
+        estate.machine("web01")["id"].lower(), Credential("x", "y"), [], Context("ask", "hv01", Deadline(20))
     )
     given = {"Guests": [request.as_parameter()], "ThrottleLimit": 1, "Timeout": 0.5}
     for must_close in (guest_runs._gave_up, lambda _: False):

@@ -11,8 +11,8 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
-from avma.windows.guest_requests import GuestAccount
 from avma.windows.powershell import PowerShell
+from avma.wsman.script import Credential
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
 
@@ -67,7 +67,7 @@ def test_errors_of_a_session(estate, run, monkeypatch, error_id, kind, text):
 def test_a_vm_that_has_left_the_host_meanwhile(estate, run):
     host = run.machines.get(resolved())
     (vm,) = (vm for vm in host.virtual_machines(Deadline(20)) if vm.name == "web01")
-    guest = host.guest(vm.id, vm.name, GuestAccount(ADMINISTRATOR, GUEST_PASSWORD))
+    guest = host.guest(vm.id, vm.name, Credential(ADMINISTRATOR, GUEST_PASSWORD))
     estate.move("web01", "slow")
     with pytest.raises(errors.NotOnHost, match="the VM has moved, or"):
         guest.wmi.query(
