@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from avma import errors
@@ -34,7 +35,14 @@ class Script:
         self.hanging: set[str] = set()
         self.error: errors.AvmaError | None = None
 
-    def run(self, context, script, parameters, on_answer, must_close):
+    def run(
+        self,
+        context: Context,
+        script: str,
+        parameters: Mapping[str, Any],
+        on_answer: Callable[[Mapping[str, Any]], None],
+        must_close: object,
+    ) -> Answers:
         guests = parameters["Guests"]
         self.runs.append([guest["id"] for guest in guests])
         self.most_in_parallel = max(self.most_in_parallel, len(self.runs) - self.ended)
@@ -94,7 +102,7 @@ def wait_for(runs: GuestRuns, count: int) -> None:
         deadline.wait(0.01, "wait", "test")
 
 
-def first_run(script: Script, runs: GuestRuns, **keywords) -> Asking:
+def first_run(script: Script, runs: GuestRuns, **keywords: Any) -> Asking:
     asking = Asking(runs, "a", **keywords)
     assert script.started.acquire(timeout=PATIENCE)
     return asking
