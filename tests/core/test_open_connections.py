@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 
 import pytest
@@ -17,10 +17,11 @@ from avma.deadline import Deadline
 from avma.settings import Auth
 from avma.windows import computer
 from avma.windows.powershell import load
+from avma.wsman.idle_pipes import IdlePipes
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
-from core.runner import HV01
+from core.runner import HV01, STANDARD
 
 BREAKS = [
     pytest.param({"answer": "drop"}, id="request lost"),
@@ -78,6 +79,19 @@ def test_remote_powershell_that_is_ended_is_not_kept_open(estate, configuration)
         finally:
             runspaces.close(20)
         assert open_to(connection) == 0
+
+
+def test_many_machines_share_a_limit_of_open_connections(estate, configuration):
+    connections, idle = [resolve(name, configuration) for name in (HV01, STANDARD)], IdlePipes(most=1)
+    clients = [WsmanClient(connection, 2, WinrmPipe, idle) for connection in connections]
+    with ExitStack() as stack:
+        for cim in clients:
+            stack.enter_context(closing(cim))
+        for _ in range(2):
+            for cim, connection in zip(clients, connections, strict=True):
+                read(cim)
+                assert [open_to(each) for each in connections] == [int(each is connection) for each in connections]
+    assert [open_to(each) for each in connections] == [0, 0]
 
 
 class EndedMeanwhile:

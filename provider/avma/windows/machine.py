@@ -31,6 +31,7 @@ from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.envelope import CimMethod
+from avma.wsman.idle_pipes import IdlePipes
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe, new_winrm_pipe
 from avma.wsman.runspaces import Runspaces
@@ -170,16 +171,14 @@ class Server(Machine):
 
     def __init__(
         self,
-        connection: Connection,
-        limit: int,
+        cim: WsmanClient,
         new_pipe: Callable[[Connection], Pipe],
         lock_of: Callable[[str, LicenseLock | None], LicenseLock],
         sign_ins: SignIns,
         host_changes: Changes,
     ) -> None:
-        cim = WsmanClient(connection, limit, new_pipe)
+        self.connection = connection = cim.connection
         super().__init__(connection.name, cim, lock_of(connection.endpoint, None), host_changes)
-        self.connection = connection
         self.cim = cim
         self._runspaces = Runspaces(connection, new_pipe)
         self.powershell = PowerShell(self._runspaces)
@@ -368,6 +367,7 @@ class Machines:
         self._limit = max_concurrency
         self.sign_ins = SignIns()
         self._host_changes = Changes()
+        self._idle = IdlePipes()
         self._new_pipe = partial(guarded_pipe, self.sign_ins, new_pipe)
         self._lock = threading.RLock()
         self._machines: dict[Connection, Server] = {}
@@ -377,8 +377,9 @@ class Machines:
         """Return the machine for that connection."""
         with self._lock:
             if connection not in self._machines:
+                cim = WsmanClient(connection, self._limit, self._new_pipe, self._idle)
                 self._machines[connection] = Server(
-                    connection, self._limit, self._new_pipe, self._lock_of, self.sign_ins, self._host_changes
+                    cim, self._new_pipe, self._lock_of, self.sign_ins, self._host_changes
                 )
             return self._machines[connection]
 

@@ -18,6 +18,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.envelope import CimMethod
+from avma.wsman.idle_pipes import IdlePipes
 from avma.wsman.instance import Instance
 from avma.wsman.pipe import Pipe
 
@@ -45,11 +46,17 @@ class _Page:
 class WsmanClient:
     """The WMI of one machine."""
 
-    def __init__(self, connection: Connection, limit: int, new_pipe: Callable[[Connection], Pipe]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        limit: int,
+        new_pipe: Callable[[Connection], Pipe],
+        idle: IdlePipes | None = None,
+    ) -> None:
         self.connection = connection
         self._new_pipe = new_pipe
         self._slots = threading.BoundedSemaphore(limit)
-        self._idle: list[Pipe] = []
+        self._idle = idle or IdlePipes()
         self._closed = False
 
     @property
@@ -121,8 +128,8 @@ class WsmanClient:
     def close(self) -> None:
         """Close the idle connections, and each of the others after its request."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        while (pipe := self._idle.take(self)) is not None:
+            pipe.close()
 
     def _rows(self, pipe: Pipe, context: Context, namespace: str, wql: str) -> list[Instance]:
         """Return all rows of a query.
@@ -185,20 +192,14 @@ class WsmanClient:
     def _pipe(self, context: Context) -> Iterator[Pipe]:
         """Lend a pipe. While no slot is free, check the deadline."""
         context.acquire(self._slots)
-        pipe = self._borrow()
+        pipe = self._idle.take(self) or self._new_pipe(self.connection)
         try:
             yield pipe
         finally:
-            self._idle.append(pipe)
+            self._idle.put(self, pipe)
             if self._closed:
                 self.close()
             self._slots.release()
-
-    def _borrow(self) -> Pipe:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._new_pipe(self.connection)
 
 
 def _page_of(context: Context, body: Element) -> _Page:
