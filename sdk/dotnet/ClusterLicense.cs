@@ -147,6 +147,12 @@ namespace PulumiAvma.Avma
         [Output("productKeys")]
         public Output<ImmutableDictionary<string, string>?> ProductKeys { get; private set; } = null!;
 
+        /// <summary>
+        /// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+        /// </summary>
+        [Output("unreachableNodes")]
+        public Output<PulumiAvma.Avma.UnreachableNodes?> UnreachableNodes { get; private set; } = null!;
+
 
         /// <summary>
         /// Create a ClusterLicense resource with the given unique name, arguments, and options.
@@ -265,9 +271,16 @@ namespace PulumiAvma.Avma
             }
         }
 
+        /// <summary>
+        /// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+        /// </summary>
+        [Input("unreachableNodes")]
+        public Input<PulumiAvma.Avma.UnreachableNodes>? UnreachableNodes { get; set; }
+
         public ClusterLicenseArgs()
         {
             Activate = true;
+            UnreachableNodes = PulumiAvma.Avma.UnreachableNodes.Warn;
         }
         public static new ClusterLicenseArgs Empty => new ClusterLicenseArgs();
     }

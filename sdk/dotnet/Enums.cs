@@ -458,6 +458,43 @@ namespace PulumiAvma.Avma
     }
 
     /// <summary>
+    /// What the provider does about a node that it cannot reach, but whose license it has verified before.
+    /// </summary>
+    [EnumType]
+    public readonly struct UnreachableNodes : IEquatable<UnreachableNodes>
+    {
+        private readonly string _value;
+
+        private UnreachableNodes(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// Keep the node's last verified license in the state, with a warning.
+        /// </summary>
+        public static UnreachableNodes Warn { get; } = new UnreachableNodes("warn");
+        /// <summary>
+        /// Report drift in a refresh, and fail in an update.
+        /// </summary>
+        public static UnreachableNodes Fail { get; } = new UnreachableNodes("fail");
+
+        public static bool operator ==(UnreachableNodes left, UnreachableNodes right) => left.Equals(right);
+        public static bool operator !=(UnreachableNodes left, UnreachableNodes right) => !left.Equals(right);
+
+        public static explicit operator string(UnreachableNodes value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is UnreachableNodes other && Equals(other);
+        public bool Equals(UnreachableNodes other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    /// <summary>
     /// A Windows Server release. Each semi-annual release belongs to the long-term release before it.
     /// </summary>
     [EnumType]

@@ -136,6 +136,10 @@ export class ClusterLicense extends pulumi.CustomResource {
      * The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     declare public readonly productKeys: pulumi.Output<{[key: string]: string} | undefined>;
+    /**
+     * What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+     */
+    declare public readonly unreachableNodes: pulumi.Output<enums.UnreachableNodes | undefined>;
 
     /**
      * Create a ClusterLicense resource with the given unique name, arguments, and options.
@@ -155,6 +159,7 @@ export class ClusterLicense extends pulumi.CustomResource {
             resourceInputs["productKey"] = args?.productKey ? pulumi.secret(args.productKey) : undefined;
             resourceInputs["productKeyVersion"] = args?.productKeyVersion;
             resourceInputs["productKeys"] = args?.productKeys ? pulumi.secret(args.productKeys) : undefined;
+            resourceInputs["unreachableNodes"] = (args?.unreachableNodes) ?? "warn";
             resourceInputs["keyVersion"] = undefined /*out*/;
             resourceInputs["licensedNodes"] = undefined /*out*/;
             resourceInputs["nodeLicenses"] = undefined /*out*/;
@@ -169,6 +174,7 @@ export class ClusterLicense extends pulumi.CustomResource {
             resourceInputs["productKey"] = undefined /*out*/;
             resourceInputs["productKeyVersion"] = undefined /*out*/;
             resourceInputs["productKeys"] = undefined /*out*/;
+            resourceInputs["unreachableNodes"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
         const secretOpts = { additionalSecretOutputs: ["productKey", "productKeys"] };
@@ -209,4 +215,8 @@ export interface ClusterLicenseArgs {
      * The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
      */
     productKeys?: pulumi.Input<{[key: string]: pulumi.Input<string>} | undefined>;
+    /**
+     * What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+     */
+    unreachableNodes?: pulumi.Input<enums.UnreachableNodes | undefined>;
 }

@@ -5,8 +5,10 @@ import socket
 import pytest
 
 from avma import errors, keys
-from avma.properties import UNKNOWN
+from avma.properties import UNKNOWN, dump
+from avma.resources.cluster_license.cluster_properties import UnreachableNodes
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
+from avma.resources.resource import Stored
 from avma.wording import NEUTRAL
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
@@ -115,13 +117,51 @@ def test_a_node_that_joins_is_drift_and_is_licensed(cluster, run):
     assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
 
 
-def test_a_node_that_is_down_is_shown_with_its_error(cluster, run):
+def test_a_node_that_is_down_is_shown_with_its_error_if_the_user_wants_that(cluster, run):
+    strict = {**WANTED, "unreachable_nodes": UnreachableNodes.FAIL}
+    first = create(run)
+    cluster.power("n3", "off")
+    now = RESOURCE.read(first.identifier, Stored(strict, dump(first.outputs)), run.operation())
+    assert now is not None
+    down = now.outputs.node_licenses[2]
+    assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster reports the node as Down")
+    assert [change.path for change in RESOURCE.diff(stored(now), strict)] == ["node_licenses"]
+    with pytest.raises(errors.PartlyDone, match="the node as Down"):
+        RESOURCE.update(first.identifier, stored(now), strict, run.operation())
+
+
+def test_a_node_in_maintenance_keeps_its_verified_license(cluster, run):
     first = create(run)
     cluster.power("n3", "off")
     now = RESOURCE.read(first.identifier, stored(first), run.operation())
     assert now is not None
-    down = now.outputs.node_licenses[2]
-    assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster reports the node as Down")
+    assert now.outputs == first.outputs
+    assert RESOURCE.diff(stored(now), WANTED) == []
+    (warning,) = [text for text in run.told if "verified before" in text]
+    assert warning.startswith("n3")
+    assert "the cluster reports the node as Down" in warning
+
+
+def test_a_node_in_maintenance_does_not_stop_the_licensing_of_a_new_node(cluster, run):
+    first = create(run)
+    cluster.power("n3", "off")
+    cluster.change_nodes("cl01", "add", "late")
+    now = RESOURCE.read(first.identifier, stored(first), run.operation())
+    assert now is not None
+    assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
+
+
+@pytest.mark.parametrize(
+    "known", [{"license_status": "Unlicensed"}, {"error": "no answer"}, {"partial_product_key": "12345"}]
+)
+def test_a_node_that_was_not_verified_does_not_keep_its_license(cluster, run, known):
+    first = create(run)
+    cluster.power("n3", "off")
+    outputs = dump(first.outputs)
+    outputs["node_licenses"][2].update(known)
+    now = RESOURCE.read(first.identifier, Stored(WANTED, outputs), run.operation())
+    assert now is not None
+    assert now.outputs.node_licenses[2].error == "the cluster reports the node as Down"
 
 
 def test_a_node_that_rejects_the_account_is_a_warning_of_a_refresh(tmp_path, run):

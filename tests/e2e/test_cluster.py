@@ -91,6 +91,20 @@ def test_a_node_that_is_down_is_named_and_the_next_up_finishes_with_nothing_spen
     stack.run("refresh", "--yes", "--expect-no-changes", "--skip-preview")
 
 
+def test_a_pipeline_passes_while_a_licensed_node_is_in_maintenance(serve, workspace):
+    server = serve(four_nodes())
+    stack = workspace({"nodes": cluster_license()}, {"productKey": HOST_KEY})
+    stack.run("up", "--yes", "--skip-preview")
+    server.power("n3", "off")
+    checked = stack.run("preview", "--refresh", "--expect-no-changes")
+    assert "the cluster reports the node as Down" in checked.stdout
+    assert "The state keeps the license that the provider verified before." in checked.stdout
+    updated = stack.run("up", "--refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "set `unreachableNodes: fail`" in updated.stdout
+    (state,) = [r for r in stack.export()["deployment"]["resources"] if r["type"] == "avma:index:ClusterLicense"]
+    assert state["outputs"]["licensedNodes"] == 4
+
+
 def test_a_cluster_is_imported_and_the_program_then_changes_nothing(serve, workspace):
     declared = four_nodes()
     for node in declared["hosts"]:

@@ -62,9 +62,9 @@ class Operation:
     shown: Callable[[errors.AvmaError], str] = _message
     rendered: Callable[[str], str] = NEUTRAL.render
 
-    def warn_of(self, name: str, error: errors.AvmaError) -> None:
-        """Warn about an error of one machine that does not end the call."""
-        text = self.shown(error)
+    def warn_of(self, name: str, error: errors.AvmaError, note: str = "") -> None:
+        """Warn about an error of one machine that does not end the call. `note` is a sentence about its effect."""
+        text = error.with_note(note) if note else self.shown(error)
         self.warn(text if text.startswith(name) else f"{name}: {text}")
 
     def status(self, text: str) -> None:

@@ -116,6 +116,8 @@ type ClusterLicense struct {
 	ProductKeyVersion VersionPtrOutput `pulumi:"productKeyVersion"`
 	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapOutput `pulumi:"productKeys"`
+	// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+	UnreachableNodes UnreachableNodesPtrOutput `pulumi:"unreachableNodes"`
 }
 
 // NewClusterLicense registers a new resource with the given unique name, arguments, and options.
@@ -127,6 +129,9 @@ func NewClusterLicense(ctx *pulumi.Context,
 
 	if args.Activate == nil {
 		args.Activate = pulumi.BoolPtr(true)
+	}
+	if args.UnreachableNodes == nil {
+		args.UnreachableNodes = UnreachableNodes("warn")
 	}
 	if args.ProductKey != nil {
 		args.ProductKey = pulumi.ToSecret(args.ProductKey).(pulumi.StringPtrInput)
@@ -192,6 +197,8 @@ type clusterLicenseArgs struct {
 	ProductKeyVersion *Version `pulumi:"productKeyVersion"`
 	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys map[string]string `pulumi:"productKeys"`
+	// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+	UnreachableNodes *UnreachableNodes `pulumi:"unreachableNodes"`
 }
 
 // The set of arguments for constructing a ClusterLicense resource.
@@ -210,6 +217,8 @@ type ClusterLicenseArgs struct {
 	ProductKeyVersion VersionPtrInput
 	// The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 	ProductKeys pulumi.StringMapInput
+	// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+	UnreachableNodes UnreachableNodesPtrInput
 }
 
 func (ClusterLicenseArgs) ElementType() reflect.Type {
@@ -347,6 +356,11 @@ func (o ClusterLicenseOutput) ProductKeyVersion() VersionPtrOutput {
 // The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
 func (o ClusterLicenseOutput) ProductKeys() pulumi.StringMapOutput {
 	return o.ApplyT(func(v *ClusterLicense) pulumi.StringMapOutput { return v.ProductKeys }).(pulumi.StringMapOutput)
+}
+
+// What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+func (o ClusterLicenseOutput) UnreachableNodes() UnreachableNodesPtrOutput {
+	return o.ApplyT(func(v *ClusterLicense) UnreachableNodesPtrOutput { return v.UnreachableNodes }).(UnreachableNodesPtrOutput)
 }
 
 type ClusterLicenseArrayOutput struct{ *pulumi.OutputState }

@@ -1514,6 +1514,174 @@ func (in *transportPtr) ToTransportPtrOutputWithContext(ctx context.Context) Tra
 	return pulumi.ToOutputWithContext(ctx, in).(TransportPtrOutput)
 }
 
+// What the provider does about a node that it cannot reach, but whose license it has verified before.
+type UnreachableNodes string
+
+const (
+	// Keep the node's last verified license in the state, with a warning.
+	UnreachableNodesWarn = UnreachableNodes("warn")
+	// Report drift in a refresh, and fail in an update.
+	UnreachableNodesFail = UnreachableNodes("fail")
+)
+
+func (UnreachableNodes) ElementType() reflect.Type {
+	return reflect.TypeOf((*UnreachableNodes)(nil)).Elem()
+}
+
+func (e UnreachableNodes) ToUnreachableNodesOutput() UnreachableNodesOutput {
+	return pulumi.ToOutput(e).(UnreachableNodesOutput)
+}
+
+func (e UnreachableNodes) ToUnreachableNodesOutputWithContext(ctx context.Context) UnreachableNodesOutput {
+	return pulumi.ToOutputWithContext(ctx, e).(UnreachableNodesOutput)
+}
+
+func (e UnreachableNodes) ToUnreachableNodesPtrOutput() UnreachableNodesPtrOutput {
+	return e.ToUnreachableNodesPtrOutputWithContext(context.Background())
+}
+
+func (e UnreachableNodes) ToUnreachableNodesPtrOutputWithContext(ctx context.Context) UnreachableNodesPtrOutput {
+	return UnreachableNodes(e).ToUnreachableNodesOutputWithContext(ctx).ToUnreachableNodesPtrOutputWithContext(ctx)
+}
+
+func (e UnreachableNodes) ToStringOutput() pulumi.StringOutput {
+	return pulumi.ToOutput(pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e UnreachableNodes) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return pulumi.ToOutputWithContext(ctx, pulumi.String(e)).(pulumi.StringOutput)
+}
+
+func (e UnreachableNodes) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringPtrOutputWithContext(context.Background())
+}
+
+func (e UnreachableNodes) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return pulumi.String(e).ToStringOutputWithContext(ctx).ToStringPtrOutputWithContext(ctx)
+}
+
+type UnreachableNodesOutput struct{ *pulumi.OutputState }
+
+func (UnreachableNodesOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*UnreachableNodes)(nil)).Elem()
+}
+
+func (o UnreachableNodesOutput) ToUnreachableNodesOutput() UnreachableNodesOutput {
+	return o
+}
+
+func (o UnreachableNodesOutput) ToUnreachableNodesOutputWithContext(ctx context.Context) UnreachableNodesOutput {
+	return o
+}
+
+func (o UnreachableNodesOutput) ToUnreachableNodesPtrOutput() UnreachableNodesPtrOutput {
+	return o.ToUnreachableNodesPtrOutputWithContext(context.Background())
+}
+
+func (o UnreachableNodesOutput) ToUnreachableNodesPtrOutputWithContext(ctx context.Context) UnreachableNodesPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v UnreachableNodes) *UnreachableNodes {
+		return &v
+	}).(UnreachableNodesPtrOutput)
+}
+
+func (o UnreachableNodesOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o UnreachableNodesOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e UnreachableNodes) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o UnreachableNodesOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o UnreachableNodesOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e UnreachableNodes) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type UnreachableNodesPtrOutput struct{ *pulumi.OutputState }
+
+func (UnreachableNodesPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**UnreachableNodes)(nil)).Elem()
+}
+
+func (o UnreachableNodesPtrOutput) ToUnreachableNodesPtrOutput() UnreachableNodesPtrOutput {
+	return o
+}
+
+func (o UnreachableNodesPtrOutput) ToUnreachableNodesPtrOutputWithContext(ctx context.Context) UnreachableNodesPtrOutput {
+	return o
+}
+
+func (o UnreachableNodesPtrOutput) Elem() UnreachableNodesOutput {
+	return o.ApplyT(func(v *UnreachableNodes) UnreachableNodes {
+		if v != nil {
+			return *v
+		}
+		var ret UnreachableNodes
+		return ret
+	}).(UnreachableNodesOutput)
+}
+
+func (o UnreachableNodesPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o UnreachableNodesPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *UnreachableNodes) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// UnreachableNodesInput is an input type that accepts values of the UnreachableNodes enum
+// A concrete instance of `UnreachableNodesInput` can be one of the following:
+//
+//	UnreachableNodesWarn
+//	UnreachableNodesFail
+type UnreachableNodesInput interface {
+	pulumi.Input
+
+	ToUnreachableNodesOutput() UnreachableNodesOutput
+	ToUnreachableNodesOutputWithContext(context.Context) UnreachableNodesOutput
+}
+
+var unreachableNodesPtrType = reflect.TypeOf((**UnreachableNodes)(nil)).Elem()
+
+type UnreachableNodesPtrInput interface {
+	pulumi.Input
+
+	ToUnreachableNodesPtrOutput() UnreachableNodesPtrOutput
+	ToUnreachableNodesPtrOutputWithContext(context.Context) UnreachableNodesPtrOutput
+}
+
+type unreachableNodesPtr string
+
+func UnreachableNodesPtr(v string) UnreachableNodesPtrInput {
+	return (*unreachableNodesPtr)(&v)
+}
+
+func (*unreachableNodesPtr) ElementType() reflect.Type {
+	return unreachableNodesPtrType
+}
+
+func (in *unreachableNodesPtr) ToUnreachableNodesPtrOutput() UnreachableNodesPtrOutput {
+	return pulumi.ToOutput(in).(UnreachableNodesPtrOutput)
+}
+
+func (in *unreachableNodesPtr) ToUnreachableNodesPtrOutputWithContext(ctx context.Context) UnreachableNodesPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, in).(UnreachableNodesPtrOutput)
+}
+
 // A Windows Server release. Each semi-annual release belongs to the long-term release before it.
 type Version string
 
@@ -1706,6 +1874,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*MessageEncryptionPtrInput)(nil)).Elem(), MessageEncryption("auto"))
 	pulumi.RegisterInputType(reflect.TypeOf((*TransportInput)(nil)).Elem(), Transport("powershellDirect"))
 	pulumi.RegisterInputType(reflect.TypeOf((*TransportPtrInput)(nil)).Elem(), Transport("powershellDirect"))
+	pulumi.RegisterInputType(reflect.TypeOf((*UnreachableNodesInput)(nil)).Elem(), UnreachableNodes("warn"))
+	pulumi.RegisterInputType(reflect.TypeOf((*UnreachableNodesPtrInput)(nil)).Elem(), UnreachableNodes("warn"))
 	pulumi.RegisterInputType(reflect.TypeOf((*VersionInput)(nil)).Elem(), Version("2012 R2"))
 	pulumi.RegisterInputType(reflect.TypeOf((*VersionPtrInput)(nil)).Elem(), Version("2012 R2"))
 	pulumi.RegisterOutputType(AuthOutput{})
@@ -1728,6 +1898,8 @@ func init() {
 	pulumi.RegisterOutputType(PlatformPtrOutput{})
 	pulumi.RegisterOutputType(TransportOutput{})
 	pulumi.RegisterOutputType(TransportPtrOutput{})
+	pulumi.RegisterOutputType(UnreachableNodesOutput{})
+	pulumi.RegisterOutputType(UnreachableNodesPtrOutput{})
 	pulumi.RegisterOutputType(VersionOutput{})
 	pulumi.RegisterOutputType(VersionPtrOutput{})
 }

@@ -17,6 +17,7 @@ __all__ = [
     'MessageEncryption',
     'Platform',
     'Transport',
+    'UnreachableNodes',
     'Version',
 ]
 
@@ -248,6 +249,21 @@ class Transport(_builtins.str, Enum):
     WINRM = "winrm"
     """
     WinRM over the network, to `address`. Without `address`, the provider tries each address in the guest's Data Exchange report until one belongs to this VM. Starts no PowerShell process.
+    """
+
+
+@pulumi.type_token("avma:index:UnreachableNodes")
+class UnreachableNodes(_builtins.str, Enum):
+    """
+    What the provider does about a node that it cannot reach, but whose license it has verified before.
+    """
+    WARN = "warn"
+    """
+    Keep the node's last verified license in the state, with a warning.
+    """
+    FAIL = "fail"
+    """
+    Report drift in a refresh, and fail in an update.
     """
 
 

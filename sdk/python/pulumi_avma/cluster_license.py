@@ -28,7 +28,8 @@ class ClusterLicenseArgs:
                  nodes: pulumi.Input[Optional[Sequence[pulumi.Input[_builtins.str]]]] = None,
                  product_key: pulumi.Input[Optional[_builtins.str]] = None,
                  product_key_version: pulumi.Input[Optional['Version']] = None,
-                 product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None):
+                 product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 unreachable_nodes: pulumi.Input[Optional['UnreachableNodes']] = None):
         """
         The set of arguments for constructing a ClusterLicense resource.
 
@@ -39,6 +40,7 @@ class ClusterLicenseArgs:
         :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         :param pulumi.Input['Version'] product_key_version: The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input['UnreachableNodes'] unreachable_nodes: What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
         """
         if activate is None:
             activate = True
@@ -56,6 +58,10 @@ class ClusterLicenseArgs:
             pulumi.set(__self__, "product_key_version", product_key_version)
         if product_keys is not None:
             pulumi.set(__self__, "product_keys", product_keys)
+        if unreachable_nodes is None:
+            unreachable_nodes = 'warn'
+        if unreachable_nodes is not None:
+            pulumi.set(__self__, "unreachable_nodes", unreachable_nodes)
 
     @_builtins.property
     @pulumi.getter
@@ -141,6 +147,18 @@ class ClusterLicenseArgs:
     def product_keys(self, value: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]]):
         pulumi.set(self, "product_keys", value)
 
+    @_builtins.property
+    @pulumi.getter(name="unreachableNodes")
+    def unreachable_nodes(self) -> pulumi.Input[Optional['UnreachableNodes']]:
+        """
+        What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+        """
+        return pulumi.get(self, "unreachable_nodes")
+
+    @unreachable_nodes.setter
+    def unreachable_nodes(self, value: pulumi.Input[Optional['UnreachableNodes']]):
+        pulumi.set(self, "unreachable_nodes", value)
+
 
 @pulumi.type_token("avma:index:ClusterLicense")
 class ClusterLicense(pulumi.CustomResource):
@@ -155,6 +173,7 @@ class ClusterLicense(pulumi.CustomResource):
                  product_key: pulumi.Input[Optional[_builtins.str]] = None,
                  product_key_version: pulumi.Input[Optional['Version']] = None,
                  product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 unreachable_nodes: pulumi.Input[Optional['UnreachableNodes']] = None,
                  __props__=None):
         """
         An activated Windows Server Datacenter license on every node of a failover cluster. Guests then stay activated on each node. The provider asks the cluster for its nodes. If a node joins later, a refresh reports drift, and the next update licenses the node. If a node is down, the provider licenses the others and reports an error. The next update continues with the rest. Deleting the resource leaves the nodes licensed.
@@ -215,6 +234,7 @@ class ClusterLicense(pulumi.CustomResource):
         :param pulumi.Input[_builtins.str] product_key: The Windows Server Datacenter volume key for all nodes without a key in `productKeys`. Default: the existing licenses. Example: `BCDFG-HJKMN-PQRTV-WXY23-46789`.
         :param pulumi.Input['Version'] product_key_version: The Windows Server release of the keys. If you set it, a preview rejects keys for the wrong release. On Azure Local, it also rejects keys older than the existing ones. Default: unknown. Example: `2025`.
         :param pulumi.Input[Mapping[str, pulumi.Input[_builtins.str]]] product_keys: The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
+        :param pulumi.Input['UnreachableNodes'] unreachable_nodes: What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
         """
         ...
     @overload
@@ -294,6 +314,7 @@ class ClusterLicense(pulumi.CustomResource):
                  product_key: pulumi.Input[Optional[_builtins.str]] = None,
                  product_key_version: pulumi.Input[Optional['Version']] = None,
                  product_keys: pulumi.Input[Optional[Mapping[str, pulumi.Input[_builtins.str]]]] = None,
+                 unreachable_nodes: pulumi.Input[Optional['UnreachableNodes']] = None,
                  __props__=None):
         opts = pulumi.ResourceOptions.merge(_utilities.get_resource_opts_defaults(), opts)
         if not isinstance(opts, pulumi.ResourceOptions):
@@ -312,6 +333,9 @@ class ClusterLicense(pulumi.CustomResource):
             __props__.__dict__["product_key"] = None if product_key is None else pulumi.Output.secret(product_key)
             __props__.__dict__["product_key_version"] = product_key_version
             __props__.__dict__["product_keys"] = None if product_keys is None else pulumi.Output.secret(product_keys)
+            if unreachable_nodes is None:
+                unreachable_nodes = 'warn'
+            __props__.__dict__["unreachable_nodes"] = unreachable_nodes
             __props__.__dict__["key_version"] = None
             __props__.__dict__["licensed_nodes"] = None
             __props__.__dict__["node_licenses"] = None
@@ -349,6 +373,7 @@ class ClusterLicense(pulumi.CustomResource):
         __props__.__dict__["product_key"] = None
         __props__.__dict__["product_key_version"] = None
         __props__.__dict__["product_keys"] = None
+        __props__.__dict__["unreachable_nodes"] = None
         return ClusterLicense(resource_name, opts=opts, __props__=__props__)
 
     @staticmethod
@@ -436,4 +461,12 @@ class ClusterLicense(pulumi.CustomResource):
         The product keys of single nodes, by node name. Use the names in `nodes`, or those that the cluster reports. Any other name is an error. Default: `productKey` for all nodes. Example: `{"hv01": "BCDFG-HJKMN-PQRTV-WXY23-46789"}`.
         """
         return pulumi.get(self, "product_keys")
+
+    @_builtins.property
+    @pulumi.getter(name="unreachableNodes")
+    def unreachable_nodes(self) -> pulumi.Output[Optional['UnreachableNodes']]:
+        """
+        What the provider does if it cannot reach a node whose license it has verified before, for example during maintenance. A node without a verified license is always an error. Default: `warn`. Example: `fail`.
+        """
+        return pulumi.get(self, "unreachable_nodes")
 

@@ -43,15 +43,22 @@ def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
     """Yield a change of the licenses if one of them is not as wanted, or unknown."""
     active = wanted.get("activate") in (None, True)
     for node in outputs.get("node_licenses") or []:
-        key = wanted_key(wanted, node.get("node"))
-        off = active and node.get("license_status") != LicenseStatus.LICENSED
-        if node.get("edition") == compatibility.AZURE_LOCAL:
-            off = False
-        off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
-        other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
-        if off or other or node.get("error"):
+        if not is_as_wanted(node, wanted_key(wanted, node.get("node")), active):
             yield Change("node_licenses", drift=True)
             return
+
+
+def is_as_wanted(node: Values, key: Any, active: bool) -> bool:
+    """Return True if a stored `NodeLicense` is verified, and has the key and the activation.
+
+    Every key matches None and an unknown key.
+    """
+    off = active and node.get("license_status") != LicenseStatus.LICENSED
+    if node.get("edition") == compatibility.AZURE_LOCAL:
+        off = False
+    off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
+    other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
+    return not (off or other or node.get("error"))
 
 
 def wanted_key(wanted: Values, node: Any) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from avma import characters, compatibility, errors, keys
 from avma.addresses import canonical, host_name_error, parse_ip
+from avma.properties import Values, build
 from avma.resources import preconditions
 from avma.resources.cluster_license.cluster_properties import ClusterLicenseOutputs, NodeLicense
 from avma.resources.host_state import HostState, read_host_state
@@ -35,10 +36,10 @@ class NodeState:
     cluster_state: str | None = None
     """The state of the node according to the cluster. None if the cluster was not asked."""
     product_key: str | None = None
-    known_partial: str | None = None
-    """The last five characters of its stored key."""
-    known_machine: str | None = None
-    """Its stored identity."""
+    known: Values = field(default_factory=dict)
+    """Its stored license: the values of a `NodeLicense`, empty for a new node."""
+    keeps: bool = False
+    """Whether it could not be reached, and keeps its stored license."""
     state: HostState | None = None
     error: errors.AvmaError | None = None
     changed: bool = False
@@ -109,7 +110,8 @@ def read_node(node: NodeState, operation: Operation) -> None:
             error.remedy += _longer_name(node)
             raise
         wanted = keys.partial(node.product_key) if node.product_key else None
-        node.state = replace(state, found=state.found.preferring(wanted), known_partial=node.known_partial)
+        partial = node.known.get("partial_product_key")
+        node.state = replace(state, found=state.found.preferring(wanted), known_partial=partial)
 
 
 def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str, str]:
@@ -274,9 +276,11 @@ def _is_licensed(node: NodeLicense) -> bool:
 
 def _node_license(node: NodeState, operation: Operation) -> NodeLicense:
     state, error = node.state, operation.rendered(node.error.answer) if node.error else None
+    if node.keeps:
+        return build(NodeLicense, node.known)
     if state is None:
-        known = NodeLicense(node=node.name, partial_product_key=node.known_partial, machine_id=node.known_machine)
-        return replace(known, error=error)
+        partial, machine = node.known.get("partial_product_key"), node.known.get("machine_id")
+        return NodeLicense(node=node.name, partial_product_key=partial, machine_id=machine, error=error)
     found = NodeLicense(
         node=node.name,
         **license_outputs(state.found.product),

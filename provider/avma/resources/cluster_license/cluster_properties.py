@@ -6,12 +6,19 @@ from dataclasses import dataclass
 
 from avma.addresses import host_name_error
 from avma.compatibility import Version
-from avma.properties import declare, redeclare
+from avma.properties import Choice, declare, redeclare
 from avma.resources import preconditions
 from avma.resources.machine_license import LicenseOutputs
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 from avma.wording import setting
+
+
+class UnreachableNodes(Choice):
+    """What the provider does about a node that it cannot reach, but whose license it has verified before."""
+
+    WARN = "warn", "Keep the node's last verified license in the state, with a warning."
+    FAIL = "fail", "Report drift in a refresh, and fail in an update."
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,13 @@ class ClusterLicenseInputs:
     )
     activate: bool = declare(
         "Whether to activate Windows after installing the keys. On Azure Local, it must be `true`.", default=True
+    )
+    unreachable_nodes: UnreachableNodes = declare(
+        "What the provider does if it cannot reach a node whose license it has verified before, for example during "
+        "maintenance. A node without a verified license is always an error.",
+        default=UnreachableNodes.WARN,
+        example=UnreachableNodes.FAIL,
+        applies_later=True,
     )
     connection: AddressedSettings | None = declare(
         "Connection settings for the cluster and its nodes, where they differ from the provider configuration.",

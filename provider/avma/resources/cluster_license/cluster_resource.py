@@ -35,7 +35,11 @@ from avma.resources.cluster_license.cluster_nodes import (
     require_one_key_version,
     require_one_version,
 )
-from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs, ClusterLicenseOutputs
+from avma.resources.cluster_license.cluster_properties import (
+    ClusterLicenseInputs,
+    ClusterLicenseOutputs,
+    UnreachableNodes,
+)
 from avma.resources.resource import (
     Change,
     Import,
@@ -48,6 +52,12 @@ from avma.resources.resource import (
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _KEYS = ("product_key", "product_keys")
+_AWAY = (errors.Unreachable, errors.TimedOut, errors.NotReady)
+"""The errors of a node that is down or in maintenance."""
+_KEPT = (
+    "The state keeps the license that the provider verified before. To make such a node an error, set "
+    f"{setting('unreachable_nodes', UnreachableNodes.FAIL)}."
+)
 
 
 class ClusterLicenseResource(Resource):
@@ -146,6 +156,7 @@ class ClusterLicenseResource(Resource):
     def _license(self, wanted: Values, operation: Operation, stored: Stored | None) -> Result:
         inputs = build(ClusterLicenseInputs, wanted)
         nodes = self._inspect(inputs, operation, stored)
+        _keep_verified(nodes, inputs, operation)
         each(nodes, lambda node: license_node(node, inputs.activate, operation))
         each(nodes, lambda node: require_common_key_version(node, nodes))
         result = _result(wanted, nodes, operation)
@@ -161,14 +172,19 @@ class ClusterLicenseResource(Resource):
         raise errors.PartlyDone(result.identifier, result, error)
 
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
-        """See `Resource.read`. A node that could not be read has an `error`. If all nodes fail, `read` raises."""
+        """See `Resource.read`. A node that could not be read has an `error`, or keeps its verified license.
+
+        If all nodes fail, `read` raises.
+        """
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        nodes = _nodes_of(build(ClusterLicenseInputs, wanted), operation, stored)
+        inputs = build(ClusterLicenseInputs, wanted)
+        nodes = _nodes_of(inputs, operation, stored)
         each(nodes, lambda node: read_node(node, operation))
         require_distinct(nodes)
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licenses of the nodes")
+        _keep_verified(nodes, inputs, operation)
         for node in failed:
             if node.error is not None:
                 operation.warn_of(node.name, node.error)
@@ -225,9 +241,22 @@ def _nodes_of(inputs: ClusterLicenseInputs, operation: Operation, stored: Stored
     known_nodes = {node["node"]: node for node in (stored.outputs.get("node_licenses") or [] if stored else [])}
     for node in nodes:
         node.product_key = key_of(node.name, inputs.product_keys or {}) or inputs.product_key
-        before = known_nodes.get(node.name, {})
-        node.known_partial, node.known_machine = before.get("partial_product_key"), before.get("machine_id")
+        node.known = known_nodes.get(node.name, {})
     return nodes
+
+
+def _keep_verified(nodes: Sequence[NodeState], inputs: ClusterLicenseInputs, operation: Operation) -> None:
+    """Let nodes that cannot be reached keep their verified licenses, with a warning. Such a node is no error.
+
+    A license was verified if its stored state is as wanted. `unreachableNodes` can turn this off.
+    """
+    if inputs.unreachable_nodes is UnreachableNodes.FAIL:
+        return
+    for node in nodes:
+        verified = node.known and cluster_changes.is_as_wanted(node.known, node.product_key, inputs.activate)
+        if verified and isinstance(node.error, _AWAY) and not isinstance(node.error, errors.CertificateNotTrusted):
+            operation.warn_of(node.name, node.error, _KEPT)
+            node.error, node.keeps = None, True
 
 
 def _require_licenses_to_adopt(nodes: Sequence[NodeState], where: str) -> None:

@@ -242,6 +242,22 @@ export const Transport = {
  */
 export type Transport = (typeof Transport)[keyof typeof Transport];
 
+export const UnreachableNodes = {
+    /**
+     * Keep the node's last verified license in the state, with a warning.
+     */
+    Warn: "warn",
+    /**
+     * Report drift in a refresh, and fail in an update.
+     */
+    Fail: "fail",
+} as const;
+
+/**
+ * What the provider does about a node that it cannot reach, but whose license it has verified before.
+ */
+export type UnreachableNodes = (typeof UnreachableNodes)[keyof typeof UnreachableNodes];
+
 export const Version = {
     /**
      * Windows Server 2012 R2.
