@@ -1,13 +1,14 @@
 """The conversion of the core's changes to the engine's DiffResponse.
 
 In `diffs` and `replaces`, the engine expects each top-level property once. The detailed diff selects the side of the
-old value: inputs or outputs.
+old value: inputs or outputs. An update compares with inputs, and a refresh compares two states.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def response(changes: Iterable[Change], old: Values, new: Values, ignored: Seque
     """Return the changes from old to new inputs, without changes that the user ignores."""
     shown: dict[str, Change] = {}
     for change in changes:
-        if not any(_covers(path, change.path) for path in ignored):
+        if not _is_ignored(change.path, ignored):
             path = change.path if change.drift else _shown_path(change.path, old, new)
             shown[path] = _merged(shown.get(path), change)
     return pb.DiffResponse(
@@ -45,6 +46,36 @@ def response(changes: Iterable[Change], old: Values, new: Values, ignored: Seque
         # first, because a later deletion would undo the work of the new one.
         deleteBeforeReplace=any(change.replaces for change in shown.values()),
     )
+
+
+def of_refresh(before: Values, after: Values, ignored: Sequence[str] = ()) -> pb.DiffResponse:
+    """Return the outputs that a refresh has changed from `before` to `after`, without changes that the user ignores.
+
+    The engine asks for the way back from the machine to the state, and shows the response in reverse.
+    """
+    found = {path: kind for path, kind in _differences(after, before, "") if not _is_ignored(path, ignored)}
+    return pb.DiffResponse(
+        changes=pb.DiffResponse.DIFF_SOME if found else pb.DiffResponse.DIFF_NONE,
+        diffs=_top_level(found),
+        detailedDiff={path: pb.PropertyDiff(kind=_KINDS[kind, False]) for path, kind in found.items()},
+        hasDetailedDiff=True,
+    )
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path and the kind of each difference, as deep as both sides have the same structure."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(name), new.get(name), f"{path}.{name}".removeprefix("."))
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (before, after) in enumerate(itertools.zip_longest(old, new)):
+            yield from _differences(before, after, f"{path}[{index}]")
+    elif old != new:
+        yield path, _kind(old, new)
+
+
+def _is_ignored(path: str, ignored: Sequence[str]) -> bool:
+    return any(_covers(each, path) for each in ignored)
 
 
 def _covers(ignored: str, path: str) -> bool:
@@ -71,15 +102,21 @@ def _merged(seen: Change | None, change: Change) -> Change:
 
 
 def _property_diff(path: str, change: Change, old: Values, new: Values) -> pb.PropertyDiff:
-    kind = "update" if change.drift else _kind(path, old, new)
-    return pb.PropertyDiff(kind=_KINDS[kind, change.replaces], inputDiff=not change.drift)
+    """Return the difference at a path.
+
+    The engine takes the new value from the inputs, also for drift. It would show an output as removed, and below a list
+    of outputs the whole list. If it must take the old value from the inputs too, it shows the path alone.
+    """
+    if change.drift:
+        return pb.PropertyDiff(kind=_KINDS["update", change.replaces], inputDiff=path not in new)
+    steps = path.split(".")
+    return pb.PropertyDiff(kind=_KINDS[_kind(_at(old, steps), _at(new, steps)), change.replaces], inputDiff=True)
 
 
-def _kind(path: str, old: Values, new: Values) -> str:
-    before, after = (_at(side, path.split(".")) is not None for side in (old, new))
-    if before == after:
+def _kind(before: Any, after: Any) -> str:
+    if (before is None) == (after is None):
         return "update"
-    return "add" if after else "delete"
+    return "delete" if after is None else "add"
 
 
 def _at(values: Any, steps: Sequence[str]) -> Any:

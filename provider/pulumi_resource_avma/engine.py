@@ -52,6 +52,10 @@ class EngineLog:
         """Add a line for `pulumi up --debug`."""
         self._send(engine_pb2.DEBUG, message, "")
 
+    def info(self, message: str, urn: str) -> None:
+        """Add a line to the messages about the resource."""
+        self._send(engine_pb2.INFO, message, urn)
+
     def warning(self, message: str, urn: str = "") -> None:
         """Add a warning."""
         self._send(engine_pb2.WARNING, message, urn)

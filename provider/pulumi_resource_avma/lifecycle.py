@@ -15,9 +15,9 @@ from google.protobuf.struct_pb2 import Struct
 from grpc import StatusCode
 
 from avma import errors, topics
-from avma.properties import UNKNOWN
+from avma.properties import UNKNOWN, by_name, dump
 from avma.resources.resource import Operation, Resource, Result, Stored
-from pulumi_resource_avma import PACKAGE, diff
+from pulumi_resource_avma import PACKAGE, diff, drift
 from pulumi_resource_avma.grpc_errors import (
     UNREACHABLE,
     Declined,
@@ -30,8 +30,8 @@ from pulumi_resource_avma.grpc_errors import (
     text_of_stored,
     ways_out,
 )
-from pulumi_resource_avma.names import external_failures, external_path
-from pulumi_resource_avma.operations import Operations, Replaced
+from pulumi_resource_avma.names import external, external_failures, external_path
+from pulumi_resource_avma.operations import Operations, Refreshed, Replaced
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement
 from pulumi_resource_avma.run_claims import RunClaims, type_of
@@ -81,6 +81,7 @@ class Lifecycle:
             MustWait: the call must wait, but `wait` is False. Call it again on a thread that can wait.
         """
         resource = self._resource(request)
+        self._operations.run.refreshed.pop(request.urn, None)
         news = decode_declared(request.news, self._session.redact, resource.inputs)
         checked = resource.check(_without_internal(news.values))
         failures = [*news.rejected, *external_failures(checked, resource.inputs)]
@@ -105,6 +106,12 @@ class Lifecycle:
         outputs = decode_declared(request.olds, redact, resource.inputs, resource.outputs)
         new = _accepted(old if request.news == given else decode_declared(request.news, redact, resource.inputs))
         stored, wanted = Stored(old.values, outputs.values), new.values
+        refreshed = self._operations.run.refreshed.pop(request.urn, None)
+        if refreshed is not None and (stored.inputs, _outputs_of(resource, stored)) == (wanted, refreshed.after):
+            names = resource.outputs
+            return diff.of_refresh(
+                external(refreshed.before, names), external(refreshed.after, names), request.ignoreChanges
+            )
         changes = resource.diff(stored, wanted)
         records = resource.inputs, resource.outputs
         shown = [replace(change, path=external_path(change.path, *records)) for change in changes]
@@ -136,6 +143,8 @@ class Lifecycle:
             result = resource.read(request.id, stored, operation)
         if result is None:
             return pb.ReadResponse()
+        if stored is not None:
+            self._note_refresh(request.urn, resource, stored, dump(result.outputs))
         return pb.ReadResponse(
             id=result.identifier,
             properties=encode_outputs(resource, result.inputs, result.outputs, secrets),
@@ -147,6 +156,7 @@ class Lifecycle:
         resource = self._resource(request)
         stored, _ = self._stored(request, resource, request.olds)
         wanted = self._wanted(request.news, resource)
+        self._show(request.urn, drift.lines(resource.diff(stored, wanted.values)))
         if request.preview:
             return pb.UpdateResponse(properties=self._predicted(request, resource, wanted, request.id))
         with _kept_when_partly_done(resource, wanted.secrets), self._claims.licensing(request.urn, resource):
@@ -174,6 +184,24 @@ class Lifecycle:
                     "`deleteUnreachable` is set, so the provider forgets the resource and leaves the machine unchanged."
                 )
             )
+
+    def _note_refresh(self, urn: str, resource: Resource, stored: Stored, found: Mapping[str, Any]) -> None:
+        """Note what a refresh has read, for its diff, and show the drift that is new.
+
+        Dynamic resources have no URN here. Without stored outputs, this is no refresh.
+        """
+        before = _outputs_of(resource, stored)
+        if urn and before:
+            self._operations.run.refreshed[urn] = Refreshed(before, found)
+            now = Stored(stored.inputs, found)
+            self._show(urn, drift.lines(resource.diff(now, now.inputs), resource.diff(stored, stored.inputs)))
+
+    def _show(self, urn: str, lines: Iterable[str]) -> None:
+        """Show lines about a resource, each once in a run."""
+        for line in lines:
+            if (urn, line) not in self._operations.run.shown:
+                self._operations.run.shown.add((urn, line))
+                self._session.log.info(line, urn)
 
     def _predicted(
         self,
@@ -266,6 +294,12 @@ def _accepted(decoded: Decoded) -> Decoded:
     if decoded.rejected:
         raise invalid(decoded.rejected)
     return decoded
+
+
+def _outputs_of(resource: Resource, stored: Stored) -> dict[str, Any]:
+    """Return the outputs in a state, without inputs and without absent values."""
+    declared = by_name(resource.outputs)
+    return {name: value for name, value in stored.outputs.items() if name in declared and value is not None}
 
 
 def _without_internal(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from avma.properties import InvalidProperty, Property, by_name, unknown_name, validate
 from avma.wording import camel_case
 
+_ITEM = re.compile(r"(\[\d+\]\.)(.*)", re.DOTALL)
 _FIRST_STEP = re.compile(r"([^.\[]*)\.?(.*)", re.DOTALL)
 
 
@@ -64,8 +65,16 @@ def external_path(path: str, *records: type) -> str:
     if step is None or prop is None:
         return path
     separator = path[len(step[1]) : len(path) - len(step[2])]
-    rest = external_path(step[2], prop.record) if prop.record is not None else step[2]
-    return f"{camel_case(step[1])}{separator}{rest}"
+    return f"{camel_case(step[1])}{separator}{_external_rest(step[2], prop)}"
+
+
+def _external_rest(path: str, prop: Property) -> str:
+    """Return the rest of a path, below a property: a path in its record, or an index and a path in its items."""
+    if prop.record is not None:
+        return external_path(path, prop.record)
+    item = _ITEM.fullmatch(path)
+    record = prop.item.record if prop.collection is list else None
+    return f"{item[1]}{external_path(item[2], record)}" if item and record is not None else path
 
 
 def external_failures(failures: Iterable[InvalidProperty], *records: type) -> Iterator[InvalidProperty]:

@@ -30,6 +30,14 @@ class Replaced:
     stored: Stored
 
 
+@dataclass(frozen=True)
+class Refreshed:
+    """The result of a refresh of one resource: its outputs in the state, and those that the machine reports."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
 @dataclass
 class Run:
     """One run of the engine: a preview, an update, a refresh or a destroy. The keys of the mappings are URNs."""
@@ -41,6 +49,10 @@ class Run:
     The engine checks resources that stay, but not those that it only deletes or refreshes.
     """
     replaced: dict[str, Replaced] = field(default_factory=dict)
+    refreshed: dict[str, Refreshed] = field(default_factory=dict)
+    """The resources that a refresh has read. Its diff follows at once, and an update checks the resource first."""
+    shown: set[tuple[str, str]] = field(default_factory=set)
+    """The lines about drift that the run has shown, by URN. `pulumi up --refresh` finds them twice."""
 
 
 class Operations:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avma.properties import UNKNOWN, Choice, Values, build, declare
-from avma.resources.resource import Change, Operation, Resource, Result, Stored, input_changes
+from avma.resources.resource import Change, Drift, Operation, Resource, Result, Stored, input_changes
 
 
 class Wood(Choice):
@@ -57,7 +57,7 @@ def do_nothing(_name: str, _operation: Operation) -> None:
 
 
 class Shelf(Resource):
-    """The resource. Each operation first calls `script` with its name. The script may raise or wait."""
+    """The resource. Each operation except `diff` first calls `script` with its name. The script may raise or wait."""
 
     name = "Shelf"
     description = "A shelf."
@@ -71,10 +71,9 @@ class Shelf(Resource):
         self.calls: list[tuple[str, Any]] = []
 
     def diff(self, stored: Stored, wanted: Values) -> list[Change]:
-        self.calls.append(("diff", (stored, wanted)))
         changes = list(input_changes(ShelfInputs, stored.inputs, wanted))
         if stored.outputs.get("condition", "good") != "good":
-            changes.append(Change("condition", drift=True))
+            changes.append(Change("condition", drift=Drift("lab", stored.outputs["condition"], "good")))
         return changes
 
     def create(self, wanted: Values, operation: Operation) -> Result:

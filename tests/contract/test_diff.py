@@ -84,9 +84,9 @@ def test_a_room_not_known_yet_may_be_another(calls: Calls) -> None:
     assert list(calls.diff({"room": "lab"}, {"room": UNKNOWN}).replaces) == ["room"]
 
 
-def test_drift_is_shown_from_the_state(calls: Calls) -> None:
+def test_drift_in_an_update_is_shown_by_its_path_alone(calls: Calls) -> None:
     response = calls.diff({"room": "lab"}, {"room": "lab"}, {"condition": "broken"})
-    assert kinds(response) == {"condition": ("UPDATE", False)}
+    assert kinds(response) == {"condition": ("UPDATE", True)}
     assert list(response.diffs) == ["condition"]
 
 

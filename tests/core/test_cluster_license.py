@@ -8,7 +8,7 @@ from avma import errors, keys
 from avma.properties import UNKNOWN, dump
 from avma.resources.cluster_license.cluster_properties import UnreachableNodes
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
-from avma.resources.resource import Stored
+from avma.resources.resource import Change, Drift, Stored
 from avma.wording import NEUTRAL
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, stored
@@ -101,7 +101,8 @@ def test_a_node_that_is_down_fails_alone_and_the_next_run_finishes(cluster, run)
     reached = caught.value.state
     assert reached.outputs.licensed_nodes == 2
     assert left(cluster) == 2
-    assert [change.path for change in RESOURCE.diff(stored(reached), WANTED)] == ["node_licenses"]
+    drift = Drift("n2", "the cluster reports the node as Down", None)
+    assert RESOURCE.diff(stored(reached), WANTED) == [Change("node_licenses[1].error", drift=drift)]
     cluster.power("n2", "running")
     finished = RESOURCE.update(reached.identifier, stored(reached), WANTED, run.operation())
     assert finished.outputs.licensed_nodes == 3
@@ -113,7 +114,10 @@ def test_a_node_that_joins_is_drift_and_is_licensed(cluster, run):
     cluster.change_nodes("cl01", "add", "late")
     now = RESOURCE.read(first.identifier, stored(first), run.operation())
     assert now is not None
-    assert [change.path for change in RESOURCE.diff(stored(now), WANTED)] == ["node_licenses"]
+    assert RESOURCE.diff(stored(now), WANTED) == [
+        Change("node_licenses[0].partial_product_key", drift=Drift("late", "6VM33", "46789")),
+        Change("node_licenses[0].license_status", drift=Drift("late", "OOBGrace", "Licensed")),
+    ]
     assert RESOURCE.update(first.identifier, stored(now), WANTED, run.operation()).outputs.licensed_nodes == 4
 
 
@@ -125,7 +129,7 @@ def test_a_node_that_is_down_is_shown_with_its_error_if_the_user_wants_that(clus
     assert now is not None
     down = now.outputs.node_licenses[2]
     assert (down.node, down.license_status, down.error) == ("n3", None, "the cluster reports the node as Down")
-    assert [change.path for change in RESOURCE.diff(stored(now), strict)] == ["node_licenses"]
+    assert [change.path for change in RESOURCE.diff(stored(now), strict)] == ["node_licenses[2].error"]
     with pytest.raises(errors.PartlyDone, match="the node as Down"):
         RESOURCE.update(first.identifier, stored(now), strict, run.operation())
 

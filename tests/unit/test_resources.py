@@ -7,7 +7,7 @@ from avma.properties import UNKNOWN, promises, properties
 from avma.resources import RESOURCES
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma.resources.host_license.host_resource import HostLicenseResource
-from avma.resources.resource import Change, Stored
+from avma.resources.resource import Change, Drift, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.wording import NEUTRAL
 
@@ -156,7 +156,7 @@ def assert_complaints(resource, values, complaints):
             {"host": "hv01"},
             {**LICENSED_HOST, "license_status": "Unlicensed"},
             {"host": "hv01"},
-            [Change("license_status", drift=True)],
+            [Change("license_status", drift=Drift("hv01", "Unlicensed", "Licensed"))],
         ),
         (
             {"host": "hv01"},
@@ -168,7 +168,7 @@ def assert_complaints(resource, values, complaints):
             {"host": "hv01", "product_key": HOST_KEY},
             {**LICENSED_HOST, "partial_product_key": "OTHER"},
             {"host": "hv01", "product_key": HOST_KEY},
-            [Change("partial_product_key", drift=True)],
+            [Change("partial_product_key", drift=Drift("hv01", "OTHER", keys.partial(HOST_KEY)))],
         ),
     ],
 )
@@ -221,7 +221,11 @@ def test_host_license_diff(old, outputs, new, changes):
                 "license_status": "OOBGrace",
             },
             {"host": "hv01", "vm_name": "web01"},
-            [Change(path, drift=True) for path in ("license_status", "license_channel", "partial_product_key")],
+            [
+                Change("license_status", drift=Drift("Web01", "OOBGrace", "Licensed")),
+                Change("license_channel", drift=Drift("Web01", "VOLUME_KMSCLIENT", "VIRTUAL_MACHINE_ACTIVATION")),
+                Change("partial_product_key", drift=Drift("Web01", "YP6DF", "VCH67")),
+            ],
         ),
     ],
 )

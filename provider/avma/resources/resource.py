@@ -143,6 +143,15 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """An output that does not match the inputs: the machine, its value there, and the wanted value, as far as known."""
+
+    machine: str
+    found: Any
+    wanted: Any
+
+
+@dataclass(frozen=True)
 class Change:
     """One difference between the stored and the wanted state.
 
@@ -151,7 +160,7 @@ class Change:
 
     path: str
     replaces: bool = False
-    drift: bool = False
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from avma.addresses import canonical
 from avma.properties import Values
 from avma.resources.cluster_license.cluster_nodes import key_of
 from avma.resources.cluster_license.cluster_properties import ClusterLicenseInputs
-from avma.resources.resource import Change, Stored, input_changes
+from avma.resources.resource import Change, Drift, Stored, input_changes
 from avma.windows.licensing import LicenseStatus
 
 
@@ -40,12 +40,12 @@ def changes(stored: Stored, wanted: Values) -> list[Change]:
 
 
 def _drift(outputs: Values, wanted: Values) -> Iterator[Change]:
-    """Yield a change of the licenses if one of them is not as wanted, or unknown."""
+    """Yield the properties of each node's license that are not as wanted."""
     active = wanted.get("activate") in (None, True)
-    for node in outputs.get("node_licenses") or []:
-        if not is_as_wanted(node, wanted_key(wanted, node.get("node")), active):
-            yield Change("node_licenses", drift=True)
-            return
+    for index, node in enumerate(outputs.get("node_licenses") or []):
+        name = str(node.get("node"))
+        for prop, value in _missed(node, wanted_key(wanted, name), active).items():
+            yield Change(f"node_licenses[{index}].{prop}", drift=Drift(name, node.get(prop), value))
 
 
 def is_as_wanted(node: Values, key: Any, active: bool) -> bool:
@@ -53,12 +53,22 @@ def is_as_wanted(node: Values, key: Any, active: bool) -> bool:
 
     Every key matches None and an unknown key.
     """
-    off = active and node.get("license_status") != LicenseStatus.LICENSED
-    if node.get("edition") == compatibility.AZURE_LOCAL:
-        off = False
-    off = off or (active and node.get("activates_guests") is False and node.get("hyper_v") is not False)
-    other = isinstance(key, str) and node.get("partial_product_key") != keys.partial(key)
-    return not (off or other or node.get("error"))
+    return not _missed(node, key, active)
+
+
+def _missed(node: Values, key: Any, active: bool) -> dict[str, Any]:
+    """Return the wanted values that a node does not have. Of a node that could not be read, only the error counts."""
+    missed: dict[str, Any] = {"error": None} if node.get("error") else {}
+    if missed and node.get("edition") is None:
+        return missed
+    if isinstance(key, str) and node.get("partial_product_key") != keys.partial(key):
+        missed["partial_product_key"] = keys.partial(key)
+    local, status = node.get("edition") == compatibility.AZURE_LOCAL, node.get("license_status")
+    if active and not local and status != LicenseStatus.LICENSED:
+        missed["license_status"] = LicenseStatus.LICENSED.value
+    elif active and node.get("activates_guests") is False and node.get("hyper_v") is not False:
+        missed["activates_guests"] = True
+    return missed
 
 
 def wanted_key(wanted: Values, node: Any) -> Any:

@@ -10,7 +10,7 @@ from avma.addresses import canonical
 from avma.properties import UNKNOWN, Values
 from avma.resources.host_license.host_properties import HostLicenseInputs, LicenseSource, digits
 from avma.resources.host_state import Platform
-from avma.resources.resource import Change, Stored, input_changes
+from avma.resources.resource import Change, Drift, Stored, input_changes
 from avma.windows.licensing import LicenseStatus
 
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
@@ -41,16 +41,21 @@ def _adopts(stored: Stored, wanted: Values) -> bool:
 
 
 def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
+    """Yield the properties of the license that no longer match."""
+
+    def drift(name: str, value: Any) -> Change:
+        return Change(name, drift=Drift(str(wanted.get("host")), outputs.get(name), value))
+
     key = wanted.get("product_key")
     if isinstance(key, str) and not key_changes and outputs.get("partial_product_key") != keys.partial(key):
-        yield Change("partial_product_key", drift=True)
+        yield drift("partial_product_key", keys.partial(key))
     active = wanted.get("activate") in (None, True, UNKNOWN)
     subscribed = str(outputs.get("subscription_status")).lower() == "active"
     if wanted.get("license_source") == LicenseSource.SUBSCRIPTION and not subscribed:
-        yield Change("subscription_status", drift=True)
+        yield drift("subscription_status", "active")
     local = outputs.get("platform") == Platform.AZURE_LOCAL
     if active and not local and outputs.get("license_status") != LicenseStatus.LICENSED:
-        yield Change("license_status", drift=True)
+        yield drift("license_status", LicenseStatus.LICENSED.value)
     elif active and outputs.get("activates_guests") is False and outputs.get("hyper_v") is not False:
         # No key installs the Hyper-V role, so its absence is a warning and not drift.
-        yield Change("activates_guests", drift=True)
+        yield drift("activates_guests", True)

@@ -9,7 +9,7 @@ from avma import keys
 from avma.addresses import canonical
 from avma.keys import KeyKind
 from avma.properties import Values
-from avma.resources.resource import Change, Stored, input_changes
+from avma.resources.resource import Change, Drift, Stored, input_changes
 from avma.windows import hyperv
 from avma.windows.licensing import LicenseChannel, LicenseStatus
 
@@ -25,7 +25,8 @@ def changes(inputs: type, stored: Stored, wanted: Values) -> list[Change]:
     if _same_vm(stored, wanted):
         found = [change for change in found if change.path not in ("vm_name", "vm_id")]
     elif _name_taken(stored, wanted) and not any(change.path == "vm_name" for change in found):
-        found.append(Change("vm_name", replaces=True, drift=True))
+        name = str(wanted["vm_name"])
+        found.append(Change("vm_name", replaces=True, drift=Drift(name, stored.outputs.get("vm_name"), name)))
     if _holds_wanted(stored, wanted):
         found = [change for change in found if change.path != "product_key"]
     key_changes = any(change.path == "product_key" for change in found)
@@ -76,12 +77,11 @@ def _holds_wanted(stored: Stored, wanted: Values) -> bool:
 
 def _drift(outputs: Values, wanted: Values, key_changes: bool) -> Iterator[Change]:
     """Yield the properties of the license that no longer match: the status, the channel, the key."""
-    if outputs.get("license_status") != LicenseStatus.LICENSED:
-        yield Change("license_status", drift=True)
-    if outputs.get("license_channel") != LicenseChannel.AVMA:
-        yield Change("license_channel", drift=True)
-    if not key_changes and outputs.get("partial_product_key") != wanted_partial(outputs, wanted):
-        yield Change("partial_product_key", drift=True)
+    license_of_vm = {"license_status": LicenseStatus.LICENSED.value, "license_channel": LicenseChannel.AVMA.value}
+    key = {} if key_changes else {"partial_product_key": wanted_partial(outputs, wanted)}
+    for name, value in {**license_of_vm, **key}.items():
+        if outputs.get(name) != value:
+            yield Change(name, drift=Drift(str(outputs.get("vm_name", "")), outputs.get(name), value))
 
 
 def wanted_partial(outputs: Values, wanted: Values) -> str | None:
