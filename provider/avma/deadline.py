@@ -16,6 +16,8 @@ from avma import errors
 from avma.cancellation import Cancellation
 from avma.wording import ALLOW_MORE_TIME, CONTINUE
 
+CANCELED = "the run was canceled"
+
 POLL = 0.1
 """Seconds between two checks of the deadline during a wait for another thread."""
 UNIT = "a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`"
@@ -61,6 +63,10 @@ class TimeIsOver(OSError):
     """A call did not end in time."""
 
 
+class RunIsOver(OSError):
+    """The user stopped the run before a call ended."""
+
+
 class Deadline:
     """The time limit of one operation, in seconds from now, and its cancellation."""
 
@@ -74,7 +80,7 @@ class Deadline:
         self.timeout = timeout
         self.max_age = max_age
         """Seconds. The operation accepts answers of machines up to this age. 0 for an operation that changes one."""
-        self._cancellation = cancellation or Cancellation()
+        self.cancellation = cancellation or Cancellation()
         self._clock = clock
         self._end = clock() + timeout
 
@@ -88,7 +94,12 @@ class Deadline:
 
     def part(self, timeout: float) -> Deadline:
         """Return a deadline after that many seconds, or at the end of this one if that is earlier."""
-        return Deadline(min(timeout, self.remaining()), self._cancellation, self._clock, self.max_age)
+        return Deadline(min(timeout, self.remaining()), self.cancellation, self._clock, self.max_age)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the operation must not continue."""
+        return self.cancellation.is_set() or self.remaining() <= 0
 
     def check(self, tried: str, where: str) -> None:
         """Raise an error unless the operation may continue.
@@ -97,8 +108,8 @@ class Deadline:
             Cancelled: the user stopped the run.
             TimedOut: the time limit expired.
         """
-        if self._cancellation.is_set():
-            raise errors.Cancelled(tried, where, "the run was canceled", CONTINUE)
+        if self.cancellation.is_set():
+            raise errors.Cancelled(tried, where, CANCELED, CONTINUE)
         if self.remaining() <= 0:
             answer = f"the time limit of {text_of(self.timeout)} expired"
             raise errors.TimedOut(tried, where, answer, f"check the machine, or {ALLOW_MORE_TIME}")
@@ -120,25 +131,33 @@ class Deadline:
             Cancelled: the user stopped the run.
             TimedOut: the time limit expired.
         """
-        self._cancellation.wait(min(timeout, self.remaining()))
+        self.cancellation.wait(min(timeout, self.remaining()))
         self.check(tried, where)
 
 
-def within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return the result of a call if it ends within that many seconds. A late call continues in its own thread.
+def within(seconds: float, call: Callable[[], _T], cancellation: Cancellation | None = None) -> _T:
+    """Return the result of a call if it ends within that many seconds, and before the user stops the run.
+
+    Otherwise, the call continues in its own thread.
 
     Raises:
         TimeIsOver: the call is late.
+        RunIsOver: the user stopped the run.
     """
+    cancellation = cancellation or Cancellation()
     # A thread for each call costs about 0.1 ms. A request to Windows takes 10 ms or more, and nothing else ends a name
     # resolution or a call of a Kerberos library.
     outcome: Future[_T] = Future()
-    thread = threading.Thread(target=_settle, args=(outcome, call), name=SENDER, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeIsOver(f"no answer within {seconds:.0f} s")
-    return outcome.result()
+    ended = threading.Event()
+    outcome.add_done_callback(lambda _: ended.set())
+    threading.Thread(target=_settle, args=(outcome, call), name=SENDER, daemon=True).start()
+    with cancellation.waking(ended):
+        ended.wait(seconds)
+    if outcome.done():
+        return outcome.result()
+    if cancellation.is_set():
+        raise RunIsOver(CANCELED)
+    raise TimeIsOver(f"no answer within {seconds:.0f} s")
 
 
 def _settle(outcome: Future[_T], call: Callable[[], _T]) -> None:

@@ -16,7 +16,7 @@ from avma import topics
 from avma.deadline import Deadline
 from avma.resources.claims import Claims
 from avma.resources.resource import Operation, Stored
-from avma.windows.machine import Machines
+from avma.windows.machine import Machines, close_together
 from pulumi_resource_avma.grpc_errors import Declined
 from pulumi_resource_avma.journal import Journal
 from pulumi_resource_avma.session import Session
@@ -112,8 +112,8 @@ class Operations:
     def close(self) -> None:
         """Close all connections to machines."""
         with self._lock:
-            for machines in self._machines.values():
-                machines.close()
+            machines = list(self._machines.values())
+        close_together(machines)
 
     def _machines_for(self, max_concurrency: int) -> Machines:
         """Return the machines of this run. Between runs, a name can start to point to a different machine."""

@@ -14,6 +14,7 @@ from itertools import pairwise
 import pytest
 
 from avma import errors
+from avma.cancellation import Cancellation
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.context import Context
@@ -109,7 +110,7 @@ class Sender:
         self._threads = threads
         self._late: list[Future[object]] = []
 
-    def within(self, seconds: float, call: Callable[[], object]) -> object:
+    def within(self, seconds: float, call: Callable[[], object], cancellation: Cancellation) -> object:
         self._late.append(self._threads.submit(call))
         assert self.time_over.wait(PATIENCE)
         raise TimeIsOver

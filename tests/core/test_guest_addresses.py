@@ -11,12 +11,14 @@ import pytest
 
 from avma import errors
 from avma.configuration import Configuration, GuestDefaults, Transport
+from avma.deadline import Deadline
 from avma.resources.guest_network import reported
 from avma.windows.hyperv import GuestFacts
 from avma.windows.machine import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner
 from loopback import address
+from waiting import PATIENCE
 
 HOST, GUEST, OTHER, STRANGER = (address(number) for number in (11, 21, 22, 99))
 PORT = 59851
@@ -142,5 +144,5 @@ def test_only_addresses_that_reach_nothing_are_named(lab) -> None:
     ],
 )
 def test_which_of_the_reported_addresses_are_usable(values, usable, skipped) -> None:
-    found = reported(GuestFacts(values), tls=False, host_is_local=False)
+    found = reported(GuestFacts(values), tls=False, host_is_local=False, deadline=Deadline(PATIENCE))
     assert (found.usable, len(found.skipped)) == (usable, skipped)

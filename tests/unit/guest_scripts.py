@@ -43,7 +43,7 @@ class Script:
         on_answer: Callable[[Mapping[str, Any]], None],
         must_close: object,
     ) -> Answers:
-        guests = parameters["Guests"]
+        guests = parameters["Guests"].decide()
         self.runs.append([guest["id"] for guest in guests])
         self.most_in_parallel = max(self.most_in_parallel, len(self.runs) - self.ended)
         self.deadlines.append(context.deadline)

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from avma import errors
-from avma.cancellation import Cancellation
-from avma.deadline import Deadline, TimeIsOver, duration_error, seconds, within
+from avma.cancellation import Cancellation, JointCancellation
+from avma.deadline import Deadline, RunIsOver, TimeIsOver, duration_error, seconds, within
 from avma.wsman import retry
 from waiting import PATIENCE
 
@@ -82,6 +82,40 @@ def test_a_late_call_is_left() -> None:
     with pytest.raises(TimeIsOver):
         within(0.05, lambda: release.wait(PATIENCE))
     release.set()
+
+
+def test_a_call_is_left_when_the_run_is_canceled() -> None:
+    begun, release, cancellation = threading.Event(), threading.Event(), Cancellation()
+
+    def hang() -> bool:
+        begun.set()
+        return release.wait(PATIENCE)
+
+    def cancel() -> None:
+        begun.wait(PATIENCE)
+        cancellation.set()
+
+    canceling = threading.Thread(target=cancel)
+    canceling.start()
+    with pytest.raises(RunIsOver):
+        within(PATIENCE, hang, cancellation)
+    with pytest.raises(RunIsOver):
+        within(PATIENCE, hang, cancellation)
+    release.set()
+    canceling.join()
+
+
+def test_work_for_several_operations_is_canceled_with_the_last_of_them() -> None:
+    first, second = Cancellation(), Cancellation()
+    joint = JointCancellation([first, second])
+    woken = threading.Event()
+    with joint.waking(woken):
+        first.set()
+        assert not joint.is_set()
+        second.set()
+    assert joint.is_set()
+    assert woken.is_set()
+    assert JointCancellation([first, second]).is_set()
 
 
 def test_a_call_in_time_returns_its_result_or_raises_its_error() -> None:

@@ -132,6 +132,32 @@ def test_a_request_that_ends_before_the_run_is_not_in_it(script, runs):
     assert script.runs == [["a"]]
 
 
+def test_a_change_that_is_canceled_before_its_script_is_sent_is_not_in_the_script():
+    class Opening(Script):
+        """A PowerShell that is still starting when a request is canceled."""
+
+        def run(self, context, script, parameters, on_answer, must_close):
+            opening.set()
+            assert left.wait(PATIENCE)
+            return super().run(context, script, parameters, on_answer, must_close)
+
+    opening, left, cancellation, script = threading.Event(), threading.Event(), Cancellation(), Opening()
+    runs = runs_of(script)
+    requests = [
+        GuestRequest(name, ACCOUNT, [{"method": "A"}], Context("change it", "hv01", Deadline(PATIENCE, part)))
+        for name, part in (("a", cancellation), ("b", Cancellation()))
+    ]
+    working = threading.Thread(target=lambda: runs._run(guest_runs.GuestRun(requests[1], requests)))
+    working.start()
+    assert opening.wait(PATIENCE)
+    cancellation.set()
+    left.set()
+    script.go_on.release()
+    working.join(PATIENCE)
+    assert script.runs == [["b"]]
+    assert [request.begun for request in requests] == [False, True]
+
+
 def test_a_run_ends_when_no_request_has_time_left(script, runs):
     cancellation = Cancellation()
     first = first_run(script, runs, deadline=Deadline(PATIENCE, cancellation))
@@ -211,7 +237,7 @@ class Connecting(Script):
         self.first = threading.Event()
 
     def run(self, context, script, parameters, on_answer, must_close):
-        ids = [guest["id"] for guest in parameters["Guests"]]
+        ids = [guest["id"] for guest in parameters["Guests"].decide()]
         self.runs.append(ids)
         if len(self.runs) == 1:
             assert self.first.wait(PATIENCE)

@@ -22,7 +22,7 @@ from avma import errors, hresult
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.context import Context
-from avma.deadline import Deadline
+from avma.deadline import Deadline, RunIsOver
 from avma.settings import Auth
 from avma.windows import azure_local
 from avma.windows.guest_requests import GuestRequest
@@ -173,6 +173,7 @@ RAISED: tuple[Exception, ...] = (
     NotAuthenticated(),
     AnswerTooLarge("large"),
     NothingAwaited("over"),
+    RunIsOver("canceled"),
     kerberos.KerberosError("Kerberos: no ticket (-1)", "run `kinit`"),
     *(HttpStatus(code) for code in (300, 302, 400, 403, 404, 407, 413, 418, 429, 500, 502, 503, 504)),
     requests.exceptions.ReadTimeout("late"),
@@ -191,7 +192,7 @@ AUTHS = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 
 @pytest.mark.parametrize("raised", RAISED, ids=lambda raised: f"{type(raised).__name__} {raised}"[:40])
 def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avma.wsman.tls.thumbprint", lambda _: None)
+    monkeypatch.setattr("avma.wsman.tls.thumbprint", lambda *_: None)
     adapter = Adapter(CONTEXT)
     connections = {
         auth: resolve("hv01", Configuration(username="u", password="p", auth=auth, https=auth is Auth.BASIC))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from avma import errors
 from avma.addresses import host_name_error, is_local, parse_ip
 from avma.configuration import Guest, Transport
-from avma.deadline import within
+from avma.deadline import Deadline, within
 from avma.resources.data_exchange import facts_of
 from avma.resources.placement import Placement
 from avma.resources.resource import Operation
@@ -76,13 +76,13 @@ def connect(placement: Placement, guest: Guest | None, operation: Operation) -> 
     placement.host.list_for_guest_network(operation.deadline)
     tls = operation.configuration.effective_guest(guest).https is not False
     facts = facts_of(placement, operation)
-    addresses = reported(facts, tls, is_local(placement.host.connection.address))
+    addresses = reported(facts, tls, is_local(placement.host.connection.address), operation.deadline)
     if not addresses.usable:
         raise _no_address(placement, facts, addresses)
     return _first(placement, addresses, guest, operation)
 
 
-def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
+def reported(facts: GuestFacts, tls: bool, host_is_local: bool, deadline: Deadline) -> Addresses:
     """Return the addresses of a guest from Data Exchange. With TLS, the name comes first if it resolves here.
 
     Link-local and unspecified addresses reach no machine from here, and a loopback address reaches this one. Loopback
@@ -97,7 +97,7 @@ def reported(facts: GuestFacts, tls: bool, host_is_local: bool) -> Addresses:
             usable.append(address)
         else:
             skipped.append(f"{address}: skipped, because it is {reason}")
-    if name and (not usable or (tls and _resolves(name))):
+    if name and (not usable or (tls and _resolves(name, deadline))):
         usable.insert(0, name)
     skipped += [f"{address}: not tried, because the guest reports too many addresses" for address in usable[_MOST:]]
     return Addresses(tuple(usable[:_MOST]), tuple(skipped))
@@ -191,8 +191,9 @@ def _swapped(text: str) -> str:
         return ""
 
 
-def _resolves(name: str) -> bool:
+def _resolves(name: str, deadline: Deadline) -> bool:
+    longest = min(_NAME_SECONDS, deadline.remaining())
     try:
-        return bool(within(_NAME_SECONDS, lambda: socket.getaddrinfo(name, None)))
+        return bool(within(longest, lambda: socket.getaddrinfo(name, None), deadline.cancellation))
     except (OSError, UnicodeError):
         return False

@@ -23,7 +23,7 @@ _PATIENCE = 20.0
 """Timeout of the search in seconds. It is long because WMI reads an event log from end to end."""
 
 
-def latest(wmi: Wmi, event_code: int) -> str:
+def latest(wmi: Wmi, event_code: int, deadline: Deadline) -> str:
     """Return the text of the newest such event of the last ten minutes.
 
     The text is empty without such an event, or if the log cannot be read.
@@ -34,7 +34,7 @@ def latest(wmi: Wmi, event_code: int) -> str:
         "SELECT InsertionStrings,Message,TimeGenerated FROM Win32_NTLogEvent "
         f"WHERE Logfile = 'Application' AND EventCode = {event_code} AND TimeGenerated >= '{earliest}'"
     )
-    context = Context("read the event log", wmi.where, Deadline(_PATIENCE))
+    context = Context("read the event log", wmi.where, deadline.part(_PATIENCE))
     try:
         rows = wmi.query(context, NAMESPACE, query)
     except errors.AvmaError:

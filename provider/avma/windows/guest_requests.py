@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from avma import errors
+from avma.cancellation import JointCancellation
 from avma.context import Context
-from avma.deadline import POLL, Deadline, text_of
+from avma.deadline import Deadline, text_of
 from avma.wording import RUN_AGAIN
 from avma.wsman.script import Credential, Secret
 
@@ -25,7 +25,7 @@ GuestOperation = Mapping[str, Any]
 class GuestRequest:
     """Operations in one guest, and their result. The values of a method's `arguments` are secret.
 
-    `vm_id` is in lower case. `begun` is True once a run contains the request.
+    `vm_id` is in lower case. `begun` is True once a script with the request was sent.
     """
 
     vm_id: str
@@ -83,12 +83,13 @@ class JointDeadline(Deadline):
     """The deadline of a run. It ends with the last deadline of its requests, and after `_LONGEST_RUN` at the latest."""
 
     def __init__(self, deadlines: Iterable[Deadline]) -> None:
-        super().__init__(_LONGEST_RUN)
         self._deadlines = tuple(deadlines)
+        super().__init__(_LONGEST_RUN, JointCancellation(deadline.cancellation for deadline in self._deadlines))
 
     def remaining(self) -> float:
-        """See `Deadline.remaining`."""
-        return min(super().remaining(), max(deadline.remaining() for deadline in self._deadlines))
+        """See `Deadline.remaining`. A canceled request needs no more time."""
+        continuing = (deadline for deadline in self._deadlines if not deadline.cancellation.is_set())
+        return min(super().remaining(), max((deadline.remaining() for deadline in continuing), default=0.0))
 
     def check(self, tried: str, where: str) -> None:
         """See `Deadline.check`. The error names the user's timeout, or the guests if the user allowed more time."""
@@ -98,14 +99,6 @@ class JointDeadline(Deadline):
         if super().remaining() <= 0:
             answer = f"the guests did not answer within {text_of(_LONGEST_RUN)}"
             raise errors.TimedOut(tried, where, answer, f"check the guests on this host, then {RUN_AGAIN}")
-
-    def wait(self, timeout: float, tried: str, where: str) -> None:
-        """See `Deadline.wait`."""
-        end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0:
-            self.check(tried, where)
-            time.sleep(min(left, POLL))
-        self.check(tried, where)
 
 
 def _end_of(deadline: Deadline, tried: str, where: str) -> errors.AvmaError | None:

@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from avma import errors
@@ -21,7 +22,7 @@ from avma.windows.batches import Activity, Batch, Batches
 from avma.windows.guest_requests import Companion, GuestRequest, JointDeadline
 from avma.windows.powershell import Answers, PowerShell
 from avma.wording import setting
-from avma.wsman.script import TimeLeft
+from avma.wsman.script import AtStart, TimeLeft
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
@@ -120,7 +121,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         try:
             self._await(request)
         except (errors.TimedOut, errors.Cancelled) as end:
-            if not request.begun:
+            if not self._has_begun(request):
                 raise
             answer = f"{end.answer}. The operation may have taken effect"
             raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
@@ -130,6 +131,10 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         if request.error is not None:
             raise request.error
         return request.answer or {}
+
+    def _has_begun(self, request: GuestRequest) -> bool:
+        with self._changed:  # a script that is being sent now counts
+            return request.begun
 
     def expected(self) -> set[str]:
         """Return the VMs that are part of a run, or have a companion for the next one."""
@@ -238,10 +243,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         return run.silent or (bool(run.open) and run.vm_ids <= self._suspects)
 
     def _new_batch(self, leader: GuestRequest, requests: list[GuestRequest]) -> GuestRun:
-        requests += self._take_companions(requests)
-        for request in requests:
-            request.begun = True
-        return GuestRun(leader, requests)
+        return GuestRun(leader, [*requests, *self._take_companions(requests)])
 
     def _take_companions(self, requests: Sequence[GuestRequest]) -> list[Companion]:
         """Return the companions of a run.
@@ -277,8 +279,9 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             request.error = powershell.failure(context, answers.complaint)
 
     def _answers(self, context: Context, run: GuestRun) -> Answers:
+        requests = list(run.requests)
         parameters = {
-            "Guests": [request.as_parameter() for request in run.requests],
+            "Guests": AtStart(_as_parameter(requests), partial(self._begin_requests, requests)),
             "ThrottleLimit": _THROTTLE,
             "Timeout": TimeLeft(_MARGIN, _SHARE),
         }
@@ -293,6 +296,14 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             return self._powershell.run(context, SCRIPT, parameters, on_answer, must_close=_gave_up)
         except errors.AccessDenied as error:
             raise context.error(errors.AccessDenied, error.answer, f"{error.remedy}; or {OVER_NETWORK}") from error
+
+    def _begin_requests(self, requests: Sequence[GuestRequest]) -> list[dict[str, Any]]:
+        """Return the requests for a script that is sent now. Those whose operation has ended are not part of it."""
+        with self._changed:
+            continuing = [request for request in requests if not request.context.deadline.is_over]
+            for request in continuing:
+                request.begun = True
+        return _as_parameter(continuing)
 
     def _record(self, run: GuestRun, by_vm: Mapping[str, GuestRequest], answer: Mapping[str, Any]) -> None:
         """Record a report of the script, and wake the thread of its guest. The other guests may take long."""
@@ -311,6 +322,10 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             request.answer = answer
             _end_companions([request])
             self._changed.notify_all()
+
+
+def _as_parameter(requests: Iterable[GuestRequest]) -> list[dict[str, Any]]:
+    return [request.as_parameter() for request in requests]
 
 
 def _end_companions(requests: Iterable[GuestRequest]) -> None:

@@ -55,7 +55,8 @@ def open_port(connection: Connection) -> None:
     Raises:
         OSError: it does not.
     """
-    socket.create_connection((connection.address, connection.port), connection.connect_timeout).close()
+    address = connection.address, connection.port
+    _in_time(connection, lambda: socket.create_connection(address, connection.connect_timeout).close())
 
 
 def certificate(connection: Connection) -> Certificate:

@@ -23,7 +23,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from avma.deadline import TimeIsOver, within
+from avma.cancellation import Cancellation
+from avma.deadline import RunIsOver, TimeIsOver, within
 
 LARGEST_ANSWER = 8 * 512_000
 """Bytes after decompression. A WinRM envelope stays far below, even encrypted and in UTF-8 (MaxEnvelopeSizekb 500)."""
@@ -95,21 +96,26 @@ class Adapter(HTTPAdapter):
         """Whether the last answer declares that it is from http.sys, Windows' own HTTP service."""
         super().__init__()
 
-    def run(self, call: Callable[[], _T], seconds: float) -> _T:
+    def run(self, call: Callable[[], _T], seconds: float, cancellation: Cancellation) -> _T:
         """Return the result of a call that sends with this adapter, within that many seconds.
 
-        A late call cannot send anything more, and the adapter ends its connections.
+        A late call cannot send anything more, and the adapter ends its connections. The same holds if the user stops
+        the run.
 
         Raises:
             ConnectTimeout: the time is over, and no connection was opened.
             ReadTimeout: the time is over, and the answer was not complete.
             NothingAwaited: the time is over, and the call was waiting for something else.
+            RunIsOver: the user stopped the run.
         """
         self.carried, self.turned_away = False, False
         try:
-            return within(seconds, call)
+            return within(seconds, call, cancellation)
         except TimeIsOver:
             raise self._end() from None
+        except RunIsOver:
+            self._end()
+            raise
 
     def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
         """Create the pools, with the TLS context. The adapter can count and end their connections. Called by requests.

@@ -32,7 +32,7 @@ from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
-from avma.wsman.script import OnOutput, Output, TimeLeft, ignore, secrets_in
+from avma.wsman.script import OnOutput, Output, at_start, ignore, secrets_in
 
 # pypsrp logs every message and every exception.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
@@ -41,6 +41,10 @@ IDLE = 300
 """Seconds. Windows ends a pool that is idle for this long, for example after its process was killed."""
 CLEANING = 2.0
 """Seconds. The time limit for ending a pool, also after the deadline."""
+_STOPPING = 1.0
+"""Seconds. The time limit for stopping its script first."""
+_BETWEEN_DELETES = 0.25
+"""Seconds between two attempts to end a pool that the machine may still be starting."""
 _PATIENCE = 1.0
 """Seconds. The time limit of one request for output. The pool checks the deadline and the cancellation in between."""
 _MARGIN = 10.0
@@ -68,6 +72,7 @@ class Pool:
         self._pool = _RunspacePool(self._wsman, idle_timeout=IDLE)
         self._pipeline: PowerShell | None = None
         self._asked = False
+        self._may_be_starting = False
         self.started = False
         self.usable = True
 
@@ -81,8 +86,12 @@ class Pool:
         self._wsman.begin(context)
         self._asked = True
         threading.Thread(target=_key_pair, daemon=True).start()  # while PowerShell starts
-        with _own_errors(context):
-            self._pool.open()
+        try:
+            with _own_errors(context):
+                self._pool.open()
+        except _UNDONE:
+            self._may_be_starting = not self._wsman.created
+            raise
         if self._pool.state != RunspacePoolState.OPENED:
             raise _unexpected(context)
 
@@ -113,25 +122,29 @@ class Pool:
         """End PowerShell and its scripts on the machine. Errors are ignored, because an idle pool ends by itself."""
         if self._asked:
             self._asked = False
-            self._wsman.begin(Context("end a remote PowerShell", self._where, Deadline(CLEANING)))
+            deadline = Deadline(CLEANING)
+            self._wsman.begin(self._ending(deadline.part(_STOPPING)))
             self._stop()
-            self._delete()
+            self._delete(deadline)
         self._pipe.close()
+
+    def _ending(self, deadline: Deadline) -> Context:
+        return Context("end a remote PowerShell", self._where, deadline)
 
     def _start(self, script: str, parameters: Mapping[str, Any], deadline: Deadline) -> PowerShell:
         pipeline = PowerShell(self._pool)
         # A scope of its own hides its preferences and variables from the next script.
         pipeline.add_script(script, use_local_scope=True)
         for name, value in parameters.items():
-            given = value.of(deadline.remaining()) if isinstance(value, TimeLeft) else value
-            pipeline.add_parameter(name, tagged(given))
+            pipeline.add_parameter(name, tagged(at_start(value, deadline.remaining())))
+        # The caller may leave while a message is on its way, so the script counts as started until the error is known.
+        self.started = True
         try:
             # Leave out the invocation information: it would contain the parameters of each failed command.
             pipeline.begin_invoke(remote_stream_options=0)
-        except _UNDONE:
-            self.started = True
+        except errors.AvmaError as error:
+            self.started = isinstance(error, _UNDONE)
             raise
-        self.started = True
         return pipeline
 
     def _finish(self) -> None:
@@ -150,21 +163,31 @@ class Pool:
             with contextlib.suppress(Exception):
                 self._pool.shell.signal(_STOP, command_id=pipeline.id)
 
-    def _delete(self) -> None:
-        """Delete the pool, and retry once. pypsrp chose its id, so this also works after a lost answer."""
+    def _delete(self, deadline: Deadline) -> None:
+        """Delete the pool, and retry once. pypsrp chose its id, so this also works after a lost answer.
+
+        A machine that is still starting the pool does not know it yet. Then retry until the deadline.
+        """
+        context = self._ending(deadline)
+        self._wsman.begin(context)
+        if self._is_deleted() or self._is_deleted():
+            return
+        with contextlib.suppress(errors.TimedOut):
+            while self._may_be_starting and not self._is_deleted():
+                context.wait(_BETWEEN_DELETES)
+
+    def _is_deleted(self) -> bool:
+        """Delete the pool. Return True if it no longer exists."""
         selectors = self._pool.shell._selector_set or SelectorSet()
         if not selectors.values:
             selectors.add_option("ShellId", self._pool.id)
-        for _ in range(2):
-            try:
-                self._wsman.delete(self._pool.shell.resource_uri, selector_set=selectors)
-            except errors.WsmanFault as fault:
-                if fault.code == soap_faults.UNEXPECTED_SELECTORS:
-                    return
-            except errors.AvmaError:
-                continue
-            else:
-                return
+        try:
+            self._wsman.delete(self._pool.shell.resource_uri, selector_set=selectors)
+        except errors.WsmanFault as fault:
+            return fault.code == soap_faults.UNEXPECTED_SELECTORS and not self._may_be_starting
+        except errors.AvmaError:
+            return False
+        return True
 
 
 _OPENING = (
@@ -209,6 +232,7 @@ class _Wsman(WSMan):
         self._pipe = pipe
         self._left = _LARGEST_OUTPUT
         self.broken = False
+        self.created = False
         self.begin(Context("", connection.where, Deadline(connection.operation_timeout)))
 
     def begin(self, context: Context) -> None:
@@ -242,17 +266,18 @@ class _Wsman(WSMan):
         if resource is not None:
             body.append(resource)
         answer = self._send(ET.tostring(message, encoding="utf-8"), longest)
+        self.created |= action == WSManAction.CREATE
         root = ET.Element(f"{{{envelope.SOAP}}}Envelope")
         root.append(self._body(answer, action))
         return root
 
     def _send(self, message: bytes, longest: float) -> bytes:
         # The time limit of the operation also applies, because the deadline can be an hour away.
-        allowed = Deadline(max(_PATIENCE, min(longest + _MARGIN, self._context.deadline.remaining())))
+        allowed = self._context.deadline.part(longest + _MARGIN)
         try:
             answer = self._pipe.send(replace(self._context, deadline=allowed), message)
         except errors.Unreachable:
-            self.broken = True
+            self.broken = not self._context.deadline.cancellation.is_set()
             raise
         self._left -= len(answer)
         if self._left < 0:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from avma import errors
 from avma.connection import Connection
 from avma.context import Context
-from avma.deadline import POLL
-from avma.wording import RUN_AGAIN
+from avma.deadline import CANCELED, POLL
+from avma.wording import CONTINUE, RUN_AGAIN
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
 from avma.wsman.script import OnOutput, Output, ignore
@@ -26,7 +26,7 @@ from avma.wsman.script import OnOutput, Output, ignore
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
 
-_GRACE = 2.5
+_GRACE = 1.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
 _ENDED = (
@@ -94,7 +94,7 @@ class Runspaces:
             try:
                 context.check()
             except (errors.TimedOut, errors.Cancelled) as end:
-                # The script ends by itself unless a request hangs. Its thread closes the pool later.
+                # The request under way ends at the same time, so this wait is short.
                 if wait((outcome,), _GRACE).done:
                     break
                 raise self._error(call, end) from end
@@ -108,8 +108,8 @@ class Runspaces:
             idle, self._idle = self._idle, []
         for pool in idle:
             self._begin(pool.close)
-        for thread in self._alive():
-            thread.join(max(0.0, end - time.monotonic()))
+        while (alive := self._alive()) and time.monotonic() < end:
+            alive[0].join(max(0.0, end - time.monotonic()))
 
     def _settle(self, outcome: Future[Output], call: _Call) -> None:
         try:
@@ -135,11 +135,12 @@ class Runspaces:
     def _open(self, call: _Call) -> Pool:
         from avma.wsman.psrp import Pool  # pypsrp takes long to import, and most runs need no script
 
+        call.context.check()
         pool = call.pool = Pool(self._connection, self._new_pipe(self._connection))
         try:
             pool.open(call.context)
         except errors.AvmaError as error:
-            pool.close()
+            self._end(pool)
             raise self._error(call, error) from error
         return pool
 
@@ -148,7 +149,7 @@ class Runspaces:
         try:
             output = pool.run(call.context, call.script, call.parameters, call.on_output)
         except errors.AvmaError as error:
-            pool.close()
+            self._end(pool)
             raise self._error(call, error) from error
         self._keep(pool, pool.usable and not call.must_close(output))
         return output
@@ -158,10 +159,16 @@ class Runspaces:
             if usable and not self._closed:
                 self._idle.append(pool)
                 return
-        pool.close()
+        self._end(pool)
+
+    def _end(self, pool: Pool) -> None:
+        """Close a pool in a thread of its own. The caller must not wait for a machine that has become silent."""
+        self._begin(pool.close)
 
     def _error(self, call: _Call, error: errors.AvmaError) -> errors.AvmaError:
         """Return the error for the caller: the script may have run, or it did nothing."""
+        if isinstance(error, errors.Unreachable) and call.context.deadline.cancellation.is_set():
+            error = call.context.error(errors.Cancelled, CANCELED, CONTINUE)
         if call.started:
             over = isinstance(error, (errors.TimedOut, errors.Cancelled))
             answer = error.answer if over else f"the session was lost: {error.answer}"
@@ -176,10 +183,13 @@ class Runspaces:
     def _begin(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
         with self._lock:
-            self._threads = [each for each in self._threads if each.is_alive()]
-            self._threads.append(thread)
+            self._threads = [*self._living(), thread]
             thread.start()
 
     def _alive(self) -> list[threading.Thread]:
         with self._lock:
-            return list(self._threads)
+            return self._living()
+
+    def _living(self) -> list[threading.Thread]:
+        """Return the threads that have not ended. The caller holds the lock."""
+        return [thread for thread in self._threads if thread.is_alive()]

@@ -38,6 +38,17 @@ class TimeLeft:
 
 
 @dataclass(frozen=True)
+class AtStart:
+    """A script parameter whose value is decided directly before the script starts.
+
+    `most` contains everything that the value may contain.
+    """
+
+    most: Any = field(repr=False)
+    decide: Callable[[], Any]
+
+
+@dataclass(frozen=True)
 class ErrorRecord:
     """An error of PowerShell: its FullyQualifiedErrorId and its text."""
 
@@ -67,12 +78,21 @@ def ignore(_: Any) -> None:
     """Ignore an object."""
 
 
+def at_start(value: Any, left: float) -> Any:
+    """Return the value of a parameter for a script that starts now, if its caller has that many seconds left."""
+    if isinstance(value, TimeLeft):
+        return value.of(left)
+    return value.decide() if isinstance(value, AtStart) else value
+
+
 def secrets_in(value: Any) -> Iterator[str]:
     """Yield all secret texts in the parameters of a script."""
     if isinstance(value, Secret):
         yield value.text
     elif isinstance(value, Credential):
         yield value.password
+    elif isinstance(value, AtStart):
+        yield from secrets_in(value.most)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from secrets_in(item)

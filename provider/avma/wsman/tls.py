@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,10 +21,13 @@ import certifi
 
 from avma import errors
 from avma.connection import Connection
+from avma.context import Context
+from avma.deadline import within
 from avma.settings import Auth
 
 _PEM = "-----BEGIN "
-_TIMEOUT = 5.0
+_TIMEOUT, _LONGEST = 5.0, 10.0
+"""Seconds for one step of a handshake, and for all of them."""
 _HOLDS = 60.0
 """Seconds. The provider requests the certificate of an endpoint only once in this time."""
 
@@ -142,9 +146,16 @@ def _file(given: str) -> Iterator[str]:
         yield os.fspath(path)
 
 
-def thumbprint(connection: Connection) -> str | None:
-    """Return the SHA-1 thumbprint of an endpoint's certificate as Windows shows it, or None if it does not use TLS."""
-    return _PROBES.ask((connection.address, connection.port), min(_TIMEOUT, connection.connect_timeout))
+def thumbprint(context: Context, connection: Connection) -> str | None:
+    """Return the SHA-1 thumbprint of an endpoint's certificate as Windows shows it.
+
+    None if the endpoint does not use TLS, or if the operation ends before it has answered.
+    """
+    timeout = min(_TIMEOUT, connection.connect_timeout)
+    try:
+        return _PROBES.ask(context, (connection.address, connection.port), timeout)
+    except (errors.TimedOut, errors.Cancelled, OSError):
+        return None
 
 
 @dataclass
@@ -163,15 +174,24 @@ class _Probes:
         self._lock = threading.Lock()
         self._of: dict[tuple[str, int], _Probe] = {}
 
-    def ask(self, endpoint: tuple[str, int], timeout: float) -> str | None:
-        """Return the thumbprint, or None if the endpoint does not use TLS."""
+    def ask(self, context: Context, endpoint: tuple[str, int], timeout: float) -> str | None:
+        """Return the thumbprint, or None if the endpoint does not use TLS.
+
+        Raises:
+            TimedOut, Cancelled, OSError: the operation ends before the endpoint has answered.
+        """
         with self._lock:
             probe = self._of.setdefault(endpoint, _Probe(threading.Lock()))
-        with probe.lock:
+        context.acquire(probe.lock)
+        try:
+            context.check()
             if time.monotonic() >= probe.expires:
-                probe.thumbprint = _look(endpoint, timeout)
+                longest = min(_LONGEST, context.deadline.remaining())
+                probe.thumbprint = within(longest, partial(_look, endpoint, timeout), context.deadline.cancellation)
                 probe.expires = time.monotonic() + _HOLDS
             return probe.thumbprint
+        finally:
+            probe.lock.release()
 
 
 _PROBES = _Probes()

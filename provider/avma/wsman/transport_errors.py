@@ -14,10 +14,10 @@ import requests
 
 from avma import errors
 from avma.connection import Connection
-from avma.deadline import text_of
+from avma.deadline import CANCELED, RunIsOver, text_of
 from avma.errors import Distrust
 from avma.settings import AUTH_METHODS, HTTP_PORT, Auth, offered_methods
-from avma.wording import RUN_AGAIN
+from avma.wording import CONTINUE, RUN_AGAIN
 from avma.wsman import http_answers, kerberos, tls
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.http_adapter import LARGEST_ANSWER, Adapter, AnswerTooLarge, HttpStatus, NothingAwaited
@@ -50,12 +50,22 @@ def to_error(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
     """Return the error of `avma.errors` for an exception of a transport."""
     if isinstance(error, errors.AvmaError):
         return error
+    if isinstance(error, RunIsOver):
+        return _canceled(exchange)
     if isinstance(error, (NotAuthenticated, PermissionError)) and not _failed(exchange.adapter):
         lost = exchange.adapter.accepted and exchange.adapter.turned_away
         return http_answers.session_lost(exchange) if lost else _logon(exchange)
     if isinstance(error, requests.exceptions.RequestException):
         return _of_requests(error, exchange)
     return _of_answer(error, exchange)
+
+
+def _canceled(exchange: HttpExchange) -> errors.AvmaError:
+    """Return the error for a message whose answer nobody awaits any more."""
+    if exchange.adapter.carried:
+        answer = f"{CANCELED} before the machine answered"
+        return exchange.context.error(errors.AnswerLost, answer, CONTINUE)
+    return exchange.context.error(errors.Cancelled, CANCELED, CONTINUE)
 
 
 def _of_requests(error: requests.exceptions.RequestException, exchange: HttpExchange) -> errors.AvmaError:
@@ -134,7 +144,7 @@ def _logon(exchange: HttpExchange) -> errors.LogonRefused:
     if auth is Auth.KERBEROS:
         remedy = "check that the account may sign in over the network, and that the machine is still in its domain"
     if connection.https and method.binds:
-        remedy += _about_the_channel(connection)
+        remedy += _about_the_channel(exchange)
     return exchange.context.error(errors.LogonRefused, f"the service rejected the sign-in of {who} (401)", remedy)
 
 
@@ -157,18 +167,18 @@ def _switch(auth: Auth) -> str:
     return rf"`Set-Item WSMan:\localhost\Service\Auth\{AUTH_METHODS[auth].switch} $true` in PowerShell"
 
 
-def _about_the_channel(connection: Connection) -> str:
+def _about_the_channel(exchange: HttpExchange) -> str:
     """Return the remedy for a sign-in that may have failed because TLS ends before the machine.
 
     A sign-in is bound to the TLS channel. If a proxy decrypts the traffic, it fails with the same 401 (MS-NLMP
     3.1.5.1.2, RFC 5929). Only a comparison of the two certificates shows the difference.
     """
-    thumbprint = tls.thumbprint(connection)
+    thumbprint = tls.thumbprint(exchange.context, exchange.connection)
     value = f", {thumbprint}" if thumbprint else ""
     return (
         "; if these checks pass, look for a proxy that decrypts TLS; compare the thumbprint from `winrm enumerate "
         "winrm/config/listener` on the machine with that of the certificate on port "
-        f"{connection.port}{value}"
+        f"{exchange.connection.port}{value}"
     )
 
 
@@ -210,7 +220,7 @@ def _network(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
     if isinstance(cause, ConnectionRefusedError):
         answer = "the connection was refused, because nothing listens on that port"
         return exchange.context.error(errors.Unreachable, answer, f"check the port; {set_up(connection)}")
-    if not connection.https and not exchange.adapter.accepted and tls.thumbprint(connection):
+    if not connection.https and not exchange.adapter.accepted and tls.thumbprint(exchange.context, connection):
         return exchange.context.error(errors.Unreachable, *uses_tls(connection))
     return _broken_off(exchange, "the connection broke")
 

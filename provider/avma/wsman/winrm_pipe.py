@@ -52,7 +52,8 @@ class WinrmPipe:
             connect, read = self._timeout(context.deadline)
             # limit the whole call too: `read` restarts with each byte, and a sign-in takes several requests
             longest = min(context.deadline.remaining() + _LAST_CHANCE, connect + read + _ANSWER_MARGIN)
-            answer = adapter.run(partial(transport.send, message, (connect, read)), longest)
+            send = partial(transport.send, message, (connect, read))
+            answer = adapter.run(send, longest, context.deadline.cancellation)
         except Exception as error:
             self.close()
             if not again or not self._was_not_read(adapter, connects):

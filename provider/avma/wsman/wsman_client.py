@@ -29,8 +29,8 @@ T = TypeVar("T")
 
 _JOB_STARTED = 4096
 """The `ReturnValue` of methods that continue as a job (DMTF). The caller reads the state."""
-_RELEASING = 5.0
-"""Seconds. The time limit for ending an unfinished query."""
+_RELEASING = 0.5
+"""Seconds. The time limit for ending an unfinished query, also after the deadline and after Cancel."""
 _MOST_PAGES = 1000
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
 

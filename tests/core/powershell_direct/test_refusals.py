@@ -137,7 +137,7 @@ def test_a_vm_that_the_script_does_not_report(estate, run, monkeypatch):
 
 def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
     def run(self, context, script, parameters, on_answer, must_close):
-        answers = tuple(answer(vm) for vm in parameters["Guests"])
+        answers = tuple(answer(vm) for vm in parameters["Guests"].decide())
         for each in answers:
             on_answer(each)
         return powershell.Answers(answers, "half a line")

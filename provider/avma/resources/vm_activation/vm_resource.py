@@ -352,7 +352,7 @@ def _license_guest(
         try:
             attempt.license(product_key, activate=True, channel=LicenseChannel.AVMA)
         except errors.LicensingFault as fault:
-            _add_event_logs(fault, host, guest)
+            _add_event_logs(fault, host, guest, operation)
             if guest.licensing.system.edition == compatibility.AZURE_EDITION:
                 # Here, every HRESULT only means that the host did not activate the guest. Its usual remedies do not
                 # help without one of these licenses.
@@ -361,11 +361,12 @@ def _license_guest(
     return _result(placement.vm, wanted, guest.licensing.system, attempt.product)
 
 
-def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestState) -> None:
+def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestState, operation: Operation) -> None:
     """Add the messages in the event logs of guest and host to a rejection by Windows."""
+    deadline = operation.deadline
     messages = {
-        f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT),
-        f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT),
+        f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT, deadline),
+        f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT, deadline),
     }
     # The end of the error adds a period.
     fault.answer += "".join(f". {where}: {text.removesuffix('.')}" for where, text in messages.items() if text)

@@ -1,0 +1,251 @@
+"""Cancel in each phase of an operation: it ends although the machine stays silent, and it begins no further change.
+
+The time limits of these tests are an hour. So only the cancellation can end an operation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from avma import errors, keys
+from avma.configuration import Configuration, GuestDefaults
+from avma.connection import resolve
+from avma.deadline import Deadline
+from avma.resources.claims import Claim, Claims
+from avma.settings import Auth
+from avma.windows import machine
+from avma.wsman import psrp
+from avma.wsman.winrm_pipe import WinrmPipe
+from avma_simulator import EstateServer, load_estate, running
+from core.azure_local.lab import ESTATE as AZURE_LOCAL
+from core.azure_local.lab import KEY_2022, OTHER
+from core.powershell_direct.lab import ESTATE as DIRECT
+from core.powershell_direct.lab import GUEST_PASSWORD
+from core.runner import ADMINISTRATOR, HOST_KEY, HV01, PASSWORD, Runner, stored
+from core.runner import ESTATE as HOSTS
+from core.silence import Silence, accepting, not_accepting
+from waiting import PATIENCE, wait_until
+
+HOUR = "1h"
+
+
+@pytest.fixture
+def configuration() -> Configuration:
+    return Configuration(
+        https=False,
+        username=ADMINISTRATOR,
+        password=PASSWORD,
+        guest=GuestDefaults(username=ADMINISTRATOR, password=GUEST_PASSWORD, ready_timeout=HOUR),
+        connect_timeout=HOUR,
+        operation_timeout=HOUR,
+    )
+
+
+def serving(folder: Path, estate: str, silence: Silence) -> AbstractContextManager[EstateServer]:
+    file = folder / "estate.yaml"
+    file.write_text(estate)
+    return running(load_estate(file), silence.service)
+
+
+def error_after_cancel(run: Runner, call: Callable[[], object], begun: Callable[[], object]) -> errors.AvmaError:
+    """Cancel a call as soon as `begun` returns. Return its error."""
+    ends: list[object] = []
+    run.seconds = 3600
+
+    def work() -> None:
+        try:
+            ends.append(call())
+        except errors.AvmaError as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    begun()
+    run.cancellation.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    (end,) = ends
+    assert isinstance(end, errors.AvmaError), end
+    return end
+
+
+def changes(estate: EstateServer) -> int:
+    """Return the number of all method calls that arrived at the machines."""
+    counts = [machine["operations"] for machine in estate.counts().values()]
+    return sum(count for each in counts for name, count in each.items() if name.startswith("Invoke"))
+
+
+def open_shells(estate: EstateServer) -> int:
+    return sum(machine["openShells"] for machine in estate.counts().values())
+
+
+def license_host(run: Runner) -> object:
+    return run.license()
+
+
+def activate_guest(run: Runner) -> object:
+    return run.activate()
+
+
+def delete_license(run: Runner) -> object:
+    result = run.license()
+    run.host.delete(result.identifier, stored(result, on_delete="uninstallKey", force_destroy=True), run.operation())
+    return result
+
+
+def apply_key(run: Runner) -> object:
+    return run.license(OTHER, KEY_2022)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of an operation, in which a machine becomes silent.
+
+    Args:
+        estate: the estate file.
+        call: the operation.
+        request: the request that the machine does not answer.
+        most: the maximum number of method calls that arrive.
+        partial: whether the state so far is kept, because a change has begun.
+        skip: the number of such requests that the machine answers.
+        machine: its name.
+    """
+
+    estate: str
+    call: Callable[[Runner], object]
+    request: str
+    most: int = 0
+    partial: bool = False
+    skip: int = 0
+    machine: str = "hv01"
+
+
+PHASES = {
+    "identifying": Phase(HOSTS, license_host, "Enumerate Win32_ComputerSystemProduct"),
+    "reading": Phase(HOSTS, license_host, "Enumerate SoftwareLicensingProduct"),
+    "reading again": Phase(HOSTS, license_host, "Enumerate SoftwareLicensingProduct", skip=1),
+    "installing": Phase(HOSTS, license_host, "InstallProductKey", most=1, partial=True),
+    "activating": Phase(HOSTS, license_host, "Activate", most=2, partial=True),
+    "deleting": Phase(HOSTS, delete_license, "UninstallProductKey", most=3),
+    "listing": Phase(DIRECT, activate_guest, "Enumerate Msvm_ComputerSystem"),
+    "starting PowerShell": Phase(DIRECT, activate_guest, "RunspacePool/Create"),
+    "opening PowerShell": Phase(DIRECT, activate_guest, "RunspacePool/Receive"),
+    "sending a script": Phase(DIRECT, activate_guest, "Pipeline/Command"),
+    "in a script": Phase(DIRECT, activate_guest, "Pipeline/Receive"),
+    "changing a guest": Phase(DIRECT, activate_guest, "Pipeline/Command", most=1, partial=True, skip=1),
+    "applying a key": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=2, machine="other"),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["request unread", "answer missing"])
+@pytest.mark.parametrize("phase", PHASES.values(), ids=PHASES)
+def test_cancel_ends_an_operation_whose_machine_is_silent(tmp_path, new_runner, phase, after):
+    silence, run = Silence(phase.machine, phase.request, after, phase.skip), new_runner()
+    with serving(tmp_path, phase.estate, silence) as estate:
+        error = error_after_cancel(run, lambda: phase.call(run), lambda: silence.begun.wait(PATIENCE))
+        cause = error.cause if isinstance(error, errors.PartlyDone) else error
+        assert isinstance(cause, errors.Cancelled), error
+        assert isinstance(error, errors.PartlyDone) == phase.partial
+        run.machines.close()
+        assert changes(estate) <= phase.most
+        assert open_shells(estate) == 0
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.BASIC])
+@pytest.mark.parametrize("silent", [accepting, not_accepting])
+def test_cancel_ends_a_connection_to_a_silent_machine(new_runner, configuration, silent, auth):
+    pipes: list[WinrmPipe] = []
+
+    class Watched(WinrmPipe):
+        def send(self, context, message):
+            pipes.append(self)
+            return super().send(context, message)
+
+    def is_waiting() -> bool:
+        adapter = pipes[0]._open[1] if pipes and pipes[0]._open else None
+        return adapter is not None and adapter.connects == 1 and adapter._awaiting
+
+    run = new_runner(Watched)
+    with silent() as port:
+        run.configuration = replace(configuration, port=port, auth=auth, https=auth is Auth.BASIC)
+        error = error_after_cancel(run, lambda: run.license("127.0.0.1"), lambda: wait_until(is_waiting))
+    assert isinstance(error, errors.Cancelled)
+
+
+def test_a_powershell_that_starts_after_cancel_is_closed(tmp_path, new_runner, monkeypatch):
+    monkeypatch.setattr(psrp, "CLEANING", PATIENCE)
+    monkeypatch.setattr(machine, "_CLOSING", PATIENCE)
+    silence, run = Silence("hv01", "RunspacePool/Create"), new_runner()
+    with serving(tmp_path, DIRECT, silence) as estate:
+        error = error_after_cancel(run, run.activate, lambda: silence.begun.wait(PATIENCE))
+        assert isinstance(error, errors.Cancelled)
+        silence.end()
+        run.machines.close()
+        assert estate.counts()["hv01"]["pools"] == 1
+        assert open_shells(estate) == 0
+
+
+def test_cancel_ends_a_session_in_a_guest_that_does_not_answer(tmp_path, new_runner):
+    run = new_runner()
+    with serving(tmp_path, DIRECT, Silence("hv01", "none")) as estate:
+        estate.faults("web01", [{"operation": "PowerShellDirect/Connect", "answer": "timeout", "times": 1}])
+        begun = partial(wait_until, lambda: estate.present_faults("web01")[0]["times"] == 0)
+        assert isinstance(error_after_cancel(run, run.activate, begun), errors.Cancelled)
+        run.machines.close()
+        assert open_shells(estate) == 0
+
+
+class Saying(list[str]):
+    """The messages to the user. The first one with a text calls a function."""
+
+    def __init__(self, text: str, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._text = text
+        self._then = then
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if self._text in line:
+            self._then()
+
+
+def test_cancel_ends_the_wait_for_the_license_of_a_host(estate, run):
+    run.claims = Claims()
+    run.claims.add(Claim("another resource", wants=False, coming=True))
+    run.told = Saying("to be licensed", run.cancellation.set)
+    with pytest.raises(errors.Cancelled):
+        run.activate()
+    assert changes(estate) == 0
+
+
+def test_cancel_ends_the_wait_for_an_activation_and_keeps_the_state(estate, run):
+    estate.faults("hv01", [{"operation": "SoftwareLicensingProduct/Activate", "answer": "timeout"}])
+    run.told = Saying("waiting for activation", run.cancellation.set)
+    with pytest.raises(errors.PartlyDone) as caught:
+        run.license()
+    assert isinstance(caught.value.cause, errors.Cancelled)
+    assert caught.value.state.outputs.partial_product_key == keys.partial(HOST_KEY)
+
+
+def test_cancel_ends_the_wait_for_the_lock_of_a_machine(estate, run, configuration, monkeypatch):
+    waiting, acquire = threading.Event(), Deadline.acquire
+
+    def watched(deadline: Deadline, lock: threading.Lock, tried: str, where: str) -> None:
+        if tried == "change the license":
+            waiting.set()
+        acquire(deadline, lock, tried, where)
+
+    server = run.machines.get(resolve(HV01, configuration))
+    server.identity(Deadline(PATIENCE))
+    with server.license_lock.exclusive(None, Deadline(PATIENCE), "hv01"):
+        monkeypatch.setattr(Deadline, "acquire", watched)
+        error = error_after_cancel(run, run.license, lambda: waiting.wait(PATIENCE))
+    assert isinstance(error, errors.Cancelled)
+    assert changes(estate) == 0
