@@ -27,6 +27,7 @@ _LONGEST_SETUP = 3600
 _LONGEST_ADVANCE = 366 * 24 * 3600
 _FAULTS = TypeAdapter(tuple[estate.FaultRule, ...])
 _VM = TypeAdapter(estate.Vm)
+_GRANTS = TypeAdapter(estate.AccountRights)
 _VM_NAME = TypeAdapter(fields.VmName)
 
 
@@ -185,6 +186,10 @@ class Control:
         if rights not in get_args(fields.Rights):
             raise BadCommand(f"rights must be one of {', '.join(get_args(fields.Rights))}")
         self._state.machine(name).rights = rights
+
+    async def grant(self, name: str, rights: dict[str, Any]) -> None:
+        """Replace the rights of a machine's account: its groups, and the fields of an estate file for rights."""
+        self._state.machine(name).grants = _parsed(_GRANTS, rights, "rights")
 
     async def service(self, name: str, service: str, running: bool) -> None:
         """Start or stop a Windows service on a machine."""

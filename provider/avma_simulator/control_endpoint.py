@@ -31,6 +31,7 @@ _COMMANDS: dict[str, Command] = {
     "data-exchange": lambda control, name, body: control.data_exchange(name, _field(body, "enabled", bool)),
     "data-exchange-items": lambda control, name, body: control.data_exchange_items(name, _texts(body, "items")),
     "rights": lambda control, name, body: control.rights(name, _field(body, "rights", str)),
+    "grant": lambda control, name, body: control.grant(name, dict(body)),
     "service": lambda control, name, body: control.service(
         name, _field(body, "service", str), _field(body, "running", bool)
     ),

@@ -151,7 +151,16 @@ class FaultRule(_Record):
         return self
 
 
-class Machine(Listening):
+class AccountRights(_Record):
+    """The rights of an account. Without `groups`, the preset `rights` of its machine applies."""
+
+    groups: Annotated[frozenset[fields.Group] | None, Field(strict=False)] = None
+    cluster_access: bool = False
+    namespaces: dict[fields.Namespace, fields.Access] = {}
+    remote_power_shell: bool = True
+
+
+class Machine(AccountRights, Listening):
     """The common fields of hosts and VMs. A VM with `vms` is a nested host."""
 
     name: str
@@ -176,9 +185,8 @@ class Machine(Listening):
     username: fields.UserName | None = None
     password: Annotated[fields.Password | None, Field(repr=False)] = None
     rights: fields.Rights = "administrator"
-    namespaces: dict[fields.Namespace, fields.Access] = {}
+    session_configurations: tuple[fields.File, ...] = Field((), strict=False)
     stopped_services: tuple[fields.WindowsService, ...] = Field((), strict=False)
-    remote_power_shell: bool = True
     quotas: Quotas = Quotas()
     language: Literal["en-US", "de-DE", "ja-JP"] = "en-US"
     utc_offset: Annotated[int, Field(ge=-720, le=840)] = 0

@@ -244,6 +244,10 @@ class EstateServer:
         """See `Control.rights`."""
         self._call(self._control.rights(name, rights))
 
+    def grant(self, name: str, **rights: Any) -> None:
+        """Replace the rights of a machine's account. The arguments are the fields of an estate file."""
+        self._call(self._control.grant(name, rights))
+
     def service(self, name: str, service: str, running: bool) -> None:
         """See `Control.service`."""
         self._call(self._control.service(name, service, running))

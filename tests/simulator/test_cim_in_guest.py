@@ -13,6 +13,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from avma_simulator import EstateServer
 from avma_simulator.shells import cim_in_guest
 from avma_simulator.state.estate_state import EstateState
+from avma_simulator.state.groups import Groups
 from avma_simulator.state.machine import Machine
 from simulator.client import PASSWORD
 from simulator.psrp import connected
@@ -168,11 +169,13 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
     asked: list[str] = []
     together: list[int] = []
 
-    async def counted(state: EstateState, host: Machine, given: dict[str, Any]) -> dict[str, Any]:
+    async def counted(
+        state: EstateState, host: Machine, given: dict[str, Any], run_as: Groups | None
+    ) -> dict[str, Any]:
         asked.append(given["id"])
         together.append(len(asked))
         try:
-            return await in_guest(state, host, given)
+            return await in_guest(state, host, given, run_as)
         finally:
             asked.remove(given["id"])
 

@@ -13,6 +13,7 @@ from avma_simulator.estate_file import azure_local
 from avma_simulator.estate_file.yaml_source import dotted
 from avma_simulator.fields import Location
 from avma_simulator.state import keys as product_keys
+from avma_simulator.state import session_configurations
 from avma_simulator.state.domains import Domains, split
 from avma_simulator.state.windows import AZURE_LOCAL, EDITIONS, LOCAL_VERSIONS, SEMI_ANNUAL, Windows
 
@@ -32,6 +33,7 @@ def mistakes(estate: Estate) -> list[Finding]:
         found += _leftover(estate, location, machine)
         found += azure_local.mistakes(_known(estate), location, machine)
         found += _pay_as_you_go(location, machine)
+        found += _rights(location, machine)
         found += _reachability(location, machine)
         found += _logons(location, machine)
     for index, key in enumerate(estate.keys):
@@ -118,6 +120,16 @@ def _pay_as_you_go(location: Location, machine: Host | Vm) -> Iterator[Finding]:
         yield (*location, "payAsYouGo"), "is not allowed: the machine runs an evaluation edition"
     if machine.license is not None:
         yield (*location, "payAsYouGo"), "cannot be combined with `license`"
+
+
+def _rights(location: Location, machine: Host | Vm) -> Iterator[Finding]:
+    if machine.groups is not None and "rights" in machine.model_fields_set:
+        yield (*location, "groups"), "cannot be combined with `rights`"
+    for number, file in enumerate(machine.session_configurations):
+        try:
+            session_configurations.load(file)
+        except session_configurations.NotASessionConfiguration as error:
+            yield (*location, "sessionConfigurations", number), f"is not a session configuration for JEA: {error}"
 
 
 def _reachability(location: Location, machine: Host | Vm) -> Iterator[Finding]:

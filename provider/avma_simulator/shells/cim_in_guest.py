@@ -18,6 +18,7 @@ from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from avma_simulator.shells.psvalues import Credential, SecureString
 from avma_simulator.state import language
 from avma_simulator.state.estate_state import EstateState
+from avma_simulator.state.groups import Groups
 from avma_simulator.state.machine import Guest, Machine
 from avma_simulator.wmi import hyperv, rights
 
@@ -69,7 +70,7 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
                 pipeline.write(json.dumps({"starting": guest["id"]}))
                 await _exchange_credentials(state, host, guest["id"])
                 pipeline.write(json.dumps({"starting": None}))
-            result = await _in_guest(state, host, guest)
+            result = await _in_guest(state, host, guest, pipeline.run_as)
             async with script:
                 pipeline.write(json.dumps({"id": guest["id"], **result}, ensure_ascii=False))
 
@@ -114,9 +115,11 @@ async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -
         await asyncio.Event().wait()
 
 
-async def _in_guest(state: EstateState, host: Machine, given: Mapping[str, Any]) -> dict[str, Any]:
+async def _in_guest(
+    state: EstateState, host: Machine, given: Mapping[str, Any], run_as: Groups | None
+) -> dict[str, Any]:
     try:
-        guest = _guest(state, host, str(given["id"]))
+        guest = _guest(state, host, str(given["id"]), run_as)
         await asyncio.sleep(guest.spec.delays.powershell)
         await _enter(guest, given["credential"])
         operations = [_with_arguments(operation, given["secrets"]) for operation in json.loads(given["operations"])]
@@ -152,13 +155,13 @@ async def _operation(cim: LocalCim, operation: Mapping[str, Any]) -> dict[str, A
     return {"returnValue": await cim.invoke(namespace, operation["class"], operation["method"], keys, arguments)}
 
 
-def _guest(state: EstateState, host: Machine, vm_id: str) -> Guest:
+def _guest(state: EstateState, host: Machine, vm_id: str, run_as: Groups | None) -> Guest:
     if not host.windows.supports_powershell_direct:
         text = "A parameter cannot be found that matches parameter name 'VMId'."
         types = ("System.Management.Automation.ParameterBindingException",)
         raise _SessionFailed(f"NamedParameterNotFound,{_INVOKE_COMMAND}", (text,), types)
     wanted = vm_id.strip("{}").upper()
-    visible = [] if rights.access(host, hyperv.NAMESPACE) == "empty" else state.guests_of(host)
+    visible = [] if rights.local_access(host, hyperv.NAMESPACE, run_as) == "empty" else state.guests_of(host)
     found = next((guest for guest in visible if guest.identifier == wanted), None)
     if found is None:
         # PSRemotingCmdlet.cs: Invoke-Command calls Get-VM, whose error ends a script with ErrorActionPreference Stop.

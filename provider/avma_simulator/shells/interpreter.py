@@ -67,7 +67,7 @@ async def run_line(machine: Machine, streams: Streams, command: Command, emit: C
         ScriptFailed: the script ends with a terminating error.
     """
     if cmdlets.find(command.text) is None:
-        streams.error(**_not_found(command.text))
+        streams.error(**not_found(command.text))
     else:
         await _cmdlet(machine, streams, command, [], emit)
 
@@ -77,11 +77,12 @@ async def _cmdlet(
 ) -> None:
     cmdlet = cmdlets.find(command.text)
     if cmdlet is None:
-        raise ScriptFailed(**_not_found(command.text))
+        raise ScriptFailed(**not_found(command.text))
     await cmdlet.run(Stage(machine, streams, cmdlet.bind(command), objects, emit))
 
 
-def _not_found(name: str) -> dict[str, Any]:
+def not_found(name: str) -> dict[str, Any]:
+    """Return the arguments of the error for an unknown command."""
     text = (
         f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program. "
         "Check the spelling of the name, or if a path was included, verify that the path is correct and try again."

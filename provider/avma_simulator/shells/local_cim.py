@@ -113,7 +113,7 @@ class LocalCim:
 
     def _require_access(self, namespace: str, class_name: str, allowed: tuple[str, ...], cmdlet: str) -> None:
         """Raise CimFailed unless the account has the rights and the service behind the class runs."""
-        if rights.access(self._machine, _slashes(namespace)) not in allowed:
+        if rights.local_access(self._machine, _slashes(namespace)) not in allowed:
             raise CimFailed(WBEM_E_ACCESS_DENIED, cmdlet, "Access denied ")
         if rights.is_stopped(self._machine, class_name):
             raise CimFailed(rights.SERVICE_NOT_ACTIVE, cmdlet, rights.SERVICE_NOT_ACTIVE_TEXT)

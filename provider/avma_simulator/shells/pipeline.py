@@ -19,6 +19,7 @@ from psrpcore.types import (
 )
 
 from avma_simulator.shells import psvalues
+from avma_simulator.state.groups import Groups
 
 RUNTIME_EXCEPTION = "System.Management.Automation.RuntimeException"
 _WITH_INFORMATION = PSVersion("2.3")
@@ -90,6 +91,8 @@ class Pipeline:
     def __init__(self, server: ServerPipeline, statements: list[list[Command]], changed: Callable[[], None]) -> None:
         self.statements = statements
         self.input: list[Any] = []
+        self.run_as: Groups | None = None
+        """The groups of the virtual account that runs it. None: the account of the client runs it."""
         self._server = server
         self._changed = changed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avma import hresult
 from avma_simulator import estate
-from avma_simulator.shells import interpreter, programs, runspace, shell_faults, winrs
+from avma_simulator.shells import interpreter, programs, restricted, runspace, shell_faults, winrs
 from avma_simulator.shells.open_shells import POWERSHELL, NewShell, OpenShells
 from avma_simulator.shells.pipeline import Pipeline
 from avma_simulator.shells.process import Program
@@ -12,6 +12,7 @@ from avma_simulator.shells.scripts import SCRIPTS
 from avma_simulator.shells.shell_messages import URI
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
+from avma_simulator.state.session_configurations import SessionConfiguration
 from avma_simulator.wsman import soap, wsman_faults
 
 
@@ -28,7 +29,34 @@ def create(machine: Machine, state: EstateState) -> OpenShells:
         winrs.RESOURCE: lambda request: winrs.CommandShell(machine, find_program, request),
         runspace.RESOURCE.lower(): lambda request: runspace.RunspaceShell(machine, run_pipeline, request),
     }
+    for configuration in machine.session_configurations:
+        kinds[_resource(configuration)] = _restricted(machine, state, configuration)
     return OpenShells(machine, kinds)
+
+
+def may_use(machine: Machine, request: soap.Request) -> bool:
+    """Return True if the account may use a shell. Each session configuration has an ACL of its own.
+
+    Register-PSSessionConfiguration grants access to the accounts in RoleDefinitions ("JEA session configurations").
+    """
+    for configuration in machine.session_configurations:
+        if request.resource.lower() == _resource(configuration):
+            username = machine.spec.username or ""
+            return any(machine.accounts.same(username, account) for account in configuration.accounts)
+    return machine.accepts_shells
+
+
+def _restricted(machine: Machine, state: EstateState, configuration: SessionConfiguration) -> NewShell:
+    """Return the constructor of shells in a session configuration for JEA."""
+
+    async def run_pipeline(pipeline: Pipeline) -> None:
+        await restricted.run(state, machine, SCRIPTS, configuration, pipeline)
+
+    return lambda request: runspace.RunspaceShell(machine, run_pipeline, request)
+
+
+def _resource(configuration: SessionConfiguration) -> str:
+    return f"{POWERSHELL}{configuration.name}".lower()
 
 
 def is_shell_request(request: soap.Request) -> bool:

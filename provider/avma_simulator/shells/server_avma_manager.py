@@ -17,10 +17,12 @@ from avma_simulator.shells.psvalues import SecureString
 from avma_simulator.state import language
 from avma_simulator.state.automatic_activation import AutomaticActivation
 from avma_simulator.state.estate_state import EstateState
+from avma_simulator.state.groups import ADMINISTRATORS
 from avma_simulator.state.machine import Machine
 from avma_simulator.state.sl_errors import SlError
 
 _FILE_NOT_FOUND = -2147024894
+_ACCESS_DENIED = -2147024891
 _CMDLETS = {"get": "Get-VMAutomaticActivation", "set": "Set-VMAutomaticActivation"}
 
 
@@ -29,10 +31,25 @@ async def run(state: EstateState, machine: Machine, parameters: Mapping[str, Any
     action, key = parameters.get("Action"), parameters.get("ProductKey")
     if action not in _CMDLETS or (action == "set" and not isinstance(key, SecureString)):
         raise ScriptFailed("The parameters are not those of this script.", "RuntimeException")
+    if not _is_administrator(machine, pipeline):
+        pipeline.write(json.dumps({"error": _denied(machine.spec.language), "moduleVersion": "1.1"}))
+        return
     answer = await _answer(machine, _CMDLETS[action], key.text if isinstance(key, SecureString) else None)
     if action == "get" and machine.automatic_activation is not None:
         answer |= _subscriptions(machine, machine.automatic_activation)
     pipeline.write(json.dumps(answer, ensure_ascii=False))
+
+
+def _is_administrator(machine: Machine, pipeline: Pipeline) -> bool:
+    """Return True if the cmdlets accept the account. Inferred: they need an administrator, to read as well."""
+    groups = machine.grants.groups if pipeline.run_as is None else pipeline.run_as
+    return groups is None or ADMINISTRATORS in groups
+
+
+def _denied(locale: str) -> dict[str, Any]:
+    """Return the error for an account that is not an administrator. Inferred: all of it."""
+    text = language.translated("Access is denied. ", locale)
+    return {"hresult": _ACCESS_DENIED, "errorId": "System.UnauthorizedAccessException", "message": text}
 
 
 async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, Any]:

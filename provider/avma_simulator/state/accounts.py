@@ -88,6 +88,11 @@ class Accounts:
             return True
         return False
 
+    def same(self, first: str, second: str) -> bool:
+        """Return True if two names are those of one account."""
+        account = self._named(first)
+        return account is not None and account is self._named(second)
+
     def _named(self, username: str) -> Account | None:
         domain, _, name = username.rpartition("\\")
         return self.named.get((domain.lower(), name.lower()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from avma_simulator import estate, fields
 from avma_simulator.clock import Clock
-from avma_simulator.state import avma_rules, event_log
+from avma_simulator.state import avma_rules, event_log, groups, session_configurations
 from avma_simulator.state.accounts import Account, Accounts, Domain
 from avma_simulator.state.automatic_activation import AutomaticActivation
 from avma_simulator.state.fault_injection import InjectedFaults
@@ -26,6 +26,7 @@ _UP_BEFORE = timedelta(days=1)
 """The uptime of a machine at the start of the simulation."""
 _CREATED_BEFORE = timedelta(days=30)
 _MOST_OPERATIONS, _LONGEST_OPERATION = 1000, 200
+_MANAGEMENT = {groups.ADMINISTRATORS, groups.REMOTE_MANAGEMENT}
 
 
 @dataclass
@@ -81,6 +82,8 @@ class Machine:
         self._on = True
         self.injected_faults = InjectedFaults(spec.faults)
         self.rights: str = spec.rights
+        self.grants: estate.AccountRights = spec
+        self.session_configurations = tuple(session_configurations.load(file) for file in spec.session_configurations)
         self.stopped_services: set[str] = set(spec.stopped_services)
         self.log = event_log.EventLog(clock)
         self.script_blocks = ScriptBlockLog()
@@ -120,6 +123,17 @@ class Machine:
     def windows_loaded(self) -> bool:
         """Whether Windows is loaded: it runs, or it can resume without a boot."""
         return self.running
+
+    @property
+    def accepts_management(self) -> bool:
+        """Whether WinRM serves the account: an administrator, or a member of Remote Management Users."""
+        member = self.grants.groups
+        return self.rights != "none" if member is None else bool(_MANAGEMENT & member)
+
+    @property
+    def accepts_shells(self) -> bool:
+        """Whether the account may open shells. Both groups are in the ACL of Microsoft.PowerShell."""
+        return self.rights in ("administrator", "shell") if self.grants.groups is None else self.accepts_management
 
     def set_power_state(self, state: fields.VmState) -> None:
         """Set the power state of the machine. The caller calls `boot` if Windows starts."""

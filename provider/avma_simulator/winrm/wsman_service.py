@@ -143,11 +143,11 @@ class Service:
     async def _answer(self, request: soap.Request) -> Answer:
         if request.action == f"{soap.IDENTITY}/Identify":
             return f"{soap.IDENTITY}/IdentifyResponse", [self._identity(self._machine.windows.release)]
-        if self._machine.rights == "none":
-            raise wsman_faults.access_denied()
         if remote_shells.is_shell_request(request):
             return await self._shell(request)
-        if self._machine.rights == "shell":
+        if not self._machine.accepts_management:
+            raise wsman_faults.access_denied()
+        if self._machine.rights == "shell" and self._machine.grants.groups is None:
             raise wsman_faults.namespace_denied()
         self._require_access(request)
         if request.action.startswith(f"{_ENUMERATION}/"):
@@ -164,7 +164,8 @@ class Service:
         namespace, _ = instance_xml.class_path(request)
         allowed = rights.access(self._machine, namespace)
         method = not request.action.startswith((f"{_ENUMERATION}/", f"{_TRANSFER}/"))
-        if allowed == "denied" or (method and allowed != "full"):
+        denied = allowed == "denied" or (method and allowed != "full")
+        if denied and self._repository.has_namespace(namespace):  # nobody needs a right to a missing namespace
             raise wsman_faults.namespace_denied()
         if rights.is_stopped(self._machine, self._class_name(request)):
             raise wsman_faults.provider_failed(rights.SERVICE_NOT_ACTIVE, rights.SERVICE_NOT_ACTIVE_TEXT)
@@ -179,9 +180,9 @@ class Service:
             return ""
 
     async def _shell(self, request: soap.Request) -> Answer:
-        if not self._machine.spec.remote_power_shell:
+        if not self._machine.grants.remote_power_shell:
             raise shell_faults.not_allowed()
-        if self._machine.rights not in ("administrator", "shell"):
+        if not remote_shells.may_use(self._machine, request):
             raise wsman_faults.access_denied()
         return await self.shells.answer(request)
 

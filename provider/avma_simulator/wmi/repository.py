@@ -74,6 +74,10 @@ class Repository:
                 return cim_class
         raise ClassNotFound(f"{namespace}:{name}")
 
+    def has_namespace(self, name: str) -> bool:
+        """Return True if the machine has classes in a namespace. Case is ignored."""
+        return any(cim_class.namespace.lower() == name.lower() for cim_class in self._classes())
+
     def instances(self, cim_class: CimClass) -> list[Instance]:
         """Return the current instances of a class and of its derived classes, as the account sees them."""
         if self.hides(cim_class):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from avma_simulator.state.groups import ADMINISTRATORS, HYPER_V, Groups
 from avma_simulator.state.machine import Machine
 from avma_simulator.wmi import hyperv, mscluster
 
@@ -30,14 +31,43 @@ _HOSTED_BY = {hyperv.NAMESPACE: "vmms", mscluster.NAMESPACE: "ClusSvc"}
 
 
 def access(machine: Machine, namespace: str) -> Access:
-    """Return the current access of the account to a namespace of the machine."""
+    """Return the current access of the account to a namespace of the machine, over the network."""
     wanted = namespace.lower()
     if _HOSTED_BY.get(wanted) in machine.stopped_services:
         return "empty"
-    declared = {name.lower(): kind for name, kind in machine.spec.namespaces.items()}
+    declared = {name.lower(): kind for name, kind in machine.grants.namespaces.items()}
+    groups = machine.grants.groups
+    if groups is not None and ADMINISTRATORS not in groups:
+        # By default, only administrators have Remote Enable ("Access to WMI Namespaces" at learn.microsoft.com).
+        return _narrowed(machine, wanted, groups, declared.get(wanted, "denied"))
     if wanted in declared:
         return declared[wanted]
-    return _USER.get(wanted, "denied") if machine.rights == "user" else "full"
+    return _USER.get(wanted, "denied") if groups is None and machine.rights == "user" else "full"
+
+
+def local_access(machine: Machine, namespace: str, run_as: Groups | None = None) -> Access:
+    """Return the access of a script on the machine. `run_as` are the groups of a virtual account.
+
+    Every account has Enable Account and Execute Methods there ("Access to WMI Namespaces" at learn.microsoft.com).
+    """
+    groups, wanted = machine.grants.groups if run_as is None else run_as, namespace.lower()
+    if groups is None or _HOSTED_BY.get(wanted) in machine.stopped_services:
+        return access(machine, namespace)
+    return "full" if ADMINISTRATORS in groups else _narrowed(machine, wanted, groups, "full")
+
+
+def _narrowed(machine: Machine, namespace: str, groups: Groups, granted: Access) -> Access:
+    """Return the access of an account with a right to the namespace, after the checks of the provider behind it.
+
+    Inferred: a cluster without a right lists nothing, as Hyper-V does. The licensing classes deny their methods to
+    accounts that are not administrators (SL_E_LUA_ACCESSDENIED), whatever the namespace grants.
+    """
+    hidden = (namespace == hyperv.NAMESPACE and HYPER_V not in groups) or (
+        namespace == mscluster.NAMESPACE and not machine.grants.cluster_access
+    )
+    if hidden and granted != "denied":
+        return "empty"
+    return "read" if namespace == _CIMV2 and granted == "full" else granted
 
 
 def is_stopped(machine: Machine, class_name: str) -> bool:

@@ -1,0 +1,81 @@
+"""Session configurations of PowerShell for JEA, read from their files: `.pssc`, `.psrc` and the module of functions.
+
+The rules are those of "JEA session configurations" and "JEA role capabilities" at learn.microsoft.com. The module must
+be in a folder beside the session configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avma_simulator.state import data_files
+from avma_simulator.state.groups import ADMINISTRATORS, Groups
+
+_FUNCTION = re.compile(r"^function ([\w-]+) \{\s*\n# avma-script: ([a-z0-9-]+) ([0-9]+)", re.MULTILINE)
+
+
+class NotASessionConfiguration(Exception):
+    """The files do not make a session configuration for JEA."""
+
+
+@dataclass(frozen=True)
+class SessionConfiguration:
+    """A registered session configuration.
+
+    Attributes:
+        name: its name.
+        accounts: the users that may open a session.
+        groups: the groups of the virtual account.
+        functions: the script of each visible function, by its lowercase name.
+    """
+
+    name: str
+    accounts: tuple[str, ...]
+    groups: Groups
+    functions: Mapping[str, tuple[str, str]]
+
+
+def load(file: str) -> SessionConfiguration:
+    """Return the session configuration in a file. Its name is that of the file.
+
+    Raises:
+        NotASessionConfiguration: the file or its role is missing, or not one for JEA.
+    """
+    path = Path(file)
+    session = _read(path)
+    if session.get("SessionType") != "RestrictedRemoteServer" or session.get("RunAsVirtualAccount") is not True:
+        raise NotASessionConfiguration("it has no restricted session with a virtual account")
+    definitions: Mapping[str, Any] = session.get("RoleDefinitions") or {}
+    roles = {role for given in definitions.values() for role in data_files.listed(given.get("RoleCapabilities"))}
+    return SessionConfiguration(
+        path.stem,
+        tuple(definitions),
+        frozenset(data_files.listed(session.get("RunAsVirtualAccountGroups"))) or frozenset({ADMINISTRATORS}),
+        {name.lower(): script for role in roles for name, script in _functions(path.parent, role)},
+    )
+
+
+def _functions(directory: Path, role: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the functions that a role makes visible, with their scripts."""
+    found = next(directory.glob(f"*/RoleCapabilities/{role}.psrc"), None)
+    if found is None:
+        raise NotASessionConfiguration(f"no module beside it has the role {role}")
+    module = found.parent.parent
+    visible = {
+        name.removeprefix(f"{module.name}\\") for name in data_files.listed(_read(found).get("VisibleFunctions"))
+    }
+    text = (module / f"{module.name}.psm1").read_text(encoding="utf-8-sig")
+    for name, script, version in _FUNCTION.findall(text):
+        if name in visible:
+            yield name, (script, version)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return data_files.parse(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise NotASessionConfiguration(f"{path.name} cannot be read: {error}") from None
