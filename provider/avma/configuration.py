@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from avma import deadline
 from avma.properties import Choice, declare
-from avma.settings import AddressedSettings, Settings, merged
+from avma.settings import Addressed, HostSettings, Settings, merged
 from avma.wording import TIME_LIMIT, capitalized, setting
 
 
@@ -62,7 +62,7 @@ class GuestDefaults(_OfGuests, Settings):
 
 
 @dataclass(frozen=True)
-class Guest(_OfGuests, AddressedSettings):
+class Guest(_OfGuests, Addressed, Settings):
     """Connection settings for Windows inside one VM. Omitted settings come from the provider's `guest`."""
 
 
@@ -75,7 +75,7 @@ def _freshness_error(age: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Configuration(Settings):
+class Configuration(HostSettings):
     """The configuration of the provider."""
 
     guest: GuestDefaults | None = declare(

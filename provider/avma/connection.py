@@ -42,6 +42,7 @@ class Connection:
     kerberos_keytab: str | None
     connect_timeout: float
     operation_timeout: float
+    configuration_name: str = ""
     prefix: str = ""
     """The text before property names in errors, for example "guest."."""
 
@@ -115,6 +116,7 @@ def resolve(name: str, *layers: Settings | None, prefix: str = "") -> Connection
         kerberos_keytab=given.get("kerberos_keytab"),
         connect_timeout=deadline.seconds(given.get("connect_timeout", CONNECT_TIMEOUT)),
         operation_timeout=deadline.seconds(given.get("operation_timeout", OPERATION_TIMEOUT)),
+        configuration_name=given.get("configuration_name", ""),
         prefix=prefix,
     )
     _require_safe_logon(connection, given)

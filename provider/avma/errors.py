@@ -176,7 +176,11 @@ class LogonRefused(AvmaError):
 
 
 class AccessDenied(AvmaError):
-    """The account signed in, but lacks the right to the operation."""
+    """The account signed in, but lacks the right to the operation. `code` is the number in the answer, or 0."""
+
+    def __init__(self, tried: str, where: str, answer: str, remedy: str, code: int = 0) -> None:
+        super().__init__(tried, where, answer, remedy)
+        self.code = code
 
 
 class EmptyAnswer(AvmaError):

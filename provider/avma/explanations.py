@@ -88,7 +88,8 @@ provider does not retry a rejected account on the same machine in the same run. 
 (`DOMAIN\\user`, `user@domain`) on at most two machines until one of them accepts it.""",
     errors.AccessDenied: f"""\
 The sign-in succeeded, but the account has no right to the operation. To change a license, use an administrator of the
-machine.
+machine. To read, less is enough: docs/rights.md lists the rights for each operation, and docs/how-to/hardening.md the
+commands that grant them.
 
 Over the network, UAC removes the administrator rights of local accounts other than the built-in Administrator. To
 prevent this, use a domain account in the Administrators group, or run in PowerShell on the machine:

@@ -5,6 +5,7 @@ An omitted setting takes the value of the next layer. `avma.connection` merges t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,6 +20,7 @@ HTTP_PORT = 5985
 HTTPS_PORT = 5986
 CONNECT_TIMEOUT = "10s"
 OPERATION_TIMEOUT = "60s"
+_CONFIGURATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Auth(Choice):
@@ -215,9 +217,29 @@ class Settings:
     )
 
 
+def configuration_name_error(name: str) -> str | None:
+    """Return what is wrong with the name of a session configuration, or None."""
+    return None if _CONFIGURATION_NAME.fullmatch(name) else "must contain only letters, digits, dots, `-` and `_`"
+
+
 @dataclass(frozen=True)
-class AddressedSettings(Settings):
-    """Connection settings for one machine. Omitted settings come from the provider configuration."""
+class HostSettings(Settings):
+    """Connection settings for hosts."""
+
+    configuration_name: str | None = declare(
+        "The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits "
+        "only the scripts of this provider. WMI requests do not use it.",
+        default=None,
+        unset="the default of the host, `Microsoft.PowerShell`",
+        example="avma",
+        check=configuration_name_error,
+        environment=("AVMA_CONFIGURATION_NAME",),
+    )
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """The address of one machine."""
 
     address: str | None = declare(
         "The DNS name or IP address to connect to.",
@@ -226,6 +248,11 @@ class AddressedSettings(Settings):
         example="192.0.2.11",
         check=host_name_error,
     )
+
+
+@dataclass(frozen=True)
+class AddressedSettings(Addressed, HostSettings):
+    """Connection settings for one machine. Omitted settings come from the provider configuration."""
 
 
 def merged(*layers: Settings | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from avma_cli import options
 from avma_cli.doctor.command import doctor
 from avma_cli.exits import Commands, end
 from avma_cli.explain import explain
+from avma_cli.jea import jea
 from avma_cli.report.command import report
 from avma_cli.simulate import simulate
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command(context_settings={"ignore_unknown_options": True})(explain)  # a signed number looks like an option
+app.command()(jea)
 app.command()(report)
 app.command()(simulate)
 
@@ -58,6 +60,10 @@ def _commands(
     List the licenses and keys of all hosts and VMs:
 
       avma report hosts.yaml --html report.html
+
+    Restrict the account of the provider in PowerShell:
+
+      avma jea FOLDER --account 'LAB\\svc-avma'
 
     Try a program without Windows:
 

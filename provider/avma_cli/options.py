@@ -19,7 +19,7 @@ from avma import logs
 from avma.configuration import Configuration, GuestDefaults
 from avma.environment import complete, from_environment, source_of
 from avma.properties import Property, properties, validate
-from avma.settings import Settings
+from avma.settings import HostSettings
 from avma_cli.exits import Exit, fail
 from avma_cli.wording import COMMANDS
 
@@ -48,7 +48,7 @@ def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[...,
 
     The command receives them in one argument, `given`.
     """
-    offered = [_option(prop, "") for prop in properties(Settings) if prop.name != _IN_ENVIRONMENT_ALONE]
+    offered = [_option(prop, "") for prop in properties(HostSettings) if prop.name != _IN_ENVIRONMENT_ALONE]
     offered += [_option(prop, _GUEST) for prop in properties(GuestDefaults) if prop.name in of_guests]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

@@ -78,6 +78,12 @@ namespace PulumiAvma.Avma
         }
 
         /// <summary>
+        /// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        /// </summary>
+        [Input("configurationName")]
+        public Input<string>? ConfigurationName { get; set; }
+
+        /// <summary>
         /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         /// </summary>
         [Input("connectTimeout")]

@@ -15,6 +15,7 @@ from avma import errors
 from avma.connection import resolve
 from avma.diagnosis.step import Check, Diagnosis, Status, Step
 from avma.settings import AddressedSettings
+from avma.wsman.script import Script
 from avma_cli.doctor.next_command import Command, next_command
 from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import causes, diagnosed, statuses
@@ -296,7 +297,7 @@ def test_the_script_for_guests_is_run_and_names_what_it_lacks(
 
 
 def test_a_script_that_fails_is_the_cause(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("avma.windows.powershell.load", lambda script: "# avma-script: sing 1\n")
+    monkeypatch.setattr("avma.windows.powershell.load", lambda script: Script("# avma-script: sing 1\n", "Sing"))
     (cause,) = causes(diagnosed(HEALTHY, PLAIN))
     assert cause["rung"] == "shell"
     assert "does not implement the script sing 1" in cause["error"]["answer"]

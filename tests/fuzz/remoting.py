@@ -13,10 +13,10 @@ from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman.psrp import Pool
-from avma.wsman.script import Credential, Secret
+from avma.wsman.script import Credential, Script, Secret
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
-SCRIPT = "# avma-script: cim-in-guest 3\n"
+SCRIPT = Script("# avma-script: cim-in-guest 3\n", "Invoke-AvmaCimInGuest3")
 _EMPTY = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body/></s:Envelope>'
 _RECEIVED = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:ReceiveResponse '

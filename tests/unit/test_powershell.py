@@ -31,7 +31,7 @@ def test_there_are_scripts():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_a_script_names_itself_in_its_first_line(script):
     text = script.read_bytes().decode("ascii")
-    assert text == powershell.load(script.stem)
+    assert text == powershell.load(script.stem).text
     assert re.fullmatch(rf"# avma-script: {script.stem} \d+", text.splitlines()[0])
     assert text.endswith("\n")
     assert "\r" not in text
@@ -52,7 +52,7 @@ def test_a_script_ends_neither_its_powershell_nor_reads_from_a_console(script):
 
 
 def test_hyper_v_is_recognized_by_its_module():
-    text = powershell.load("cim-in-guest")
+    text = powershell.load("cim-in-guest").text
     assert set(re.findall(r"(?:\S+\\)?Get-VM\b(?! too)", text)) == {"Hyper-V\\Get-VM"}
 
 
@@ -125,6 +125,7 @@ class Saying:
     """Runspaces in which every script has the same output."""
 
     where = "hv01"
+    configuration_name = ""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -170,3 +171,10 @@ def test_a_script_without_an_answer_is_an_error_with_its_output(output, text):
     with pytest.raises(errors.ScriptFailed) as caught:
         powershell_over(Saying(output)).run(Context("ask the guest", "hv01", Deadline(5)), "cim-in-guest", {})
     assert str(caught.value).startswith(f"hv01: could not ask the guest: {text} that Windows PowerShell")
+
+
+def test_a_session_configuration_without_the_function_is_named_with_its_remedy():
+    missing = Saying(Output((), (ErrorRecord("CommandNotFoundException", "The term is not recognized"),), False))
+    missing.configuration_name = "avma"
+    with pytest.raises(errors.Refused, match=r"`avma` does not permit the function Invoke-AvmaCimInGuest\d+.*avma jea"):
+        powershell_over(missing).run(Context("ask the guest", "hv01", Deadline(5)), "cim-in-guest", {})

@@ -18,7 +18,7 @@ from avma.settings import Settings
 from avma.wsman.psrp import Pool
 from avma.wsman.psrp_values import Serializer
 from avma.wsman.runspaces import Runspaces
-from avma.wsman.script import Credential, Secret, TimeLeft, secrets_in
+from avma.wsman.script import Credential, Script, Secret, TimeLeft, secrets_in
 
 NASTY = ["", "_x0041_", "_X0041_", "a_x", "\ud800", "\udc00\ud800", "\U0001f600", "\x00\x1f\x7f\x85", "\ufffe", "]]>&<"]
 
@@ -141,5 +141,5 @@ def test_no_script_runs_after_cancel():
         return Scripted()
 
     with pytest.raises(errors.Cancelled):
-        Runspaces(CONNECTION, no_pipe).run(Context("try", "hv01", Deadline(5, cancellation)), "x", {})
+        Runspaces(CONNECTION, no_pipe).run(Context("try", "hv01", Deadline(5, cancellation)), Script("x", "X"), {})
     assert pipes == []

@@ -16,7 +16,7 @@ from avma import characters, errors, hresult, keys
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows.powershell import PowerShell
-from avma.wording import RUN_AGAIN
+from avma.wording import RUN_AGAIN, setting
 from avma.wsman import retry, soap_faults
 from avma.wsman.script import Secret
 
@@ -25,6 +25,12 @@ SUBSCRIPTION = "windows server subscription"
 _LONGEST = 300
 _NETWORK = f"check the machine's connection to the internet (DNS, proxy), then {RUN_AGAIN}"
 
+_DENIED = 0x80070005
+"""E_ACCESSDENIED."""
+_ADMINISTRATOR = (
+    f"use an administrator of the machine ({setting('username')}), or a session configuration from `avma jea "
+    f"--azure-local` ({setting('configuration_name')})"
+)
 _MODULE_MISSING = "Modules_ModuleNotFound"
 _HRESULT = re.compile(r"\b0x([0-9A-Fa-f]{8})\b")
 _GROUP = rf"[{keys.ALPHABET}]{{5}}"
@@ -148,6 +154,10 @@ def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
         remedy = f"install the latest update on all machines of the cluster, then {RUN_AGAIN}"
         return context.error(errors.Refused, answer, remedy)
     code = _number(trouble.get("hresult"), error_id, said)
+    if code == _DENIED:
+        return context.error(
+            errors.AccessDenied, "access is denied to its module ServerAVMAManager", _ADMINISTRATOR, code
+        )
     if hresult.known(code):
         meaning = hresult.lookup(code)
         online = meaning.remedy == hresult.ONLINE

@@ -302,7 +302,11 @@ def enable_data_exchange(wmi: Wmi, setting: DataExchange, deadline: Deadline) ->
         f'<PROPERTY NAME="InstanceID" TYPE="string"><VALUE>{xml_text(setting.instance_id)}</VALUE></PROPERTY>'
         f'<PROPERTY NAME="EnabledState" TYPE="uint16"><VALUE>{_RUNNING}</VALUE></PROPERTY></INSTANCE>'
     )
-    wmi.invoke(context, _MODIFY_GUEST_SERVICE, keys, {"GuestServiceSettings": instance})
+    try:
+        wmi.invoke(context, _MODIFY_GUEST_SERVICE, keys, {"GuestServiceSettings": instance})
+    except errors.AccessDenied as error:
+        remedy = f"grant it Execute Methods on {NAMESPACE} of the host (wmimgmt.msc), and {HYPER_V_HOST.grant}"
+        raise context.error(errors.AccessDenied, error.answer, remedy, error.code) from error
 
 
 def list_firmware_uuids(wmi: Wmi, deadline: Deadline) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -17,11 +18,13 @@ from typing import Any
 from avma import errors
 from avma.context import Context
 from avma.redaction import Redactor
-from avma.wording import RUN_AGAIN
+from avma.wording import RUN_AGAIN, setting
 from avma.wsman.runspaces import Runspaces
-from avma.wsman.script import OnOutput, Output, ignore, secrets_in
+from avma.wsman.script import OnOutput, Output, Script, ignore, secrets_in
 
 _LONGEST = 400
+_FIRST_LINE = re.compile(r"# avma-script: ([a-z-]+) (\d+)")
+_NO_SUCH_COMMAND = "CommandNotFoundException"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class PowerShell:
             return any(must_close(answer) for answer in found if answer is not None)
 
         output = self._runspaces.run(context, load(script), parameters, pass_on, must_close_after)
+        self._require_function(context, load(script), output)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
         answers = reader.read(output, redact)
@@ -79,11 +83,38 @@ class PowerShell:
             raise failure(context, answers.complaint)
         return answers
 
+    def _require_function(self, context: Context, script: Script, output: Output) -> None:
+        """Raise Refused if the session configuration lacks the function of the script."""
+        name = self._runspaces.configuration_name
+        missing = any(record.error_id.partition(",")[0] == _NO_SUCH_COMMAND for record in output.errors)
+        if not name or not missing or output.objects:
+            return
+        answer = f"the session configuration `{name}` does not permit the function {script.function}"
+        remedy = (
+            "write it again with the `avma jea` of this version and register it on the machine (with `--azure-local` "
+            f"for a machine of Azure Local), or remove {setting('configuration_name')}"
+        )
+        raise context.error(errors.Refused, answer, remedy)
+
 
 @functools.cache
-def load(script: str) -> str:
-    """Return the text of a script of this package."""
-    return (resources.files(__package__) / "scripts" / f"{script}.ps1").read_text(encoding="utf-8")
+def load(script: str) -> Script:
+    """Return a script of this package.
+
+    The name of its function contains its version, so a session configuration for another version lacks the function.
+    """
+    text = (resources.files(__package__) / "scripts" / f"{script}.ps1").read_text(encoding="utf-8")
+    first = _FIRST_LINE.match(text)
+    if first is None:
+        raise ValueError(f"the script {script} does not name itself in its first line")
+    noun = "".join(part.title() for part in first[1].split("-"))
+    return Script(text, f"Invoke-Avma{noun}{first[2]}")
+
+
+def names() -> list[str]:
+    """Return the names of all scripts of this package."""
+    files = (resources.files(__package__) / "scripts").iterdir()
+    return sorted(file.name.removesuffix(".ps1") for file in files if file.name.endswith(".ps1"))
 
 
 def literal(text: str) -> str:

@@ -92,7 +92,7 @@ COMPUTER_SYSTEM = replace(OPERATING_SYSTEM, row="the row of the computer itself"
 CLUSTER = RequiredRow(
     row="the cluster's own row",
     rights="has no access to the cluster",
-    grant="run `Grant-ClusterAccess -User ACCOUNT -Full` on a node",
+    grant="run `Grant-ClusterAccess -User ACCOUNT -ReadOnly` on a node",
     service="ClusSvc",
 )
 CLUSTER_NODES = replace(CLUSTER, row="the nodes of the cluster")

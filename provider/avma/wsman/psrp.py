@@ -32,11 +32,13 @@ from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
-from avma.wsman.script import OnOutput, Output, at_start, ignore, secrets_in
+from avma.wsman.script import OnOutput, Output, Script, at_start, ignore, secrets_in
 
 # pypsrp logs every message and every exception.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
+DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
+"""The session configuration of Windows, in which an account may do everything that its rights permit."""
 IDLE = 300
 """Seconds. Windows ends a pool that is idle for this long, for example after its process was killed."""
 CLEANING = 2.0
@@ -69,7 +71,9 @@ class Pool:
         self._where = connection.where
         self._pipe = pipe
         self._wsman = _Wsman(connection, pipe)
-        self._pool = _RunspacePool(self._wsman, idle_timeout=IDLE)
+        self._restricted = bool(connection.configuration_name)
+        configuration = connection.configuration_name or DEFAULT_CONFIGURATION
+        self._pool = _RunspacePool(self._wsman, idle_timeout=IDLE, configuration_name=configuration)
         self._pipeline: PowerShell | None = None
         self._asked = False
         self._may_be_starting = False
@@ -95,7 +99,9 @@ class Pool:
         if self._pool.state != RunspacePoolState.OPENED:
             raise _unexpected(context)
 
-    def run(self, context: Context, script: str, parameters: Mapping[str, Any], on_output: OnOutput = ignore) -> Output:
+    def run(
+        self, context: Context, script: Script, parameters: Mapping[str, Any], on_output: OnOutput = ignore
+    ) -> Output:
         """Run a script to its end and return its output. `on_output` receives each object as it arrives.
 
         Raises:
@@ -131,10 +137,14 @@ class Pool:
     def _ending(self, deadline: Deadline) -> Context:
         return Context("end a remote PowerShell", self._where, deadline)
 
-    def _start(self, script: str, parameters: Mapping[str, Any], deadline: Deadline) -> PowerShell:
+    def _start(self, script: Script, parameters: Mapping[str, Any], deadline: Deadline) -> PowerShell:
         pipeline = PowerShell(self._pool)
-        # A scope of its own hides its preferences and variables from the next script.
-        pipeline.add_script(script, use_local_scope=True)
+        if self._restricted:
+            # A session of JEA is in NoLanguage mode. It runs its commands by name, and rejects the text of scripts.
+            pipeline.add_cmdlet(script.function)
+        else:
+            # A scope of its own hides its preferences and variables from the next script.
+            pipeline.add_script(script.text, use_local_scope=True)
         for name, value in parameters.items():
             pipeline.add_parameter(name, tagged(at_start(value, deadline.remaining())))
         # The caller may leave while a message is on its way, so the script counts as started until the error is known.
@@ -199,6 +209,26 @@ _RIGHTS = (
     "right to PowerShell remoting as well as to WMI; run `Enable-PSRemoting` on the machine; check that "
     "`AllowRemoteShellAccess` is true (`winrm get winrm/config/winrs`)"
 )
+_UNKNOWN_CONFIGURATION = (0x8033803B, 0x80338000)
+"""ERROR_WSMAN_INVALID_RESOURCE_URI, ERROR_WSMAN_RESOURCE_NOT_FOUND."""
+
+
+def _rights(connection: Connection) -> str:
+    name = connection.configuration_name
+    if not name:
+        return _RIGHTS
+    return (
+        f"write the session configuration again with `avma jea` for this account, and register it on the machine; "
+        f"`(Get-PSSessionConfiguration {name}).Permission` lists the accounts that may use it; check that "
+        "`AllowRemoteShellAccess` is true (`winrm get winrm/config/winrs`)"
+    )
+
+
+def _unknown_configuration(context: Context, connection: Connection) -> errors.Refused:
+    name, named = connection.configuration_name, connection.setting("configuration_name")
+    answer = f"the machine has no session configuration `{name}`"
+    remedy = f"write it with `avma jea` and register it on the machine, or correct {named}"
+    return context.error(errors.Refused, answer, remedy)
 
 
 class _Broken(Exception):
@@ -297,7 +327,13 @@ class _Wsman(WSMan):
             return body
         error = soap_faults.to_error(fault, context)
         if isinstance(error, errors.AccessDenied):
-            raise context.error(errors.AccessDenied, error.answer, _RIGHTS)
+            raise context.error(errors.AccessDenied, error.answer, _rights(self._connection))
+        if (
+            action == WSManAction.CREATE
+            and fault.code in _UNKNOWN_CONFIGURATION
+            and self._connection.configuration_name
+        ):
+            raise _unknown_configuration(context, self._connection)
         if action == WSManAction.CREATE and isinstance(error, errors.WsmanFault) and not hresult.known(error.code):
             raise context.error(type(error), error.answer, f"{error.remedy}; {_OPENING}", error.code)
         raise error

@@ -21,7 +21,7 @@ from avma.deadline import CANCELED, POLL
 from avma.wording import CONTINUE, RUN_AGAIN
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
-from avma.wsman.script import OnOutput, Output, ignore
+from avma.wsman.script import OnOutput, Output, Script, ignore
 
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
@@ -42,7 +42,7 @@ class _Call:
     """One script to run, and its pool."""
 
     context: Context
-    script: str
+    script: Script
     parameters: Mapping[str, Any] = field(repr=False)
     on_output: OnOutput
     must_close: Callable[[Output], bool]
@@ -70,10 +70,15 @@ class Runspaces:
         """The machine, as errors name it."""
         return self._connection.where
 
+    @property
+    def configuration_name(self) -> str:
+        """The session configuration in which scripts run, empty for the default of the machine."""
+        return self._connection.configuration_name
+
     def run(
         self,
         context: Context,
-        script: str,
+        script: Script,
         parameters: Mapping[str, Any],
         on_output: OnOutput = ignore,
         must_close: Callable[[Output], bool] = lambda _: False,

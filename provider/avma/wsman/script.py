@@ -8,6 +8,14 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Script:
+    """A script: its text, and the name of the function that a session configuration of `avma jea` has for it."""
+
+    text: str
+    function: str
+
+
+@dataclass(frozen=True)
 class Secret:
     """A text that PowerShell receives as SecureString. It is encrypted inside the message, and no log contains it."""
 

@@ -27,6 +27,10 @@ UNEXPECTED_SELECTORS = 0x8033805B
 """No such instance. For a shell: it has ended."""
 
 _DENIED = frozenset({0x80070005, 0x80041003, 0x80041062, 0x80338104, 0x80338105, 0x80338106, 0x80070522})
+_OF_NAMESPACES = frozenset({0x80041003, 0x80338104})
+"""WBEM_E_ACCESS_DENIED, ERROR_WSMAN_WMI_PROVIDER_ACCESS_DENIED."""
+MANAGE = "add it to Remote Management Users (`Add-LocalGroupMember -SID S-1-5-32-580 -Member ACCOUNT` on the machine)"
+"""The remedy for an account that may not use WinRM."""
 # Windows reports most of them as CANNOT_PROCESS_FILTER. Other WS-Man services name the class or the namespace.
 _MISSING_CLASS = frozenset({CANNOT_PROCESS_FILTER, 0x80041010, 0x8004100E})
 _MI_DENIED = 2
@@ -137,15 +141,26 @@ def is_missing_class(error: errors.AvmaError) -> bool:
 
 @contextlib.contextmanager
 def naming_missing_class(namespace: str, wql: str) -> Iterator[None]:
-    """Run a query. If the machine does not have its class, the error names it."""
+    """Run a query. If the machine does not have its class, the error names it. If it denies access, also the right."""
     try:
         yield
+    except errors.AccessDenied as error:
+        raise _reading_denied(error, namespace) from error
     except errors.WsmanFault as error:
         found = _CLASS.search(wql)
         if not found or not is_missing_class(error):
             raise
         answer = f"{error.answer} ({namespace}, {found[1]})"
         raise type(error)(error.tried, error.where, answer, error.remedy, error.code) from error
+
+
+def _reading_denied(error: errors.AccessDenied, namespace: str) -> errors.AccessDenied:
+    """Return the error for a query. A namespace denies access with numbers of its own, otherwise WinRM does."""
+    answer, grant = error.answer, MANAGE
+    if error.code in _OF_NAMESPACES:
+        answer = f"{answer} ({namespace})"
+        grant = f"grant it Enable Account and Remote Enable on {namespace} of the machine (wmimgmt.msc)"
+    return errors.AccessDenied(error.tried, error.where, answer, f"{grant}; or {hresult.ELEVATE}", error.code)
 
 
 def _denied(code: int, fault: Fault) -> bool:
@@ -162,7 +177,7 @@ def _access_denied(code: int, fault: Fault, context: Context) -> errors.AccessDe
     number = f" ({f'0x{code:08X} {hresult.lookup(code).name}'.rstrip()})" if code else ""
     said = f": {fault.text}" if fault.text and not hresult.known(code) else ""
     answer = f"access is denied{number}, although the sign-in succeeded{said}"
-    return context.error(errors.AccessDenied, answer, hresult.ELEVATE)
+    return context.error(errors.AccessDenied, answer, hresult.ELEVATE, code)
 
 
 def _unnumbered(fault: Fault, context: Context) -> errors.WsmanFault:

@@ -72,6 +72,16 @@ namespace PulumiAvma.Avma
             set => _clientKey.Set(value);
         }
 
+        private static readonly __Value<string?> _configurationName = new __Value<string?>(() => __config.Get("configurationName"));
+        /// <summary>
+        /// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        /// </summary>
+        public static string? ConfigurationName
+        {
+            get => _configurationName.Get();
+            set => _configurationName.Set(value);
+        }
+
         private static readonly __Value<string?> _connectTimeout = new __Value<string?>(() => __config.Get("connectTimeout"));
         /// <summary>
         /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.

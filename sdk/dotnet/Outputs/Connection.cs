@@ -38,6 +38,10 @@ namespace PulumiAvma.Avma.Outputs
         /// </summary>
         public readonly string? ClientKey;
         /// <summary>
+        /// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        /// </summary>
+        public readonly string? ConfigurationName;
+        /// <summary>
         /// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         /// </summary>
         public readonly string? ConnectTimeout;
@@ -90,6 +94,8 @@ namespace PulumiAvma.Avma.Outputs
 
             string? clientKey,
 
+            string? configurationName,
+
             string? connectTimeout,
 
             bool? https,
@@ -115,6 +121,7 @@ namespace PulumiAvma.Avma.Outputs
             CaCert = caCert;
             ClientCert = clientCert;
             ClientKey = clientKey;
+            ConfigurationName = configurationName;
             ConnectTimeout = connectTimeout;
             Https = https;
             Insecure = insecure;

@@ -47,6 +47,8 @@ type providerArgs struct {
 	ClientCert *string `pulumi:"clientCert"`
 	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
+	// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+	ConfigurationName *string `pulumi:"configurationName"`
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
 	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
@@ -91,6 +93,8 @@ type ProviderArgs struct {
 	ClientCert pulumi.StringPtrInput
 	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput
+	// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+	ConfigurationName pulumi.StringPtrInput
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput
 	// Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.

@@ -127,6 +127,8 @@ type Connection struct {
 	ClientCert *string `pulumi:"clientCert"`
 	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey *string `pulumi:"clientKey"`
+	// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+	ConfigurationName *string `pulumi:"configurationName"`
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout *string `pulumi:"connectTimeout"`
 	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
@@ -172,6 +174,8 @@ type ConnectionArgs struct {
 	ClientCert pulumi.StringPtrInput `pulumi:"clientCert"`
 	// The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
 	ClientKey pulumi.StringPtrInput `pulumi:"clientKey"`
+	// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+	ConfigurationName pulumi.StringPtrInput `pulumi:"configurationName"`
 	// Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 	ConnectTimeout pulumi.StringPtrInput `pulumi:"connectTimeout"`
 	// Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
@@ -297,6 +301,11 @@ func (o ConnectionOutput) ClientKey() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.ClientKey }).(pulumi.StringPtrOutput)
 }
 
+// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+func (o ConnectionOutput) ConfigurationName() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v Connection) *string { return v.ConfigurationName }).(pulumi.StringPtrOutput)
+}
+
 // Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
 func (o ConnectionOutput) ConnectTimeout() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v Connection) *string { return v.ConnectTimeout }).(pulumi.StringPtrOutput)
@@ -418,6 +427,16 @@ func (o ConnectionPtrOutput) ClientKey() pulumi.StringPtrOutput {
 			return nil
 		}
 		return v.ClientKey
+	}).(pulumi.StringPtrOutput)
+}
+
+// The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+func (o ConnectionPtrOutput) ConfigurationName() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *Connection) *string {
+		if v == nil {
+			return nil
+		}
+		return v.ConfigurationName
 	}).(pulumi.StringPtrOutput)
 }
 

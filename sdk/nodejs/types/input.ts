@@ -31,6 +31,10 @@ export interface Connection {
      */
     clientKey?: string;
     /**
+     * The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+     */
+    configurationName?: string;
+    /**
      * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */
     connectTimeout?: string;
@@ -96,6 +100,10 @@ export interface ConnectionArgs {
      * The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
      */
     clientKey?: pulumi.Input<string | undefined>;
+    /**
+     * The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+     */
+    configurationName?: pulumi.Input<string | undefined>;
     /**
      * Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
      */

@@ -52,6 +52,10 @@ class ConnectionDict(TypedDict):
     """
     The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
     """
+    configuration_name: NotRequired[_builtins.str]
+    """
+    The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+    """
     connect_timeout: NotRequired[_builtins.str]
     """
     Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
@@ -101,6 +105,7 @@ class Connection:
                  ca_cert: Optional[_builtins.str] = None,
                  client_cert: Optional[_builtins.str] = None,
                  client_key: Optional[_builtins.str] = None,
+                 configuration_name: Optional[_builtins.str] = None,
                  connect_timeout: Optional[_builtins.str] = None,
                  https: Optional[_builtins.bool] = None,
                  insecure: Optional[_builtins.bool] = None,
@@ -119,6 +124,7 @@ class Connection:
         :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str configuration_name: The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
         :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
@@ -140,6 +146,8 @@ class Connection:
             pulumi.set(__self__, "client_cert", client_cert)
         if client_key is not None:
             pulumi.set(__self__, "client_key", client_key)
+        if configuration_name is not None:
+            pulumi.set(__self__, "configuration_name", configuration_name)
         if connect_timeout is not None:
             pulumi.set(__self__, "connect_timeout", connect_timeout)
         if https is not None:
@@ -220,6 +228,18 @@ class Connection:
     @client_key.setter
     def client_key(self, value: Optional[_builtins.str]):
         pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="configurationName")
+    def configuration_name(self) -> Optional[_builtins.str]:
+        """
+        The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        """
+        return pulumi.get(self, "configuration_name")
+
+    @configuration_name.setter
+    def configuration_name(self, value: Optional[_builtins.str]):
+        pulumi.set(self, "configuration_name", value)
 
     @_builtins.property
     @pulumi.getter(name="connectTimeout")
@@ -366,6 +386,10 @@ class ConnectionArgsDict(TypedDict):
     """
     The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
     """
+    configuration_name: NotRequired[pulumi.Input[Optional[_builtins.str]]]
+    """
+    The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+    """
     connect_timeout: NotRequired[pulumi.Input[Optional[_builtins.str]]]
     """
     Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
@@ -415,6 +439,7 @@ class ConnectionArgs:
                  ca_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 configuration_name: pulumi.Input[Optional[_builtins.str]] = None,
                  connect_timeout: pulumi.Input[Optional[_builtins.str]] = None,
                  https: pulumi.Input[Optional[_builtins.bool]] = None,
                  insecure: pulumi.Input[Optional[_builtins.bool]] = None,
@@ -433,6 +458,7 @@ class ConnectionArgs:
         :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] configuration_name: The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
         :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         :param pulumi.Input[_builtins.bool] https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         :param pulumi.Input[_builtins.bool] insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
@@ -454,6 +480,8 @@ class ConnectionArgs:
             pulumi.set(__self__, "client_cert", client_cert)
         if client_key is not None:
             pulumi.set(__self__, "client_key", client_key)
+        if configuration_name is not None:
+            pulumi.set(__self__, "configuration_name", configuration_name)
         if connect_timeout is not None:
             pulumi.set(__self__, "connect_timeout", connect_timeout)
         if https is not None:
@@ -534,6 +562,18 @@ class ConnectionArgs:
     @client_key.setter
     def client_key(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="configurationName")
+    def configuration_name(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        """
+        return pulumi.get(self, "configuration_name")
+
+    @configuration_name.setter
+    def configuration_name(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "configuration_name", value)
 
     @_builtins.property
     @pulumi.getter(name="connectTimeout")

@@ -155,6 +155,8 @@ class Connection(dict):
             suggest = "client_cert"
         elif key == "clientKey":
             suggest = "client_key"
+        elif key == "configurationName":
+            suggest = "configuration_name"
         elif key == "connectTimeout":
             suggest = "connect_timeout"
         elif key == "kerberosHostname":
@@ -183,6 +185,7 @@ class Connection(dict):
                  ca_cert: Optional[_builtins.str] = None,
                  client_cert: Optional[_builtins.str] = None,
                  client_key: Optional[_builtins.str] = None,
+                 configuration_name: Optional[_builtins.str] = None,
                  connect_timeout: Optional[_builtins.str] = None,
                  https: Optional[_builtins.bool] = None,
                  insecure: Optional[_builtins.bool] = None,
@@ -201,6 +204,7 @@ class Connection(dict):
         :param _builtins.str ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         :param _builtins.str client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         :param _builtins.str client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param _builtins.str configuration_name: The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
         :param _builtins.str connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         :param _builtins.bool https: Whether to use TLS. Without TLS, the provider encrypts each message with the key from authentication. Default: `true`. Environment: `AVMA_HTTPS`, `HYPERV_HTTPS`. Example: `false`.
         :param _builtins.bool insecure: Whether to accept any TLS certificate. The provider prints a warning for each such connection. Default: `false`. Environment: `AVMA_INSECURE`, `HYPERV_INSECURE`. Example: `true`.
@@ -222,6 +226,8 @@ class Connection(dict):
             pulumi.set(__self__, "client_cert", client_cert)
         if client_key is not None:
             pulumi.set(__self__, "client_key", client_key)
+        if configuration_name is not None:
+            pulumi.set(__self__, "configuration_name", configuration_name)
         if connect_timeout is not None:
             pulumi.set(__self__, "connect_timeout", connect_timeout)
         if https is not None:
@@ -282,6 +288,14 @@ class Connection(dict):
         The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
         """
         return pulumi.get(self, "client_key")
+
+    @_builtins.property
+    @pulumi.getter(name="configurationName")
+    def configuration_name(self) -> Optional[_builtins.str]:
+        """
+        The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        """
+        return pulumi.get(self, "configuration_name")
 
     @_builtins.property
     @pulumi.getter(name="connectTimeout")

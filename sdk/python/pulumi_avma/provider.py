@@ -26,6 +26,7 @@ class ProviderArgs:
                  ca_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 configuration_name: pulumi.Input[Optional[_builtins.str]] = None,
                  connect_timeout: pulumi.Input[Optional[_builtins.str]] = None,
                  delete_unreachable: pulumi.Input[Optional[_builtins.bool]] = None,
                  guest: pulumi.Input[Optional['GuestDefaultsArgs']] = None,
@@ -49,6 +50,7 @@ class ProviderArgs:
         :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] configuration_name: The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
         :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         :param pulumi.Input['GuestDefaultsArgs'] guest: Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
@@ -74,6 +76,8 @@ class ProviderArgs:
             pulumi.set(__self__, "client_cert", client_cert)
         if client_key is not None:
             pulumi.set(__self__, "client_key", client_key)
+        if configuration_name is not None:
+            pulumi.set(__self__, "configuration_name", configuration_name)
         if connect_timeout is not None:
             pulumi.set(__self__, "connect_timeout", connect_timeout)
         if delete_unreachable is not None:
@@ -154,6 +158,18 @@ class ProviderArgs:
     @client_key.setter
     def client_key(self, value: pulumi.Input[Optional[_builtins.str]]):
         pulumi.set(self, "client_key", value)
+
+    @_builtins.property
+    @pulumi.getter(name="configurationName")
+    def configuration_name(self) -> pulumi.Input[Optional[_builtins.str]]:
+        """
+        The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        """
+        return pulumi.get(self, "configuration_name")
+
+    @configuration_name.setter
+    def configuration_name(self, value: pulumi.Input[Optional[_builtins.str]]):
+        pulumi.set(self, "configuration_name", value)
 
     @_builtins.property
     @pulumi.getter(name="connectTimeout")
@@ -358,6 +374,7 @@ class Provider(pulumi.ProviderResource):
                  ca_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 configuration_name: pulumi.Input[Optional[_builtins.str]] = None,
                  connect_timeout: pulumi.Input[Optional[_builtins.str]] = None,
                  delete_unreachable: pulumi.Input[Optional[_builtins.bool]] = None,
                  guest: pulumi.Input[Optional[Union['GuestDefaultsArgs', 'GuestDefaultsArgsDict', 'outputs.GuestDefaults']]] = None,
@@ -384,6 +401,7 @@ class Provider(pulumi.ProviderResource):
         :param pulumi.Input[_builtins.str] ca_cert: The certificate authorities to trust, as a PEM file path or PEM text. Default: the authorities in the Python package certifi. Environment: `AVMA_CA_CERT`, `HYPERV_CACERT_PATH`. Example: `/etc/ssl/certs/lab-ca.pem`.
         :param pulumi.Input[_builtins.str] client_cert: The certificate for certificate authentication, as a PEM file path or PEM text. Default: none. Environment: `AVMA_CLIENT_CERT`. Example: `svc-avma.pem`.
         :param pulumi.Input[_builtins.str] client_key: The private key of the client certificate, as a PEM file path or PEM text. It must have no passphrase. Default: none. Environment: `AVMA_CLIENT_KEY`. Example: `svc-avma.key`.
+        :param pulumi.Input[_builtins.str] configuration_name: The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
         :param pulumi.Input[_builtins.str] connect_timeout: Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
         :param pulumi.Input[_builtins.bool] delete_unreachable: Whether deleting a resource succeeds if the provider cannot reach its machine. The provider then forgets the resource and leaves the machine unchanged. Default: `false`. Environment: `AVMA_DELETE_UNREACHABLE`. Example: `true`.
         :param pulumi.Input[Union['GuestDefaultsArgs', 'GuestDefaultsArgsDict', 'outputs.GuestDefaults']] guest: Default connection settings and credentials for Windows inside VMs. Default: `caCert` and the timeouts of the provider, and no account. Example: `{"username": "Administrator", "password": "${guestPassword}"}`.
@@ -429,6 +447,7 @@ class Provider(pulumi.ProviderResource):
                  ca_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_cert: pulumi.Input[Optional[_builtins.str]] = None,
                  client_key: pulumi.Input[Optional[_builtins.str]] = None,
+                 configuration_name: pulumi.Input[Optional[_builtins.str]] = None,
                  connect_timeout: pulumi.Input[Optional[_builtins.str]] = None,
                  delete_unreachable: pulumi.Input[Optional[_builtins.bool]] = None,
                  guest: pulumi.Input[Optional[Union['GuestDefaultsArgs', 'GuestDefaultsArgsDict', 'outputs.GuestDefaults']]] = None,
@@ -458,6 +477,7 @@ class Provider(pulumi.ProviderResource):
             __props__.__dict__["ca_cert"] = ca_cert
             __props__.__dict__["client_cert"] = client_cert
             __props__.__dict__["client_key"] = None if client_key is None else pulumi.Output.secret(client_key)
+            __props__.__dict__["configuration_name"] = configuration_name
             __props__.__dict__["connect_timeout"] = connect_timeout
             __props__.__dict__["delete_unreachable"] = pulumi.Output.from_input(delete_unreachable).apply(pulumi.runtime.to_json) if delete_unreachable is not None else None
             __props__.__dict__["guest"] = pulumi.Output.from_input(guest).apply(pulumi.runtime.to_json) if guest is not None else None

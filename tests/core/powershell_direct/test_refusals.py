@@ -12,7 +12,7 @@ from avma.deadline import Deadline
 from avma.resources.resource import Stored
 from avma.windows import powershell
 from avma.windows.powershell import PowerShell
-from avma.wsman.script import Credential
+from avma.wsman.script import Credential, Script
 from core.powershell_direct.lab import GUEST_PASSWORD, HOST, LIMITED_HOST, invoked, resolved
 from core.runner import ADMINISTRATOR
 
@@ -146,7 +146,7 @@ def answer_with(monkeypatch, answer: Callable[[dict], dict]) -> None:
 
 
 def test_a_script_that_the_machine_does_not_know_is_an_error(estate, run, monkeypatch):
-    monkeypatch.setattr(powershell, "load", lambda script: "# avma-script: sing 1\n")
+    monkeypatch.setattr(powershell, "load", lambda script: Script("# avma-script: sing 1\n", "Sing"))
     with pytest.raises(errors.ScriptFailed, match=r"does not implement the script sing 1\. \(ScriptUnknown\)"):
         run.activate("web01", HOST)
 

@@ -141,11 +141,12 @@ function Complete-Guest($run) {
 }
 
 function Write-HostFacts {
-    # Name the module, because VMware's PowerCLI has a Get-VM too.
-    $getVm = Get-Command -Name Hyper-V\Get-VM -ErrorAction SilentlyContinue | Select-Object -First 1
+    # Name the modules. VMware's PowerCLI has a Get-VM too, and a session of JEA has a Get-Command of its own, which
+    # finds only what the session permits (learn.microsoft.com, "JEA role capabilities").
+    $getVm = @(Microsoft.PowerShell.Core\Get-Command -Name Hyper-V\Get-VM -ErrorAction SilentlyContinue)[0]
     $facts = @{
         hyperV = if ($getVm) { "$($getVm.ModuleName)" } else { $null }
-        direct = @((Get-Command -Name Invoke-Command).Parameters.Keys) -contains 'VMId'
+        direct = @((Microsoft.PowerShell.Core\Get-Command -Name Invoke-Command).Parameters.Keys) -contains 'VMId'
         languageMode = "$($ExecutionContext.SessionState.LanguageMode)"
         version = "$($PSVersionTable.PSVersion)"
     }

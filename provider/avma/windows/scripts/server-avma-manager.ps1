@@ -43,7 +43,10 @@ function ConvertTo-Plain($secret) {
 }
 
 function Get-Subscription($answer) {
-    if (-not (Get-Command -Name Get-AzureStackHCISubscriptionStatus -ErrorAction SilentlyContinue)) { return }
+    # A session of JEA does not load modules by itself, and has a Get-Command of its own.
+    Import-Module -Name AzureStackHCI -ErrorAction SilentlyContinue
+    $find = @{ Name = 'Get-AzureStackHCISubscriptionStatus'; ErrorAction = 'SilentlyContinue' }
+    if (-not (Microsoft.PowerShell.Core\Get-Command @find)) { return }
     try { $answer.subscriptions = @(ConvertTo-Rows (Get-AzureStackHCISubscriptionStatus -ErrorAction Stop)) }
     catch { $answer.subscriptionError = ConvertTo-Trouble $_ }
 }

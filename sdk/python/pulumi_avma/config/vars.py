@@ -51,6 +51,13 @@ class _ExportableConfig(types.ModuleType):
         return __config__.get('clientKey')
 
     @_builtins.property
+    def configuration_name(self) -> Optional[str]:
+        """
+        The PowerShell session configuration in which scripts run. The command `avma jea` writes one that permits only the scripts of this provider. WMI requests do not use it. Default: the default of the host, `Microsoft.PowerShell`. Environment: `AVMA_CONFIGURATION_NAME`. Example: `avma`.
+        """
+        return __config__.get('configurationName')
+
+    @_builtins.property
     def connect_timeout(self) -> Optional[str]:
         """
         Time limit for opening a connection. Unit: a duration such as `90s` or `1h30m`, with the units `ms`, `s`, `m` and `h`. Default: `10s`. Environment: `AVMA_CONNECT_TIMEOUT`. Example: `30s`.
