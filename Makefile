@@ -64,6 +64,7 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 	python tools/programs.py
 	python tools/package_schema.py > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py
+	python tools/rights.py > docs/rights.md
 	python tools/troubleshooting.py > docs/troubleshooting.md
 
 bench: $(READY) ## measure the speed, print the table, and write benchmarks/results (about ten minutes, needs Go)

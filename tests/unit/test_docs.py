@@ -10,6 +10,7 @@ import pytest
 
 import programs
 import reference
+import rights
 import troubleshooting
 from avma.functions import FUNCTIONS
 from avma.functions.function import Function
@@ -46,6 +47,10 @@ def test_every_resource_and_function_has_a_page_with_programs_in_all_languages_a
 
 def test_the_troubleshooting_page_is_what_the_errors_say():
     assert troubleshooting.PAGE.read_text() == troubleshooting.page()
+
+
+def test_the_page_of_rights_is_its_table():
+    assert rights.PAGE.read_text() == rights.page()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

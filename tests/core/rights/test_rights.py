@@ -1,0 +1,57 @@
+"""Each operation works with exactly the rights in the table, and without one of them it fails and names that right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from avma import errors
+from avma.configuration import Transport
+from avma_simulator import load_estate, running
+from core.rights.lab import Bench, Problem, estate_of, without
+from core.rights.operations import OPERATIONS
+from rights import TABLES, Right, Row, Table
+
+ROWS = [pytest.param(table, row, id=f"{table.title}: {row.name}") for table in TABLES for row in table.rows]
+MISSING = [
+    pytest.param(table, row, right, id=f"{table.title}: {row.name} without {right.name}")
+    for table in TABLES
+    for row in table.rows
+    for right in row.rights
+]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, table: Table, row: Row, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The machines for one row. Without the right to JEA, the session configuration permits another account."""
+    missing = request.node.callspec.params.get("right")
+    file = estate_of(tmp_path, "another") if missing is Right.JEA else estate_of(tmp_path)
+    over_network = "network" in f"{table.title} {row.name}" or "winrm" in row.name
+    with running(load_estate(file)) as server:
+        transport = Transport.WINRM if over_network else Transport.POWERSHELL_DIRECT
+        bench = Bench(server, transport, jea="JEA" in table.title)
+        yield bench
+        bench.close()
+
+
+def test_every_row_of_the_table_has_an_operation():
+    assert {table.title: [row.name for row in table.rows] for table in TABLES} == {
+        title: list(operations) for title, operations in OPERATIONS.items()
+    }
+
+
+@pytest.mark.parametrize(("table", "row"), ROWS)
+def test_the_rights_of_the_table_are_enough(bench: Bench, table: Table, row: Row):
+    act = OPERATIONS[table.title][row.name](bench)
+    act(bench.runner(row.rights))
+
+
+@pytest.mark.parametrize(("table", "row", "right"), MISSING)
+def test_without_one_right_the_error_names_it(bench: Bench, table: Table, row: Row, right: Right):
+    act = OPERATIONS[table.title][row.name](bench)
+    with pytest.raises((errors.AvmaError, Problem)) as caught:
+        act(bench.runner(without(row.rights, right)))
+    for words in right.words:
+        assert words in str(caught.value)
