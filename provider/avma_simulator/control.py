@@ -74,6 +74,10 @@ class Control:
         """Return the PowerShell commands that a machine received, with parameter names only."""
         return self._state.machine(name).script_blocks.as_json()
 
+    async def module_log(self, name: str) -> list[dict[str, str]]:
+        """Return the parameters of PowerShell commands on a machine, as module logging shows their values."""
+        return self._state.machine(name).module_log.as_json()
+
     async def reset_counts(self) -> None:
         """Reset all counts to zero."""
         for machine in self._state.machines:

@@ -75,6 +75,8 @@ class ControlEndpoint:
                 return await self._control.present_faults(name)
             case ("GET", "machines", name, "script-blocks"):
                 return await self._control.script_blocks(name)
+            case ("GET", "machines", name, "module-log"):
+                return await self._control.module_log(name)
             case ("GET", "machines", name, "confirmation-id"):
                 return await self._control.confirmation_id(name)
             case ("POST", "machines", name, "vms"):

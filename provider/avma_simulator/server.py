@@ -176,6 +176,10 @@ class EstateServer:
         """Return the PowerShell commands that a machine received, with parameter names only."""
         return self._call(self._control.script_blocks(name))
 
+    def module_log(self, name: str) -> list[dict[str, str]]:
+        """Return the parameters of PowerShell commands on a machine, as module logging shows their values."""
+        return self._call(self._control.module_log(name))
+
     def reset_counts(self) -> None:
         """Reset all counts to zero."""
         self._call(self._control.reset_counts())

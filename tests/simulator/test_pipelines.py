@@ -76,6 +76,27 @@ def test_no_secret_appears_in_a_record_of_what_ran(estate: EstateServer, pool: R
     ]
 
 
+def test_the_module_log_shows_types_instead_of_secrets(
+    estate: EstateServer, pool: RunspacePool, serve_demo: Serve
+) -> None:
+    serve_demo(lambda parameters, pipeline: None)
+    pool.exchange_keys()
+    key = pool.serialize("BCDFG", ObjectMeta("SS"))
+    invoke(
+        pool, DEMO, Key=key, Account=PSCredential(username="a", password="HUSH"), Names=["x", 1], Table={"p": "HUSH"}
+    )
+    invoke(pool, DEMO, Guests=[{"p": "HUSH"}, ["HUSH"]])
+    PowerShell(pool).add_cmdlet("Write-Output").add_parameter("InputObject", "shown").invoke()
+    assert [(record["parameter"], record["value"]) for record in estate.module_log("hv01")] == [
+        ("Key", "System.Security.SecureString"),
+        ("Account", "System.Management.Automation.PSCredential"),
+        ("Names", "x, 1"),
+        ("Table", "System.Collections.Hashtable"),
+        ("Guests", "System.Collections.Hashtable, System.Object[]"),
+        ("inputobject", "shown"),
+    ]
+
+
 def test_each_stream_of_a_script(pool: RunspacePool, serve_demo: Serve) -> None:
     def script(parameters: Mapping[str, Any], pipeline: Pipeline) -> None:
         pipeline.write({"id": 1, "names": ["ä"], "key": SecureString("secret")})

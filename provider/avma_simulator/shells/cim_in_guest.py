@@ -15,7 +15,7 @@ from typing import Any
 
 from avma_simulator.shells.local_cim import CimFailed, LocalCim, SessionLost
 from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
-from avma_simulator.shells.psvalues import Credential, SecureString
+from avma_simulator.shells.psvalues import Credential, SecureString, logged
 from avma_simulator.state import language
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.groups import Groups
@@ -118,10 +118,17 @@ async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -
 async def _in_guest(
     state: EstateState, host: Machine, given: Mapping[str, Any], run_as: Groups | None
 ) -> dict[str, Any]:
+    arguments = {"ArgumentList": [given["operations"], given["secrets"]]}
+    host.module_log.write(
+        "Invoke-Command", logged({"VMId": given["id"], "Credential": given["credential"], **arguments})
+    )
     try:
         guest = _guest(state, host, str(given["id"]), run_as)
         await asyncio.sleep(guest.spec.delays.powershell)
         await _enter(guest, given["credential"])
+        guest.module_log.write("ConvertFrom-Json", logged({"InputObject": given["operations"]}))
+        for secret in given["secrets"]:
+            guest.module_log.write("New-Object", logged({"ArgumentList": ["key", secret]}))
         operations = [_with_arguments(operation, given["secrets"]) for operation in json.loads(given["operations"])]
         return {"results": await _operations(LocalCim(state, guest), operations, guest.spec.language)}
     except _SessionFailed as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from avma_simulator.shells import cmdlets
+from avma_simulator.shells import cmdlets, psvalues
 from avma_simulator.shells.cmdlets import Stage
 from avma_simulator.shells.pipeline import Command, Pipeline, ScriptFailed, Streams
 from avma_simulator.state.estate_state import EstateState
@@ -35,6 +35,7 @@ async def run(state: EstateState, machine: Machine, scripts: Scripts, pipeline: 
             elif command.text.lower() == "invoke-expression":
                 text = str(command.named.get("Command") or next(iter(command.positional), ""))
                 machine.script_blocks.write(text, ())
+                machine.module_log.write(command.text, {"Command": text})
                 await _script(state, machine, scripts, pipeline, Command(text, True, {}), emit)
             else:
                 await _cmdlet(machine, pipeline, command, objects, emit)
@@ -50,6 +51,7 @@ async def _script(
     emit: Callable[[Any], None],
 ) -> None:
     lines = command.text.splitlines()
+    machine.module_log.write(lines[0] if lines else "", psvalues.logged(command.named))
     found = _FIRST_LINE.fullmatch(lines[0]) if lines else None
     if found is None:
         for line in cmdlets.parse(command.text):
@@ -78,7 +80,9 @@ async def _cmdlet(
     cmdlet = cmdlets.find(command.text)
     if cmdlet is None:
         raise ScriptFailed(**not_found(command.text))
-    await cmdlet.run(Stage(machine, streams, cmdlet.bind(command), objects, emit))
+    parameters = cmdlet.bind(command)
+    machine.module_log.write(command.text, psvalues.logged(parameters))
+    await cmdlet.run(Stage(machine, streams, parameters, objects, emit))
 
 
 def not_found(name: str) -> dict[str, Any]:

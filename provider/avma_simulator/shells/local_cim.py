@@ -9,6 +9,7 @@ from typing import Any
 
 from avma import hresult
 from avma_simulator.estate import FaultRule
+from avma_simulator.shells import psvalues
 from avma_simulator.state import language
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
@@ -65,6 +66,7 @@ class LocalCim:
             SessionLost: a fault rule ends the session.
         """
         self._machine.counts.operations["Enumerate"] += 1
+        self._machine.module_log.write("Get-CimInstance", {"Namespace": namespace, "Query": text})
         try:
             query = wql.parse(text)
             rule = self._machine.injected_faults.take("Enumerate", query.class_name)
@@ -91,6 +93,9 @@ class LocalCim:
             SessionLost: a fault rule ends the session.
         """
         self._machine.counts.operations[f"Invoke {class_name}/{name}"] += 1
+        self._machine.module_log.write(
+            "Invoke-CimMethod", psvalues.logged({"MethodName": name, "Arguments": arguments})
+        )
         lost = self._lost(self._machine.injected_faults.take(f"{class_name}/{name}", class_name), _INVOKE)
         self._require_access(namespace, class_name, ("full",), _INVOKE)
         try:

@@ -31,6 +31,15 @@ class Credential:
     password: str = field(repr=False)
 
 
+_TYPE_NAMES: Mapping[type, str] = {
+    SecureString: "System.Security.SecureString",
+    Credential: "System.Management.Automation.PSCredential",
+    dict: "System.Collections.Hashtable",
+    list: "System.Object[]",
+}
+"""The types whose `ToString()` returns their name."""
+
+
 def plain(value: Any) -> Any:
     """Return a received object as str, int, float, bool, bytes, list, dict, None, SecureString or Credential.
 
@@ -61,6 +70,25 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     properties = [*value.PSObject.adapted_properties, *value.PSObject.extended_properties]
     return {item.name: plain(item.get_value(value)) for item in properties} if properties else str(value)
+
+
+def logged(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as module logging shows them: `ToString()`, and the elements of a list with commas.
+
+    ParameterBinderBase.cs in PowerShell's source. A list inside a list is only its type. A dictionary is not a list
+    (LanguagePrimitives.GetEnumerable).
+    """
+    return {name: _logged_value(value) for name, value in parameters.items()}
+
+
+def _logged_value(value: Any) -> str:
+    return ", ".join(map(_as_text, value)) if isinstance(value, list) else _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    """Return the result of `ToString()`."""
+    name = next((name for kind, name in _TYPE_NAMES.items() if isinstance(value, kind)), None)
+    return name or ("" if value is None else str(value))
 
 
 def psobject(value: Any) -> Any:

@@ -65,6 +65,8 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
             }
         }
     if key is not None:
+        # It has only a parameter of type string. Inferred: it is a function or cmdlet whose module logging can be on.
+        machine.module_log.write(cmdlet, {"ProductKey": key})
         await asyncio.sleep(spec.delays.activation)
         try:
             activation.set_key(key)

@@ -18,6 +18,7 @@ from avma_simulator.state.fault_injection import InjectedFaults
 from avma_simulator.state.keys import KeyStore
 from avma_simulator.state.licensing import LicenseStatus, Licensing
 from avma_simulator.state.lockout import Lockout
+from avma_simulator.state.module_log import ModuleLog
 from avma_simulator.state.script_blocks import ScriptBlockLog
 from avma_simulator.state.sl_errors import SlError
 from avma_simulator.state.windows import Windows
@@ -87,6 +88,7 @@ class Machine:
         self.stopped_services: set[str] = set(spec.stopped_services)
         self.log = event_log.EventLog(clock)
         self.script_blocks = ScriptBlockLog()
+        self.module_log = ModuleLog()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account], lockout: Lockout) -> None:
         """Join the machine to a domain, or to a workgroup, and set its accounts."""
