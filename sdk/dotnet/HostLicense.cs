@@ -248,6 +248,7 @@ namespace PulumiAvma.Avma
                 Version = Utilities.Version,
                 AdditionalSecretOutputs =
                 {
+                    "confirmationId",
                     "productKey",
                 },
             };
@@ -278,11 +279,21 @@ namespace PulumiAvma.Avma
         [Input("activate")]
         public Input<bool>? Activate { get; set; }
 
+        [Input("confirmationId")]
+        private Input<string>? _confirmationId;
+
         /// <summary>
         /// The 48-digit confirmation ID from the Microsoft Activation Center for the output `installationId`. The provider then activates the host by phone activation, without internet access. Not possible on Azure Local. Default: activation over the internet. Example: `012345-012345-012345-012345-012345-012345-012345-012345`.
         /// </summary>
-        [Input("confirmationId")]
-        public Input<string>? ConfirmationId { get; set; }
+        public Input<string>? ConfirmationId
+        {
+            get => _confirmationId;
+            set
+            {
+                var emptySecret = Output.CreateSecret(0);
+                _confirmationId = Output.Tuple<Input<string>?, int>(value, emptySecret).Apply(t => t.Item1);
+            }
+        }
 
         /// <summary>
         /// Connection settings for the host, where they differ from the provider configuration. Default: the provider configuration. Example: `{"address": "192.0.2.11"}`.

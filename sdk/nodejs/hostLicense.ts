@@ -194,7 +194,7 @@ export class HostLicense extends pulumi.CustomResource {
                 throw new Error("Missing required property 'host'");
             }
             resourceInputs["activate"] = (args?.activate) ?? true;
-            resourceInputs["confirmationId"] = args?.confirmationId;
+            resourceInputs["confirmationId"] = args?.confirmationId ? pulumi.secret(args.confirmationId) : undefined;
             resourceInputs["connection"] = args?.connection;
             resourceInputs["forceDestroy"] = (args?.forceDestroy) ?? false;
             resourceInputs["host"] = args?.host;
@@ -240,7 +240,7 @@ export class HostLicense extends pulumi.CustomResource {
             resourceInputs["subscriptionStatus"] = undefined /*out*/;
         }
         opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(), opts);
-        const secretOpts = { additionalSecretOutputs: ["productKey"] };
+        const secretOpts = { additionalSecretOutputs: ["confirmationId", "productKey"] };
         opts = pulumi.mergeOptions(opts, secretOpts);
         super(HostLicense.__pulumiType, name, resourceInputs, opts);
     }

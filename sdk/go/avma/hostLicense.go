@@ -172,10 +172,14 @@ func NewHostLicense(ctx *pulumi.Context,
 	if args.OnDelete == nil {
 		args.OnDelete = HostOnDelete("retain")
 	}
+	if args.ConfirmationId != nil {
+		args.ConfirmationId = pulumi.ToSecret(args.ConfirmationId).(pulumi.StringPtrInput)
+	}
 	if args.ProductKey != nil {
 		args.ProductKey = pulumi.ToSecret(args.ProductKey).(pulumi.StringPtrInput)
 	}
 	secrets := pulumi.AdditionalSecretOutputs([]string{
+		"confirmationId",
 		"productKey",
 	})
 	opts = append(opts, secrets)

@@ -335,7 +335,7 @@ class HostLicense(pulumi.CustomResource):
             if activate is None:
                 activate = True
             __props__.__dict__["activate"] = activate
-            __props__.__dict__["confirmation_id"] = confirmation_id
+            __props__.__dict__["confirmation_id"] = None if confirmation_id is None else pulumi.Output.secret(confirmation_id)
             __props__.__dict__["connection"] = connection
             if force_destroy is None:
                 force_destroy = False
@@ -362,7 +362,7 @@ class HostLicense(pulumi.CustomResource):
             __props__.__dict__["partial_product_key"] = None
             __props__.__dict__["platform"] = None
             __props__.__dict__["subscription_status"] = None
-        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["productKey"])
+        secret_opts = pulumi.ResourceOptions(additional_secret_outputs=["confirmationId", "productKey"])
         opts = pulumi.ResourceOptions.merge(opts, secret_opts)
         super(HostLicense, __self__).__init__(
             'avma:index:HostLicense',

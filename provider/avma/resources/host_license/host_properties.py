@@ -92,6 +92,7 @@ class HostLicenseInputs:
         default=None,
         unset="activation over the internet",
         example="-".join(["012345"] * 8),
+        secret=True,
         check=_confirmation_id_error,
     )
     activate: bool = declare(
