@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from avma import logs
 from avma_cli import options
 from avma_cli.doctor.command import doctor
 from avma_cli.exits import Commands, end
@@ -79,7 +80,9 @@ def _commands(
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="avma")
+    logs.hide_texts_of_bugs()
+    # `app()` would print unhandled exceptions in its own way, with their texts.
+    typer.main.get_command(app)(prog_name="avma")
 
 
 if __name__ == "__main__":

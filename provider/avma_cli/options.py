@@ -37,10 +37,8 @@ def set_verbosity(verbosity: int) -> None:
 
 
 def start_log(redact: Callable[[str], str]) -> None:
-    """Write the log to standard error, if a verbosity was set."""
-    level = logging.getLogger("avma").level
-    if level < logging.WARNING:
-        logs.to_stderr(redact, level)
+    """Write the log to standard error, at the level of the verbosity. Warnings of libraries are in it too."""
+    logs.to_stderr(redact, logging.getLogger("avma").level)
 
 
 def connecting(*of_guests: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

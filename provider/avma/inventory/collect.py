@@ -91,13 +91,14 @@ class Collector:
             asked = self._distinct([*(node for _, nodes in named for node in nodes), *self._hosts()])
             futures = [threads.submit(self._host, host) for host in asked]
             for done, future in enumerate(as_completed(futures), 1):
-                self._show_progress(Progress(done, len(asked), future.result().host))
+                self._show_progress(Progress(done, len(asked), self._redact(future.result().host)))
             seen = [future.result() for future in futures]
-        return Inventory(
+        inventory = Inventory(
             taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             clusters=sorted((cluster for cluster, _ in named), key=lambda cluster: cluster.cluster),
             hosts=sorted(seen, key=lambda host: (host.cluster is None, host.cluster or "", host.host.lower())),
         )
+        return inventory.redacted(self._redact)
 
     @contextlib.contextmanager
     def _stopping(self, threads: ThreadPoolExecutor) -> Iterator[None]:
@@ -219,7 +220,7 @@ class Collector:
         """Return the properties for an error."""
         answer = next((answer for kind, answer in _ANSWERS.items() if isinstance(error, kind)), Answer.FAILED)
         remedy = topics.explained(errors.sentences(error.remedy), error.topic)
-        return {"answer": answer, "problem": self._redact(error.answer), "remedy": self._redact(remedy)}
+        return {"answer": answer, "problem": error.answer, "remedy": remedy}
 
 
 def _may_run_windows(facts: GuestFacts) -> bool:

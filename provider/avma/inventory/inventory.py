@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from avma.properties import Choice, declare
 from avma.windows.licensing import LicenseChannel, LicenseStatus
@@ -126,3 +127,19 @@ class Inventory:
         hosts = [*(cluster.answer for cluster in self.clusters), *(host.answer for host in self.hosts)]
         vms = [vm.answer for _, vm in self.vms]
         return all(answer is Answer.ANSWERED for answer in hosts) and all(answer in _COMPLETE for answer in vms)
+
+    def redacted(self, redact: Callable[[str], str]) -> Inventory:
+        """Return the inventory with redacted texts. All names come from machines, and can contain anything."""
+        redacted: Inventory = _redacted(self, redact)
+        return redacted
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(value, str) and not isinstance(value, Choice):
+        return redact(value)
+    if isinstance(value, list):
+        return [_redacted(each, redact) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        values = {each.name: _redacted(getattr(value, each.name), redact) for each in fields(value)}
+        return replace(value, **values)
+    return value

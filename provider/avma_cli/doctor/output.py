@@ -53,13 +53,13 @@ class TextReport:
     def begin(self, check: Check, subject: str) -> None:
         """See `Report.begin`."""
         if self._spinner is not None:
-            self._spinner.update(Text(f"{check.description} {subject}"))
+            self._spinner.update(Text(self._redact(f"{check.description} {subject}")))
 
     def step(self, step: Step) -> None:
         """See `Report.step`."""
         label = f"{step.check.description} {step.subject}" if step.check in _OF_ITS_OWN else step.check.description
         line = Text(f"{step.status.value}  ", style=_STYLES[step.status])
-        line.append(f"{label}: {self._redact(_result(step))}", style="default")
+        line.append(self._redact(f"{label}: {_result(step)}"), style="default")
         self._print(line)
 
     def end(self, diagnosis: Diagnosis, command: str) -> None:

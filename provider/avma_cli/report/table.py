@@ -70,7 +70,7 @@ def progress(console: Console) -> Iterator[Callable[[collect.Progress], None]]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda _: None
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("connecting", total=None)
 
