@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -138,6 +139,14 @@ def test_an_engine_that_is_gone_fails_nothing(unconfigured: Calls) -> None:
     unconfigured.stub.Handshake(pb.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
     unconfigured.configure(insecure=True)
     assert unconfigured.create({"room": "lab"}).id == "lab"
+
+
+def test_the_plugin_listens_only_on_loopback(provider: Provider) -> None:
+    """The address can be that of IPv4 inside IPv6."""
+    rows = (Path(f"/proc/self/net/{table}").read_text("utf-8").splitlines()[1:] for table in ("tcp", "tcp6"))
+    sockets = [row.split() for table in rows for row in table]
+    listening = [socket[1] for socket in sockets if socket[1].endswith(f":{provider.port:04X}") and socket[3] == "0A"]
+    assert [address[-13:] for address in listening] == [f"0100007F:{provider.port:04X}"]
 
 
 def test_large_messages_pass(calls: Calls) -> None:

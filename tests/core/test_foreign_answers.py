@@ -370,3 +370,10 @@ def test_a_listing_without_end_is_given_up(asked, monkeypatch):
     page = rows(ROW, "<n:EnumerationContext>uuid:1</n:EnumerationContext>")
     with pytest.raises(errors.UnexpectedAnswer, match="more than 5 pages"):
         asked(http(page))
+
+
+def test_a_listing_that_is_too_large_is_given_up(asked, monkeypatch):
+    monkeypatch.setattr("avma.wsman.wsman_client._LARGEST_LISTING", 3_000_000)
+    page = rows(ROW + " " * 1_000_000, "<n:EnumerationContext>uuid:1</n:EnumerationContext>")
+    with pytest.raises(errors.UnexpectedAnswer, match="larger than 3 MB"):
+        asked(http(page))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,14 @@ def test_a_changed_file_needs_another_context(tmp_path: Path) -> None:
 
 def test_a_connection_over_http_has_no_context() -> None:
     assert tls.context(connection("hv01", https=False)) is None
+
+
+def test_a_key_as_text_is_in_a_private_file_while_it_is_read_and_nowhere_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with tls._file("-----BEGIN PRIVATE KEY-----") as path:
+        file = Path(path)
+        assert file.is_relative_to(tmp_path)
+        assert [stat.S_IMODE(each.stat().st_mode) for each in (file, file.parent)] == [0o600, 0o700]
+    assert list(tmp_path.iterdir()) == []

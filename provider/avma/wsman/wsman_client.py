@@ -32,6 +32,8 @@ _JOB_STARTED = 4096
 _RELEASING = 0.5
 """Seconds. The time limit for ending an unfinished query, also after the deadline and after Cancel."""
 _MOST_PAGES = 1000
+_LARGEST_LISTING = 128_000_000
+"""Bytes. The limit for all pages of one listing. A host of Hyper-V runs at most 1,024 VMs."""
 """Pages have a quarter of a megabyte, so no machine has this many. An endless listing would fill the memory."""
 
 
@@ -151,10 +153,14 @@ class WsmanClient:
     ) -> tuple[list[Instance], bool]:
         """Return the rows of an enumeration, and False if some of its pages have rows and some have none."""
         rows: list[Instance] = []
-        gap, next_page = False, ""
+        gap, next_page, size = False, "", 0
         try:
             for _ in range(_MOST_PAGES):
-                page = _page_of(context, self._ask(pipe, context, message))
+                answer = self._send(pipe, context, message)
+                size += len(answer)
+                if size > _LARGEST_LISTING:
+                    raise _unexpected(context, f"the listing is larger than {_LARGEST_LISTING // 1_000_000} MB")
+                page = _page_of(context, _body(context, answer))
                 rows += [Instance.from_element(item, context) for item in page.items]
                 gap = gap or (bool(next_page) and not page.items)
                 next_page = page.context
@@ -174,16 +180,11 @@ class WsmanClient:
             pipe.send(context, self._rendered(envelope.release(namespace, enumeration), _RELEASING))
 
     def _ask(self, pipe: Pipe, context: Context, message: envelope.Message) -> Element:
+        return _body(context, self._send(pipe, context, message))
+
+    def _send(self, pipe: Pipe, context: Context, message: envelope.Message) -> bytes:
         timeout = max(1.0, min(self.connection.operation_timeout, context.deadline.remaining()))
-        answer = pipe.send(context, self._rendered(message, timeout))
-        try:
-            body = envelope.body_of(answer)
-        except envelope.NotSoap as error:
-            raise _unexpected(context, "the answer is not SOAP") from error
-        fault = soap_faults.find_fault(body)
-        if fault is not None:
-            raise soap_faults.to_error(fault, context)
-        return body
+        return pipe.send(context, self._rendered(message, timeout))
 
     def _rendered(self, message: envelope.Message, timeout: float) -> bytes:
         return message.render(self.connection.endpoint, timeout)
@@ -200,6 +201,18 @@ class WsmanClient:
             if self._closed:
                 self.close()
             self._slots.release()
+
+
+def _body(context: Context, answer: bytes) -> Element:
+    """Return the Body of an answer. Raise the error of a fault."""
+    try:
+        body = envelope.body_of(answer)
+    except envelope.NotSoap as error:
+        raise _unexpected(context, "the answer is not SOAP") from error
+    fault = soap_faults.find_fault(body)
+    if fault is not None:
+        raise soap_faults.to_error(fault, context)
+    return body
 
 
 def _page_of(context: Context, body: Element) -> _Page:
