@@ -79,6 +79,7 @@ def _serve(port_line: TextIO, address: str) -> None:
 
     redact = Redactor(PULUMI)
     session = Session(redact)
+    logs.hide_texts_of_bugs()
     logs.to_stderr(redact)
     logs.to_handler(EngineHandler(session.log))
     gc.freeze()

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from avma import errors
 from avma.configuration import Configuration
@@ -28,6 +23,7 @@ from avma.wsman.http_adapter import Adapter
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
+from core.certificates import holder
 from core.runner import ADMINISTRATOR, PASSWORD
 from loopback import address
 
@@ -175,30 +171,6 @@ def test_credssp_seals_long_messages_in_pieces(tmp_path, wire):
     assert (len(rows), len(facts)) == (21, 20)
     assert wire[0][0] == "multipart/x-multi-encrypted"
     assert "multipart/x-multi-encrypted" in [answer for _, answer in wire]
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A client certificate for a test: the PEM texts of the certificate and of its key."""
-
-    certificate: str
-    key: str
-
-
-def holder(folder: Path, name: str) -> Holder:
-    """Create a self-signed certificate with its key. The certificate is also in the file NAME.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(timezone.utc)
-    builder = x509.CertificateBuilder(who, who, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
-    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-    made = builder.add_extension(usage, critical=False).sign(key, hashes.SHA256())
-    form, no_passphrase = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    pem = serialization.Encoding.PEM
-    holds = Holder(made.public_bytes(pem).decode(), key.private_bytes(pem, form, no_passphrase).decode())
-    (folder / f"{name}.pem").write_text(holds.certificate)
-    (folder / f"{name}.key").write_text(holds.key)
-    return holds
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["paths", "text"])

@@ -21,9 +21,9 @@ from avma.wording import NEUTRAL
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient
 from avma_simulator import EstateServer, load_estate, running
+from core.certificates import holder
 from core.inspecting import inspecting
 from core.runner import ADMINISTRATOR, PASSWORD
-from core.test_authentication import holder
 from core.test_connecting import answering
 from loopback import address
 

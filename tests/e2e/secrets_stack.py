@@ -1,0 +1,178 @@
+"""A stack whose every secret is a canary: all kinds of accounts, keys and connections."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avma.keys import KeyKind
+from avma_simulator import EstateServer
+from core.certificates import holder
+from e2e.estate import ADMINISTRATOR, machine, published
+from loopback import address
+from secret_search import Canary, files_in, key_canary
+from workspace import Workspace, version
+
+MACHINES = ("hv01", "hv02", "hv03", "hv04", "web01", "app01", "az01")
+HOST, NODE, AZURE = address(141), address(142), address(145)
+PASSPHRASE = "only for this folder"
+_QUOTED = "& <\u00e9> \"q\" \\ 'x' %/+="
+"""Characters that JSON, XML, HTML, URLs and shells write in another way."""
+SECRETS = {
+    "password": f"Pr0vider {_QUOTED}",
+    "connectionPassword": f"C0nnection {_QUOTED}",
+    "guestPassword": f"Gu3sts {_QUOTED}",
+    "appPassword": f"Application-0nly {_QUOTED}",
+    "hostKey": "BCDFG-HJKMQ-NPRTV-WXY23-46789",
+    "nextKey": "GFDCB-NMKJH-VTRQP-32YXW-98764",
+    "nodeKey": "BCDFG-HJKMP-PQRTV-WXY23-4678N",
+    "azureKey": "BCDFG-HJKMP-PQRTN-WXY23-46787",
+    "guestKey": published(KeyKind.AVMA, "2022", "Datacenter"),
+}
+"""The secret settings of the program, by name. The client key is made for each stack."""
+RESOURCES: dict[str, Any] = {
+    "hv01": {"type": "avma:HostLicense", "properties": {"host": HOST, "productKey": "${hostKey}"}},
+    "web01": {
+        "type": "avma:VmActivation",
+        "properties": {"host": "${hv01.host}", "vmName": "web01", "productKey": "${guestKey}"},
+    },
+    "app01": {
+        "type": "avma:VmActivation",
+        "properties": {
+            "host": "${hv01.host}",
+            "vmName": "app01",
+            "guest": {
+                "transport": "winrm",
+                "https": False,
+                "username": ADMINISTRATOR,
+                "password": "${appPassword}",
+            },
+        },
+    },
+    "node": {
+        "type": "avma:ClusterLicense",
+        "properties": {
+            "nodes": [NODE],
+            "productKeys": {NODE: "${nodeKey}"},
+            "connection": {"password": "${connectionPassword}"},
+        },
+    },
+    "hv03": {
+        "type": "avma:HostLicense",
+        "properties": {
+            "host": address(143),
+            "connection": {
+                "https": True,
+                "auth": "certificate",
+                "caCert": "${caCert}",
+                "clientCert": "${clientCert}",
+                "clientKey": "${clientKey}",
+            },
+        },
+    },
+    "hv04": {
+        "type": "avma:HostLicense",
+        "properties": {"host": address(144), "productKey": "${nextKey}", "confirmationId": "${confirmationId}"},
+    },
+    "az01": {"type": "avma:HostLicense", "properties": {"host": AZURE, "productKey": "${azureKey}"}},
+}
+
+
+def estate(folder: Path) -> dict[str, Any]:
+    """Return the machines of the stack. The certificate of hv03 is in that folder."""
+    holder(folder, "svc-avma")
+    datacenter = {"version": "2022", "edition": "Datacenter"}
+    azure = {"version": "23H2", "edition": "Azure Stack HCI"}
+    certificate = {"logons": ["certificate"], "clientCertificate": str(folder / "svc-avma.pem")}
+    guests = [
+        _with("guestPassword", machine("web01", "2022", "Datacenter", address(151))),
+        _with("appPassword", machine("app01", "2019", "Datacenter", address(152))),
+    ]
+    hosts = [
+        _with("password", machine("hv01", **datacenter, address=HOST, vms=guests)),
+        _with("connectionPassword", machine("hv02", **datacenter, address=NODE)),
+        {
+            **machine("hv03", **datacenter, address=address(143), license={"key": SECRETS["nextKey"]}),
+            "https": {"port": 5986},
+            **certificate,
+        },
+        _with("password", machine("hv04", **datacenter, address=address(144), online=False)),
+        _with("password", machine("az01", **azure, address=AZURE)),
+    ]
+    keys = [
+        {"key": SECRETS["hostKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
+        {"key": SECRETS["nextKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 9},
+        {"key": SECRETS["nodeKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
+        {"key": SECRETS["azureKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
+    ]
+    return {"keys": keys, "hosts": hosts}
+
+
+def _with(secret: str, described: dict[str, Any]) -> dict[str, Any]:
+    return {**described, "password": SECRETS[secret]}
+
+
+@dataclass(frozen=True)
+class SecretsStack:
+    """A Pulumi stack and its canaries."""
+
+    workspace: Workspace
+    folder: Path
+    canaries: list[Canary]
+
+    def set(self, name: str, value: str) -> None:
+        """Change a secret of the program."""
+        (self.folder / name).write_text(value)
+
+    @property
+    def written(self) -> dict[str, bytes]:
+        """All output of the commands, and all files of the stack: state, history, backups, configuration, logs."""
+        folder = self.workspace.project.parent
+        return {"output": self.workspace.printed.encode(), **files_in(folder)}
+
+    def alter_plugin(self, code: str) -> None:
+        """Install a plugin that runs this code before it starts."""
+        file = self.workspace.project.parent / "pulumi-resource-avma"
+        serve = "from pulumi_resource_avma.__main__ import main\nmain()\n"
+        file.write_text(f"#!{sys.executable}\n{code}\n{serve}")
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        self.workspace.run("plugin", "install", "resource", "avma", version(), "--file", str(file), "--reinstall")
+        file.unlink()
+
+
+def create(folder: Path, server: EstateServer, resources: dict[str, Any]) -> SecretsStack:
+    """Create a stack with these resources.
+
+    The engine removes the secrets of its configuration from all output. It does not know those of files and of the
+    environment, so only the provider can protect them.
+    """
+    server.install_key("hv04", SECRETS["nextKey"])
+    digits = server.confirmation_id("hv04")["confirmationId"]
+    confirmation = "-".join(digits[start : start + 6] for start in range(0, len(digits), 6))
+    client_key = (folder / "svc-avma.key").read_text()
+    secrets = {**SECRETS, "clientKey": client_key, "confirmationId": confirmation}
+    plain = {"caCert": server.ca_certificate, "clientCert": str(folder / "svc-avma.pem")}
+    program = {"name": "estate", "runtime": "yaml", "variables": {name: _from_file(folder, name) for name in secrets}}
+    program["config"] = {name: {"type": "string"} for name in plain}
+    workspace = Workspace(folder / "pulumi", yaml.safe_dump({**program, "resources": resources}))
+    workspace.environment["AVMA_GUEST_PASSWORD"] = secrets["guestPassword"]
+    configuration = {"https": "false", "username": ADMINISTRATOR, "guest.username": ADMINISTRATOR}
+    settings = {f"avma:{name}": value for name, value in configuration.items()}
+    workspace.new_stack("dev", {**settings, **plain}, {"avma:password": secrets["password"]})
+    keys = [key_canary(name, value) for name, value in secrets.items() if name.endswith("Key") and name != "clientKey"]
+    passwords = [Canary(name, value) for name, value in secrets.items() if name.endswith("assword")]
+    others = [Canary("clientKey", client_key.splitlines()[2]), Canary("confirmationId", confirmation)]
+    stack = SecretsStack(workspace, folder, [*keys, *passwords, *others, Canary("passphrase", PASSPHRASE)])
+    for name, value in secrets.items():
+        stack.set(name, value)
+    return stack
+
+
+def _from_file(folder: Path, name: str) -> dict[str, Any]:
+    """Return an expression of YAML programs for a secret in a file."""
+    return {"fn::secret": {"fn::readFile": str(folder / name)}}

@@ -1,0 +1,157 @@
+"""No secret leaves the provider: canaries travel through everything that a run prints, stores and records.
+
+The exceptions are logs of the engine about its own messages: `-v=9` and PULUMI_DEBUG_GRPC. They contain all that the
+engine sends to the provider. The tests use the second one to show that the canaries traveled, and that the search finds
+them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from avma_simulator import EstateServer
+from e2e import secrets_stack
+from e2e.secrets_stack import MACHINES, RESOURCES, SECRETS, SecretsStack
+from secret_search import leaks
+
+HOST_ALONE = {"hv01": RESOURCES["hv01"]}
+
+
+@pytest.fixture
+def server(serve, tmp_path) -> EstateServer:
+    return serve(secrets_stack.estate(tmp_path))
+
+
+@pytest.fixture
+def make(server, tmp_path):
+    """Return a function that creates a stack with these resources."""
+    return lambda resources: secrets_stack.create(tmp_path, server, resources)
+
+
+def recorded(server: EstateServer) -> dict[str, bytes]:
+    """Return what the PowerShell logs of all machines contain."""
+    return {
+        f"{log} of {name}": json.dumps(getattr(server, log)(name)).encode()
+        for name in MACHINES
+        for log in ("script_blocks", "module_log")
+    }
+
+
+def test_a_whole_life_leaves_no_secret(server, make, tmp_path):
+    stack = make(RESOURCES)
+    outside = tmp_path / "engine"
+    outside.mkdir()
+    run = stack.workspace.run
+    plan = str(stack.workspace.project / "plan.json")
+    events = str(stack.workspace.project / "events.json")
+    experimental = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_DEBUG_COMMANDS": "true"}
+    run("preview", "--diff", "--json", "--save-plan", plan, **experimental)
+    logged = ("--debug", "--logtostderr", "--logflow", "-v=8", "--event-log", events)
+    run("up", "--yes", "--plan", plan, *logged, **experimental, PULUMI_DEBUG_GRPC=str(outside / "grpc.json"))
+    assert {server.machine(name)["status"] for name in ("hv01", "hv02", "hv04", "web01", "app01")} == {"Licensed"}
+
+    server.uninstall_key("hv01")
+    server.uninstall_key("web01")
+    run("refresh", "--yes", "--diff", "--debug")
+    stack.set("hostKey", SECRETS["nextKey"])
+    run("up", "--yes", "--diff", "--debug", "--show-replacement-steps", "--show-sames")
+    stack.set("appPassword", SECRETS["guestPassword"])
+    failed = run("up", "--yes", "--diff", "--debug", check=False)
+    assert failed.returncode != 0
+    run("stack", "export")
+    run("stack", "history", "--json")
+    run("destroy", "--yes", "--debug", "--run-program", check=False)
+
+    assert leaks(stack.canaries, stack.written) == []
+    # The cmdlet of Azure Local takes the key as plain text (docs/how-to/hardening.md).
+    logged_by_windows = leaks(stack.canaries, recorded(server))
+    assert [line.partition(" in ")[0] for line in logged_by_windows] == ["module_log of az01: azureKey"]
+    found = leaks(stack.canaries, {"grpc": (outside / "grpc.json").read_bytes()})
+    unsent = {"passphrase", "guestPassword"}
+    assert {line.split()[1] for line in found} == {canary.name for canary in stack.canaries} - unsent
+
+
+FUNCTION = """
+from avma.resources.host_license.host_resource import HostLicenseResource as Altered
+
+
+def create(self, wanted, operation):
+    secrets = f"{wanted['product_key']} {operation.configuration.guest.password}"
+    %s
+
+
+Altered.create = create
+"""
+"""A plugin with this code in place of the creation of a host's license."""
+
+MISTAKES = {
+    "an exception": "raise ValueError(secrets)",
+    "an exception with a cause": "raise RuntimeError(secrets) from ValueError(secrets)",
+    "a status line": "operation.status(f'installing {secrets}'); raise ValueError",
+    "a warning": "operation.warn(f'installing {secrets}'); raise ValueError",
+    "a line of a log": "logging.getLogger('other.library').error('%s', secrets); os.abort()",
+    "a faulty line of a log": "logging.getLogger('other.library').error('%d', secrets); os.abort()",
+    "a line of standard error": "import warnings; warnings.warn(secrets); os.abort()",
+    "a thread": "t = threading.Thread(target=int, args=(secrets,)); t.start(); t.join(); os.abort()",
+    "a finalizer": "Dying(secrets); os.abort()",
+    "an event loop": "asyncio.run(forgotten(secrets)); os.abort()",
+}
+"""Mistakes of code in a resource. `os.abort` ends the plugin. The engine then prints its standard error."""
+
+AROUND = """
+import asyncio, faulthandler, logging, os, threading
+faulthandler.enable()
+
+
+class Dying:
+    def __init__(self, text):
+        self.text = text
+
+    def __del__(self):
+        raise ValueError(self.text)
+
+
+async def forgotten(text):
+    asyncio.get_running_loop().create_task(fail(text))
+    await asyncio.sleep(0)
+
+
+async def fail(text):
+    raise ValueError(text)
+
+"""
+
+
+WITHOUT_REDACTION = """
+from avma import logs, redaction
+redaction.Redactor.__call__ = lambda self, text: self._wording.render(text)
+logs.hide_texts_of_bugs = lambda: None
+"""
+
+
+def outputs(stack: SecretsStack, mistakes: Iterable[str], before: str = "") -> dict[str, bytes]:
+    """Return the output of `pulumi up` with each of these mistakes in the provider."""
+    printed = {}
+    for mistake in mistakes:
+        stack.alter_plugin(before + AROUND + FUNCTION % MISTAKES[mistake])
+        failed = stack.workspace.run("up", "--yes", "--skip-preview", "--debug", check=False)
+        assert "unexpected error in pulumi-resource-avma" in failed.stdout or "Python error: Aborted" in failed.stdout
+        printed[mistake] = failed.stdout.encode()
+    return printed
+
+
+def test_mistakes_in_the_provider_show_no_secret(server, make):
+    stack = make(HOST_ALONE)
+    assert leaks(stack.canaries, outputs(stack, MISTAKES)) == []
+
+
+def test_without_redaction_the_search_finds_the_secrets(server, make):
+    stack = make(HOST_ALONE)
+    mistakes = ("a status line", "a faulty line of a log", "a thread", "a finalizer")
+    found = leaks(stack.canaries, outputs(stack, mistakes, WITHOUT_REDACTION))
+    assert {line.partition(" in …")[0] for line in found} == {
+        f"{mistake}: {secret}" for mistake in mistakes for secret in ("hostKey", "guestPassword")
+    }
