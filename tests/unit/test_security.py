@@ -57,7 +57,7 @@ def test_the_provider_starts_no_process_and_runs_no_text(file: Path) -> None:
 
 
 def test_a_script_limits_the_output_of_one_guest() -> None:
-    text = powershell.load("cim-in-guest")
+    text = powershell.load("cim-in-guest").text
     received = text.index("Receive-Job ")
     limited = text.index("if ($text.Length -gt 500000) { return")
     assert received < limited < text.index("return @{ text = ")
