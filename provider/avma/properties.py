@@ -83,6 +83,7 @@ class Rule:
     check: Callable[[Any], str | None] | None = None
     environment: tuple[str, ...] = ()
     applies_later: bool = False
+    connects: bool = False
     lasting: bool = False
     promised: Prediction | None = None
     expected: Prediction | None = None
@@ -133,6 +134,7 @@ def declare(
     check: Callable[[Any], str | None] | None = None,
     environment: tuple[str, ...] = (),
     applies_later: bool = False,
+    connects: bool = False,
     lasting: bool = False,
     promised: Prediction | None = None,
     expected: Prediction | None = None,
@@ -142,7 +144,8 @@ def declare(
     Args:
         check: takes a known value, and returns an error or None.
         environment: the variables that provide a value if nothing else does.
-        applies_later: a changed input needs no action now, because it is about a later action or the connection.
+        applies_later: a changed input needs no action now, because it is about a later action.
+        connects: an input that only tells how to reach the machine. An update tries a new value before it is stored.
         lasting: an output that another product key does not change.
         promised: an output whose value success guarantees.
         expected: an output whose value is likely, but success does not guarantee it.
@@ -157,6 +160,7 @@ def declare(
         check,
         environment,
         applies_later,
+        connects,
         lasting,
         promised,
         expected,

@@ -31,7 +31,7 @@ from pulumi_resource_avma.grpc_errors import (
     ways_out,
 )
 from pulumi_resource_avma.names import external, external_failures, external_path
-from pulumi_resource_avma.operations import Operations, Refreshed, Replaced
+from pulumi_resource_avma.operations import Existing, Operations, Refreshed
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import Replacement
 from pulumi_resource_avma.run_claims import RunClaims, type_of
@@ -158,7 +158,8 @@ class Lifecycle:
         wanted = self._wanted(request.news, resource)
         self._show(request.urn, drift.lines(resource.diff(stored, wanted.values)))
         if request.preview:
-            return pb.UpdateResponse(properties=self._predicted(request, resource, wanted, request.id))
+            updated = Existing(request.id, stored)
+            return pb.UpdateResponse(properties=self._predicted(request, resource, wanted, updated))
         with _kept_when_partly_done(resource, wanted.secrets), self._claims.licensing(request.urn, resource):
             result = resource.update(request.id, stored, wanted.values, self._operation(request, resource))
         properties = encode_outputs(resource, wanted.values, result.outputs, wanted.secrets)
@@ -208,11 +209,11 @@ class Lifecycle:
         request: TimedRequest,
         resource: Resource,
         wanted: Decoded,
-        identifier: str | None = None,
-        replaced: Replaced | None = None,
+        updated: Existing | None = None,
+        replaced: Existing | None = None,
     ) -> Struct:
         """Return the known values. The engine treats missing values as unknown."""
-        state = {**wanted.values, **self._foreseen(request, resource, wanted.values, identifier, replaced)}
+        state = {**wanted.values, **self._foreseen(request, resource, wanted.values, updated, replaced)}
         certain = {name: value for name, value in state.items() if value is not UNKNOWN}
         return encode_state(resource, certain, wanted.secrets)
 
@@ -221,8 +222,8 @@ class Lifecycle:
         request: TimedRequest,
         resource: Resource,
         wanted: Mapping[str, Any],
-        identifier: str | None,
-        replaced: Replaced | None,
+        updated: Existing | None,
+        replaced: Existing | None,
     ) -> dict[str, Any]:
         """Query the machines if possible and not disabled. Turn errors into warnings if the run itself may fix them.
 
@@ -234,10 +235,13 @@ class Lifecycle:
             return resource.predict(wanted)
         operation = self._operation(request, resource, PROBE_TIMEOUT, reads_only=True)
         try:
-            found = resource.probe(wanted, operation, identifier)
+            if updated is None:
+                found = resource.probe(wanted, operation)
+            else:
+                found = resource.probe_update(updated.identifier, updated.stored, wanted, operation)
         except errors.PASSING as error:
             self._claims.record(request.urn)
-            if isinstance(error, errors.NotFound) and (identifier or replaced):
+            if isinstance(error, errors.NotFound) and (updated or replaced):
                 raise
             operation.warn(text_of_preview(error, PROBE_TIMEOUT))
             return resource.predict(wanted)

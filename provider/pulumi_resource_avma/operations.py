@@ -23,8 +23,8 @@ from pulumi_resource_avma.session import Session
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """A resource that the engine replaces: its ID and its stored values."""
+class Existing:
+    """A resource that the engine updates or replaces: its ID and its stored values."""
 
     identifier: str
     stored: Stored
@@ -48,7 +48,7 @@ class Run:
 
     The engine checks resources that stay, but not those that it only deletes or refreshes.
     """
-    replaced: dict[str, Replaced] = field(default_factory=dict)
+    replaced: dict[str, Existing] = field(default_factory=dict)
     refreshed: dict[str, Refreshed] = field(default_factory=dict)
     """The resources that a refresh has read. Its diff follows at once, and an update checks the resource first."""
     shown: set[tuple[str, str]] = field(default_factory=set)

@@ -13,7 +13,7 @@ from typing import Any
 
 from avma.resources.claims import Claim, MustWait, stake
 from avma.resources.resource import Resource, Stored
-from pulumi_resource_avma.operations import Operations, Replaced, Run
+from pulumi_resource_avma.operations import Existing, Operations, Run
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.replacement import place_of
 from pulumi_resource_avma.session import Session
@@ -50,7 +50,7 @@ class RunClaims:
             MustWait: the caller must wait for another thread, process or machine, but `wait` is False.
         """
         if found.replaces:
-            self._run.replaced[request.urn] = Replaced(request.id, stored)
+            self._run.replaced[request.urn] = Existing(request.id, stored)
             self.record(request.urn, coming=resource.licenses_hosts, replaces=place_of(resource, request.id), wait=wait)
             return
         if resource.licenses_hosts and not found.diffs:

@@ -12,7 +12,7 @@ from avma import errors, keys
 from avma.resources.claims import Claim, Claims
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma.resources.host_license.host_resource import HostLicenseResource
-from avma.resources.resource import Stored
+from avma.resources.resource import Change, Drift, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.computer import may_be_same
 from avma_simulator import load_estate, running
@@ -244,7 +244,7 @@ def test_a_name_that_another_vm_took_replaces(estate, run):
     now = run.vm.read(first.identifier, stored(first), run.operation())
     assert now.outputs.name_taken_by == made["id"].lower()
     changes = run.vm.diff(stored(now), now.inputs)
-    assert [(change.path, change.replaces, change.drift) for change in changes] == [("vm_name", True, True)]
+    assert changes == [Change("vm_name", replaces=True, drift=Drift("web01", "web01-old", "web01"))]
     assert run.vm.diff(stored(now), {**now.inputs, "vm_name": "web01-old"}) == []
 
 

@@ -11,8 +11,9 @@ from avma.properties import InvalidProperty, Values, build, declare, redeclare
 from avma.resources.guest_access import connect, read_licensing
 from avma.resources.placement import require_running, require_vm
 from avma.resources.resource import Operation
+from avma.resources.vm_activation.vm_hosts import hosts_of
 from avma.resources.vm_activation.vm_properties import VmActivationInputs, VmActivationOutputs, outputs_of
-from avma.resources.vm_activation.vm_resource import VmActivationResource, hosts_of
+from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.settings import AddressedSettings
 
 

@@ -11,7 +11,7 @@ from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.hyperv import VirtualMachine, to_running
 from avma.windows.machine import Server
-from avma.wording import REFRESH, RUN_AGAIN, setting
+from avma.wording import APPLY, REFRESH, RUN_AGAIN, setting
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,20 @@ def require_vm(hosts: Sequence[Server], name_or_id: str, operation: Operation) -
         )
         raise errors.NotFound("find the VM", where, f"there is no VM {characters.shown(name_or_id)}", remedy)
     return placement
+
+
+def require_absent(hosts: Sequence[Server], vm_id: str, operation: Operation) -> None:
+    """Raise Refused if one of these hosts, which a resource does not declare, has the VM.
+
+    Raises:
+        Refused: it has.
+        AvmaError: a host could not be queried.
+    """
+    placement = find_vm(hosts, vm_id, operation) if hosts else None
+    if placement is not None:
+        answer = f"the VM {placement.vm.name} is on this host, and the resource does not declare the host"
+        remedy = f"add the host to {setting('hosts')}, or move the VM, then {APPLY}"
+        raise errors.Refused("find the VM on its declared hosts", placement.host.where, answer, remedy)
 
 
 def _listings(hosts: Sequence[Server], operation: Operation) -> list[Sequence[VirtualMachine] | errors.AvmaError]:

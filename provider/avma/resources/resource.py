@@ -21,7 +21,7 @@ from avma import errors
 from avma.configuration import Configuration
 from avma.connection import resolve
 from avma.deadline import Deadline
-from avma.properties import InvalidProperty, Property, Values, known, predicted, properties, validate
+from avma.properties import InvalidProperty, Property, Values, build, dump, known, predicted, properties, validate
 from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
 from avma.windows.machine import Machines, Server
@@ -235,6 +235,28 @@ class Resource(ABC):
             AvmaError: the resource still exists.
         """
 
+    def settled(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result | None:
+        """Return the result of an update that changes no machine. None if a machine must or may be changed.
+
+        New connection settings are tried first.
+
+        Raises:
+            AvmaError: the new settings do not work.
+        """
+        changes = self.diff(stored, wanted)
+        if is_bookkeeping_only(self.inputs, changes):
+            return Result(identifier, wanted, build(self.outputs, stored.outputs))
+        if not is_connected_anew(self.inputs, changes):
+            return None
+        found = self.try_settings(identifier, Stored(wanted, stored.outputs), operation)
+        if found is None or not is_bookkeeping_only(self.inputs, changes, connects=True):
+            return None
+        return None if self.diff(Stored(wanted, dump(found.outputs)), wanted) else found
+
+    def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
+        """Return the current state, as `read`. The connection settings in the inputs are new."""
+        return self.read(identifier, stored, operation)
+
     def holdings(self, stored: Stored, wanted: Values) -> list[Claim]:
         """Return the stored machines of the resource, with their wanted keys. Connects to no machine."""
         return []
@@ -262,6 +284,14 @@ class Resource(ABC):
     def askable(self, wanted: Values) -> bool:
         """Return True if a preview knows enough inputs to `probe`."""
         return known(wanted)
+
+    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """Return the expected outputs of `update`. Reads the machines and changes nothing.
+
+        Raises:
+            AvmaError: the error that `update` would raise.
+        """
+        return self.probe(wanted, operation, identifier)
 
     @abstractmethod
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
@@ -296,13 +326,22 @@ def partial_failure(attempt: Attempted, reached: Callable[[], Result]) -> Iterat
         raise errors.PartlyDone(result.identifier, result, error) from error
 
 
-def is_bookkeeping_only(record: type, changes: Sequence[Change]) -> bool:
+def is_bookkeeping_only(record: type, changes: Sequence[Change], *, connects: bool = False) -> bool:
     """Return True if the changed inputs of a record need no action now (`applies_later`).
 
-    Without changes, the result is False: then the front end requests the update because the previous one failed.
+    With `connects`, they can also be connection settings. Without changes, the result is False: then the front end
+    requests the update because the previous one failed.
     """
-    later = {prop.name for prop in properties(record) if prop.rule.applies_later}
+    rules = {prop.name: prop.rule for prop in properties(record)}
+    later = {name for name, rule in rules.items() if rule.applies_later or (connects and rule.connects)}
     return bool(changes) and all(change.path.partition(".")[0] in later and not change.replaces for change in changes)
+
+
+def is_connected_anew(record: type, changes: Sequence[Change]) -> bool:
+    """Return True if the changed inputs of a record contain a connection setting (`connects`)."""
+    rules = {prop.name: prop.rule for prop in properties(record)}
+    names = [change.path.partition(".")[0] for change in changes]
+    return any(rules[name].connects for name in names if name in rules)
 
 
 def lasting(record: type, outputs: Values) -> dict[str, Any]:

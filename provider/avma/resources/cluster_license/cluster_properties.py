@@ -83,7 +83,7 @@ class ClusterLicenseInputs:
         default=None,
         unset="the provider configuration",
         example={"username": "LAB\\svc-avma", "password": "${password}"},
-        applies_later=True,
+        connects=True,
     )
 
 

@@ -47,7 +47,6 @@ from avma.resources.resource import (
     Resource,
     Result,
     Stored,
-    is_bookkeeping_only,
 )
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
@@ -196,9 +195,8 @@ class ClusterLicenseResource(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if is_bookkeeping_only(ClusterLicenseInputs, self.diff(stored, wanted)):
-            return Result(identifier, wanted, build(ClusterLicenseOutputs, stored.outputs))
-        return replace(self._license(wanted, operation, stored), identifier=identifier)
+        settled = self.settled(identifier, stored, wanted, operation)
+        return settled or replace(self._license(wanted, operation, stored), identifier=identifier)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""

@@ -115,7 +115,7 @@ class HostLicenseInputs:
         default=None,
         unset="the provider configuration",
         example={"address": "192.0.2.11"},
-        applies_later=True,
+        connects=True,
     )
 
 

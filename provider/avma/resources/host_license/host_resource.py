@@ -33,14 +33,15 @@ from avma.resources.resource import (
     Result,
     Stored,
     Undoing,
-    is_bookkeeping_only,
+    is_connected_anew,
     lasting,
     partial_failure,
 )
 from avma.windows import licensing
+from avma.windows.computer import may_be_same
 from avma.windows.hyperv import in_memory
 from avma.windows.machine import Server
-from avma.wording import APPLY, ONLY_FORGETS, capitalized, setting
+from avma.wording import APPLY, ONLY_FORGETS, REPLACE, capitalized, setting
 
 _TRIED = "license the host"
 _KEYS = ("product_key", "confirmation_id")
@@ -107,6 +108,13 @@ class HostLicenseResource(Resource):
         certain = now if wanted.get("product_key") is None else lasting(HostLicenseOutputs, now)
         return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activates_guests": False})}
 
+    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe_update`. New connection settings must lead to the same host."""
+        found = self.probe(wanted, operation, identifier)
+        if is_connected_anew(HostLicenseInputs, self.diff(stored, wanted)):
+            _require_same_host(stored, found.get("machine_id"))
+        return found
+
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
         return self._license(wanted, {}, operation)
@@ -139,11 +147,16 @@ class HostLicenseResource(Resource):
             )
         return _result(wanted, state, operation)
 
+    def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
+        """See `Resource.try_settings`. They must lead to the same host."""
+        found = self.read(identifier, stored, operation)
+        _require_same_host(stored, found.outputs.machine_id if found else None)
+        return found
+
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
-        if is_bookkeeping_only(HostLicenseInputs, self.diff(stored, wanted)):
-            return Result(identifier, wanted, build(HostLicenseOutputs, stored.outputs))
-        return self._license(wanted, stored.outputs, operation)
+        settled = self.settled(identifier, stored, wanted, operation)
+        return settled or self._license(wanted, stored.outputs, operation)
 
     def undoes(self, identifier: str, stored: Stored, operation: Operation) -> Undoing | None:
         """See `Resource.undoes`."""
@@ -167,6 +180,15 @@ class HostLicenseResource(Resource):
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
         uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
+
+
+def _require_same_host(stored: Stored, machine: str | None) -> None:
+    """Raise Refused if new connection settings lead to another machine. An unknown identity passes."""
+    before = stored.outputs.get("machine_id")
+    if before and machine and not may_be_same(before, machine):
+        answer = f"the new settings lead to the machine {machine}, and this resource is the machine {before}"
+        remedy = f"correct {setting('connection')}, or {REPLACE} if the other machine takes its place"
+        raise errors.Refused("try the new connection", str(stored.inputs["host"]), answer, remedy)
 
 
 def _adopt(host: HostState, wanted: Values, operation: Operation) -> Result:

@@ -68,7 +68,7 @@ class VmActivationInputs:
         unset="none",
         example=["hv01.example.com", "hv02.example.com"],
         check=host_name_error,
-        applies_later=True,
+        connects=True,
     )
     vm_name: str | None = declare(
         f"The name of the VM. Set either {setting('vm_name')} or {setting('vm_id')}.",
@@ -91,7 +91,7 @@ class VmActivationInputs:
         default=None,
         unset="the provider's `guest`",
         example={"transport": "winrm", "address": "192.0.2.21"},
-        applies_later=True,
+        connects=True,
     )
     product_key: str | None = declare(
         "The AVMA key.",
@@ -117,7 +117,7 @@ class VmActivationInputs:
         default=None,
         unset="the provider configuration",
         example={"address": "192.0.2.11"},
-        applies_later=True,
+        connects=True,
     )
 
 
@@ -175,6 +175,11 @@ def identifier_of(hosts: Iterable[str], vm_id: str) -> str:
 def vm_in(identifier: str) -> str:
     """Return the VM in an identifier: its id, or its name in an import."""
     return identifier.partition("/")[2]
+
+
+def hosts_in(identifier: str) -> set[str]:
+    """Return the hosts in an identifier, in lower case."""
+    return set(identifier.partition("/")[0].split(","))
 
 
 def imported_inputs(identifier: str) -> dict[str, Any]:

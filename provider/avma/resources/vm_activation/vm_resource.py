@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from avma import compatibility, errors, keys
-from avma.addresses import canonical
 from avma.keys import KeyKind
 from avma.properties import InvalidProperty, Values, build, dump, known, validate
 from avma.resources import preconditions
@@ -23,7 +22,7 @@ from avma.resources.guest_access import (
 )
 from avma.resources.host_state import HostState, read_host_state, wait_for_license
 from avma.resources.machine_license import Attempt, restore, uninstall
-from avma.resources.placement import Placement, find_vm, require_running, require_vm
+from avma.resources.placement import Placement, require_running
 from avma.resources.resource import (
     Change,
     Import,
@@ -32,11 +31,11 @@ from avma.resources.resource import (
     Result,
     Stored,
     Undoing,
-    is_bookkeeping_only,
     lasting,
     partial_failure,
 )
 from avma.resources.vm_activation import vm_changes
+from avma.resources.vm_activation.vm_hosts import find_declared, find_stored, hosts_of
 from avma.resources.vm_activation.vm_properties import (
     GuestOnDelete,
     VmActivationInputs,
@@ -46,12 +45,17 @@ from avma.resources.vm_activation.vm_properties import (
     outputs_of,
     vm_in,
 )
-from avma.resources.vm_activation.wait_for_guest import begin_wait, may_answer_later, wait_for_guest, wait_until_running
+from avma.resources.vm_activation.wait_for_guest import (
+    begin_wait,
+    may_answer_later,
+    read_without_waiting,
+    wait_for_guest,
+    wait_until_running,
+)
 from avma.windows import events
 from avma.windows.computer import System
 from avma.windows.hyperv import VirtualMachine
 from avma.windows.licensing import LicenseChannel, Product
-from avma.windows.machine import Server
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _TRIED = "activate the guest"
@@ -109,7 +113,7 @@ class VmActivationResource(Resource):
         """See `Resource.create`. If the VM is being provisioned, wait for it."""
         inputs = build(VmActivationInputs, wanted)
         hosts = hosts_of(inputs, operation)
-        placement = _find(inputs, None, hosts, operation)
+        placement = find_declared(inputs, None, hosts, operation)
         host = _wait_for_activating_host(placement, operation)
         wait = begin_wait(inputs.guest, operation)
         placement = wait_until_running(placement, hosts, wait)
@@ -122,10 +126,11 @@ class VmActivationResource(Resource):
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The VM is the one that was activated before, even if another VM has its name now."""
-        if is_bookkeeping_only(VmActivationInputs, self.diff(stored, wanted)):
-            return Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
+        settled = self.settled(identifier, stored, wanted, operation)
+        if settled is not None:
+            return settled
         inputs = build(VmActivationInputs, wanted)
-        placement = _find(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
+        placement = find_declared(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
         host = _wait_for_activating_host(placement, operation)
         require_running(placement)
         turn_on_data_exchange(placement, inputs.manage_data_exchange, operation)
@@ -138,14 +143,14 @@ class VmActivationResource(Resource):
         guest_known = known(wanted.get("guest"))
         inputs = build(VmActivationInputs, wanted if guest_known else {**wanted, "guest": None})
         vm_id = vm_in(identifier) if identifier else None
-        placement = _find(inputs, vm_id, hosts_of(inputs, operation), operation)
+        placement = find_declared(inputs, vm_id, hosts_of(inputs, operation), operation)
         placement.host.list_for_preview(operation.deadline)
         host = _wait_for_activating_host(placement, operation, preview=True)
         if not guest_known:
             return self._probe_host(placement, host, inputs, wanted, operation)
         require_running(placement)
         _announce_data_exchange(placement, inputs, operation)
-        guest = read_guest_state(placement, inputs.guest, operation)
+        guest = read_without_waiting(placement, inputs.guest, operation)
         key = preconditions.choose_key(guest.licensing.system, host, inputs.product_key, guest.machine.where)
         _claim(placement, key, guest.machine.where, operation)
         _warn_of_retaining(inputs, guest.licensing.system, operation)
@@ -170,11 +175,27 @@ class VmActivationResource(Resource):
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A VM that is off, or still starting, keeps its stored state."""
         wanted = stored.inputs if stored else imported_inputs(identifier)
-        inputs = build(VmActivationInputs, wanted)
-        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
+        placement = find_stored(identifier, build(VmActivationInputs, wanted), operation)
         if placement is None:
             return None
-        vm = placement.vm
+        before = stored.outputs if stored else {}
+        return self._read_guest(
+            placement, identifier, Stored(wanted, before), operation, "could not read its activation"
+        )
+
+    def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
+        """See `Resource.try_settings`. A guest that is off, or still starting, is only a warning."""
+        inputs = build(VmActivationInputs, stored.inputs)
+        placement = find_declared(inputs, vm_in(identifier), hosts_of(inputs, operation), operation)
+        untried = "the new settings were not tried in the guest"
+        return self._read_guest(placement, identifier, stored, operation, untried)
+
+    def _read_guest(
+        self, placement: Placement, identifier: str, stored: Stored, operation: Operation, failed: str
+    ) -> Result:
+        """Return the current state. A guest that does not answer keeps its stored outputs, with a warning."""
+        vm, wanted = placement.vm, stored.inputs
+        inputs = build(VmActivationInputs, wanted)
         try:
             require_running(placement)
             # Not `read_guest_state`: it rejects a guest that reports another operating system. A refresh keeps the
@@ -183,9 +204,9 @@ class VmActivationResource(Resource):
                 guest = connect(placement, inputs.guest, operation)
                 found = read_licensing(guest, placement, inputs.guest, operation)
         except errors.NotReady as error:
-            if stored is None or not stored.outputs or not may_answer_later(placement, error):
+            if not stored.outputs or not may_answer_later(placement, error):
                 raise
-            operation.warn(f"{vm.name}: could not read its activation: {error.answer}")
+            operation.warn(f"{vm.name}: {failed}: {error.answer}")
             result = Result(identifier, wanted, build(VmActivationOutputs, stored.outputs))
             return _with_current_name(result, placement, operation)
         return _with_current_name(_result(vm, wanted, found.system, found.product), placement, operation)
@@ -198,7 +219,7 @@ class VmActivationResource(Resource):
         if own is None:
             _report_kept_key(name, inputs, stored, operation)
             return
-        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
+        placement = find_stored(identifier, inputs, operation)
         if placement is None:
             operation.warn(f"{name}: the VM is no longer on its host, so the provider changed nothing")
             return
@@ -220,7 +241,7 @@ class VmActivationResource(Resource):
         own = _key_to_remove(inputs, stored)
         if own is None:
             return None
-        placement = find_vm(hosts_of(inputs, operation), vm_in(identifier), operation)
+        placement = find_stored(identifier, inputs, operation)
         if placement is None:
             return None
         obstacle: errors.AvmaError | None = None
@@ -229,20 +250,6 @@ class VmActivationResource(Resource):
         except errors.NotReady as error:
             obstacle = error
         return Undoing(own, placement.vm.id, placement.vm.name, obstacle)
-
-
-def hosts_of(inputs: VmActivationInputs, operation: Operation) -> list[Server]:
-    """Return the possible hosts of the VM."""
-    names = {canonical(name): name for name in inputs.hosts or [inputs.host or ""]}
-    return [operation.machine(name, inputs.connection, operation.configuration) for name in names.values()]
-
-
-def _find(inputs: VmActivationInputs, vm_id: str | None, hosts: Sequence[Server], operation: Operation) -> Placement:
-    """Return the VM and its host. `vm_id` has precedence over the declared name or id."""
-    name = inputs.vm_name or inputs.vm_id or ""
-    where = f" on {len(hosts)} hosts" if len(hosts) > 1 else ""
-    operation.status(f"{name}: looking for the VM{where}")
-    return require_vm(hosts, vm_id or name, operation)
 
 
 def _wait_for_activating_host(placement: Placement, operation: Operation, preview: bool = False) -> HostState:

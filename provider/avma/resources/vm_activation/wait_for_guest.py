@@ -145,6 +145,22 @@ def wait_for_guest(
         wait.pause(placement)
 
 
+def read_without_waiting(placement: Placement, guest: Guest | None, operation: Operation) -> GuestState:
+    """Return the state of the guest now, for a preview.
+
+    Raises:
+        NotReady: the guest may answer later.
+        LogonRefused: Windows setup must be over, so the rejected credentials are wrong.
+        AvmaError: the guest could not be queried.
+    """
+    try:
+        return read_guest_state(placement, guest, operation)
+    except errors.LogonUncertain as error:
+        if may_answer_later(placement, error):
+            raise
+        raise errors.LogonRefused(error.tried, error.where, error.answer, error.remedy) from error
+
+
 def may_answer_later(placement: Placement, trouble: errors.NotReady) -> bool:
     """Return True if the guest may answer later. Rejected credentials are wrong once Windows setup must be over."""
     return not isinstance(trouble, errors.LogonUncertain) or may_be_provisioning(placement.vm)
