@@ -55,7 +55,7 @@ async def serve(servicer: Servicer, announce: Callable[[int], None], engine_addr
     _stop_on_signals(stop)
     server = GrpcServer(servicer)
     announce(await server.start())
-    watch = asyncio.create_task(watch_engine(engine_address, stop)) if engine_address else None
+    watch = asyncio.create_task(watch_engine(engine_address, stop, servicer.call_lost)) if engine_address else None
     await stop.wait()
     if watch is not None:
         watch.cancel()
@@ -63,15 +63,31 @@ async def serve(servicer: Servicer, announce: Callable[[int], None], engine_addr
 
 
 async def watch_engine(
-    address: str, stop: asyncio.Event, interval: float = HEALTH_INTERVAL, doubt: float = HEALTH_DOUBT
+    address: str,
+    stop: asyncio.Event,
+    call_lost: asyncio.Event,
+    interval: float = HEALTH_INTERVAL,
+    doubt: float = HEALTH_DOUBT,
 ) -> None:
-    """Request a stop after two failed health checks in a row. The process must not outlive the engine."""
+    """Request a stop after two failed health checks in a row. The process must not outlive the engine.
+
+    If the engine leaves a call, which `call_lost` reports, the first check comes at once.
+    """
     failures = 0
     async with grpc.aio.insecure_channel(address) as channel:
         while failures < 2:
-            await asyncio.sleep(doubt if failures else interval)
+            if failures:
+                await asyncio.sleep(doubt)
+            else:
+                await _wait(call_lost, interval)
             failures = 0 if await _alive(channel) else failures + 1
     stop.set()
+
+
+async def _wait(event: asyncio.Event, longest: float) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(event.wait(), longest)
+    event.clear()
 
 
 async def _alive(channel: grpc.aio.Channel) -> bool:

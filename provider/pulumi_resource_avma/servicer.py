@@ -88,6 +88,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._resources = resources
         self._configuration = configuration
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="operation")
+        self.call_lost = asyncio.Event()
+        """Set when the engine was killed or has ended a call."""
 
     @functools.cached_property
     def _provider_config(self) -> ProviderConfig:
@@ -284,6 +286,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         except asyncio.CancelledError:
             # The engine was killed or has ended the call. The thread continues, but must not change anything more.
             cancellation.set()
+            self.call_lost.set()
             raise
 
 

@@ -108,10 +108,23 @@ def test_it_does_not_outlive_the_engine(engine: FakeEngine, monkeypatch: pytest.
 
     async def watch() -> None:
         stop = asyncio.Event()
-        task = asyncio.create_task(watch_engine(engine.address, stop, interval=0.02, doubt=0.02))
+        task = asyncio.create_task(watch_engine(engine.address, stop, asyncio.Event(), interval=0.02, doubt=0.02))
         await asyncio.to_thread(wait_until, lambda: len(checks) > 2)
         assert not stop.is_set(), "an engine without a health service is alive"
         await asyncio.to_thread(engine.stop)
+        await asyncio.wait_for(task, PATIENCE)
+        assert stop.is_set()
+
+    asyncio.run(watch())
+
+
+def test_it_checks_the_engine_as_soon_as_a_call_is_lost(engine: FakeEngine) -> None:
+    engine.stop()
+
+    async def watch() -> None:
+        stop, call_lost = asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(watch_engine(engine.address, stop, call_lost, interval=2 * PATIENCE, doubt=0.02))
+        call_lost.set()
         await asyncio.wait_for(task, PATIENCE)
         assert stop.is_set()
 

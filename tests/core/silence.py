@@ -79,15 +79,15 @@ class _Silent(Service):
 
 
 @contextmanager
-def accepting() -> Iterator[int]:
-    """Yield the port of a service that accepts connections and never answers."""
+def accepting() -> Iterator[socket.socket]:
+    """Yield the socket of a service to which clients can connect, and which never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+        yield server
 
 
 @contextmanager
-def not_accepting() -> Iterator[int]:
-    """Yield a port on which no connection is ever complete, because the queue of the system is full."""
+def not_accepting() -> Iterator[socket.socket]:
+    """Yield the socket of a service to which nobody can connect any more, because the queue of the system is full."""
     with ExitStack() as opened:
         server = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = server.getsockname()
@@ -98,4 +98,4 @@ def not_accepting() -> Iterator[int]:
                 waiting.connect(address)
             except TimeoutError:
                 break
-        yield address[1]
+        yield server

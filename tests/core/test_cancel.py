@@ -173,7 +173,8 @@ def test_cancel_ends_a_connection_to_a_silent_machine(new_runner, configuration,
         return adapter is not None and adapter.connects == 1 and adapter._awaiting
 
     run = new_runner(Watched)
-    with silent() as port:
+    with silent() as server:
+        port = server.getsockname()[1]
         run.configuration = replace(configuration, port=port, auth=auth, https=auth is Auth.BASIC)
         error = error_after_cancel(run, lambda: run.license("127.0.0.1"), lambda: wait_until(is_waiting))
     assert isinstance(error, errors.Cancelled)

@@ -23,14 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], EstateServer]]:
-    """Return a function that runs a simulator until the test ends."""
+def serve(tmp_path: Path) -> Iterator[Callable[..., EstateServer]]:
+    """Return a function that runs a simulator until the test ends. Its further arguments go to `running`."""
     with ExitStack() as servers:
 
-        def start(estate: dict[str, Any]) -> EstateServer:
+        def start(estate: dict[str, Any], *arguments: Any) -> EstateServer:
             file = tmp_path / "estate.yaml"
             file.write_text(yaml.safe_dump(estate))
-            return servers.enter_context(running(load_estate(file)))
+            return servers.enter_context(running(load_estate(file), *arguments))
 
         yield start
 

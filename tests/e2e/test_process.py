@@ -12,19 +12,13 @@ import yaml
 
 from avma import keys
 from e2e.estate import HOST, HOST_KEY, PASSWORD, SPARE_KEY, estate, host_license, machine, vm_activation
+from e2e.interrupting import plugins, up
 from loopback import address
-from waiting import PATIENCE, wait_until
-from workspace import PLUGIN, ROOT, Workspace
+from waiting import wait_until
+from workspace import PLUGIN, ROOT
 
 LONG = 600
 """Seconds of an activation and of Windows setup, by the clock of the simulator."""
-
-
-def plugins(stack: Workspace) -> list[str]:
-    """Return the commands of the running plugins of this stack. Each was installed into the stack's own folder."""
-    listed = subprocess.run(["/bin/ps", "-Aww", "-o", "args="], capture_output=True, text=True, check=True)
-    installed = stack.environment["PULUMI_HOME"]
-    return [line for line in listed.stdout.splitlines() if installed in line and PLUGIN.name in line]
 
 
 def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve, workspace):
@@ -35,21 +29,14 @@ def test_an_interrupted_up_keeps_what_was_reached_and_the_next_one_goes_on(serve
     server.setup("web01", LONG)
     program = {"hv01": host_license(productKey="${productKey}"), "web01": vm_activation("web01", host=address(12))}
     stack = workspace(program, {"productKey": HOST_KEY}, **{"avma:guest.transport": "powershellDirect"})
-    command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", "--color=never"]
-    process = subprocess.Popen(
-        command, cwd=stack.project, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    running = up(stack)
     activate = "Invoke SoftwareLicensingProduct/Activate"
     wait_until(lambda: activate in server.counts()["hv01"]["operations"])
     assert plugins(stack)
-    process.send_signal(signal.SIGINT)
-    begun = "".join(itertools.takewhile(lambda line: "creating failed" not in line, process.stdout or ()))
+    running.send(signal.SIGINT)
+    begun = "".join(itertools.takewhile(lambda line: "creating failed" not in line, running.process.stdout or ()))
     server.advance_clock(LONG)
-    printed = begun + process.communicate(timeout=PATIENCE)[0]
-    assert process.returncode != 0
-    assert "exited prematurely" not in printed
-    assert HOST_KEY not in printed
-    wait_until(lambda: not plugins(stack))
+    assert HOST_KEY not in begun + running.output()
     state = {r["urn"].rpartition("::")[2]: r for r in stack.export()["deployment"]["resources"]}
     assert "the run was canceled" in state["hv01"]["initErrors"][0]
 

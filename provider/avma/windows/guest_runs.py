@@ -121,7 +121,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         try:
             self._await(request)
         except (errors.TimedOut, errors.Cancelled) as end:
-            if not self._has_begun(request):
+            if request.reads or not self._has_begun(request):
                 raise
             answer = f"{end.answer}. The operation may have taken effect"
             raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
