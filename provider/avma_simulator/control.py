@@ -66,7 +66,11 @@ class Control:
     async def counts(self) -> dict[str, dict[str, Any]]:
         """Return the request counts of each machine, by name. If several machines share a name, the key is the ID."""
         return {
-            self._label(machine): machine.counts.as_json() | {"openShells": self._network.open_shells(machine)}
+            self._label(machine): {
+                **machine.counts.as_json(),
+                "activations": machine.licensing.activations,
+                "openShells": self._network.open_shells(machine),
+            }
             for machine in self._state.machines
         }
 
@@ -82,6 +86,7 @@ class Control:
         """Reset all counts to zero."""
         for machine in self._state.machines:
             machine.counts = Counts()
+            machine.licensing.activations = 0
 
     async def keys(self) -> dict[str, int]:
         """Return the remaining activations of each declared key, by its last five characters."""

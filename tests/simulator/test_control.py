@@ -145,6 +145,7 @@ def test_counts(estate: EstateServer, http: Http) -> None:
             "processes": 0,
             "pools": 0,
             "pipelines": 0,
+            "activations": 0,
             "openShells": 1,
             "logons": {"ntlm": 1},
             "operations": {"Enumerate": 1, "Pull": 1, "Invoke SoftwareLicensingService/RefreshLicenseStatus": 1},

@@ -56,6 +56,7 @@ class AutomaticActivation:
         if not self._licensing.online:
             raise SlError("WININET_E_NAME_NOT_RESOLVED")
         self._store.activate(found, self._machine)
+        self._licensing.activations += 1
         self._key = found
 
     def require(self, guest: Windows) -> None:

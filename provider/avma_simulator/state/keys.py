@@ -87,7 +87,8 @@ class KeyStore:
     def activate(self, product_key: ProductKey, machine: str) -> None:
         """Spend one activation of a counted key on a machine.
 
-        Inferred: another activation of the same machine with the same key is free.
+        Inferred: another activation of the same machine with the same key is free. On Windows, it may use up another
+        one. So `Licensing.activations` also counts repeated activations.
 
         Raises:
             SlError: the key has no activations left.

@@ -100,6 +100,8 @@ class Licensing:
         self.windows = windows
         self.online = True
         self.pay_as_you_go = False
+        self.activations = 0
+        """The activations with purchased keys that took effect, including repeated ones."""
         self.leftover: ProductKey | None = None
         self.extended_security_updates: tuple[int, ...] = ()
         self._machine = machine
@@ -266,6 +268,7 @@ class Licensing:
         if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
             raise SlError("SL_E_CIDIID_INVALID_CHECK_DIGITS")
         self._store.activate_by_phone(product_key, self._machine)
+        self.activations += 1
         self._license = self._activated(product_key)
 
     def _installed(self) -> License:
@@ -281,6 +284,7 @@ class Licensing:
             if not self.online:
                 raise SlError("WININET_E_NAME_NOT_RESOLVED")
             self._store.activate(product_key, self._machine)
+            self.activations += 1
             self._license = self._activated(product_key)
         elif product_key.channel is Channel.AVMA:
             self._license = self._activated(product_key, self._activating_host())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Machine:
         self.log = event_log.EventLog(clock)
         self.script_blocks = ScriptBlockLog()
         self.module_log = ModuleLog()
+        self.license_mutex = asyncio.Lock()
 
     def join(self, domain: Domain | None, accounts: Sequence[Account], lockout: Lockout) -> None:
         """Join the machine to a domain, or to a workgroup, and set its accounts."""
