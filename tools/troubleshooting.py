@@ -45,7 +45,8 @@ avma.resources: hv01: activating
 
 The line of a request contains the machine, the operation and its class, the result, the number of bytes and the time.
 If it ends with `attempt 2`, the provider retried the operation. To log only the decisions, use `avma -v`. If you report
-a bug, include the lines of the failed operation."""
+a bug, include the lines of the failed operation. Do not attach Pulumi's own log (`-v=9`, `PULUMI_DEBUG_GRPC`), because
+[it can contain product keys](how-to/interrupted-run.md#keep-the-logs-of-pulumi-private)."""
 
 _ADMIN_CENTER = """\
 ## Windows Admin Center messages on Azure Local

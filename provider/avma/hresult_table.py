@@ -76,6 +76,7 @@ ONLINE = (
 )
 _HOST = f"use a Datacenter key to activate Windows on the VM's current Hyper-V host; then {RUN_AGAIN}"
 _WAIT = f"wait until the machine has finished starting or stopping; then {RUN_AGAIN}"
+_SHELLS = f"wait, or close open shells; then {RUN_AGAIN}"
 _BUSY = f"wait, or lower {setting('max_concurrency')}; then {RUN_AGAIN}"
 _WMI = (
     "run `winmgmt /verifyrepository` on the machine; if it reports an inconsistency, run `winmgmt /salvagerepository`"
@@ -283,11 +284,33 @@ TABLE = (
         0x803381A5,
         "ERROR_WSMAN_QUOTA_MAX_SHELLS",
         "the account has too many open shells on the machine",
-        f"wait, or close open shells; then {RUN_AGAIN}",
+        _SHELLS,
         Again.CALL,
     ),
     HResult(0x803381A7, "ERROR_WSMAN_QUOTA_USER", "the account has reached its load quota", _BUSY, Again.READ),
     HResult(0x803381A8, "ERROR_WSMAN_QUOTA_SYSTEM", "the machine has reached its load quota", _BUSY, Again.READ),
+    # PowerShell repeats a CIM call, also of a method, after all of these numbers (IsWsManQuotaReached in its source,
+    # CimChildJobBase.cs).
+    HResult(0x803381AB, "ERROR_WSMAN_QUOTA_MAX_SHELLUSERS", "too many users have open shells", _SHELLS, Again.CALL),
+    HResult(0x803381E4, "ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ", "the account has too many shells", _SHELLS, Again.CALL),
+    HResult(0x803381E5, "ERROR_WSMAN_QUOTA_MAX_USERS_PPQ", "too many users use WinRM", _BUSY, Again.CALL),
+    HResult(0x803381E6, "ERROR_WSMAN_QUOTA_MAX_PLUGINSHELLS_PPQ", "there are too many shells", _SHELLS, Again.CALL),
+    HResult(0x803381E7, "ERROR_WSMAN_QUOTA_MAX_PLUGINOPERATIONS_PPQ", "too many requests run", _BUSY, Again.CALL),
+    HResult(
+        0x803381E8,
+        "ERROR_WSMAN_QUOTA_MAX_OPERATIONS_USER_PPQ",
+        "the account has too many running requests on the machine",
+        _BUSY,
+        Again.CALL,
+    ),
+    HResult(0x803381E9, "ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ", "too many commands run", _BUSY, Again.CALL),
+    HResult(
+        0x803381EA,
+        "ERROR_WSMAN_QUOTA_MIN_REQUIREMENT_NOT_AVAILABLE_PPQ",
+        "the machine has too few free resources",
+        _BUSY,
+        Again.CALL,
+    ),
     HResult(
         0x80338000,
         "ERROR_WSMAN_RESOURCE_NOT_FOUND",

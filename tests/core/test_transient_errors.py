@@ -24,9 +24,12 @@ from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HV01
 from waiting import PATIENCE, unpaused
 
+POSTPONED = (0x80041033, 0xC004F075, 0xC004FD00, 0xC004E028, 0x803381E8)
+"""The numbers with which Windows postpones an operation."""
+
 
 @pytest.mark.parametrize(
-    "fault", [{"answer": "unavailable"}, {"answer": "quota"}, {"hresult": 0x80041033}, {"hresult": 0xC004F075}]
+    "fault", [{"answer": "unavailable"}, {"answer": "quota"}, *({"hresult": number} for number in POSTPONED)]
 )
 def test_a_shared_read_survives_six_answers_that_put_it_off(estate, configuration, fault):
     estate.faults("hv01", [{"operation": "Enumerate", "times": 6, **fault}])

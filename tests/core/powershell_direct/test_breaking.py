@@ -149,6 +149,16 @@ def test_a_new_pool_that_takes_no_pipeline_is_an_error(estate, run):
     assert estate.counts()["hv01"]["pools"] == 1
 
 
+@pytest.mark.parametrize("answer", ["unavailable", "quota"])
+@pytest.mark.parametrize("operation", ["Shell/Create", "Pipeline/Command"])
+def test_a_host_that_is_busy_is_tried_again_for_reads_and_changes(estate, run, operation, answer):
+    run.skip_pauses(estate)
+    estate.faults("hv01", [{"operation": operation, "answer": answer, "times": 6}])
+    assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
+    assert estate.counts()["web01"]["operations"][f"Invoke {INSTALL}"] == 1
+    estate.faults("hv01", [])
+
+
 @pytest.mark.parametrize("rule", [{"answer": "drop"}, {"hresult": 0x80338048}], ids=["lost", "refused"])
 def test_a_delete_that_fails_is_repeated_once(estate, run, rule):
     estate.faults("hv01", [{"operation": "Shell/Delete", **rule, "times": 1}])
