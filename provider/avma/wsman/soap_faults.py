@@ -27,10 +27,9 @@ UNEXPECTED_SELECTORS = 0x8033805B
 """No such instance. For a shell: it has ended."""
 
 _DENIED = frozenset({0x80070005, 0x80041003, 0x80041062, 0x80338104, 0x80338105, 0x80338106, 0x80070522})
-_OF_NAMESPACES = frozenset({0x80041003, 0x80338104})
-"""WBEM_E_ACCESS_DENIED, ERROR_WSMAN_WMI_PROVIDER_ACCESS_DENIED."""
-MANAGE = "add it to Remote Management Users (`Add-LocalGroupMember -SID S-1-5-32-580 -Member ACCOUNT` on the machine)"
-"""The remedy for an account that may not use WinRM."""
+_OF_NAMESPACES = frozenset({0x80041003, 0x80338104, 0x80338106})
+_OF_WINRM = frozenset({0, 0x80070005})
+_MANAGE = "add it to Remote Management Users (`Add-LocalGroupMember -SID S-1-5-32-580 -Member ACCOUNT` on the machine)"
 # Windows reports most of them as CANNOT_PROCESS_FILTER. Other WS-Man services name the class or the namespace.
 _MISSING_CLASS = frozenset({CANNOT_PROCESS_FILTER, 0x80041010, 0x8004100E})
 _MI_DENIED = 2
@@ -156,11 +155,14 @@ def naming_missing_class(namespace: str, wql: str) -> Iterator[None]:
 
 def _reading_denied(error: errors.AccessDenied, namespace: str) -> errors.AccessDenied:
     """Return the error for a query. A namespace denies access with numbers of its own, otherwise WinRM does."""
-    answer, grant = error.answer, MANAGE
+    answer, remedy = error.answer, hresult.ELEVATE
     if error.code in _OF_NAMESPACES:
         answer = f"{answer} ({namespace})"
         grant = f"grant it Enable Account and Remote Enable on {namespace} of the machine (wmimgmt.msc)"
-    return errors.AccessDenied(error.tried, error.where, answer, f"{grant}; or {hresult.ELEVATE}", error.code)
+        remedy = f"{grant}, or {remedy}"
+    elif error.code in _OF_WINRM:
+        remedy = f"{_MANAGE}, or {remedy}"
+    return errors.AccessDenied(error.tried, error.where, answer, remedy, error.code)
 
 
 def _denied(code: int, fault: Fault) -> bool:
