@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from avma.configuration import Transport
@@ -36,25 +35,36 @@ def _create(resource: Resource, wanted: Wanted) -> Prepare:
     return lambda bench: lambda run: resource.create(wanted, run.operation())
 
 
-def _refresh_and_import(resource: Resource, wanted: Wanted, imported: str = "") -> Prepare:
+def _refresh(resource: Resource, wanted: Wanted) -> Prepare:
     def prepare(bench: Bench) -> Act:
         result = _existing(resource, wanted, bench)
-
-        def act(run: Runner) -> None:
-            assert resource.read(result.identifier, stored(result), run.operation()) is not None
-            assert resource.read(imported or result.identifier, None, run.operation()) is not None
-
-        return act
+        return lambda run: _required(resource.read(result.identifier, stored(result), run.operation()))
 
     return prepare
 
 
-def _create_and_update(resource: Resource, wanted: Wanted, changed: Wanted) -> Prepare:
-    def act(run: Runner) -> None:
-        result = resource.create(wanted, run.operation())
-        resource.update(result.identifier, stored(result), {**wanted, **changed}, run.operation())
+def _import(resource: Resource, wanted: Wanted) -> Prepare:
+    def prepare(bench: Bench) -> Act:
+        result = _existing(resource, wanted, bench)
+        return lambda run: _required(resource.read(result.identifier, None, run.operation()))
 
-    return lambda bench: act
+    return prepare
+
+
+def _required(result: Result | None) -> None:
+    assert result is not None
+
+
+def _update(resource: Resource, wanted: Wanted, changed: Wanted, drifted: str = "") -> Prepare:
+    """Update a resource, possibly after somebody removed the key of a machine."""
+
+    def prepare(bench: Bench) -> Act:
+        result = _existing(resource, wanted, bench)
+        if drifted:
+            bench.estate.uninstall_key(drifted)
+        return lambda run: resource.update(result.identifier, stored(result), {**wanted, **changed}, run.operation())
+
+    return prepare
 
 
 def _delete(resource: Resource, wanted: Wanted, on_delete: str | None = None) -> Prepare:
@@ -78,19 +88,15 @@ def _function(name: str, **arguments: object) -> Prepare:
     return lambda bench: act
 
 
-def _reading(wanted: Wanted) -> Mapping[str, Prepare]:
-    return {
-        "preview": _preview(_VM, wanted),
-        "refresh, import": _refresh_and_import(_VM, wanted),
-    }
-
-
 def _vm_operations() -> Mapping[str, Prepare]:
     fresh = {**_ACTIVE, "vm_name": "fresh"}
     dark = {"host": SECOND, "vm_name": "dark", "manage_data_exchange": True}
     return {
-        **_reading(_ACTIVE),
-        "create, update of the key": _create(_VM, fresh),
+        "preview": _preview(_VM, _ACTIVE),
+        "refresh": _refresh(_VM, _ACTIVE),
+        "import": _import(_VM, _ACTIVE),
+        "create": _create(_VM, fresh),
+        "update": _update(_VM, _ACTIVE, {}, drifted="active"),
         "create with `manageDataExchange`": _create(_VM, dark),
         "delete with `retain`": _delete(_VM, _ACTIVE, "retain"),
         "delete with `uninstallKey`": _delete(_VM, _ACTIVE, "uninstallKey"),
@@ -101,8 +107,10 @@ def _vm_operations() -> Mapping[str, Prepare]:
 def _local_operations() -> Mapping[str, Prepare]:
     return {
         "preview": _preview(_HOST, _ON_LOCAL),
-        "refresh, import": _refresh_and_import(_HOST, _ON_LOCAL),
-        "create, update of the key": _create_and_update(_HOST, _ON_LOCAL, {"product_key": OTHER_KEY}),
+        "refresh": _refresh(_HOST, _ON_LOCAL),
+        "import": _import(_HOST, _ON_LOCAL),
+        "create": _create(_HOST, _ON_LOCAL),
+        "update": _update(_HOST, _ON_LOCAL, {"product_key": OTHER_KEY}),
         "delete with `retain`": _delete(_HOST, _ON_LOCAL, "retain"),
     }
 
@@ -110,9 +118,8 @@ def _local_operations() -> Mapping[str, Prepare]:
 def _report(run: Runner) -> None:
     """Report one host. Raise Problem for each of its machines that did not answer."""
     request = InventoryRequest(run.configuration, hosts=(HostRequest(LICENSED),))
-    silent = partial(_ignore)
     collector = Collector(
-        request, run.machines, seconds=60, at_once=1, show_progress=silent, warn=silent, redact=lambda text: text
+        request, run.machines, seconds=60, at_once=1, show_progress=_ignore, warn=_ignore, redact=lambda text: text
     )
     (host,) = collector.collect().hosts
     problems = [f"{seen.problem}. {NEUTRAL.render(seen.remedy or '')}" for seen in (host, *host.vms) if seen.problem]
@@ -144,9 +151,11 @@ def _ignore(*_: object) -> None:
 OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     "HostLicense on Windows Server": {
         "preview": _preview(_HOST, _ON_BARE),
-        "refresh, import": _refresh_and_import(_HOST, _ON_BARE),
+        "refresh": _refresh(_HOST, _ON_BARE),
+        "import": _import(_HOST, _ON_BARE),
         "create with an existing license": _create(_HOST, {"host": LICENSED}),
-        "create, update of the key": _create_and_update(_HOST, _ON_BARE, {"product_key": OTHER_KEY}),
+        "create": _create(_HOST, _ON_BARE),
+        "update": _update(_HOST, _ON_BARE, {"product_key": OTHER_KEY}),
         "delete with `retain`": _delete(_HOST, _ON_BARE, "retain"),
         "delete with `uninstallKey`": _delete(_HOST, _ON_BARE, "uninstallKey"),
     },
@@ -154,8 +163,10 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     "HostLicense on Azure Local with JEA": _local_operations(),
     "ClusterLicense": {
         "preview": _preview(_CLUSTER, _ON_CLUSTER),
-        "refresh, import": _refresh_and_import(_CLUSTER, _ON_CLUSTER),
-        "create, update of the key": _create_and_update(_CLUSTER, _ON_CLUSTER, {"product_key": OTHER_KEY}),
+        "refresh": _refresh(_CLUSTER, _ON_CLUSTER),
+        "import": _import(_CLUSTER, _ON_CLUSTER),
+        "create": _create(_CLUSTER, _ON_CLUSTER),
+        "update": _update(_CLUSTER, _ON_CLUSTER, {"product_key": OTHER_KEY}),
         "delete": _delete(_CLUSTER, _ON_CLUSTER),
     },
     "VmActivation through the host (PowerShell Direct)": _vm_operations(),
