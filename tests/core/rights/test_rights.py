@@ -9,6 +9,10 @@ import pytest
 
 from avma import errors
 from avma.configuration import Transport
+from avma.functions import FUNCTIONS
+from avma.properties import properties
+from avma.resources import RESOURCES
+from avma.wording import camel_case
 from avma_simulator import load_estate, running
 from core.rights.lab import Bench, Problem, estate_of, without
 from core.rights.operations import OPERATIONS
@@ -40,6 +44,18 @@ def test_every_row_of_the_table_has_an_operation():
     assert {table.title: [row.name for row in table.rows] for table in TABLES} == {
         title: list(operations) for title, operations in OPERATIONS.items()
     }
+
+
+def test_the_tables_are_complete():
+    operations = {f"{table.title}: {row.name}" for table in TABLES for row in table.rows}
+    wanted = {"preview", "create", "refresh", "import", "update"}
+    for resource in RESOURCES:
+        names = {name.partition(": ")[2] for name in operations if name.startswith(resource.name)}
+        choices = {prop.type for prop in properties(resource.inputs) if prop.name == "on_delete"}
+        deletions = {f"delete with `{camel_case(choice.value)}`" for kind in choices for choice in kind}
+        assert names >= wanted | (deletions or {"delete"})
+    for function in FUNCTIONS:
+        assert any(f"`{camel_case(function.name)}`" in name for name in operations)
 
 
 @pytest.mark.parametrize(("table", "row"), ROWS)
