@@ -239,10 +239,11 @@ _SOURCES = """\
 
 - **administrator:** the methods of the licensing service need elevated rights (`SL_E_LUA_ACCESSDENIED`, 0xC004F025, and
   Microsoft's Volume Activation guide). The guide also says that standard users can read the licensing classes.
-- **WinRM, scripts:** the description of the group Remote Management Users, and the ACL of the session configuration
-  `Microsoft.PowerShell`, contain this group and Administrators.
-- **WMI namespaces:** "Access to WMI Namespaces" on Microsoft Learn. By default, every account has Enable Account and
-  Execute Methods, and only administrators have Remote Enable.
+- **WinRM, scripts:** the group Remote Management Users exists for WMI over WS-Management, in namespaces that grant
+  access (its description in Windows). It is in the ACL of the session configuration `Microsoft.PowerShell`, besides
+  Administrators.
+- **WMI namespaces:** "Managing WMI security" on TechNet. By default, administrators have full control, and all others
+  have rights on the local computer only.
 - **Hyper-V:** without the group, Windows lists no VM and reports no error. Several public reports show it. For
   PowerShell Direct, Microsoft Learn requires a Hyper-V administrator of the host and any valid account of the guest.
 - **cluster:** `Grant-ClusterAccess` on Microsoft Learn. Inferred: without the right, the list is empty.
@@ -286,7 +287,7 @@ def _lines(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _titles(rights: Rights) -> str:
-    return ", ".join(right.title for right in rights) or "nothing"
+    return ", ".join(right.title for right in Right if right in rights) or "nothing"
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def access(machine: Machine, namespace: str) -> Access:
     declared = {name.lower(): kind for name, kind in machine.grants.namespaces.items()}
     groups = machine.grants.groups
     if groups is not None and ADMINISTRATORS not in groups:
-        # By default, only administrators have Remote Enable ("Access to WMI Namespaces" at learn.microsoft.com).
+        # By default, all others have rights on the local computer only ("Managing WMI security" on TechNet).
         return _narrowed(machine, wanted, groups, declared.get(wanted, "denied"))
     if wanted in declared:
         return declared[wanted]
@@ -48,7 +48,7 @@ def access(machine: Machine, namespace: str) -> Access:
 def local_access(machine: Machine, namespace: str, run_as: Groups | None = None) -> Access:
     """Return the access of a script on the machine. `run_as` are the groups of a virtual account.
 
-    Every account has Enable Account and Execute Methods there ("Access to WMI Namespaces" at learn.microsoft.com).
+    Every account has rights to the namespaces there ("Managing WMI security" on TechNet).
     """
     groups, wanted = machine.grants.groups if run_as is None else run_as, namespace.lower()
     if groups is None or _HOSTED_BY.get(wanted) in machine.stopped_services:
