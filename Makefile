@@ -10,7 +10,7 @@ empty :=
 PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test tools unit fuzz check browser lint prose pythons docs sdk examples dist pins bench clean
+.PHONY: help demo test tools unit fuzz faults check browser lint prose pythons docs sdk examples dist pins bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -38,6 +38,9 @@ unit: $(READY) ## the unit tests, without sockets
 
 fuzz: $(READY) ## altered messages for each parser, SECONDS each
 	PYTHONPATH=tests python -W error -m fuzz $(SECONDS)
+
+faults: $(READY) ## each fault at each request of each operation, with a table
+	PYTHONPATH=tests:tools:. python -m faults
 
 check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engine
 	$(PARALLEL) --cov --cov-report= -m "not engine"

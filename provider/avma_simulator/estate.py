@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 from avma_simulator import fields
 
 _NAMESPACE = uuid.UUID("6d1f3b86-8a0e-5f0b-9d7b-3f6f2f6f0a11")
-_LOST = ("drop", "timeout", "garbage", "emptyBody")
+_LOST = ("drop", "timeout", "garbage", "emptyBody", "hang")
 _SWITCH = {"on": True, "yes": True, "off": False, "no": False}
 
 
@@ -145,7 +145,7 @@ class FaultRule(_Record):
         if (self.hresult is None) == (self.answer is None):
             raise ValueError("must contain either `hresult` or `answer`")
         if self.after and self.answer not in _LOST:
-            raise ValueError("`after` requires the answer drop, timeout, garbage or emptyBody")
+            raise ValueError("`after` requires the answer drop, timeout, garbage, emptyBody or hang")
         if self.answer == "noRows" and self.operation.lower() not in ("enumerate", "pull"):
             raise ValueError("`noRows` requires the operation Enumerate or Pull")
         return self

@@ -161,7 +161,11 @@ AnyVersion = Annotated[Literal[_Server, "21H2", "22H2", "24H2"], BeforeValidator
 AnyEdition = Literal["Datacenter", "Standard", "Essentials", "Datacenter Azure Edition", "Azure Stack HCI"]
 Module = Annotated[Literal["none", "1.0", "1.1"], BeforeValidator(_module)]
 Status = Literal["Licensed", "Unlicensed", "OOBGrace", "OOTGrace", "NonGenuineGrace", "Notification", "ExtendedGrace"]
-FaultAnswer = Literal["drop", "timeout", "accessDenied", "quota", "unavailable", "garbage", "emptyBody", "noRows"]
+HttpAnswer = Literal["unavailable", "unauthorized", "proxy", "serverError", "html"]
+Damage = Literal["truncated", "drip"]
+FaultAnswer = Literal[
+    "drop", "timeout", "accessDenied", "quota", HttpAnswer, "garbage", "emptyBody", "noRows", "hang", Damage
+]
 Logon = Literal["ntlm", "negotiate", "kerberos", "credssp", "certificate", "basic"]
 EsuYears = Annotated[tuple[Annotated[int, Field(ge=1, le=3)], ...], AfterValidator(_distinct)]
 Key = Annotated[str, AfterValidator(_product_key)]

@@ -98,7 +98,7 @@ def test_a_timeout_can_come_after_the_operation(estate: EstateServer) -> None:
         ),
         (
             {"operation": "Get", "answer": "quota", "after": True},
-            "faults[0]: `after` requires the answer drop, timeout, garbage or emptyBody",
+            "faults[0]: `after` requires the answer drop, timeout, garbage, emptyBody or hang",
         ),
         ({"operation": "Get", "answer": "no"}, "must be 'drop', 'timeout', 'accessDenied', 'quota', 'unavailable'"),
     ],

@@ -9,10 +9,12 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
+from avma_simulator import fields
 from avma_simulator.state.machine import Machine
 from avma_simulator.winrm import message_encryption
 from avma_simulator.winrm.authentication import Authenticator, Connection
-from avma_simulator.winrm.wsman_service import AnswerDropped, Reply, Service, Unavailable
+from avma_simulator.winrm.damaged_responses import response_of
+from avma_simulator.winrm.wsman_service import AnswerDropped, HttpAnswered, Reply, Service
 from avma_simulator.wsman.soap import decoded
 
 _PATH = "/wsman"
@@ -48,8 +50,8 @@ class Endpoint:
             return _empty(413)
         except (ConnectionError, web.RequestPayloadError):
             return _empty(400)  # The client disconnected, or its body does not match its headers.
-        except Unavailable:
-            return _unavailable()
+        except HttpAnswered as instead:
+            return self._instead(instead.answer)
         except AnswerDropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -102,7 +104,7 @@ class Endpoint:
             return _empty(413)
         reply = await answer(decoded(message, message_encryption.original_type(body)))
         content_type, encrypted = message_encryption.encrypt(context, connection.scheme, reply.message)
-        return web.Response(status=reply.status, body=encrypted, headers={"Content-Type": content_type})
+        return response_of(reply, encrypted, content_type)
 
     async def _plain(self, answer: _Answer, body: bytes, content_type: str) -> web.Response:
         if len(body) > _LARGEST_MESSAGE:
@@ -110,7 +112,19 @@ class Endpoint:
         return self._message(await answer(decoded(body, content_type)))
 
     def _message(self, reply: Reply) -> web.Response:
-        return web.Response(status=reply.status, body=reply.message, headers={"Content-Type": _SOAP})
+        return response_of(reply, reply.message, _SOAP)
+
+    def _instead(self, answer: fields.HttpAnswer) -> web.Response:
+        """Return an answer of HTTP itself, or of a proxy on the way."""
+        if answer == "unavailable":
+            return _unavailable()
+        if answer == "unauthorized":
+            return self._unauthorised("")
+        if answer == "html":
+            return web.Response(text="<html><body>Sign in</body></html>", content_type="text/html")
+        if answer == "proxy":
+            return web.Response(status=407, headers={"Proxy-Authenticate": "Basic realm=proxy"})
+        return _empty(500)
 
     def _unauthorised(self, token: str) -> web.Response:
         response = _empty(401)

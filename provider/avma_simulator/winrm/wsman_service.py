@@ -12,9 +12,11 @@ import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import get_args
 
 from avma import hresult
-from avma_simulator import estate
+from avma_simulator import estate, fields
 from avma_simulator.shells import remote_shells, shell_faults
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
@@ -33,6 +35,8 @@ _ENUMERATION = soap.NAMESPACES["n"]
 
 
 _INVALID_METHOD_PARAMETERS = 0x8004102F
+_HANG = 3600.0
+"""Seconds until an answer that hangs ends the connection."""
 _GARBAGE = b"<s:Envelope><this is no answer"
 Answer = tuple[str, list[ET.Element]]
 
@@ -41,8 +45,12 @@ class AnswerDropped(Exception):
     """The listener must drop the connection without an answer."""
 
 
-class Unavailable(Exception):
-    """HTTP must reject the request, like a service that accepts no requests."""
+class HttpAnswered(Exception):
+    """HTTP must give an answer of its own, such as a status, instead of that of the service."""
+
+    def __init__(self, answer: fields.HttpAnswer) -> None:
+        super().__init__(answer)
+        self.answer = answer
 
 
 class _Garbage(Exception):
@@ -51,10 +59,11 @@ class _Garbage(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: the HTTP status and the envelope."""
+    """An answer: the HTTP status, the envelope, and the damage on its way to the client."""
 
     status: int
     message: bytes
+    damage: fields.Damage | None = None
 
 
 class Service:
@@ -73,19 +82,20 @@ class Service:
 
         Raises:
             AnswerDropped: a fault rule drops the answer.
-            Unavailable: a fault rule makes HTTP reject the request.
+            HttpAnswered: a fault rule makes HTTP answer instead of the service.
         """
         try:
             request = soap.parse(message)
             self._count(request)
             await self._delay(request)
             with self._counted_operation(request):
-                return Reply(200, self._enveloped(request, *await self._answer_or_fail(request)))
+                answer, damage = await self._answer_or_fail(request)
+                return Reply(200, self._enveloped(request, *answer), damage)
         except wsman_faults.Fault as fault:
             return self._fault(fault, message)
         except _Garbage:
             return Reply(200, _GARBAGE)
-        except (AnswerDropped, Unavailable):
+        except (AnswerDropped, HttpAnswered):
             raise
         except Exception as error:
             _LOG.error("%s: a request failed with an unexpected error: %s", self._machine.name, type(error).__name__)
@@ -125,18 +135,22 @@ class Service:
         finally:
             self._running -= 1
 
-    async def _answer_or_fail(self, request: soap.Request) -> Answer:
-        """Answer a request, or apply the fault rule for its operation."""
+    async def _answer_or_fail(self, request: soap.Request) -> tuple[Answer, fields.Damage | None]:
+        """Answer a request, or apply the fault rule for its operation. Return the answer and its damage."""
         also = remote_shells.second_name(request)
         rule = self._machine.injected_faults.take(_operation_name(request), self._class_name(request), also)
         if rule is None:
-            return await self._answer(request)
+            return await self._answer(request), None
+        if rule.answer == "truncated" or rule.answer == "drip":
+            return await self._answer(request), rule.answer
         if rule.after:
             await self._answer(request)
+        if rule.answer == "hang":
+            await asyncio.sleep(_HANG)
         if rule.answer == "emptyBody":
-            return f"{request.action}Response", []
+            return (f"{request.action}Response", []), None
         if rule.answer == "noRows":
-            return f"{request.action}Response", [self._enumerations.without_rows(request)]
+            return (f"{request.action}Response", [self._enumerations.without_rows(request)]), None
         fault = remote_shells.failure(rule, request, self._machine) if remote_shells.is_shell_request(request) else None
         raise fault or _failure(rule)
 
@@ -295,11 +309,12 @@ def _failure(rule: estate.FaultRule) -> Exception:
         return wsman_faults.provider_failed(rule.hresult, hresult.lookup(rule.hresult).meaning, rule.detail)
     answers: dict[str | None, Callable[[], Exception]] = {
         "drop": AnswerDropped,
+        "hang": AnswerDropped,
         "garbage": _Garbage,
-        "unavailable": Unavailable,
         "timeout": wsman_faults.timed_out,
         "accessDenied": wsman_faults.access_denied,
         "quota": wsman_faults.too_many_operations,
+        **{name: partial(HttpAnswered, name) for name in get_args(fields.HttpAnswer)},
     }
     return answers[rule.answer]()
 

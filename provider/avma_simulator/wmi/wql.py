@@ -5,6 +5,7 @@ See learn.microsoft.com/windows/win32/wmisdk/wql-sql-for-wmi. REFERENCES OF, eve
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -113,6 +114,7 @@ class Associators:
     result: str | None
 
 
+@functools.lru_cache(maxsize=128)
 def parse(text: str) -> Query | Associators:
     """Parse a query.
 

@@ -1,0 +1,39 @@
+"""Runs each fault at each request of each operation, and prints a table by operation.
+
+`--only TEXT` runs the operations whose names contain the text. `--every N` runs one of N cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+from faults.runs import run
+from faults.scenarios import SCENARIOS
+from faults.table import Row, table
+
+
+def main(arguments: list[str]) -> int:
+    """Run the operations in parallel. Return 1 if a promise is broken."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--only", default="", metavar="TEXT")
+    parser.add_argument("--every", type=int, default=1, metavar="N")
+    options = parser.parse_args(arguments)
+    numbers = [number for number, scenario in enumerate(SCENARIOS) if options.only in scenario.name]
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
+        rows = [_shown(row) for row in processes.map(partial(run, every=options.every), numbers)]
+    print(table(rows))
+    return int(any(row.details for row in rows))
+
+
+def _shown(row: Row) -> Row:
+    print(f"{row.name}: {row.tried} tried, {row.missed} not reached", *row.details, sep="\n  ", flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

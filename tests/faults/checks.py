@@ -1,0 +1,167 @@
+"""What must hold after each fault, and after the next `up`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode
+
+from avma import errors, explanations
+from faults.engine import Run, State
+from faults.estates import SECRETS
+from faults.lab import Effect
+from pulumi_resource_avma.grpc_errors import InitFailed, Noted
+
+_SEE = re.compile(r" See: avma explain (\S+)$")
+_CLASS_NAME = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b|Traceback|object at 0x")
+_DOUBTFUL = {code.value[0] for code in (StatusCode.UNKNOWN, StatusCode.INTERNAL, StatusCode.DATA_LOSS)}
+
+
+class Problem(Enum):
+    """A promise that does not hold."""
+
+    LOST = "lost from state"
+    DIVERGED = "did not converge"
+    SPENT = "spent twice"
+    MESSAGE = "message without remedy"
+    NEEDLESS = "sent without need"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken promise, with its details."""
+
+    problem: Problem
+    detail: str
+
+
+@dataclass
+class Story:
+    """One fault from begin to end: the states, the effects, and the results of the commands."""
+
+    before: State
+    failed: Run
+    state_after: State
+    effects: list[Effect]
+    next_up: Run
+    state: State
+    effects_of_next: list[Effect]
+    licenses: dict[str, Any]
+    spent: Counter[Effect]
+    expected: Expected
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The results without a fault."""
+
+    state: dict[str, Any]
+    licenses: dict[str, Any]
+    spent: Counter[Effect]
+    reads_only: bool
+    deletes: bool
+    deleted: frozenset[str] = field(default_factory=frozenset)
+
+
+def shown(state: State) -> dict[str, Any]:
+    """Return a state in a form that can be compared."""
+    return {
+        name: (each.type, each.identifier, MessageToDict(each.inputs), MessageToDict(each.outputs), each.partial)
+        for name, each in state.items()
+    }
+
+
+def findings(story: Story) -> Iterator[Finding]:
+    """Return the broken promises of a story."""
+    yield from _lost(story)
+    yield from _messages(story.failed)
+    yield from _diverged(story)
+    yield from _spent(story)
+    yield from _needless(story)
+
+
+def _lost(story: Story) -> Iterator[Finding]:
+    """Nothing leaves the state because of a fault, and each changed machine is in it."""
+    for name in story.before:
+        replaced = name in story.expected.deleted
+        if name not in story.state_after and not replaced:
+            yield Finding(Problem.LOST, f"{name} is no longer in the state")
+    changed = {effect.machine for effect in story.effects if effect.method != "uninstall_key"}
+    if changed and story.failed.errors and not story.state_after and not story.expected.deletes:
+        yield Finding(Problem.LOST, f"{', '.join(sorted(changed))} changed, and nothing is in the state")
+
+
+def _messages(run: Run) -> Iterator[Finding]:
+    """Each error names machine, cause and remedy, and a topic that exists."""
+    for error, message, code in zip(run.errors.values(), run.messages, run.codes, strict=True):
+        lacking = list(_lacking(_core_error(error), message))
+        if code in _DOUBTFUL:
+            lacking.append(f"has the code {code}")
+        if lacking:
+            yield Finding(Problem.MESSAGE, f"{'; '.join(lacking)}: {message}")
+    for warning in run.warnings:
+        if _CLASS_NAME.search(warning) or any(secret in warning for secret in SECRETS):
+            yield Finding(Problem.MESSAGE, f"a warning names a class or a secret: {warning}")
+
+
+def _core_error(error: Exception) -> errors.AvmaError | None:
+    if isinstance(error, InitFailed):
+        return error.cause
+    if isinstance(error, Noted):
+        return error.error
+    return error if isinstance(error, errors.AvmaError) else None
+
+
+def _lacking(error: errors.AvmaError | None, message: str) -> Iterator[str]:
+    topic = _SEE.search(message)
+    if topic is None or explanations.find(topic[1]) is None:
+        yield "has no topic that exists"
+    if _CLASS_NAME.search(message):
+        yield "names a class"
+    if any(secret in message for secret in SECRETS):
+        yield "contains a secret"
+    if error is None:
+        yield "is not an error of the core"
+    elif not (error.where and error.tried and error.answer):
+        yield "has no machine, operation or cause"
+    elif not error.remedy:
+        yield "has no remedy"
+
+
+def _diverged(story: Story) -> Iterator[Finding]:
+    """The next `up` succeeds, and reaches the state of a run without a fault."""
+    for message in story.next_up.messages:
+        yield Finding(Problem.DIVERGED, f"the next `up` failed: {message}")
+    if story.next_up.errors:
+        return
+    if story.licenses != story.expected.licenses:
+        yield Finding(Problem.DIVERGED, f"the machines differ: {_difference(story.licenses, story.expected.licenses)}")
+    state = shown(story.state)
+    if state != story.expected.state:
+        yield Finding(Problem.DIVERGED, f"the state differs: {_difference(state, story.expected.state)}")
+
+
+def _spent(story: Story) -> Iterator[Finding]:
+    """No activation takes effect more often than without a fault."""
+    for effect, count in (story.spent - story.expected.spent).items():
+        yield Finding(Problem.SPENT, f"{effect.machine}: {effect.key} {count} more")
+
+
+def _needless(story: Story) -> Iterator[Finding]:
+    """A command that only reads changes nothing, and the next `up` repeats no change."""
+    if story.expected.reads_only and (story.effects or story.effects_of_next):
+        yield Finding(Problem.NEEDLESS, f"changed {story.effects + story.effects_of_next}")
+    for effect in story.effects_of_next:
+        if effect in story.effects:
+            yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} again")
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    return "; ".join(f"{name}: {found.get(name)} instead of {wanted.get(name)}" for name in names)
