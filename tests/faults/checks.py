@@ -13,9 +13,9 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 
 from avma import errors, explanations
+from faults.effects import Effect
 from faults.engine import Run, State
 from faults.estates import SECRETS
-from faults.lab import Effect
 from pulumi_resource_avma.grpc_errors import InitFailed, Noted
 
 _SEE = re.compile(r" See: avma explain (\S+)$")

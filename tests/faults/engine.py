@@ -44,7 +44,7 @@ class Declared:
 
 Program = Mapping[str, Declared]
 _TIMEOUT = 60.0
-"""Seconds, as in `customTimeouts`. Some faults last until the end of this time."""
+"""Seconds. Some faults last until the end of this time."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class Engine:
 
     def __init__(self, place: Place, configuration: Configuration, state: State | None = None) -> None:
         self.state: State = dict(state or {})
+        self.timeout = _TIMEOUT
+        """Seconds of each operation, as in `customTimeouts`."""
         self._place = place
         self._configuration = configuration
 
@@ -138,7 +140,7 @@ class Engine:
         run = Run(session.redact)
         operations = _Operations(session, self._place.pauses, wire, run)
         try:
-            yield run, _Calls(self.state, session, operations, run)
+            yield run, _Calls(self.state, session, operations, run, self.timeout)
         finally:
             operations.close()
             run.requests, run.happened = wire.requests, wire.happened
@@ -171,7 +173,8 @@ class _Operations(Operations):
 class _Calls:
     """The calls of one command to the provider."""
 
-    def __init__(self, state: State, session: Session, operations: Operations, run: Run) -> None:
+    def __init__(self, state: State, session: Session, operations: Operations, run: Run, timeout: float) -> None:
+        self._timeout = timeout
         self._state = state
         self._run = run
         self._lifecycle = Lifecycle(session, operations, RESOURCES)
@@ -206,7 +209,7 @@ class _Calls:
                 urn=_urn(name, stored.type),
                 properties=stored.outputs,
                 old_inputs=stored.inputs,
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
             )
             self._lifecycle.delete(request)
         del self._state[name]
@@ -219,7 +222,7 @@ class _Calls:
             urn=_urn(name, stored.type),
             properties=stored.outputs,
             inputs=stored.inputs,
-            timeout=_TIMEOUT,
+            timeout=self._timeout,
         )
         found = self._lifecycle.read(request)
         if found.id:
@@ -229,7 +232,7 @@ class _Calls:
 
     def take_over(self, name: str, kind: str, identifier: str) -> None:
         """Import a resource."""
-        found = self._lifecycle.read(pb.ReadRequest(id=identifier, urn=_urn(name, kind), timeout=_TIMEOUT))
+        found = self._lifecycle.read(pb.ReadRequest(id=identifier, urn=_urn(name, kind), timeout=self._timeout))
         self._state[name] = Stored(kind, found.id, found.inputs, found.properties)
 
     def invoke(self, function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +243,9 @@ class _Calls:
         return MessageToDict(getattr(answer, "return"))
 
     def _create(self, name: str, declared: Declared, inputs: Struct, preview: bool) -> None:
-        request = pb.CreateRequest(urn=_urn(name, declared.type), properties=inputs, timeout=_TIMEOUT, preview=preview)
+        request = pb.CreateRequest(
+            urn=_urn(name, declared.type), properties=inputs, timeout=self._timeout, preview=preview
+        )
         with _noting_again(self._run, name), self._keeping(name, declared.type):
             created = self._lifecycle.create(request)
             if preview:
@@ -255,7 +260,7 @@ class _Calls:
             olds=stored.outputs,
             old_inputs=stored.inputs,
             news=inputs,
-            timeout=_TIMEOUT,
+            timeout=self._timeout,
             preview=preview,
         )
         with _noting_again(self._run, name), self._keeping(name, stored.type):

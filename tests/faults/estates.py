@@ -10,6 +10,7 @@ import yaml
 from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.settings import Auth
 from avma_simulator.estate import Estate
+from loopback import address
 
 ADMINISTRATOR = "Administrator"
 PASSWORD = "Correct-Horse-7"
@@ -29,12 +30,12 @@ keys:
 
 
 def _host(name: str, number: int, more: str = "") -> str:
-    where = f"address: 127.0.0.{number}, http: {{port: 5985}}, https: {{port: 5986}}, {_ACCOUNT}"
+    where = f"address: {address(number)}, http: {{port: 5985}}, https: {{port: 5986}}, {_ACCOUNT}"
     return f'- {{name: {name}, version: "2022", edition: Datacenter, {where}{more}}}'
 
 
 def _guest(name: str, number: int, more: str = "") -> str:
-    where = f"address: 127.0.0.{number}, http: {{port: 5985}}, https: {{port: 5986}}, {_GUEST}"
+    where = f"address: {address(number)}, http: {{port: 5985}}, https: {{port: 5986}}, {_GUEST}"
     return f'{{name: {name}, version: "2022", edition: Standard, {where}{more}}}'
 
 
@@ -63,12 +64,12 @@ hosts:
   {_host("n2", 32)}
   {_host("n3", 33)}
 clusters:
-  - {{name: cl01, nodes: [n1, n2], address: 127.0.0.30, http: {{port: 5985}}, https: {{port: 5986}}}}
+  - {{name: cl01, nodes: [n1, n2], address: {address(30)}, http: {{port: 5985}}, https: {{port: 5986}}}}
 """
 
 
 def _local(name: str, number: int, more: str = "") -> str:
-    where = f"address: 127.0.0.{number}, http: {{port: 5985}}, https: {{port: 5986}}, {_ACCOUNT}"
+    where = f"address: {address(number)}, http: {{port: 5985}}, https: {{port: 5986}}, {_ACCOUNT}"
     return f"- {{name: {name}, version: 23H2, edition: Azure Stack HCI, {where}{more}}}"
 
 
@@ -78,7 +79,7 @@ hosts:
   {_local("node2", 42)}
   {_local("node3", 43, f", serverKey: {HOST_KEY}, vms: [{_guest('app01', 22)}]")}
 clusters:
-  - {{name: cl02, nodes: [node1, node2], address: 127.0.0.40, http: {{port: 5985}}, https: {{port: 5986}}}}
+  - {{name: cl02, nodes: [node1, node2], address: {address(40)}, http: {{port: 5985}}, https: {{port: 5986}}}}
 """
 _TEXTS = {
     "hosts": _HOSTS,

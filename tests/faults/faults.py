@@ -128,7 +128,7 @@ def _fail_over(moment: Moment) -> bytes:
     state, host = moment.lab.state, moment.machine
     cluster = state.cluster_of(host)
     others = [one for one in (cluster.nodes if cluster else state.hosts) if one is not host]
-    for guest in state.guests_of(host):
+    for guest in state.guests_of(host) if others else []:
         guest.move(others[-1])
     if cluster is not None:
         moment.lab.restart(host, _BOOT)
@@ -159,8 +159,10 @@ def _answers(name: str, rule: FaultRule, fits: Callable[[Request], bool] = _alwa
     return Fault(name, _answered(rule), rule, fits, inside=True)
 
 
+REFUSED = Fault("refused", _refused)
+FLIPPED = Fault("flipped byte", _flipped)
 FAULTS = (
-    Fault("refused", _refused),
+    REFUSED,
     Fault("cut before", _cut_before, _rule(answer="drop"), inside=True),
     Fault("cut after", _cut_after, _rule(answer="drop", after=True), inside=True),
     Fault("truncated", _truncated, _rule(answer="truncated")),
@@ -171,7 +173,7 @@ FAULTS = (
     Fault("500", _server_error, _rule(answer="serverError")),
     Fault("503", _busy, _rule(answer="unavailable")),
     Fault("HTML", _html, _rule(answer="html")),
-    Fault("flipped byte", _flipped),
+    FLIPPED,
     _answers("garbage", _rule(answer="garbage", after=True)),
     _answers("empty body", _rule(answer="emptyBody", after=True)),
     _answers("no rows", _rule(answer="noRows"), _is_listing),

@@ -7,9 +7,6 @@ pause of a minute takes no time.
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from avma.connection import Connection
@@ -18,23 +15,11 @@ from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.fault_injection import InjectedFaults
 from avma_simulator.state.machine import Machine
 from avma_simulator.winrm.wsman_service import Reply, Service
+from faults.effects import Effect, Effects
 from faults.simulation import Pauses, Simulation
 
 _LONGEST_EVENT = 600.0
 """Seconds after which the last event is over."""
-_WITH_KEY = ("install_key", "set_key")
-_METHODS = (*_WITH_KEY, "uninstall_key", "finish_activation", "deposit_confirmation_id")
-"""The methods of the simulator that change a license."""
-_ACTIVATIONS = ("finish_activation", "deposit_confirmation_id", "set_key")
-
-
-@dataclass(frozen=True)
-class Effect:
-    """A change that took effect: the machine, the method, and the last five characters of the key."""
-
-    machine: str
-    method: str
-    key: str
 
 
 class Lab:
@@ -43,14 +28,12 @@ class Lab:
     def __init__(self, simulation: Simulation, declared: Estate, state: EstateState | None = None) -> None:
         self.simulation = simulation
         self.pauses = Pauses(simulation.clock.monotonic, simulation.advance)
-        self.effects: list[Effect] = []
         self._declared = declared
         self.state = state or EstateState(declared, simulation.clock)
         self._services: dict[Machine, Service] = {}
         self._down: dict[Machine, float] = {}
         self._homes = {guest.identifier: guest.host.name for guest in self.state.guests}
-        for machine in self.state.machines:
-            self._note_changes(machine)
+        self.effects = Effects(self.state)
 
     def copy(self) -> Lab:
         """Return a lab in the same state, with its own services, its own time, and without effects."""
@@ -114,40 +97,11 @@ class Lab:
         for machine in list(self._services):
             self._close_service(machine)
 
-    def licenses(self) -> dict[str, dict[str, Any]]:
-        """Return the part of the state that the provider can change, by machine."""
-        shown = ("status", "channel", "partialProductKey", "automaticActivation", "dataExchange")
-        states = {machine.name: machine.as_json() for machine in self.state.machines}
-        return {name: {each: state.get(each) for each in shown} for name, state in states.items()}
-
-    def spent(self) -> Counter[Effect]:
-        """Return the activations of purchased keys that took effect, with their numbers."""
-        counted = self.state.keys.left()
-        return Counter(each for each in self.effects if each.method in _ACTIVATIONS and each.key in counted)
-
     def note_data_exchange(self, machine: Machine) -> None:
         """Record a change of Data Exchange that took effect."""
-        self.effects.append(Effect(machine.name, "data exchange", ""))
+        self.effects.noted.append(Effect(machine.name, "data exchange"))
 
     def _service(self, machine: Machine) -> Service:
         if machine not in self._services:
             self._services[machine] = Service(machine, self.state)
         return self._services[machine]
-
-    def _note_changes(self, machine: Machine) -> None:
-        """Record the changes of a machine that take effect. A copied machine still records those of its original."""
-        for owner in (machine.licensing, machine.automatic_activation):
-            for method in _METHODS:
-                if owner is not None and hasattr(type(owner), method):
-                    vars(owner).pop(method, None)
-                    setattr(owner, method, self._noting(machine, method, getattr(owner, method)))
-
-    def _noting(self, machine: Machine, method: str, change: Callable[..., None]) -> Callable[..., None]:
-        def noted(*arguments: Any) -> None:
-            before = machine.licensing.license
-            change(*arguments)
-            given = str(arguments[0]) if method in _WITH_KEY else ""
-            key = given[-5:] or (before.product_key.partial if before else "")
-            self.effects.append(Effect(machine.name, method, key))
-
-        return noted

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from avma.configuration import Transport
 from faults import estates
 from faults.checks import Expected, Finding, Story, findings, shown
-from faults.engine import Engine, Place, Run, State
+from faults.effects import Effects
+from faults.engine import Engine, Place, Run, State, Stored
 from faults.faults import FAULTS, Fault
 from faults.lab import Lab
 from faults.scenarios import Scenario
@@ -50,23 +51,11 @@ class Prepared:
         self._inside = scenario.transport is Transport.POWERSHELL_DIRECT
         start = Lab(simulation, estates.declared(scenario.estate)).copy()
         engine = self._engine(start, {}, https=False)
-        _require_success(engine.up(scenario.before), scenario)
+        require_success(engine.up(scenario.before), scenario)
         scenario.prepare(start)
         self._start, self._state = start, engine.state
         lab, engine = self._begin(https=False)
-        command = scenario.command(engine, None)
-        _require_success(command, scenario)
-        self.requests = tuple(dict.fromkeys(command.requests))
-        deleted = frozenset(self._state) - engine.state.keys()
-        _require_success(engine.up(scenario.after, refresh=scenario.finds_drift), scenario)
-        self._expected = Expected(
-            shown(engine.state),
-            lab.licenses(),
-            lab.spent(),
-            scenario.reads_only,
-            deletes=not scenario.after,
-            deleted=deleted | self._replaced(engine.state),
-        )
+        self.requests, self._expected = expected_of(scenario, engine, lab.effects)
         lab.close()
 
     def cases(self) -> Iterator[Case]:
@@ -82,31 +71,18 @@ class Prepared:
 
     def run(self, case: Case) -> Outcome:
         """Run the operation with the fault, and then the next `up`."""
-        scenario = case.scenario
         lab, engine = self._begin(case.https)
+
+        def recover() -> None:
+            lab.recover()
+            if not case.scenario.moves:
+                lab.move_back()
+
         happen = None if case.request.is_inside else case.fault.happen
         planned = Planned(case.request, happen, case.fault.rule, case.lasting)
-        failed = scenario.command(engine, planned)
-        effects, state_after = list(lab.effects), dict(engine.state)
-        lab.recover()
-        if not scenario.moves:
-            lab.move_back()
-        next_up = engine.up(scenario.after, refresh=scenario.finds_drift)
-        effects_of_next = lab.effects[len(effects) :]
-        story = Story(
-            before=self._state,
-            failed=failed,
-            state_after=state_after,
-            effects=effects,
-            next_up=next_up,
-            state=engine.state,
-            effects_of_next=effects_of_next,
-            licenses=lab.licenses(),
-            spent=lab.spent(),
-            expected=self._expected,
-        )
+        outcome = play(case, engine, lab.effects, planned, self._expected, recover)
         lab.close()
-        return Outcome(case, failed.happened, tuple(findings(story)) if failed.happened else ())
+        return outcome
 
     def _begin(self, https: bool) -> tuple[Lab, Engine]:
         """Return the estate before the command, and an engine with its state."""
@@ -117,12 +93,55 @@ class Prepared:
         place = Place(lambda planned: LabWire(lab, planned, self._inside), lab.pauses)
         return Engine(place, estates.configuration(self.scenario.transport, https), state)
 
-    def _replaced(self, now: State) -> frozenset[str]:
-        """Return the resources that the command replaces."""
-        return frozenset(
-            name for name, old in self._state.items() if name in now and now[name].identifier != old.identifier
-        )
+
+def play(
+    case: Case, engine: Engine, effects: Effects, planned: Planned, expected: Expected, recover: Callable[[], None]
+) -> Outcome:
+    """Run the operation of a case with its fault, and then the next `up`. Return the broken promises."""
+    scenario, before = case.scenario, dict(engine.state)
+    failed = scenario.command(engine, planned)
+    completed, state_after = list(effects.noted), dict(engine.state)
+    recover()
+    next_up = engine.up(scenario.after, refresh=scenario.finds_drift)
+    story = Story(
+        before=before,
+        failed=failed,
+        state_after=state_after,
+        effects=completed,
+        next_up=next_up,
+        state=engine.state,
+        effects_of_next=effects.noted[len(completed) :],
+        licenses=effects.licenses(),
+        spent=effects.spent(),
+        expected=expected,
+    )
+    return Outcome(case, failed.happened, tuple(findings(story)) if failed.happened else ())
 
 
-def _require_success(run: Run, scenario: Scenario) -> None:
+def expected_of(scenario: Scenario, engine: Engine, effects: Effects) -> tuple[tuple[Request, ...], Expected]:
+    """Run the operation without a fault, and then the next `up`. Return its requests and its results."""
+    before = dict(engine.state)
+    command = scenario.command(engine, None)
+    require_success(command, scenario)
+    gone = frozenset(before) - engine.state.keys()
+    replaced = {name for name, old in before.items() if name in engine.state and _is_other(old, engine.state[name])}
+    require_success(engine.up(scenario.after, refresh=scenario.finds_drift), scenario)
+    expected = Expected(
+        shown(engine.state),
+        effects.licenses(),
+        effects.spent(),
+        scenario.reads_only,
+        deletes=not scenario.after,
+        deleted=gone | replaced,
+    )
+    return tuple(dict.fromkeys(command.requests)), expected
+
+
+def _is_other(old: Stored, new: Stored) -> bool:
+    """Return True if a resource was replaced."""
+    return old.identifier != new.identifier
+
+
+def require_success(run: Run, scenario: Scenario) -> None:
+    """Require that a command without a fault succeeds."""
     assert not run.errors, f"{scenario.name} fails without a fault: {run.messages}"

@@ -14,6 +14,7 @@ from faults.engine import Declared, Engine, Program, Run
 from faults.estates import HOST_KEY, KEY_2025, SPARE_KEY
 from faults.lab import Lab
 from faults.wire import Planned
+from loopback import address
 
 Command = Callable[[Engine, Planned | None], Run]
 
@@ -120,7 +121,7 @@ def _hosts() -> Iterator[Scenario]:
     removing = {"hv01": _host(onDelete="uninstallKey")}
     other = {"hv01": _host(key=SPARE_KEY)}
     moved = {"hv01": _host("hv02", onDelete="uninstallKey")}
-    renamed = {"hv01": _host("127.0.0.11", onDelete="uninstallKey")}
+    renamed = {"hv01": _host(address(11), onDelete="uninstallKey")}
     by_phone = {"hv01": _host(confirmationId=_confirmation("hv01", HOST_KEY))}
     name, estate = "HostLicense", "hosts"
     yield Scenario(f"{name}: preview of a creation", estate, _preview(plain), plain)

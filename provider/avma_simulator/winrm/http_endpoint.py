@@ -36,6 +36,7 @@ class Endpoint:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
+        self._service.serve_here()
         response = await self._guarded(request)
         response.headers["Server"] = "Microsoft-HTTPAPI/2.0"
         return response

@@ -13,7 +13,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
+from weakref import WeakSet
 
 from avma import hresult
 from avma_simulator import estate, fields
@@ -76,6 +77,13 @@ class Service:
         self.shells = remote_shells.create(machine, state)
         self._running = 0
         self._methods: set[asyncio.Task[int | None]] = set()
+        self._connections: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def serve_here(self) -> None:
+        """Let `close` also end the current task, which serves a connection. Its answer may hang."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._connections.add(task)
 
     async def reply(self, message: str | bytes) -> Reply:
         """Answer one message. Errors become the same faults as in Windows.
@@ -110,9 +118,9 @@ class Service:
         return await self.reply(message)
 
     async def close(self) -> None:
-        """Stop all running operations."""
+        """Stop all running operations, and the answers that hang."""
         await self.shells.close()
-        running = list(self._methods)
+        running = [*self._methods, *self._connections]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
