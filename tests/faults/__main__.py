@@ -1,5 +1,6 @@
 """Runs each fault at each request of each operation, and prints a table by operation.
 
+The faults below the messages also run over real sockets, and crashes run with the real engine, both as a sample.
 `--only TEXT` runs the operations whose names contain the text. `--every N` runs one of N cases.
 """
 
@@ -9,11 +10,9 @@ import argparse
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 
-from faults.runs import run
-from faults.scenarios import SCENARIOS
+from faults.runs import parts
 from faults.table import Row, table
 
 
@@ -23,9 +22,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--every", type=int, default=1, metavar="N")
     options = parser.parse_args(arguments)
-    numbers = [number for number, scenario in enumerate(SCENARIOS) if options.only in scenario.name]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
-        rows = [_shown(row) for row in processes.map(partial(run, every=options.every), numbers)]
+        running = [processes.submit(part) for _, part in parts(options.only, options.every)]
+        rows = [_shown(each.result()) for each in running]
     print(table(rows))
     return int(any(row.details for row in rows))
 

@@ -14,12 +14,13 @@ from grpc import StatusCode
 
 from avma import errors, explanations
 from faults.effects import Effect
-from faults.engine import Run, State
+from faults.engine import Run, State, Stored
 from faults.estates import SECRETS
 from pulumi_resource_avma.grpc_errors import InitFailed, Noted
 
 _SEE = re.compile(r" See: avma explain (\S+)$")
-_CLASS_NAME = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b|Traceback|object at 0x")
+_CLASS_NAME = re.compile(r"(?<!0x[0-9A-F]{8}: )\b[A-Z]\w*(?:Error|Exception)\b|Traceback|object at 0x")
+"""A class of Python. `InternalError` after a number is a subcode of SOAP."""
 _DOUBTFUL = {code.value[0] for code in (StatusCode.UNKNOWN, StatusCode.INTERNAL, StatusCode.DATA_LOSS)}
 
 
@@ -70,11 +71,15 @@ class Expected:
 
 
 def shown(state: State) -> dict[str, Any]:
-    """Return a state in a form that can be compared."""
+    """Return a state in a form that can be compared. A VM may have moved, so its host does not count."""
     return {
-        name: (each.type, each.identifier, MessageToDict(each.inputs), MessageToDict(each.outputs), each.partial)
+        name: (each.type, each.identifier, MessageToDict(each.inputs), _outputs(each), each.partial)
         for name, each in state.items()
     }
+
+
+def _outputs(stored: Stored) -> dict[str, Any]:
+    return {name: value for name, value in MessageToDict(stored.outputs).items() if name != "activatedByHost"}
 
 
 def findings(story: Story) -> Iterator[Finding]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
+from avma import keys
 from avma.configuration import Configuration, GuestDefaults, Transport
+from avma.keys import KeyKind
 from avma.settings import Auth
 from avma_simulator.estate import Estate
 from loopback import address
@@ -94,6 +96,13 @@ _TEXTS = {
 def declared(name: str) -> Estate:
     """Return an estate by its name."""
     return Estate.model_validate(yaml.safe_load(_TEXTS[name]))
+
+
+def avma_key() -> str:
+    """Return the AVMA key of the guests."""
+    found = keys.find(KeyKind.AVMA, "2022", "Standard")
+    assert found is not None
+    return found.key
 
 
 def configuration(transport: Transport, https: bool = False, **settings: Any) -> Configuration:

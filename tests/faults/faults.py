@@ -87,9 +87,10 @@ def _drip(moment: Moment) -> bytes:
 
 
 def _unauthorized(moment: Moment) -> bytes:
-    """Reject the sign-in, also the second one of the connection."""
-    offer = "Negotiate"
-    raise moment.error(NotAuthenticated(), status=401, carried=False, accepted=False, offered=offer)
+    """Reject the message, also after a second sign-in. Over http, the sign-in itself succeeds before the message."""
+    if not moment.connection.https:
+        raise http_answers.session_lost(moment.exchange(status=401, turned_away=True))
+    raise moment.error(NotAuthenticated(), status=401, carried=False, accepted=False, offered="Negotiate")
 
 
 def _proxy(moment: Moment) -> bytes:

@@ -30,6 +30,15 @@ from waiting import Clock
 
 _T = TypeVar("_T")
 
+SAMPLED = (
+    "HostLicense: create",
+    "HostLicense: delete, uninstallKey",
+    "VmActivation (powershellDirect): create",
+    "VmActivation (winrm): create",
+    "ClusterLicense: create",
+    "Azure Local, HostLicense: create",
+)
+"""The names of the operations that also run over sockets."""
 _CLOSED_PORT = 1
 _SHELL = "Microsoft.PowerShell"
 _SLOW = ("hang", "drip")
@@ -124,7 +133,7 @@ class Sample:
         """Yield each fault of a connection at each request."""
         for request in self.requests:
             for fault in FAULTS:
-                if _has_socket_form(fault) and fault.fits(request):
+                if has_socket_form(fault) and fault.fits(request):
                     yield Case(self.scenario, request, fault, lasting=False, https=self._https)
 
     def run(self, case: Case) -> Outcome:
@@ -160,5 +169,6 @@ class Sample:
             return use(engine, Effects(states[0]), server)
 
 
-def _has_socket_form(fault: Fault) -> bool:
+def has_socket_form(fault: Fault) -> bool:
+    """Return True if a real connection can have the fault."""
     return fault.rule is not None or fault in (REFUSED, FLIPPED)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from faults.checks import Problem
+from faults.checks import Finding, Problem
 from faults.matrix import Outcome
 
 _COLUMNS = (Problem.LOST, Problem.SPENT, Problem.MESSAGE, Problem.NEEDLESS)
@@ -27,9 +27,13 @@ class Row:
         if not outcome.happened:
             self.missed += 1
             return
+        self.count(str(outcome.case), outcome.findings)
+
+    def count(self, case: str, findings: Sequence[Finding]) -> None:
+        """Count a case that happened, with its broken promises."""
         self.tried += 1
-        self.problems.update({finding.problem for finding in outcome.findings})
-        self.details += [f"{outcome.case}: {each.problem.value}: {each.detail}" for each in outcome.findings]
+        self.problems.update({finding.problem for finding in findings})
+        self.details += [f"{case}: {each.problem.value}: {each.detail}" for each in findings]
 
     @property
     def cells(self) -> tuple[int, ...]:
