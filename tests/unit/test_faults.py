@@ -206,6 +206,12 @@ def test_the_own_number_of_a_method_is_not_taken_for_a_passing_error_of_windows(
     assert not retry.may_pass(soap_faults.returned_error(14, METHOD, Context("t", "w", Deadline(1))))
 
 
+@pytest.mark.parametrize("code", [*range(0x803381A5, 0x803381A9), 0x803381AB, *range(0x803381E4, 0x803381EB)])
+def test_a_read_is_repeated_after_every_quota_of_winrm(code):
+    """The numbers after which PowerShell tries again (cimChildJobBase.cs)."""
+    assert retry.may_pass(error_of(wsman_fault(code), "w:QuotaLimit"))
+
+
 def test_no_entry_of_the_table_stands_twice():
     assert len({entry.value for entry in hresult.codes()}) == len(hresult.codes())
     assert len({entry.name for entry in hresult.codes()}) == len(hresult.codes())
