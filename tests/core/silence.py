@@ -63,13 +63,13 @@ class _Silent(Service):
         super().__init__(machine, state)
         self._silence = silence
 
-    async def _answer_or_fail(self, request: soap.Request) -> Answer:
+    async def _answer(self, request: soap.Request) -> Answer:
         operation = f"{remote_shells.second_name(request) or request.operation} {self._class_name(request)}"
         if not self._silence.takes(operation):
-            return await super()._answer_or_fail(request)
+            return await super()._answer(request)
         if not self._silence.after:
             await self._silence.keep()
-        answer = await super()._answer_or_fail(request)
+        answer = await super()._answer(request)
         await self._silence.keep()
         return answer
 
