@@ -5,6 +5,8 @@ The time limits of these tests are an hour. So only the cancellation can end an 
 
 from __future__ import annotations
 
+import base64
+import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -250,3 +252,79 @@ def test_cancel_ends_the_wait_for_the_lock_of_a_machine(estate, run, configurati
         error = error_after_cancel(run, run.license, lambda: waiting.wait(PATIENCE))
     assert isinstance(error, errors.Cancelled)
     assert changes(estate) == 0
+
+
+def turn_data_exchange_on(run: Runner) -> object:
+    return run.activate("mute01", manage_data_exchange=True)
+
+
+def restore_client_key(run: Runner) -> object:
+    result = run.activate()
+    run.vm.delete(result.identifier, stored(result, on_delete="restoreKmsClientKey"), run.operation())
+    return result
+
+
+def uninstall_in_guest(run: Runner) -> object:
+    result = run.activate()
+    run.vm.delete(result.identifier, stored(result, on_delete="uninstallKey"), run.operation())
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "change", "before"),
+    [
+        (HOSTS, license_host, "InstallProductKey", 0),
+        (HOSTS, license_host, "Activate", 1),
+        (HOSTS, delete_license, "UninstallProductKey", 2),
+        (DIRECT, turn_data_exchange_on, "ModifyGuestServiceSettings", 0),
+    ],
+)
+def test_a_change_is_not_sent_after_cancel(tmp_path, new_runner, text, call, change, before):
+    """Cancel comes after all checks of the operation, while the change is on its way to the connection."""
+
+    class Canceling(WinrmPipe):
+        def send(self, context, message):
+            if f"{change}_INPUT".encode() in message:
+                run.cancellation.set()
+            return super().send(context, message)
+
+    run = new_runner(Canceling)
+    with serving(tmp_path, text, Silence("hv01", "none")) as estate:
+        with pytest.raises((errors.Cancelled, errors.PartlyDone)) as caught:
+            call(run)
+        cause = caught.value.cause if isinstance(caught.value, errors.PartlyDone) else caught.value
+        assert isinstance(cause, errors.Cancelled)
+        assert changes(estate) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "change", "before"),
+    [
+        (DIRECT, activate_guest, b'"method": "InstallProductKey"', 0),
+        (DIRECT, uninstall_in_guest, b'"method": "UninstallProductKey"', 1),
+        (DIRECT, restore_client_key, b'"method": "InstallProductKey"', 1),
+        (AZURE_LOCAL, apply_key, b">set</S>", 0),
+    ],
+    ids=["install in a guest", "uninstall in a guest", "restore a key in a guest", "apply a key"],
+)
+def test_a_script_that_changes_a_machine_is_not_sent_after_cancel(tmp_path, new_runner, text, call, change, before):
+    pipelines: list[int] = []
+
+    class Canceling(WinrmPipe):
+        def send(self, context, message):
+            argument = re.search(rb"Arguments[^>]*>([\w+/=]+)<", message)
+            if argument and change in base64.b64decode(argument[1]) and changes(estate) == before:
+                pipelines.append(started())
+                run.cancellation.set()
+            return super().send(context, message)
+
+    def started() -> int:
+        return sum(each["pipelines"] for each in estate.counts().values())
+
+    run = new_runner(Canceling)
+    with serving(tmp_path, text, Silence("hv01", "none")) as estate:
+        with pytest.raises(errors.Cancelled):
+            call(run)
+        run.machines.close()
+        assert changes(estate) == before
+        assert pipelines == [started()]
