@@ -71,7 +71,10 @@ class TestCreate:
         seen: list[Operation] = []
         shelf.script = lambda _name, operation: seen.append(operation)
         calls.create({"room": "lab"}, timeout=asked)
-        assert seen[0].deadline.timeout == allowed
+        calls.read("lab", timeout=asked)
+        calls.update({"room": "lab"}, {"room": "lab", "label": "new"}, timeout=asked)
+        calls.delete({"room": "lab"}, timeout=asked)
+        assert [operation.deadline.timeout for operation in seen] == [allowed] * 4
 
     def test_a_timeout_is_said(self, calls: Calls, shelf: Shelf) -> None:
         shelf.script = lambda _name, operation: operation.deadline.wait(60, "wait for the paint", "lab")
