@@ -10,7 +10,8 @@ empty :=
 PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test tools unit fuzz faults check browser lint prose pythons docs sdk examples dist pins bench clean
+.PHONY: help demo test oldest record tools unit fuzz faults check browser lint prose pythons docs sdk examples dist pins \
+	bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -25,6 +26,12 @@ examples: $(READY) ## run the commands in the README of each example
 
 test: lint pythons tools ## everything: lint, all Pythons, other WinRM clients, the SDKs, the real engine
 	$(PARALLEL)
+
+oldest: $(READY) ## the lifecycle and the recordings with the oldest promised Pulumi engine (builds it with Go, once)
+	PATH="$$(tools/pulumi-cli oldest):$(PATH)" python -m pytest -q tests/e2e/test_lifecycle.py tests/upgrade
+
+record: $(READY) ## record state and calls of this version, for the tests of later versions
+	cd tests && PYTHONPATH=.:../tools python -m upgrade
 
 tools: browser $(KERBEROS) ## download and build everything that the tests need
 	tools/pulumi-cli >/dev/null

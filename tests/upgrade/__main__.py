@@ -1,0 +1,73 @@
+"""Record this version: run the program with the real engine, and write its state and the calls of the engine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avma_simulator import load_estate, running
+from pulumi_resource_avma import __version__
+from upgrade import lab
+from workspace import Workspace
+
+_SERVICE = "/pulumirpc.ResourceProvider/"
+_METHODS = {"CheckConfig", "DiffConfig", "Configure", "Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke"}
+_OF_ONE_RUN = {"created", "modified", "sourcePosition", "stackTrace"}
+"""Parts of a stored resource that differ in each run, or contain paths."""
+_OF_ONE_CALL = {"resourceStatusAddress", "resourceStatusToken", "randomSeed"}
+"""Parts of a request that differ in each run."""
+
+
+def main() -> None:
+    """Record the state after `pulumi up`, and the calls of each command."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "estate.yaml")
+        file.write_text(yaml.safe_dump(lab.estate(licensed=False)))
+        with running(load_estate(file)):
+            _record(lab.new_stack(Path(scratch, "pulumi")), Path(scratch))
+
+
+def _record(stack: Workspace, scratch: Path) -> None:
+    changed = ("up", "--yes", "--skip-preview")
+    commands = {"preview": ("preview",), "up": changed, "refresh": ("refresh", "--yes", "--skip-preview")}
+    commands |= {"update": changed, "destroy": ("destroy", "--yes", "--skip-preview")}
+    for name in lab.COMMANDS:
+        if name == "update":
+            stack.write_resources(lab.resources("uninstallKey"))
+        log = scratch / f"{name}.json"
+        stack.run(*commands[name], "--parallel", "1", PULUMI_DEBUG_GRPC=str(log))
+        lab.write(__version__, name, _calls(log))
+        if name == "up":
+            state = json.loads(stack.run("stack", "export", "--show-secrets").stdout)
+            lab.write(__version__, "state", _settled(state))
+
+
+def _calls(log: Path) -> list[dict[str, Any]]:
+    """Return the calls to the provider: method, request and response."""
+    entries = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    calls = ((entry["method"].removeprefix(_SERVICE), entry) for entry in entries if "response" in entry)
+    return [
+        {"method": method, "request": _without(_OF_ONE_CALL, entry["request"]), "response": entry["response"]}
+        for method, entry in calls
+        if method in _METHODS
+    ]
+
+
+def _without(names: set[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _settled(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state without parts of one run."""
+    deployment = state["deployment"]
+    deployment["manifest"]["time"] = "2000-01-01T00:00:00Z"
+    deployment["resources"] = [_without(_OF_ONE_RUN, resource) for resource in deployment["resources"]]
+    return state
+
+
+if __name__ == "__main__":
+    main()
