@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SECONDS ?= 60
+MINUTES ?= 20
 READY := .venv/.ready
 KERBEROS := .venv/.kerberos
 PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin)
@@ -10,8 +11,8 @@ empty :=
 PARALLEL := python -m pytest -n auto --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test oldest record tools unit fuzz faults check browser lint prose pythons docs sdk examples dist pins \
-	bench clean
+.PHONY: help demo test oldest record tools unit fuzz faults soak check browser lint prose pythons docs sdk examples dist \
+	pins bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
@@ -76,6 +77,10 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 	python tools/reference.py
 	python tools/rights.py > docs/rights.md
 	python tools/troubleshooting.py > docs/troubleshooting.md
+
+soak: $(READY) ## random runs against a model, with faults and kills, MINUTES=n (needs Go)
+	tools/pulumi-cli >/dev/null
+	PYTHONPATH=.:tests:tools python -W error -m soak $(MINUTES)
 
 bench: $(READY) ## measure the speed, print the table, and write benchmarks/results (about ten minutes, needs Go)
 	tools/pulumi-cli >/dev/null

@@ -1,0 +1,97 @@
+"""The commands of the real `pulumi` on a stack of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from soak.program import CONFIGURATION, Declared, Kept, Outcome
+from waiting import PATIENCE
+from workspace import Workspace
+
+_LOOK = 0.01
+"""Seconds between two looks at the number of requests."""
+
+
+class RealEngine:
+    """See `soak.program.Engine`. `requests` returns the number of requests to the machines so far."""
+
+    def __init__(self, folder: Path, requests: Callable[[], int]) -> None:
+        self.program: dict[str, Declared] = {}
+        self._requests = requests
+        self._workspace = Workspace(folder / "pulumi", yaml.safe_dump({"name": "soak", "runtime": "yaml"}))
+        guest = {f"avma:guest.{name}": value for name, value in CONFIGURATION["guest"].items() if name != "password"}
+        plain = {"avma:https": "false", "avma:username": CONFIGURATION["username"], **guest}
+        secret = {"avma:password": CONFIGURATION["password"], "avma:guest.password": CONFIGURATION["guest"]["password"]}
+        self._workspace.new_stack("dev", plain, secret)
+
+    def up(self, after: int | None = None) -> Outcome:
+        self._write()
+        return self._run(after, "up", "--yes", "--skip-preview", "--continue-on-error")
+
+    def preview(self) -> Outcome:
+        self._write()
+        return self._run(None, "preview", "--expect-no-changes")
+
+    def refresh(self, after: int | None = None) -> Outcome:
+        return self._run(after, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+    def destroy(self, after: int | None = None) -> Outcome:
+        return self._run(after, "destroy", "--yes", "--skip-preview", "--continue-on-error")
+
+    def adopt(self, name: str, identifier: str) -> Outcome:
+        token = self.program[name].token
+        options = ("--yes", "--protect=false", "--generate-code=false", "--skip-preview")
+        return self._run(None, "import", token, name, identifier, *options)
+
+    def state(self) -> dict[str, Kept]:
+        resources = self._workspace.export()["deployment"].get("resources") or []
+        return {
+            stored["urn"].rpartition("::")[2]: Kept(stored["type"], stored["id"], stored.get("outputs", {}))
+            for stored in resources
+            if stored["type"].startswith("avma:index:") and not stored.get("delete")
+        }
+
+    def _write(self) -> None:
+        self._workspace.write_resources({name: _yaml(declared) for name, declared in self.program.items()})
+
+    def _run(self, after: int | None, *arguments: str) -> Outcome:
+        if after is not None:
+            self._run_and_kill(after, *arguments)
+            return Outcome(done=False)
+        ended = self._workspace.run(*arguments, check=False)
+        assert "unexpected error" not in ended.stdout, ended.stdout
+        assert "Traceback" not in ended.stdout, ended.stdout
+        return Outcome(ended.returncode == 0, [] if ended.returncode == 0 else [f"{ended.stdout}\nSee: avma explain"])
+
+    def _run_and_kill(self, after: int, *arguments: str) -> None:
+        """Kill the engine and the plugin after that many requests. The lock of the stack stays, so remove it."""
+        limit = self._requests() + after
+        process = subprocess.Popen(
+            [self._workspace.pulumi, *arguments, "--non-interactive", "--color=never"],
+            cwd=self._workspace.project,
+            env=self._workspace.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + PATIENCE
+        while process.poll() is None and self._requests() < limit and time.monotonic() < end:
+            time.sleep(_LOOK)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._workspace.run("cancel", "--yes", check=False)
+
+
+def _yaml(declared: Declared) -> dict[str, Any]:
+    return {"type": f"avma:{declared.kind}", "properties": declared.properties}
