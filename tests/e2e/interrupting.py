@@ -40,8 +40,9 @@ def up(stack: Workspace) -> Up:
     return Up(stack, process)
 
 
-def plugins(stack: Workspace) -> list[str]:
-    """Return the commands of the running plugins of this stack. Each was installed into the stack's own folder."""
-    listed = subprocess.run(["/bin/ps", "-Aww", "-o", "args="], capture_output=True, text=True, check=True)
+def plugins(stack: Workspace) -> list[int]:
+    """Return the running plugins of this stack. Each was installed into the stack's own folder."""
+    listed = subprocess.run(["/bin/ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     installed = stack.environment["PULUMI_HOME"]
-    return [line for line in listed.stdout.splitlines() if installed in line and PLUGIN.name in line]
+    found = [line for line in listed.stdout.splitlines() if installed in line and PLUGIN.name in line]
+    return [int(line.split(maxsplit=1)[0]) for line in found]

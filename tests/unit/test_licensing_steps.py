@@ -13,6 +13,7 @@ from avma.resources.licensing_steps import (
     Goal,
     InstallKey,
     LicensingSteps,
+    LockMachine,
     ReadProduct,
     RefreshStatus,
     Step,
@@ -185,13 +186,41 @@ def test_the_steps_of_a_new_host_and_of_one_that_is_licensed() -> None:
     goal = GOALS["a key that can be used up"]
     machine = started(goal, STARTS["without a key"], {})
     assert attempt(goal, machine)[0].changed
-    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, ReadProduct, Activate, ReadProduct]
+    changes = [InstallKey, ReadProduct, Activate, ReadProduct]
+    assert [type(step) for step in machine.sent] == [LockMachine, ReadProduct, *changes]
     machine = started(goal, STARTS["without a key, reads along"], {})
     attempt(goal, machine)
-    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, Activate]
+    assert [type(step) for step in machine.sent] == [LockMachine, ReadProduct, InstallKey, Activate]
     machine = started(goal, STARTS["activated"], {})
     assert not attempt(goal, machine)[0].changed
     assert machine.sent == []
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Goal(WANTED, activate=False),
+        Goal(keys.KMS_CLIENT_KEYS[0].key),
+        Goal(keys.AVMA_KEYS[0].key, channel=AVMA),
+    ],
+)
+def test_a_goal_that_uses_up_no_activation_locks_no_machine(goal: Goal) -> None:
+    machine = started(goal, STARTS["without a key"], {})
+    assert attempt(goal, machine)[0].changed
+    assert LockMachine not in [type(step) for step in machine.sent]
+
+
+def test_another_process_that_was_faster_is_found_after_the_lock() -> None:
+    goal = GOALS["a key that can be used up"]
+    machine = started(goal, STARTS["with the key"], {})
+
+    def perform(step: Step) -> Product | None:
+        if isinstance(step, LockMachine):
+            machine.licensed = True
+        return machine.perform(step)
+
+    drive(LicensingSteps(goal, WHERE, machine.product).run(read_again=False), perform)
+    assert machine.sent == [LockMachine(), ReadProduct(keys.partial(WANTED))]
 
 
 def test_another_thread_that_was_faster_is_found_by_reading_again() -> None:
@@ -225,7 +254,7 @@ def test_a_key_that_does_not_show_is_looked_for_after_a_refresh_of_the_service()
 def test_an_activation_that_never_shows_is_requested_once() -> None:
     goal = GOALS["a key that can be used up"]
     start = STARTS["with the key"]
-    machine = started(goal, start, {1: Fault("lost", of(errors.AnswerLost))})
+    machine = started(goal, start, {2: Fault("lost", of(errors.AnswerLost))})
     _steps, error = attempt(goal, machine)
     assert isinstance(error, errors.AnswerLost)
     assert changes(machine) == [Activate]
@@ -234,7 +263,7 @@ def test_an_activation_that_never_shows_is_requested_once() -> None:
 def test_a_timeout_quotes_the_last_answer_of_windows() -> None:
     goal = GOALS["a key that can be used up"]
     not_begun = Fault("not begun", of(errors.LicensingFault, NOT_BEGUN))
-    machine = started(goal, STARTS["with the key"], {1: not_begun, 3: TIMED_OUT})
+    machine = started(goal, STARTS["with the key"], {2: not_begun, 4: TIMED_OUT})
     _steps, error = attempt(goal, machine)
     assert isinstance(error, errors.TimedOut)
     assert error.answer == "the answer, and the time is over"
@@ -242,7 +271,7 @@ def test_a_timeout_quotes_the_last_answer_of_windows() -> None:
 
 def test_a_timeout_after_the_request_reports_that_it_was_sent() -> None:
     goal = GOALS["a key that can be used up"]
-    machine = started(goal, STARTS["with the key"], {2: TIMED_OUT})
+    machine = started(goal, STARTS["with the key"], {3: TIMED_OUT})
     steps, error = attempt(goal, machine)
     assert steps.changed
     assert error is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from avma import errors, hresult, keys
+from avma.resources import sole_spender
 from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
@@ -22,6 +23,8 @@ _ABOUT_KEYS = (
 )
 _FOR_WINDOWS_SERVER = (hresult.CHECK_KEY, hresult.by_name("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED").remedy)
 """Remedies for a key that does not fit. `_ABOUT_KEYS` has those of Azure Local."""
+_LONGEST = 240.0
+"""Seconds. Inferred: `Set-VMAutomaticActivation` takes no longer. It activates the key at Microsoft."""
 _LOOK = (
     "run `Get-VMAutomaticActivation` on the machine to check the key: the provider does not apply it again by itself, "
     f"so that it is not used up twice; if the key is not applied, {REPLACE}"
@@ -45,14 +48,28 @@ class KeyInstallation:
         """
         server, key = self.state.server, keys.normalize(product_key)
         with server.license_lock.exclusive(self.state.since, self.operation.deadline, server.where) as overtaken:
-            if overtaken or self.state.partial_product_key != keys.partial(key):
-                # Another process can have applied the key since then. Applying a key twice would waste it.
+            if overtaken:
                 self._reread()
-            if self.state.partial_product_key != keys.partial(key):
-                self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
-                self._apply(key)
+            if not self._has(key):
+                self._apply_alone(key)
         if self.state.activates_guests is False:
             raise self._without_effect(key)
+
+    def _has(self, key: str) -> bool:
+        return self.state.partial_product_key == keys.partial(key)
+
+    def _apply_alone(self, key: str) -> None:
+        """Apply a key while no other process does. Another one can have applied it before, and twice would waste it."""
+        server = self.state.server
+        held = sole_spender.lock(server, self.operation, _LONGEST)
+        try:
+            self._reread()
+            if not self._has(key):
+                self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
+                self._apply(key)
+        finally:
+            if held is not None:
+                held.release()
 
     def _apply(self, key: str) -> None:
         server, before = self.state.server, self.state

@@ -7,7 +7,7 @@ after the change. If a step fails, the caller throws the error into the generato
 
 The decisions follow four rules:
 
-- Read before acting.
+- Read before acting. Before an activation is spent, lock the machine first.
 - Act only on a difference.
 - Read again after acting. The return value of a method proves nothing, but `LicenseStatus = 1` does.
 - Never repeat a change after a lost answer. Read, and let the state of the machine decide.
@@ -32,6 +32,11 @@ PATIENCE = 90.0
 """Seconds for an accepted activation to show. WinRM itself ends a call after 60."""
 
 EVENT_LOG = "check the Application event log of the machine for events from Security-SPP"
+
+
+@dataclass(frozen=True)
+class LockMachine:
+    """Lock the machine against other processes until the last step."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Wait:
     seconds: float
 
 
-Step: TypeAlias = InstallKey | RefreshStatus | Activate | ReadProduct | Wait
+Step: TypeAlias = LockMachine | InstallKey | RefreshStatus | Activate | ReadProduct | Wait
 Steps: TypeAlias = Generator[Step, Product | None, None]
 
 
@@ -84,6 +89,11 @@ class Goal:
     product_key: str
     activate: bool = True
     channel: LicenseChannel | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the goal can use up an activation. A generic key of Microsoft activates any number of machines."""
+        return self.activate and keys.published(self.product_key) is None
 
     def has_key(self, product: Product | None) -> bool:
         """Return True if the product has the key. Windows reports only the last five characters."""
@@ -118,15 +128,19 @@ class LicensingSteps:
         """Install the key unless it is installed, and activate Windows unless it is activated.
 
         With `read_again`, another thread changed the machine after `product` was read. Never decide about a limited
-        activation from an old read: another process can have activated the machine. An AVMA key is generic, and its
-        activation costs nothing.
+        activation from an old read: another process can have activated the machine. So lock the machine first, and then
+        read it again. An AVMA key is generic, and its activation costs nothing.
 
         Raises:
             AvmaError: the goal was not reached. `changed` is True if the machine was changed before the error.
         """
-        spends = self.goal.channel is not LicenseChannel.AVMA and not self.goal.is_reached(self.product)
-        if read_again or spends:
-            yield from self._read(keys.partial(self.goal.product_key))
+        wanted = keys.partial(self.goal.product_key)
+        if read_again:
+            yield from self._read(wanted)
+        if self.goal.channel is not LicenseChannel.AVMA and not self.goal.is_reached(self.product):
+            if self.goal.is_limited:
+                yield LockMachine()
+            yield from self._read(wanted)
         if not self.goal.has_key(self.product):
             yield from self._install()
             if self.goal.channel is LicenseChannel.AVMA:

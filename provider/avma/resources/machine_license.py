@@ -12,6 +12,7 @@ from typing import Any
 
 from avma import errors, keys
 from avma.properties import declare
+from avma.resources import sole_spender
 from avma.resources.claims import keeper
 from avma.resources.licensing_steps import (
     EVENT_LOG,
@@ -19,6 +20,7 @@ from avma.resources.licensing_steps import (
     Goal,
     InstallKey,
     LicensingSteps,
+    LockMachine,
     ReadProduct,
     RefreshStatus,
     Step,
@@ -29,6 +31,7 @@ from avma.resources.resource import Operation
 from avma.windows import licensing
 from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
+from avma.windows.machine_lock import HeldLock
 from avma.windows.shared_reads import Era
 from avma.wsman import retry
 
@@ -73,6 +76,7 @@ class Attempt:
     """With this ID, the machine is activated by phone instead of the internet."""
     changed: bool = False
     product: Product | None = field(init=False)
+    _held: HeldLock | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.product = self.found.product
@@ -97,10 +101,15 @@ class Attempt:
             drive(steps.run(read_again), self._perform)
         finally:
             self.product, self.changed = steps.product, steps.changed
+            if self._held is not None:
+                self._held.release()
 
     def _perform(self, step: Step) -> Product | None:
         wmi, version, deadline = self.machine.wmi, self.found.service_version, self.operation.deadline
+        self._keep_lock(step)
         match step:
+            case LockMachine():
+                self._held = sole_spender.lock(self.machine, self.operation)
             case InstallKey(product_key):
                 self._say(f"installing key {keys.masked(product_key)}")
                 return self._seen(licensing.install_product_key(wmi, version, product_key, deadline))
@@ -116,6 +125,17 @@ class Attempt:
                 self._say(f"waiting for activation ({status})")
                 deadline.wait(seconds, "activate Windows", self.machine.where)
         return None
+
+    def _keep_lock(self, step: Step) -> None:
+        """Keep the lock of the machine.
+
+        Raises:
+            Unreachable: the lock was lost, and the step is a change.
+        """
+        if self._held is not None:
+            self._held.keep()
+            if isinstance(step, InstallKey | Activate):
+                self._held.require()
 
     def _seen(self, product: Product | None) -> Product | None:
         """Keep the product that a change returned. None means that the change returned no product."""

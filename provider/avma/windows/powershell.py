@@ -19,8 +19,8 @@ from avma import errors
 from avma.context import Context
 from avma.redaction import Redactor
 from avma.wording import RUN_AGAIN, setting
-from avma.wsman.runspaces import Runspaces
-from avma.wsman.script import OnOutput, Output, Script, ignore, secrets_in
+from avma.wsman.runspaces import RunningScript, Runspaces
+from avma.wsman.script import OnOutput, Output, Script, ignore, never, secrets_in
 
 _LONGEST = 400
 _FIRST_LINE = re.compile(r"# avma-script: ([a-z-]+) (\d+)")
@@ -52,7 +52,7 @@ class PowerShell:
         script: str,
         parameters: Mapping[str, Any],
         on_answer: OnOutput = ignore,
-        must_close: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+        must_close: Callable[[Mapping[str, Any]], bool] = never,
     ) -> Answers:
         """Run a script with those parameters and return its output. `on_answer` receives each answer as it arrives.
 
@@ -64,17 +64,9 @@ class PowerShell:
             AvmaError: the script did not start.
         """
         reader = OutputReader()
-
-        def pass_on(written: Any) -> None:
-            found = reader.json_object(written)
-            if found is not None:
-                on_answer(found)
-
-        def must_close_after(output: Output) -> bool:
-            found = map(reader.json_object, output.objects)
-            return any(must_close(answer) for answer in found if answer is not None)
-
-        output = self._runspaces.run(context, load(script), parameters, pass_on, must_close_after)
+        output = self._runspaces.run(
+            context, load(script), parameters, reader.passing_on(on_answer), reader.has_answer(must_close)
+        )
         self._require_function(context, load(script), output)
         redact = Redactor()
         redact.learn(secrets_in(parameters))
@@ -82,6 +74,33 @@ class PowerShell:
         if not answers.objects and (answers.complaint or not output.completed):
             raise failure(context, answers.complaint)
         return answers
+
+    def start(
+        self,
+        context: Context,
+        script: str,
+        parameters: Mapping[str, Any],
+        until: Callable[[Mapping[str, Any]], bool],
+        on_answer: OnOutput,
+        idle_timeout: float,
+    ) -> tuple[RunningScript, Answers]:
+        """Start a script without secrets. Return it with its output once `until` returns True for an answer of it.
+
+        The script has ended otherwise. See `Runspaces.start`.
+
+        Raises:
+            Refused: the session configuration lacks the function of the script.
+        """
+        reader = OutputReader()
+        running = self._runspaces.start(
+            context, load(script), parameters, reader.passing_on(on_answer), reader.has_answer(until), idle_timeout
+        )
+        try:
+            self._require_function(context, load(script), running.output)
+        except errors.Refused:
+            running.close()
+            raise
+        return running, reader.read(running.output, Redactor())
 
     def _require_function(self, context: Context, script: Script, output: Output) -> None:
         """Raise Refused if the session configuration lacks the function of the script."""
@@ -146,6 +165,25 @@ class OutputReader:
         if written not in self._parsed:
             self._parsed[written] = _json_object(written)
         return self._parsed[written]
+
+    def passing_on(self, on_answer: OnOutput) -> OnOutput:
+        """Return a function that passes on each answer in an output."""
+
+        def pass_on(written: Any) -> None:
+            found = self.json_object(written)
+            if found is not None:
+                on_answer(found)
+
+        return pass_on
+
+    def has_answer(self, matches: Callable[[Mapping[str, Any]], bool]) -> Callable[[Output], bool]:
+        """Return a function that returns True if an answer in an output matches."""
+
+        def has_match(output: Output) -> bool:
+            found = map(self.json_object, output.objects)
+            return any(matches(answer) for answer in found if answer is not None)
+
+        return has_match
 
     def read(self, output: Output, redact: Redactor) -> Answers:
         """Return the answers in the output of a script. All other output becomes the complaint."""

@@ -12,7 +12,7 @@ import functools
 import logging
 import threading
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -32,14 +32,14 @@ from avma.wsman import envelope, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 from avma.wsman.psrp_values import Serializer, output_of, record_of, tagged
-from avma.wsman.script import OnOutput, Output, Script, at_start, ignore, secrets_in
+from avma.wsman.script import OnOutput, Output, Script, at_start, ignore, never, secrets_in
 
 # pypsrp logs every message and every exception.
 logging.getLogger("pypsrp").setLevel(logging.CRITICAL)
 
 DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
 """The session configuration of Windows, in which an account may do everything that its rights permit."""
-IDLE = 300
+IDLE = 300.0
 """Seconds. Windows ends a pool that is idle for this long, for example after its process was killed."""
 CLEANING = 2.0
 """Seconds. The time limit for ending a pool, also after the deadline."""
@@ -67,21 +67,22 @@ class Pool:
     `started` is True if its last script may have run. `usable` is True if another script can run in it.
     """
 
-    def __init__(self, connection: Connection, pipe: Pipe) -> None:
+    def __init__(self, connection: Connection, pipe: Pipe, idle_timeout: float = IDLE) -> None:
         self._where = connection.where
         self._pipe = pipe
         self._wsman = _Wsman(connection, pipe)
         self._restricted = bool(connection.configuration_name)
         configuration = connection.configuration_name or DEFAULT_CONFIGURATION
-        self._pool = _RunspacePool(self._wsman, idle_timeout=IDLE, configuration_name=configuration)
+        idle = round(idle_timeout)
+        self._pool = _RunspacePool(self._wsman, idle_timeout=idle, configuration_name=configuration)
         self._pipeline: PowerShell | None = None
         self._asked = False
         self._may_be_starting = False
         self.started = False
         self.usable = True
 
-    def open(self, context: Context) -> None:
-        """Start PowerShell on the machine.
+    def open(self, context: Context, takes_secrets: bool = True) -> None:
+        """Start PowerShell on the machine. With `takes_secrets`, prepare to encrypt secrets for it in the meantime.
 
         Raises:
             AccessDenied: the account may not use PowerShell remoting on the machine.
@@ -89,7 +90,8 @@ class Pool:
         """
         self._wsman.begin(context)
         self._asked = True
-        threading.Thread(target=_key_pair, daemon=True).start()  # while PowerShell starts
+        if takes_secrets:
+            threading.Thread(target=_key_pair, daemon=True).start()
         try:
             with _own_errors(context):
                 self._pool.open()
@@ -100,9 +102,16 @@ class Pool:
             raise _unexpected(context)
 
     def run(
-        self, context: Context, script: Script, parameters: Mapping[str, Any], on_output: OnOutput = ignore
+        self,
+        context: Context,
+        script: Script,
+        parameters: Mapping[str, Any],
+        on_output: OnOutput = ignore,
+        until: Callable[[Output], bool] = never,
     ) -> Output:
         """Run a script to its end and return its output. `on_output` receives each object as it arrives.
+
+        Once `until` returns True for the output so far, return that output, and leave the script running.
 
         Raises:
             AvmaError: the end of the script was not seen. `started` is True if it may have run.
@@ -113,16 +122,28 @@ class Pool:
             if any(True for _ in secrets_in(parameters)):
                 self._pool.exchange_keys()
             self._pipeline = self._start(script, parameters, context.deadline)
-            passed_on = 0
-            while self._pipeline.state == PSInvocationState.RUNNING:
+            passed_on, output = 0, output_of(self._pipeline)
+            while self._pipeline.state == PSInvocationState.RUNNING and not until(output):
                 self._pipeline.poll_invoke()
-                objects = output_of(self._pipeline).objects
-                for written in objects[passed_on:]:
+                output = output_of(self._pipeline)
+                for written in output.objects[passed_on:]:
                     on_output(written)
-                passed_on = len(objects)
-            output = output_of(self._pipeline)
-        self._finish()
+                passed_on = len(output.objects)
+        if self._pipeline.state != PSInvocationState.RUNNING:
+            self._finish()
         return output
+
+    def is_running(self, context: Context) -> bool:
+        """Return True if the script that `run` left running still runs. The pool is not idle then.
+
+        Raises:
+            AvmaError: the machine does not answer, or the pool has ended.
+        """
+        self._wsman.begin(context)
+        with _own_errors(context):
+            if self._pipeline is not None:
+                self._pipeline.poll_invoke()
+        return self._pipeline is not None and self._pipeline.state == PSInvocationState.RUNNING
 
     def close(self) -> None:
         """End PowerShell and its scripts on the machine. Errors are ignored, because an idle pool ends by itself."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from avma import errors
 from avma.connection import Connection
@@ -21,10 +21,12 @@ from avma.deadline import CANCELED, POLL
 from avma.wording import CONTINUE, RUN_AGAIN
 from avma.wsman import soap_faults
 from avma.wsman.pipe import Pipe
-from avma.wsman.script import OnOutput, Output, Script, ignore
+from avma.wsman.script import OnOutput, Output, Script, ignore, never, secrets_in
 
 if TYPE_CHECKING:
     from avma.wsman.psrp import Pool
+
+T = TypeVar("T")
 
 _GRACE = 1.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
@@ -45,13 +47,36 @@ class _Call:
     script: Script
     parameters: Mapping[str, Any] = field(repr=False)
     on_output: OnOutput
-    must_close: Callable[[Output], bool]
+    must_close: Callable[[Output], bool] = never
+    until: Callable[[Output], bool] = never
+    idle_timeout: float | None = None
     pool: Pool | None = None
 
     @property
     def started(self) -> bool:
         """Whether the script may have run."""
         return self.pool is not None and self.pool.started
+
+
+@dataclass(frozen=True)
+class RunningScript:
+    """A script that still runs in its own pool, or has ended. Close it, also after its end."""
+
+    pool: Pool
+    output: Output
+    """The output so far."""
+
+    def is_running(self, context: Context) -> bool:
+        """Return True if the script still runs. It takes one request, which also keeps Windows from ending the pool.
+
+        Raises:
+            AvmaError: the machine does not answer, or the pool has ended.
+        """
+        return self.pool.is_running(context)
+
+    def close(self) -> None:
+        """End the script and its pool."""
+        self.pool.close()
 
 
 class Runspaces:
@@ -81,7 +106,7 @@ class Runspaces:
         script: Script,
         parameters: Mapping[str, Any],
         on_output: OnOutput = ignore,
-        must_close: Callable[[Output], bool] = lambda _: False,
+        must_close: Callable[[Output], bool] = never,
     ) -> Output:
         """Run a script to its end and return its output. `on_output` receives each object as it arrives.
 
@@ -92,16 +117,38 @@ class Runspaces:
             AccessDenied: the account may not use PowerShell remoting on the machine.
             AvmaError: the script was not started.
         """
-        context.check()
-        call, outcome = _Call(context, script, parameters, on_output, must_close), Future[Output]()
-        self._begin(lambda: self._settle(outcome, call))
+        return self._in_thread(_Call(context, script, parameters, on_output, must_close), self._converse)
+
+    def start(
+        self,
+        context: Context,
+        script: Script,
+        parameters: Mapping[str, Any],
+        on_output: OnOutput,
+        until: Callable[[Output], bool],
+        idle_timeout: float,
+    ) -> RunningScript:
+        """Start a script in its own pool. Return once `until` returns True for its output, or after its end.
+
+        Windows ends the script if it hears nothing of the caller for `idle_timeout` seconds, at least 60. Errors are
+        those of `run`.
+        """
+        call = _Call(context, script, parameters, on_output, until=until, idle_timeout=idle_timeout)
+        return self._in_thread(call, self._start, RunningScript.close)
+
+    def _in_thread(self, call: _Call, work: Callable[[_Call], T], discard: Callable[[T], None] = ignore) -> T:
+        """Return the result of some work in its own thread. If the caller leaves first, `discard` gets the result."""
+        call.context.check()
+        outcome = Future[T]()
+        self._begin(lambda: _settle(outcome, work, call))
         while not wait((outcome,), POLL).done:
             try:
-                context.check()
+                call.context.check()
             except (errors.TimedOut, errors.Cancelled) as end:
                 # The request under way ends at the same time, so this wait is short.
                 if wait((outcome,), _GRACE).done:
                     break
+                outcome.add_done_callback(lambda late: None if late.exception() else discard(late.result()))
                 raise self._error(call, end) from end
         return outcome.result()
 
@@ -115,12 +162,6 @@ class Runspaces:
             self._begin(pool.close)
         while (alive := self._alive()) and time.monotonic() < end:
             alive[0].join(max(0.0, end - time.monotonic()))
-
-    def _settle(self, outcome: Future[Output], call: _Call) -> None:
-        try:
-            outcome.set_result(self._converse(call))
-        except Exception as error:  # the caller's thread raises it
-            outcome.set_exception(error)
 
     def _converse(self, call: _Call) -> Output:
         """Run a script in an idle pool or in a new one. If an idle pool has ended in the meantime, replace it once."""
@@ -138,26 +179,33 @@ class Runspaces:
             return self._idle.pop() if self._idle else None
 
     def _open(self, call: _Call) -> Pool:
-        from avma.wsman.psrp import Pool  # pypsrp takes long to import, and most runs need no script
+        from avma.wsman.psrp import IDLE, Pool  # pypsrp takes long to import, and most runs need no script
 
         call.context.check()
-        pool = call.pool = Pool(self._connection, self._new_pipe(self._connection))
+        pool = call.pool = Pool(self._connection, self._new_pipe(self._connection), call.idle_timeout or IDLE)
         try:
-            pool.open(call.context)
+            pool.open(call.context, takes_secrets=any(True for _ in secrets_in(call.parameters)))
         except errors.AvmaError as error:
             self._end(pool)
             raise self._error(call, error) from error
         return pool
 
     def _run(self, pool: Pool, call: _Call) -> Output:
+        output = self._run_script(pool, call)
+        self._keep(pool, pool.usable and not call.must_close(output))
+        return output
+
+    def _start(self, call: _Call) -> RunningScript:
+        pool = self._open(call)
+        return RunningScript(pool, self._run_script(pool, call))
+
+    def _run_script(self, pool: Pool, call: _Call) -> Output:
         call.pool = pool
         try:
-            output = pool.run(call.context, call.script, call.parameters, call.on_output)
+            return pool.run(call.context, call.script, call.parameters, call.on_output, call.until)
         except errors.AvmaError as error:
             self._end(pool)
             raise self._error(call, error) from error
-        self._keep(pool, pool.usable and not call.must_close(output))
-        return output
 
     def _keep(self, pool: Pool, usable: bool) -> None:
         with self._lock:
@@ -198,3 +246,10 @@ class Runspaces:
     def _living(self) -> list[threading.Thread]:
         """Return the threads that have not ended. The caller holds the lock."""
         return [thread for thread in self._threads if thread.is_alive()]
+
+
+def _settle(outcome: Future[T], work: Callable[[_Call], T], call: _Call) -> None:
+    try:
+        outcome.set_result(work(call))
+    except Exception as error:  # the caller's thread raises it
+        outcome.set_exception(error)

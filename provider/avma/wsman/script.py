@@ -86,6 +86,11 @@ def ignore(_: Any) -> None:
     """Ignore an object."""
 
 
+def never(_: Any) -> bool:
+    """Return False."""
+    return False
+
+
 def at_start(value: Any, left: float) -> Any:
     """Return the value of a parameter for a script that starts now, if its caller has that many seconds left."""
     if isinstance(value, TimeLeft):

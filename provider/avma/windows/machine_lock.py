@@ -1,0 +1,124 @@
+"""The lock on a machine that all processes with this provider respect. They take it before they spend an activation.
+
+It is a named mutex of Windows (learn.microsoft.com, "Mutexes"). The script `license-lock` holds it in its own runspace
+pool, so it needs no right beyond PowerShell remoting. It vanishes with its owner: Windows releases the mutex of a
+process that ends, and ends a pool that hears nothing of its client (New-PSSessionOption, `IdleTimeout`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from avma import errors
+from avma.context import Context
+from avma.deadline import Deadline
+from avma.windows.powershell import PowerShell, failure
+from avma.wording import RUN_AGAIN
+from avma.wsman import retry
+from avma.wsman.runspaces import RunningScript
+from avma.wsman.script import TimeLeft
+
+SCRIPT = "license-lock"
+MUTEX = r"Global\avma-license"
+_TRIED = "lock the license of the machine"
+_OUTLIVES = 60.0
+"""Seconds. The lock of a dead process outlives the change that it sent. This is the shortest time in WinRM."""
+_SILENCE = 20.0
+"""Seconds. After this time, a sign of life keeps Windows from ending the lock."""
+_SHORTEST = 5.0
+"""Seconds. A sign of life may take at least this long, also at the end of the operation's time."""
+_PATIENCE = TimeLeft(margin=60.0, share=0.5)
+"""How long to wait for another process. The rest of the time is for the change."""
+_LIFETIME = TimeLeft(margin=0.0, share=0.0)
+_HELD, _BUSY, _WAITING, _UNSUPPORTED = "held", "busy", "waiting", "unsupported"
+
+
+@dataclass
+class HeldLock:
+    """The lock of a machine, from its acquisition to its release."""
+
+    running: RunningScript
+    deadline: Deadline
+    where: str
+    seen: float
+    """The elapsed seconds of the operation at the last sign of life."""
+    lost: bool = False
+
+    def keep(self) -> None:
+        """Give a sign of life if the last one was long ago. Otherwise, Windows takes the lock for abandoned."""
+        if self.lost or self.deadline.elapsed() - self.seen < _SILENCE:
+            return
+        try:
+            self.lost = not self.running.is_running(Context(_TRIED, self.where, self.deadline.part(_SHORTEST)))
+        except errors.Cancelled:
+            raise
+        except errors.AvmaError:
+            self.lost = True
+        self.seen = self.deadline.elapsed()
+
+    def require(self) -> None:
+        """Raise Unreachable if the lock was lost: another process may be changing the machine."""
+        if self.lost:
+            answer = "PowerShell on the machine, which locks its license against other runs, has ended"
+            raise errors.Unreachable("change the license", self.where, answer, RUN_AGAIN)
+
+    def release(self) -> None:
+        """Release the lock. Another process can take it from now on."""
+        self.running.close()
+
+
+class MachineLock:
+    """The lock of one machine."""
+
+    def __init__(self, powershell: PowerShell, longest_request: float) -> None:
+        self._powershell = powershell
+        self._longest_request = longest_request
+
+    def acquire(self, deadline: Deadline, on_wait: Callable[[], None], longest_change: float = 0.0) -> HeldLock:
+        """Acquire the lock. `on_wait` is called if another process holds it.
+
+        If a single change can take longer than a request, `longest_change` is its time in seconds. Nothing keeps the
+        lock in the meantime.
+
+        Raises:
+            TimedOut: another process held it for too long.
+            Cancelled: the user stopped the run.
+            AvmaError: the machine cannot run the script.
+        """
+        context = Context(_TRIED, self._powershell.where, deadline)
+        idle_timeout = max(self._longest_request, longest_change) + _OUTLIVES
+        attempts = retry.reading(context)
+        while True:
+            with attempts:
+                return self._acquire(context, on_wait, idle_timeout)
+
+    def _acquire(self, context: Context, on_wait: Callable[[], None], idle_timeout: float) -> HeldLock:
+        def tell(answer: Mapping[str, Any]) -> None:
+            if answer.get("state") == _WAITING:
+                on_wait()
+
+        parameters = {"Patience": _PATIENCE, "Lifetime": _LIFETIME}
+        running, answers = self._powershell.start(context, SCRIPT, parameters, _is_held, tell, idle_timeout)
+        if any(map(_is_held, answers.objects)):
+            return HeldLock(running, context.deadline, context.where, context.deadline.elapsed())
+        running.close()
+        states = [answer.get("state") for answer in answers.objects]
+        if _BUSY in states:
+            raise _busy(context)
+        restricted = "its language mode is not FullLanguage"
+        raise failure(context, restricted if _UNSUPPORTED in states else answers.complaint)
+
+
+def _is_held(answer: Mapping[str, Any]) -> bool:
+    return answer.get("state") == _HELD
+
+
+def _busy(context: Context) -> errors.TimedOut:
+    answer = f"another process holds the mutex {MUTEX} on the machine, as each run does that spends an activation there"
+    remedy = (
+        f"wait for the other run to end, then {RUN_AGAIN}; if there is no other run, find the process on the machine "
+        "with `handle.exe -a avma-license` of Sysinternals, and end it"
+    )
+    return context.error(errors.TimedOut, answer, remedy)

@@ -1,0 +1,158 @@
+"""Two processes that license one machine at once: the lock on the machine, and its absence.
+
+Each runner has its own machines, like a process of its own. So no lock in this process is common to two runners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avma import errors
+from avma.windows.licensing import LicenseStatus
+from avma.windows.machine_lock import MUTEX, HeldLock, MachineLock
+from avma_simulator import EstateServer, load_estate, running
+from core.runner import ESTATE, HV01, LICENSED, OTHER_KEY, Runner, methods
+from waiting import wait_until
+
+LONG = 30
+"""Seconds of an activation, by the clock of the simulator."""
+IDLE = 125
+"""Seconds, by the same clock. By then, the lock of a dead process has ended."""
+NOT_BEGUN = 0xC004FD00
+"""An HRESULT that reports that the activation did not begin."""
+ACTIVATE = "SoftwareLicensingProduct/Activate"
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Any:
+    """The simulator, with an activation of hv01 that lasts until the clock is advanced."""
+    file = tmp_path / "slow.yaml"
+    file.write_text(ESTATE.replace("  - name: hv01\n", f"  - name: hv01\n    delays: {{activation: {LONG}}}\n", 1))
+    with running(load_estate(file)) as server:
+        yield server
+
+
+def hold(run: Runner) -> HeldLock:
+    """Acquire the lock of hv01, like a process that is about to change it."""
+    operation = run.operation()
+    server = operation.machine(HV01, operation.configuration)
+    lock = MachineLock(server.powershell, server.connection.operation_timeout)
+    return lock.acquire(operation.deadline, lambda: None)
+
+
+def counts(estate: EstateServer, name: str = "hv01") -> dict[str, int]:
+    counted = estate.counts()[name]
+    return {each: counted[each] for each in ("activations", "pools", "pipelines", "openShells")}
+
+
+def is_waiting(run: Runner) -> bool:
+    return any("waiting for another run" in text for text in run.told)
+
+
+def test_two_processes_spend_one_activation(slow: EstateServer, new_runner: Callable[..., Runner]) -> None:
+    first, second = new_runner(), new_runner()
+    with ThreadPoolExecutor(2) as threads:
+        begun = threads.submit(first.license)
+        wait_until(lambda: methods(slow, "hv01").get("Activate"))
+        late = threads.submit(second.license)
+        wait_until(lambda: is_waiting(second))
+        slow.advance_clock(LONG)
+        results = [begun.result(), late.result()]
+    assert [result.outputs.license_status for result in results] == [LicenseStatus.LICENSED] * 2
+    assert methods(slow, "hv01") == {"InstallProductKey": 1, "Activate": 1}
+    assert counts(slow) == {"activations": 1, "pools": 2, "pipelines": 2, "openShells": 0}
+
+
+def test_a_host_that_does_not_change_is_not_locked(estate: EstateServer, run: Runner) -> None:
+    run.license(LICENSED, OTHER_KEY)
+    assert counts(estate, "licensed") == {"activations": 0, "pools": 0, "pipelines": 0, "openShells": 0}
+
+
+def test_the_lock_of_a_process_that_died_ends_by_itself(
+    estate: EstateServer, run: Runner, new_runner: Callable[..., Runner]
+) -> None:
+    hold(new_runner())
+    run.seconds = 600
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(run.license)
+        wait_until(lambda: is_waiting(run))
+        estate.advance_clock(IDLE)
+        assert late.result().outputs.license_status is LicenseStatus.LICENSED
+    assert counts(estate)["activations"] == 1
+
+
+def test_a_lock_that_stays_taken_is_named_in_the_error(
+    estate: EstateServer, run: Runner, new_runner: Callable[..., Runner]
+) -> None:
+    holder = hold(new_runner())
+    run.seconds = 2
+    with pytest.raises(errors.TimedOut) as caught:
+        run.license()
+    assert MUTEX in caught.value.answer
+    assert "handle.exe -a avma-license" in caught.value.remedy
+    assert methods(estate, "hv01") == {}
+    holder.release()
+    run.seconds = 120
+    assert run.license().outputs.license_status is LicenseStatus.LICENSED
+
+
+@pytest.mark.parametrize("fields", ["rights: wmi", "remotePowerShell: false"])
+def test_without_powershell_remoting_the_provider_warns_and_reads_before_each_change(
+    tmp_path: Path, run: Runner, fields: str
+) -> None:
+    file = tmp_path / "wmi.yaml"
+    file.write_text(ESTATE.replace("  - name: hv01\n", f"  - name: hv01\n    {fields}\n", 1))
+    with running(load_estate(file)) as estate:
+        assert run.license().outputs.license_status is LicenseStatus.LICENSED
+        assert counts(estate) == {"activations": 1, "pools": 0, "pipelines": 0, "openShells": 0}
+    (warning,) = [text for text in run.told if "could not lock the machine against other runs" in text]
+    assert "Let only one run at a time license the machine" in warning
+
+
+def test_signs_of_life_keep_the_lock(estate: EstateServer, run: Runner) -> None:
+    run.configuration, run.seconds = replace(run.configuration, operation_timeout="1s"), 600
+    run.skip_pauses(estate)
+    held = hold(run)
+    for _ in range(3):
+        held.deadline.wait(25, "wait", held.where)
+        held.keep()
+    held.require()
+    held.deadline.wait(65, "wait", held.where)
+    held.keep()
+    with pytest.raises(errors.Unreachable):
+        held.require()
+
+
+def test_a_process_that_loses_its_lock_begins_no_further_change(estate: EstateServer, run: Runner) -> None:
+    estate.faults("hv01", [{"operation": ACTIVATE, "hresult": NOT_BEGUN, "times": 20}])
+    run.skip_pauses(estate)
+    run.seconds = 900
+    run.told = ClosingShells(estate)
+    with pytest.raises(errors.PartlyDone) as caught:
+        run.license()
+    assert "which locks its license against other runs, has ended" in str(caught.value)
+    run.told = []
+    estate.faults("hv01", [])
+    assert run.license().outputs.license_status is LicenseStatus.LICENSED
+    assert counts(estate)["activations"] == 1
+
+
+class ClosingShells(list[str]):
+    """Messages to the user. The first one about the wait for the activation ends all shells of the host."""
+
+    def __init__(self, estate: EstateServer) -> None:
+        super().__init__()
+        self._estate = estate
+        self._closed = False
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if "waiting for activation" in line and not self._closed:
+            self._closed = True
+            self._estate.close_shells("hv01")
