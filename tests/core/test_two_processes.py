@@ -102,6 +102,22 @@ def test_a_lock_that_stays_taken_is_named_in_the_error(
     assert run.license().outputs.license_status is LicenseStatus.LICENSED
 
 
+def test_a_canceled_wait_leaves_nothing_on_the_machine(
+    estate: EstateServer, run: Runner, new_runner: Callable[..., Runner]
+) -> None:
+    holder = hold(new_runner())
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(run.license)
+        wait_until(lambda: is_waiting(run))
+        run.cancellation.set()
+        with pytest.raises(errors.Cancelled):
+            late.result()
+    wait_until(lambda: counts(estate)["openShells"] == 1)
+    holder.release()
+    assert counts(estate)["openShells"] == 0
+    assert methods(estate, "hv01") == {}
+
+
 @pytest.mark.parametrize("fields", ["rights: wmi", "remotePowerShell: false"])
 def test_without_powershell_remoting_the_provider_warns_and_reads_before_each_change(
     tmp_path: Path, run: Runner, fields: str
