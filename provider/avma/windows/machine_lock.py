@@ -24,11 +24,11 @@ SCRIPT = "license-lock"
 MUTEX = r"Global\avma-license"
 _TRIED = "lock the license of the machine"
 _OUTLIVES = 60.0
-"""Seconds. The lock of a dead process outlives the change that it sent. This is the shortest time in WinRM."""
+"""Seconds. The lock of a dead process outlives its last request by this time. It is the minimum of `IdleTimeout`."""
 _SILENCE = 20.0
 """Seconds. After this time, a sign of life keeps Windows from ending the lock."""
-_SHORTEST = 5.0
-"""Seconds. A sign of life may take at least this long, also at the end of the operation's time."""
+_SIGN = 5.0
+"""Seconds. The time limit of a sign of life. Without an answer, the lock counts as lost."""
 _PATIENCE = TimeLeft(margin=60.0, share=0.5)
 """How long to wait for another process. The rest of the time is for the change."""
 _LIFETIME = TimeLeft(margin=0.0, share=0.0)
@@ -51,7 +51,7 @@ class HeldLock:
         if self.lost or self.deadline.elapsed() - self.seen < _SILENCE:
             return
         try:
-            self.lost = not self.running.is_running(Context(_TRIED, self.where, self.deadline.part(_SHORTEST)))
+            self.lost = not self.running.is_running(Context(_TRIED, self.where, self.deadline.part(_SIGN)))
         except errors.Cancelled:
             raise
         except errors.AvmaError:
