@@ -57,6 +57,7 @@ def is_waiting(run: Runner) -> bool:
 
 def test_two_processes_spend_one_activation(slow: EstateServer, new_runner: Callable[..., Runner]) -> None:
     first, second = new_runner(), new_runner()
+    second.seconds = 600
     with ThreadPoolExecutor(2) as threads:
         begun = threads.submit(first.license)
         wait_until(lambda: methods(slow, "hv01").get("Activate"))
@@ -77,7 +78,7 @@ def test_a_host_that_does_not_change_is_not_locked(estate: EstateServer, run: Ru
 def test_the_lock_of_a_process_that_died_ends_by_itself(
     estate: EstateServer, run: Runner, new_runner: Callable[..., Runner]
 ) -> None:
-    hold(new_runner())
+    silent = hold(new_runner())
     run.seconds = 600
     with ThreadPoolExecutor(1) as threads:
         late = threads.submit(run.license)
@@ -85,6 +86,7 @@ def test_the_lock_of_a_process_that_died_ends_by_itself(
         estate.advance_clock(IDLE)
         assert late.result().outputs.license_status is LicenseStatus.LICENSED
     assert counts(estate)["activations"] == 1
+    silent.release()
 
 
 def test_a_lock_that_stays_taken_is_named_in_the_error(
@@ -143,6 +145,7 @@ def test_signs_of_life_keep_the_lock(estate: EstateServer, run: Runner) -> None:
     held.keep()
     with pytest.raises(errors.Unreachable):
         held.require()
+    held.release()
 
 
 def test_a_process_that_loses_its_lock_begins_no_further_change(estate: EstateServer, run: Runner) -> None:

@@ -28,6 +28,7 @@ class Starting:
     """Runspaces in which each script has these outcomes, one after the other."""
 
     where = "hv01"
+    configuration_name = ""
 
     def __init__(self, *outcomes: Ended | errors.AvmaError) -> None:
         self.outcomes = list(outcomes)

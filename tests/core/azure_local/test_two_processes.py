@@ -17,6 +17,7 @@ def test_two_processes_apply_a_key_once(tmp_path: Path, new_runner) -> None:
     file = tmp_path / "slow.yaml"
     file.write_text(ESTATE.replace("{name: plain, ", f"{{name: plain, delays: {{activation: {LONG}}}, ", 1))
     first, second = new_runner(), new_runner()
+    second.seconds = 600
     with running(load_estate(file)) as estate, ThreadPoolExecutor(2) as threads:
         begun = threads.submit(first.license, PLAIN, KEY_2022)
         wait_until(lambda: [text for text in first.told if "applying key" in text])
