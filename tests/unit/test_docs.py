@@ -89,3 +89,12 @@ def test_every_text_names_the_same_repository():
     expected = GO_MODULE.removesuffix("/sdk/go")
     assert {page: names for page, names in named.items() if names - {expected}} == {}
     assert not [page for page in pages if "example.com/pulumi-avma" in page.read_text()]
+
+
+def test_the_promised_engine_is_the_one_that_the_tests_can_build():
+    (oldest,) = re.findall(r"^oldest=([\d.]+)", (ROOT / "tools" / "pulumi-cli").read_text(), re.MULTILINE)
+    built = re.findall(r"pulumi/pkg/v3 v(\S+)", (ROOT / "tools" / "pulumi-oldest" / "go.mod").read_text())
+    assert built == [oldest]
+    promised = oldest.rpartition(".")[0]
+    for page in ("README.md", "CONTRIBUTING.md", "docs/how-to/first-host.md"):
+        assert f"{promised} or newer" in (ROOT / page).read_text(), page
