@@ -143,6 +143,7 @@ class Engine:
             yield run, _Calls(self.state, session, operations, run, self.timeout)
         finally:
             operations.close()
+            wire.closed = True
             run.requests, run.happened = wire.requests, wire.happened
 
 

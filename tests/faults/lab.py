@@ -7,10 +7,11 @@ pause of a minute takes no time.
 from __future__ import annotations
 
 import copy
+from collections.abc import Coroutine
 from typing import Any
 
 from avma.connection import Connection
-from avma_simulator.estate import Estate
+from avma_simulator.estate import Estate, FaultRule
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.fault_injection import InjectedFaults
 from avma_simulator.state.machine import Machine
@@ -54,9 +55,10 @@ class Lab:
                 return cluster.owner
         return None
 
-    def answer(self, machine: Machine, message: bytes) -> Reply:
-        """Return the answer of a machine."""
-        return self.simulation.run(self._service(machine).reply(message))
+    def answer(self, machine: Machine, message: bytes, rule: FaultRule | None = None) -> Reply:
+        """Return the answer of a machine, possibly with a fault rule for this message alone."""
+        answering = self._service(machine).reply(message)
+        return self.simulation.run(answering if rule is None else _with_fault(machine, rule, answering))
 
     def end_shells(self, machine: Machine) -> None:
         """End the remote shells of a machine."""
@@ -105,3 +107,24 @@ class Lab:
         if machine not in self._services:
             self._services[machine] = Service(machine, self.state)
         return self._services[machine]
+
+
+async def _with_fault(machine: Machine, rule: FaultRule, answering: Coroutine[Any, Any, Reply]) -> Reply:
+    others, machine.injected_faults = machine.injected_faults, _Next(rule)
+    try:
+        return await answering
+    finally:
+        machine.injected_faults = others
+
+
+class _Next(InjectedFaults):
+    """The fault rule for the next operation of a machine, whatever its name."""
+
+    def __init__(self, rule: FaultRule) -> None:
+        super().__init__(())
+        self._rule: FaultRule | None = rule
+
+    def take(self, operation: str, cim_class: str = "", also: str = "") -> FaultRule | None:
+        """See `InjectedFaults.take`."""
+        rule, self._rule = self._rule, None
+        return rule

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from avma import errors
 from avma.connection import Connection
 from avma.context import Context
 from avma.settings import Auth
@@ -74,6 +75,8 @@ class _FaultyPipe:
 
     def send(self, context: Context, message: bytes) -> bytes:
         """See `Pipe.send`."""
+        if self._wire.closed:
+            raise context.error(errors.Unreachable, "the process of the command is gone", "run the next command")
         operation = operation_of(message)
         planned = self._wire.record(self._machine, operation)
         if planned is None:

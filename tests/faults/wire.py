@@ -62,10 +62,8 @@ class Moment:
         """
         if not self.lab.is_reachable(self.machine):
             raise self.error(requests.exceptions.ConnectionError(ConnectionRefusedError()), carried=False)
-        if rule is not None:
-            self.machine.injected_faults = _Next(rule)
         try:
-            reply = self.lab.answer(self.machine, self.message)
+            reply = self.lab.answer(self.machine, self.message, rule)
         except AnswerDropped:
             raise self.broken() from None
         except HttpAnswered:
@@ -108,6 +106,8 @@ class Wire(ABC):
     def __init__(self, planned: Planned | None = None) -> None:
         self.requests: list[Request] = []
         self.happened = False
+        self.closed = False
+        """Whether the command is over. Its process is then gone, with all of its threads."""
         self._planned = planned
         self._seen: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
@@ -162,7 +162,7 @@ class _LabPipe:
         """See `Pipe.send`."""
         context.check()
         machine = self._lab.machine_of(self._connection)
-        if machine is None:
+        if machine is None or self._wire.closed:
             exchange = HttpExchange(self._connection, Adapter(None), context)
             raise transport_errors.to_error(requests.exceptions.ConnectionError(ConnectionRefusedError()), exchange)
         moment = Moment(self._lab, machine, self._connection, context, message)
@@ -173,19 +173,6 @@ class _LabPipe:
 
     def close(self) -> None:
         """See `Pipe.close`."""
-
-
-class _Next(InjectedFaults):
-    """The fault rule for the next operation of a machine, whatever its name."""
-
-    def __init__(self, rule: FaultRule) -> None:
-        super().__init__(())
-        self._rule: FaultRule | None = rule
-
-    def take(self, operation: str, cim_class: str = "", also: str = "") -> FaultRule | None:
-        """See `InjectedFaults.take`."""
-        rule, self._rule = self._rule, None
-        return rule
 
 
 class _Watching(InjectedFaults):
