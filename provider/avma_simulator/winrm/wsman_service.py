@@ -54,6 +54,15 @@ class HttpAnswered(Exception):
         self.answer = answer
 
 
+class _Damaged(Exception):
+    """The answer must be damaged on its way."""
+
+    def __init__(self, answer: Answer, damage: fields.Damage) -> None:
+        super().__init__(damage)
+        self.answer = answer
+        self.damage = damage
+
+
 class _Garbage(Exception):
     """The answer must be invalid XML."""
 
@@ -97,8 +106,9 @@ class Service:
             self._count(request)
             await self._delay(request)
             with self._counted_operation(request):
-                answer, damage = await self._answer_or_fail(request)
-                return Reply(200, self._enveloped(request, *answer), damage)
+                return Reply(200, self._enveloped(request, *await self._answer_or_fail(request)))
+        except _Damaged as damaged:
+            return Reply(200, self._enveloped(request, *damaged.answer), damaged.damage)
         except wsman_faults.Fault as fault:
             return self._fault(fault, message)
         except _Garbage:
@@ -143,22 +153,22 @@ class Service:
         finally:
             self._running -= 1
 
-    async def _answer_or_fail(self, request: soap.Request) -> tuple[Answer, fields.Damage | None]:
-        """Answer a request, or apply the fault rule for its operation. Return the answer and its damage."""
+    async def _answer_or_fail(self, request: soap.Request) -> Answer:
+        """Answer a request, or apply the fault rule for its operation."""
         also = remote_shells.second_name(request)
         rule = self._machine.injected_faults.take(_operation_name(request), self._class_name(request), also)
         if rule is None:
-            return await self._answer(request), None
+            return await self._answer(request)
         if rule.answer == "truncated" or rule.answer == "drip":
-            return await self._answer(request), rule.answer
+            raise _Damaged(await self._answer(request), rule.answer)
         if rule.after:
             await self._answer(request)
         if rule.answer == "hang":
             await asyncio.sleep(_HANG)
         if rule.answer == "emptyBody":
-            return (f"{request.action}Response", []), None
+            return f"{request.action}Response", []
         if rule.answer == "noRows":
-            return (f"{request.action}Response", [self._enumerations.without_rows(request)]), None
+            return f"{request.action}Response", [self._enumerations.without_rows(request)]
         fault = remote_shells.failure(rule, request, self._machine) if remote_shells.is_shell_request(request) else None
         raise fault or _failure(rule)
 
