@@ -110,6 +110,13 @@ def test_an_invalid_answer_of_powershell_is_an_avma_error(answer):
     pool.close()
 
 
+def test_an_empty_answer_is_not_missing_output_to_ask_for_again():
+    pipe = Scripted(CREATED, CREATED)
+    with pytest.raises(errors.UnexpectedAnswer, match="the answer has an empty body"):
+        Pool(CONNECTION, pipe).open(Context("open it", "hv01", Deadline(60)))
+    assert len(pipe.sent) == 2
+
+
 def test_a_pool_that_was_not_asked_for_is_not_deleted():
     pipe = Scripted(CREATED)
     Pool(CONNECTION, pipe).close()

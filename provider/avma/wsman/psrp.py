@@ -345,6 +345,9 @@ class _Wsman(WSMan):
             raise context.error(errors.UnexpectedAnswer, text, CHECK_PORT) from cause
         fault = soap_faults.find_fault(body)
         if fault is None:
+            if action == WSManAction.RECEIVE and len(body) == 0:
+                # pypsrp would take it for no output yet, and ask again at once, until the deadline
+                raise context.error(errors.UnexpectedAnswer, "the answer has an empty body", CHECK_PORT)
             return body
         error = soap_faults.to_error(fault, context)
         if isinstance(error, errors.AccessDenied):
