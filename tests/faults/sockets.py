@@ -96,11 +96,13 @@ class _FaultyPipe:
     def _rule(self, rule: FaultRule, operation: str) -> Iterator[None]:
         """Give the machine a fault rule for the next requests of that name."""
         fields = rule.model_dump(by_alias=True, exclude_unset=True)
-        self._server.faults(self._machine, [{**fields, "operation": _name_in_rules(operation)}])
+        owners = {cluster["name"]: cluster["owner"] for cluster in self._server.clusters()}
+        machine = owners.get(self._machine, self._machine)
+        self._server.faults(machine, [{**fields, "operation": _name_in_rules(operation)}])
         try:
             yield
         finally:
-            self._server.faults(self._machine, [])
+            self._server.faults(machine, [])
 
 
 def _name_in_rules(operation: str) -> str:
