@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from avma import errors
-from avma.resources import placement
+from avma.resources import placement, resource
 from avma.resources.host_license import host_resource
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Stored
-from avma.resources.vm_activation import vm_resource
+from avma.resources.vm_activation import vm_hosts
 from avma.windows import licensing
 from avma.wsman import http_answers
 from avma.wsman.wsman_client import WsmanClient
@@ -68,14 +68,14 @@ def test_a_vm_that_counts_as_gone_after_an_error_is_lost(monkeypatch: pytest.Mon
         except errors.AvmaError:
             return None
 
-    monkeypatch.setattr(vm_resource, "find_vm", find_or_forget)
+    monkeypatch.setattr(vm_hosts, "find_vm", find_or_forget)
     assert Problem.LOST in problems(*failing)
 
 
 def test_an_update_that_does_nothing_does_not_converge(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = "HostLicense: create", "Activate", "cut before", True
     assert problems(*failing) == set()
-    monkeypatch.setattr(host_resource, "is_bookkeeping_only", lambda *_: True)
+    monkeypatch.setattr(resource, "is_bookkeeping_only", lambda *_, **__: True)
     assert Problem.DIVERGED in problems(*failing)
 
 
