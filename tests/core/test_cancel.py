@@ -142,7 +142,8 @@ PHASES = {
     "sending a script": Phase(DIRECT, activate_guest, "Pipeline/Command"),
     "in a script": Phase(DIRECT, activate_guest, "Pipeline/Receive"),
     "changing a guest": Phase(DIRECT, activate_guest, "Pipeline/Command", most=1, partial=True, skip=1),
-    "applying a key": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=2, machine="other"),
+    "locking a machine": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", skip=1, machine="other"),
+    "applying a key": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=3, machine="other"),
 }
 
 

@@ -153,7 +153,7 @@ def test_no_script_runs_after_cancel():
 
 
 def test_endless_output_is_given_up(monkeypatch):
-    monkeypatch.setattr("avma.wsman.psrp._LARGEST_OUTPUT", 3_000_000)
+    monkeypatch.setattr("avma.wsman.psrp_messages._LARGEST_OUTPUT", 3_000_000)
     pool = Pool(CONNECTION, Scripted(CREATED, received(" " * 1_000_000)))
     with pytest.raises(errors.UnexpectedAnswer, match="larger than 3 MB"):
         pool.open(Context("open it", "hv01", Deadline(60)))
