@@ -98,3 +98,9 @@ def test_the_promised_engine_is_the_one_that_the_tests_can_build():
     promised = oldest.rpartition(".")[0]
     for page in ("README.md", "CONTRIBUTING.md", "docs/how-to/first-host.md"):
         assert f"{promised} or newer" in (ROOT / page).read_text(), page
+
+
+def test_the_tests_on_the_page_about_reliability_exist():
+    named = re.findall(r"tests/[\w/]+(?:\.py)?", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
