@@ -158,11 +158,11 @@ class LicensingReader:
         """
         context = Context(_READ_SERVICE, self._wmi.where, deadline)
         found = self.found_in(context, self._wmi.query_all(context, NAMESPACE, self.queries))
-        if found.product is None and not found.system.azure_local:
-            products = _with_keys(replace(context, tried=_READ_PRODUCTS), self._wmi)
-            return _licensing(found.service_version, found.system, _ranked(products))
-        # Microsoft does not document Azure Local's licenses. They decide nothing.
-        return found
+        if found.product is not None:
+            return found
+        # Microsoft does not document Azure Local's licenses, so an empty listing of them may be true.
+        products = _with_keys(replace(context, tried=_READ_PRODUCTS), self._wmi, or_none=found.system.azure_local)
+        return _licensing(found.service_version, found.system, _ranked(products))
 
     @property
     def queries(self) -> tuple[str, ...]:
@@ -204,13 +204,14 @@ def read_product(wmi: Wmi, deadline: Deadline, partial_product_key: str = "") ->
     return _preferred(rows, partial_product_key)
 
 
-def _with_keys(context: Context, wmi: Wmi) -> list[Instance]:
-    """Return the licenses with a key, out of a listing of all licenses. The listing is never empty.
+def _with_keys(context: Context, wmi: Wmi, or_none: bool = False) -> list[Instance]:
+    """Return the licenses with a key, out of a listing of all licenses. Without `or_none`, it is never empty.
 
     "No key is installed" is a reason to install one, so it must not rest on an answer without rows.
     """
     rows = wmi.query(context, NAMESPACE, _ALL_QUERY)
-    require_row(context, rows, LICENSING_PRODUCTS)
+    if not or_none:
+        require_row(context, rows, LICENSING_PRODUCTS)
     return [row for row in rows if row.text("PartialProductKey")]
 
 
