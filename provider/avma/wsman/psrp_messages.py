@@ -17,7 +17,7 @@ from avma import errors, hresult
 from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
-from avma.wsman import envelope, soap_faults
+from avma.wsman import envelope, retry, soap_faults
 from avma.wsman.envelope import CHECK_PORT
 from avma.wsman.pipe import Pipe
 
@@ -44,6 +44,9 @@ _RIGHTS = (
 _UNKNOWN_CONFIGURATION = (0x8033803B, 0x80338000)
 """ERROR_WSMAN_INVALID_RESOURCE_URI, ERROR_WSMAN_RESOURCE_NOT_FOUND."""
 
+_FULL = 0x803381E9
+"""ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ: this session takes no more scripts, and a new one does."""
+
 
 def _rights(connection: Connection) -> str:
     name = connection.configuration_name
@@ -66,6 +69,12 @@ def _unknown_configuration(context: Context, connection: Connection) -> errors.R
 def unexpected(context: Context) -> errors.UnexpectedAnswer:
     """Return the error for an answer that is not from PowerShell."""
     return context.error(errors.UnexpectedAnswer, "the answer is not from PowerShell", CHECK_PORT)
+
+
+def _can_go_on(error: errors.AvmaError) -> bool:
+    """Return True if the session can go on after that error: the machine refused a message for now, unread."""
+    is_full = isinstance(error, errors.WsmanFault) and error.code == _FULL
+    return retry.did_not_begin(error) and not is_full
 
 
 class PipedWsman(WSMan):
@@ -98,9 +107,25 @@ class PipedWsman(WSMan):
     ) -> ET.Element:
         """Send a message and return the envelope of the answer. Called by pypsrp.
 
+        A message that the machine refused for now is sent again, so the session and its script survive a busy moment.
+        Only the message that opens the session is left to the caller, because there is nothing to lose yet.
+
         Raises:
             AvmaError: there is no answer, or it is a fault.
         """
+        attempts = retry.Attempts(self._context, lambda error: action != WSManAction.CREATE and _can_go_on(error))
+        while True:
+            with attempts:
+                return self._exchange(action, resource_uri, resource, option_set, selector_set)
+
+    def _exchange(
+        self,
+        action: str,
+        resource_uri: str,
+        resource: ET.Element | None,
+        option_set: OptionSet | None,
+        selector_set: SelectorSet | None,
+    ) -> ET.Element:
         self._context.check()
         longest = _PATIENCE if action == WSManAction.RECEIVE else self._connection.operation_timeout
         longest = round(max(_PATIENCE, min(longest, self._context.deadline.remaining())), 3)

@@ -134,7 +134,7 @@ def test_a_pool_that_has_ended_is_replaced_and_a_method_runs_once(estate, run):
     assert estate.counts()["hv01"]["pools"] == 2
 
 
-@pytest.mark.parametrize("fault", [GONE, 0x803381A6, 0x80070718], ids=hex)
+@pytest.mark.parametrize("fault", [GONE, 0x803381E9, 0x80070718], ids=hex)
 def test_a_pool_that_takes_no_more_pipelines_is_replaced(estate, run, fault):
     run.vm.read(f"{HOST}/web01", None, run.operation())
     estate.faults("hv01", [{"operation": "Pipeline/Command", "hresult": fault, "times": 1}])
@@ -157,6 +157,27 @@ def test_a_host_that_is_busy_is_tried_again_for_reads_and_changes(estate, run, o
     assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
     assert estate.counts()["web01"]["operations"][f"Invoke {INSTALL}"] == 1
     estate.faults("hv01", [])
+
+
+@pytest.mark.parametrize(
+    "operation, answer",
+    [
+        ("RunspacePool/Receive", "unavailable"),
+        ("RunspacePool/Receive", "quota"),
+        ("RunspacePool/Send", "unavailable"),
+        ("RunspacePool/Send", "quota"),
+        ("Pipeline/Command", "unavailable"),
+        ("Pipeline/Receive", "unavailable"),
+        ("Pipeline/Receive", "quota"),
+    ],
+)
+def test_a_busy_moment_costs_neither_the_pool_nor_the_script(estate, run, operation, answer):
+    run.skip_pauses(estate)
+    estate.faults("hv01", [{"operation": operation, "answer": answer, "times": 2}])
+    assert run.activate("web01", HOST).outputs.license_status is LicenseStatus.LICENSED
+    counts = estate.counts()["hv01"]
+    assert counts["pools"] == 1
+    assert estate.counts()["web01"]["operations"][f"Invoke {INSTALL}"] == 1
 
 
 @pytest.mark.parametrize("rule", [{"answer": "drop"}, {"hresult": 0x80338048}], ids=["lost", "refused"])
