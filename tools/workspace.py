@@ -26,6 +26,15 @@ def version() -> str:
     return __version__
 
 
+class PulumiFailed(subprocess.CalledProcessError):
+    """A command of `pulumi` failed. The text contains what it printed about errors, so also a short log shows it."""
+
+    def __str__(self) -> str:
+        """Return the command, and the lines about errors."""
+        lines = [line.strip() for line in self.stdout.splitlines() if "error:" in line]
+        return f"`pulumi {' '.join(self.cmd[1:])}` exited with {self.returncode}: {' | '.join(lines)}"
+
+
 class Workspace:
     """One project in its own folder. `run` runs the CLI there."""
 
@@ -60,7 +69,7 @@ class Workspace:
         """Run `pulumi` with these arguments. Return its output, with stderr in stdout.
 
         Raises:
-            CalledProcessError: the command failed and `check` is true.
+            PulumiFailed: the command failed and `check` is true.
         """
         done = subprocess.run(
             [self.pulumi, *arguments, "--non-interactive", "--color=never"],
@@ -77,7 +86,7 @@ class Workspace:
         self.printed += done.stdout
         if check and done.returncode != 0:
             sys.stderr.write(done.stdout)
-            done.check_returncode()
+            raise PulumiFailed(done.returncode, done.args, done.stdout)
         return done
 
     def new_stack(self, name: str, config: dict[str, str], secrets: dict[str, str]) -> None:

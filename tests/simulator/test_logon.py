@@ -48,6 +48,17 @@ def test_ways_to_log_on(shared: EstateServer, username: str, scheme: str, option
         assert version(client) == ["10.0.26100.1"]
 
 
+def test_sign_ins_remove_no_variable_from_the_environment(
+    shared: EstateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client in another thread may list the environment at any time, as requests does."""
+    removed: list[object] = []
+    monkeypatch.setattr("os.unsetenv", removed.append)
+    with Client(shared.url("hv01"), "Administrator") as client:
+        assert version(client) == ["10.0.26100.1"]
+    assert removed == []
+
+
 @pytest.mark.parametrize(
     ("username", "password"),
     [

@@ -24,6 +24,11 @@ from avma_simulator.state.lockout import Lockout
 _ACCOUNTS = "NTLM_USER_FILE"
 _KEYTAB = "KRB5_KTNAME"
 _ENVIRONMENT = threading.Lock()
+_SAME_AS_UNSET = {_ACCOUNTS: "", _KEYTAB: "FILE:/etc/krb5.keytab"}
+"""Values that mean the same as no variable. The second is the default of MIT Kerberos (krb5.conf, default_keytab_name).
+
+A variable must never go away: another thread that lists the environment at that moment would fail with a KeyError.
+"""
 _NO_LM_HASH = "0" * 32
 
 
@@ -154,23 +159,15 @@ class CredentialFiles:
         """Offer pyspnego only this machine's accounts and, if `kerberos` is True, its Kerberos key."""
         with _ENVIRONMENT:
             keytab = (self._keytab or os.environ.get(_KEYTAB)) if kerberos else str(self._no_keytab)
-            before = {name: os.environ.get(name) for name in (_ACCOUNTS, _KEYTAB)}
-            _set({_ACCOUNTS: str(self._store), _KEYTAB: keytab})
+            before = {name: os.environ.get(name, unset) for name, unset in _SAME_AS_UNSET.items()}
+            os.environ.update({_ACCOUNTS: str(self._store), _KEYTAB: keytab or _SAME_AS_UNSET[_KEYTAB]})
             try:
                 yield
             finally:
-                _set(before)
+                os.environ.update(before)
 
 
 def _line(domain: str, name: str, account: Account) -> str:
     """Return an account as a line of smbpasswd. The hash allows every character in the password."""
     qualified = f"{domain}\\{name}" if domain else name
     return f"{qualified}:0:{_NO_LM_HASH}:{ntowfv1(account.password).hex()}:[U]:LCT-00000000\n"
-
-
-def _set(variables: dict[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -160,7 +160,7 @@ def test_a_host_that_is_busy_is_tried_again_for_reads_and_changes(estate, run, o
 
 
 @pytest.mark.parametrize(
-    "operation, answer",
+    ("operation", "answer"),
     [
         ("RunspacePool/Receive", "unavailable"),
         ("RunspacePool/Receive", "quota"),
