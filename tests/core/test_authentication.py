@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -83,6 +84,17 @@ def test_authentication_with_a_password(tmp_path, auth, logon, https):
         with pytest.raises(errors.LogonRefused, match=r"rejected the sign-in of .* \(401\)"):
             read(estate, https, auth=auth, password="wrong-one")
         assert logged_on(estate) == {logon: 1}
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP, Auth.BASIC])
+def test_no_connection_changes_the_environment(tmp_path, monkeypatch, auth):
+    """All threads share it. A thread that lists the variables while one is removed fails with a KeyError."""
+    changed = set()
+    monkeypatch.setattr("os.putenv", lambda name, _: changed.add(os.fsdecode(name)))
+    monkeypatch.setattr("os.unsetenv", lambda name: changed.add(os.fsdecode(name)))
+    with serving(tmp_path, auth.value) as estate:
+        assert read(estate, auth=auth).service_version
+    assert changed <= {"NTLM_USER_FILE", "KRB5_KTNAME"}  # those of the simulator
 
 
 @pytest.mark.parametrize("auth", [Auth.KERBEROS, Auth.CREDSSP])

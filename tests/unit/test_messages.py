@@ -194,6 +194,7 @@ AUTHS = (Auth.NTLM, Auth.NEGOTIATE, Auth.KERBEROS, Auth.CREDSSP, Auth.BASIC)
 def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("avma.wsman.tls.thumbprint", lambda *_: None)
     adapter = Adapter(CONTEXT)
+    adapter.connects = 1
     connections = {
         auth: resolve("hv01", Configuration(username="u", password="p", auth=auth, https=auth is Auth.BASIC))
         for auth in AUTHS
@@ -204,6 +205,12 @@ def test_failures_of_transports(raised: Exception, monkeypatch: pytest.MonkeyPat
         adapter.carried, adapter.sealed, adapter.accepted, adapter.turned_away, foreign = states
         adapter.foreign_type = "text/html" if foreign else ""
         require_readable(transport_errors.to_error(raised, HttpExchange(connections[auth], adapter, ASKING)))
+
+
+def test_a_failure_before_a_connection_is_not_blamed_on_the_machine() -> None:
+    exchange = HttpExchange(resolve("hv01", Configuration(username="u", password="p")), Adapter(CONTEXT), ASKING)
+    with pytest.raises(KeyError):
+        transport_errors.to_error(KeyError("a mistake in the program"), exchange)
 
 
 def test_a_fault_of_an_empty_body_is_readable() -> None:

@@ -67,7 +67,8 @@ class _SessionTransport(transport.Transport):
             auth_method=connection.auth.value,
             server_cert_validation="ignore" if connection.insecure else "validate",
             ca_trust_path=certifi.where(),  # any path but the environment's: the adapter's context decides
-            proxy=None,
+            # With None, requests would set and remove an environment variable for a moment, which breaks other threads.
+            proxy="",
             message_encryption=connection.message_encryption.value,
         )
         self._adapter = adapter

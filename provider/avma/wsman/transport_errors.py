@@ -47,7 +47,11 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKN
 
 
 def to_error(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
-    """Return the error of `avma.errors` for an exception of a transport."""
+    """Return the error of `avma.errors` for an exception of a transport.
+
+    Raises:
+        Exception: the exception itself, if it came before a connection was opened. No machine can be its cause.
+    """
     if isinstance(error, errors.AvmaError):
         return error
     if isinstance(error, RunIsOver):
@@ -99,6 +103,8 @@ def _of_answer(error: Exception, exchange: HttpExchange) -> errors.AvmaError:
         return exchange.context.error(errors.LogonRefused, error.answer, error.remedy, refusal)
     if _failed(adapter):
         return http_answers.status_error(adapter.status, exchange)
+    if not adapter.connects:
+        raise error
     return http_answers.unreadable(exchange)
 
 
