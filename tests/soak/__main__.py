@@ -14,22 +14,23 @@ from soak.estate_machine import COUNTED, EstateMachine
 from soak.real_machine import RealEngineMachine
 from soak.runs import run
 
-_EXAMPLES, _STEPS = 3, 30
+_BATCHES = ((EstateMachine, 6, 30), (RealEngineMachine, 3, 12))
+"""The machines, with the runs and steps of a batch. A batch takes some minutes."""
 
 
 def main(arguments: list[str]) -> int:
     """Run until the time is over."""
     minutes = float(arguments[0])
     first = int(arguments[1]) if len(arguments) > 1 else random.SystemRandom().randrange(1 << 32)
-    for machine in (EstateMachine, RealEngineMachine):
+    for machine, examples, steps in _BATCHES:
         runs, end = 0, time.monotonic() + minutes * 30
         COUNTED.clear()
         while time.monotonic() < end:
             print(f"{machine.__name__}: seed {first + runs}", flush=True)
-            run(machine, first + runs, _EXAMPLES, _STEPS)
+            run(machine, first + runs, examples, steps)
             runs += 1
         counted = ", ".join(f"{count} {name}" for name, count in COUNTED.items())
-        print(f"{machine.__name__}: {runs * _EXAMPLES} runs with {counted}. Nothing found", flush=True)
+        print(f"{machine.__name__}: {runs * examples} runs with {counted}. Nothing found", flush=True)
     return 0
 
 

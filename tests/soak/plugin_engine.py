@@ -208,8 +208,8 @@ class _Run:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._killer.join()
-        self._process.kill()
         self._channel.close()
+        self._process.terminate()  # like the engine. The plugin then ends its remote PowerShell
         self._process.communicate()
         self._engine.stop()
 

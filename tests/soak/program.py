@@ -11,6 +11,8 @@ CONFIGURATION: dict[str, Any] = {
     "https": False,
     "username": ADMINISTRATOR,
     "password": PASSWORD,
+    "connectTimeout": "1s",
+    "operationTimeout": "2s",
     "guest": {"username": ADMINISTRATOR, "password": PASSWORD, "readyTimeout": "1s"},
 }
 

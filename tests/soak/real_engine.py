@@ -29,7 +29,9 @@ class RealEngine:
         self._requests = requests
         self._workspace = Workspace(folder / "pulumi", yaml.safe_dump({"name": "soak", "runtime": "yaml"}))
         guest = {f"avma:guest.{name}": value for name, value in CONFIGURATION["guest"].items() if name != "password"}
-        plain = {"avma:https": "false", "avma:username": CONFIGURATION["username"], **guest}
+        names = ("username", "connectTimeout", "operationTimeout")
+        settings = {f"avma:{name}": CONFIGURATION[name] for name in names}
+        plain = {"avma:https": "false", **settings, **guest}
         secret = {"avma:password": CONFIGURATION["password"], "avma:guest.password": CONFIGURATION["guest"]["password"]}
         self._workspace.new_stack("dev", plain, secret)
 
