@@ -16,7 +16,7 @@ from avma import topics
 from avma.deadline import Deadline
 from avma.resources.claims import Claims
 from avma.resources.resource import Operation, Stored
-from avma.windows.machine import Machines, close_together
+from avma.windows.machines import Machines, close_together
 from pulumi_resource_avma.grpc_errors import Declined
 from pulumi_resource_avma.journal import Journal
 from pulumi_resource_avma.session import Session

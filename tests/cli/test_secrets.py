@@ -79,7 +79,7 @@ def test_reports_and_recordings_contain_no_secret(server, tmp_path):
 
 
 BUGS = {
-    "in the command": "from avma.windows.machine import Machines\nMachines.__init__ = bug",
+    "in the command": "from avma.windows.machines import Machines\nMachines.__init__ = bug",
     "in a thread": "from avma.wsman.winrm_pipe import WinrmPipe\nWinrmPipe.send = in_thread",
     "in the settings": "from avma_cli import options\noptions.validate = bug",
     "in a finalizer": "bug.__doc__\nclass Dying:\n    __del__ = bug\nalive = Dying()",

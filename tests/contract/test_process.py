@@ -15,7 +15,7 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from avma.resources.resource import Operation
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from contract.harness import UNKNOWN, Calls, FakeEngine, Provider, failure, struct
 from contract.shelf import Shelf
 from pulumi_resource_avma import __version__, servicer

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from avma.configuration import Configuration, GuestDefaults, Transport
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, ESTATE, HOST_KEY, OTHER_KEY, PASSWORD, Runner
 

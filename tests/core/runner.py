@@ -16,7 +16,7 @@ from avma.resources.claims import Claims
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Resource, Result, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wording import NEUTRAL
 from avma_simulator import EstateServer
 from loopback import address

@@ -185,7 +185,7 @@ def test_cancel_ends_a_connection_to_a_silent_machine(new_runner, configuration,
 
 def test_a_powershell_that_starts_after_cancel_is_closed(tmp_path, new_runner, monkeypatch):
     monkeypatch.setattr(psrp, "CLEANING", PATIENCE)
-    monkeypatch.setattr(machine, "_CLOSING", PATIENCE)
+    monkeypatch.setattr(machine, "CLOSING", PATIENCE)
     silence, run = Silence("hv01", "RunspacePool/Create"), new_runner()
     with serving(tmp_path, DIRECT, silence) as estate:
         error = error_after_cancel(run, run.activate, lambda: silence.begun.wait(PATIENCE))

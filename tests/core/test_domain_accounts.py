@@ -11,7 +11,7 @@ from avma import errors
 from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.settings import Auth
 from avma.windows.licensing import LicenseStatus
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import load_estate, running
 from core.runner import OTHER_KEY, PASSWORD, Runner
 from loopback import address

@@ -11,7 +11,7 @@ from avma import errors, keys
 from avma.functions.get_cluster_nodes import GetClusterNodes
 from avma.functions.get_host_vms import GetHostVms
 from avma.windows.licensing import LicenseStatus
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import load_estate, running
 from core.runner import ESTATE, HOST_KEY, HV01, KEYLESS, LICENSED, OTHER_KEY, PASSWORD, stored
 from loopback import address

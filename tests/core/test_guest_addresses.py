@@ -14,7 +14,7 @@ from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.deadline import Deadline
 from avma.resources.guest_network import reported
 from avma.windows.hyperv import GuestFacts
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner
 from loopback import address

@@ -17,7 +17,7 @@ from avma.resources.host_state import Platform
 from avma.resources.machine_license import Attempt
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseChannel, LicenseStatus
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import load_estate, running
 from core.runner import (
     ADMINISTRATOR,

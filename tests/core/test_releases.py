@@ -12,7 +12,7 @@ from avma import errors, keys
 from avma.configuration import Configuration, GuestDefaults, Transport
 from avma.keys import KeyKind
 from avma.windows.licensing import LicenseChannel
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import EstateServer, load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, PASSWORD, Runner, published_key, stored
 from loopback import address

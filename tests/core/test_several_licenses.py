@@ -9,7 +9,7 @@ import pytest
 from avma import errors, keys
 from avma.resources.resource import Stored
 from avma.windows.licensing import LicenseChannel, LicenseStatus
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma_simulator import load_estate, running
 from core.runner import (
     ADMINISTRATOR,

@@ -16,7 +16,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.windows import licensing
 from avma.windows.licensing import LicensingReader
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wsman.envelope import CimMethod
 from avma.wsman.winrm_pipe import WinrmPipe
 from avma.wsman.wsman_client import WsmanClient

@@ -21,7 +21,7 @@ from avma.functions import FUNCTIONS
 from avma.redaction import Redactor
 from avma.resources import RESOURCES
 from avma.resources.resource import Operation
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from contract.harness import struct
 from faults.simulation import Pauses
 from faults.wire import Planned, Request, Wire

@@ -12,7 +12,7 @@ from avma.context import Context
 from avma.deadline import Deadline
 from avma.properties import validate
 from avma.redaction import Redactor
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wsman.sign_ins import Account, Place
 from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.session import Session

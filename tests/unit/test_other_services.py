@@ -14,7 +14,7 @@ from avma.deadline import Deadline
 from avma.diagnosis.connection_checks import ConnectionChecks
 from avma.diagnosis.step import Status
 from avma.settings import AddressedSettings, Auth
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wsman.wsman_client import WsmanClient
 from unit.test_messages import Answering
 

@@ -19,7 +19,7 @@ from avma.errors import AvmaError, EmptyAnswer
 from avma.resources.cluster_license.cluster_nodes import NodeState, find_nodes
 from avma.resources.resource import Operation
 from avma.settings import AddressedSettings
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wsman.soap_faults import is_missing_class
 
 _log = logging.getLogger("avma.diagnosis")

@@ -27,7 +27,8 @@ from avma.resources.resource import Operation
 from avma.resources.vm_activation.vm_properties import outputs_of
 from avma.windows import hyperv
 from avma.windows.hyperv import GuestFacts, VirtualMachine
-from avma.windows.machine import Machines, Server
+from avma.windows.machine import Server
+from avma.windows.machines import Machines
 
 GUESTS_AT_ONCE = 16
 """Threads that read the guests of one host. Through PowerShell Direct, one script run reads all of them."""

@@ -24,7 +24,8 @@ from avma.deadline import Deadline
 from avma.properties import InvalidProperty, Property, Values, build, dump, known, predicted, properties, validate
 from avma.resources.claims import Claim, Claims, stake
 from avma.settings import Settings
-from avma.windows.machine import Machines, Server
+from avma.windows.machine import Server
+from avma.windows.machines import Machines
 from avma.wording import NEUTRAL
 
 _log = logging.getLogger("avma.resources")

@@ -1,6 +1,6 @@
-"""The machines of a process: one object per connection, with its connections and shared reads.
+"""A machine, with its connections and shared reads.
 
-All resources on a machine use the same `Machine`, so they can share its reads.
+All resources on a machine use the same `Machine` (see `Machines`), so they can share its reads.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ from avma.windows.powershell_direct import GuestWmi
 from avma.windows.shared_reads import Changes, Era, History, SharedRead
 from avma.windows.wmi import Wmi
 from avma.wsman.envelope import CimMethod
-from avma.wsman.idle_pipes import IdlePipes
 from avma.wsman.instance import Instance
-from avma.wsman.pipe import Pipe, new_winrm_pipe
+from avma.wsman.pipe import Pipe
 from avma.wsman.runspaces import Runspaces
 from avma.wsman.script import Credential
-from avma.wsman.sign_ins import SignIns, guarded_pipe
+from avma.wsman.sign_ins import SignIns
 from avma.wsman.wsman_client import WsmanClient
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-_CLOSING = 2.0
-"""Seconds for all connections of a process to close. Then the process ends without them."""
+CLOSING = 2.0
+"""Seconds for the connections of a machine to close. Then the process ends without them."""
 
 
 class Machine:
@@ -342,7 +341,7 @@ class Server(Machine):
 
     def close(self) -> None:
         """Close the connections, and the PowerShell on the machine."""
-        self._runspaces.close(_CLOSING)
+        self._runspaces.close(CLOSING)
         self.wmi.close()
 
 
@@ -358,47 +357,3 @@ def _list_in_parallel(deadline: Deadline, *reads: SharedRead[Any]) -> None:
         for future in [threads.submit(read.ask, deadline) for read in missing]:
             with contextlib.suppress(errors.AvmaError):
                 future.result()
-
-
-class Machines:
-    """All machines of a process, each created on first use. Safe for several threads."""
-
-    def __init__(self, max_concurrency: int, new_pipe: Callable[[Connection], Pipe] = new_winrm_pipe) -> None:
-        self._limit = max_concurrency
-        self.sign_ins = SignIns()
-        self._host_changes = Changes()
-        self._idle = IdlePipes()
-        self._new_pipe = partial(guarded_pipe, self.sign_ins, new_pipe)
-        self._lock = threading.RLock()
-        self._machines: dict[Connection, Server] = {}
-        self._locks: dict[str, LicenseLock] = {}
-
-    def get(self, connection: Connection) -> Server:
-        """Return the machine for that connection."""
-        with self._lock:
-            if connection not in self._machines:
-                cim = WsmanClient(connection, self._limit, self._new_pipe, self._idle)
-                self._machines[connection] = Server(
-                    cim, self._new_pipe, self._lock_of, self.sign_ins, self._host_changes
-                )
-            return self._machines[connection]
-
-    def _lock_of(self, machine: str, known: LicenseLock | None) -> LicenseLock:
-        """Return the lock of a machine, by its identity. `known` is the lock of its connection, if it has one."""
-        with self._lock:
-            return self._locks.setdefault(machine, known or LicenseLock())
-
-    def close(self) -> None:
-        """Close the connections of all machines."""
-        with self._lock:
-            machines, self._machines = list(self._machines.values()), {}
-        close_together(machines)
-
-
-def close_together(machines: Iterable[Server | Machines]) -> None:
-    """Close machines in parallel. Each can take `_CLOSING` seconds if it does not answer."""
-    closing = [threading.Thread(target=machine.close, daemon=True) for machine in machines]
-    for thread in closing:
-        thread.start()
-    for thread in closing:
-        thread.join()

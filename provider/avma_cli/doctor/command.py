@@ -82,7 +82,7 @@ def _diagnose(
     from avma.diagnosis.step import Diagnosis
     from avma.recording.recorder import Recorder
     from avma.redaction import Redactor
-    from avma.windows.machine import Machines
+    from avma.windows.machines import Machines
     from avma.wsman.winrm_pipe import WinrmPipe
     from avma_cli.doctor.next_command import next_command
     from avma_cli.doctor.output import reporting

@@ -107,7 +107,7 @@ def _collect(request: InventoryRequest, seconds: float, parallel: int, quiet: bo
     from rich.console import Console
 
     from avma.inventory.collect import Collector
-    from avma.windows.machine import Machines
+    from avma.windows.machines import Machines
     from avma_cli.report.table import progress
 
     console = Console(stderr=True, quiet=quiet, highlight=False)

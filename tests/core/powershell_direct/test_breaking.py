@@ -16,7 +16,7 @@ from avma.deadline import Deadline
 from avma.windows import guest_runs
 from avma.windows.guest_requests import GuestRequest
 from avma.windows.licensing import LicenseStatus
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.wsman.envelope import CimMethod
 from avma.wsman.script import Credential
 from avma.wsman.winrm_pipe import WinrmPipe

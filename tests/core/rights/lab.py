@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avma.configuration import Configuration, GuestDefaults, Transport
-from avma.windows.machine import Machines
+from avma.windows.machines import Machines
 from avma.windows.session_configuration import SessionConfiguration
 from avma_simulator import EstateServer
 from core.runner import HOST_KEY, OTHER_KEY, Runner
