@@ -6,8 +6,10 @@ Each command may fail. The rules about it hold in any case:
 - A resource leaves the state only if a command deletes it, or if its VM is gone.
 - Each message of the provider ends with the command that explains it.
 
-`settle` turns everything on, and removes VMs from the program that are gone. Then one refresh and one update must
-succeed, and further ones find nothing to do.
+There are two stacks. The second one declares some of the same hosts and VMs, and both can run at once.
+
+`settle` turns everything on, and removes VMs from the programs that are gone. Then refreshes and updates must succeed,
+and further ones find nothing to do. There are two rounds, because one stack can delete the key that the other declares.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from soak.world import HOSTS, VMS, World, estate, vm
 
 ANY_HOST = st.sampled_from(sorted(HOSTS))
 ANY_VM = st.sampled_from([*sorted(VMS), "e", "f"])
+SOME_VMS = st.sets(st.sampled_from(sorted(VMS)), min_size=2)
 AFTER = st.integers(1, 60)
 """The number of requests before a kill."""
 
@@ -76,20 +80,21 @@ class EstateMachine(RuleBasedStateMachine):
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory()))
         (folder / "estate.yaml").write_text(yaml.safe_dump(estate()))
         self.world = World(self._open.enter_context(running(load_estate(folder / "estate.yaml"))))
-        self.engine = self.new_engine(folder)
+        self.engine = self.new_engine(folder / "first")
+        self.second = self.new_engine(folder / "second")
 
     def new_engine(self, folder: Path) -> Engine:
-        """Return the engine of this run. `folder` is its own."""
+        """Return the engine of a stack. `folder` is its own."""
         return PluginEngine(self.world.requests)
 
     def teardown(self) -> None:
         self._open.close()
 
-    @initialize(whole=st.booleans(), guests=st.sets(st.sampled_from(sorted(VMS)), min_size=2))
-    def declare_first(self, whole: bool, guests: set[str]) -> None:
-        hosts = {"cluster": program.cluster_license()} if whole else {n: program.host_license(n) for n in ("n1", "n2")}
-        activations = {f"vm-{name}": program.vm_activation(name) for name in sorted(guests)}
-        self.engine.program = {**hosts, "h3": program.host_license("h3"), **activations}
+    @initialize(whole=st.booleans(), guests=SOME_VMS, hosts=st.sets(ANY_HOST), shared=SOME_VMS)
+    def declare_first(self, whole: bool, guests: set[str], hosts: set[str], shared: set[str]) -> None:
+        nodes = {"cluster": program.cluster_license()} if whole else {n: program.host_license(n) for n in ("n1", "n2")}
+        self.engine.program = {**nodes, "h3": program.host_license("h3"), **_activations(guests)}
+        self.second.program = {**{name: program.host_license(name) for name in sorted(hosts)}, **_activations(shared)}
 
     @rule(name=ANY_VM, on_delete=st.sampled_from(["retain", "uninstallKey", "restoreKmsClientKey"]))
     def declare(self, name: str, on_delete: str) -> None:
@@ -166,30 +171,45 @@ class EstateMachine(RuleBasedStateMachine):
 
     @rule()
     def up(self) -> None:
-        self._command(self.engine.up, self._removed_by_up)
+        self._up(self.engine)
 
     @rule()
     def refresh(self) -> None:
-        self._command(self.engine.refresh, self._is_gone)
+        self._refresh(self.engine)
 
     @rule()
     def destroy(self) -> None:
-        self._command(self.engine.destroy, lambda _: True)
+        self._destroy(self.engine)
+
+    @rule(after=st.none() | AFTER)
+    def second_stack_is_updated(self, after: int | None) -> None:
+        self._up(self.second, after)
+
+    @rule()
+    def second_stack_is_destroyed(self) -> None:
+        self._destroy(self.second)
+
+    @rule(after=st.none() | AFTER)
+    def both_stacks_are_updated_at_once(self, after: int | None) -> None:
+        before = set(self.second.state())
+        COUNTED["two runs at once"] += 1
+        COUNTED["kills"] += after is not None
+        with ThreadPoolExecutor(1) as threads:
+            other = threads.submit(self.second.up, after)
+            self._up(self.engine)
+            _judge(self.second, before, other.result(), _removed_by_up(self.second))
 
     @rule(after=AFTER)
     def up_is_killed(self, after: int) -> None:
-        COUNTED["kills"] += 1
-        self._command(lambda: self.engine.up(after), self._removed_by_up)
+        self._up(self.engine, after)
 
     @rule(after=AFTER)
     def refresh_is_killed(self, after: int) -> None:
-        COUNTED["kills"] += 1
-        self._command(lambda: self.engine.refresh(after), self._is_gone)
+        self._refresh(self.engine, after)
 
     @rule(after=AFTER)
     def destroy_is_killed(self, after: int) -> None:
-        COUNTED["kills"] += 1
-        self._command(lambda: self.engine.destroy(after), lambda _: True)
+        self._destroy(self.engine, after)
 
     @precondition(lambda self: self.engine.program)
     @rule(data=st.data())
@@ -197,54 +217,60 @@ class EstateMachine(RuleBasedStateMachine):
         names = sorted(name for name in self.engine.program if name not in self.engine.state())
         if names:
             name = data.draw(st.sampled_from(names))
-            self._command(lambda: self.engine.adopt(name, self._imported(name)), lambda _: False)
+            self._command(self.engine, lambda: self.engine.adopt(name, self._imported(name)), lambda _: False)
 
     @rule()
     def settle(self) -> None:
         self.world.heal()
-        for name in list(self.engine.program):
-            if name.startswith("vm-") and name.removeprefix("vm-") not in self.world.vms:
-                del self.engine.program[name]
-        self._succeed(self.engine.refresh, self._is_gone)
-        self._succeed(self.engine.up, self._removed_by_up)
-        assert set(self.engine.state()) == set(self.engine.program)
-        for name in self.engine.program:
+        for engine in (self.engine, self.second):
+            for name in [name for name in engine.program if self._is_gone(name)]:
+                del engine.program[name]
+        for engine in 2 * (self.engine, self.second):  # the first one licenses all hosts
+            _require_done(self._refresh(engine))
+            _require_done(self._up(engine))
+        for engine in (self.engine, self.second):
+            self._require_nothing_to_do(engine)
+        COUNTED["convergences"] += 1
+
+    def _require_nothing_to_do(self, engine: Engine) -> None:
+        assert set(engine.state()) == set(engine.program)
+        for name in engine.program:
             assert self._is_reached(name), f"{name} is not as declared"
         before = self.world.changes()
-        self._succeed(self.engine.preview, lambda _: False)
-        self._succeed(self.engine.refresh, lambda _: False)
-        self._succeed(self.engine.preview, lambda _: False)
-        self._succeed(self.engine.up, lambda _: False)
+        for command in (engine.preview, engine.refresh, engine.preview, engine.up):
+            _require_done(self._command(engine, command, lambda _: False))
         assert self.world.changes() == before
-        COUNTED["convergences"] += 1
 
     @invariant()
     def nothing_is_spent_twice(self) -> None:
         COUNTED["steps"] += 1
         self.world.observe()
 
-    def _succeed(self, command: Callable[[], Outcome], may_leave: Callable[[str], bool]) -> None:
-        outcome = self._command(command, may_leave)
-        assert outcome.done, outcome.messages
+    def _up(self, engine: Engine, after: int | None = None) -> Outcome:
+        return self._command(engine, lambda: engine.up(after), _removed_by_up(engine), after)
 
-    def _command(self, command: Callable[[], Outcome], may_leave: Callable[[str], bool]) -> Outcome:
-        before = self.engine.state()
+    def _refresh(self, engine: Engine, after: int | None = None) -> Outcome:
+        return self._command(engine, lambda: engine.refresh(after), self._is_gone, after)
+
+    def _destroy(self, engine: Engine, after: int | None = None) -> Outcome:
+        return self._command(engine, lambda: engine.destroy(after), lambda _: True, after)
+
+    def _command(
+        self,
+        engine: Engine,
+        command: Callable[[], Outcome],
+        may_leave: Callable[[str], bool],
+        after: int | None = None,
+    ) -> Outcome:
+        before = set(engine.state())
+        COUNTED["kills"] += after is not None
         outcome = command()
-        COUNTED["commands"] += 1
-        COUNTED["failed commands"] += not outcome.done
         self.world.observe()
-        lost = [name for name in before if name not in self.engine.state() and not may_leave(name)]
-        assert not lost, f"{lost} left the state: {outcome.messages}"
-        unexplained = [text for text in outcome.messages if text and "avma explain" not in text]
-        assert not unexplained or outcome.done, unexplained
+        _judge(engine, before, outcome, may_leave)
         return outcome
 
     def _is_gone(self, name: str) -> bool:
         return name.startswith("vm-") and name.removeprefix("vm-") not in self.world.vms
-
-    def _removed_by_up(self, name: str) -> bool:
-        """Return True if an update may delete a resource: it is not declared, or its VM is another one now."""
-        return name not in self.engine.program or name.startswith("vm-")
 
     def _is_reached(self, name: str) -> bool:
         if name == "cluster":
@@ -260,3 +286,26 @@ class EstateMachine(RuleBasedStateMachine):
         if name in HOSTS:
             return str(declared["host"])
         return f"{','.join(HOSTS.values())}/{name.removeprefix('vm-')}"
+
+
+def _removed_by_up(engine: Engine) -> Callable[[str], bool]:
+    """Return whether an update may delete a resource: it is not declared, or its VM is another one now."""
+    return lambda name: name not in engine.program or name.startswith("vm-")
+
+
+def _judge(engine: Engine, before: set[str], outcome: Outcome, may_leave: Callable[[str], bool]) -> None:
+    """Require that a command lost no resource, and that its messages end with the command that explains them."""
+    COUNTED["commands"] += 1
+    COUNTED["failed commands"] += not outcome.done
+    lost = [name for name in before - set(engine.state()) if not may_leave(name)]
+    assert not lost, f"{lost} left the state: {outcome.messages}"
+    unexplained = [text for text in outcome.messages if text and "avma explain" not in text]
+    assert not unexplained or outcome.done, unexplained
+
+
+def _activations(guests: set[str]) -> dict[str, program.Declared]:
+    return {f"vm-{name}": program.vm_activation(name) for name in sorted(guests)}
+
+
+def _require_done(outcome: Outcome) -> None:
+    assert outcome.done, outcome.messages
