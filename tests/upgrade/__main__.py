@@ -20,6 +20,8 @@ _OF_ONE_RUN = {"created", "modified", "sourcePosition", "stackTrace"}
 """Parts of a stored resource that differ in each run, or contain paths."""
 _OF_ONE_CALL = {"resourceStatusAddress", "resourceStatusToken", "randomSeed"}
 """Parts of a request that differ in each run."""
+_OF_ONE_ACTIVATION = {"lastActivationTime"}
+"""Results of a function that differ in each run."""
 
 
 def main() -> None:
@@ -28,18 +30,24 @@ def main() -> None:
         file = Path(scratch, "estate.yaml")
         file.write_text(yaml.safe_dump(lab.estate(licensed=False)))
         with running(load_estate(file)):
-            _record(lab.new_stack(Path(scratch, "pulumi")), Path(scratch))
+            stacks = {"import": lab.new_stack(Path(scratch, "importing"))}
+            _record(lab.new_stack(Path(scratch, "pulumi")), stacks, Path(scratch))
 
 
-def _record(stack: Workspace, scratch: Path) -> None:
+def _record(stack: Workspace, others: dict[str, Workspace], scratch: Path) -> None:
+    """Record the commands on a stack. `others` are the stacks of single commands."""
     changed = ("up", "--yes", "--skip-preview")
     commands = {"preview": ("preview",), "up": changed, "refresh": ("refresh", "--yes", "--skip-preview")}
     commands |= {"update": changed, "destroy": ("destroy", "--yes", "--skip-preview")}
+    file = scratch / "import.json"
+    file.write_text(json.dumps(lab.imports()))
+    options = ("--yes", "--skip-preview", "--protect=false", "--generate-code=false")
+    commands |= {"import": ("import", "--file", str(file), *options)}
     for name in lab.COMMANDS:
         if name == "update":
             stack.write_resources(lab.resources("uninstallKey"))
-        log = scratch / f"{name}.json"
-        stack.run(*commands[name], "--parallel", "1", PULUMI_DEBUG_GRPC=str(log))
+        log = scratch / f"{name}.log"
+        others.get(name, stack).run(*commands[name], "--parallel", "1", PULUMI_DEBUG_GRPC=str(log))
         lab.write(__version__, name, _calls(log))
         if name == "up":
             state = json.loads(stack.run("stack", "export", "--show-secrets").stdout)
@@ -51,10 +59,16 @@ def _calls(log: Path) -> list[dict[str, Any]]:
     entries = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     calls = ((entry["method"].removeprefix(_SERVICE), entry) for entry in entries if "response" in entry)
     return [
-        {"method": method, "request": _without(_OF_ONE_CALL, entry["request"]), "response": entry["response"]}
+        {"method": method, "request": _without(_OF_ONE_CALL, entry["request"]), "response": _lasting(entry["response"])}
         for method, entry in calls
         if method in _METHODS
     ]
+
+
+def _lasting(response: dict[str, Any]) -> dict[str, Any]:
+    if "return" not in response:
+        return response
+    return {**response, "return": _without(_OF_ONE_ACTIVATION, response["return"])}
 
 
 def _without(names: set[str], values: dict[str, Any]) -> dict[str, Any]:

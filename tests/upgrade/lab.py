@@ -16,9 +16,9 @@ from workspace import Workspace
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.is_dir())
-COMMANDS = ("preview", "up", "refresh", "update", "destroy")
+COMMANDS = ("preview", "up", "refresh", "update", "import", "destroy")
 """The recorded commands, in order. Each has a file with the calls of the engine."""
-HOST, NODE, AZURE = address(161), address(162), address(163)
+HOST, NODE, AZURE, CLUSTER = (address(number) for number in range(161, 165))
 _FIXED = re.compile(r"\b127\.(?!0\.0\.)\d+\.\d+\.(\d+)\b")
 _CONFIGURATION = {"https": "false", "username": ADMINISTRATOR, "guest.https": "false", "guest.username": ADMINISTRATOR}
 
@@ -42,7 +42,8 @@ def estate(*, licensed: bool) -> dict[str, Any]:
         machine("hv02", **datacenter, address=NODE, **host),
         machine("az01", **azure, address=AZURE, **({"serverKey": SPARE_KEY} if licensed else {})),
     ]
-    return {"keys": keys, "hosts": hosts}
+    cluster = {"name": "cl01", "nodes": ["hv02"], "address": CLUSTER, "http": {"port": 5985}}
+    return {"keys": keys, "hosts": hosts, "clusters": [cluster]}
 
 
 def resources(on_delete: str = "retain") -> dict[str, Any]:
@@ -66,10 +67,18 @@ def variables() -> dict[str, Any]:
         "getCompatibility": {"hostVersion": "2022", "guestVersion": "2019", "guestEdition": "Standard"},
         "getHostLicense": {"host": HOST},
         "getHostVms": {"host": HOST},
+        "getVmActivation": {"host": HOST, "vmName": "web01"},
+        "getClusterNodes": {"cluster": CLUSTER},
     }
     return {
         name: {"fn::invoke": {"function": f"avma:{name}", "arguments": arguments}} for name, arguments in calls.items()
     }
+
+
+def imports() -> dict[str, Any]:
+    """Return the file of `pulumi import` for one resource of each type."""
+    ids = {"HostLicense": HOST, "ClusterLicense": NODE, "VmActivation": f"{HOST}/app01"}
+    return {"resources": [{"type": f"avma:index:{kind}", "name": kind, "id": id} for kind, id in ids.items()]}
 
 
 def new_stack(folder: Path) -> Workspace:

@@ -14,7 +14,9 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from avma.functions import FUNCTIONS
 from avma.resources import RESOURCES
+from avma.wording import camel_case
 from contract.harness import Provider
 from pulumi_resource_avma import __version__
 from pulumi_resource_avma.protocol import provider_pb2 as pb
@@ -50,7 +52,10 @@ def test_this_version_is_recorded():
 def test_each_resource_type_and_call_is_recorded():
     stored = {resource["type"] for resource in lab.read(__version__, "state")["deployment"]["resources"]}
     assert stored >= {f"avma:index:{resource.name}" for resource in RESOURCES}
-    assert {each["method"] for command in lab.COMMANDS for each in lab.read(__version__, command)} == set(REQUESTS)
+    calls = [each for command in lab.COMMANDS for each in lab.read(__version__, command)]
+    assert {each["method"] for each in calls} == set(REQUESTS)
+    called = {each["request"]["tok"] for each in calls if each["method"] == "Invoke"}
+    assert called == {f"avma:index:{camel_case(function.name)}" for function in FUNCTIONS}
 
 
 @pytest.mark.engine
