@@ -10,7 +10,7 @@ import pytest
 from avma import errors
 from avma.windows import powershell
 from avma_simulator import load_estate, running
-from core.rights.lab import HOSTS, LICENSED, LOCAL, Bench, estate_of
+from core.rights.lab import BARE, HOSTS, LICENSED, LOCAL, Bench, estate_of
 from core.runner import HOST_KEY
 from rights import Right
 
@@ -60,6 +60,19 @@ def test_a_function_of_another_version_is_missing(bench, monkeypatch):
     monkeypatch.setattr(powershell, "load", lambda name: replace(script, function="Invoke-AvmaCimInGuest99"))
     with pytest.raises(errors.Refused, match=r"does not permit the function Invoke-AvmaCimInGuest99\. Write it again"):
         run.activate("fresh", LICENSED)
+
+
+def test_a_session_without_the_lock_function_still_licenses_with_a_warning(bench, monkeypatch):
+    """A session file of an older version lacks the function. The other functions are the same."""
+    run = bench.runner((Right.ADMINISTRATOR, Right.JEA))
+    load = powershell.load
+    unknown = replace(load("license-lock"), function="Lock-AvmaLicense99")
+    monkeypatch.setattr(powershell, "load", lambda name: unknown if name == "license-lock" else load(name))
+    run.license(BARE, HOST_KEY)
+    assert bench.estate.machine("bare")["status"] == "Licensed"
+    (warning,) = [text for text in run.told if "could not lock the machine against other runs" in text]
+    assert "does not permit the function Lock-AvmaLicense99" in warning
+    assert "Let only one run at a time license the machine" in warning
 
 
 def test_azure_local_takes_its_key_from_an_account_that_is_no_administrator(bench):
