@@ -62,7 +62,13 @@ def conversation(connection: Connection, reply: Callable[[bytes], bytes]) -> lis
     pipe = Asking(reply)
     pool = Pool(connection, pipe)
     pool.open(Context("open it", "hv01", Deadline(20)))
-    guest = {"id": "8a1f", "credential": Credential("u", "p"), "operations": [], "secrets": [Secret("x")]}
+    guest = {
+        "id": "8a1f",
+        "credential": Credential("u", "p"),
+        "operations": [],
+        "secrets": [Secret("x")],
+        "seconds": 9.0,
+    }
     for guests in ([], [guest], 5):
         pool.run(
             Context("run it", "hv01", Deadline(20)), SCRIPT, {"Guests": guests, "ThrottleLimit": 1, "Timeout": 1.0}

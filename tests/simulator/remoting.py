@@ -26,7 +26,8 @@ def guest(identifier: str, *operations: dict[str, Any], account: tuple[str, str]
         given.append({**operation, "arguments": {name: len(secrets) + at for at, name in enumerate(arguments)}})
         secrets += [secret(value) for value in arguments.values()]
     credential = PSCredential(username=account[0], password=account[1])
-    return {"id": identifier, "credential": credential, "operations": json.dumps(given), "secrets": secrets, **fields}
+    values = {"id": identifier, "credential": credential, "operations": json.dumps(given), "secrets": secrets}
+    return {**values, "seconds": 60.0, **fields}
 
 
 def run(estate: EstateServer, host: str, script: str, **parameters: Any) -> tuple[list[Any], list[str]]:

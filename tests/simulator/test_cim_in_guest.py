@@ -64,7 +64,7 @@ def vm(
     *operations: dict[str, Any],
     username: str = "Admin",
     password: str = PASSWORD,
-    **fields: str,
+    **fields: Any,
 ) -> dict[str, Any]:
     asked = operations or (INSTALLED,)
     return guest(estate.machine(name)["id"], *asked, account=(username, password), **fields)
@@ -196,6 +196,17 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
         estate.advance_clock(5)
         assert len(answers.result()) == 2
         assert together == [1, 1]
+
+
+def test_a_guest_whose_operation_has_ended_is_not_asked_any_more(estate: EstateServer) -> None:
+    web = vm(estate, "web", install(AVMA_2022), seconds=4.0)
+    with ThreadPoolExecutor() as pool:
+        answers = pool.submit(ask, estate, [vm(estate, "slow"), web], throttle=1)
+        wait_until(lambda: estate.module_log("hv01"))  # the session of the first guest begins
+        estate.advance_clock(5)
+    late = {answer["id"]: answer["error"]["errorId"] for answer in answers.result() if "error" in answer}
+    assert late == {estate.machine("web")["id"]: "AvmaNotAsked"}
+    assert not [operation for operation in estate.counts()["web"]["operations"] if operation.startswith("Invoke")]
 
 
 def test_troubles_of_a_guest(estate: EstateServer) -> None:

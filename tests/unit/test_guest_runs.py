@@ -191,6 +191,7 @@ def test_arguments_of_methods_are_secrets_and_operations_hold_their_places():
         {"method": "B", "arguments": {}},
         {"method": "C", "arguments": {"Z": 2}},
     ]
+    assert 0.8 <= parameter.pop("seconds") <= 1.0
     assert parameter == {
         "id": "id",
         "credential": Credential(ACCOUNT.username, ACCOUNT.password),

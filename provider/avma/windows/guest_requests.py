@@ -57,7 +57,9 @@ class GuestRequest:
                 secrets += [Secret(str(value)) for value in arguments.values()]
         # One text instead of a tree of objects: each object of [MS-PSRP] is about twenty XML elements.
         text = json.dumps(operations)
-        return {"id": self.vm_id, "credential": self.account, "operations": text, "secrets": secrets}
+        seconds = max(0.0, round(self.context.deadline.remaining(), 1))
+        guest = {"id": self.vm_id, "credential": self.account, "operations": text, "secrets": secrets}
+        return {**guest, "seconds": seconds}
 
 
 @dataclass(eq=False, kw_only=True)

@@ -62,9 +62,14 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
         pipeline.write(json.dumps({"host": _facts(host)}))
         return
     slots, script, started = asyncio.Semaphore(throttle), asyncio.Lock(), set[str]()
+    clock = asyncio.get_running_loop().time
+    begin = clock()
 
     async def answer(guest: Mapping[str, Any]) -> None:
         async with slots:
+            if clock() - begin >= guest["seconds"]:
+                pipeline.write(json.dumps({"id": guest["id"], "error": _late(started=False)}))
+                return
             async with script:
                 started.add(guest["id"])
                 pipeline.write(json.dumps({"starting": guest["id"]}))

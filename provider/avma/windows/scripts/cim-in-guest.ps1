@@ -1,6 +1,7 @@
 # avma-script: cim-in-guest 3
 # Runs CIM operations inside VMs of this host through PowerShell Direct. It uses only cmdlets and types that Constrained
-# Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations as JSON, secrets.
+# Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations as JSON, secrets, and
+# the seconds until its operation ends. After that, nobody expects a change of the guest, so none begins.
 # Output: one JSON object for each guest. Without guests, it is one object: whether this host has what the script needs.
 # The script reports when it starts and ends the connection to a guest, because a guest that does not answer stops it:
 # PowerShell exchanges the credentials in the thread that calls Invoke-Command, without a time limit
@@ -96,6 +97,10 @@ function Write-Trouble($id, $errorId, $message, $exceptions) {
     ConvertTo-Json -InputObject @{ id = $id; error = $trouble } -Depth 4 -Compress
 }
 
+function Write-NotAsked($id) {
+    Write-Trouble $id 'AvmaNotAsked' 'The virtual machine was not asked before the time was over.'
+}
+
 function Write-Failure($id, $record) {
     # The types of exceptions do not depend on the language. A PSDirectException, alone or inside another exception,
     # distinguishes PowerShell Direct from other broken sessions.
@@ -156,7 +161,8 @@ function Write-HostFacts {
 # Local time jumps where daylight saving time begins or ends.
 function Get-UtcNow { (Get-Date).ToUniversalTime() }
 
-$end = (Get-UtcNow).AddSeconds($Timeout)
+$begin = Get-UtcNow
+$end = $begin.AddSeconds($Timeout)
 $waiting = @($Guests)
 if ($waiting.Count -eq 0) { Write-HostFacts }
 $next = 0
@@ -165,6 +171,10 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt
     while ($next -lt $waiting.Count -and $running.Count -lt $ThrottleLimit) {
         $guest = $waiting[$next]
         $next += 1
+        if ((Get-UtcNow) -ge $begin.AddSeconds($guest.seconds)) {
+            Write-NotAsked $guest.id
+            continue
+        }
         Write-Starting $guest.id
         try {
             $running += @{ id = $guest.id; job = Start-Guest $guest }
@@ -189,6 +199,4 @@ foreach ($run in $running) {
     if ($answer.text) { $answer.text }
     else { Write-Trouble $run.id 'AvmaNoAnswer' 'The virtual machine did not answer in time.' }
 }
-for (; $next -lt $waiting.Count; $next += 1) {
-    Write-Trouble $waiting[$next].id 'AvmaNotAsked' 'The virtual machine was not asked before the time was over.'
-}
+for (; $next -lt $waiting.Count; $next += 1) { Write-NotAsked $waiting[$next].id }
