@@ -93,6 +93,12 @@ class JointDeadline(Deadline):
         continuing = (deadline for deadline in self._deadlines if not deadline.cancellation.is_set())
         return min(super().remaining(), max((deadline.remaining() for deadline in continuing), default=0.0))
 
+    def wait(self, timeout: float, tried: str, where: str) -> None:
+        """See `Deadline.wait`. The run waits with one of its requests, as long as one continues."""
+        continuing = (deadline.cancellation for deadline in self._deadlines if not deadline.cancellation.is_set())
+        next(continuing, self.cancellation).wait(min(timeout, self.remaining()))
+        self.check(tried, where)
+
     def check(self, tried: str, where: str) -> None:
         """See `Deadline.check`. The error names the user's timeout, or the guests if the user allowed more time."""
         ends = [end for end in (_end_of(deadline, tried, where) for deadline in self._deadlines) if end is not None]
