@@ -45,7 +45,7 @@ _UNKNOWN_CONFIGURATION = (0x8033803B, 0x80338000)
 """ERROR_WSMAN_INVALID_RESOURCE_URI, ERROR_WSMAN_RESOURCE_NOT_FOUND."""
 
 _FULL = 0x803381E9
-"""ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ: this session takes no more scripts, and a new one does."""
+"""ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ: the runspace pool takes no more scripts, but a new pool does."""
 
 
 def _rights(connection: Connection) -> str:
@@ -107,8 +107,8 @@ class PipedWsman(WSMan):
     ) -> ET.Element:
         """Send a message and return the envelope of the answer. Called by pypsrp.
 
-        A message that the machine refused for now is sent again, so the session and its script survive a busy moment.
-        Only the message that opens the session is left to the caller, because there is nothing to lose yet.
+        If the machine refuses a message for now, send it again. So a busy moment ends neither the pool nor its script.
+        The caller repeats the message to open a pool, because nothing is lost before it.
 
         Raises:
             AvmaError: there is no answer, or it is a fault.
