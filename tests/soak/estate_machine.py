@@ -8,8 +8,9 @@ Each command may fail. The rules about it hold in any case:
 
 There are two stacks. The second one declares some of the same hosts and VMs, and both can run at once.
 
-`settle` turns everything on, and removes VMs from the programs that are gone. Then refreshes and updates must succeed,
-and further ones find nothing to do. There are two rounds, because one stack can delete the key that the other declares.
+`settle` turns everything on, removes VMs from the programs that are gone, and follows the names of the others. Then
+refreshes and updates must succeed, and further ones find nothing to do. There are two rounds, because one stack can
+delete the key that the other declares.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from avma_simulator import load_estate, running
 from soak import program
 from soak.plugin_engine import PluginEngine
 from soak.program import Engine, Outcome
-from soak.world import HOSTS, VMS, World, estate, vm
+from soak.world import HOSTS, VMS, World, estate
 
 ANY_HOST = st.sampled_from(sorted(HOSTS))
 ANY_VM = st.sampled_from([*sorted(VMS), "e", "f"])
@@ -125,21 +126,34 @@ class EstateMachine(RuleBasedStateMachine):
     @rule(name=ANY_VM, host=ANY_HOST)
     def move(self, name: str, host: str) -> None:
         if name in self.world.vms and self.world.vms[name] != host:
-            self.world.server.move(name, host)
-            self.world.vms[name] = host
+            self.world.move(name, host)
 
     @rule(name=ANY_VM, host=ANY_HOST)
     def create_vm(self, name: str, host: str) -> None:
         if name not in self.world.vms:
-            self.world.server.create(host, vm(name))
-            self.world.vms[name] = host
+            self.world.create(name, host)
 
     @rule(name=ANY_VM)
     def delete_vm(self, name: str) -> None:
         if name in self.world.vms:
-            self.world.server.delete(name)
-            del self.world.vms[name]
-            self.world.off.discard(name)
+            self.world.delete(name)
+
+    @rule(name=ANY_VM)
+    def rename_vm(self, name: str) -> None:
+        if name in self.world.vms:
+            self.world.rename(name)
+
+    @rule(name=ANY_VM)
+    def follow_the_name(self, name: str) -> None:
+        self._follow(self.engine, f"vm-{name}")
+
+    @rule(name=st.sampled_from(["n2", "h3"]))
+    def node_joins_or_leaves(self, name: str) -> None:
+        self.world.change_node(name)
+
+    @rule(data=st.data(), change=st.sampled_from(["pause", "join", "resume"]))
+    def node_is_held(self, data: st.DataObject, change: str) -> None:
+        self.world.hold_node(data.draw(st.sampled_from(sorted(self.world.nodes))), change)
 
     @rule(name=ANY_VM, on=st.booleans())
     def power_vm(self, name: str, on: bool) -> None:
@@ -223,8 +237,10 @@ class EstateMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         self.world.heal()
         for engine in (self.engine, self.second):
-            for name in [name for name in engine.program if self._is_gone(name)]:
-                del engine.program[name]
+            for name in list(engine.program):
+                if self._is_gone(name):
+                    del engine.program[name]
+                self._follow(engine, name)
         for engine in 2 * (self.engine, self.second):  # the first one licenses all hosts
             _require_done(self._refresh(engine))
             _require_done(self._up(engine))
@@ -274,7 +290,7 @@ class EstateMachine(RuleBasedStateMachine):
 
     def _is_reached(self, name: str) -> bool:
         if name == "cluster":
-            return all(self.world.is_licensed(node) for node in ("n1", "n2"))
+            return all(self.world.is_licensed(node) for node in self.world.nodes)
         if name in HOSTS:
             return self.world.is_licensed(name)
         return self.world.is_activated(name.removeprefix("vm-"))
@@ -285,7 +301,12 @@ class EstateMachine(RuleBasedStateMachine):
             return str(declared["cluster"])
         if name in HOSTS:
             return str(declared["host"])
-        return f"{','.join(HOSTS.values())}/{name.removeprefix('vm-')}"
+        return f"{','.join(HOSTS.values())}/{declared['vmName']}"
+
+    def _follow(self, engine: Engine, name: str) -> None:
+        """Declare the present name of a VM."""
+        if name.startswith("vm-") and name in engine.program:
+            engine.program[name] = program.renamed(engine.program[name], self.world.name_of(name.removeprefix("vm-")))
 
 
 def _removed_by_up(engine: Engine) -> Callable[[str], bool]:

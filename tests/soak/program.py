@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from soak.world import ADMINISTRATOR, CLUSTER, HOST_KEY, HOSTS, PASSWORD
@@ -89,3 +89,8 @@ def cluster_license() -> Declared:
 def vm_activation(name: str, on_delete: str = "retain") -> Declared:
     """Return the activation of a VM that may run on each host."""
     return Declared("VmActivation", {"hosts": list(HOSTS.values()), "vmName": name, "onDelete": on_delete})
+
+
+def renamed(declared: Declared, vm_name: str) -> Declared:
+    """Return the activation of a VM with the VM's present name."""
+    return replace(declared, properties={**declared.properties, "vmName": vm_name})

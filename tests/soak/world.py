@@ -17,7 +17,9 @@ HOST_KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
 ACTIVATIONS = 10_000
 """The activations of the key. A run never uses it up."""
 HOSTS = {"n1": address(11), "n2": address(12), "h3": address(13)}
-CLUSTER = address(14)
+CLUSTER, CLUSTER_NAME = address(14), "cl01"
+NODES = ("n1", "n2")
+"""The first nodes of the cluster. n1 never leaves it."""
 VMS = {"a": "n1", "b": "n1", "c": "n2", "d": "h3"}
 """The first VMs, by name, with their hosts."""
 
@@ -51,7 +53,7 @@ def estate() -> dict[str, Any]:
         "edition": "Datacenter",
         "activations": ACTIVATIONS,
     }
-    cluster = {"name": "cl01", "nodes": ["n1", "n2"], "address": CLUSTER, "http": {"port": 5985}}
+    cluster = {"name": CLUSTER_NAME, "nodes": [*NODES], "address": CLUSTER, "http": {"port": 5985}}
     return {"keys": [key], "hosts": hosts, "clusters": [cluster]}
 
 
@@ -62,6 +64,10 @@ class World:
     server: EstateServer
     vms: dict[str, str] = field(default_factory=lambda: dict(VMS))
     """The present VMs, by their names at the start, with their hosts."""
+    renamed: set[str] = field(default_factory=set)
+    """The VMs that have another name now, see `name_of`."""
+    nodes: set[str] = field(default_factory=lambda: set(NODES))
+    """The nodes of the cluster."""
     licensed: set[str] = field(default_factory=set)
     spent: int = 0
     off: set[str] = field(default_factory=set)
@@ -94,27 +100,65 @@ class World:
 
     def is_activated(self, name: str) -> bool:
         """Return True if a VM is activated by its host."""
-        state = self.server.machine(name)
+        state = self.server.machine(self.name_of(name))
         return bool(state["status"] == "Licensed" and state["channel"] == LicenseChannel.AVMA.value)
+
+    def name_of(self, name: str) -> str:
+        """Return the present name of a host or a VM."""
+        return f"{name}-renamed" if name in self.renamed else name
 
     def lose_license(self, name: str) -> None:
         """Remove the key of a host or a VM, like a user at the machine."""
-        if self.server.machine(name)["partialProductKey"] is not None:
-            self.server.uninstall_key(name)
+        if self.server.machine(self.name_of(name))["partialProductKey"] is not None:
+            self.server.uninstall_key(self.name_of(name))
         self.licensed.discard(name)
 
     def set_power(self, name: str, on: bool) -> None:
         """Turn a host with its VMs, or a VM, on or off."""
-        self.server.power(name, "running" if on else "off")
+        self.server.power(self.name_of(name), "running" if on else "off")
         (self.off.discard if on else self.off.add)(name)
 
+    def move(self, name: str, host: str) -> None:
+        """Move a VM to another host."""
+        self.server.move(self.name_of(name), host)
+        self.vms[name] = host
+
+    def create(self, name: str, host: str) -> None:
+        """Create a VM."""
+        self.server.create(host, vm(name))
+        self.vms[name] = host
+
+    def delete(self, name: str) -> None:
+        """Delete a VM."""
+        self.server.delete(self.name_of(name))
+        del self.vms[name]
+        self.off.discard(name)
+        self.renamed.discard(name)
+
+    def rename(self, name: str) -> None:
+        """Give a VM another name, or its first name again."""
+        before = self.name_of(name)
+        self.renamed ^= {name}
+        self.server.rename(before, self.name_of(name))
+
+    def change_node(self, name: str) -> None:
+        """Let a host join the cluster, or leave it."""
+        self.server.change_nodes(CLUSTER_NAME, "remove" if name in self.nodes else "add", name)
+        self.nodes ^= {name}
+
+    def hold_node(self, name: str, change: str) -> None:
+        """Pause a node, resume it, or let it stay in joining."""
+        self.server.change_nodes(CLUSTER_NAME, change, name)
+
     def heal(self) -> None:
-        """Turn everything on and remove all faults."""
+        """Turn everything on, resume all nodes, and remove all faults."""
+        for name in self.nodes:
+            self.server.change_nodes(CLUSTER_NAME, "resume", name)
         for name in HOSTS:
             self.server.faults(name, [])
             self.server.power(name, "running")
         for name in self.vms:
-            self.server.power(name, "running")
+            self.server.power(self.name_of(name), "running")
         self.off.clear()
 
     def changes(self) -> int:
