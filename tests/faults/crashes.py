@@ -22,7 +22,7 @@ from avma_simulator.winrm.wsman_service import Reply, Service
 from faults import estates
 from faults.checks import Finding, Problem
 from faults.effects import Effect, Effects
-from faults.estates import ADMINISTRATOR, GUEST_PASSWORD, HOST_KEY, PASSWORD
+from faults.estates import ADMINISTRATOR, GUEST_PASSWORD, HOST_KEY, PASSWORD, SPARE_KEY
 from loopback import address
 from waiting import wait_until
 from workspace import PLUGIN, Workspace
@@ -64,13 +64,20 @@ def _vm() -> Properties:
     return {"type": "avma:VmActivation", "properties": inputs}
 
 
+def _cluster() -> Properties:
+    inputs = {"cluster": address(30), "productKey": "${productKey}"}
+    return {"type": "avma:ClusterLicense", "properties": inputs}
+
+
 _ONE = {"hv01": _host()}
 _WHOLE = {**_ONE, "web01": _vm()}
 _REMOVING = {"hv01": _host(onDelete="uninstallKey")}
 COMMANDS = (
     Command("create", "one guest", {}, _WHOLE),
+    Command("create for a cluster", "cluster", {}, {"cl01": _cluster()}),
     Command("refresh", "one guest", _WHOLE, _WHOLE, ("refresh", "--yes", "--skip-preview")),
     Command("import", "hosts", {}, _ONE, _IMPORT, licensed=True),
+    Command("update", "hosts", _ONE, {"hv01": _host(productKey="${spareKey}")}),
     Command("replace", "hosts", _REMOVING, {"hv01": _host(12, onDelete="uninstallKey")}),
     Command("delete", "hosts", _REMOVING, {}),
 )
@@ -131,13 +138,13 @@ class Stack:
         guest = {"username": ADMINISTRATOR, "transport": "powershellDirect"}
         config = {f"avma:{name}": value for name, value in account.items()}
         config |= {f"avma:guest.{name}": value for name, value in guest.items()}
-        secrets = {"avma:password": PASSWORD, "avma:guest.password": GUEST_PASSWORD, "productKey": HOST_KEY}
-        self._workspace.new_stack("dev", config, secrets)
+        passwords = {"avma:password": PASSWORD, "avma:guest.password": GUEST_PASSWORD}
+        self._workspace.new_stack("dev", config, {**passwords, "productKey": HOST_KEY, "spareKey": SPARE_KEY})
         self._state, self._saved = folder / "state", folder / "saved"
 
     @staticmethod
     def _program(resources: Properties) -> Properties:
-        config = {"productKey": {"type": "string", "secret": True}}
+        config = {name: {"type": "string", "secret": True} for name in ("productKey", "spareKey")}
         return {"name": "crashes", "runtime": "yaml", "config": config, "resources": resources}
 
     def prepare(self) -> None:
