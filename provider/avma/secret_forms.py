@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
 
 from avma import characters, keys
 
 _LONG = 25
 """The length of a product key without dashes. Without theirs, shorter secrets could match inside ordinary words."""
+_GO = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+"""What the JSON of Go escapes too."""
 
 
-def forms_of(secret: str) -> tuple[str, ...]:
-    """Return a secret as it is, in `repr`, JSON and XML, and as a normalized product key. Each also without dashes."""
-    sent = (keys.normalize(secret),) if keys.syntax_error(secret) is None else ()
-    forms = secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], characters.xml_text(secret), *sent
-    return *forms, *(dense for form in forms if len(dense := form.replace("-", "")) >= _LONG)
+def forms_of(secret: str) -> frozenset[str]:
+    """Return a secret as programs write it: as it is, escaped, in Base64, and as a normalized product key.
+
+    Each form is also there without dashes. The long lines of a secret, as of a private key in PEM, are secrets too.
+    """
+    sent = [keys.normalize(secret)] if keys.syntax_error(secret) is None else []
+    lines = [line.strip() for line in secret.splitlines()]
+    parts = [secret, *sent, *(line for line in lines if len(line) >= _LONG)]
+    forms = {form for part in parts for form in _escaped(part)}
+    return frozenset(forms | {dense for form in forms if len(dense := form.replace("-", "")) >= _LONG})
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """Yield a text as it is, and in `repr`, JSON, XML, HTML, URLs and Base64."""
+    yield text
+    yield from (repr(text)[1:-1], repr(text.encode())[2:-1])
+    in_json = json.dumps(text, ensure_ascii=False)[1:-1]
+    yield from (in_json, json.dumps(text)[1:-1], in_json.translate(_GO))
+    yield from (characters.xml_text(text), html.escape(text), html.escape(text, quote=False))
+    yield from (quote(text), quote(text, safe=""), quote_plus(text))
+    yield base64.b64encode(text.encode()).decode().rstrip("=")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from avma.keys import KeyKind
+from avma.windows.session_configuration import SessionConfiguration
 from avma_simulator import EstateServer
 from core.certificates import holder
 from e2e.estate import ADMINISTRATOR, machine, published
@@ -18,8 +19,8 @@ from loopback import address
 from secret_search import Canary, files_in, key_canary
 from workspace import Workspace, version
 
-MACHINES = ("hv01", "hv02", "hv03", "hv04", "web01", "app01", "az01")
-HOST, NODE, AZURE = address(141), address(142), address(145)
+MACHINES = ("hv01", "hv02", "hv03", "hv04", "web01", "app01", "db01", "az01", "az02")
+HOST, NODE, AZURE, RESTRICTED = address(141), address(142), address(145), address(146)
 PASSPHRASE = "only for this folder"
 _QUOTED = "& <\u00e9> \"q\" \\ 'x' %/+="
 """Characters that JSON, XML, HTML, URLs and shells write in another way."""
@@ -32,6 +33,7 @@ SECRETS = {
     "nextKey": "GFDCB-NMKJH-VTRQP-32YXW-98764",
     "nodeKey": "BCDFG-HJKMP-PQRTV-WXY23-4678N",
     "azureKey": "BCDFG-HJKMP-PQRTN-WXY23-46787",
+    "restrictedKey": "BCDFG-HJKMV-PQRTN-WXY23-46788",
     "guestKey": published(KeyKind.AVMA, "2022", "Datacenter"),
 }
 """The secret settings of the program, by name. The client key is made for each stack."""
@@ -59,7 +61,7 @@ RESOURCES: dict[str, Any] = {
         "properties": {
             "nodes": [NODE],
             "productKeys": {NODE: "${nodeKey}"},
-            "connection": {"password": "${connectionPassword}"},
+            "connection": {"password": "${connectionPassword}", "https": True, "auth": "basic", "caCert": "${caCert}"},
         },
     },
     "hv03": {
@@ -79,23 +81,41 @@ RESOURCES: dict[str, Any] = {
         "type": "avma:HostLicense",
         "properties": {"host": address(144), "productKey": "${nextKey}", "confirmationId": "${confirmationId}"},
     },
+    "db01": {
+        "type": "avma:VmActivation",
+        "properties": {"host": "${hv01.host}", "vmName": "db01", "connection": {"configurationName": "avma"}},
+    },
     "az01": {"type": "avma:HostLicense", "properties": {"host": AZURE, "productKey": "${azureKey}"}},
+    "az02": {
+        "type": "avma:HostLicense",
+        "properties": {
+            "host": RESTRICTED,
+            "productKey": "${restrictedKey}",
+            "connection": {"configurationName": "avma"},
+        },
+    },
 }
 
 
 def estate(folder: Path) -> dict[str, Any]:
     """Return the machines of the stack. The certificate of hv03 is in that folder."""
     holder(folder, "svc-avma")
+    jea = {"sessionConfigurations": [_session_configuration(folder)]}
     datacenter = {"version": "2022", "edition": "Datacenter"}
     azure = {"version": "23H2", "edition": "Azure Stack HCI"}
     certificate = {"logons": ["certificate"], "clientCertificate": str(folder / "svc-avma.pem")}
     guests = [
         _with("guestPassword", machine("web01", "2022", "Datacenter", address(151))),
         _with("appPassword", machine("app01", "2019", "Datacenter", address(152))),
+        _with("guestPassword", machine("db01", "2022", "Datacenter", address(153))),
     ]
     hosts = [
-        _with("password", machine("hv01", **datacenter, address=HOST, vms=guests)),
-        _with("connectionPassword", machine("hv02", **datacenter, address=NODE)),
+        _with("password", machine("hv01", **datacenter, address=HOST, vms=guests, **jea)),
+        {
+            **_with("connectionPassword", machine("hv02", **datacenter, address=NODE)),
+            "https": {"port": 5986},
+            "logons": ["basic"],
+        },
         {
             **machine("hv03", **datacenter, address=address(143), license={"key": SECRETS["nextKey"]}),
             "https": {"port": 5986},
@@ -103,14 +123,31 @@ def estate(folder: Path) -> dict[str, Any]:
         },
         _with("password", machine("hv04", **datacenter, address=address(144), online=False)),
         _with("password", machine("az01", **azure, address=AZURE)),
+        _with("password", machine("az02", **azure, address=RESTRICTED, **jea)),
     ]
     keys = [
         {"key": SECRETS["hostKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
         {"key": SECRETS["nextKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 9},
         {"key": SECRETS["nodeKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
         {"key": SECRETS["azureKey"], "channel": "MAK", "version": "2022", "edition": "Datacenter", "activations": 1},
+        {
+            "key": SECRETS["restrictedKey"],
+            "channel": "MAK",
+            "version": "2022",
+            "edition": "Datacenter",
+            "activations": 1,
+        },
     ]
     return {"keys": keys, "hosts": hosts}
+
+
+def _session_configuration(folder: Path) -> str:
+    """Write the files of `avma jea`, and return the path of the session configuration."""
+    accounts = tuple(f"{host}\\{ADMINISTRATOR}" for host in ("HV01", "AZ02"))
+    for path, text in SessionConfiguration("avma", accounts, azure_local=True).files().items():
+        (folder / "jea" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "jea" / path).write_text(text)
+    return str(folder / "jea" / "avma.pssc")
 
 
 def _with(secret: str, described: dict[str, Any]) -> dict[str, Any]:

@@ -165,6 +165,7 @@ def test_groups_and_files_are_checked(tmp_path: Path) -> None:
     [
         ("@{ A = 'it''s'; B = $true\n C = 'a', 'b' # c\n D = @() ; E = @{ 'x\\y' = @('z') } }", None),
         ("@{}", {}),
+        ("@{ A = 'o\u2019\u2019neil' }", {"A": "o\u2019neil"}),
     ],
 )
 def test_a_data_file(text: str, value: dict[str, Any] | None) -> None:
@@ -172,7 +173,10 @@ def test_a_data_file(text: str, value: dict[str, Any] | None) -> None:
     assert data_files.parse(text) == (whole if value is None else value)
 
 
-@pytest.mark.parametrize("text", ["", "@{", "@{ A }", "@{ A = }", "@{ A = 'x }", "@{} @{}", "& calc", "@{ A = (1) }"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "@{", "@{ A }", "@{ A = }", "@{ A = 'x }", "@{ A = 'o\u2019neil' }", "@{} @{}", "& calc", "@{ A = (1) }"],
+)
 def test_what_is_not_a_data_file(text: str) -> None:
     with pytest.raises(ValueError, match=r"unexpected|missing"):
         data_files.parse(text)

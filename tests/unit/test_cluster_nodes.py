@@ -53,6 +53,16 @@ def test_a_node_at_an_address_that_can_be_misread_is_an_error(cluster: str, node
         nodes_of(cluster, node)
 
 
+@pytest.mark.parametrize("name", ["a';calc.exe;'", "a\u2019;calc.exe;\u2019", "a b", "$(calc)", "a\nb"])
+def test_a_node_with_a_name_that_no_computer_has_is_an_error(name: str) -> None:
+    with pytest.raises(errors.UnexpectedAnswer, match="no computer can have this name"):
+        nodes_of("10.0.0.1", Node(name, "Up", "10.0.0.2"))
+
+
+def test_a_node_can_have_a_name_of_any_script() -> None:
+    assert nodes_of("10.0.0.1", Node("b\u00fcro-n1", "Up", "10.0.0.2")) == ["10.0.0.2"]
+
+
 def test_a_node_is_reached_by_what_its_cluster_was_asked_by() -> None:
     node = Node("hv01", "Up", "10.0.0.2")
     assert nodes_of("10.0.0.1", node) == ["10.0.0.2"]

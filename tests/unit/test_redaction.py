@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from avma import characters, keys
@@ -53,6 +59,39 @@ def test_a_pasted_key_is_taken_out_as_it_was_written_and_as_it_is_sent(pasted: s
     redactor.learn([pasted])
     for text in (pasted, keys.normalize(pasted), repr(pasted), keys.normalize(pasted).replace("-", "")):
         assert "NKHHJ" not in redactor(f"installing {text}.").upper()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        repr,
+        lambda text: repr(text.encode()),
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        lambda text: json.dumps(text, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026"),
+        html.escape,
+        lambda text: html.escape(text, quote=False),
+        quote,
+        lambda text: quote(text, safe=""),
+        quote_plus,
+        lambda text: base64.b64encode(text.encode()).decode(),
+    ],
+)
+def test_a_secret_is_taken_out_in_each_form(written: Callable[[str], str]) -> None:
+    password = "C4nary-\u00e9 & <\"q\" 'x'/%+"
+    redactor = Redactor()
+    redactor.learn([password])
+    assert "C4nary" not in written(password) or "C4nary" not in redactor(f"with {written(password)}.")
+    assert written(password)[3:-3] not in redactor(f"with {written(password)}.")
+
+
+def test_the_lines_of_a_private_key_are_taken_out_one_by_one() -> None:
+    body = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ", "C7VJTUt9Us8cKjMzEfYyjiWA4R4ypbHqGC0H0+tG3hGbN1+E5y"]
+    pem = "\n".join(["-----BEGIN PRIVATE KEY-----", *body, "-----END PRIVATE KEY-----", ""])
+    redactor = Redactor()
+    redactor.learn([pem])
+    for text in (body[1], "\r\n".join(pem.splitlines()), "  ".join(pem.splitlines())):
+        assert not any(line in redactor(f"sent {text}") for line in body)
 
 
 def test_nothing_learnt_nothing_lost() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +35,12 @@ def found(data: bytes) -> set[str]:
         lambda text: json.dumps({"a": text}, ensure_ascii=False),
         lambda text: html.escape(text),
         lambda text: quote(text, safe=""),
+        quote,
         repr,
+        lambda text: repr(text.encode()),
+        lambda text: json.dumps(json.dumps(text)),
+        lambda text: re.sub("[^A-Za-z0-9]", lambda found: f"&#{ord(found[0])};", text),
+        lambda text: re.sub("[^A-Za-z0-9]", lambda found: f"&#x{ord(found[0]):X};", text),
         lambda text: text.encode().hex(),
         lambda text: text.encode("utf-16-le").hex().upper(),
     ],
@@ -42,6 +48,18 @@ def found(data: bytes) -> set[str]:
 def test_a_text_in_each_form(code, changed):
     data = f"before {changed(KEY)} between {changed(PASSWORD)} after".encode(code)
     assert found(data) == {"key", "password"}
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n   ", " \u2502\n\u2502 ", " | ", "\n  | "])
+def test_a_text_split_over_lines(between):
+    parts = (text[:9] + between + text[9:] for text in (KEY, PASSWORD))
+    assert found(" and ".join(parts).encode()) == {"key", "password"}
+
+
+@pytest.mark.parametrize("dash", ["\u2013", "\u2010", " ", " - ", "\u2212"])
+def test_a_key_with_other_dashes_or_only_its_first_groups(dash):
+    assert found(KEY.replace("-", dash).encode()) == {"key"}
+    assert found(KEY[:17].replace("-", dash).encode()) == {"key"}
 
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-16-le"])

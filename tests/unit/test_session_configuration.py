@@ -14,6 +14,7 @@ from avma_simulator.state import data_files
 
 GUESTS = SessionConfiguration("avma", ("LAB\\svc-avma",))
 AZURE_LOCAL = SessionConfiguration("avma", ("LAB\\svc-avma", "HV01\\o'neil"), azure_local=True)
+FRENCH = SessionConfiguration("avma", ("LAB\\l\u2019admin",))
 CONSTRAINED = ("Get-Command", "Get-FormatData", "Get-Help", "Measure-Object", "Out-Default", "Select-Object")
 """The commands for which a restricted session has a proxy of its own ("JEA security considerations")."""
 
@@ -26,7 +27,7 @@ def role(configuration):
     return data_files.parse(configuration.files()[f"{MODULE}/RoleCapabilities/{MODULE}.psrc"])
 
 
-@pytest.mark.parametrize("configuration", [GUESTS, AZURE_LOCAL], ids=["guests", "Azure Local"])
+@pytest.mark.parametrize("configuration", [GUESTS, AZURE_LOCAL, FRENCH], ids=["guests", "Azure Local", "French"])
 def test_the_files_are_powershell(configuration):
     parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
     for path, text in configuration.files().items():
@@ -46,6 +47,10 @@ def test_only_azure_local_has_an_administrator_and_its_script():
     assert set(session(AZURE_LOCAL)["RoleDefinitions"]) == {"LAB\\svc-avma", "HV01\\o'neil"}
     assert set(AZURE_LOCAL.functions) - set(GUESTS.functions) == {powershell.load("server-avma-manager").function}
     assert AZURE_LOCAL.functions == [powershell.load(name).function for name in powershell.names()]
+
+
+def test_each_quotation_mark_of_powershell_stays_inside_a_name():
+    assert session(FRENCH)["RoleDefinitions"].keys() == {"LAB\\l\u2019admin"}
 
 
 def test_the_group_can_have_another_name():

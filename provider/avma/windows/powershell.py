@@ -24,6 +24,8 @@ from avma.wsman.script import OnOutput, Output, Script, ignore, never, secrets_i
 
 _LONGEST = 400
 _FIRST_LINE = re.compile(r"# avma-script: ([a-z-]+) (\d+)")
+_QUOTES = re.compile("['\u2018-\u201b]")
+"""What begins and ends a literal string of PowerShell (about_Quoting_Rules)."""
 _NO_SUCH_COMMAND = "CommandNotFoundException"
 
 
@@ -138,7 +140,7 @@ def names() -> list[str]:
 
 def literal(text: str) -> str:
     """Return a text as a literal string of PowerShell, for a command that users type."""
-    doubled = text.replace("'", "''")
+    doubled = _QUOTES.sub(r"\g<0>\g<0>", text)
     return f"'{doubled}'"
 
 

@@ -5,6 +5,7 @@ Recorded: the text and the ID of the error for a script (PowerShell/JEA#20).
 
 from __future__ import annotations
 
+from avma_simulator.shells import psvalues
 from avma_simulator.shells.interpreter import Scripts, not_found
 from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from avma_simulator.state.estate_state import EstateState
@@ -33,4 +34,5 @@ async def run(
         script = scripts.get(configuration.functions.get(command.text.lower(), ("", "")))
         if script is None:
             raise ScriptFailed(**not_found(command.text))
+        machine.module_log.write(command.text, psvalues.logged(command.named))
         await script(state, machine, command.named, pipeline)

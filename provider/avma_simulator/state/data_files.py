@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"#[^\n]*|\s+|('(?:[^']|'')*'|@\{|@\(|[})=,;]|\$?[\w.]+)")
+_QUOTE = "['\u2018-\u201b]"
+"""What begins and ends a literal string, in any combination (about_Quoting_Rules). Inside, two of them are one."""
+_STRING = rf"{_QUOTE}(?:[^'\u2018-\u201b]|{_QUOTE}{{2}})*{_QUOTE}"
+_TOKEN = re.compile(rf"#[^\n]*|\s+|({_STRING}|@\{{|@\(|[}})=,;]|\$?[\w.]+)")
 _TABLE, _LIST = "@{", "@("
 _WORDS = {"$true": True, "$false": False, "$null": None}
 
@@ -93,4 +96,4 @@ def _item(tokens: _Tokens) -> Any:
 
 
 def _plain(token: str) -> str:
-    return token[1:-1].replace("''", "'") if token.startswith("'") else token
+    return re.sub(f"{_QUOTE}({_QUOTE})", r"\1", token[1:-1]) if re.match(_QUOTE, token) else token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,10 @@ from avma.windows.machine import Server
 from avma.wording import RUN_AGAIN, setting
 
 TRIED = "license the nodes"
+_TRIED_NODES = "read the nodes of the cluster"
 
+_NODE = re.compile(r"[\w.-]+")
+"""A name of a computer, in any script. Windows permits no spaces, quotation marks or `;` (Microsoft KB 909264)."""
 _AT_ONCE = 16
 _NETBIOS_LENGTH = 15
 """The maximum length of NetBIOS names. Clusters and WMI report `hyperv-host-rack12` as `hyperv-host-rac`."""
@@ -80,12 +84,16 @@ def find_nodes(
 
 
 def _require_usable(node: str, address: str, cluster: Server) -> None:
-    """Raise UnexpectedAnswer unless the reported address of a node is usable."""
+    """Raise UnexpectedAnswer unless the reported name and address of a node are usable. Commands for users name it."""
     reason = host_name_error(address)
     if reason is not None:
         answer = f"the cluster reports the node {characters.shown(node)!r} at an unusable address: {reason}"
         remedy = f"set {setting('nodes')} to the names or IP addresses of all nodes, instead of {setting('cluster')}"
-        raise errors.UnexpectedAnswer("read the nodes of the cluster", cluster.where, answer, remedy)
+        raise errors.UnexpectedAnswer(_TRIED_NODES, cluster.where, answer, remedy)
+    if not _NODE.fullmatch(node):
+        answer = f"the cluster reports the node {characters.shown(node)!r}, and no computer can have this name"
+        remedy = "check the names of the nodes with Get-ClusterNode on a node of the cluster"
+        raise errors.UnexpectedAnswer(_TRIED_NODES, cluster.where, answer, remedy)
 
 
 def is_name_of(declared: str, node: str) -> bool:
