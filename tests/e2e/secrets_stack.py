@@ -100,7 +100,7 @@ RESOURCES: dict[str, Any] = {
 def estate(folder: Path) -> dict[str, Any]:
     """Return the machines of the stack. The certificate of hv03 is in that folder."""
     holder(folder, "svc-avma")
-    jea = {"sessionConfigurations": [_session_configuration(folder)]}
+    jea: dict[str, Any] = {"sessionConfigurations": [_session_configuration(folder)]}
     datacenter = {"version": "2022", "edition": "Datacenter"}
     azure = {"version": "23H2", "edition": "Azure Stack HCI"}
     certificate = {"logons": ["certificate"], "clientCertificate": str(folder / "svc-avma.pem")}

@@ -12,7 +12,7 @@ from pypsrp.powershell import PowerShell, RunspacePool
 from winrm.exceptions import WSManFaultError
 
 from avma_simulator import EstateServer
-from avma_simulator.state import data_files
+from avma_simulator.state import data_files, session_configurations
 from simulator.client import HYPERV, Client
 from simulator.psrp import connected, errors
 from simulator.remoting import guest
@@ -22,6 +22,7 @@ Serve = Callable[[str], EstateServer]
 SCRIPT = "# avma-script: cim-in-guest 3"
 SESSION = """\
 @{{
+    SchemaVersion = '2.0.0.0'
     SessionType = 'RestrictedRemoteServer'
     RunAsVirtualAccount = $true
     {groups}
@@ -30,6 +31,7 @@ SESSION = """\
 """
 GROUPS = "RunAsVirtualAccountGroups = {}  # local groups"
 ROLE = "@{ VisibleFunctions = 'Scripts\\Invoke-Guest', 'Scripts\\Invoke-Missing' }"
+MANIFEST = "@{ RootModule = 'Scripts.psm1'; FunctionsToExport = 'Invoke-Guest', 'Invoke-Hidden', 'Invoke-Missing' }"
 MODULE = f"function Invoke-Guest {{\n{SCRIPT}\n}}\n\nfunction Invoke-Hidden {{\n{SCRIPT}\n}}\n"
 HOST = """\
 hosts:
@@ -57,6 +59,7 @@ def written(directory: Path, account: str = "Administrator", groups: str = "'Hyp
     """Write a session configuration with its module."""
     (directory / "Scripts" / "RoleCapabilities").mkdir(parents=True)
     (directory / "Scripts" / "RoleCapabilities" / "Guests.psrc").write_text(ROLE)
+    (directory / "Scripts" / "Scripts.psd1").write_text(MANIFEST)
     (directory / "Scripts" / "Scripts.psm1").write_text(MODULE)
     file = directory / "jea.pssc"
     file.write_text(SESSION.format(account=account, groups=GROUPS.format(groups) if groups else ""))
@@ -90,6 +93,31 @@ def test_a_visible_function_runs_and_nothing_else(serve: Serve, tmp_path: Path) 
     for text in ("Invoke-Hidden", "Invoke-Missing", "Get-Process", "hostname"):
         (record,) = [invoked(estate, text).streams.error[0]]
         assert record.fq_error == "CommandNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "mistake"),
+    [
+        ("jea.pssc", "SchemaVersion = '2.0.0.0'", "", "it has no SchemaVersion"),
+        ("jea.pssc", "SessionType", "LanguageMode = 'FullLanguage'\n SessionType", "does not have: LanguageMode"),
+        ("Scripts/RoleCapabilities/Guests.psrc", "@{", "@{ VisibleCmdlets = '*';", "does not have: VisibleCmdlets"),
+        ("Scripts/Scripts.psd1", "Scripts.psm1", "Nope.psm1", "Nope.psm1 cannot be read"),
+    ],
+)
+def test_files_that_permit_more_or_that_windows_rejects(
+    tmp_path: Path, file: str, old: str, new: str, mistake: str
+) -> None:
+    session = written(tmp_path)
+    changed = tmp_path / file
+    changed.write_text(changed.read_text().replace(old, new, 1))
+    with pytest.raises(session_configurations.NotASessionConfiguration, match=mistake):
+        session_configurations.load(str(session))
+
+
+def test_a_function_that_the_module_does_not_export_is_not_visible(tmp_path: Path) -> None:
+    session = written(tmp_path)
+    (tmp_path / "Scripts" / "Scripts.psd1").write_text("@{ RootModule = 'Scripts.psm1'; FunctionsToExport = @() }")
+    assert session_configurations.load(str(session)).functions == {}
 
 
 @pytest.mark.parametrize("text", ["Invoke-Guest", "hostname", f"{SCRIPT}\n"])
@@ -150,7 +178,7 @@ def test_hyper_v_needs_the_namespace_and_the_group(serve: Serve, tmp_path: Path)
 def test_groups_and_files_are_checked(tmp_path: Path) -> None:
     (tmp_path / "estate").mkdir()
     other = tmp_path / "other.pssc"
-    other.write_text("@{ SessionType = 'Default' }")
+    other.write_text("@{ SchemaVersion = '2.0.0.0'; SessionType = 'Default' }")
     broken = tmp_path / "broken.pssc"
     broken.write_text("@{ SessionType = ")
     text = HOST.format(groups="", file=f"{other}, {broken}", guest="")

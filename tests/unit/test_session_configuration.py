@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 import pytest
 import tree_sitter
@@ -40,6 +41,37 @@ def test_the_session_is_restricted_and_runs_as_a_virtual_account():
     assert found["RunAsVirtualAccountGroups"] == "Hyper-V Administrators"
     assert found["RoleDefinitions"] == {"LAB\\svc-avma": {"RoleCapabilities": MODULE}}
     assert not {"TranscriptDirectory", "LanguageMode", "VisibleCmdlets", "VisibleExternalCommands"} & found.keys()
+
+
+def test_the_files_have_these_entries_and_no_others():
+    """The keys and their values are those of the pages that `session_configuration` names."""
+    functions = [f"Invoke-Avma{name}" for name in ("CimInGuest3", "LicenseLock1")]
+    files = {path: dict(data_files.parse(text)) for path, text in GUESTS.files().items() if not path.endswith(".psm1")}
+    identifiers = [uuid.UUID(entries.pop("GUID")) for entries in files.values()]
+    assert len(set(identifiers)) == len(files)
+    assert files == {
+        "avma.pssc": {
+            "SchemaVersion": "2.0.0.0",
+            "SessionType": "RestrictedRemoteServer",
+            "ExecutionPolicy": "RemoteSigned",
+            "RunAsVirtualAccount": True,
+            "RunAsVirtualAccountGroups": "Hyper-V Administrators",
+            "RoleDefinitions": {"LAB\\svc-avma": {"RoleCapabilities": MODULE}},
+        },
+        f"{MODULE}/{MODULE}.psd1": {
+            "RootModule": f"{MODULE}.psm1",
+            "ModuleVersion": "1.0",
+            "PowerShellVersion": "5.1",
+            "FunctionsToExport": functions,
+            "CmdletsToExport": [],
+            "VariablesToExport": [],
+            "AliasesToExport": [],
+        },
+        f"{MODULE}/RoleCapabilities/{MODULE}.psrc": {
+            "ModulesToImport": [MODULE, "Microsoft.PowerShell.Utility", "Hyper-V"],
+            "VisibleFunctions": [f"{MODULE}\\{function}" for function in functions],
+        },
+    }
 
 
 def test_only_azure_local_has_an_administrator_and_its_script():

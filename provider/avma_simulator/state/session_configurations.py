@@ -18,6 +18,19 @@ from avma_simulator.state.groups import ADMINISTRATORS, Groups
 _FUNCTION = re.compile(r"^function ([\w-]+) \{\s*\n# avma-script: ([a-z0-9-]+) ([0-9]+)", re.MULTILINE)
 
 
+_ABOUT = frozenset({"GUID", "Author", "Description", "CompanyName", "Copyright"})
+_SESSION_KEYS = _ABOUT | {
+    "SchemaVersion",
+    "SessionType",
+    "ExecutionPolicy",
+    "RunAsVirtualAccount",
+    "RunAsVirtualAccountGroups",
+    "RoleDefinitions",
+}
+_ROLE_KEYS = _ABOUT | {"ModulesToImport", "VisibleFunctions"}
+"""The keys of a session and of a role that are modeled here, or that change nothing. Others could permit more."""
+
+
 class NotASessionConfiguration(Exception):
     """The files do not make a session configuration for JEA."""
 
@@ -46,7 +59,9 @@ def load(file: str) -> SessionConfiguration:
         NotASessionConfiguration: the file or its role is missing, or not one for JEA.
     """
     path = Path(file)
-    session = _read(path)
+    session = _read(path, _SESSION_KEYS)
+    if "SchemaVersion" not in session:
+        raise NotASessionConfiguration("it has no SchemaVersion")
     if session.get("SessionType") != "RestrictedRemoteServer" or session.get("RunAsVirtualAccount") is not True:
         raise NotASessionConfiguration("it has no restricted session with a virtual account")
     definitions: Mapping[str, Any] = session.get("RoleDefinitions") or {}
@@ -65,17 +80,28 @@ def _functions(directory: Path, role: str) -> Iterator[tuple[str, tuple[str, str
     if found is None:
         raise NotASessionConfiguration(f"no module beside it has the role {role}")
     module = found.parent.parent
-    visible = {
-        name.removeprefix(f"{module.name}\\") for name in data_files.listed(_read(found).get("VisibleFunctions"))
-    }
-    text = (module / f"{module.name}.psm1").read_text(encoding="utf-8-sig")
-    for name, script, version in _FUNCTION.findall(text):
-        if name in visible:
+    listed = data_files.listed(_read(found, _ROLE_KEYS).get("VisibleFunctions"))
+    visible = {name.removeprefix(f"{module.name}\\") for name in listed}
+    manifest = _read(module / f"{module.name}.psd1")
+    exported = visible.intersection(data_files.listed(manifest.get("FunctionsToExport")))
+    for name, script, version in _FUNCTION.findall(_text(module / str(manifest.get("RootModule")))):
+        if name in exported:
             yield name, (script, version)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path, modeled: frozenset[str] | None = None) -> Mapping[str, Any]:
     try:
-        return data_files.parse(path.read_text(encoding="utf-8-sig"))
+        table = data_files.parse(_text(path))
+    except ValueError as error:
+        raise NotASessionConfiguration(f"{path.name} cannot be read: {error}") from None
+    others = table.keys() - (modeled or table.keys())
+    if others:
+        raise NotASessionConfiguration(f"{path.name} has keys that the simulator does not have: {', '.join(others)}")
+    return table
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise NotASessionConfiguration(f"{path.name} cannot be read: {error}") from None
