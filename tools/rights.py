@@ -127,23 +127,43 @@ class Table:
     note: str = ""
 
 
-def _vm_rows(finding: Rights, read_in_guest: Rights) -> tuple[Row, ...]:
+def _vm_rows(finding: Rights, read_in_guest: Rights, reading: Rights = ()) -> tuple[Row, ...]:
     """Return the operations of a VmActivation. Only some read the license of the host."""
-    reading = (*finding, Right.CIMV2)
+    reading = reading or (*finding, Right.CIMV2)
+    managing = reading if Right.ADMINISTRATOR in reading else (*reading, Right.VIRTUALIZATION_METHODS)
     return (
         Row("preview", reading, read_in_guest),
         Row("refresh", finding, read_in_guest),
         Row("import", finding, read_in_guest),
         Row("create", reading, _GUEST_ADMINISTRATOR),
         Row("update", reading, _GUEST_ADMINISTRATOR),
-        Row("create with `manageDataExchange`", (*reading, Right.VIRTUALIZATION_METHODS), _GUEST_ADMINISTRATOR),
+        Row("create with `manageDataExchange`", managing, _GUEST_ADMINISTRATOR),
         Row("delete with `retain`", _NONE),
         Row("delete with `uninstallKey`", finding, _GUEST_ADMINISTRATOR),
         Row("delete with `restoreKmsClientKey`", finding, _GUEST_ADMINISTRATOR),
     )
 
 
-_ON_AZURE_LOCAL = "Inferred: the cmdlets of ServerAVMAManager need an administrator, also to read."
+def _cluster_rows(reading: Rights, changing: Rights) -> tuple[Row, ...]:
+    """Return the operations of a ClusterLicense."""
+    return (
+        Row("preview", reading),
+        Row("refresh", reading),
+        Row("import", reading),
+        Row("create", changing),
+        Row("update", changing),
+        Row("delete", _NONE),
+    )
+
+
+_ON_AZURE_LOCAL = (
+    "Inferred: the cmdlets of ServerAVMAManager need an administrator, also to read. The provider rejects\n"
+    "`uninstallKey` on Azure Local."
+)
+_READS_ON_AZURE_LOCAL = (
+    "The operations with an administrator read the license of the machine with the cmdlets of ServerAVMAManager."
+)
+_WITH_JEA = "Write the files with `avma jea --azure-local`."
 
 TABLES = (
     Table(
@@ -165,6 +185,7 @@ TABLES = (
             Row("preview", _ADMINISTRATOR),
             Row("refresh", _ADMINISTRATOR),
             Row("import", _ADMINISTRATOR),
+            Row("create with an existing license", _ADMINISTRATOR),
             Row("create", _ADMINISTRATOR),
             Row("update", _ADMINISTRATOR),
             Row("delete with `retain`", _NONE),
@@ -177,27 +198,49 @@ TABLES = (
             Row("preview", (*_HOST, Right.JEA)),
             Row("refresh", (*_HOST, Right.JEA)),
             Row("import", (*_HOST, Right.JEA)),
+            Row("create with an existing license", (*_HOST, Right.JEA)),
             Row("create", (*_HOST, Right.JEA)),
             Row("update", (*_HOST, Right.JEA)),
             Row("delete with `retain`", _NONE),
         ),
-        "The virtual account of the session is the administrator. Write the files with `avma jea --azure-local`.",
+        f"The virtual account of the session is the administrator. {_WITH_JEA}",
     ),
     Table(
         "ClusterLicense",
-        (
-            Row("preview", _CLUSTER_NODES),
-            Row("refresh", _CLUSTER_NODES),
-            Row("import", _CLUSTER_NODES),
-            Row("create", _ADMINISTRATOR),
-            Row("update", _ADMINISTRATOR),
-            Row("delete", _NONE),
-        ),
+        _cluster_rows(_CLUSTER_NODES, _ADMINISTRATOR),
         "The account needs the rights on each node. With `nodes` instead of `cluster`, no operation reads the cluster.",
+    ),
+    Table(
+        "ClusterLicense on Azure Local",
+        _cluster_rows(_ADMINISTRATOR, _ADMINISTRATOR),
+        "The account must be an administrator of each node.",
+    ),
+    Table(
+        "ClusterLicense on Azure Local with JEA",
+        _cluster_rows((*_CLUSTER_NODES, Right.JEA), (*_CLUSTER_NODES, Right.JEA)),
+        f"Register the session configuration on each node. {_WITH_JEA}",
     ),
     Table("VmActivation through the host (PowerShell Direct)", _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,))),
     Table("VmActivation through the host with JEA", _vm_rows((*_VMS, Right.JEA), (Right.GUEST,))),
     Table("VmActivation over the network (`guest.transport: winrm`)", _vm_rows(_VMS, _GUEST_OVER_NETWORK)),
+    Table(
+        "VmActivation on Azure Local through the host",
+        _vm_rows((*_VMS, Right.SCRIPTS), (Right.GUEST,), _ADMINISTRATOR),
+        _READS_ON_AZURE_LOCAL,
+    ),
+    Table(
+        "VmActivation on Azure Local through the host with JEA",
+        _vm_rows((*_VMS, Right.JEA), (Right.GUEST,)),
+    ),
+    Table(
+        "VmActivation on Azure Local over the network",
+        _vm_rows(_VMS, _GUEST_OVER_NETWORK, _ADMINISTRATOR),
+        _READS_ON_AZURE_LOCAL,
+    ),
+    Table(
+        "VmActivation on Azure Local over the network with JEA",
+        _vm_rows(_VMS, _GUEST_OVER_NETWORK, (*_HOST_AND_VMS, Right.JEA)),
+    ),
     Table(
         "Functions",
         (
@@ -207,7 +250,31 @@ TABLES = (
             Row("`getHostVms`", _VMS),
             Row("`getVmActivation` through the host", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
             Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
-            Row("`getClusterNodes`", _CLUSTER),
+            Row("`getClusterNodes` with licenses", _CLUSTER_NODES),
+            Row("`getClusterNodes` without licenses", _CLUSTER),
+        ),
+        "If the account cannot read the license of a node, `getClusterNodes` returns an `error` for this node.",
+    ),
+    Table(
+        "Functions on Azure Local",
+        (
+            Row("`getHostLicense`", _ADMINISTRATOR),
+            Row("`getHostVms`", _VMS),
+            Row("`getVmActivation` through the host", (*_VMS, Right.SCRIPTS), (Right.GUEST,)),
+            Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
+            Row("`getClusterNodes` with licenses", _ADMINISTRATOR),
+            Row("`getClusterNodes` without licenses", _CLUSTER),
+        ),
+    ),
+    Table(
+        "Functions on Azure Local with JEA",
+        (
+            Row("`getHostLicense`", (*_HOST, Right.JEA)),
+            Row("`getHostVms`", _VMS),
+            Row("`getVmActivation` through the host", (*_VMS, Right.JEA), (Right.GUEST,)),
+            Row("`getVmActivation` over the network", _VMS, _GUEST_OVER_NETWORK),
+            Row("`getClusterNodes` with licenses", (*_CLUSTER_NODES, Right.JEA)),
+            Row("`getClusterNodes` without licenses", _CLUSTER),
         ),
     ),
     Table(
@@ -219,6 +286,24 @@ TABLES = (
             Row("`avma doctor --guest-transport winrm`", _HOST_AND_VMS),
         ),
         "Neither command changes a machine.",
+    ),
+    Table(
+        "Commands on Azure Local",
+        (
+            Row("`avma report`", _ADMINISTRATOR, (Right.GUEST,)),
+            Row("`avma report --guest-transport winrm`", _ADMINISTRATOR, _GUEST_OVER_NETWORK),
+            Row("`avma doctor`", _ADMINISTRATOR),
+            Row("`avma doctor --guest-transport winrm`", _ADMINISTRATOR),
+        ),
+    ),
+    Table(
+        "Commands on Azure Local with JEA",
+        (
+            Row("`avma report`", (*_HOST_AND_VMS, Right.JEA), (Right.GUEST,)),
+            Row("`avma report --guest-transport winrm`", (*_HOST_AND_VMS, Right.JEA), _GUEST_OVER_NETWORK),
+            Row("`avma doctor`", (*_HOST_AND_VMS, Right.JEA)),
+            Row("`avma doctor --guest-transport winrm`", (*_HOST_AND_VMS, Right.JEA)),
+        ),
     ),
 )
 

@@ -19,9 +19,11 @@ ACCOUNT, PASSWORD = "svc-avma", "Correct-Horse-7"
 GUEST_ACCOUNT, GUEST_PASSWORD = "license-admin", "Battery-Staple-8"
 LICENSED, BARE, LOCAL, NODE, SECOND = (address(number) for number in range(31, 36))
 CLUSTER = address(37)
-HOSTS = ("licensed", "second", "bare", "local", "node")
-GUESTS = ("active", "fresh", "dark", "on-local")
+LICENSED_LOCAL, SECOND_LOCAL, LOCAL_NODE, LOCAL_CLUSTER = (address(number) for number in range(51, 55))
+HOSTS = ("licensed", "second", "bare", "local", "node", "licensed-local", "second-local", "local-node")
+GUESTS = ("active", "fresh", "dark", "active-on-local", "fresh-on-local", "dark-on-local")
 _HOST = f"http: {{port: 5985}}, username: {ACCOUNT}, password: {PASSWORD}, sessionConfigurations: [FILE]"
+_LOCAL = "version: 23H2, edition: Azure Stack HCI"
 _GUEST = f'version: "2022", edition: Standard, username: {GUEST_ACCOUNT}, password: {GUEST_PASSWORD}'
 _ESTATE = f"""
 keys:
@@ -35,11 +37,17 @@ hosts:
   - {{name: second, version: "2022", edition: Datacenter, license: {{key: {OTHER_KEY}}}, address: {SECOND},
       {_HOST}, vms: [{{name: dark, {_GUEST}, address: {address(43)}, http: {{port: 5985}}, dataExchange: false}}]}}
   - {{name: bare, version: "2022", edition: Datacenter, address: {BARE}, {_HOST}}}
-  - {{name: local, version: 23H2, edition: Azure Stack HCI, address: {LOCAL}, {_HOST},
-      vms: [{{name: on-local, {_GUEST}}}]}}
   - {{name: node, version: "2022", edition: Datacenter, address: {NODE}, {_HOST}}}
+  - {{name: local, {_LOCAL}, address: {LOCAL}, {_HOST}}}
+  - {{name: licensed-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {LICENSED_LOCAL}, {_HOST}, vms: [
+        {{name: active-on-local, {_GUEST}, address: {address(44)}, http: {{port: 5985}}}},
+        {{name: fresh-on-local, {_GUEST}, address: {address(45)}, http: {{port: 5985}}}}]}}
+  - {{name: second-local, {_LOCAL}, serverKey: {OTHER_KEY}, address: {SECOND_LOCAL}, {_HOST}, vms: [
+        {{name: dark-on-local, {_GUEST}, address: {address(46)}, http: {{port: 5985}}, dataExchange: false}}]}}
+  - {{name: local-node, {_LOCAL}, address: {LOCAL_NODE}, {_HOST}}}
 clusters:
   - {{name: cl01, nodes: [node], address: {CLUSTER}, http: {{port: 5985}}}}
+  - {{name: cl02, nodes: [local-node], address: {LOCAL_CLUSTER}, http: {{port: 5985}}}}
 """
 _GROUPS = {
     Right.ADMINISTRATOR: "Administrators",

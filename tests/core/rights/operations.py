@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from avma.configuration import Transport
 from avma.diagnosis.host_diagnosis import HostDiagnosis
 from avma.functions import FUNCTIONS
+from avma.functions.get_cluster_nodes import GetClusterNodes
 from avma.inventory.collect import Collector
 from avma.inventory.request import HostRequest, InventoryRequest
 from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
@@ -15,7 +17,20 @@ from avma.resources.resource import Resource, Result
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.settings import AddressedSettings
 from avma.wording import NEUTRAL
-from core.rights.lab import BARE, CLUSTER, LICENSED, LOCAL, SECOND, Act, Bench, Prepare, Problem
+from core.rights.lab import (
+    BARE,
+    CLUSTER,
+    LICENSED,
+    LICENSED_LOCAL,
+    LOCAL,
+    LOCAL_CLUSTER,
+    SECOND,
+    SECOND_LOCAL,
+    Act,
+    Bench,
+    Prepare,
+    Problem,
+)
 from core.runner import HOST_KEY, OTHER_KEY, Runner, stored
 
 Wanted = dict[str, Any]
@@ -24,7 +39,9 @@ _HOST, _CLUSTER, _VM = Runner.host, ClusterLicenseResource(), VmActivationResour
 _ON_BARE: Wanted = {"host": BARE, "product_key": HOST_KEY}
 _ON_LOCAL: Wanted = {"host": LOCAL, "product_key": HOST_KEY}
 _ON_CLUSTER: Wanted = {"cluster": CLUSTER, "product_key": HOST_KEY}
+_ON_LOCAL_CLUSTER: Wanted = {"cluster": LOCAL_CLUSTER, "product_key": HOST_KEY}
 _ACTIVE: Wanted = {"host": LICENSED, "vm_name": "active"}
+_ACTIVE_ON_LOCAL: Wanted = {"host": LICENSED_LOCAL, "vm_name": "active-on-local"}
 
 
 def _preview(resource: Resource, wanted: Wanted) -> Prepare:
@@ -88,19 +105,42 @@ def _function(name: str, **arguments: object) -> Prepare:
     return lambda bench: act
 
 
+def _cluster_nodes(cluster: str, licenses: bool) -> Prepare:
+    """List the nodes of a cluster. With licenses, raise Problem for each node that has an error instead."""
+
+    def act(run: Runner) -> None:
+        found = GetClusterNodes().call({"cluster": cluster}, run.operation)
+        assert found.nodes
+        problems = [node.error for node in found.nodes if node.error]
+        if licenses and problems:
+            raise Problem("\n".join(problems))
+
+    return lambda bench: act
+
+
 def _vm_operations() -> Mapping[str, Prepare]:
-    fresh = {**_ACTIVE, "vm_name": "fresh"}
-    dark = {"host": SECOND, "vm_name": "dark", "manage_data_exchange": True}
+    return _of_vms(_ACTIVE, {"host": LICENSED, "vm_name": "fresh"}, {"host": SECOND, "vm_name": "dark"})
+
+
+def _vm_operations_on_local() -> Mapping[str, Prepare]:
+    fresh, dark = (
+        {"host": LICENSED_LOCAL, "vm_name": "fresh-on-local"},
+        {"host": SECOND_LOCAL, "vm_name": "dark-on-local"},
+    )
+    return _of_vms(_ACTIVE_ON_LOCAL, fresh, dark)
+
+
+def _of_vms(active: Wanted, fresh: Wanted, dark: Wanted) -> Mapping[str, Prepare]:
     return {
-        "preview": _preview(_VM, _ACTIVE),
-        "refresh": _refresh(_VM, _ACTIVE),
-        "import": _import(_VM, _ACTIVE),
+        "preview": _preview(_VM, active),
+        "refresh": _refresh(_VM, active),
+        "import": _import(_VM, active),
         "create": _create(_VM, fresh),
-        "update": _update(_VM, _ACTIVE, {}, drifted="active"),
-        "create with `manageDataExchange`": _create(_VM, dark),
-        "delete with `retain`": _delete(_VM, _ACTIVE, "retain"),
-        "delete with `uninstallKey`": _delete(_VM, _ACTIVE, "uninstallKey"),
-        "delete with `restoreKmsClientKey`": _delete(_VM, _ACTIVE, "restoreKmsClientKey"),
+        "update": _update(_VM, active, {}, drifted=active["vm_name"]),
+        "create with `manageDataExchange`": _create(_VM, {**dark, "manage_data_exchange": True}),
+        "delete with `retain`": _delete(_VM, active, "retain"),
+        "delete with `uninstallKey`": _delete(_VM, active, "uninstallKey"),
+        "delete with `restoreKmsClientKey`": _delete(_VM, active, "restoreKmsClientKey"),
     }
 
 
@@ -109,35 +149,69 @@ def _local_operations() -> Mapping[str, Prepare]:
         "preview": _preview(_HOST, _ON_LOCAL),
         "refresh": _refresh(_HOST, _ON_LOCAL),
         "import": _import(_HOST, _ON_LOCAL),
+        "create with an existing license": _create(_HOST, {"host": LICENSED_LOCAL}),
         "create": _create(_HOST, _ON_LOCAL),
         "update": _update(_HOST, _ON_LOCAL, {"product_key": OTHER_KEY}),
         "delete with `retain`": _delete(_HOST, _ON_LOCAL, "retain"),
     }
 
 
-def _report(run: Runner) -> None:
+def _cluster_operations(wanted: Wanted) -> Mapping[str, Prepare]:
+    return {
+        "preview": _preview(_CLUSTER, wanted),
+        "refresh": _refresh(_CLUSTER, wanted),
+        "import": _import(_CLUSTER, wanted),
+        "create": _create(_CLUSTER, wanted),
+        "update": _update(_CLUSTER, wanted, {"product_key": OTHER_KEY}),
+        "delete": _delete(_CLUSTER, wanted),
+    }
+
+
+def _local_functions() -> Mapping[str, Prepare]:
+    return {
+        "`getHostLicense`": _function("get_host_license", host=LICENSED_LOCAL),
+        "`getHostVms`": _function("get_host_vms", host=LICENSED_LOCAL),
+        "`getVmActivation` through the host": _function("get_vm_activation", **_ACTIVE_ON_LOCAL),
+        "`getVmActivation` over the network": _function("get_vm_activation", **_ACTIVE_ON_LOCAL),
+        "`getClusterNodes` with licenses": _cluster_nodes(LOCAL_CLUSTER, True),
+        "`getClusterNodes` without licenses": _cluster_nodes(LOCAL_CLUSTER, False),
+    }
+
+
+def _commands(host: str) -> Mapping[str, Prepare]:
+    report, doctor = partial(_report, host), partial(_doctor, host)
+    return {
+        "`avma report`": lambda bench: report,
+        "`avma report --guest-transport winrm`": lambda bench: report,
+        "`avma doctor`": lambda bench: doctor,
+        "`avma doctor --guest-transport winrm`": lambda bench: doctor,
+    }
+
+
+def _report(host: str, run: Runner) -> None:
     """Report one host. Raise Problem for each of its machines that did not answer."""
-    request = InventoryRequest(run.configuration, hosts=(HostRequest(LICENSED),))
+    request = InventoryRequest(run.configuration, hosts=(HostRequest(host),))
     collector = Collector(
         request, run.machines, seconds=60, at_once=1, show_progress=_ignore, warn=_ignore, redact=lambda text: text
     )
-    (host,) = collector.collect().hosts
-    problems = [f"{seen.problem}. {NEUTRAL.render(seen.remedy or '')}" for seen in (host, *host.vms) if seen.problem]
+    (found,) = collector.collect().hosts
+    problems = [f"{seen.problem}. {NEUTRAL.render(seen.remedy or '')}" for seen in (found, *found.vms) if seen.problem]
     if problems:
         raise Problem("\n".join(problems))
 
 
-def _doctor(run: Runner) -> None:
+def _doctor(host: str, run: Runner) -> None:
     guest = run.configuration.guest
     assert guest is not None
     settings = AddressedSettings(
         https=False,
         username=run.configuration.username,
         password=run.configuration.password,
+        configuration_name=run.configuration.configuration_name,
     )
     transport = guest.transport or Transport.POWERSHELL_DIRECT
     failed = [
-        step.error for step in HostDiagnosis(LICENSED, settings, transport, run.machines, _ignore).run() if step.error
+        step.error for step in HostDiagnosis(host, settings, transport, run.machines, _ignore).run() if step.error
     ]
     problems = [NEUTRAL.render(error.message) for error in failed]
     if problems:
@@ -161,17 +235,16 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
     },
     "HostLicense on Azure Local": _local_operations(),
     "HostLicense on Azure Local with JEA": _local_operations(),
-    "ClusterLicense": {
-        "preview": _preview(_CLUSTER, _ON_CLUSTER),
-        "refresh": _refresh(_CLUSTER, _ON_CLUSTER),
-        "import": _import(_CLUSTER, _ON_CLUSTER),
-        "create": _create(_CLUSTER, _ON_CLUSTER),
-        "update": _update(_CLUSTER, _ON_CLUSTER, {"product_key": OTHER_KEY}),
-        "delete": _delete(_CLUSTER, _ON_CLUSTER),
-    },
+    "ClusterLicense": _cluster_operations(_ON_CLUSTER),
+    "ClusterLicense on Azure Local": _cluster_operations(_ON_LOCAL_CLUSTER),
+    "ClusterLicense on Azure Local with JEA": _cluster_operations(_ON_LOCAL_CLUSTER),
     "VmActivation through the host (PowerShell Direct)": _vm_operations(),
     "VmActivation through the host with JEA": _vm_operations(),
     "VmActivation over the network (`guest.transport: winrm`)": _vm_operations(),
+    "VmActivation on Azure Local through the host": _vm_operations_on_local(),
+    "VmActivation on Azure Local through the host with JEA": _vm_operations_on_local(),
+    "VmActivation on Azure Local over the network": _vm_operations_on_local(),
+    "VmActivation on Azure Local over the network with JEA": _vm_operations_on_local(),
     "Functions": {
         "`getAvmaKey`": _function("get_avma_key", version="2022", edition="Standard"),
         "`getCompatibility`": _function("get_compatibility", host_version="2022", guest_version="2019"),
@@ -179,12 +252,12 @@ OPERATIONS: Mapping[str, Mapping[str, Prepare]] = {
         "`getHostVms`": _function("get_host_vms", host=LICENSED),
         "`getVmActivation` through the host": _function("get_vm_activation", **_ACTIVE),
         "`getVmActivation` over the network": _function("get_vm_activation", **_ACTIVE),
-        "`getClusterNodes`": _function("get_cluster_nodes", cluster=CLUSTER),
+        "`getClusterNodes` with licenses": _cluster_nodes(CLUSTER, True),
+        "`getClusterNodes` without licenses": _cluster_nodes(CLUSTER, False),
     },
-    "Commands": {
-        "`avma report`": lambda bench: _report,
-        "`avma report --guest-transport winrm`": lambda bench: _report,
-        "`avma doctor`": lambda bench: _doctor,
-        "`avma doctor --guest-transport winrm`": lambda bench: _doctor,
-    },
+    "Functions on Azure Local": _local_functions(),
+    "Functions on Azure Local with JEA": _local_functions(),
+    "Commands": _commands(LICENSED),
+    "Commands on Azure Local": _commands(LICENSED_LOCAL),
+    "Commands on Azure Local with JEA": _commands(LICENSED_LOCAL),
 }

@@ -58,6 +58,20 @@ def test_the_tables_are_complete():
         assert any(f"`{camel_case(function.name)}`" in name for name in operations)
 
 
+def test_azure_local_has_each_operation_with_and_without_jea():
+    def names(azure_local: bool, jea: bool) -> set[str]:
+        """Return the operations of some tables, each after the first word of its title."""
+        wanted = [t for t in TABLES if ("Azure Local" in t.title, "JEA" in t.title) == (azure_local, jea)]
+        return {f"{table.title.split()[0]}: {row.name}" for table in wanted for row in table.rows}
+
+    elsewhere = {
+        "HostLicense: delete with `uninstallKey`",
+        "Functions: `getAvmaKey`",
+        "Functions: `getCompatibility`",
+    }
+    assert names(True, False) == names(True, True) == names(False, False) - elsewhere
+
+
 @pytest.mark.parametrize(("table", "row"), ROWS)
 def test_the_rights_of_the_table_are_enough(bench: Bench, table: Table, row: Row):
     act = OPERATIONS[table.title][row.name](bench)
