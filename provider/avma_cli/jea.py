@@ -1,4 +1,4 @@
-"""`avma jea`: write a session configuration of PowerShell that permits only the scripts of the provider."""
+"""`avma jea`: write a session configuration of PowerShell for the scripts of the provider."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def jea(
     \b
       avma jea avma-jea --account 'LAB\\svc-avma'
 
-    In the session, the account can run the scripts of the provider, and
-    nothing else. The command writes a session configuration (.pssc) and a
-    module with the functions and their role capability (.psrc). Then it prints
-    the commands to register them on a host.
+    In the session, the account can run the scripts of the provider, and the
+    eight default commands of a restricted session, such as Get-Help. The
+    command writes a session configuration (.pssc) and a module with the
+    functions and their role capability (.psrc). Then it prints the commands to
+    register them on a host.
 
     JEA restricts only PowerShell. The account needs its rights to WMI as
     before.
