@@ -167,7 +167,7 @@ _STORED = (
 
 def ways_out(error: errors.AvmaError, urn: str, more: str = "") -> str:
     """Return what the user can do after a failed deletion: correct the settings, or forget the resource."""
-    forget = f"To forget the resource and leave the machine unchanged, run `pulumi state delete '{urn}'`.{more}"
+    forget = f"To forget the resource and leave the machine as it is, run `pulumi state delete '{urn}'`.{more}"
     return f"{_STORED} {forget}" if _is_rejected_sign_in(error) else forget
 
 

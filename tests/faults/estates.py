@@ -80,6 +80,7 @@ hosts:
   {_local("node1", 41, f", vms: [{_guest('web01', 21)}]")}
   {_local("node2", 42)}
   {_local("node3", 43, f", serverKey: {HOST_KEY}, vms: [{_guest('app01', 22)}]")}
+  {_local("node4", 44, ", opaque: true")}
 clusters:
   - {{name: cl02, nodes: [node1, node2], address: {address(40)}, http: {{port: 5985}}, https: {{port: 5986}}}}
 """

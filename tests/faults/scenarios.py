@@ -208,6 +208,12 @@ def _azure_local() -> Iterator[Scenario]:
     yield Scenario(f"{name}: delete", estate, _up({}), {}, host, reads_only=True)
     yield Scenario(f"{name}: import", estate, _import("node3", "HostLicense", "node3"), adopting, reads_only=True)
     yield Scenario(f"{name}: getHostLicense", estate, _call("getHostLicense", host="node3"), {}, reads_only=True)
+    opaque = {"node4": _host("node4")}
+    newer = {"node4": _host("node4", KEY_2025)}
+    name = "Azure Local without a report, HostLicense"
+    yield Scenario(f"{name}: create", estate, _up(opaque), opaque)
+    yield Scenario(f"{name}: refresh", estate, _refresh, opaque, opaque, reads_only=True)
+    yield Scenario(f"{name}: update", estate, _up(newer), newer, opaque)
     yield Scenario("Azure Local, ClusterLicense: create", estate, _up(cluster), cluster)
     for transport in Transport:
         title = f"Azure Local, VmActivation ({transport.value}): create"

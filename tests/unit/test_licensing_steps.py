@@ -275,4 +275,24 @@ def test_a_timeout_after_the_request_reports_that_it_was_sent() -> None:
     steps, error = attempt(goal, machine)
     assert steps.changed
     assert error is not None
-    assert error.answer.startswith("the provider requested the activation, but the time is over")
+    assert error.answer.startswith(
+        "the provider requested the activation, and then could not read the result: the time is over"
+    )
+
+
+@pytest.mark.parametrize("change", [InstallKey, Activate])
+@pytest.mark.parametrize("unproven", ["unreachable", "denied", "timed out", "cancelled", "refused"])
+@pytest.mark.parametrize("sent", ["lost after", "lost", None])
+def test_a_read_that_fails_after_a_change_names_the_change(change: type[Step], unproven: str, sent: str | None) -> None:
+    goal, start = GOALS["a key that can be used up"], STARTS["without a key"]
+    machine = started(goal, start, {})
+    attempt(goal, machine)
+    number = next(number for number, step in enumerate(machine.sent) if isinstance(step, change))
+    named = {fault.name: fault for fault in FAULTS}
+    faults = {number + 1: named[unproven], **({number: named[sent]} if sent else {})}
+    _steps, error = attempt(goal, started(goal, start, faults))
+    assert error is not None
+    assert type(error) is type(named[unproven].error())
+    assert error.tried == ("install the product key" if change is InstallKey else "activate Windows")
+    assert error.answer.startswith("the provider sent the key" if change is InstallKey else "the provider requested")
+    assert error.answer.endswith(f"and then could not read the result: {named[unproven].error().answer}")

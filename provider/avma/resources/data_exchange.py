@@ -10,6 +10,7 @@ from avma.resources.resource import Operation
 from avma.windows import hyperv
 from avma.windows.hyperv import DataExchange, GuestFacts, VirtualMachine, on_vm
 from avma.wording import RUN_AGAIN, setting
+from avma.wsman import retry
 
 _KVP = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F"
 """The id of the Data Exchange integration service. It is the same in every language of Windows."""
@@ -70,7 +71,8 @@ def turn_on_data_exchange(placement: Placement, may_turn_on: bool, operation: Op
         return
     operation.status(f"{placement.vm.name}: turning on Data Exchange")
     hyperv.enable_data_exchange(placement.host.wmi, switch, operation.deadline)
-    _await_data_exchange(placement, operation)
+    with retry.proof("turn on Data Exchange", "the provider requested it"):
+        _await_data_exchange(placement, operation)
 
 
 def _await_data_exchange(placement: Placement, operation: Operation) -> None:

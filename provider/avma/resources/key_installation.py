@@ -15,6 +15,7 @@ from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
 from avma.wording import REPLACE, RUN_AGAIN
+from avma.wsman import retry
 
 _TRIED = "apply the Windows Server key"
 _ABOUT_KEYS = (
@@ -83,7 +84,8 @@ class KeyInstallation:
             lost = error
         self.changed = True
         self.state = replace(self.state, known_partial=keys.partial(key))
-        self._reread()
+        with retry.proof(_TRIED, "the provider sent the key", lost):
+            self._reread()
         told = self.state.partial_product_key
         if told != keys.partial(key):
             raise lost or self._without_effect(key)

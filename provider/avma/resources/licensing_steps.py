@@ -31,6 +31,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 PATIENCE = 90.0
 """Seconds for an accepted activation to show. WinRM itself ends a call after 60."""
 
+_INSTALL, _ACTIVATE = "install the product key", "activate Windows"
+_REQUESTED = "the provider requested the activation"
 EVENT_LOG = "check the Application event log of the machine for events from Security-SPP"
 
 
@@ -171,13 +173,15 @@ class LicensingSteps:
                 raise
             lost = error
         self.changed = True
-        yield from self._read_unless(seen, wanted)
+        with retry.proof(_INSTALL, "the provider sent the key", lost):
+            yield from self._read_unless(seen, wanted)
         # A fault is an answer. So the key that Windows now reports decides whether the machine was changed.
         if isinstance(lost, errors.WsmanFault):
             self.changed = self.goal.has_key(self.product)
         if not self.goal.has_key(self.product) and lost is None:
-            yield RefreshStatus()
-            yield from self._read(wanted)
+            with retry.proof(_INSTALL, "the provider sent the key"):
+                yield RefreshStatus()
+                yield from self._read(wanted)
         if not self.goal.has_key(self.product):
             raise lost or self._not_installed()
 
@@ -211,12 +215,14 @@ class LicensingSteps:
             yield from self._read()
         except errors.TimedOut as end:
             raise retry.quoting(trouble or self._not_activated(), end) from end
+        except errors.AvmaError as end:
+            raise retry.unproven(_ACTIVATE, _REQUESTED, trouble, end) from end
 
     def _request_activation(self) -> Generator[Step, Product | None, errors.AvmaError | None]:
         """Activate and read again. Return the error of the request, None if Windows accepted it."""
         if self.product is None:
             remedy = f"set {setting('product_key')}"
-            raise errors.Refused("activate Windows", self.where, "no product key is installed", remedy)
+            raise errors.Refused(_ACTIVATE, self.where, "no product key is installed", remedy)
         trouble: errors.AvmaError | None = None
         seen: Product | None = None
         try:
@@ -227,25 +233,18 @@ class LicensingSteps:
             self.changed = self.changed or retry.may_have_run(error)
         try:
             yield from self._read_unless(seen)
-        except (errors.TimedOut, errors.Cancelled) as end:
-            raise self._ended_after(trouble, end) from end
+        except errors.AvmaError as end:
+            raise retry.unproven(_ACTIVATE, _REQUESTED, trouble, end) from end
         return trouble
-
-    def _ended_after(self, trouble: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
-        """Return the error for a timeout or a cancellation between the request and the proof."""
-        if trouble is not None and not retry.may_have_run(trouble) and isinstance(end, errors.TimedOut):
-            return retry.quoting(trouble, end)
-        answer = f"the provider requested the activation, but {end.answer} before Windows reported that it is licensed"
-        return type(end)("activate Windows", self.where, answer, end.remedy)
 
     def _not_activated(self) -> errors.AvmaError:
         answer = f"Windows accepted the activation, but {reason_text(self.product)}"
-        return errors.UnexpectedAnswer("activate Windows", self.where, answer, f"{EVENT_LOG}, then {RUN_AGAIN}")
+        return errors.UnexpectedAnswer(_ACTIVATE, self.where, answer, f"{EVENT_LOG}, then {RUN_AGAIN}")
 
     def _not_installed(self) -> errors.AvmaError:
         shown = keys.masked(self.goal.product_key)
         answer = f"Windows accepted the key {shown}, but does not report it as installed"
-        return errors.UnexpectedAnswer("install the product key", self.where, answer, EVENT_LOG)
+        return errors.UnexpectedAnswer(_INSTALL, self.where, answer, EVENT_LOG)
 
 
 def _is_final(trouble: errors.AvmaError | None) -> bool:

@@ -201,7 +201,8 @@ def uninstall(
             if not retry.may_have_run(error):
                 raise
             lost = error
-        now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
+        with retry.proof(tried, "the provider requested it", lost):
+            now = licensing.read_product(machine.wmi, operation.deadline, product.partial_product_key)
         if now is not None and now.partial_product_key == partial_product_key:
             answer = "Windows accepted the call, but the key is still installed"
             raise lost or errors.UnexpectedAnswer(tried, machine.where, answer, EVENT_LOG)

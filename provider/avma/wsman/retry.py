@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from avma import errors, hresult
@@ -103,6 +104,31 @@ def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
     """Return the error for an expired deadline, with the machine's last answer."""
     answer = last.answer if end.answer in last.answer else f"{last.answer}, and {end.answer}"
     return errors.TimedOut(last.tried, last.where, answer, last.remedy)
+
+
+@contextmanager
+def proof(tried: str, sent: str, lost: errors.AvmaError | None = None) -> Iterator[None]:
+    """Name a change in the error of the read that has to prove it.
+
+    Args:
+        tried: the change as a verb phrase, such as "install the product key".
+        sent: the request as a clause, such as "the provider sent the key".
+        lost: the error of the request. None if the machine accepted it.
+    """
+    try:
+        yield
+    except errors.AvmaError as end:
+        raise unproven(tried, sent, lost, end) from end
+
+
+def unproven(tried: str, sent: str, lost: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
+    """Return the error for a change without a proof, see `proof`. If it did not begin, the read alone failed."""
+    if lost is not None and not may_have_run(lost):
+        return quoting(lost, end) if isinstance(end, errors.TimedOut) else end.of(end.tried)
+    doubt = f", but {lost.answer}" if lost is not None and lost.answer not in end.answer else ""
+    found = end.of(tried)
+    found.answer = f"{sent}{doubt}, and then could not read the result: {end.answer}"
+    return found
 
 
 def attempt() -> int:
