@@ -124,7 +124,10 @@ def set_product_key(powershell: PowerShell, product_key: str, deadline: Deadline
         WsmanFault, AnswerLost, ScriptFailed: the cmdlet failed otherwise, or no answer came. The key may be applied.
     """
     context = Context("apply the Windows Server key", powershell.where, deadline)
-    answer = _run(context, powershell, {"Action": "set", "ProductKey": Secret(product_key)})
+    try:
+        answer = _run(context, powershell, {"Action": "set", "ProductKey": Secret(product_key)})
+    except errors.AnswerLost as error:
+        raise retry.doubted(error) from error
     if answer.get("applied") is not True:
         raise _no_result(context)
 

@@ -22,6 +22,7 @@ from avma.windows.batches import Activity, Batch, Batches
 from avma.windows.guest_requests import Companion, GuestRequest, JointDeadline
 from avma.windows.powershell import Answers, PowerShell
 from avma.wording import setting
+from avma.wsman import retry
 from avma.wsman.script import AtStart, TimeLeft
 
 SCRIPT = "cim-in-guest"
@@ -123,11 +124,11 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         except (errors.TimedOut, errors.Cancelled) as end:
             if request.reads or not self._has_begun(request):
                 raise
-            answer = f"{end.answer}. The operation may have taken effect"
-            raise request.context.error(errors.AnswerLost, answer, end.remedy) from end
+            raise retry.doubted(request.context.error(errors.AnswerLost, end.answer, end.remedy)) from end
         if isinstance(request.error, errors.AvmaError):
             # The error of a run names the purpose of its leader. Each request raises a copy with its own purpose.
-            raise request.error.of(request.context.tried) from request.error
+            error = request.error.of(request.context.tried)
+            raise (error if request.reads else retry.doubted(error)) from request.error
         if request.error is not None:
             raise request.error
         return request.answer or {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -247,9 +248,11 @@ class _RunspacePool(RunspacePool):
         """Return the messages that are available now, possibly an empty list."""
         pipeline = self.pipelines.get(id) if id else None
         command_id = pipeline._command_id if pipeline else None
+        asked = time.monotonic()
         try:
             state, _, streams = self.shell.receive("stdout", command_id=command_id)
         except errors.OperationTimedOut:
+            self._wsman.wait_after(asked)
             return []
         received = self._parse_responses(streams["stdout"], pipeline)
         if state == CommandState.DONE and (pipeline is None or pipeline.state not in _TERMINATED):

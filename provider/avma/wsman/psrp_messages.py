@@ -6,6 +6,7 @@ import base64
 import functools
 import logging
 import threading
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any, cast
@@ -93,6 +94,12 @@ class PipedWsman(WSMan):
     def begin(self, context: Context) -> None:
         """Set the operation of the next messages."""
         self._context, self._left = context, _LARGEST_OUTPUT
+
+    def wait_after(self, asked: float) -> None:
+        """Wait until a request for output, sent at that time, has had its time limit. Some machines answer at once."""
+        early = asked + _PATIENCE - time.monotonic()
+        if early > 0:
+            self._context.wait(early)
 
     def invoke(
         self,

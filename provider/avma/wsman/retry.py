@@ -19,6 +19,7 @@ _BROKEN_ATTEMPTS = 3
 _PATIENCE = 60.0
 """Seconds after the first attempt. A busy machine is retried until then."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_DOUBT = "The operation may have taken effect"
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=1)
 
 
@@ -98,6 +99,15 @@ def may_have_run(error: errors.AvmaError) -> bool:
     if isinstance(error, errors.WsmanFault):
         return may_pass(error) and not did_not_begin(error)
     return isinstance(error, (errors.AnswerLost, errors.UnexpectedAnswer))
+
+
+def doubted(error: errors.AvmaError) -> errors.AvmaError:
+    """Return the error of a change: after a lost answer, it says that the change may have taken effect."""
+    if not isinstance(error, errors.AnswerLost) or _DOUBT in error.answer:
+        return error
+    found = error.of(error.tried)
+    found.answer = f"{error.answer}. {_DOUBT}"
+    return found
 
 
 def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:

@@ -228,7 +228,7 @@ class Runspaces:
             remedy = error.remedy
             if isinstance(error, errors.WsmanFault) and error.code == soap_faults.UNEXPECTED_SELECTORS:
                 answer, remedy = _ENDED
-            return call.context.error(errors.AnswerLost, f"{answer}. The operation may have taken effect", remedy)
+            return call.context.error(errors.AnswerLost, answer, remedy)
         if isinstance(error, errors.AnswerLost):
             return call.context.error(errors.Unreachable, error.answer, error.remedy)
         return error
