@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -23,6 +23,9 @@ _CLASS_NAME = re.compile(r"(?<!0x[0-9A-F]{8}: )\b[A-Z]\w*(?:Error|Exception)\b|T
 """A class of Python. `InternalError` after a number is a subcode of SOAP."""
 _MOVED = "the VM is no longer on its host"
 """The warning of a deletion that forgets a VM on another host, and leaves its key."""
+_ERROR = re.compile("'error': .{9}")
+_CHANGES = re.compile("InstallProductKey|UninstallProductKey|Activate|ConfirmationId")
+"""The methods of a license that a run must not repeat."""
 _DOUBTFUL = {code.value[0] for code in (StatusCode.UNKNOWN, StatusCode.INTERNAL, StatusCode.DATA_LOSS)}
 
 
@@ -32,6 +35,7 @@ class Problem(Enum):
     LOST = "lost from state"
     DIVERGED = "did not converge"
     SPENT = "spent twice"
+    UNTRUE = "untrue result"
     MESSAGE = "message without remedy"
     NEEDLESS = "sent without need"
 
@@ -57,19 +61,35 @@ class Story:
     effects_of_next: list[Effect]
     licenses: dict[str, Any]
     spent: Counter[Effect]
+    repeats: bool
+    """Whether the provider may send a change again, because the machine said that it did not begin it."""
+    moved: bool
+    """Whether the machines themselves are in another state."""
     expected: Expected
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The results without a fault."""
+    """The results without a fault.
 
+    Attributes:
+        command: the run of the command.
+        effects: its changes that took effect.
+        state_after: the state after it.
+        state, licenses, spent: the results after the next `up`.
+        owners: the resource that is responsible for a machine, by the machine's name.
+        deleted: the resources that the command deletes or replaces.
+    """
+
+    command: Run
+    effects: Counter[Effect]
+    state_after: dict[str, Any]
     state: dict[str, Any]
     licenses: dict[str, Any]
     spent: Counter[Effect]
     reads_only: bool
-    deletes: bool
-    deleted: frozenset[str] = field(default_factory=frozenset)
+    owners: Mapping[str, str]
+    deleted: frozenset[str]
 
 
 def shown(state: State) -> dict[str, Any]:
@@ -89,6 +109,7 @@ def findings(story: Story) -> Iterator[Finding]:
     """Return the broken promises of a story."""
     yield from _lost(story)
     yield from _messages(story.failed)
+    yield from _untrue(story)
     yield from _diverged(story)
     yield from _spent(story)
     yield from _needless(story)
@@ -101,8 +122,26 @@ def _lost(story: Story) -> Iterator[Finding]:
         if name not in story.state_after and not replaced:
             yield Finding(Problem.LOST, f"{name} is no longer in the state")
     changed = {effect.machine for effect in story.effects if effect.method != "uninstall_key"}
-    if changed and story.failed.errors and not story.state_after and not story.expected.deletes:
-        yield Finding(Problem.LOST, f"{', '.join(sorted(changed))} changed, and nothing is in the state")
+    for machine in sorted(changed if story.failed.errors else ()):
+        owner = story.expected.owners.get(machine)
+        if owner is not None and owner not in story.state_after:
+            yield Finding(Problem.LOST, f"{machine} changed, and {owner} is not in the state")
+
+
+def _untrue(story: Story) -> Iterator[Finding]:
+    """A command without an error or a warning has the same results as without a fault.
+
+    The result of a function can contain errors of single machines.
+    """
+    if story.moved or story.failed.errors or story.failed.warnings:
+        return
+    state, expected = shown(story.state_after), story.expected
+    if state != expected.state_after:
+        yield Finding(Problem.UNTRUE, f"the state differs: {_difference(state, expected.state_after)}")
+    explained = _ERROR.search(str(story.failed.predicted))
+    if story.failed.predicted != expected.command.predicted and not explained:
+        differing = _difference(story.failed.predicted, expected.command.predicted)
+        yield Finding(Problem.UNTRUE, f"the result differs: {differing}")
 
 
 def _messages(run: Run) -> Iterator[Finding]:
@@ -163,12 +202,23 @@ def _spent(story: Story) -> Iterator[Finding]:
 
 
 def _needless(story: Story) -> Iterator[Finding]:
-    """A command that only reads changes nothing, and the next `up` repeats no change."""
+    """A command that only reads changes nothing, and no change is repeated."""
     if story.expected.reads_only and (story.effects or story.effects_of_next):
         yield Finding(Problem.NEEDLESS, f"changed {story.effects + story.effects_of_next}")
     for effect in story.effects_of_next:
         if effect in story.effects:
             yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} again")
+    for effect in Counter(story.effects) - story.expected.effects:
+        yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} in the same command")
+    sent = _changes(story.failed) - _changes(story.expected.command)
+    for what, count in sent.items() if not story.repeats else ():
+        yield Finding(Problem.NEEDLESS, f"{what} was sent {count} times more than without a fault")
+
+
+def _changes(run: Run) -> Counter[str]:
+    """Return the requests that change a license, with their numbers."""
+    sent = (f"{request.machine}: {request.operation}" for request in run.requests)
+    return Counter(each for each in sent if _CHANGES.search(each))
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import patch
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
@@ -22,6 +23,7 @@ from avma.redaction import Redactor
 from avma.resources import RESOURCES
 from avma.resources.resource import Operation
 from avma.windows.machines import Machines
+from avma.wsman import psrp
 from contract.harness import struct
 from faults.simulation import Pauses
 from faults.wire import Planned, Request, Wire
@@ -139,12 +141,16 @@ class Engine:
         session.configuration = self._configuration
         run = Run(session.redact)
         operations = _Operations(session, self._place.pauses, wire, run)
-        try:
-            yield run, _Calls(self.state, session, operations, run, self.timeout)
-        finally:
-            operations.close()
-            wire.closed = True
-            run.requests, run.happened = wire.requests, wire.happened
+        with patch.object(psrp, "Deadline", self._deadline):  # the end of a session has a deadline of its own
+            try:
+                yield run, _Calls(self.state, session, operations, run, self.timeout)
+            finally:
+                operations.close()
+                wire.closed = True
+                run.requests, run.happened = wire.requests, wire.happened
+
+    def _deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds, self._place.pauses, self._place.pauses.clock)
 
 
 class _Operations(Operations):

@@ -84,6 +84,8 @@ hosts:
 clusters:
   - {{name: cl02, nodes: [node1, node2], address: {address(40)}, http: {{port: 5985}}, https: {{port: 5986}}}}
 """
+NODES = {"cl01": ("n1", "n2"), "cl02": ("node1", "node2")}
+"""The nodes of each cluster."""
 _TEXTS = {
     "hosts": _HOSTS,
     "guests": _GUESTS,

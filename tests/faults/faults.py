@@ -42,6 +42,8 @@ class Fault:
         fits: the requests that can have the fault.
         lasts: whether all later requests can have it too.
         inside: whether operations inside a guest can have it, as the rule.
+        repeats: whether the provider may send a change again, because it did not begin.
+        changes: whether the machines are in another state afterwards.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Fault:
     fits: Callable[[Request], bool] = _always
     lasts: bool = True
     inside: bool = False
+    repeats: bool = False
+    changes: bool = False
 
 
 def _rule(operation: str = "Enumerate", **fields: Any) -> FaultRule:
@@ -156,8 +160,8 @@ def _is_in_shell(request: Request) -> bool:
     return request.operation.endswith("Microsoft.PowerShell") and not request.operation.startswith("Create")
 
 
-def _answers(name: str, rule: FaultRule, fits: Callable[[Request], bool] = _always) -> Fault:
-    return Fault(name, _answered(rule), rule, fits, inside=True)
+def _answers(name: str, rule: FaultRule, fits: Callable[[Request], bool] = _always, repeats: bool = False) -> Fault:
+    return Fault(name, _answered(rule), rule, fits, inside=True, repeats=repeats)
 
 
 REFUSED = Fault("refused", _refused)
@@ -172,19 +176,19 @@ FAULTS = (
     Fault("401", _unauthorized, _rule(answer="unauthorized")),
     Fault("407", _proxy, _rule(answer="proxy")),
     Fault("500", _server_error, _rule(answer="serverError")),
-    Fault("503", _busy, _rule(answer="unavailable")),
+    Fault("503", _busy, _rule(answer="unavailable"), repeats=True),
     Fault("HTML", _html, _rule(answer="html")),
     FLIPPED,
     _answers("garbage", _rule(answer="garbage", after=True)),
     _answers("empty body", _rule(answer="emptyBody", after=True)),
     _answers("no rows", _rule(answer="noRows"), _is_listing),
-    _answers("quota", _rule(answer="quota")),
+    _answers("quota", _rule(answer="quota"), repeats=True),
     _answers("access denied", _rule(answer="accessDenied")),
     _answers("time limit", _rule(answer="timeout", after=True)),
-    _answers("retryable HRESULT", _rule(hresult=RETRYABLE)),
+    _answers("retryable HRESULT", _rule(hresult=RETRYABLE), repeats=True),
     _answers("final HRESULT", _rule(hresult=FINAL)),
-    Fault("reboot", _reboot, lasts=False),
-    Fault("failover", _fail_over, lasts=False),
-    Fault("guest reboot", _guests_reboot, lasts=False),
+    Fault("reboot", _reboot, lasts=False, changes=True),
+    Fault("failover", _fail_over, lasts=False, changes=True),
+    Fault("guest reboot", _guests_reboot, lasts=False, changes=True),
     Fault("broken pool", _broken_pool, None, _is_in_shell, lasts=False),
 )

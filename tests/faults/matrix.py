@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from avma.configuration import Transport
 from faults import estates
 from faults.checks import Expected, Finding, Story, findings, shown
 from faults.effects import Effects
-from faults.engine import Engine, Place, Run, State, Stored
+from faults.engine import Declared, Engine, Place, Run, State, Stored
 from faults.faults import FAULTS, Fault
 from faults.lab import Lab
 from faults.scenarios import Scenario
@@ -113,6 +114,8 @@ def play(
         effects_of_next=effects.noted[len(completed) :],
         licenses=effects.licenses(),
         spent=effects.spent(),
+        repeats=case.fault.repeats,
+        moved=case.fault.changes,
         expected=expected,
     )
     return Outcome(case, failed.happened, tuple(findings(story)) if failed.happened else ())
@@ -123,18 +126,30 @@ def expected_of(scenario: Scenario, engine: Engine, effects: Effects) -> tuple[t
     before = dict(engine.state)
     command = scenario.command(engine, None)
     require_success(command, scenario)
+    effects_after, state_after = Counter(effects.noted), shown(engine.state)
     gone = frozenset(before) - engine.state.keys()
     replaced = {name for name, old in before.items() if name in engine.state and _is_other(old, engine.state[name])}
     require_success(engine.up(scenario.after, refresh=scenario.finds_drift), scenario)
     expected = Expected(
-        shown(engine.state),
-        effects.licenses(),
-        effects.spent(),
-        scenario.reads_only,
-        deletes=not scenario.after,
+        command=command,
+        effects=effects_after,
+        state_after=state_after,
+        state=shown(engine.state),
+        licenses=effects.licenses(),
+        spent=effects.spent(),
+        reads_only=scenario.reads_only,
+        owners={machine: name for name, declared in scenario.after.items() for machine in _machines_of(declared)},
         deleted=gone | replaced,
     )
     return tuple(dict.fromkeys(command.requests)), expected
+
+
+def _machines_of(declared: Declared) -> list[str]:
+    """Return the names of the machines that a resource licenses."""
+    inputs = declared.inputs
+    if declared.type == "ClusterLicense":
+        return list(inputs.get("nodes") or estates.NODES[inputs["cluster"]])
+    return [inputs["vmName"] if declared.type == "VmActivation" else inputs["host"]]
 
 
 def _is_other(old: Stored, new: Stored) -> bool:
