@@ -81,17 +81,29 @@ class KeyInstallation:
         except errors.LicensingFault as fault:
             raise _refused(fault) from fault
         except (errors.AnswerLost, errors.UnexpectedAnswer, errors.WsmanFault) as error:
+            if retry.did_not_begin(error):
+                raise
             lost = error
         self.changed = True
         self.state = replace(self.state, known_partial=keys.partial(key))
-        with retry.proof(_TRIED, "the provider sent the key", lost):
-            self._reread()
+        self._read_result(lost)
         told = self.state.partial_product_key
         if told != keys.partial(key):
             raise lost or self._without_effect(key)
         if lost is not None and not self._shows(key, before):
             lost.remedy = _LOOK
             raise lost
+
+    def _read_result(self, lost: errors.AvmaError | None) -> None:
+        """Read what the machine reports now. If it never reports its key, only the user can find out."""
+        reports = self.state.activation is not None and self.state.activation.partial_product_key is not None
+        try:
+            with retry.proof(_TRIED, "the provider sent the key", lost):
+                self._reread()
+        except errors.AvmaError as error:
+            if lost is not None and not reports:
+                error.remedy = "; ".join(part for part in (error.remedy.removesuffix("."), _LOOK) if part)
+            raise
 
     def _shows(self, key: str, before: HostState) -> bool:
         """Return True if only the applied key explains the machine's report."""
