@@ -58,16 +58,23 @@ class Story:
     failed: Run
     state_after: State
     effects: list[Effect]
-    next_up: Run
-    state: State
-    effects_of_next: list[Effect]
-    licenses: dict[str, Any]
-    spent: Counter[Effect]
+    then: Then
     repeats: bool
     """Whether the provider may send a change again, because the machine said that it did not begin it."""
     moved: bool
     """Whether the machines themselves are in another state."""
     expected: Expected
+
+
+@dataclass(frozen=True)
+class Then:
+    """The next `up`: its run, its changes that took effect, and the results after it."""
+
+    up: Run
+    effects: list[Effect]
+    state: State
+    licenses: dict[str, Any]
+    spent: Counter[Effect]
 
 
 @dataclass(frozen=True)
@@ -185,30 +192,32 @@ def _lacking(error: errors.AvmaError | None, message: str) -> Iterator[str]:
 
 def _diverged(story: Story) -> Iterator[Finding]:
     """The next `up` succeeds, and reaches the state of a run without a fault."""
-    for message in story.next_up.messages:
+    for message in story.then.up.messages:
         yield Finding(Problem.DIVERGED, f"the next `up` failed: {message}")
-    if story.next_up.errors:
+    if story.then.up.errors:
         return
     moved = any(_MOVED in warning for warning in story.failed.warnings)
     by_hand = any(_BY_HAND in message for message in story.failed.messages)
-    if story.licenses != story.expected.licenses and not moved and not by_hand:
-        yield Finding(Problem.DIVERGED, f"the machines differ: {_difference(story.licenses, story.expected.licenses)}")
-    state = shown(story.state)
+    if story.then.licenses != story.expected.licenses and not moved and not by_hand:
+        yield Finding(
+            Problem.DIVERGED, f"the machines differ: {_difference(story.then.licenses, story.expected.licenses)}"
+        )
+    state = shown(story.then.state)
     if state != story.expected.state:
         yield Finding(Problem.DIVERGED, f"the state differs: {_difference(state, story.expected.state)}")
 
 
 def _spent(story: Story) -> Iterator[Finding]:
     """No activation takes effect more often than without a fault."""
-    for effect, count in (story.spent - story.expected.spent).items():
+    for effect, count in (story.then.spent - story.expected.spent).items():
         yield Finding(Problem.SPENT, f"{effect.machine}: {effect.key} {count} more")
 
 
 def _needless(story: Story) -> Iterator[Finding]:
     """A command that only reads changes nothing, and no change is repeated."""
-    if story.expected.reads_only and (story.effects or story.effects_of_next):
-        yield Finding(Problem.NEEDLESS, f"changed {story.effects + story.effects_of_next}")
-    for effect in story.effects_of_next:
+    if story.expected.reads_only and (story.effects or story.then.effects):
+        yield Finding(Problem.NEEDLESS, f"changed {story.effects + story.then.effects}")
+    for effect in story.then.effects:
         if effect in story.effects:
             yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} again")
     for effect in Counter(story.effects) - story.expected.effects:

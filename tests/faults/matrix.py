@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from avma.configuration import Transport
 from faults import estates
-from faults.checks import Expected, Finding, Story, findings, shown
+from faults.checks import Expected, Finding, Story, Then, findings, shown
 from faults.effects import Effects
 from faults.engine import Declared, Engine, Place, Run, State, Stored
 from faults.faults import FAULTS, Fault
@@ -57,6 +57,7 @@ class Prepared:
         self._start, self._state = start, engine.state
         lab, engine = self._begin(https=False)
         self.requests, self._expected = expected_of(scenario, engine, lab.effects)
+        self._known: Known = {}
         lab.close()
 
     def cases(self) -> Iterator[Case]:
@@ -81,7 +82,7 @@ class Prepared:
 
         happen = None if case.request.is_inside else case.fault.happen
         planned = Planned(case.request, happen, case.fault.rule, case.lasting)
-        outcome = play(case, engine, lab.effects, planned, self._expected, recover)
+        outcome = play(case, engine, lab.effects, planned, self._expected, recover, self._known)
         lab.close()
         return outcome
 
@@ -95,30 +96,50 @@ class Prepared:
         return Engine(place, estates.configuration(self.scenario.transport, https), state)
 
 
+Known = dict[str, Then]
+"""The next `up` after each state of the stack and the machines."""
+
+
 def play(
-    case: Case, engine: Engine, effects: Effects, planned: Planned, expected: Expected, recover: Callable[[], None]
+    case: Case,
+    engine: Engine,
+    effects: Effects,
+    planned: Planned,
+    expected: Expected,
+    recover: Callable[[], None],
+    known: Known | None = None,
 ) -> Outcome:
-    """Run the operation of a case with its fault, and then the next `up`. Return the broken promises."""
-    scenario, before = case.scenario, dict(engine.state)
-    failed = scenario.command(engine, planned)
+    """Run the operation of a case with its fault, and then the next `up`. Return the broken promises.
+
+    With `known`, the next `up` from the same state of the stack and the machines runs only once.
+    """
+    before = dict(engine.state)
+    failed = case.scenario.command(engine, planned)
     completed, state_after = list(effects.noted), dict(engine.state)
     recover()
-    next_up = engine.up(scenario.after, refresh=scenario.finds_drift)
+    situation = str((shown(state_after), completed, effects.licenses()))
+    if known is None or case.fault.changes:
+        then = _next(case.scenario, engine, effects)
+    else:
+        then = known.get(situation) or known.setdefault(situation, _next(case.scenario, engine, effects))
     story = Story(
         before=before,
         failed=failed,
         state_after=state_after,
         effects=completed,
-        next_up=next_up,
-        state=engine.state,
-        effects_of_next=effects.noted[len(completed) :],
-        licenses=effects.licenses(),
-        spent=effects.spent(),
+        then=then,
         repeats=case.fault.repeats,
         moved=case.fault.changes,
         expected=expected,
     )
     return Outcome(case, failed.happened, tuple(findings(story)) if failed.happened else ())
+
+
+def _next(scenario: Scenario, engine: Engine, effects: Effects) -> Then:
+    """Run the next `up`."""
+    completed = len(effects.noted)
+    run = engine.up(scenario.after, refresh=scenario.finds_drift)
+    return Then(run, effects.noted[completed:], engine.state, effects.licenses(), effects.spent())
 
 
 def expected_of(scenario: Scenario, engine: Engine, effects: Effects) -> tuple[tuple[Request, ...], Expected]:

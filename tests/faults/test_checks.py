@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from avma import errors
+from avma.deadline import Deadline
 from avma.resources import placement, resource
 from avma.resources.host_license import host_resource
 from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Operation, Stored
-from avma.resources.vm_activation import vm_hosts
+from avma.resources.vm_activation import vm_hosts, vm_resource
 from avma.windows import licensing
+from avma.windows.licensing import Licensing
+from avma.windows.machine import Machine
 from avma.wsman import http_answers
 from avma.wsman.wsman_client import WsmanClient
 from faults.checks import Problem
@@ -99,3 +103,56 @@ def test_a_read_that_changes_a_machine_is_needless(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(HostLicenseResource, "read", read_and_install)
     assert Problem.NEEDLESS in problems(*failing)
+
+
+def test_a_key_that_is_installed_again_in_one_command_is_needless(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "HostLicense: create", "InstallProductKey", "cut after"
+    assert problems(*failing) == set()
+    install = licensing.install_product_key
+
+    def twice(*arguments: Any) -> Any:
+        try:
+            return install(*arguments)
+        except errors.AnswerLost:
+            return install(*arguments)
+
+    monkeypatch.setattr(licensing, "install_product_key", twice)
+    assert Problem.NEEDLESS in problems(*failing)
+
+
+def test_a_request_that_is_sent_again_after_a_final_answer_is_needless(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "HostLicense: create", "Activate", "final HRESULT", True
+    assert problems(*failing) == set()
+    activate = licensing.activate
+
+    def persistent(*arguments: Any) -> Any:
+        for _ in range(9):
+            with contextlib.suppress(errors.LicensingFault):
+                return activate(*arguments)
+        return activate(*arguments)
+
+    monkeypatch.setattr(licensing, "activate", persistent)
+    assert Problem.NEEDLESS in problems(*failing)
+
+
+def test_a_refresh_that_stores_what_it_did_not_read_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "HostLicense: refresh", "SoftwareLicensingProduct", "access denied", True
+    assert problems(*failing) == set()
+    read, known = Machine.licensing, []
+
+    def read_or_guess(self: Machine, deadline: Deadline) -> Licensing:
+        try:
+            known.append(read(self, deadline))
+        except errors.AvmaError:
+            known.append(replace(known[-1], product=None))
+        return known[-1]
+
+    monkeypatch.setattr(Machine, "licensing", read_or_guess)
+    assert Problem.UNTRUE in problems(*failing)
+
+
+def test_one_lost_resource_of_two_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = "VmActivation (winrm): create with its host", "web01: Enumerate SoftwareLicensingProduct (2)", "500", True
+    assert problems(*failing) == set()
+    monkeypatch.setattr(vm_resource, "partial_failure", lambda *_: contextlib.nullcontext())
+    assert Problem.LOST in problems(*failing)
