@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -86,6 +86,7 @@ class Expected:
         effects: its changes that took effect.
         state_after: the state after it.
         state, licenses, spent: the results after the next `up`.
+        machines: the names and addresses of all machines and clusters.
         owners: the resource that is responsible for a machine, by the machine's name.
         deleted: the resources that the command deletes or replaces.
     """
@@ -97,6 +98,7 @@ class Expected:
     licenses: dict[str, Any]
     spent: Counter[Effect]
     reads_only: bool
+    machines: frozenset[str]
     owners: Mapping[str, str]
     deleted: frozenset[str]
 
@@ -117,7 +119,7 @@ def _outputs(stored: Stored) -> dict[str, Any]:
 def findings(story: Story) -> Iterator[Finding]:
     """Return the broken promises of a story."""
     yield from _lost(story)
-    yield from _messages(story.failed)
+    yield from _messages(story.failed, story.expected.machines)
     yield from _untrue(story)
     yield from _diverged(story)
     yield from _spent(story)
@@ -153,10 +155,10 @@ def _untrue(story: Story) -> Iterator[Finding]:
         yield Finding(Problem.UNTRUE, f"the result differs: {differing}")
 
 
-def _messages(run: Run) -> Iterator[Finding]:
+def _messages(run: Run, machines: Iterable[str]) -> Iterator[Finding]:
     """Each error names machine, cause and remedy, and a topic that exists."""
     for error, message, code in zip(run.errors.values(), run.messages, run.codes, strict=True):
-        lacking = list(_lacking(_core_error(error), message))
+        lacking = list(_lacking(_core_error(error), message, machines))
         if code in _DOUBTFUL:
             lacking.append(f"has the code {code}")
         if lacking:
@@ -174,7 +176,7 @@ def _core_error(error: Exception) -> errors.AvmaError | None:
     return error if isinstance(error, errors.AvmaError) else None
 
 
-def _lacking(error: errors.AvmaError | None, message: str) -> Iterator[str]:
+def _lacking(error: errors.AvmaError | None, message: str, machines: Iterable[str]) -> Iterator[str]:
     topic = _SEE.search(message)
     if topic is None or explanations.find(topic[1]) is None:
         yield "has no topic that exists"
@@ -184,7 +186,7 @@ def _lacking(error: errors.AvmaError | None, message: str) -> Iterator[str]:
         yield "contains a secret"
     if error is None:
         yield "is not an error of the core"
-    elif not (error.where and error.tried and error.answer):
+    elif not (error.tried and error.answer and any(name in error.where for name in machines)):
         yield "has no machine, operation or cause"
     elif not error.remedy:
         yield "has no remedy"

@@ -101,6 +101,15 @@ def declared(name: str) -> Estate:
     return Estate.model_validate(yaml.safe_load(_TEXTS[name]))
 
 
+@functools.cache
+def names_of(name: str) -> frozenset[str]:
+    """Return the names and addresses of the machines and clusters of an estate."""
+    estate = declared(name)
+    guests = (guest for host in estate.hosts for guest in host.vms)
+    owners: list[Any] = [*estate.hosts, *guests, *estate.clusters]
+    return frozenset(each for owner in owners for each in (owner.name, *owner.addresses))
+
+
 def avma_key() -> str:
     """Return the AVMA key of the guests."""
     found = keys.find(KeyKind.AVMA, "2022", "Standard")

@@ -6,6 +6,7 @@ tests of the sockets compare both.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,15 @@ def _rule(operation: str = "Enumerate", **fields: Any) -> FaultRule:
 
 def _refused(moment: Moment) -> bytes:
     raise moment.error(requests.exceptions.ConnectionError(ConnectionRefusedError()), carried=False)
+
+
+def _unknown_name(moment: Moment) -> bytes:
+    raise moment.error(requests.exceptions.ConnectionError(socket.gaierror()), carried=False, connected=False)
+
+
+def _bad_certificate(moment: Moment) -> bytes:
+    text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
+    raise moment.error(requests.exceptions.SSLError(text), carried=False)
 
 
 def _cut_before(moment: Moment) -> bytes:
@@ -168,6 +178,8 @@ REFUSED = Fault("refused", _refused)
 FLIPPED = Fault("flipped byte", _flipped)
 FAULTS = (
     REFUSED,
+    Fault("unknown name", _unknown_name),
+    Fault("expired certificate", _bad_certificate),
     Fault("cut before", _cut_before, _rule(answer="drop"), inside=True),
     Fault("cut after", _cut_after, _rule(answer="drop", after=True), inside=True),
     Fault("truncated", _truncated, _rule(answer="truncated")),

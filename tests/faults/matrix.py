@@ -159,6 +159,7 @@ def expected_of(scenario: Scenario, engine: Engine, effects: Effects) -> tuple[t
         licenses=effects.licenses(),
         spent=effects.spent(),
         reads_only=scenario.reads_only,
+        machines=estates.names_of(scenario.estate),
         owners={machine: name for name, declared in scenario.after.items() for machine in _machines_of(declared)},
         deleted=gone | replaced,
     )

@@ -198,8 +198,6 @@ def _azure_local() -> Iterator[Scenario]:
     estate = "azure local"
     host, newer = {"node1": _host("node1")}, {"node1": _host("node1", KEY_2025)}
     adopting = {"node3": _host("node3", None)}
-    cluster = {"cl02": _cluster(cluster="cl02")}
-    guest = {"app01": _vm("app01", host="node3")}
     name = "Azure Local, HostLicense"
     yield Scenario(f"{name}: preview of a creation", estate, _preview(host), host)
     yield Scenario(f"{name}: create", estate, _up(host), host)
@@ -214,10 +212,28 @@ def _azure_local() -> Iterator[Scenario]:
     yield Scenario(f"{name}: create", estate, _up(opaque), opaque)
     yield Scenario(f"{name}: refresh", estate, _refresh, opaque, opaque, reads_only=True)
     yield Scenario(f"{name}: update", estate, _up(newer), newer, opaque)
-    yield Scenario("Azure Local, ClusterLicense: create", estate, _up(cluster), cluster)
+    yield from _azure_local_cluster(estate)
     for transport in Transport:
-        title = f"Azure Local, VmActivation ({transport.value}): create"
-        yield Scenario(title, estate, _up(guest), guest, transport=transport)
+        yield from (replace(each, transport=transport) for each in _azure_local_guest(estate, transport.value))
+
+
+def _azure_local_cluster(estate: str) -> Iterator[Scenario]:
+    name = "Azure Local, ClusterLicense"
+    cluster = {"cl02": _cluster(cluster="cl02")}
+    yield Scenario(f"{name}: create", estate, _up(cluster), cluster)
+    yield Scenario(f"{name}: refresh", estate, _refresh, cluster, cluster, reads_only=True)
+    yield Scenario(
+        f"{name}: import", estate, _import("cl02", "ClusterLicense", "cl02"), cluster, cluster, reads_only=True
+    )
+    yield Scenario(f"{name}: delete", estate, _up({}), {}, cluster, reads_only=True)
+
+
+def _azure_local_guest(estate: str, transport: str) -> Iterator[Scenario]:
+    name = f"Azure Local, VmActivation ({transport})"
+    guest = {"app01": _vm("app01", host="node3", onDelete="uninstallKey")}
+    yield Scenario(f"{name}: create", estate, _up(guest), guest)
+    yield Scenario(f"{name}: refresh", estate, _refresh, guest, guest, reads_only=True)
+    yield Scenario(f"{name}: delete, uninstallKey", estate, _up({}), {}, guest)
 
 
 def _lists() -> Iterator[Scenario]:
