@@ -33,10 +33,15 @@ _T = TypeVar("_T")
 
 SAMPLED = (
     "HostLicense: create",
+    "HostLicense: refresh",
+    "HostLicense: replace",
     "HostLicense: delete, uninstallKey",
+    "HostLicense: import",
     "VmActivation (powershellDirect): create",
+    "VmActivation (powershellDirect): delete, restoreKmsClientKey",
     "VmActivation (winrm): create",
     "ClusterLicense: create",
+    "ClusterLicense: getClusterNodes",
     "Azure Local, HostLicense: create",
 )
 """The names of the operations that also run over sockets."""
