@@ -30,6 +30,8 @@ class Silence:
         self._operation = operation
         self._left = skip
         self.after = after
+        self.armed = True
+        """Whether the machine may become silent. If not, it answers all requests, and `skip` counts none of them."""
         self.begun = threading.Event()
         """Set once the machine has received the request."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,9 +46,14 @@ class Silence:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._over.set)
 
+    @property
+    def holds(self) -> bool:
+        """Whether the machine still keeps the request without an answer."""
+        return self.begun.is_set() and not self._over.is_set()
+
     def takes(self, operation: str) -> bool:
         """Return True if this is the request."""
-        if self._operation not in operation or self.begun.is_set():
+        if not self.armed or self._operation not in operation or self.begun.is_set():
             return False
         self._left -= 1
         return self._left < 0

@@ -197,7 +197,11 @@ def _apply(node: NodeState, state: HostState, product_key: str, operation: Opera
 
 
 def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
-    """Run `work` on all nodes in parallel. An error stays with its node."""
+    """Run `work` on all nodes in parallel. An error stays with its node.
+
+    Raises:
+        Cancelled: the user stopped the run before a node was changed. The node itself has no error.
+    """
 
     def guarded(node: NodeState) -> None:
         try:
@@ -207,6 +211,9 @@ def each(nodes: Sequence[NodeState], work: Callable[[NodeState], None]) -> None:
 
     with ThreadPoolExecutor(min(len(nodes), _AT_ONCE) or 1) as threads:
         list(threads.map(guarded, nodes))
+    canceled = next((node.error for node in nodes if isinstance(node.error, errors.Cancelled)), None)
+    if canceled is not None and not any(node.changed for node in nodes):
+        raise canceled
 
 
 def require_distinct(nodes: Sequence[NodeState]) -> None:
