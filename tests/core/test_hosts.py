@@ -37,6 +37,14 @@ def test_the_vm_is_found_on_whichever_host_it_is(nodes, run):
     run.vm.delete(first.identifier, stored(first), run.operation())
 
 
+def test_the_status_names_no_host_before_the_vm_is_found(nodes, run):
+    run.told.clear()
+    activate(run)
+    assert run.told[0] == "web01: looking for the VM on 2 hosts"
+    assert [text for text in run.told if "looking for" in text] == run.told[:1]
+    assert not [text for text in run.told if LICENSED in text or "licensed (" in text]
+
+
 def test_it_is_activated_where_it_is_after_a_move(nodes, run):
     nodes.move("web01", "licensed")
     assert activate(run).outputs.activated_by_host == "LICENSED"
