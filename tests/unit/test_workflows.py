@@ -66,6 +66,13 @@ def test_every_folder_with_engine_tests_is_in_the_job_of_the_engine() -> None:
     assert {folder for folder in folders if f"tests/{folder}" not in run} == set()
 
 
+def test_the_oldest_promised_engine_has_a_job_that_builds_it_once() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    (steps,) = [job["steps"] for job in jobs.values() if any(step.get("run") == "make oldest" for step in job["steps"])]
+    cached = [step["with"]["path"] for step in steps if step.get("uses", "").startswith("actions/cache@")]
+    assert cached == [".cache/bin", ".cache/bin-oldest"]
+
+
 def test_every_python_has_a_job() -> None:
     job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]["pythons"]
     (pythons,) = re.findall(r'"PYTHONS", "(.*)"', (ROOT / "noxfile.py").read_text("utf-8"))
