@@ -184,6 +184,8 @@ class TestCancel:
     """Cancel, with every worker busy."""
 
     WORKERS = 4
+    ANSWERED = 10
+    """Seconds until `Cancel` is answered. It takes milliseconds, but the tests run on a busy machine."""
 
     @pytest.fixture
     def provider(self, shelf: Shelf) -> Iterator[Provider]:
@@ -215,6 +217,23 @@ class TestCancel:
         assert not any(call.done() for call in waiting)
         calls.stub.Cancel(Empty())
         assert all(call.exception(timeout=PATIENCE) for call in waiting)
+
+    def test_it_does_not_wait_for_the_operations(self, calls: Calls, shelf: Shelf) -> None:
+        begun, over = threading.Event(), threading.Event()
+
+        def wait(_name: str, operation: Operation) -> None:
+            begun.set()
+            over.wait(PATIENCE)
+            operation.deadline.check("paint", "lab")
+
+        shelf.script = wait
+        request = pb.CreateRequest(urn="u", type="avma:index:Shelf", properties=struct({"room": "lab"}))
+        call = calls.stub.Create.future(request)
+        assert begun.wait(PATIENCE)
+        calls.stub.Cancel(Empty(), timeout=self.ANSWERED)
+        assert not call.done()
+        over.set()
+        assert error_of(call).code() is grpc.StatusCode.ABORTED
 
     def test_operations_end_as_cancelled(self, calls: Calls, waiting: list[grpc.Future[Any]]) -> None:
         calls.stub.Cancel(Empty())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -22,17 +23,22 @@ DIRECT = {"avma:guest.transport": "powershellDirect"}
 LIMIT = 8
 """Seconds. The time limit of an operation."""
 MOST = LIMIT + 3
+ANSWERED = 10
+"""Seconds from Ctrl-C to the end of the engine and the plugin. The promise is 2 seconds, but the machine is busy."""
 WEB01 = machine("web01", "2022", "Standard", address(21))
 HANGING = [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}]
 REFUSED = [{"operation": "SoftwareLicensingService/InstallProductKey", "hresult": 0xC004F050}]
 
 
 def canceled(stack: Workspace, begun: Callable[[], object]) -> str:
-    """Run `pulumi up`, and interrupt it as soon as `begun` returns. Return its output."""
+    """Run `pulumi up`, and interrupt it as soon as `begun` returns. It ends in time. Return its output."""
     running = up(stack)
     begun()
+    sent = time.monotonic()
     running.send(signal.SIGINT)
-    return running.output()
+    printed = running.output()
+    assert time.monotonic() - sent < ANSWERED
+    return printed
 
 
 def test_ctrl_c_is_answered_while_machines_are_silent(workspace):
