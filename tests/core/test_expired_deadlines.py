@@ -72,6 +72,11 @@ def test_a_machine_that_is_silent_from_the_beginning_is_unreachable(silent, auth
         assert type(error_of(opened, SHORT)) is errors.Unreachable
 
 
+def test_the_error_names_the_limit_that_ended_the_attempt():
+    with not_accepting() as server, closing(pipe("127.0.0.1", server.getsockname()[1], Auth.NTLM)) as opened:
+        assert error_of(opened, SHORT).answer == "no connection before the time limit of 0.5 s expired"
+
+
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE])
 @pytest.mark.parametrize("answer", [1, 2, 3])
 def test_a_machine_that_becomes_silent_during_the_sign_in_is_unreachable(estate, auth, answer):

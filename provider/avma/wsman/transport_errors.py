@@ -248,7 +248,10 @@ def _timeout(error: Exception, exchange: HttpExchange) -> errors.Unreachable:
             f"then {RUN_AGAIN}"
         )
         return exchange.context.error(errors.Unreachable, answer, remedy)
-    answer = f"no connection within {text_of(connection.connect_timeout)}"
+    deadline = exchange.context.deadline
+    over = deadline.remaining() <= 0
+    limit = f"before the time limit of {text_of(deadline.timeout)} expired"
+    answer = f"no connection {limit}" if over else f"no connection within {text_of(connection.connect_timeout)}"
     return exchange.context.error(
         errors.Unreachable, answer, "check the address and the firewall, and check that the machine is on"
     )
