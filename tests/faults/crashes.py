@@ -59,8 +59,8 @@ def _host(number: int = 11, **properties: Any) -> Properties:
     return {"type": "avma:HostLicense", "properties": inputs}
 
 
-def _vm() -> Properties:
-    inputs = {"host": "${hv01.host}", "vmName": "web01", "manageDataExchange": True}
+def _vm(**properties: Any) -> Properties:
+    inputs = {"host": "${hv01.host}", "vmName": "web01", "manageDataExchange": True, **properties}
     return {"type": "avma:VmActivation", "properties": inputs}
 
 
@@ -80,6 +80,7 @@ COMMANDS = (
     Command("update", "hosts", _ONE, {"hv01": _host(productKey="${spareKey}")}),
     Command("replace", "hosts", _REMOVING, {"hv01": _host(12, onDelete="uninstallKey")}),
     Command("delete", "hosts", _REMOVING, {}),
+    Command("delete in a guest", "one guest", {**_ONE, "web01": _vm(onDelete="uninstallKey")}, _ONE),
 )
 
 
@@ -179,11 +180,13 @@ class Stack:
         return [int(line[0]) for line in found]
 
     def converge(self) -> str:
-        """Run the next `up`, as a user does after a crash. Return the output of a failure."""
+        """Follow docs/how-to/interrupted-run.md, as a user does after a crash. Return the output of a failure."""
         self._workspace.run("cancel", "--yes", check=False)
         if self.command.arguments is _IMPORT and not self.names():
             self._workspace.run(*_IMPORT, check=False)
         done = self._workspace.run(*_UP, check=False)
+        if done.returncode == 0 and self.pending():
+            done = self._workspace.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates", check=False)
         return done.stdout if done.returncode else ""
 
     def names(self) -> list[str]:
