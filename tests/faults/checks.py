@@ -23,6 +23,8 @@ _CLASS_NAME = re.compile(r"(?<!0x[0-9A-F]{8}: )\b[A-Z]\w*(?:Error|Exception)\b|T
 """A class of Python. `InternalError` after a number is a subcode of SOAP."""
 _MOVED = "the VM is no longer on its host"
 """The warning of a deletion that forgets a VM on another host, and leaves its key."""
+_SILENT = ("401", "hang", "drip")
+"""The names of faults after which a session can stay open. Windows ends it after five minutes."""
 _ERROR = re.compile("'error': .{9}")
 _BY_HAND = "the provider does not apply it again by itself"
 """A machine of Azure Local that does not report its key can have it. Only the user can check, and decide."""
@@ -40,6 +42,7 @@ class Problem(Enum):
     UNTRUE = "untrue result"
     MESSAGE = "message without remedy"
     NEEDLESS = "sent without need"
+    LEFT_OPEN = "session left open"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Story:
     state_after: State
     effects: list[Effect]
     then: Then
+    open_shells: int
+    """The sessions on the machines after the command."""
+    fault: str
+    lasting: bool
     repeats: bool
     """Whether the provider may send a change again, because the machine said that it did not begin it."""
     moved: bool
@@ -87,6 +94,8 @@ class Expected:
         state_after: the state after it.
         state, licenses, spent: the results after the next `up`.
         machines: the names and addresses of all machines and clusters.
+        hosts: the names of the hosts. Their activations are limited.
+        follows: whether the program names each host that a VM can move to.
         owners: the resource that is responsible for a machine, by the machine's name.
         deleted: the resources that the command deletes or replaces.
     """
@@ -99,6 +108,8 @@ class Expected:
     spent: Counter[Effect]
     reads_only: bool
     machines: frozenset[str]
+    hosts: frozenset[str]
+    follows: bool
     owners: Mapping[str, str]
     deleted: frozenset[str]
 
@@ -124,13 +135,18 @@ def findings(story: Story) -> Iterator[Finding]:
     yield from _diverged(story)
     yield from _spent(story)
     yield from _needless(story)
+    yield from _left_open(story)
 
 
 def _lost(story: Story) -> Iterator[Finding]:
-    """Nothing leaves the state because of a fault, and each changed machine is in it."""
+    """Nothing leaves the state because of a fault, and each changed machine is in it.
+
+    A VM that has moved to a host that the program does not name is gone from its own.
+    """
+    may_leave = story.moved and not story.expected.follows
     for name in story.before:
         replaced = name in story.expected.deleted
-        if name not in story.state_after and not replaced:
+        if name not in story.state_after and not replaced and not may_leave:
             yield Finding(Problem.LOST, f"{name} is no longer in the state")
     changed = {effect.machine for effect in story.effects if effect.method != "uninstall_key"}
     for machine in sorted(changed if story.failed.errors else ()):
@@ -224,15 +240,22 @@ def _needless(story: Story) -> Iterator[Finding]:
             yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} again")
     for effect in Counter(story.effects) - story.expected.effects:
         yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} in the same command")
-    sent = _changes(story.failed) - _changes(story.expected.command)
+    hosts = story.expected.hosts
+    sent = _changes(story.failed, hosts) - _changes(story.expected.command, hosts)
     for what, count in sent.items() if not story.repeats else ():
         yield Finding(Problem.NEEDLESS, f"{what} was sent {count} times more than without a fault")
 
 
-def _changes(run: Run) -> Counter[str]:
-    """Return the requests that change a license, with their numbers."""
-    sent = (f"{request.machine}: {request.operation}" for request in run.requests)
+def _changes(run: Run, hosts: frozenset[str]) -> Counter[str]:
+    """Return the requests that change the license of a host, with their numbers."""
+    sent = (f"{request.machine}: {request.operation}" for request in run.requests if request.machine in hosts)
     return Counter(each for each in sent if _CHANGES.search(each))
+
+
+def _left_open(story: Story) -> Iterator[Finding]:
+    """Each session is closed, unless the machine does not answer or has rejected the account."""
+    if story.open_shells and not story.lasting and story.fault not in _SILENT:
+        yield Finding(Problem.LEFT_OPEN, f"{story.open_shells}")
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

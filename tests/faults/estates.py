@@ -110,6 +110,11 @@ def names_of(name: str) -> frozenset[str]:
     return frozenset(each for owner in owners for each in (owner.name, *owner.addresses))
 
 
+def hosts_of(name: str) -> frozenset[str]:
+    """Return the names of the hosts of an estate."""
+    return frozenset(host.name for host in declared(name).hosts)
+
+
 def avma_key() -> str:
     """Return the AVMA key of the guests."""
     found = keys.find(KeyKind.AVMA, "2022", "Standard")

@@ -60,6 +60,11 @@ class Lab:
         answering = self._service(machine).reply(message)
         return self.simulation.run(answering if rule is None else _with_fault(machine, rule, answering))
 
+    @property
+    def open_shells(self) -> int:
+        """The number of remote shells on all machines."""
+        return sum(service.shells.open for service in self._services.values())
+
     def end_shells(self, machine: Machine) -> None:
         """End the remote shells of a machine."""
         self.simulation.run(self._service(machine).shells.close())

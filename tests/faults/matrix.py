@@ -82,7 +82,9 @@ class Prepared:
 
         happen = None if case.request.is_inside else case.fault.happen
         planned = Planned(case.request, happen, case.fault.rule, case.lasting)
-        outcome = play(case, engine, lab.effects, planned, self._expected, recover, self._known)
+        outcome = play(
+            case, engine, lab.effects, planned, self._expected, recover, lambda: lab.open_shells, self._known
+        )
         lab.close()
         return outcome
 
@@ -107,6 +109,7 @@ def play(
     planned: Planned,
     expected: Expected,
     recover: Callable[[], None],
+    open_shells: Callable[[], int],
     known: Known | None = None,
 ) -> Outcome:
     """Run the operation of a case with its fault, and then the next `up`. Return the broken promises.
@@ -115,7 +118,7 @@ def play(
     """
     before = dict(engine.state)
     failed = case.scenario.command(engine, planned)
-    completed, state_after = list(effects.noted), dict(engine.state)
+    completed, state_after, left_open = list(effects.noted), dict(engine.state), open_shells()
     recover()
     situation = str((shown(state_after), completed, effects.licenses()))
     if known is None or case.fault.changes:
@@ -128,6 +131,9 @@ def play(
         state_after=state_after,
         effects=completed,
         then=then,
+        open_shells=left_open,
+        fault=case.fault.name,
+        lasting=case.lasting,
         repeats=case.fault.repeats,
         moved=case.fault.changes,
         expected=expected,
@@ -160,6 +166,8 @@ def expected_of(scenario: Scenario, engine: Engine, effects: Effects) -> tuple[t
         spent=effects.spent(),
         reads_only=scenario.reads_only,
         machines=estates.names_of(scenario.estate),
+        hosts=estates.hosts_of(scenario.estate),
+        follows=scenario.moves,
         owners={machine: name for name, declared in scenario.after.items() for machine in _machines_of(declared)},
         deleted=gone | replaced,
     )

@@ -151,7 +151,10 @@ class Sample:
         planned = Planned(case.request, case.fault.happen, case.fault.rule, case.lasting)
 
         def played(engine: Engine, effects: Effects, server: EstateServer) -> Outcome:
-            return play(case, engine, effects, planned, self._expected, lambda: server.advance_clock(600))
+            def open_shells() -> int:
+                return sum(each["openShells"] for each in server.counts().values())
+
+            return play(case, engine, effects, planned, self._expected, lambda: server.advance_clock(600), open_shells)
 
         return self._with_engine(played, _SHORT if case.fault.name in _SLOW else None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from faults.checks import Finding, Problem
 from faults.matrix import Outcome
 
-_COLUMNS = (Problem.LOST, Problem.SPENT, Problem.UNTRUE, Problem.MESSAGE, Problem.NEEDLESS)
+_COLUMNS = (Problem.LOST, Problem.SPENT, Problem.UNTRUE, Problem.MESSAGE, Problem.NEEDLESS, Problem.LEFT_OPEN)
 
 
 @dataclass
