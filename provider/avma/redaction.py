@@ -51,10 +51,14 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets and invisible characters. Machines may report such characters in names."""
-        text = _KEY.sub(r"…\1", self._wording.render(text))
+        text = _KEY.sub(_masked, self._wording.render(text))
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
         return characters.visible(text)
+
+
+def _masked(key: re.Match[str]) -> str:
+    return f"…{key[1]}"
 
 
 def _tells_something(form: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -130,7 +131,7 @@ class Inventory:
 
     def redacted(self, redact: Callable[[str], str]) -> Inventory:
         """Return the inventory with redacted texts. All names come from machines, and can contain anything."""
-        redacted: Inventory = _redacted(self, redact)
+        redacted: Inventory = _redacted(self, functools.cache(redact))
         return redacted
 
 
@@ -139,7 +140,13 @@ def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
         return redact(value)
     if isinstance(value, list):
         return [_redacted(each, redact) for each in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        values = {each.name: _redacted(getattr(value, each.name), redact) for each in fields(value)}
-        return replace(value, **values)
-    return value
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    found = ((name, getattr(value, name)) for name in _names(type(value)))
+    changed = {name: new for name, old in found if (new := _redacted(old, redact)) != old}
+    return replace(value, **changed) if changed else value
+
+
+@functools.cache
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(record))
