@@ -10,7 +10,8 @@ import random
 import sys
 import time
 
-from soak.estate_machine import COUNTED, EstateMachine
+from soak.estate_machine import EstateMachine
+from soak.judging import COUNTED
 from soak.real_machine import RealEngineMachine
 from soak.runs import run
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,9 +83,9 @@ class PluginEngine:
                 run.parallel(names, lambda name: self._delete(run, name))
         return run.outcome
 
-    def adopt(self, name: str, identifier: str) -> Outcome:
+    def adopt(self, name: str, identifier: str, after: int | None = None) -> Outcome:
         declared = self.program[name]
-        with self._run(None) as run, run.guarded(name):
+        with self._run(after) as run, run.guarded(name):
             found = run.stub.Read(pb.ReadRequest(id=identifier, urn=_urn(name, declared), type=declared.token))
             if found.id:
                 self._state[name] = _Entry(declared, found.id, found.inputs, found.properties)
@@ -93,7 +95,7 @@ class PluginEngine:
 
     def state(self) -> dict[str, Kept]:
         return {
-            name: Kept(entry.declared.kind, entry.identifier, plain(entry.outputs))
+            name: Kept(entry.declared.kind, entry.identifier, plain(entry.inputs), plain(entry.outputs))
             for name, entry in self._state.items()
         }
 
@@ -193,7 +195,16 @@ class _Run:
 
     def __enter__(self) -> _Run:
         self._engine = FakeEngine()
-        self._process = subprocess.Popen([PLUGIN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        # The plugin identifies a run by the port and the socket of its engine, but gRPC's socket is not in the list of
+        # IPv4. A later run can have the same port, so each run has its own folder for the claims.
+        self._folder = tempfile.TemporaryDirectory()
+        self._process = subprocess.Popen(
+            [PLUGIN],
+            env={**os.environ, "TMPDIR": self._folder.name},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         assert self._process.stdout is not None
         self._channel = grpc.insecure_channel(f"127.0.0.1:{self._process.stdout.readline().strip()}")
         self.stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
@@ -212,6 +223,7 @@ class _Run:
         self._process.terminate()  # like the engine. The plugin then ends its remote PowerShell
         self._process.communicate()
         self._engine.stop()
+        self._folder.cleanup()
 
     def check(self, program: dict[str, Declared]) -> None:
         """Check the inputs of all resources."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from soak.world import ADMINISTRATOR, CLUSTER, HOST_KEY, HOSTS, PASSWORD
+from soak.world import ADMINISTRATOR, CLUSTER, HOSTS, PASSWORD
 
 CONFIGURATION: dict[str, Any] = {
     "https": False,
@@ -36,6 +36,7 @@ class Kept:
 
     kind: str
     identifier: str
+    inputs: dict[str, Any]
     outputs: dict[str, Any]
 
 
@@ -45,6 +46,8 @@ class Outcome:
 
     done: bool = True
     messages: list[str] = field(default_factory=list)
+    """The errors of the provider. An empty one is the loss of a killed plugin."""
+    printed: str = ""
 
     def fail(self, message: str) -> None:
         """Record a failure."""
@@ -69,21 +72,21 @@ class Engine(Protocol):
     def destroy(self, after: int | None = None) -> Outcome:
         """Run `pulumi destroy`."""
 
-    def adopt(self, name: str, identifier: str) -> Outcome:
+    def adopt(self, name: str, identifier: str, after: int | None = None) -> Outcome:
         """Run `pulumi import` for a declared resource that is not in the state."""
 
     def state(self) -> dict[str, Kept]:
         """Return the stored resources by name."""
 
 
-def host_license(name: str) -> Declared:
+def host_license(name: str, key: str) -> Declared:
     """Return the license of a host."""
-    return Declared("HostLicense", {"host": HOSTS[name], "productKey": HOST_KEY})
+    return Declared("HostLicense", {"host": HOSTS[name], "productKey": key})
 
 
-def cluster_license() -> Declared:
+def cluster_license(key: str) -> Declared:
     """Return the license of the cluster."""
-    return Declared("ClusterLicense", {"cluster": CLUSTER, "productKey": HOST_KEY})
+    return Declared("ClusterLicense", {"cluster": CLUSTER, "productKey": key})
 
 
 def vm_activation(name: str, on_delete: str = "retain") -> Declared:
@@ -91,6 +94,6 @@ def vm_activation(name: str, on_delete: str = "retain") -> Declared:
     return Declared("VmActivation", {"hosts": list(HOSTS.values()), "vmName": name, "onDelete": on_delete})
 
 
-def renamed(declared: Declared, vm_name: str) -> Declared:
-    """Return the activation of a VM with the VM's present name."""
-    return replace(declared, properties={**declared.properties, "vmName": vm_name})
+def edited(declared: Declared, **properties: Any) -> Declared:
+    """Return a resource with other properties."""
+    return replace(declared, properties={**declared.properties, **properties})

@@ -13,10 +13,13 @@ from typing import Any
 
 import yaml
 
+from soak.diagnostics import provider_errors
 from soak.program import CONFIGURATION, Declared, Kept, Outcome
 from waiting import PATIENCE
 from workspace import Workspace
 
+_SHOW_HIDDEN_OPTIONS = {"PULUMI_DEBUG_COMMANDS": "1"}
+"""`--event-log` is one of them."""
 _LOOK = 0.01
 """Seconds between two looks at the number of requests."""
 
@@ -27,6 +30,7 @@ class RealEngine:
     def __init__(self, folder: Path, requests: Callable[[], int]) -> None:
         self.program: dict[str, Declared] = {}
         self._requests = requests
+        self._events = folder / "events"
         self._workspace = Workspace(folder / "pulumi", yaml.safe_dump({"name": "soak", "runtime": "yaml"}))
         guest = {f"avma:guest.{name}": value for name, value in CONFIGURATION["guest"].items() if name != "password"}
         names = ("username", "connectTimeout", "operationTimeout")
@@ -49,15 +53,17 @@ class RealEngine:
     def destroy(self, after: int | None = None) -> Outcome:
         return self._run(after, "destroy", "--yes", "--skip-preview", "--continue-on-error")
 
-    def adopt(self, name: str, identifier: str) -> Outcome:
+    def adopt(self, name: str, identifier: str, after: int | None = None) -> Outcome:
         token = self.program[name].token
         options = ("--yes", "--protect=false", "--generate-code=false", "--skip-preview")
-        return self._run(None, "import", token, name, identifier, *options)
+        return self._run(after, "import", token, name, identifier, *options)
 
     def state(self) -> dict[str, Kept]:
         resources = self._workspace.export()["deployment"].get("resources") or []
         return {
-            stored["urn"].rpartition("::")[2]: Kept(stored["type"], stored["id"], stored.get("outputs", {}))
+            stored["urn"].rpartition("::")[2]: Kept(
+                stored["type"], stored["id"], stored.get("inputs", {}), stored.get("outputs", {})
+            )
             for stored in resources
             if stored["type"].startswith("avma:index:") and not stored.get("delete")
         }
@@ -66,13 +72,15 @@ class RealEngine:
         self._workspace.write_resources({name: _yaml(declared) for name, declared in self.program.items()})
 
     def _run(self, after: int | None, *arguments: str) -> Outcome:
+        self._events.write_text("")
+        logged = (*arguments, "--event-log", str(self._events))
         if after is not None:
-            self._run_and_kill(after, *arguments)
-            return Outcome(done=False)
-        ended = self._workspace.run(*arguments, check=False)
+            self._run_and_kill(after, *logged)
+            return Outcome(False, provider_errors(self._events.read_text()))
+        ended = self._workspace.run(*logged, check=False, **_SHOW_HIDDEN_OPTIONS)
         assert "unexpected error" not in ended.stdout, ended.stdout
         assert "Traceback" not in ended.stdout, ended.stdout
-        return Outcome(ended.returncode == 0, [] if ended.returncode == 0 else [f"{ended.stdout}\nSee: avma explain"])
+        return Outcome(ended.returncode == 0, provider_errors(self._events.read_text()), ended.stdout)
 
     def _run_and_kill(self, after: int, *arguments: str) -> None:
         """Kill the engine and the plugin after that many requests. The lock of the stack stays, so remove it."""
@@ -80,7 +88,7 @@ class RealEngine:
         process = subprocess.Popen(
             [self._workspace.pulumi, *arguments, "--non-interactive", "--color=never"],
             cwd=self._workspace.project,
-            env=self._workspace.environment,
+            env={**self._workspace.environment, **_SHOW_HIDDEN_OPTIONS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
