@@ -11,7 +11,7 @@ from soak.runs import run
 
 @pytest.mark.parametrize("number", range(4))
 def test_nothing_is_lost_or_spent_twice_in_random_runs(number: int) -> None:
-    run(EstateMachine, number, examples=3, steps=15)
+    run(EstateMachine, number, examples=2, steps=15)
 
 
 @pytest.mark.engine
