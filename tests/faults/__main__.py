@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--every", type=int, default=1, metavar="N")
     options = parser.parse_args(arguments)
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
+    # One process more than processors: each waits a third of its time, because its threads hand over to each other.
+    with ProcessPoolExecutor((os.cpu_count() or 1) + 1, mp_context=get_context("spawn")) as processes:
         running = [processes.submit(part) for _, part in parts(options.only, options.every)]
         rows = [_shown(each.result()) for each in running]
     print(table(rows))

@@ -37,6 +37,13 @@ class Serializer(serializer.Serializer):
         return clixml.decoded(value or "")
 
 
+class _Uncopied(TaggedValue):
+    """A list that stays the same object. pypsrp copies each command with all of its parameters, and changes none."""
+
+    def __deepcopy__(self, _: object) -> _Uncopied:
+        return self
+
+
 def tagged(value: Any) -> Any:
     """Return a parameter for pypsrp, so that PowerShell receives the intended type."""
     if isinstance(value, Secret):
@@ -46,7 +53,7 @@ def tagged(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): tagged(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [tagged(item) for item in value]
+        return _Uncopied("LST", [tagged(item) for item in value])
     if isinstance(value, float):
         return TaggedValue("Db", value)
     if isinstance(value, int) and not isinstance(value, bool) and not -_LARGEST_INT <= value < _LARGEST_INT:
