@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
@@ -49,7 +50,7 @@ class Endpoint:
             return await self._answer(request)
         except web.HTTPRequestEntityTooLarge:
             return _empty(413)
-        except (ConnectionError, web.RequestPayloadError):
+        except (ConnectionError, ssl.SSLError, web.RequestPayloadError):
             return _empty(400)  # The client disconnected, or its body does not match its headers.
         except HttpAnswered as instead:
             return self._instead(instead.answer)
