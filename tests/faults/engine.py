@@ -34,6 +34,7 @@ from pulumi_resource_avma.operations import Operations
 from pulumi_resource_avma.protocol import provider_pb2 as pb
 from pulumi_resource_avma.session import Session
 from pulumi_resource_avma.wording import PULUMI
+from waiting import Clock
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Engine:
         session.configuration = self._configuration
         run = Run(session.redact)
         operations = _Operations(session, self._place.pauses, wire, run)
-        with patch.object(psrp, "Deadline", self._deadline):  # the end of a session has a deadline of its own
+        with patch.object(psrp, "Deadline", _deadline):  # the end of a session has a deadline of its own
             try:
                 yield run, _Calls(self.state, session, operations, run, self.timeout)
             finally:
@@ -149,8 +150,15 @@ class Engine:
                 wire.closed = True
                 run.requests, run.happened = wire.requests, wire.happened
 
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline(seconds, self._place.pauses, self._place.pauses.clock)
+
+def _deadline(seconds: float) -> Deadline:
+    """Return a deadline with a clock of its own, because operations in parallel advance the other one."""
+    clock = Clock()
+
+    def advance(pause: float) -> None:
+        clock.now += pause
+
+    return Deadline(seconds, Pauses(clock, advance), clock)
 
 
 class _Operations(Operations):

@@ -25,7 +25,7 @@ TRIED = "license the nodes"
 _TRIED_NODES = "read the nodes of the cluster"
 
 _NODE = re.compile(r"[\w.-]+")
-"""A name of a computer, in any script. Windows permits no spaces, quotation marks or `;` (Microsoft KB 909264)."""
+"""A name of a computer: letters of any script, digits, hyphens and underscores (Microsoft KB 909264)."""
 _AT_ONCE = 16
 _NETBIOS_LENGTH = 15
 """The maximum length of NetBIOS names. Clusters and WMI report `hyperv-host-rack12` as `hyperv-host-rac`."""
