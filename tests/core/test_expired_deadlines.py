@@ -1,4 +1,4 @@
-"""A message whose deadline expires: only a message that was sent is `AnswerLost`, because the machine may act on it."""
+"""Expired deadlines: `AnswerLost` is only for a sent message, because the machine may act on it."""
 
 import re
 import socket

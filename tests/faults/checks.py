@@ -141,7 +141,7 @@ def findings(story: Story) -> Iterator[Finding]:
 def _lost(story: Story) -> Iterator[Finding]:
     """Nothing leaves the state because of a fault, and each changed machine is in it.
 
-    A VM that has moved to a host that the program does not name is gone from its own.
+    A refresh may remove a VM after its move to a host outside of the program.
     """
     may_leave = story.moved and not story.expected.follows
     for name in story.before:

@@ -28,7 +28,7 @@ _SESSION_KEYS = _ABOUT | {
     "RoleDefinitions",
 }
 _ROLE_KEYS = _ABOUT | {"ModulesToImport", "VisibleFunctions"}
-"""The keys of a session and of a role that are modeled here, or that change nothing. Others could permit more."""
+"""The keys of a session and of a role with an effect here, or without any effect. Others could permit more."""
 
 
 class NotASessionConfiguration(Exception):
