@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,26 +17,34 @@ from faults.simulation import Simulation
 from faults.sockets import SAMPLED, Sample
 from faults.table import Row
 
-ONE_OF_SOCKETS, ONE_OF_CRASHES = 13, 7
-"""One of so many cases runs over sockets and with the real engine, because these cases take much longer."""
+ONE_OF_SOCKETS = 13
+"""One of so many cases runs over sockets, because these cases take much longer."""
 
 
-def parts(only: str, every: int) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """Yield the names and functions of all parts whose names contain `only`. Each runs one of `every` cases."""
+@dataclass(frozen=True)
+class Part:
+    """A part of a run: its name, its function, and whether it spends most of its time in waits."""
+
+    name: str
+    run: Callable[[], Row]
+    waits: bool = True
+
+
+def parts(only: str, every: int, every_crash: int) -> Iterator[Part]:
+    """Yield all parts whose names contain `only`. They run one of `every` faults, and one of `every_crash` crashes."""
+    return (part for part in _all_parts(every, every_crash) if only in part.name)
+
+
+def _all_parts(every: int, every_crash: int) -> Iterator[Part]:
     for number, scenario in enumerate(SCENARIOS):
-        yield from _wanted(only, scenario.name, partial(run, number, every))
+        yield Part(scenario.name, partial(run, number, every), waits=False)
     for name in SAMPLED:
         for https in (False, True):
             title = f"{'https' if https else 'http'}, {name}"
-            yield from _wanted(only, title, partial(run_over_sockets, name, https, title, every * ONE_OF_SOCKETS))
+            yield Part(title, partial(run_over_sockets, name, https, title, every * ONE_OF_SOCKETS))
     for number, command in enumerate(COMMANDS):
         title = f"crashes, {command.name}"
-        yield from _wanted(only, title, partial(run_crashes, number, title, every * ONE_OF_CRASHES))
-
-
-def _wanted(only: str, name: str, part: Callable[[], Row]) -> Iterator[tuple[str, Callable[[], Row]]]:
-    if only in name:
-        yield name, part
+        yield Part(title, partial(run_crashes, number, title, every_crash))
 
 
 def run(number: int, every: int = 1) -> Row:
