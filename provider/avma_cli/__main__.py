@@ -8,6 +8,7 @@ import typer
 
 from avma import logs
 from avma_cli import options
+from avma_cli.conformance.command import conformance
 from avma_cli.doctor.command import doctor
 from avma_cli.exits import Commands, end
 from avma_cli.explain import explain
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(conformance)
 app.command()(doctor)
 app.command(context_settings={"ignore_unknown_options": True})(explain)  # a signed number looks like an option
 app.command()(jea)
@@ -65,6 +67,10 @@ def _commands(
     Restrict the account of the provider in PowerShell:
 
       avma jea FOLDER --account 'LAB\\svc-avma'
+
+    Compare a machine with the facts that this product relies on:
+
+      avma conformance hv01.example.com --markdown report.md
 
     Try a program without Windows:
 

@@ -69,6 +69,10 @@ class Rewriter:
         """Return a sentence without identifying words."""
         return self._sentences.clear(self._without_secrets(text))
 
+    def own_text(self, text: str) -> str:
+        """Return a text of this project without secrets and without the names of machines."""
+        return self._sentences.without_names(self._without_secrets(text))
+
     def value(self, name: str, value: str) -> str:
         """Return the value of a property, an element or an attribute without identifying parts."""
         kind, cleared = name.lower(), self._without_secrets(value)

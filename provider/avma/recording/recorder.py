@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,23 +47,54 @@ class Recorder:
         """Return a pipe to a machine that records each message."""
         return _RecordingPipe(connection, self._new_pipe(connection), self._keep)
 
+    def __len__(self) -> int:
+        """Return the number of exchanges so far."""
+        with self._lock:
+            return len(self._exchanges)
+
     def lines(self) -> Iterator[str]:
         """Yield the lines of the recording: its format and machines, then each exchange in order."""
+        return self.anonymous().lines()
+
+    def anonymous(self) -> Anonymous:
+        """Return the exchanges so far without names and secrets."""
+        return Anonymous(self._copy())
+
+    def _copy(self) -> list[Exchange]:
         with self._lock:
-            exchanges = list(self._exchanges)
-        standins = Standins()
-        machines = {exchange.connection: _stand_in(exchange.connection, standins) for exchange in exchanges}
-        rewriter = Rewriter(standins, [connection.password for connection in machines])
-        for exchange in exchanges:
-            rewriter.learn(exchange.answer or b"")
-        yield json.dumps({"format": FORMAT, "machines": list(machines.values())})
-        for exchange in exchanges:
-            line = {"machine": machines[exchange.connection]["address"], **_written(exchange, rewriter)}
-            yield json.dumps(line, ensure_ascii=False)
+            return list(self._exchanges)
 
     def _keep(self, exchange: Exchange) -> None:
         with self._lock:
             self._exchanges.append(exchange)
+
+
+class Anonymous:
+    """Exchanges without names and secrets. Each name has the same stand-in in all of them."""
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        self._exchanges = exchanges
+        standins = Standins()
+        self._machines = {each.connection: _stand_in(each.connection, standins) for each in exchanges}
+        self._rewriter = Rewriter(standins, [connection.password for connection in self._machines])
+        for exchange in exchanges:
+            self._rewriter.learn(exchange.answer or b"")
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of a recording: its format and machines, then each exchange in order."""
+        yield json.dumps({"format": FORMAT, "machines": list(self._machines.values())})
+        for exchange in self._exchanges:
+            line = {"machine": self._machines[exchange.connection]["address"], **_written(exchange, self._rewriter)}
+            yield json.dumps(line, ensure_ascii=False)
+
+    def answers(self, first: int, last: int) -> list[str]:
+        """Return the answers of some exchanges, or their errors."""
+        written = (_written(exchange, self._rewriter) for exchange in self._exchanges[first:last])
+        return [str(each.get("answer", each.get("error"))) for each in written]
+
+    def text(self, text: str) -> str:
+        """Return a text of this project without the names and secrets of the exchanges."""
+        return self._rewriter.own_text(text)
 
 
 class _RecordingPipe:

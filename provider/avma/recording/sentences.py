@@ -44,6 +44,7 @@ _PIECES = re.compile(
 _WORD = re.compile(r"([^\W\d_]+)((?:['\u2019][^\W\d_]{1,2})?)")
 _LISTED = re.compile(r"([,;|]+)")
 _PART = re.compile(r"[^\W_]+")
+_TOKEN = re.compile(r"[^\s,;()\[\]{}<>'\"]+")
 _WITH_PORT = re.compile(r"([0-9A-Fa-f:.]+(?:%[\w.]+)?)(\]?(?:[:/]\d{1,5})?)")
 _URL = re.compile(r"[a-z][a-z0-9+]*://.+", re.IGNORECASE)
 _SCHEMA = re.compile(shapes.SCHEMA_URI, re.IGNORECASE)
@@ -63,13 +64,20 @@ class Sentences:
 
     def clear(self, sentence: str) -> str:
         """Return a sentence without identifying words."""
-        pattern = "|".join(map(_bounded, self._standins.phrases(sentence)))
+        return self._replaced(sentence, _PIECES, self._piece)
+
+    def without_names(self, text: str) -> str:
+        """Return a text of this project without the names, addresses and identifiers of machines. Other words stay."""
+        return self._replaced(text, _TOKEN, self._name)
+
+    def _replaced(self, text: str, pieces: re.Pattern[str], rewrite: Callable[[re.Match[str]], str]) -> str:
+        pattern = "|".join(map(_bounded, self._standins.phrases(text)))
         if not pattern:
-            return _PIECES.sub(self._piece, sentence)
-        # Known names of several words, and those in scripts without spaces, come first: `_PIECES` would split them.
-        parts = re.split(f"({pattern})", sentence, flags=re.IGNORECASE)
+            return pieces.sub(rewrite, text)
+        # Known names of several words, and those in scripts without spaces, come first: `pieces` would split them.
+        parts = re.split(f"({pattern})", text, flags=re.IGNORECASE)
         return "".join(
-            (self._standins.known(part) or "name0") if at % 2 else _PIECES.sub(self._piece, part)
+            (self._standins.known(part) or "name0") if at % 2 else pieces.sub(rewrite, part)
             for at, part in enumerate(parts)
         )
 
@@ -87,6 +95,16 @@ class Sentences:
         given = self._standins.of(host) if host else ""
         path = parts.path if parts.path in _PATHS else "/path"
         return f"{parts.scheme}://{f'[{given}]' if ':' in given else given}{port}{path}"
+
+    def _name(self, found: re.Match[str]) -> str:
+        token = found[0]
+        if re.fullmatch(shapes.GUID, token):
+            return self._standins.guid(token)
+        if _IDENTIFIER.fullmatch(token):
+            return self._standins.identifier(token)
+        if shapes.address_in(token):
+            return self._standins.address(token)
+        return self._standins.known(token) or _PART.sub(lambda part: self._standins.known(part[0]) or part[0], token)
 
     def _piece(self, found: re.Match[str]) -> str:
         piece = found[0]

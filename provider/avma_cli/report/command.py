@@ -15,6 +15,7 @@ import typer
 from avma import topics
 from avma_cli import options
 from avma_cli.exits import Exit, fail, guarded
+from avma_cli.files import write_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -177,13 +178,6 @@ def _write(inventory: Inventory, source: str, html: Path | None, import_file: Pa
     from avma_cli.report import data, page
 
     if html is not None:
-        _write_file("--html", html, page.page(inventory, source))
+        write_file("--html", html, page.page(inventory, source))
     if import_file is not None:
-        _write_file("--import-file", import_file, f"{data.import_file(inventory)}\n")
-
-
-def _write_file(option: str, path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail(f"{option}: cannot write {path}: {error.strerror}", Exit.WRONG)
+        write_file("--import-file", import_file, f"{data.import_file(inventory)}\n")

@@ -17,7 +17,8 @@ OPERATING_SYSTEM = declare(
         string="Caption CSName CreationClassName Name Version",
         datetime="LastBootUpTime LocalDateTime",
     ),
-    string="BuildNumber Caption CSName CreationClassName Name OSArchitecture Version WindowsDirectory",
+    string="BuildNumber Caption CSDVersion CSName CreationClassName Name OSArchitecture OtherTypeDescription "
+    "PlusProductID PlusVersionNumber Version WindowsDirectory",
     uint32="OperatingSystemSKU OSLanguage ProductType",
     uint16="ServicePackMajorVersion ServicePackMinorVersion",
     sint16="CurrentTimeZone",
@@ -40,7 +41,7 @@ _WORKGROUP = "WORKGROUP"
 
 
 def operating_system(machine: Machine) -> Instance:
-    """Return the operating system of the machine."""
+    """Return the operating system of the machine. Current releases report null for the others."""
     windows = machine.windows
     return Instance(
         OPERATING_SYSTEM,

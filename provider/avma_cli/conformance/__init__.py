@@ -1,0 +1,1 @@
+"""`avma conformance`: the command, and its output on a terminal."""

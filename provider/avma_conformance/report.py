@@ -1,0 +1,127 @@
+"""The report of a run: every fact with its expected and observed value, as JSON and as Markdown.
+
+The report contains no names and secrets: values go through the recording. A user can attach it to a bug report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from avma.recording.recorder import Anonymous
+from avma_conformance.suite import Result, Verdict, Windows
+
+FORMAT = "avma conformance 1"
+_LONGEST_ANSWER = 20_000
+"""Characters of one raw answer. The recording has the whole."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results on one machine, without names and secrets.
+
+    Attributes:
+        product: the version of this product.
+        windows: the Windows of the machine.
+        results: the result of each fact.
+        raw: the answers behind each difference, by the name of its fact.
+    """
+
+    product: str
+    windows: Windows
+    results: tuple[Result, ...]
+    raw: Mapping[str, Sequence[str]]
+
+    def counts(self) -> Counter[Verdict]:
+        """Return the number of facts for each verdict."""
+        return Counter(result.verdict for result in self.results)
+
+    @property
+    def differences(self) -> tuple[Result, ...]:
+        """The facts that do not hold on the machine."""
+        return tuple(result for result in self.results if result.verdict is Verdict.DIFFERS)
+
+
+def report_of(product: str, windows: Windows, results: Iterable[Result], exchanges: Anonymous) -> Report:
+    """Return the report of a run. Its texts contain stand-ins for the names in the exchanges."""
+    found = tuple(results)
+    raw = {
+        each.fact.name: [answer[:_LONGEST_ANSWER] for answer in exchanges.answers(each.first, each.last)]
+        for each in found
+        if each.verdict is Verdict.DIFFERS
+    }
+    return Report(product, windows, tuple(_anonymous(each, exchanges) for each in found), raw)
+
+
+def _anonymous(result: Result, exchanges: Anonymous) -> Result:
+    if result.verdict is Verdict.NOT_RUN:
+        return result
+    clear = exchanges.text
+    return Result(result.fact, result.verdict, clear(result.expected), clear(result.found), result.first, result.last)
+
+
+def to_json(report: Report) -> str:
+    """Return a report as a JSON document."""
+    document = {
+        "format": FORMAT,
+        "product": report.product,
+        "windows": {
+            "name": report.windows.name,
+            "build": report.windows.build,
+            "simulated": report.windows.simulated,
+        },
+        "counts": {verdict.value: report.counts()[verdict] for verdict in Verdict},
+        "facts": [_fact(result, report.raw.get(result.fact.name, ())) for result in report.results],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _fact(result: Result, raw: Sequence[str]) -> dict[str, Any]:
+    fact = result.fact
+    return {
+        "name": fact.name,
+        "area": fact.area.value,
+        "statement": fact.statement,
+        "source": fact.source,
+        "effect": fact.effect.value,
+        "verdict": result.verdict.value,
+        "expected": result.expected,
+        "found": result.found,
+        **({"answers": list(raw)} if raw else {}),
+    }
+
+
+def to_markdown(report: Report) -> str:
+    """Return a report as a Markdown document: the differences first, then all facts by area."""
+    return "\n".join(_markdown(report)) + "\n"
+
+
+def _markdown(report: Report) -> Iterator[str]:
+    simulated = " (simulated)" if report.windows.simulated else ""
+    yield f"# Conformance of {report.windows.name}, build {report.windows.build}{simulated}"
+    yield ""
+    yield f"pulumi-avma {report.product}. {summary(report)}"
+    for result in report.differences:
+        yield from ("", f"## {result.fact.name}", "", result.fact.statement, "")
+        yield from (f"- Source: {result.fact.source}", f"- Expected: {result.expected}", f"- Found: {result.found}")
+        for answer in report.raw.get(result.fact.name, ()):
+            yield from ("", "```xml", answer, "```")
+    for area, results in groupby(report.results, key=lambda result: result.fact.area):
+        yield from ("", f"## {area.value}", "", "| fact | statement | result | found |", "|---|---|---|---|")
+        for result in results:
+            cells = (result.fact.name, result.fact.statement, result.verdict.value, result.found)
+            yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def summary(report: Report) -> str:
+    """Return the counts of a report in one line."""
+    counted = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := report.counts()[verdict]))
+    return f"{len(report.results)} facts: {counted}."
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,174 @@
+"""A machine under observation: the product's connection to it, and requests that the product does not send itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from avma import errors
+from avma.connection import Connection
+from avma.context import Context
+from avma.deadline import Deadline
+from avma.windows import computer, hyperv
+from avma.windows.hyperv import VirtualMachine
+from avma.windows.machine import GuestMachine, Server
+from avma.windows.machines import Machines
+from avma.wsman import envelope, safe_xml
+from avma.wsman.envelope import Message
+from avma.wsman.instance import Instance
+from avma.wsman.pipe import Pipe
+from avma.wsman.script import Credential
+from avma_conformance.fact import NotHere
+from avma_conformance.fault_form import NO_FAULT, FaultForm, fault_form
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+CIMV2, HYPER_V = computer.NAMESPACE, hyperv.NAMESPACE
+_FACT = 120.0
+"""Seconds for the observation of one fact."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine to observe.
+
+    Attributes:
+        connection: the connection of an administrator.
+        user: the connection of an account that is not an administrator, if there is one.
+        guest: an account in the VMs of the host, if there is one.
+    """
+
+    connection: Connection
+    user: Connection | None = None
+    guest: Credential | None = None
+
+
+class Subject:
+    """A machine under observation. Each fact gets a new deadline from `begin`."""
+
+    def __init__(self, target: Target, machines: Machines, new_pipe: Callable[[Connection], Pipe]) -> None:
+        self.target = target
+        self.server: Server = machines.get(target.connection)
+        self._machines = machines
+        self._new_pipe = new_pipe
+        self.deadline = Deadline(_FACT)
+
+    def begin(self) -> None:
+        """Give the next observation its own time limit."""
+        self.deadline = Deadline(_FACT)
+
+    @property
+    def context(self) -> Context:
+        """The context of a request."""
+        return Context("observe a fact", self.server.where, self.deadline)
+
+    def query(self, wql: str, namespace: str = CIMV2) -> list[Instance]:
+        """Return the rows of a WQL query, as the product reads them.
+
+        Raises:
+            AvmaError: the machine could not be queried, or rejected the query.
+        """
+        return self.server.wmi.query(self.context, namespace, wql)
+
+    def row(self, wql: str, namespace: str = CIMV2) -> Instance:
+        """Return the first row of a WQL query.
+
+        Raises:
+            NotHere: the query has no rows.
+            AvmaError: the machine could not be queried, or rejected the query.
+        """
+        rows = self.query(wql, namespace)
+        if not rows:
+            raise NotHere(f"the query returns no rows: {wql}")
+        return rows[0]
+
+    def exchange(self, message: Message, connection: Connection | None = None) -> Element:
+        """Send a message once, and return the whole answer. It may be a fault.
+
+        Raises:
+            AvmaError: there is no answer, or it is not SOAP.
+        """
+        return self.send(message.render(self.server.connection.endpoint, 60.0), connection)
+
+    def send(self, message: bytes, connection: Connection | None = None) -> Element:
+        """Send a text once, and return the whole answer. It may be a fault.
+
+        Raises:
+            AvmaError: there is no answer, or it is not SOAP.
+        """
+        with self._pipe(connection or self.target.connection) as pipe:
+            answer = pipe.send(self.context, message)
+        try:
+            return safe_xml.parse(answer)
+        except safe_xml.Rejected as error:
+            raise self.context.error(errors.UnexpectedAnswer, "the answer is not XML", envelope.CHECK_PORT) from error
+
+    def fault(self, message: Message, connection: Connection | None = None) -> FaultForm | str:
+        """Send a message once, and return its fault, or `NO_FAULT`."""
+        return fault_form(self.exchange(message, connection)) or NO_FAULT
+
+    @cached_property
+    def running_vm(self) -> VirtualMachine:
+        """A running VM of the host.
+
+        Raises:
+            NotHere: no VM is running.
+        """
+        found = next((vm for vm in self.server.virtual_machines(self.deadline) if vm.running), None)
+        if found is None:
+            raise NotHere("no VM is running")
+        return found
+
+    @cached_property
+    def guest(self) -> GuestMachine:
+        """Windows in a VM of the host that accepts the account for guests.
+
+        Raises:
+            NotHere: there is no account, or no VM accepts it.
+        """
+        account = self.target.guest
+        if account is None:
+            raise NotHere("the target has no account for guests")
+        for vm in self.server.virtual_machines(self.deadline):
+            guest = self.server.guest(vm.id, vm.name, account)
+            with contextlib.suppress(errors.AvmaError):
+                if vm.running:
+                    guest.licensing(self.deadline)
+                    return guest
+        raise NotHere("no running VM accepts the account for guests")
+
+    @property
+    def user(self) -> Connection:
+        """The connection of an account that is not an administrator.
+
+        Raises:
+            NotHere: the target has none.
+        """
+        if self.target.user is None:
+            raise NotHere("the target has no account without administrator rights")
+        return self.target.user
+
+    def as_user(self) -> Server:
+        """Return the machine, connected with the account that is not an administrator."""
+        return self._machines.get(self.user)
+
+    def run(self, script: str, parameters: Mapping[str, Any]) -> tuple[tuple[Mapping[str, Any], ...], str]:
+        """Run a script of the product on the machine. Return its answers, and all other output as one text.
+
+        Raises:
+            AvmaError: the script did not start, or returned no answer.
+        """
+        answers = self.server.powershell.run(self.context, script, parameters)
+        return answers.objects, answers.complaint
+
+    @contextlib.contextmanager
+    def _pipe(self, connection: Connection) -> Iterator[Pipe]:
+        pipe = self._new_pipe(connection)
+        try:
+            yield pipe
+        finally:
+            pipe.close()

@@ -1,0 +1,94 @@
+"""The machines of the suite: simulated ones, or the real ones of a host list.
+
+A host list is the file of `avma report`. Passwords come from the environment variables of the provider. `AVMA_USER`
+and `AVMA_USER_PASSWORD` name an account without administrator rights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from avma.configuration import Configuration, GuestDefaults
+from avma.connection import Connection, resolve
+from avma.environment import complete, from_environment
+from avma.properties import build
+from avma.wsman.script import Credential
+from avma_cli.report.source import read
+from avma_conformance.fact import On
+from avma_conformance.subject import Target
+from loopback import address
+
+ACCOUNT, PASSWORD, GUEST_PASSWORD = "Administrator", "Correct-Horse-7", "Battery-Staple-8"
+KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
+_HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}"
+_GUEST = f"username: {ACCOUNT}, password: {GUEST_PASSWORD}"
+MACHINES = {
+    "2012 R2": address(12),
+    "2016": address(16),
+    "2019": address(19),
+    "2022": address(22),
+    "2025": address(25),
+    "Azure Local": address(23),
+}
+"""The simulated machines, by their names in the tests."""
+_EVERYWHERE = {On.WINDOWS, On.HYPER_V, On.VM, On.USER}
+ROLES = {
+    "2012 R2": _EVERYWHERE,
+    "2016": _EVERYWHERE | {On.GUEST},
+    "2019": _EVERYWHERE | {On.GUEST},
+    "2022": _EVERYWHERE | {On.GUEST, On.CLUSTER},
+    "2025": _EVERYWHERE | {On.GUEST, On.CLUSTER},
+    "Azure Local": _EVERYWHERE | {On.GUEST, On.AZURE_LOCAL},
+}
+"""The facts that each simulated machine can show. A 2012 R2 host has no PowerShell Direct."""
+_USERS_MACHINE = address(30)
+ESTATE = f"""
+keys:
+  - {{key: {KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 9}}
+hosts:
+  - {{name: hv2012r2, version: "2012 R2", edition: Datacenter, address: {address(12)}, {_HOST}, vms: [
+      {{name: app12, version: "2012 R2", edition: Standard, {_GUEST}}}]}}
+  - {{name: hv2016, version: "2016", edition: Datacenter, address: {address(16)}, {_HOST}, vms: [
+      {{name: app16, version: "2016", edition: Standard, {_GUEST}}}]}}
+  - {{name: hv2019, version: "2019", edition: Datacenter, address: {address(19)}, language: ja-JP, {_HOST}, vms: [
+      {{name: app19, version: "2019", edition: Standard, {_GUEST}}}, {{name: off19, version: "2019", edition: Standard,
+      state: off}}]}}
+  - {{name: hv2022, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, address: {address(22)}, {_HOST},
+      vms: [{{name: app22, version: "2022", edition: Standard, {_GUEST}}}]}}
+  - {{name: hv2025, version: "2025", edition: Datacenter, address: {address(25)}, {_HOST}, vms: [
+      {{name: app25, version: "2025", edition: Standard, {_GUEST}}}]}}
+  - {{name: local, version: 23H2, edition: Azure Stack HCI, address: {address(23)}, {_HOST}, vms: [
+      {{name: app23, version: "2022", edition: Standard, {_GUEST}}}]}}
+  - {{name: users, version: "2022", edition: Datacenter, groups: [Remote Management Users],
+      namespaces: {{root/cimv2: read}}, address: {_USERS_MACHINE}, {_HOST}}}
+clusters:
+  - {{name: cl01, nodes: [hv2025, hv2022], address: {address(40)}, http: {{port: 5985}}}}
+"""
+
+
+def simulated(name: str) -> Target:
+    """Return a simulated machine. A machine has one account, so the account without rights is on another machine."""
+    return Target(_connection(MACHINES[name]), _connection(_USERS_MACHINE), Credential(ACCOUNT, GUEST_PASSWORD))
+
+
+def _connection(host: str) -> Connection:
+    values = {"username": ACCOUNT, "password": PASSWORD, "https": False}
+    return resolve(host, build(Configuration, values))
+
+
+def listed(file: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Target]:
+    """Return the machines of a host list, by name."""
+    source = read(file)
+    settings = build(Configuration, complete(source.settings, from_environment(Configuration)))
+    found = {}
+    for request in source.hosts:
+        connection = resolve(request.host, request.connection, settings)
+        guest = request.guest or settings.guest or GuestDefaults()
+        account = Credential(guest.username, guest.password) if guest.username and guest.password else None
+        user, secret = environment.get("AVMA_USER"), environment.get("AVMA_USER_PASSWORD")
+        other = replace(connection, username=user, password=secret) if user and secret else None
+        found[request.host] = Target(connection, other, account)
+    return found

@@ -1,0 +1,32 @@
+"""Each fact on each machine. See `conftest` for the machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+from avma.wsman.pipe import new_winrm_pipe
+from avma_conformance.fact import Effect, Fact
+from avma_conformance.facts import FACTS
+from avma_conformance.suite import Suite, Verdict
+from avma_simulator import EstateServer
+from conformance import targets
+
+_WITHOUT_OBSERVATION = (Verdict.NOT_HERE, Verdict.NOT_RUN)
+
+
+def test_machine_confirms_fact(machine: str, fact: Fact, suite_of: Callable[[str], Suite]) -> None:
+    (result,) = suite_of(machine).run([fact])
+    if result.verdict in _WITHOUT_OBSERVATION:
+        return  # the next test requires each fact of at least one simulated machine
+    assert result.verdict is Verdict.HOLDS, f"{fact.statement}\nexpected: {result.expected}\nfound: {result.found}"
+
+
+def test_each_fact_is_observed_on_a_simulated_machine(simulators: EstateServer) -> None:
+    left = {fact for fact in FACTS if fact.effect in (Effect.READS, Effect.HARMLESS)}
+    for machine in targets.MACHINES:
+        with closing(Suite(targets.simulated(machine), (Effect.READS, Effect.HARMLESS), (), new_winrm_pipe)) as suite:
+            suite.begin()
+            results = list(suite.run(sorted(left, key=FACTS.index)))
+            left -= {result.fact for result in results if result.verdict not in _WITHOUT_OBSERVATION}
+    assert {fact.name for fact in left} == set()
