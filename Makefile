@@ -56,10 +56,12 @@ check: lint browser $(KERBEROS) ## lint, and all tests that need no Pulumi engin
 browser: ## Chromium, for the tests of the page of `avma report`
 	tools/chromium
 
-lint: $(READY) ## ruff, mypy, import-linter, and the measures of the prose
+lint: $(READY) ## ruff, mypy for each system, import-linter, and the measures of the prose
 	ruff check
 	ruff format --check
 	mypy
+	mypy --platform win32 --cache-dir .mypy_cache/win32
+	mypy --platform darwin --cache-dir .mypy_cache/darwin
 	lint-imports
 	python tools/prose.py
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import posix_only
 from benchmarks import (
     activation,
     calls,
@@ -60,7 +61,7 @@ def main() -> int:
         parser.error(f"no measure {', '.join(sorted(unknown))}. There are {', '.join(MEASURES)}")
     _clean_environment()
     signal.signal(signal.SIGTERM, _exit)
-    signal.signal(signal.SIGALRM, _give_up)
+    signal.signal(posix_only.signal.SIGALRM, _give_up)
     return run(options.names or list(MEASURES), options.save)
 
 
@@ -102,7 +103,7 @@ def run(names: list[str], save: bool) -> int:
 def _group(name: str) -> Group | None:
     say(f"== {name}")
     load, began, found = environment.load(), time.monotonic(), list[Row]()
-    signal.alarm(_LONGEST)
+    posix_only.signal.alarm(_LONGEST)
     try:
         for row in MEASURES[name]():
             found.append(row)
@@ -111,7 +112,7 @@ def _group(name: str) -> Group | None:
         traceback.print_exc()
         return None
     finally:
-        signal.alarm(0)
+        posix_only.signal.alarm(0)
     seconds = round(time.monotonic() - began, 1)
     say(f"   {seconds:.0f} s")
     return Group(load, seconds, tuple(found))

@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import posix_only
 from benchmarks import ROOT
 
 CORES = os.cpu_count() or 1
@@ -29,7 +30,7 @@ def describe() -> dict[str, str | int]:
 
 def load() -> tuple[float, ...]:
     """Return the load averages of 1, 5 and 15 minutes."""
-    return tuple(round(value, 2) for value in os.getloadavg())
+    return tuple(round(value, 2) for value in posix_only.os.getloadavg())
 
 
 def say(text: str) -> None:

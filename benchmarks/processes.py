@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import posix_only
+
 PATIENCE = 300.0
 _GRACE = 20.0
 _INTERVAL = 0.02
@@ -33,7 +35,7 @@ class Cost:
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a running process, in steps of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[_UTIME]) + int(fields[_UTIME + 1])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[_UTIME]) + int(fields[_UTIME + 1])) / float(posix_only.os.sysconf("SC_CLK_TCK"))
 
 
 def peak_megabytes(pid: int) -> float:
@@ -70,7 +72,7 @@ def until_line(command: Sequence[str | Path]) -> Cost:
         wall = time.perf_counter() - began
     finally:
         process.kill()
-        _, status, used = os.wait4(process.pid, 0)
+        _, status, used = posix_only.os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.stdout:
             process.stdout.close()

@@ -25,7 +25,16 @@ from workspace import ROOT, version
 PLUGIN = "pulumi-resource-avma"
 _OF_PULUMI = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 """Pulumi's names of processors, by their Python names."""
-_NOT_IN_THE_PLUGIN = ("avma_cli", "avma_conformance", "avma_simulator", "gssapi", "krb5", "sspilib", "tkinter", "readline")
+_NOT_IN_THE_PLUGIN = (
+    "avma_cli",
+    "avma_conformance",
+    "avma_simulator",
+    "gssapi",
+    "krb5",
+    "sspilib",
+    "tkinter",
+    "readline",
+)
 _TYPESCRIPT = ROOT / ".cache" / "typescript" / "node_modules"
 
 

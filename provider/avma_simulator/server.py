@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from avma_simulator.control import Control
 from avma_simulator.control_endpoint import ControlEndpoint
 from avma_simulator.estate import Estate
 from avma_simulator.state.estate_state import EstateState
+from avma_simulator.stopping import stopped_by_signals
 from avma_simulator.winrm.network import Listener, Network, NewService
 from avma_simulator.winrm.wsman_service import Service
 
@@ -77,11 +77,10 @@ def serve(estate: Estate, on_ready: OnReady, new_service: NewService = Service) 
 
 async def _serve(estate: Estate, clock: Clock, on_ready: OnReady, new_service: NewService) -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with opened(estate, clock, new_service) as ready:
-        on_ready(ready, await ready.control.machines())
-        await stopped.wait()
+    with stopped_by_signals(stopped):
+        async with opened(estate, clock, new_service) as ready:
+            on_ready(ready, await ready.control.machines())
+            await stopped.wait()
 
 
 @contextmanager

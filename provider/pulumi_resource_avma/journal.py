@@ -125,9 +125,7 @@ def own_folder() -> Path:
     Raises:
         OSError: the system has no temporary folder.
     """
-    # Windows gives each user a temporary folder, but all services share one. Account names can contain `\\` and `:`.
-    owner = str(os.getuid()) if sys.platform != "win32" else re.sub(r"\W", "_", os.environ.get("USERNAME", ""))
-    return Path(tempfile.gettempdir()) / f"pulumi-resource-avma-{owner}"
+    return Path(tempfile.gettempdir()) / f"pulumi-resource-avma-{_owner()}"
 
 
 def _claim(line: bytes) -> Claim:
@@ -150,10 +148,7 @@ def require_own(folder: Path) -> None:
         OSError: it cannot be created, or other users have access to it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if sys.platform == "win32":  # there, the temporary folder belongs to the user
-        return
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not _is_own(folder.lstat()):
         raise PermissionError(errno.EACCES, "other users have access to the folder", str(folder))
 
 
@@ -219,6 +214,13 @@ if sys.platform == "win32":
     def _lock(descriptor: int, how: int) -> None:
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte after the text, because nobody can read a locked byte
         msvcrt.locking(descriptor, how, 1)
+
+    def _owner() -> str:
+        # Each user has a temporary folder, but all services share one. Account names can contain `\\` and `:`.
+        return re.sub(r"\W", "_", os.environ.get("USERNAME", ""))
+
+    def _is_own(folder: os.stat_result) -> bool:
+        return True  # the temporary folder belongs to the user
 else:
     import fcntl
 
@@ -226,6 +228,12 @@ else:
 
     def _lock(descriptor: int, how: int) -> None:
         fcntl.flock(descriptor, how)
+
+    def _owner() -> str:
+        return str(os.getuid())
+
+    def _is_own(folder: os.stat_result) -> bool:
+        return stat.S_ISDIR(folder.st_mode) and folder.st_uid == os.getuid() and not folder.st_mode & 0o077
 
 
 def _lock_at_once(descriptor: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from avma_simulator import EstateServer, load_estate, running
 from cli.conftest import diagnosed, doctor
 from cli.estate import HEALTHY, PASSWORD, PLAIN
 from loopback import address
+from terminals import on_terminal
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "doctor"]
 
@@ -114,44 +114,27 @@ def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch)
         assert doctor(*found[1].split()).stdout == found[2]
 
 
-def on_terminal(*arguments: str, **environment: str) -> str:
+def on_a_terminal(*arguments: str, **environment: str) -> str:
     """Run the command on a terminal, type the password at the prompt, and return the output."""
-    ours, theirs = pty.openpty()
     variables = {**os.environ, "TERM": "xterm", **environment}
-    with subprocess.Popen([*AVMA, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=variables) as process:
-        os.close(theirs)
-        seen = b""
-        while chunk := _read(ours):
-            seen += chunk
-            if seen.endswith(b"Password of Oberon: "):
-                os.write(ours, f"{PASSWORD}\n".encode())
-    os.close(ours)
-    assert process.returncode == 0
-    return seen.decode()
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # the other end is closed
-        return b""
+    return on_terminal([*AVMA, *arguments], variables, 0, {"Password of Oberon: ": PASSWORD})
 
 
 def test_progress_and_colour_on_a_terminal(shared: EstateServer) -> None:
-    seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="")
+    seen = on_a_terminal(HEALTHY, PLAIN, NO_COLOR="")
     assert "\x1b[32mpass" in seen
     assert f"Rights for scripts {HEALTHY}" in seen
     assert PASSWORD not in seen
 
 
 def test_no_colour_where_none_is_wanted(shared: EstateServer) -> None:
-    seen = on_terminal(HEALTHY, PLAIN, NO_COLOR="1")
+    seen = on_a_terminal(HEALTHY, PLAIN, NO_COLOR="1")
     assert "\x1b[32m" not in seen
     assert "pass  License: VOLUME_MAK" in seen
 
 
 def test_the_password_is_asked_for_on_a_terminal(shared: EstateServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AVMA_PASSWORD")
-    seen = on_terminal(HEALTHY, PLAIN)
+    seen = on_a_terminal(HEALTHY, PLAIN)
     assert "No problem found" in seen
     assert PASSWORD not in seen

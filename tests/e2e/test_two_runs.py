@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from avma_simulator import EstateServer
 from e2e.estate import HOST_KEY, machine
 from e2e.interrupting import plugins, up
+from ending import kill
 from loopback import address
 from waiting import PATIENCE, wait_until
 
@@ -77,7 +76,7 @@ def test_a_stack_takes_over_from_one_that_was_killed(serve, workspace):
     running = up(killed)
     wait_until(lambda: ACTIVATE in server.counts()["hv0"]["operations"])
     for plugin in plugins(killed):
-        os.kill(plugin, signal.SIGKILL)
+        kill(plugin)
     running.process.communicate(timeout=PATIENCE)
     with ThreadPoolExecutor(1) as threads:
         late = threads.submit(other.run, "up", "--yes", "--skip-preview")

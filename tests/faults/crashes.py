@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from avma_simulator import EstateServer, running
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from avma_simulator.winrm.wsman_service import Reply, Service
+from ending import kill
 from faults import estates
 from faults.checks import Finding, Problem
 from faults.effects import Effect, Effects
@@ -228,13 +227,12 @@ class Crashes:
         """Kill the process, run the next `up`, and return the broken promises."""
         process: list[subprocess.Popen[str]] = []
 
-        def kill() -> None:
+        def crash_now() -> None:
             victims = self.stack.plugins() if crash.victim == "plugin" else [each.pid for each in process]
             for victim in victims:
-                with suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
+                kill(victim)
 
-        with self._begin(Trap(crash.at, kill)) as (_, lab):
+        with self._begin(Trap(crash.at, crash_now)) as (_, lab):
             process.append(self.stack.start())
             printed = self._finish(process[0])
             completed = lab.effects.noted[:]

@@ -7,12 +7,12 @@ repeat a finding against a fresh server, run `--message READER NUMBER`.
 from __future__ import annotations
 
 import random
-import resource
 import signal
 import sys
 import time
 from types import FrameType
 
+import posix_only
 from fuzz.mutation import mutated
 from fuzz.targets import Target, targets
 
@@ -26,8 +26,9 @@ class Hung(BaseException):
 
 def main(arguments: list[str]) -> int:
     """Run the readers in turn. Return 1 if one of them fails."""
+    resource = posix_only.resource()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    signal.signal(signal.SIGALRM, _hung)
+    signal.signal(posix_only.signal.SIGALRM, _hung)
     with targets() as readers:
         if arguments[0] == "--message":
             _give(readers[arguments[1]], int(arguments[2]))
@@ -52,11 +53,11 @@ def _passes(name: str, reader: Target, seconds: float) -> bool:
 
 
 def _give(reader: Target, number: int) -> None:
-    signal.alarm(_LONGEST)
+    posix_only.signal.alarm(_LONGEST)
     try:
         reader.run(mutated(random.Random(number), reader.seeds))
     finally:
-        signal.alarm(0)
+        posix_only.signal.alarm(0)
 
 
 def _hung(number: int, frame: FrameType | None) -> None:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import pty
 import selectors
 import signal
 import socket
@@ -21,6 +20,7 @@ from avma_simulator import EstateServer, load_estate, running
 from loopback import address
 from report.conftest import hosts, report, reported, vms, written
 from report.estate import CLUSTER, ESTATE, LIST, LONE, N1, N2, N3, NOBODY, SECRETS, elsewhere
+from terminals import on_terminal
 from waiting import PATIENCE
 
 AVMA = [sys.executable, "-W", "error", "-m", "avma_cli", "report"]
@@ -196,20 +196,9 @@ def test_options_that_cannot_be(estate: Path, arguments: list[str], said: str) -
 
 def on_a_terminal(estate: Path, **environment: str) -> str:
     """Run the command on a terminal, and return its output."""
-    ours, theirs = pty.openpty()
     known = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     environment = {**known, "TERM": "xterm-256color", "COLUMNS": "160", **environment}
-    with subprocess.Popen([*AVMA, str(estate)], stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        said = b""
-        while True:
-            try:
-                said += os.read(ours, 4096)
-            except OSError:  # the other end is closed
-                break
-    os.close(ours)
-    assert process.returncode == LEFT_OPEN
-    return said.decode()
+    return on_terminal([*AVMA, str(estate)], environment, LEFT_OPEN)
 
 
 def test_a_terminal_shows_progress_and_colours(shared: EstateServer, estate: Path) -> None:

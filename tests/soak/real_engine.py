@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ending import kill_group
 from soak.diagnostics import provider_errors
 from soak.program import CONFIGURATION, Declared, Kept, Outcome
 from waiting import PATIENCE
@@ -97,8 +95,7 @@ class RealEngine:
         end = time.monotonic() + PATIENCE
         while process.poll() is None and self._requests() < limit and time.monotonic() < end:
             time.sleep(_LOOK)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
         process.wait()
         self._workspace.run("cancel", "--yes", check=False)
 

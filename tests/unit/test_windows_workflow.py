@@ -1,0 +1,60 @@
+"""The workflow on GitHub's Windows runners, as far as another system can check it: its scripts parse and fit together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tree_sitter
+import tree_sitter_powershell
+import yaml
+from typer.main import get_command
+
+from avma_cli.__main__ import app
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted((ROOT / "tools" / "windows").glob("*.ps1"))
+OF_PYTHON = re.compile(r"python -m pip install .*")
+OWN = re.compile(r"tools/windows/(\w+)\.ps1.*")
+PATHS = re.compile(r"\b(?:provider|tests|tools)/[\w/.-]+")
+
+
+@pytest.fixture
+def steps() -> list[dict[str, Any]]:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "windows.yml").read_text("utf-8"))
+    found: list[dict[str, Any]] = workflow["jobs"]["windows"]["steps"]
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_the_scripts_are_powershell(script):
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    root = parser.parse(script.read_bytes()).root_node
+    assert not root.has_error
+
+
+def test_each_command_is_in_a_script(steps):
+    commands = [step["run"] for step in steps if "run" in step]
+    assert [command for command in commands if not OF_PYTHON.fullmatch(command) and not OWN.fullmatch(command)] == []
+    used = {found[1] for command in commands if (found := OWN.fullmatch(command))}
+    assert used == {script.stem for script in SCRIPTS}
+
+
+def test_a_failed_step_does_not_hide_the_others(steps):
+    after = steps[[step.get("run", "").endswith("-e .") for step in steps].index(True) + 1 :]
+    assert [step for step in after if step.get("if") != "${{ !cancelled() }}"] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_paths_in_the_scripts_exist(script):
+    assert [path for path in PATHS.findall(script.read_text("utf-8")) if not (ROOT / path).exists()] == []
+
+
+def test_the_suite_runs_with_options_of_its_command():
+    text = (ROOT / "tools" / "windows" / "conformance.ps1").read_text("utf-8")
+    command = get_command(app).commands["conformance"]  # type: ignore[attr-defined]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert set(re.findall(r"--[\w-]+", text)) <= known
+    assert "--spend" not in text
