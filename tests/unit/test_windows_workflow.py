@@ -1,4 +1,4 @@
-"""The workflow on GitHub's Windows runners, as far as another system can check it: its scripts parse and fit together."""
+"""The workflow on Windows runners, as far as another system can check it: its scripts parse and fit together."""
 
 from __future__ import annotations
 
