@@ -78,6 +78,7 @@ docs: $(READY) ## generate schema.json, the examples in it in each language (nee
 	python tools/package_schema.py > schema.json.new && mv schema.json.new schema.json
 	python tools/reference.py
 	python tools/rights.py > docs/rights.md
+	python tools/not_verified.py > docs/not-verified.md
 	python tools/troubleshooting.py > docs/troubleshooting.md
 
 soak: $(READY) ## random runs against a model, with faults and kills, MINUTES=n (needs Go)

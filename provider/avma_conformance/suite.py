@@ -9,17 +9,15 @@ from enum import Enum
 
 from avma import errors
 from avma.connection import Connection
-from avma.context import Context
 from avma.deadline import Deadline
 from avma.recording.recorder import Recorder
 from avma.windows.machines import Machines
-from avma.wsman.identify import Identity, identify
+from avma.wsman.identify import identify, other_than_windows
 from avma.wsman.pipe import Pipe
 from avma_conformance.fact import Effect, Fact, NotHere, On
 from avma_conformance.subject import HYPER_V, Subject, Target
 
 _IDENTIFYING = 60.0
-_MICROSOFT = "Microsoft Corporation"
 _SIMULATED = "Simulated"
 """`Win32_ComputerSystemProduct.Vendor` of a simulated host."""
 
@@ -64,10 +62,6 @@ class Windows:
     simulated: bool = False
 
 
-class NotWindows(errors.UnexpectedAnswer):
-    """The WS-Management service is not that of Windows."""
-
-
 class Suite:
     """The run of facts on one machine.
 
@@ -100,13 +94,14 @@ class Suite:
         """Sign in, and find out what the machine is.
 
         Raises:
-            NotWindows: another service answered.
+            UnexpectedAnswer: the service is not that of Windows.
             AvmaError: the machine could not be queried.
         """
         server = self._subject.server
         found = identify(server.cim, Deadline(_IDENTIFYING))
-        if found.vendor != _MICROSOFT:
-            raise _not_windows(found, server.where)
+        other = other_than_windows(server.connection, found)
+        if other is not None:
+            raise other
         system = server.system(Deadline(_IDENTIFYING))
         self._subject.begin()
         vendor = self._subject.row("SELECT Vendor FROM Win32_ComputerSystemProduct").text("Vendor")
@@ -149,14 +144,6 @@ class Suite:
         except errors.AvmaError as error:
             return error.answer
         return ""
-
-
-def _not_windows(found: Identity, where: str) -> NotWindows:
-    named = " ".join(part for part in (found.vendor, found.version) if part) or "a service without a name"
-    remedy = "name a Windows machine with WinRM; the suite has no facts about other services"
-    return Context("run the conformance suite", where, Deadline(_IDENTIFYING)).error(
-        NotWindows, f"the WS-Management service is not that of Windows: {named}", remedy
-    )
 
 
 def _hyper_v(subject: Subject) -> None:

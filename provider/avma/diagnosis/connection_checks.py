@@ -13,13 +13,11 @@ from http.client import HTTPException
 from avma.deadline import Deadline
 from avma.diagnosis.finding import Finding, outcome, required
 from avma.diagnosis.step import Status
-from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, UnexpectedAnswer, Unreachable
+from avma.errors import AvmaError, CertificateNotTrusted, InvalidInput, LogonRefused, Unreachable
 from avma.settings import HTTP_PORT, HTTPS_PORT
 from avma.windows.machine import Server
 from avma.wsman import endpoint, tls, transport_errors
-from avma.wsman.identify import Identity, identify
-
-_VENDOR = "Microsoft"
+from avma.wsman.identify import Identity, identify, other_than_windows
 
 
 class ConnectionChecks:
@@ -72,18 +70,8 @@ class ConnectionChecks:
         auth, username = self._connection.auth.value, self._connection.username
         account = f"{auth} as {username}" if username else auth
         found = "; ".join(filter(None, (account, offered, self._attempt.version)))
-        other = self._other_than_windows(self._attempt)
+        other = other_than_windows(self._connection, self._attempt)
         return Finding(found, Status.FAILED if other else Status.PASSED, other)
-
-    def _other_than_windows(self, identity: Identity) -> UnexpectedAnswer | None:
-        """Return an error if the vendor of the WS-Management service is not Microsoft."""
-        if not identity.vendor or identity.vendor.startswith(_VENDOR):
-            return None
-        named = f"{identity.vendor} {identity.version}".strip()
-        answer = f"this is {named}, not Windows"
-        address, port = self._connection.setting("address"), self._connection.setting("port")
-        remedy = f"set {address} and {port} to those of WinRM on a Windows machine"
-        return UnexpectedAnswer("sign in", self._connection.where, answer, remedy)
 
     def _closed_port(self) -> Finding:
         """Return the finding for a closed port, or raise its error.

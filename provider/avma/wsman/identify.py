@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from avma import errors
+from avma.connection import Connection
 from avma.context import Context
 from avma.deadline import Deadline
 from avma.wsman.envelope import CHECK_PORT, SOAP, Message, local_name
@@ -22,6 +23,19 @@ class Identity:
 
     vendor: str
     version: str
+
+
+_VENDOR = "Microsoft"
+
+
+def other_than_windows(connection: Connection, identity: Identity) -> errors.UnexpectedAnswer | None:
+    """Return an error if the vendor of the WS-Management service is not Microsoft."""
+    if not identity.vendor or identity.vendor.startswith(_VENDOR):
+        return None
+    answer = f"this is {f'{identity.vendor} {identity.version}'.strip()}, not Windows"
+    address, port = connection.setting("address"), connection.setting("port")
+    remedy = f"set {address} and {port} to those of WinRM on a Windows machine"
+    return errors.UnexpectedAnswer("sign in", connection.where, answer, remedy)
 
 
 class _Identify(Message):
