@@ -92,7 +92,16 @@ class Subject:
         Raises:
             AvmaError: there is no answer, or it is not SOAP.
         """
-        return self.send(message.render(self.server.connection.endpoint, 60.0), connection)
+        return self.send(self.rendered(message), connection)
+
+    def rendered(
+        self, message: Message, timeout: float = 60.0, envelope_size: int = envelope.MAX_ENVELOPE_SIZE
+    ) -> bytes:
+        """Return the text of a message. The limits can differ from those of the product."""
+        text = message.render(self.server.connection.endpoint, timeout)
+        return text.replace(
+            b">%d</w:MaxEnvelopeSize>" % envelope.MAX_ENVELOPE_SIZE, b">%d</w:MaxEnvelopeSize>" % envelope_size
+        )
 
     def send(self, message: bytes, connection: Connection | None = None) -> Element:
         """Send a text once, and return the whole answer. It may be a fault.
@@ -100,12 +109,19 @@ class Subject:
         Raises:
             AvmaError: there is no answer, or it is not SOAP.
         """
-        with self._pipe(connection or self.target.connection) as pipe:
-            answer = pipe.send(self.context, message)
         try:
-            return safe_xml.parse(answer)
+            return safe_xml.parse(self.answer(message, connection))
         except safe_xml.Rejected as error:
             raise self.context.error(errors.UnexpectedAnswer, "the answer is not XML", envelope.CHECK_PORT) from error
+
+    def answer(self, message: bytes, connection: Connection | None = None) -> bytes:
+        """Send a text once, and return the text of the answer.
+
+        Raises:
+            AvmaError: there is no answer, or it is not SOAP.
+        """
+        with self._pipe(connection or self.target.connection) as pipe:
+            return pipe.send(self.context, message)
 
     def fault(self, message: Message, connection: Connection | None = None) -> FaultForm | str:
         """Send a message once, and return its fault, or `NO_FAULT`."""

@@ -130,6 +130,8 @@ class Suite:
         except errors.AvmaError as error:
             silent = isinstance(error, (errors.Unreachable, errors.TimedOut, errors.LogonRefused))
             return Result(fact, Verdict.NO_ANSWER if silent else Verdict.DIFFERS, "an answer", error.answer)
+        except (ValueError, LookupError) as error:  # the observation expects another form
+            return Result(fact, Verdict.DIFFERS, "an answer of a known form", type(error).__name__)
         verdict = Verdict.HOLDS if observed.holds else Verdict.DIFFERS
         return Result(fact, verdict, observed.expected, observed.found)
 

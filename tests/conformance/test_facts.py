@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 from avma.wsman.pipe import new_winrm_pipe
-from avma_conformance.fact import Effect, Fact
+from avma_conformance.fact import Area, Effect, Fact, Observation, fact
 from avma_conformance.facts import FACTS
+from avma_conformance.subject import Subject
 from avma_conformance.suite import Suite, Verdict
 from avma_simulator import EstateServer
 from conformance import targets
@@ -30,3 +31,14 @@ def test_each_fact_is_observed_on_a_simulated_machine(simulators: EstateServer) 
             results = list(suite.run(sorted(left, key=FACTS.index)))
             left -= {result.fact for result in results if result.verdict not in _WITHOUT_OBSERVATION}
     assert {fact.name for fact in left} == set()
+
+
+@fact(Area.WSMAN, "no source")
+def answer_without_parts(subject: Subject) -> Observation:
+    """Each answer has a part."""
+    raise IndexError
+
+
+def test_answer_of_another_form_does_not_end_the_run(suite_of: Callable[[str], Suite]) -> None:
+    (result,) = suite_of("2022").run([answer_without_parts])
+    assert (result.verdict, result.found) == (Verdict.DIFFERS, "IndexError")
