@@ -23,7 +23,9 @@ from loopback import address
 
 ACCOUNT, PASSWORD, GUEST_PASSWORD = "Administrator", "Correct-Horse-7", "Battery-Staple-8"
 KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
-_HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}"
+_SLOW = "faults: [{operation: Enumerate, class: CIM_DataFile, answer: timeout}]"
+"""The class with all files of a machine. Windows needs minutes to search it."""
+_HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}, {_SLOW}"
 _GUEST = f"username: {ACCOUNT}, password: {GUEST_PASSWORD}"
 MACHINES = {
     "2012 R2": address(12),
@@ -53,7 +55,8 @@ hosts:
       {{name: app12, version: "2012 R2", edition: Standard, {_GUEST}}}]}}
   - {{name: hv2016, version: "2016", edition: Datacenter, address: {address(16)}, {_HOST}, vms: [
       {{name: app16, version: "2016", edition: Standard, {_GUEST}}}]}}
-  - {{name: hv2019, version: "2019", edition: Datacenter, address: {address(19)}, language: ja-JP, {_HOST}, vms: [
+  - {{name: hv2019, version: "2019", edition: Datacenter, address: {address(19)}, language: ja-JP, utcOffset: 540,
+      {_HOST}, vms: [
       {{name: app19, version: "2019", edition: Standard, {_GUEST}}}, {{name: off19, version: "2019", edition: Standard,
       state: off}}]}}
   - {{name: hv2022, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, address: {address(22)}, {_HOST},

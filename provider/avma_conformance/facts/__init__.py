@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 
 from avma_conformance.fact import Area, Fact
-from avma_conformance.facts import wsman
+from avma_conformance.facts import authentication, faults, listings, values, wsman
 
-_MODULES: tuple[ModuleType, ...] = (wsman,)
+_MODULES: tuple[ModuleType, ...] = (wsman, authentication, listings, values, faults)
 _ORDER = tuple(Area)
 
 
