@@ -61,8 +61,8 @@ class Accounts:
     """The accounts of one machine, by every spelling of their names.
 
     The local account is `user`, `.\\user` and `MACHINE\\user`. An account of the domain is `DOMAIN\\user`,
-    `user@dns.name` and `user@DOMAIN`. Inferred: `user` alone means the local account of that name or, if
-    it does not exist, the account of the domain.
+    `user@dns.name` and `user@DOMAIN`. Inferred (bare-account-name-is-local-first): `user` alone means the
+    local account of that name or, if it does not exist, the account of the domain.
     """
 
     def __init__(self, machine: str, accounts: Sequence[Account], lockout: Lockout) -> None:

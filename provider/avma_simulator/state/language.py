@@ -1,6 +1,6 @@
 """The captions and messages of Windows in other languages. Numbers and IDs are the same in all.
 
-Inferred: the words. They are not always Microsoft's. A message without a translation here becomes one fixed sentence of
+Simplified: the words are not always Microsoft's. A message without a translation here becomes one fixed sentence of
 the language, so that no client can rely on English texts.
 """
 

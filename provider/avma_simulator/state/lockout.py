@@ -1,7 +1,7 @@
 """The failed sign-ins of each account and its lockout.
 
 After a number of consecutive failures, an account is locked even for the right password (Windows' account lockout
-policy). All machines of a domain share the count of a domain account. Inferred: a lockout does not end.
+policy). All machines of a domain share the count of a domain account. Simplified: a lockout does not end here.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Endpoint:
 
     async def _guarded(self, request: web.BaseRequest) -> web.Response:
         if self._machine.active_requests >= self._machine.spec.quotas.connections:
-            return _unavailable()  # Inferred: the status of a service with too many active requests.
+            # Inferred (too-many-connections-are-503): the status of a service with too many active requests.
+            return _unavailable()
         self._machine.active_requests += 1
         try:
             return await self._answer(request)

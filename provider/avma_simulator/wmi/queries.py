@@ -25,7 +25,7 @@ def run(
 
 
 def _associated(repository: Repository, cim_class: CimClass, query: Associators) -> list[Instance]:
-    """Return the associated instances. Inferred: a missing source instance makes the query invalid."""
+    """Return the associated instances. Simplified: without the source instance, the query is invalid."""
     if repository.hides(cim_class):
         return []
     source = next((row for row in repository.instances(cim_class) if row.matches(query.keys)), None)

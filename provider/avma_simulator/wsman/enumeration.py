@@ -145,7 +145,8 @@ class Enumerations:
         except wql.WqlError:
             raise wsman_faults.cannot_process_filter() from None
         except ClassNotFound:
-            # Inferred: without a filter, a missing class is a missing resource.
+            # Inferred (listing-of-missing-class-is-destination-unreachable): without a filter, a missing class is a
+            # missing resource.
             missing = text is None and name != _ALL_CLASSES
             raise (wsman_faults.resource_not_found() if missing else wsman_faults.cannot_process_filter()) from None
         return [_row(row, columns, mode) for row in found]

@@ -309,7 +309,8 @@ def access_denied() -> Fault:
 def namespace_denied() -> Fault:
     """Return the fault for an account with access to WinRM but not to a WMI namespace.
 
-    Recorded: number, text and category. Inferred: the form, the CIM status and the subcode, as no log shows them.
+    Recorded: number, text and category. Inferred (denied-namespace-is-internal-error,
+    denied-namespace-has-the-status-access-denied): the form, the CIM status and the subcode, as no log shows them.
     """
     text = "The WS-Management service cannot process the request. The WMI service returned an 'access denied' error. "
     return Fault(
@@ -338,7 +339,8 @@ def too_many_operations() -> Fault:
 def provider_failed(hresult: int, text: str, form: str = "MSFT_WmiError") -> Fault:
     """Return the fault for a WMI method that fails with an HRESULT. `form` is the form of the detail.
 
-    Inferred: Receiver, InternalError, the CIM status and the category of licensing errors.
+    Inferred (licensing-error-is-internal-error, licensing-error-has-the-status-failed): Receiver, InternalError, the
+    CIM status and the category of licensing errors.
     """
     if form == "WSManFault":
         return Fault("s:Receiver", "w:InternalError", hresult, text, provider=WMI_PROVIDER)
