@@ -309,8 +309,9 @@ def access_denied() -> Fault:
 def namespace_denied() -> Fault:
     """Return the fault for an account with access to WinRM but not to a WMI namespace.
 
-    Recorded: number, text and category. Inferred (denied-namespace-is-internal-error,
-    denied-namespace-has-the-status-access-denied): the form, the CIM status and the subcode, as no log shows them.
+    Recorded: number, text and category.
+    Inferred (denied-namespace-is-internal-error, denied-namespace-has-the-status-access-denied): the form, the CIM
+    status and the subcode, as no log shows them.
     """
     text = "The WS-Management service cannot process the request. The WMI service returned an 'access denied' error. "
     return Fault(
