@@ -1,8 +1,8 @@
 """Runs each fault at each request of each operation, and prints a table by operation.
 
-The faults below the messages also run over real sockets, as a sample. Crashes run with the real engine. `--only TEXT`
-runs the operations whose names contain the text. `--every N` runs one of N faults, and `--every-crash N` one of N
-crashes.
+The faults below the messages also run over real sockets, as a sample. Crashes run with the real engine, one of seven
+unless `--every-crash 1` runs all of them. `--only TEXT` runs the operations whose names contain the text. `--every N`
+runs one of N faults.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--every", type=int, default=1, metavar="N")
-    parser.add_argument("--every-crash", type=int, default=1, metavar="N")
+    parser.add_argument("--every-crash", type=int, default=7, metavar="N")
     options = parser.parse_args(arguments)
     processors, context = os.cpu_count() or 1, get_context("spawn")
     # Each process waits a third of its time, because its threads hand over to each other.

@@ -173,10 +173,8 @@ class Stack:
 
     def plugins(self) -> list[int]:
         """Return the processes of the plugin. Each was installed into the folder of the stack."""
-        listed = subprocess.run(["/bin/ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
         installed = self._workspace.environment["PULUMI_HOME"]
-        found = [line.split() for line in listed.stdout.splitlines() if installed in line and PLUGIN.name in line]
-        return [int(line[0]) for line in found]
+        return [pid for pid, _, command in _processes() if installed in command and PLUGIN.name in command]
 
     def converge(self) -> str:
         """Follow docs/how-to/interrupted-run.md, as a user does after a crash. Return the output of a failure."""
@@ -226,15 +224,20 @@ class Crashes:
     def run(self, crash: Crash) -> list[Finding]:
         """Kill the process, run the next `up`, and return the broken promises."""
         process: list[subprocess.Popen[str]] = []
+        language_hosts: list[int] = []
 
         def crash_now() -> None:
-            victims = self.stack.plugins() if crash.victim == "plugin" else [each.pid for each in process]
-            for victim in victims:
+            plugins, engines = self.stack.plugins(), [each.pid for each in process]
+            if crash.victim == "engine":
+                language_hosts.extend(_children(engines, plugins))
+            for victim in plugins if crash.victim == "plugin" else engines:
                 kill(victim)
 
         with self._begin(Trap(crash.at, crash_now)) as (_, lab):
             process.append(self.stack.start())
             printed = self._finish(process[0])
+            for orphan in language_hosts:  # a killed engine leaves them running
+                kill(orphan)
             completed = lab.effects.noted[:]
             failure = self.stack.converge()
             return list(self._findings(crash, lab, completed, printed, failure))
@@ -288,6 +291,18 @@ class Crashes:
             yield Finding(Problem.NEEDLESS, f"{effect.machine}: {effect.method} {effect.key} again")
         if "Traceback" in printed or "goroutine" in printed:
             yield Finding(Problem.MESSAGE, printed)
+
+
+def _processes() -> list[tuple[int, int, str]]:
+    """Return the ID, the parent and the command line of each process."""
+    listed = subprocess.run(["/bin/ps", "-Aww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    fields = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
+    return [(int(pid), int(parent), command) for pid, parent, command in fields]
+
+
+def _children(parents: list[int], others: list[int]) -> list[int]:
+    """Return the children of some processes, without the others."""
+    return [pid for pid, parent, _ in _processes() if parent in parents and pid not in others]
 
 
 def _nothing() -> None:
