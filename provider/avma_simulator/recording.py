@@ -21,6 +21,8 @@ from avma_simulator.wsman import soap, wsman_faults
 
 Format = Literal["avma recording 1"]
 FORMAT: Format = "avma recording 1"
+_LEFT_OUT = "[not XML]"
+"""The recorder's replacement for a message that is not XML."""
 _RELATES_TO = re.compile(r"(<(?:[\w.-]+:)?RelatesTo(?:\s[^<>]*)?>)[^<]*(</)")
 _FAULT = re.compile(r"<(?:[\w.-]+:)?Body(?:\s[^<>]*)?>\s*<(?:[\w.-]+:)?Fault[\s>]")
 
@@ -144,9 +146,15 @@ def _take(line: str, answers: dict[str, dict[Key, list[Answer]]], known: set[str
     exchange = _Exchange.model_validate_json(line)
     if exchange.machine not in known:
         raise ValueError(exchange.machine)
-    if exchange.answer is not None:
-        key = key_of(soap.parse(exchange.request.encode()))
-        answers.setdefault(exchange.machine, {}).setdefault(key, []).append(Answer(exchange.answer))
+    if exchange.answer is None or exchange.request == _LEFT_OUT:
+        return
+    try:
+        request = soap.parse(exchange.request.encode())
+    except wsman_faults.Fault:
+        if not Answer(exchange.answer).is_fault:
+            raise
+        return  # the machine rejected the request, and the replay does so by itself
+    answers.setdefault(exchange.machine, {}).setdefault(key_of(request), []).append(Answer(exchange.answer))
 
 
 def _of_pipeline(request: soap.Request) -> str:

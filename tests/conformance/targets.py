@@ -23,9 +23,7 @@ from loopback import address
 
 ACCOUNT, PASSWORD, GUEST_PASSWORD = "Administrator", "Correct-Horse-7", "Battery-Staple-8"
 KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
-_SLOW = "faults: [{operation: Enumerate, class: CIM_DataFile, answer: timeout}]"
-"""The class with all files of a machine. Windows needs minutes to search it."""
-_HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}, {_SLOW}"
+_HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}"
 _GUEST = f"username: {ACCOUNT}, password: {GUEST_PASSWORD}"
 MACHINES = {
     "2012 R2": address(12),

@@ -75,6 +75,7 @@ _FORMS = (
     ),
     (r"Microsoft:Hyper-V:[\w:]+", "VirtualSystemType"),
     (r"Application|System", "Logfile"),
+    (r"Simulated", "Vendor"),  # of a simulated host, so that its recording proves nothing about Windows
     (r"Azure Stack HCI|Windows Server Subscription", "subscriptionName"),
 )
 _STAYS = {name.lower(): re.compile(form, re.IGNORECASE) for form, names in _FORMS for name in names.split()}

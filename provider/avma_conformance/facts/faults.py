@@ -53,7 +53,7 @@ def query_of_missing_namespace_is_cannot_process_filter(subject: Subject) -> Obs
 @fact(Area.FAULTS, "wsmerror.h 0x8033801A, recorded by users of WinRM")
 def malformed_query_is_cannot_process_filter(subject: Subject) -> Observation:
     """A text that is not WQL is rejected with CannotProcessFilter."""
-    return equal(_NO_FILTER, _query_fault(subject, "SELEKT everything"))
+    return equal(_NO_FILTER, _query_fault(subject, f"SELECT FROM {_OS}"))
 
 
 @fact(Area.FAULTS, "inferred: WMI rejects the query with WBEM_E_INVALID_QUERY, as a malformed one")
@@ -76,7 +76,7 @@ _UNREACHABLE = "Sender, DestinationUnreachable, 0x80338000"
 @fact(Area.FAULTS, "inferred: MS-WSMV 4.10, with the number of a missing instance")
 def missing_class_is_destination_unreachable(subject: Subject) -> Observation:
     """A Get from a class that does not exist is rejected with DestinationUnreachable."""
-    found = str(subject.fault(envelope.get(CIMV2, "AvmaHasNoSuchClass", {"Name": "x"})))
+    found = str(subject.fault(envelope.get(CIMV2, "AvmaHasNoSuchClass", {"ID": _NO_ID})))
     return true(_UNREACHABLE, found.startswith(_UNREACHABLE), found)
 
 
@@ -97,7 +97,7 @@ def some_keys_do_not_find_an_instance(subject: Subject) -> Observation:
 def wrong_keys_are_invalid_selectors(subject: Subject) -> Observation:
     """A Get with a property that is not a key of the class is rejected with InvalidSelectors."""
     expected = "Sender, InvalidSelectors, 0x8033805B, WSManFault, UnexpectedSelectors"
-    return equal(expected, str(subject.fault(envelope.get(CIMV2, _PRODUCT, {"AvmaHasNoSuchKey": "x"}))))
+    return equal(expected, str(subject.fault(envelope.get(CIMV2, _PRODUCT, {"AvmaHasNoSuchKey": "1"}))))
 
 
 @fact(Area.FAULTS, "DSP0226, recorded by go-wsman")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,7 +26,9 @@ _WIDE = (
     "LicenseIsAddon,LicenseStatus,LicenseStatusReason,Name,PartialProductKey,ProductKeyChannel,RemainingAppReArmCount,"
     f"RequiredClientCount,VLActivationInterval,VLActivationTypeEnabled,VLRenewalInterval FROM {_PRODUCT}"
 )
-_NONE = f"SELECT Version FROM {_SERVICE} WHERE Version = 'none'"
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+"""No instance has it. A recording keeps it, so that the question can be replayed."""
+_NONE = f"SELECT ID FROM SoftwareLicensingProduct WHERE ID = '{_NO_ID}'"
 _SMALLEST_ENVELOPE = 8192
 _RESERVE = 500
 """Bytes. A machine may end a page this much earlier, because it estimates the size of the envelope around the items."""
@@ -176,7 +177,7 @@ _INVALID = "Receiver, InvalidEnumerationContext, 0x8033801B, WSManFault"
 @fact(Area.ENUMERATION, "WS-Enumeration 4.4, wsmerror.h 0x8033801B")
 def unknown_context_is_invalid(subject: Subject) -> Observation:
     """A Pull with an unknown context is rejected with InvalidEnumerationContext."""
-    return equal(_INVALID, str(subject.fault(_pull(f"uuid:{str(uuid.uuid4()).upper()}"))))
+    return equal(_INVALID, str(subject.fault(_pull(f"uuid:{_NO_ID}"))))
 
 
 @fact(Area.ENUMERATION, "WS-Enumeration 3.5, wsmerror.h 0x8033801B")

@@ -36,6 +36,8 @@ _ENUMERATION = soap.NAMESPACES["n"]
 
 
 _INVALID_METHOD_PARAMETERS = 0x8004102F
+_ALL_FILES = "cim_datafile"
+"""The class with each file of each disk. Windows needs minutes for a search. Simplified: no search ever ends."""
 _HANG = 3600.0
 """Seconds until an answer that hangs ends the connection."""
 _GARBAGE = b"<s:Envelope><this is no answer"
@@ -182,6 +184,9 @@ class Service:
         if self._machine.rights == "shell" and self._machine.grants.groups is None:
             raise wsman_faults.namespace_denied()
         self._require_access(request)
+        if request.operation == "Enumerate" and self._class_name(request).lower() == _ALL_FILES:
+            await asyncio.sleep(request.timeout)
+            raise wsman_faults.timed_out()
         if request.action.startswith(f"{_ENUMERATION}/"):
             return f"{request.action}Response", self._enumerate(request)
         cim_class = self._class(request)
