@@ -112,9 +112,7 @@ def test_what_answers_questions_is_in_the_file(recording: tuple[Path, dict]) -> 
         "Windows(R) Operating System, VOLUME_MAK channel",
         "<PartialProductKey>46789</PartialProductKey>",
         "Windows(R), ServerDatacenter edition",
-        "a:DestinationUnreachable",
         "<Version>10.0.20348.1</Version>",
-        "HRESULT 0xc004f050",
         "Windows Server 2022 Standard",
         "<w:Filter Dialect=",
     ):

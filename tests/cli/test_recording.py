@@ -122,21 +122,6 @@ def test_every_exchange_is_recorded(shared: EstateServer, tmp_path: Path) -> Non
         assert "<s:Body" in exchange["answer"]
 
 
-def test_what_only_windows_can_answer_is_asked_and_changes_nothing(shared: EstateServer, tmp_path: Path) -> None:
-    before = shared.machine("titania")
-    shared.reset_counts()
-    file = tmp_path / "recording.jsonl"
-    diagnosed(address(1), PLAIN, "--record", file)
-    assert shared.machine("titania") == before
-    operations = shared.counts()["titania"]["operations"]
-    assert operations["Invoke SoftwareLicensingService/InstallProductKey"] == 1
-    assert operations["Get"] == 3
-    asked = [exchange for exchange in recorded(file)[1:] if "_INPUT" in exchange["request"]]
-    assert "HRESULT 0x8004102f" in asked[0]["answer"]
-    assert f">{0xC004F050}</p:error_Code>" in asked[1]["answer"]
-    assert all(exchange["bytes"] > 0 for exchange in asked)
-
-
 def test_a_name_stands_for_the_same_thing_everywhere(shared: EstateServer, tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     diagnosed("node1", "--address", address(16), PLAIN, "--record", file)

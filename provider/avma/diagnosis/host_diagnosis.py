@@ -12,7 +12,6 @@ from avma.deadline import Deadline
 from avma.diagnosis.connection_checks import ConnectionChecks
 from avma.diagnosis.finding import Finding, outcome, run_check
 from avma.diagnosis.host_checks import HostChecks, check_peer
-from avma.diagnosis.open_questions import ask_open_questions
 from avma.diagnosis.step import Check, Status, Step
 from avma.diagnosis.vm_checks import VmChecks
 from avma.errors import AvmaError, EmptyAnswer
@@ -87,11 +86,6 @@ class HostDiagnosis:
             yield self._step(check, question)
         yield from self._guests(host)
         yield from self._cluster()
-
-    def ask_open_questions(self) -> None:
-        """Send the queries for a recording. Call this after `run`."""
-        if Check.CIM not in self._failed:
-            ask_open_questions(self._server, self._operation.deadline)
 
     def _step(self, check: Check, question: Callable[[], Finding], subject: str = "") -> Step:
         subject = subject or self._server.name

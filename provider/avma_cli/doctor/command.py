@@ -94,8 +94,6 @@ def _diagnose(
             for step in checks.run():
                 report.step(step)
                 steps.append(step)
-            if record is not None:
-                checks.ask_open_questions()
         report.end(diagnosis, next_command(diagnosis, given))
     return diagnosis
 
