@@ -127,7 +127,8 @@ class Control:
 
     async def confirmation_id(self, name: str) -> dict[str, str]:
         """Return the confirmation ID of the installed key, as the activation center gives it on the phone."""
-        installation = self._state.machine(name).licensing.installation_id
+        licensing = self._state.machine(name).licensing
+        installation = licensing.installation_id if licensing.activates_by_phone else None
         if installation is None:
             raise BadCommand(f"{name} has no key that can be activated by phone")
         return {"installationId": installation, "confirmationId": phone_activation.confirmation_id(installation)}

@@ -118,7 +118,9 @@ def test_uninstalling_leaves_no_current_product(estate: EstateServer) -> None:
 @pytest.mark.parametrize("method", ["Activate", "UninstallProductKey"])
 def test_only_the_current_product_has_a_key(shared: EstateServer, method: str) -> None:
     with Client(shared.url("hv02")) as client:
-        other = client.query("SELECT ID FROM SoftwareLicensingProduct WHERE Description LIKE '%RETAIL%'")[0]
+        columns = "ID,LicenseStatus,LicenseStatusReason"
+        other = client.query(f"SELECT {columns} FROM SoftwareLicensingProduct WHERE Description LIKE '%RETAIL%'")[0]
+        assert (other["LicenseStatus"], other["LicenseStatusReason"]) == (["0"], [str(0xC004F014)])
         assert refusal(lambda: client.invoke(PRODUCT, method, {"ID": str(other["ID"][0])})) == 0xC004F014
 
 

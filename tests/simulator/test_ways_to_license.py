@@ -61,13 +61,14 @@ def test_phone(serve: Callable[[str], EstateServer]) -> None:
     with pytest.raises(BadCommand, match="h has no key that can be activated by phone"):
         estate.confirmation_id("h")
     with Client(estate.url("h")) as client:
-        assert client.installed()["OfflineInstallationId"] == [None]
+        (of_kms_client_key,) = client.installed()["OfflineInstallationId"]
         row = {"ID": str(client.installed()["ID"][0])}
-        ids = {"InstallationId": "1", "ConfirmationId": "1"}
+        ids = {"InstallationId": of_kms_client_key, "ConfirmationId": "1"}
         assert refusal(lambda: client.invoke(PRODUCT, DEPOSIT, row, **ids)) == 0xC004F07D
         client.install(MAK)
         row = {"ID": str(client.installed()["ID"][0])}
         (installation,) = client.installed()["OfflineInstallationId"]
+        assert installation != of_kms_client_key
         assert installation is not None
         assert (len(installation), installation.isdecimal()) == (63, True)
         answer = estate.confirmation_id("h")

@@ -19,14 +19,15 @@ from avma_simulator.state.windows import Windows
 
 NEVER = datetime(1601, 1, 1, tzinfo=timezone.utc)
 _DAY = 24 * 60
-# Inferred: an AVMA activation lasts seven days unless it is renewed.
+# Inferred (avma-license-lasts-at-most-seven-days): an AVMA activation lasts seven days unless it is renewed.
 _VALIDITY = {Channel.AVMA: 7 * _DAY, Channel.KMS_CLIENT: 180 * _DAY, Channel.EVALUATION: 180 * _DAY}
 # The keys of evaluation media. Only their last five characters are visible anywhere. A listing of slmgr shows those of
-# 2025 Datacenter. Inferred: all others.
+# 2025 Datacenter. Simplified: one key for all others.
 _EVALUATION_KEYS = {("2025", "Datacenter"): "BCDFG-HJKMN-PQRTV-WXY23-J2T92"}
 _OTHER_EVALUATION_KEY = "BCDFG-HJKMN-PQRTV-WXY23-T2M9C"
-# Inferred: Azure Stack HCI shows a licensed retail product of its own. No key changes it.
-_AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7L"
+# Inferred (azure-local-shows-a-licensed-retail-license, azure-local-rejects-keys-of-windows-server): Azure Stack HCI
+# shows a licensed retail product of its own. No key changes it.
+_AZURE_LOCAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-H4C7K"
 
 
 class LicenseStatus(IntEnum):
@@ -41,7 +42,8 @@ class LicenseStatus(IntEnum):
     ExtendedGrace = 6
 
 
-# Inferred: the reasons of Unlicensed and ExtendedGrace, and the 30 days of every grace period.
+# Reported: the reason of Unlicensed. Inferred (extended-grace-has-the-reason-of-additional-grace,
+# first-grace-period-lasts-at-most-thirty-days): the reason of ExtendedGrace, and the 30 days of every grace period.
 _REASONS = {
     LicenseStatus.Unlicensed: "SL_E_PKEY_NOT_INSTALLED",
     LicenseStatus.OOBGrace: "SL_I_OOB_GRACE_PERIOD",
@@ -131,11 +133,17 @@ class Licensing:
 
     @property
     def installation_id(self) -> str | None:
-        """The installation ID of the installed key, or None. Only purchased keys activate by phone."""
+        """The installation ID of the installed key, or None. Windows shows it for keys of every channel."""
         current = self.license
-        if current is None or current.product_key.channel not in COUNTED or self.windows.azure_local:
+        if current is None or self.windows.azure_local:
             return None
         return phone_activation.installation_id(self._machine, current.product_key)
+
+    @property
+    def activates_by_phone(self) -> bool:
+        """Whether the installed key activates by phone. Only purchased keys do."""
+        current = self.license
+        return current is not None and current.product_key.channel in COUNTED and not self.windows.azure_local
 
     def install_media(self) -> None:
         """Set the license that installation media leave behind."""
@@ -152,7 +160,7 @@ class Licensing:
         if client_key is None:
             self._license = None
             return
-        # Inferred: Pay-as-you-go licenses the installation and does not change the key.
+        # Inferred (pay-as-you-go-keeps-the-installed-key): Pay-as-you-go licenses the installation.
         status = LicenseStatus.Licensed if self.pay_as_you_go else LicenseStatus.OOBGrace
         self._license = License(client_key, status)
 
@@ -179,7 +187,7 @@ class Licensing:
     def install_key(self, key: str) -> None:
         """Install a key instead of the current one.
 
-        Inferred: another installation of the same key changes nothing.
+        Inferred (same-key-again-changes-nothing): another installation of the same key changes nothing.
 
         Raises:
             SlError: the key is unknown, or not for this release and edition.
@@ -189,7 +197,8 @@ class Licensing:
             raise SlError("SL_E_INVALID_PRODUCT_KEY")
         if self.windows.azure_local:
             raise SlError("SL_E_MISMATCHED_PRODUCT_SKU")
-        # Inferred: the key configuration of this release does not contain keys of other releases.
+        # Inferred (key-of-another-release-is-not-in-the-configuration): the key configuration of a release contains
+        # only its own keys.
         if not fits(product_key, self.windows):
             raise SlError("SL_E_PKEY_INVALID_CONFIG")
         if self.windows.evaluation or product_key.edition != self.windows.edition:
@@ -218,8 +227,10 @@ class Licensing:
     def activate_on_new_host(self) -> None:
         """Activate through the new host after a live migration.
 
-        Inferred: all of it. If the new host activates the guest, it becomes the activating host. If not, an activated
-        guest changes to Notification, as it is no longer bound to a licensed host.
+        Inferred (migrated-guest-is-activated-by-its-new-host,
+        migrated-guest-without-a-licensed-host-becomes-notification): all of it. If the new host activates the guest, it
+        becomes the activating host. If not, an activated guest changes to Notification, as it is no longer bound to a
+        licensed host.
         """
         current = self.license
         if current is None or current.product_key.channel is not Channel.AVMA:
@@ -263,7 +274,7 @@ class Licensing:
         """
         product_key = self._installed().product_key
         own = self.installation_id
-        if own is None:
+        if own is None or not self.activates_by_phone:
             raise SlError("SL_E_INVALID_PRODUCT_KEY_TYPE")
         if installation_id != own or confirmation_id != phone_activation.confirmation_id(own):
             raise SlError("SL_E_CIDIID_INVALID_CHECK_DIGITS")
@@ -310,7 +321,8 @@ class Licensing:
             self._activate(current.product_key)
         except SlError:
             # Reported for guests after a failed attempt of their own: Notification with this reason, regardless of the
-            # result of Activate. Inferred: a licensed guest stays licensed until its validity ends.
+            # result of Activate. Inferred (avma-license-lasts-until-its-end-without-a-host): a licensed guest stays
+            # licensed until its validity ends.
             if current.status is not LicenseStatus.Licensed:
                 self._license = License(current.product_key, LicenseStatus.Notification, why=_FAILED_BY_ITSELF)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+from avma import hresult
 from avma_simulator.state.keys import Channel, ProductKey
 from avma_simulator.state.licensing import NEVER, License, LicenseStatus
 from avma_simulator.state.machine import Machine
@@ -40,7 +41,8 @@ SERVICE = declare(
     uint32=_SERVICE_NUMBERS,
     boolean=_SERVICE_SWITCHES,
 )
-# Windows Server 2019 has none of these, 23H2 has them. Inferred: they came with the builds after 2022.
+# Windows Server 2019 has none of these, 23H2 has them. Inferred (subscription-properties-came-after-2022): they came
+# with the builds after 2022.
 SERVICE_WITH_SUBSCRIPTION = declare(
     "root/cimv2",
     "SoftwareLicensingService",
@@ -75,7 +77,7 @@ def service(machine: Machine) -> Instance:
     """Return the licensing service.
 
     Its Version is the file version of the service. On enablement releases it is lower than the release (recorded: 26200
-    shows 10.0.26100.8737). Inferred: the last part of the default.
+    shows 10.0.26100.8737). Simplified: the last number of the default is 1.
     """
     values: dict[str, Value] = {
         "ClientMachineID": str(uuid.uuid5(_NAMESPACE, machine.identifier)),
@@ -97,7 +99,11 @@ def service(machine: Machine) -> Instance:
 
 
 def _subscription(machine: Machine) -> dict[str, Value]:
-    """Return the Pay-as-you-go properties. Inferred: every value but the type, which is Azure based."""
+    """Return the Pay-as-you-go properties. The type is Azure based.
+
+    Inferred (pay-as-you-go-has-status-one-and-type-two, server-without-pay-as-you-go-has-no-subscription): all other
+    values.
+    """
     pays = machine.licensing.pay_as_you_go
     return {
         "AzureMetadataResponse": 0,
@@ -130,7 +136,7 @@ def products(machine: Machine) -> list[Instance]:
 def _leftover(machine: Machine, product_key: ProductKey) -> Instance:
     """Return the product of a second installed key, as upgrades leave them behind."""
     edition = EDITIONS[product_key.edition]
-    # Inferred: a converted evaluation leaves the product of the evaluation.
+    # Inferred (converted-evaluation-keeps-its-license): it leaves the product of the evaluation.
     family = edition.family + ("Eval" if product_key.channel is Channel.EVALUATION else "")
     values: dict[str, Value] = {
         **_blank(machine, f"leftover/{product_key.version}/{product_key.channel.name}"),
@@ -160,10 +166,10 @@ def _product(machine: Machine, channel: Channel, current: License | None) -> Ins
 def _addon(machine: Machine, year: int, installed: bool) -> Instance:
     """Return an add-on of Extended Security Updates.
 
-    Reported: a key of its own licenses it. Inferred: the key.
+    Reported: a key of its own licenses it. Simplified: each year has one key.
     """
     family = f"Server-ESU-Year{year}"
-    product_key = ProductKey(f"BCDFG-HJKMN-PQRTV-WXY23-ESU{year}2", Channel.MAK, machine.windows.version, "")
+    product_key = ProductKey(f"BCDFG-HJKMN-PQRTV-WXY23-HXTR{year + 1}", Channel.MAK, machine.windows.version, "")
     values: dict[str, Value] = {
         **_blank(machine, "add-on" if year == 1 else f"add-on/{year}"),
         **(_installed(License(product_key, LicenseStatus.Licensed)) if installed else {}),
@@ -190,7 +196,7 @@ def _blank(machine: Machine, product: str) -> dict[str, Value]:
         "IsKeyManagementServiceMachine": 0,
         "KeyManagementServicePort": 0,
         "LicenseStatus": 0,
-        "LicenseStatusReason": 0,
+        "LicenseStatusReason": hresult.by_name("SL_E_PKEY_NOT_INSTALLED").value,
         "RemainingAppReArmCount": _NOT_APPLICABLE,
         "RemainingSkuReArmCount": _NOT_APPLICABLE,
         "RequiredClientCount": _NOT_APPLICABLE,
