@@ -1,4 +1,4 @@
-"""The programs of a remote shell: `powershell.exe` and `hostname`."""
+"""The programs of a remote shell: `powershell.exe`, `hostname`, `sort`, and `echo` and `exit` of cmd.exe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def find(machine: Machine, line: str) -> Program | None:
         return powershell_exe.program(machine, line)
     if name == "hostname":
         return lambda console: _hostname(machine, console)
-    return None
+    return {"echo": _echo(line), "exit": _exit(line), "sort": _sort}.get(name)
 
 
 def unknown(line: str) -> Program:
@@ -38,6 +38,29 @@ async def too_long(console: Console) -> int:
 
 async def _hostname(machine: Machine, console: Console) -> int:
     console.write(f"{machine.spec.dns_host_name}\r\n")
+    return _OK
+
+
+def _echo(line: str) -> Program:
+    async def run(console: Console) -> int:
+        console.write(f"{line.partition(' ')[2]}\r\n")
+        return _OK
+
+    return run
+
+
+def _exit(line: str) -> Program:
+    async def run(console: Console) -> int:
+        code = line.partition(" ")[2].strip()
+        return int(code) if code.isdecimal() else _OK
+
+    return run
+
+
+async def _sort(console: Console) -> int:
+    """Wait for input, and write its lines in order. Simplified: the input consists of one message."""
+    lines = (await console.read()).splitlines()
+    console.write("".join(f"{line}\r\n" for line in sorted(lines, key=str.lower)))
     return _OK
 
 
