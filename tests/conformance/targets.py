@@ -19,10 +19,13 @@ from avma.wsman.script import Credential
 from avma_cli.report.source import read
 from avma_conformance.fact import On
 from avma_conformance.subject import Target
-from loopback import address
+from loopback import address, relocated
 
 ACCOUNT, PASSWORD, GUEST_PASSWORD = "Administrator", "Correct-Horse-7", "Battery-Staple-8"
 KEY = "BCDFG-HJKMN-PQRTV-WXY23-46789"
+ANNUAL_KEY = "BCDFG-HJKMN-PQRTV-WXY23-4678B"
+_KMS_2012_R2, _KMS_2016 = "W3GGN-FT8W3-Y4M27-J84CP-Q3VJ9", "CB7KF-BWN84-R7R2Y-793K2-8XDDG"
+_AVMA_2022 = "YDFWN-MJ9JR-3DYRK-FXXRW-78VHK"
 _HOST = f"username: {ACCOUNT}, password: {PASSWORD}, http: {{port: 5985}}"
 _GUEST = f"username: {ACCOUNT}, password: {GUEST_PASSWORD}"
 MACHINES = {
@@ -32,6 +35,8 @@ MACHINES = {
     "2022": address(22),
     "2025": address(25),
     "Azure Local": address(23),
+    "evaluation": address(26),
+    "annual": address(27),
 }
 """The simulated machines, by their names in the tests."""
 _EVERYWHERE = {On.WINDOWS, On.HYPER_V, On.VM, On.USER}
@@ -42,37 +47,51 @@ ROLES = {
     "2022": _EVERYWHERE | {On.GUEST, On.CLUSTER},
     "2025": _EVERYWHERE | {On.GUEST, On.CLUSTER},
     "Azure Local": _EVERYWHERE | {On.GUEST, On.AZURE_LOCAL},
+    "evaluation": {On.WINDOWS},
+    "annual": {On.WINDOWS},
 }
 """The facts that each simulated machine can show. A 2012 R2 host has no PowerShell Direct."""
-_USERS_MACHINE = address(30)
+_USERS_MACHINE, _NOBODYS_MACHINE = address(30), address(31)
+"""A machine has one account, so the accounts without rights are on other machines."""
+_NOBODY_ON = "2012 R2"
+"""The machine whose other account has no groups."""
 ESTATE = f"""
 keys:
   - {{key: {KEY}, channel: MAK, version: "2022", edition: Datacenter, activations: 9}}
+  - {{key: {ANNUAL_KEY}, channel: MAK, version: 23H2, edition: Datacenter}}
 hosts:
-  - {{name: hv2012r2, version: "2012 R2", edition: Datacenter, address: {address(12)}, {_HOST}, vms: [
+  - {{name: hv2012r2, version: "2012 R2", edition: Datacenter, address: {address(12)}, {_HOST},
+      license: {{key: {_KMS_2012_R2}, status: Notification}}, extendedSecurityUpdates: [1], vms: [
       {{name: app12, version: "2012 R2", edition: Standard, {_GUEST}}}]}}
-  - {{name: hv2016, version: "2016", edition: Datacenter, address: {address(16)}, {_HOST}, vms: [
+  - {{name: hv2016, version: "2016", edition: Datacenter, license: {{key: {_KMS_2016}}}, address: {address(16)},
+      {_HOST}, vms: [
       {{name: app16, version: "2016", edition: Standard, {_GUEST}}}]}}
   - {{name: hv2019, version: "2019", edition: Datacenter, address: {address(19)}, language: ja-JP, utcOffset: 540,
       {_HOST}, vms: [
       {{name: app19, version: "2019", edition: Standard, {_GUEST}}}, {{name: off19, version: "2019", edition: Standard,
       state: off}}]}}
   - {{name: hv2022, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, address: {address(22)}, {_HOST},
-      vms: [{{name: app22, version: "2022", edition: Standard, {_GUEST}}}]}}
+      vms: [{{name: app22, version: "2022", edition: Standard, license: {{key: {_AVMA_2022}}}, {_GUEST}}}]}}
   - {{name: hv2025, version: "2025", edition: Datacenter, address: {address(25)}, {_HOST}, vms: [
       {{name: app25, version: "2025", edition: Standard, {_GUEST}}}]}}
   - {{name: local, version: 23H2, edition: Azure Stack HCI, address: {address(23)}, {_HOST}, vms: [
       {{name: app23, version: "2022", edition: Standard, {_GUEST}}}]}}
+  - {{name: trial, version: "2025", edition: Datacenter, evaluation: true, address: {address(26)}, {_HOST}}}
+  - {{name: annual, version: 23H2, edition: Datacenter, license: {{key: {ANNUAL_KEY}}}, address: {address(27)},
+      {_HOST}}}
+  - {{name: nobodys, version: "2022", edition: Datacenter, groups: [], address: {_NOBODYS_MACHINE}, {_HOST}}}
   - {{name: users, version: "2022", edition: Datacenter, groups: [Remote Management Users],
       namespaces: {{root/cimv2: read}}, address: {_USERS_MACHINE}, {_HOST}}}
 clusters:
+  - {{name: cl02, nodes: [users], address: {address(41)}, http: {{port: 5985}}}}
   - {{name: cl01, nodes: [hv2025, hv2022], address: {address(40)}, http: {{port: 5985}}}}
 """
 
 
-def simulated(name: str) -> Target:
-    """Return a simulated machine. A machine has one account, so the account without rights is on another machine."""
-    return Target(_connection(MACHINES[name]), _connection(_USERS_MACHINE), Credential(ACCOUNT, GUEST_PASSWORD))
+def simulated(name: str, by: int = 0) -> Target:
+    """Return a simulated machine. `by` is added to the last number of each address."""
+    user = _connection(relocated(_NOBODYS_MACHINE if name == _NOBODY_ON else _USERS_MACHINE, by))
+    return Target(_connection(relocated(MACHINES[name], by)), user, Credential(ACCOUNT, GUEST_PASSWORD))
 
 
 def _connection(host: str) -> Connection:
