@@ -157,8 +157,8 @@ def _cluster_rows(reading: Rights, changing: Rights) -> tuple[Row, ...]:
 
 
 _ON_AZURE_LOCAL = (
-    "Inferred: the cmdlets of ServerAVMAManager need an administrator, also to read. The provider rejects\n"
-    "`uninstallKey` on Azure Local."
+    "Inferred (server-avma-cmdlets-need-an-administrator): the cmdlets of ServerAVMAManager need an administrator,\n"
+    "also to read. The provider rejects `uninstallKey` on Azure Local."
 )
 _READS_ON_AZURE_LOCAL = (
     "The operations with an administrator read the license of the machine with the cmdlets of ServerAVMAManager."
@@ -331,9 +331,11 @@ _SOURCES = """\
   have rights on the local computer only.
 - **Hyper-V:** without the group, Windows lists no VM and reports no error. Several public reports show it. For
   PowerShell Direct, Microsoft Learn requires a Hyper-V administrator of the host and any valid account of the guest.
-- **cluster:** `Grant-ClusterAccess` on Microsoft Learn. Inferred: without the right, the list is empty.
+- **cluster:** `Grant-ClusterAccess` on Microsoft Learn. Inferred (cluster-shows-nothing-to-a-user): without the right,
+  the list is empty.
 - **JEA:** "JEA session configurations" on Microsoft Learn. The entries in `RoleDefinitions` become the ACL of the
-  session configuration. Inferred: a virtual account in Hyper-V Administrators is enough for PowerShell Direct."""
+  session configuration. Inferred (virtual-account-of-hyper-v-administrators-reaches-guests): a virtual account in
+  Hyper-V Administrators is enough for PowerShell Direct."""
 
 
 def page() -> str:

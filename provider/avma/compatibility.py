@@ -108,7 +108,7 @@ _FAMILIES = {
     "ServerAzureStackHCI": AZURE_LOCAL,
 }
 
-# Inferred: WS, from names such as PRODUCT_DATACENTER_WS_SERVER_CORE.
+# Inferred (license-family-names-the-edition): WS, from names such as PRODUCT_DATACENTER_WS_SERVER_CORE.
 _FAMILY_SUFFIXES = re.compile(r"(?:Eval|A|WS)?(?:Core?)?(?:Eval)?$")
 
 

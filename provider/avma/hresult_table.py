@@ -272,7 +272,8 @@ TABLE = (
     HResult(0x80041033, "WBEM_E_SHUTTING_DOWN", "WMI is shutting down or restarting", _WAIT, Again.READ),
     HResult(0x80041045, "WBEM_E_SERVER_TOO_BUSY", "WMI is too busy", _BUSY, Again.READ),
     HResult(0x8004106C, "WBEM_E_QUOTA_VIOLATION", "WMI has reached one of its quotas", _BUSY, Again.READ),
-    # WS-Management. Inferred for both quotas: WinRM counts an operation before it passes it to a plug-in.
+    # WS-Management. Inferred (quota-is-checked-before-an-operation-begins) for both quotas: WinRM counts an operation
+    # before it passes it to a plug-in.
     HResult(
         0x803381A6,
         "ERROR_WSMAN_QUOTA_MAX_OPERATIONS",
@@ -375,7 +376,8 @@ TABLE = (
     HResult(0x800706BA, "RPC_S_SERVER_UNAVAILABLE", "the RPC server does not answer", _WAIT, Again.READ),
     HResult(0x800706BB, "RPC_S_SERVER_TOO_BUSY", "the RPC server is too busy", _BUSY, Again.READ),
     HResult(0x800706BE, "RPC_S_CALL_FAILED", "an RPC call failed", _WAIT, Again.READ),
-    # RPC defines it as "did not execute". Inferred: this is true of the whole method. So retry only reads.
+    # RPC defines it as "did not execute". Inferred (rpc-call-that-was-not-executed-changed-nothing): this is true of
+    # the whole method. So retry only reads.
     HResult(0x800706BF, "RPC_S_CALL_FAILED_DNE", "an RPC call was not executed", _WAIT, Again.READ),
     HResult(0x80010108, "RPC_E_DISCONNECTED", "the process behind a WMI object has ended", _WAIT, Again.READ),
     HResult(0xC0020036, "EPT_NT_NOT_REGISTERED", "the licensing service does not accept calls", _SERVICE),

@@ -25,7 +25,10 @@ _ABOUT_KEYS = (
 _FOR_WINDOWS_SERVER = (hresult.CHECK_KEY, hresult.by_name("SL_E_PRODUCT_KEY_INSTALLATION_NOT_ALLOWED").remedy)
 """Remedies for a key that does not fit. `_ABOUT_KEYS` has those of Azure Local."""
 _LONGEST = 240.0
-"""Seconds. Inferred: `Set-VMAutomaticActivation` takes no longer. It activates the key at Microsoft."""
+"""Seconds. `Set-VMAutomaticActivation` activates the key at Microsoft.
+
+Inferred (server-key-is-applied-within-four-minutes): it takes no longer.
+"""
 _LOOK = (
     "run `Get-VMAutomaticActivation` on the machine to check the key: the provider does not apply it again by itself, "
     f"so that it is not used up twice; if the key is not applied, {REPLACE}"

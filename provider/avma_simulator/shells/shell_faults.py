@@ -29,7 +29,10 @@ def not_allowed() -> Fault:
 
 
 def chunked() -> Fault:
-    """Return the fault for a message in chunks. Inferred: its code and subcode. Reported: the number."""
+    """Return the fault for a message in chunks. Reported: the number.
+
+    Inferred (shell-message-in-chunks-is-not-supported): the code and subcode.
+    """
     return Fault("s:Sender", "w:UnsupportedFeature", NOT_SUPPORTED, "The request is not supported. ")
 
 
@@ -49,7 +52,10 @@ def too_many_commands() -> Fault:
 
 
 def not_enough_quota() -> Fault:
-    """Return the fault for a shell with too many processes. Inferred: the number, that of a job's limit."""
+    """Return the fault for a shell with too many processes.
+
+    Inferred (too-many-processes-exceed-a-quota): the number, that of a job's limit.
+    """
     return failed(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ", powershell=False)
 
 
@@ -92,7 +98,7 @@ def unknown_configuration(resource: str) -> Fault:
 
 
 def already_exists() -> Fault:
-    """Return the fault for a duplicate shell ID. Inferred: the whole fault."""
+    """Return the fault for a duplicate shell ID. Inferred (duplicate-shell-id-already-exists): the whole fault."""
     return failed(ALREADY_EXISTS, "Cannot create a file when that file already exists. ", powershell=True)
 
 
@@ -107,5 +113,8 @@ def no_creation_xml() -> Fault:
 
 
 def unreadable_fragments() -> Fault:
-    """Return the fault for invalid PSRP messages. Inferred: the number and the text."""
+    """Return the fault for invalid PSRP messages.
+
+    Inferred (unreadable-first-messages-are-an-invalid-parameter): the number and the text.
+    """
     return failed(INVALID_PARAMETER, "The data from the client is not valid. ", powershell=True)

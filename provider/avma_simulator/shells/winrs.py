@@ -72,7 +72,8 @@ class CommandShell:
             data = shell_messages.decoded(stream.text)
             console = self._process(stream.get("CommandId"))[1].console
             if console.pending + len(data) > _LARGEST_INPUT:
-                raise shell_faults.not_enough_quota()  # Inferred: in Windows, a Send waits until the program has read.
+                # Simplified: the simulator limits the input of a program, and never lets a Send wait.
+                raise shell_faults.not_enough_quota()
             console.feed(data, stream.get("End", "").lower() in ("true", "1"))
         return rsp("SendResponse")
 

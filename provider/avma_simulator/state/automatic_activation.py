@@ -33,7 +33,11 @@ class AutomaticActivation:
 
     @property
     def source(self) -> str:
-        """The license that activates guests. Inferred: a subscription and an OEM license take precedence over a key."""
+        """The license that activates guests.
+
+        Inferred (subscription-takes-precedence-over-a-server-key): a subscription and an OEM license take precedence
+        over a key.
+        """
         if self.subscription and self.synced:
             return "Subscription"
         if self._oem_license:
@@ -41,7 +45,9 @@ class AutomaticActivation:
         return "ProductKey" if self._key is not None else "None"
 
     def set_key(self, key: str) -> None:
-        """Apply a Windows Server key. A rejected key keeps the previous one. Inferred: the HRESULTs.
+        """Apply a Windows Server key. A rejected key keeps the previous one.
+
+        Inferred (server-key-that-does-not-fit-has-a-licensing-error): the HRESULTs.
 
         Raises:
             SlError: the key does not fit, is older than the previous one, or cannot be activated.
@@ -69,7 +75,8 @@ class AutomaticActivation:
             raise SlError("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
         if self.source == "Subscription":
             return
-        # Inferred: Azure Edition needs the subscription. Keys with Software Assurance are not modeled.
+        # Inferred (azure-edition-guest-needs-the-subscription): the guest cannot use a key without Software Assurance.
+        # Simplified: no key has Software Assurance.
         if guest.edition == AZURE_EDITION:
             raise SlError("SL_E_IA_ID_MISMATCH")
         if self._oem_license or self._key is None:
@@ -78,7 +85,10 @@ class AutomaticActivation:
             raise SlError("SL_E_IA_ID_MISMATCH")
 
     def as_json(self) -> dict[str, str]:
-        """Return the state as the cmdlets may show it. Inferred: all names and values."""
+        """Return the state as the cmdlets may show it.
+
+        Inferred (automatic-activation-shows-state-source-and-key): all names and values.
+        """
         return {
             "AutomaticVMActivation": "Disabled" if self.source == "None" else "Enabled",
             "Source": self.source,
@@ -89,7 +99,7 @@ class AutomaticActivation:
     def subscriptions(self) -> list[dict[str, str]]:
         """Return the output of `Get-AzureStackHCISubscriptionStatus`.
 
-        Inferred: the status of a missing subscription.
+        Inferred (missing-subscription-is-inactive): the status of a missing subscription.
         """
         bought = "Active" if self.subscription else "Inactive"
         return [

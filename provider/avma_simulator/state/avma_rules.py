@@ -15,7 +15,8 @@ def require(host: Licensing, guest: Windows) -> None:
     Raises:
         SlError: the host does not activate the guest.
     """
-    # Inferred: an evaluation host gets the same error as a host that is not activated.
+    # Inferred (evaluation-host-activates-no-guest): a guest on an evaluation gets the same error as on a host that is
+    # not activated.
     windows = host.windows
     if windows.edition != "Datacenter" or windows.evaluation or not host.licensed or host.licensed_by_pay_as_you_go:
         raise SlError(_NOT_ACTIVATED)

@@ -33,7 +33,7 @@ class Cluster:
 
     @property
     def owner(self) -> Machine | None:
-        """The node that answers at the cluster's address. Inferred: the first node that is up, or else paused."""
+        """The node that answers at the cluster's address. Simplified: the first node that is up, or else paused."""
         for wanted in (NodeState.Up, NodeState.Paused):
             for node in self.nodes:
                 if self.state(node) is wanted:

@@ -1,7 +1,8 @@
 """The Application event log of one machine with its activation events.
 
 The numbers 12309 (guest) and 12310 (host) and the notifications are from "Automatic Virtual Machine Activation" at
-learn.microsoft.com. Inferred: the insertion strings, and the pairs of notification and HRESULT.
+learn.microsoft.com. Inferred (activation-events-contain-the-number): the insertion strings, and the pairs of
+notification and HRESULT.
 """
 
 from __future__ import annotations

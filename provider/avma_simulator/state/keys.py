@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Channel(Enum):
     """A product channel: the end of a product's Description, and its `ProductKeyChannel`.
 
-    `VT:IA` is one of the strings in the libraries of the Software Protection Platform. Inferred: the channel of an
-    evaluation key.
+    `VT:IA` and `Retail:TB:Eval` are strings in the libraries of the Software Protection Platform. Listings of slmgr
+    show the second one.
     """
 
     KMS_CLIENT = "VOLUME_KMSCLIENT", "Volume:GVLK"
@@ -73,7 +73,11 @@ class KeyStore:
         self._activated: set[tuple[str, str]] = set()
 
     def find(self, key: str) -> ProductKey | None:
-        """Return the key, or None if it is unknown. Inferred: Windows accepts lower case but no other variation."""
+        """Return the key, or None if it is unknown.
+
+        Inferred (lower-case-key-is-accepted, key-without-hyphens-is-invalid): Windows accepts lower case, but no other
+        variation.
+        """
         return self._known.get(key.upper())
 
     def left(self) -> dict[str, int]:
@@ -87,8 +91,8 @@ class KeyStore:
     def activate(self, product_key: ProductKey, machine: str) -> None:
         """Spend one activation of a counted key on a machine.
 
-        Inferred: another activation of the same machine with the same key is free. On Windows, it may use up another
-        one. So `Licensing.activations` also counts repeated activations.
+        Inferred (repeated-activation-uses-no-second-activation): another activation of the same machine with the same
+        key is free. On Windows, it may use up another one. So `Licensing.activations` also counts repeated activations.
 
         Raises:
             SlError: the key has no activations left.
@@ -103,7 +107,11 @@ class KeyStore:
         self._activated.add(use)
 
     def activate_by_phone(self, product_key: ProductKey, machine: str) -> None:
-        """Spend an activation by phone. Inferred: the activation center grants it even if none is left online."""
+        """Spend an activation by phone.
+
+        Inferred (phone-activation-needs-no-remaining-activation): the activation center grants it even if none is left
+        online.
+        """
         use = (product_key.key, machine)
         if use not in self._activated:
             self._left[product_key.key] = max(0, self._left[product_key.key] - 1)

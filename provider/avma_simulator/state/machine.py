@@ -274,10 +274,10 @@ class Guest(Machine):
         return self.host.computer_name
 
     def _ask(self) -> None:
-        # Reported for an activated Datacenter VM in Azure. Inferred: no nested host activates guests.
+        # Reported for an activated Datacenter VM in Azure. Inferred (nested-host-activates-no-guest): also elsewhere.
         if isinstance(self.host, Guest):
             raise SlError("SL_E_IA_PARENT_PARTITION_NOT_ACTIVATED")
-        # Inferred: without Data Exchange the guest finds no host.
+        # Inferred (guest-without-data-exchange-finds-no-host): the number.
         if not self.data_exchange:
             raise SlError("SL_E_IA_INVALID_VIRTUALIZATION_PLATFORM")
         if self.host.automatic_activation is not None:

@@ -1,6 +1,6 @@
 """Activation by phone: the installation ID of a machine, and the matching confirmation ID.
 
-Inferred: the simulator derives both from the machine and the key. Microsoft does not publish its algorithm.
+Simplified: the simulator derives both from the machine and the key. Microsoft does not publish its algorithm.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ def _semi_annual(name: str, number: str, like: str, avma: str | None, kms: str |
     return Release(name, number, like, avma, kms, semi_annual=True)
 
 
-# Oldest first. Inferred: Microsoft publishes no AVMA key for 2004 and later semi-annual releases, so they accept none.
+# Oldest first. Inferred (semi-annual-release-after-1909-accepts-no-avma-key): Microsoft publishes no AVMA key for 2004
+# and later semi-annual releases, so they accept none.
 _SERVER = {
     release.name: release
     for release in (
@@ -83,7 +84,7 @@ class Edition:
     semi_annual_sku: int | None = None
 
 
-# Inferred: the license family of Datacenter Azure Edition, taken from its EditionID.
+# Inferred (license-family-names-the-edition): the license family of Datacenter Azure Edition, taken from its EditionID.
 EDITIONS = {
     edition.name: edition
     for edition in (
@@ -156,7 +157,8 @@ class Windows:
     def _of_core(self) -> bool:
         """Whether the edition itself is a Server Core edition.
 
-        Inferred: 2012 R2 converts to Server Core and back, so it has no such editions.
+        Inferred (server-core-shows-in-family-and-sku): 2012 R2 converts to Server Core and back, so it has no such
+        editions.
         """
         return self.server_core and self.version != "2012 R2"
 
@@ -189,7 +191,8 @@ class Windows:
         if self.azure_local:
             return AZURE_LOCAL
         if self._release.semi_annual:
-            return f"Windows Server {self.edition}"  # Inferred: a semi-annual release has no number in its name.
+            # Inferred (semi-annual-release-has-no-number-in-its-name)
+            return f"Windows Server {self.edition}"
         suffix = " Evaluation" if self.evaluation else ""
         return f"Windows Server {self.version} {self.edition}{suffix}"
 

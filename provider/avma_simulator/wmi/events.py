@@ -1,6 +1,6 @@
 """`Win32_NTLogEvent`: the activation events in the Application event log of one machine.
 
-Inferred: the source and the message.
+Inferred (activation-events-come-from-the-licensing-platform): the source. Simplified: the message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rights of a machine's account in each WMI namespace, and the effects of stopped services.
 
-Each rule has its source next to it. Rules without a recording are marked as Inferred.
+Each rule has its source next to it. An inferred rule names the fact that tests it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ SERVICE_NOT_ACTIVE_TEXT = "The service has not been started."
 _CIMV2 = "root/cimv2"
 _LICENSING = "softwarelicensing"
 # Recorded: an account outside of Hyper-V Administrators gets zero rows and no error (containers/libhvee#224). Standard
-# users may read the licensing classes (Microsoft's Volume Activation guide). Inferred: they have no access to clusters.
+# users may read the licensing classes (Microsoft's Volume Activation guide).
+# Inferred (cluster-shows-nothing-to-a-user): they have no access to clusters.
 _USER: dict[str, Access] = {
     _CIMV2: "read",
     hyperv.NAMESPACE: "empty",
     mscluster.NAMESPACE: "denied",
 }
-# Inferred: the providers of these namespaces list nothing while their service is stopped.
+# Inferred (stopped-hyper-v-service-lists-nothing, stopped-cluster-service-lists-nothing): the providers of these
+# namespaces list nothing while their service is stopped.
 _HOSTED_BY = {hyperv.NAMESPACE: "vmms", mscluster.NAMESPACE: "ClusSvc"}
 
 
@@ -59,8 +61,9 @@ def local_access(machine: Machine, namespace: str, run_as: Groups | None = None)
 def _narrowed(machine: Machine, namespace: str, groups: Groups, granted: Access) -> Access:
     """Return the access of an account with a right to the namespace, after the checks of the provider behind it.
 
-    Inferred: a cluster without a right lists nothing, as Hyper-V does. The licensing classes deny their methods to
-    accounts that are not administrators (SL_E_LUA_ACCESSDENIED), whatever the namespace grants.
+    Inferred (cluster-shows-nothing-to-a-user): a cluster without a right lists nothing, as Hyper-V does. The licensing
+    classes deny their methods to accounts that are not administrators (SL_E_LUA_ACCESSDENIED), whatever the namespace
+    grants.
     """
     hidden = (namespace == hyperv.NAMESPACE and HYPER_V not in groups) or (
         namespace == mscluster.NAMESPACE and not machine.grants.cluster_access
