@@ -239,6 +239,14 @@ def test_the_fault_of_a_shell_nests_that_of_the_shell_provider(shared: EstateSer
     assert 'provider="Shell provider" path="%systemroot%\\system32\\WsmSvc.dll"' in str(gone.response)
 
 
+def test_the_fault_of_a_shell_on_2012_r2_names_no_provider(serve: Callable[[str], EstateServer]) -> None:
+    estate = serve(HOST.replace("2025", "2012 R2").format(""))
+    with Client(estate.url("h")) as client:
+        gone = fault(lambda: client.protocol.run_command(str(uuid.uuid4()), "hostname"))
+    assert (gone.fault_subcode, gone.wsman_fault_code) == ("w:InvalidSelectors", 2150858843)
+    assert "ProviderFault" not in str(gone.response)
+
+
 def test_quotas(serve: Callable[[str], EstateServer]) -> None:
     estate = serve(HOST.format(", delays: {powershell: 60}, quotas: {shells: 1, processes: 1}"))
     with Client(estate.url("h")) as client:

@@ -171,7 +171,7 @@ class OpenShells:
         name = next((value for key, value in request.selectors.items() if key.lower() == "shellid"), "")
         found = self._open.get(name.upper())
         if found is None or request.resource.lower() not in (found.resource.lower(), URI):
-            raise shell_faults.not_found()
+            raise shell_faults.not_found(nests=self._machine.windows.version != "2012 R2")
         return found
 
 

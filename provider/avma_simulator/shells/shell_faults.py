@@ -59,9 +59,13 @@ def not_enough_quota() -> Fault:
     return failed(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ", powershell=False)
 
 
-def not_found() -> Fault:
-    """Return the fault for a missing shell. Recorded on Windows Server 2022."""
-    return replace(_invalid_selectors(), provider=_SHELLS)
+def not_found(nests: bool) -> Fault:
+    """Return the fault for a missing shell. Recorded on Windows Server 2022: it nests that of a provider.
+
+    Reported for 2012 R2: it does not (WinRb/WinRM#253).
+    """
+    text = "The request for the Windows Remote Shell failed because the shell was not found on the server. "
+    return replace(_invalid_selectors(), **({"provider": _SHELLS} if nests else {"message": text}))
 
 
 def command_not_found() -> Fault:
