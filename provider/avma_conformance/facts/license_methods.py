@@ -41,13 +41,13 @@ _WRONG_IDS = {"InstallationId": "1234567" * 9, "ConfirmationId": "123456" * 8}
 _OF_CONFIRMATION_IDS = ("0xC004F02C", "0xC004F02D", "0xC004F02E", "0xC004F02F", "0xC004F04D")
 
 
-@fact(Area.LICENSING, "slmgr.vbs and Microsoft's list of activation errors", effect=Effect.HARMLESS)
+@fact(Area.LICENSING, "inferred: from Microsoft's list of activation errors", effect=Effect.HARMLESS)
 def text_that_is_no_key_is_invalid(subject: Subject) -> Observation:
     """InstallProductKey rejects a text that is not a product key with 0xC004F050."""
     return equal(_INVALID, rejected_key(subject, _NOT_A_KEY))
 
 
-@fact(Area.LICENSING, "slmgr.vbs and Microsoft's list of activation errors", effect=Effect.HARMLESS)
+@fact(Area.LICENSING, "inferred: from Microsoft's list of activation errors", effect=Effect.HARMLESS)
 def key_that_does_not_exist_is_invalid(subject: Subject) -> Observation:
     """InstallProductKey rejects a well-formed key that does not exist with 0xC004F050."""
     return equal(_INVALID, rejected_key(subject, _UNKNOWN_KEY))
@@ -79,7 +79,7 @@ def evaluation_rejects_keys_of_the_full_edition(subject: Subject) -> Observation
     return equal("0xC004F069", rejected_key(subject, key_of_this_release(subject, system.edition)))
 
 
-@fact(Area.LICENSING, "Azure Local documentation, which has other cmdlets for keys", effect=Effect.HARMLESS)
+@fact(Area.LICENSING, "inferred: from the documentation, which has other cmdlets for keys", effect=Effect.HARMLESS)
 def azure_local_rejects_keys_of_windows_server(subject: Subject) -> Observation:
     """InstallProductKey rejects a key of Windows Server on Azure Local with a licensing error."""
     if not subject.server.system(subject.deadline).azure_local:
@@ -102,7 +102,7 @@ def licensing_error_is_a_wmi_error(subject: Subject) -> Observation:
     return equal("Receiver, InternalError, 0xC004F050, MSFT_WmiError", str(install(subject, _NOT_A_KEY)))
 
 
-@fact(Area.LICENSING, "PowerShell, which shows it as the error ID", effect=Effect.HARMLESS)
+@fact(Area.LICENSING, "inferred: from the error IDs that PowerShell shows", effect=Effect.HARMLESS)
 def licensing_error_repeats_its_number(subject: Subject) -> Observation:
     """MessageID of a licensing error is HRESULT and the number in lower case. The error type is HRESULT."""
     found = answer(subject, SERVICE, "InstallProductKey", version_of_service(subject), {"ProductKey": _NOT_A_KEY})
@@ -145,7 +145,7 @@ def license_without_a_key_cannot_be_activated(subject: Subject) -> Observation:
     return _rejected_without_key(subject, "Activate")
 
 
-@fact(Area.LICENSING, "slerror.h, confirmed for unlicensed machines", effect=Effect.HARMLESS)
+@fact(Area.LICENSING, "inferred: from Activate", effect=Effect.HARMLESS)
 def license_without_a_key_has_none_to_uninstall(subject: Subject) -> Observation:
     """UninstallProductKey of a license without a key is rejected with 0xC004F014."""
     return _rejected_without_key(subject, "UninstallProductKey")

@@ -23,7 +23,7 @@ _ERROR = 0x80000000
 _DAY = 24 * 60
 
 
-@fact(Area.LICENSING, "real listings: 0, 0x4004F040 and 0x4004F401")
+@fact(Area.LICENSING, "real listings: 0x4004F401, and 0x4004F040 for Office")
 def licensed_license_has_no_error_as_reason(subject: Subject) -> Observation:
     """The reason of a licensed license is 0 or informational."""
     reason = in_state(subject, LICENSED).integer("LicenseStatusReason") or 0
@@ -43,13 +43,13 @@ def notification_has_a_licensing_error_as_reason(subject: Subject) -> Observatio
     return true("0xC004 and four digits", hresult.is_licensing(reason), hexadecimal(reason))
 
 
-@fact(Area.LICENSING, "SppWmi on Microsoft Learn, reported in ansible.windows#834")
+@fact(Area.LICENSING, "inferred: from the reason of such licenses")
 def license_without_a_key_is_unlicensed(subject: Subject) -> Observation:
     """The status of a license without a key is 0."""
     return equal(0, without_key(subject).integer("LicenseStatus"))
 
 
-@fact(Area.LICENSING, "reported in ansible.windows#834, event 1003 of the Software Protection Platform")
+@fact(Area.LICENSING, "Microsoft's Best Practices Analyzer for Volume Activation")
 def license_without_a_key_gives_it_as_reason(subject: Subject) -> Observation:
     """The reason of a license without a key is 0xC004F014."""
     return equal("0xC004F014", hexadecimal(without_key(subject).integer("LicenseStatusReason")))
@@ -70,7 +70,7 @@ def first_grace_period_lasts_at_most_thirty_days(subject: Subject) -> Observatio
     return _minutes(in_state(subject, FIRST_GRACE).integer("GracePeriodRemaining"), 30)
 
 
-@fact(Area.LICENSING, "SppWmi on Microsoft Learn")
+@fact(Area.LICENSING, "inferred: from the description of the property in SppWmi")
 def notification_has_no_time_left(subject: Subject) -> Observation:
     """GracePeriodRemaining is 0 in the state Notification."""
     return equal(0, in_state(subject, NOTIFICATION).integer("GracePeriodRemaining"))

@@ -36,7 +36,7 @@ _SKU = "SELECT OperatingSystemSKU FROM Win32_OperatingSystem"
 _SERVER_2012_R2 = 9600
 
 
-@fact(Area.LICENSING, "a real listing of all licenses")
+@fact(Area.LICENSING, "inferred: from slmgr.vbs, which selects the licenses with a key")
 def windows_lists_licenses_without_a_key(subject: Subject) -> Observation:
     """Windows lists a license for each channel of its edition, and most of them have no key."""
     every, keyed = len(licenses(subject)), len(with_keys(subject))
@@ -52,7 +52,7 @@ def license_of_windows_has_its_application_id(subject: Subject) -> Observation:
     return equal({WINDOWS}, {(row.text("ApplicationID") or "").lower() for row in rows})
 
 
-@fact(Area.LICENSING, "a real listing of all licenses")
+@fact(Area.LICENSING, "real listings, also in ansible.windows#834")
 def license_is_marked_as_add_on_or_not(subject: Subject) -> Observation:
     """Each license has a value in LicenseIsAddon."""
     unknown = sum(row.boolean("LicenseIsAddon") is None for row in licenses(subject))
@@ -86,7 +86,7 @@ def partial_product_key_has_five_characters(subject: Subject) -> Observation:
     return equal("5 characters, all in the alphabet of keys", found)
 
 
-@fact(Area.LICENSING, "listings of slmgr, also in other languages")
+@fact(Area.LICENSING, "inferred: from listings of slmgr")
 def description_of_a_license_is_in_english(subject: Subject) -> Observation:
     """The Description of a license is in English on each machine, and ends with the name of the channel."""
     return like(r"Windows\(R\) Operating System, [A-Z0-9_-]+ channel", installed(subject).text("Description") or "")
@@ -168,7 +168,7 @@ def _family_and_sku(subject: Subject) -> tuple[str, int]:
     return own[0].text("LicenseFamily") or "", sku
 
 
-@fact(Area.LICENSING, "Microsoft's support article about notifications of KMS clients, real listings")
+@fact(Area.LICENSING, "a listing of slmgr for a KMS client, in Microsoft's support articles")
 def license_with_a_key_has_an_installation_id(subject: Subject) -> Observation:
     """OfflineInstallationId of a license with a key has 63 digits, whatever its channel."""
     if subject.server.system(subject.deadline).azure_local:
@@ -176,7 +176,7 @@ def license_with_a_key_has_an_installation_id(subject: Subject) -> Observation:
     return equal("63 digits", _digits(_installation_id(subject, installed(subject))))
 
 
-@fact(Area.LICENSING, "reported in ansible.windows#834")
+@fact(Area.LICENSING, "inferred: from a license in ansible.windows#834")
 def license_without_a_key_has_no_installation_id(subject: Subject) -> Observation:
     """OfflineInstallationId of a license without a key is empty."""
     return equal("nothing", _digits(_installation_id(subject, without_key(subject))))
@@ -204,7 +204,7 @@ def extended_security_updates_have_a_key_of_their_own(subject: Subject) -> Obser
     return true("a key that Windows does not use", bool(own), "another key" if own else "the key of Windows")
 
 
-@fact(Area.LICENSING, "slmgr.vbs, recorded values of other classes")
+@fact(Area.LICENSING, "inferred: from slmgr.vbs, and from recorded datetimes")
 def time_that_never_was_is_in_1601(subject: Subject) -> Observation:
     """A datetime without a value is the beginning of 1601, in UTC."""
     row = installed(subject)

@@ -110,13 +110,13 @@ def _denied_namespace(subject: Subject) -> FaultForm:
     return fault
 
 
-@fact(Area.RIGHTS, "logs of pywinrm: fault data 5, Sender, AccessDenied", on=On.USER)
+@fact(Area.RIGHTS, "inferred: from the fault for shells", on=On.USER)
 def account_without_groups_is_denied_by_winrm(subject: Subject) -> Observation:
     """WinRM denies a request of an account without a group with AccessDenied and the number 5."""
     return equal(_DENIED_BY_WINRM, str(_denied_by_winrm(subject)))
 
 
-@fact(Area.RIGHTS, "logs of pywinrm: fault data 5, Sender, AccessDenied", on=On.USER, effect=Effect.HARMLESS)
+@fact(Area.RIGHTS, "logs of pywinrm and Ansible", on=On.USER, effect=Effect.HARMLESS)
 def account_without_groups_opens_no_shell(subject: Subject) -> Observation:
     """WinRM denies a shell to an account without a group with AccessDenied and the number 5."""
     _denied_by_winrm(subject)
@@ -130,7 +130,7 @@ def account_without_groups_may_identify(subject: Subject) -> Observation:
     return equal("Microsoft Corporation", identify(subject.as_user().cim, subject.deadline).vendor)
 
 
-@fact(Area.RIGHTS, "ACL of the plug-ins of WinRM", on=On.USER, effect=Effect.HARMLESS)
+@fact(Area.RIGHTS, "inferred: from the ACL of Microsoft.PowerShell", on=On.USER, effect=Effect.HARMLESS)
 def member_of_remote_management_users_opens_a_shell(subject: Subject) -> Observation:
     """A member of Remote Management Users opens a shell of cmd.exe."""
     _require_cimv2(subject)

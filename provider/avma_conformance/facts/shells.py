@@ -24,8 +24,8 @@ from avma_conformance.subject import Subject
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_MISSING_SHELL = "Sender, InvalidSelectors, 0x8033805B, WSManFault, UnexpectedSelectors, Shell provider"
 _MISSING_COMMAND = "Sender, InvalidSelectors, 0x8033805B, WSManFault, UnexpectedSelectors"
+_SERVER_2012_R2 = 9600
 _WITHOUT_COMMAND = "Sender, InvalidParameter, 0x00000057, WSManFault, InvalidValue, Shell cmd plugin"
 _WAITS_FOR_INPUT = "sort"
 _SHORT, _LONG = 8_000, 8_300
@@ -68,28 +68,28 @@ def new_shell_describes_itself(subject: Subject) -> Observation:
         return equal(expected, " ".join(local_name(each) for each in next(found, ())))
 
 
-@fact(Area.SHELLS, "MS-WSMV 2.2.4.37, recorded by WinRMSharp", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from the default of the setting IdleTimeout", effect=Effect.HARMLESS)
 def shell_ends_after_two_idle_hours(subject: Subject) -> Observation:
     """If the client requests no other time, a shell ends after two idle hours."""
     with opened(subject) as shell:
         return equal("PT7200.000S", _text(shell.created, "Shell", "IdleTimeOut"))
 
 
-@fact(Area.SHELLS, "MS-WSMV 3.1.4.11, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "MS-WSMV, pywinrm", effect=Effect.HARMLESS)
 def output_of_a_command_arrives(subject: Subject) -> Observation:
     """Receive returns the standard output of a command, with the line ends of Windows."""
     with opened(subject) as shell:
         return _equal(Ended("avma\r\n", "", 0), shell.run("echo avma"), "the line")
 
 
-@fact(Area.SHELLS, "MS-WSMV 3.1.4.11, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "MS-WSMV, pywinrm", effect=Effect.HARMLESS)
 def exit_code_of_a_command_arrives(subject: Subject) -> Observation:
     """The state Done of a command contains its exit code."""
     with opened(subject) as shell:
         return equal("exit code 7", str(shell.run("exit 7")))
 
 
-@fact(Area.SHELLS, "cmd.exe, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from cmd.exe", effect=Effect.HARMLESS)
 def unknown_command_has_exit_code_one(subject: Subject) -> Observation:
     """A command that does not exist writes to the error output, and its exit code is 1."""
     with opened(subject) as shell:
@@ -119,7 +119,7 @@ def command_line_above_8191_characters_fails(subject: Subject) -> Observation:
         return equal("exit code 1, error output", str(shell.run(f"echo {'x' * (_LONG - len('echo '))}")))
 
 
-@fact(Area.SHELLS, "MS-WSMV 3.1.4.13, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "MS-WSMV, pywinrm", effect=Effect.HARMLESS)
 def input_reaches_a_command(subject: Subject) -> Observation:
     """Send passes input to a command, and its end."""
     with opened(subject) as shell:
@@ -128,7 +128,7 @@ def input_reaches_a_command(subject: Subject) -> Observation:
         return _equal(Ended("avma\r\n", "", 0), sent or shell.output(command), "the line")
 
 
-@fact(Area.SHELLS, "MS-WSMV 2.2.4.33, recorded by pypsrp", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from MS-WSMV", effect=Effect.HARMLESS)
 def end_of_each_stream_is_marked(subject: Subject) -> Observation:
     """The last Receive of a command marks the end of both output streams."""
     with opened(subject) as shell:
@@ -142,7 +142,7 @@ def end_of_each_stream_is_marked(subject: Subject) -> Observation:
         return equal({"stdout", "stderr"}, ends)
 
 
-@fact(Area.SHELLS, "MS-WSMV 3.1.4.14, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "MS-WSMV, pywinrm", effect=Effect.HARMLESS)
 def receive_without_output_times_out(subject: Subject) -> Observation:
     """Receive ends with TimedOut after its operation timeout if there is no output."""
     with opened(subject) as shell:
@@ -159,7 +159,7 @@ def receive_without_a_command_is_an_invalid_parameter(subject: Subject) -> Obser
         return equal(_WITHOUT_COMMAND, _shown(fault_form(shell.receive(None))))
 
 
-@fact(Area.SHELLS, "recorded on Windows Server 2016, for Receive", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from Receive, recorded on Windows Server 2016", effect=Effect.HARMLESS)
 def signal_without_a_command_is_an_invalid_parameter(subject: Subject) -> Observation:
     """Signal without a CommandId is rejected like Receive."""
     with opened(subject) as shell:
@@ -182,7 +182,7 @@ def missing_command_has_invalid_selectors(subject: Subject) -> Observation:
         return equal(_MISSING_COMMAND, _shown(fault_form(shell.receive(str(uuid.uuid4()).upper()))))
 
 
-@fact(Area.SHELLS, "recorded on Windows Server 2022", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from a missing command, recorded on Windows Server 2022", effect=Effect.HARMLESS)
 def terminated_command_is_forgotten(subject: Subject) -> Observation:
     """After the signal terminate, the shell does not have the command any more."""
     with opened(subject) as shell:
@@ -191,28 +191,28 @@ def terminated_command_is_forgotten(subject: Subject) -> Observation:
         return equal(_MISSING_COMMAND, _shown(fault_form(shell.receive(command))))
 
 
-@fact(Area.SHELLS, "recorded on Windows Server 2022")
+@fact(Area.SHELLS, "recorded on Windows Server 2022, reported for 2012 R2 in WinRb/WinRM#253")
 def missing_shell_has_invalid_selectors(subject: Subject) -> Observation:
-    """A message to a shell that does not exist is rejected with InvalidSelectors by the Shell provider."""
+    """A message to a missing shell is rejected with InvalidSelectors, after 2012 R2 by the Shell provider."""
     body = element("Receive", "<r:DesiredStream>stdout</r:DesiredStream>")
     selectors = (("ShellId", str(uuid.uuid4()).upper()),)
     message = Message(f"{URI}/Receive", f"{URI}/cmd", body, selectors)
-    return equal(_MISSING_SHELL, _shown(subject.fault(message)))
+    return equal(_missing_shell(subject), _shown(subject.fault(message)))
 
 
-@fact(Area.SHELLS, "MS-WSMV 3.1.4.4, pywinrm", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from MS-WSMV", effect=Effect.HARMLESS)
 def delete_of_a_shell_has_an_empty_answer(subject: Subject) -> Observation:
     """The answer to Delete of a shell has an empty Body."""
     with opened(subject) as shell:
         return equal(0, len(_body(shell.delete())))
 
 
-@fact(Area.SHELLS, "recorded on Windows Server 2022", effect=Effect.HARMLESS)
+@fact(Area.SHELLS, "inferred: from a missing shell, recorded on Windows Server 2022", effect=Effect.HARMLESS)
 def deleted_shell_is_missing(subject: Subject) -> Observation:
     """After Delete, the shell does not exist any more."""
     with opened(subject) as shell:
         shell.delete()
-        return equal(_MISSING_SHELL, _shown(fault_form(shell.delete())))
+        return equal(_missing_shell(subject), _shown(fault_form(shell.delete())))
 
 
 @fact(Area.SHELLS, "inferred: from the number of a job's limit", effect=Effect.HARMLESS)
@@ -283,6 +283,12 @@ def _started(shell: RemoteShell) -> str:
     if isinstance(command, FaultForm):
         raise NotHere(f"no command started: {command}")
     return command
+
+
+def _missing_shell(subject: Subject) -> str:
+    """Return the fault for a missing shell. On 2012 R2 it is that for a missing command."""
+    old = subject.server.system(subject.deadline).build <= _SERVER_2012_R2
+    return _MISSING_COMMAND if old else f"{_MISSING_COMMAND}, Shell provider"
 
 
 def _shown(fault: FaultForm | str | None) -> str:
