@@ -12,7 +12,7 @@ from pathlib import Path
 
 from avma_conformance.fact import Area, Effect, Fact
 from avma_conformance.facts import FACTS
-from avma_conformance.suite import Verdict
+from avma_conformance.suite import FactVerdict
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "not-verified.md"
@@ -65,7 +65,7 @@ def confirmed(reports: Iterable[Path]) -> set[str]:
     """Return the names of the facts that hold on a real machine."""
     documents = (json.loads(report.read_text(encoding="utf-8")) for report in reports)
     real = (document for document in documents if not document["windows"]["simulated"])
-    return {fact["name"] for each in real for fact in each["facts"] if fact["verdict"] == Verdict.HOLDS.value}
+    return {fact["name"] for each in real for fact in each["facts"] if fact["verdict"] == FactVerdict.HOLDS.value}
 
 
 def page() -> str:

@@ -17,7 +17,7 @@ from string import Template
 
 from avma_conformance.fact import Area, Fact
 from avma_conformance.report import FORMAT
-from avma_conformance.suite import Verdict
+from avma_conformance.suite import FactVerdict
 
 
 class NotAReport(Exception):
@@ -30,7 +30,7 @@ class Column:
 
     windows: str
     simulated: bool
-    results: Mapping[str, tuple[Verdict, str]]
+    results: Mapping[str, tuple[FactVerdict, str]]
 
 
 def column(text: str) -> Column:
@@ -44,7 +44,7 @@ def column(text: str) -> Column:
         if document["format"] != FORMAT:
             raise NotAReport(f"its format is not {FORMAT}")
         windows = document["windows"]
-        results = {each["name"]: (Verdict(each["verdict"]), str(each["found"])) for each in document["facts"]}
+        results = {each["name"]: (FactVerdict(each["verdict"]), str(each["found"])) for each in document["facts"]}
         return Column(f"{windows['name']} ({windows['build']})", bool(windows["simulated"]), results)
     except (ValueError, LookupError, TypeError) as error:
         raise NotAReport(f"it is not a JSON report of `avma conformance` ({type(error).__name__})") from None
@@ -68,13 +68,13 @@ def _file(name: str) -> str:
 
 def _tiles(facts: Sequence[Fact], columns: Sequence[Column]) -> Iterator[str]:
     real = [each for each in columns if not each.simulated]
-    verified = sum(any(_verdict(each, fact) is Verdict.HOLDS for each in real) for fact in facts)
-    differ = sum(any(_verdict(each, fact) is Verdict.DIFFERS for each in real) for fact in facts)
+    verified = sum(any(_verdict(each, fact) is FactVerdict.HOLDS for each in real) for fact in facts)
+    differ = sum(any(_verdict(each, fact) is FactVerdict.DIFFERS for each in real) for fact in facts)
     for name, count in (("facts", len(facts)), ("verified", verified), ("differ", differ)):
         yield f"<div><dt>{name}</dt><dd>{count}</dd></div>"
 
 
-def _verdict(column: Column, fact: Fact) -> Verdict | None:
+def _verdict(column: Column, fact: Fact) -> FactVerdict | None:
     return column.results.get(fact.name, (None, ""))[0]
 
 
@@ -94,12 +94,12 @@ def _row(fact: Fact, columns: Sequence[Column]) -> str:
 
 
 def _cell(fact: Fact, column: Column) -> str:
-    verdict, found = column.results.get(fact.name, (Verdict.NOT_RUN, ""))
-    if verdict is Verdict.HOLDS and column.simulated:
+    verdict, found = column.results.get(fact.name, (FactVerdict.NOT_RUN, ""))
+    if verdict is FactVerdict.HOLDS and column.simulated:
         return _marked("idle", "simulator only", "")
-    if verdict is Verdict.HOLDS:
+    if verdict is FactVerdict.HOLDS:
         return _marked("good", "verified", "")
-    if verdict is Verdict.DIFFERS:
+    if verdict is FactVerdict.DIFFERS:
         return _marked("bad", "differs", found)
     return _marked("idle", "open", found)
 

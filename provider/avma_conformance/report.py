@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from avma.recording.recorder import Anonymous
-from avma_conformance.suite import Result, Verdict, Windows
+from avma_conformance.suite import FactResult, FactVerdict, Windows
 
 FORMAT = "avma conformance 1"
 _LONGEST_ANSWER = 20_000
@@ -21,7 +21,7 @@ _LONGEST_ANSWER = 20_000
 
 
 @dataclass(frozen=True)
-class Report:
+class ConformanceReport:
     """The results on one machine, without names and secrets.
 
     Attributes:
@@ -33,38 +33,40 @@ class Report:
 
     product: str
     windows: Windows
-    results: tuple[Result, ...]
+    results: tuple[FactResult, ...]
     raw: Mapping[str, Sequence[str]]
 
-    def counts(self) -> Counter[Verdict]:
+    def counts(self) -> Counter[FactVerdict]:
         """Return the number of facts for each verdict."""
         return Counter(result.verdict for result in self.results)
 
     @property
-    def differences(self) -> tuple[Result, ...]:
+    def differences(self) -> tuple[FactResult, ...]:
         """The facts that do not hold on the machine."""
-        return tuple(result for result in self.results if result.verdict is Verdict.DIFFERS)
+        return tuple(result for result in self.results if result.verdict is FactVerdict.DIFFERS)
 
 
-def report_of(product: str, windows: Windows, results: Iterable[Result], exchanges: Anonymous) -> Report:
+def report_of(product: str, windows: Windows, results: Iterable[FactResult], exchanges: Anonymous) -> ConformanceReport:
     """Return the report of a run. Its texts contain stand-ins for the names in the exchanges."""
     found = tuple(results)
     raw = {
         each.fact.name: [answer[:_LONGEST_ANSWER] for answer in exchanges.answers(each.first, each.last)]
         for each in found
-        if each.verdict is Verdict.DIFFERS
+        if each.verdict is FactVerdict.DIFFERS
     }
-    return Report(product, windows, tuple(_anonymous(each, exchanges) for each in found), raw)
+    return ConformanceReport(product, windows, tuple(_anonymous(each, exchanges) for each in found), raw)
 
 
-def _anonymous(result: Result, exchanges: Anonymous) -> Result:
-    if result.verdict is Verdict.NOT_RUN:
+def _anonymous(result: FactResult, exchanges: Anonymous) -> FactResult:
+    if result.verdict is FactVerdict.NOT_RUN:
         return result
     clear = exchanges.text
-    return Result(result.fact, result.verdict, clear(result.expected), clear(result.found), result.first, result.last)
+    return FactResult(
+        result.fact, result.verdict, clear(result.expected), clear(result.found), result.first, result.last
+    )
 
 
-def to_json(report: Report) -> str:
+def to_json(report: ConformanceReport) -> str:
     """Return a report as a JSON document."""
     document = {
         "format": FORMAT,
@@ -74,13 +76,13 @@ def to_json(report: Report) -> str:
             "build": report.windows.build,
             "simulated": report.windows.simulated,
         },
-        "counts": {verdict.value: report.counts()[verdict] for verdict in Verdict},
+        "counts": {verdict.value: report.counts()[verdict] for verdict in FactVerdict},
         "facts": [_fact(result, report.raw.get(result.fact.name, ())) for result in report.results],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _fact(result: Result, raw: Sequence[str]) -> dict[str, Any]:
+def _fact(result: FactResult, raw: Sequence[str]) -> dict[str, Any]:
     fact = result.fact
     return {
         "name": fact.name,
@@ -95,12 +97,12 @@ def _fact(result: Result, raw: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: ConformanceReport) -> str:
     """Return a report as a Markdown document: the differences first, then all facts by area."""
     return "\n".join(_markdown(report)) + "\n"
 
 
-def _markdown(report: Report) -> Iterator[str]:
+def _markdown(report: ConformanceReport) -> Iterator[str]:
     simulated = " (simulated)" if report.windows.simulated else ""
     yield f"# Conformance of {report.windows.name}, build {report.windows.build}{simulated}"
     yield ""
@@ -117,9 +119,9 @@ def _markdown(report: Report) -> Iterator[str]:
             yield f"| {' | '.join(map(_cell, cells))} |"
 
 
-def summary(report: Report) -> str:
+def summary(report: ConformanceReport) -> str:
     """Return the counts of a report in one line."""
-    counted = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := report.counts()[verdict]))
+    counted = ", ".join(f"{count} {verdict.value}" for verdict in FactVerdict if (count := report.counts()[verdict]))
     return f"{len(report.results)} facts: {counted}."
 
 

@@ -22,7 +22,7 @@ _SIMULATED = "Simulated"
 """`Win32_ComputerSystemProduct.Vendor` of a simulated host."""
 
 
-class Verdict(Enum):
+class FactVerdict(Enum):
     """The result of a fact on one machine."""
 
     HOLDS = "holds"
@@ -33,7 +33,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Result:
+class FactResult:
     """A fact on one machine.
 
     Attributes:
@@ -46,7 +46,7 @@ class Result:
     """
 
     fact: Fact
-    verdict: Verdict
+    verdict: FactVerdict
     expected: str = ""
     found: str = ""
     first: int = 0
@@ -108,32 +108,32 @@ class Suite:
         self._here = {each: self._missing(each) for each in On}
         return Windows(str(system), system.build, vendor == _SIMULATED)
 
-    def run(self, facts: Iterable[Fact], on_begin: Callable[[Fact], None] = lambda _: None) -> Iterator[Result]:
+    def run(self, facts: Iterable[Fact], on_begin: Callable[[Fact], None] = lambda _: None) -> Iterator[FactResult]:
         """Yield the result of each fact. Call `begin` first. `on_begin` receives each fact before its observation."""
         for each in facts:
             on_begin(each)
             first = len(self.recorder)
             yield replace(self._result(each), first=first, last=len(self.recorder))
 
-    def _result(self, fact: Fact) -> Result:
+    def _result(self, fact: Fact) -> FactResult:
         if fact.observe is None:
-            return Result(fact, Verdict.NOT_RUN, found=fact.by_hand)
+            return FactResult(fact, FactVerdict.NOT_RUN, found=fact.by_hand)
         if fact.effect not in self._permitted and fact.name not in self._named:
-            return Result(fact, Verdict.NOT_RUN, found=f"it {fact.effect.value}")
+            return FactResult(fact, FactVerdict.NOT_RUN, found=f"it {fact.effect.value}")
         if self._here[fact.on]:
-            return Result(fact, Verdict.NOT_HERE, found=self._here[fact.on])
+            return FactResult(fact, FactVerdict.NOT_HERE, found=self._here[fact.on])
         self._subject.begin()
         try:
             observed = fact.observe(self._subject)
         except NotHere as reason:
-            return Result(fact, Verdict.NOT_HERE, found=str(reason))
+            return FactResult(fact, FactVerdict.NOT_HERE, found=str(reason))
         except errors.AvmaError as error:
             silent = isinstance(error, (errors.Unreachable, errors.TimedOut, errors.LogonRefused))
-            return Result(fact, Verdict.NO_ANSWER if silent else Verdict.DIFFERS, "an answer", error.answer)
+            return FactResult(fact, FactVerdict.NO_ANSWER if silent else FactVerdict.DIFFERS, "an answer", error.answer)
         except (ValueError, LookupError) as error:  # the observation expects another form
-            return Result(fact, Verdict.DIFFERS, "an answer of a known form", type(error).__name__)
-        verdict = Verdict.HOLDS if observed.holds else Verdict.DIFFERS
-        return Result(fact, verdict, observed.expected, observed.found)
+            return FactResult(fact, FactVerdict.DIFFERS, "an answer of a known form", type(error).__name__)
+        verdict = FactVerdict.HOLDS if observed.holds else FactVerdict.DIFFERS
+        return FactResult(fact, verdict, observed.expected, observed.found)
 
     def _missing(self, on: On) -> str:
         """Return what the machine lacks for facts on such a machine. Empty if it lacks nothing."""

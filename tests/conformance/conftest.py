@@ -45,7 +45,7 @@ def _observations(file: Path | None) -> Iterator[ParameterSet]:
                 yield pytest.param(machine, fact, marks=group, id=f"{machine}-{fact.name}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServer]:
     file = tmp_path_factory.mktemp("conformance") / "estate.yaml"
     file.write_text(targets.ESTATE, encoding="utf-8")
@@ -53,7 +53,7 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EstateServe
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def suite_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Suite]]:
     """Return a function that returns the suite of a machine. Each machine has one, with open connections."""
     file = request.config.getoption("--machines", None)

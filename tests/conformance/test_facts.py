@@ -9,18 +9,18 @@ from avma.wsman.pipe import new_winrm_pipe
 from avma_conformance.fact import Area, Effect, Fact, Observation, fact
 from avma_conformance.facts import FACTS
 from avma_conformance.subject import Subject
-from avma_conformance.suite import Suite, Verdict
+from avma_conformance.suite import FactVerdict, Suite
 from avma_simulator import EstateServer
 from conformance import targets
 
-_WITHOUT_OBSERVATION = (Verdict.NOT_HERE, Verdict.NOT_RUN)
+_WITHOUT_OBSERVATION = (FactVerdict.NOT_HERE, FactVerdict.NOT_RUN)
 
 
 def test_machine_confirms_fact(machine: str, fact: Fact, suite_of: Callable[[str], Suite]) -> None:
     (result,) = suite_of(machine).run([fact])
     if result.verdict in _WITHOUT_OBSERVATION:
         return  # the next test requires each fact of at least one simulated machine
-    assert result.verdict is Verdict.HOLDS, f"{fact.statement}\nexpected: {result.expected}\nfound: {result.found}"
+    assert result.verdict is FactVerdict.HOLDS, f"{fact.statement}\nexpected: {result.expected}\nfound: {result.found}"
 
 
 def test_each_fact_is_observed_on_a_simulated_machine(simulators: EstateServer) -> None:
@@ -41,4 +41,4 @@ def answer_without_parts(subject: Subject) -> Observation:
 
 def test_answer_of_another_form_does_not_end_the_run(suite_of: Callable[[str], Suite]) -> None:
     (result,) = suite_of("2022").run([answer_without_parts])
-    assert (result.verdict, result.found) == (Verdict.DIFFERS, "IndexError")
+    assert (result.verdict, result.found) == (FactVerdict.DIFFERS, "IndexError")

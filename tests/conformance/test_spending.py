@@ -10,7 +10,7 @@ import pytest
 from avma.wsman.pipe import new_winrm_pipe
 from avma_conformance.fact import Effect, Fact
 from avma_conformance.facts import FACTS
-from avma_conformance.suite import Suite, Verdict
+from avma_conformance.suite import FactVerdict, Suite
 from avma_simulator import load_estate, running
 from conformance import targets
 from loopback import relocated
@@ -30,7 +30,7 @@ def test_new_machines_confirm_a_fact_that_uses_something_up(spending: Fact, tmp_
             with closing(Suite(targets.simulated(machine, _OTHERS), (), [spending.name], new_winrm_pipe)) as suite:
                 suite.begin()
                 (result,) = suite.run([spending])
-            if result.verdict is not Verdict.NOT_HERE:
+            if result.verdict is not FactVerdict.NOT_HERE:
                 found[machine] = f"{result.verdict.value}: {result.found}, expected {result.expected}"
     assert found
-    assert {machine: text for machine, text in found.items() if not text.startswith(Verdict.HOLDS.value)} == {}
+    assert {machine: text for machine, text in found.items() if not text.startswith(FactVerdict.HOLDS.value)} == {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from avma.redaction import Redactor
     from avma_conformance.fact import Fact
     from avma_conformance.page import Column
-    from avma_conformance.report import Report
+    from avma_conformance.report import ConformanceReport
     from avma_conformance.subject import Target
     from avma_conformance.suite import Suite
 
@@ -139,7 +139,7 @@ def _target(host: str, settings: Any, configuration: Mapping[str, Any], user: st
 
 def _run(
     target: Target, facts: list[Fact], harmless: bool, named: frozenset[str], record: Path | None, redact: Redactor
-) -> Report:
+) -> ConformanceReport:
     """Observe the facts, print the differences, and return the report."""
     from avma import errors
     from avma.wsman.winrm_pipe import WinrmPipe
@@ -155,15 +155,15 @@ def _run(
             end(redact(error.message), Exit.INCOMPLETE)
 
 
-def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> Report:
+def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> ConformanceReport:
     from rich.console import Console
 
-    from avma_cli.conformance.output import Output
+    from avma_cli.conformance.output import RunOutput
     from avma_conformance.report import report_of
     from pulumi_resource_avma import __version__
 
     windows = suite.begin()
-    with Output(Console(highlight=False), redact, len(facts)) as output:
+    with RunOutput(Console(highlight=False), redact, len(facts)) as output:
         output.windows(windows)
         results = []
         for result in suite.run(facts, output.begin):
@@ -174,7 +174,7 @@ def _observe(suite: Suite, facts: list[Fact], redact: Redactor) -> Report:
     return report
 
 
-def _write(report: Report, files: _Files) -> None:
+def _write(report: ConformanceReport, files: _Files) -> None:
     from avma_conformance.facts import FACTS
     from avma_conformance.page import column, page
     from avma_conformance.report import to_json, to_markdown

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.text import Text
 
 from avma_conformance.fact import Fact
-from avma_conformance.report import Report, summary
-from avma_conformance.suite import Result, Verdict, Windows
+from avma_conformance.report import ConformanceReport, summary
+from avma_conformance.suite import FactResult, FactVerdict, Windows
 
 
-class Output:
+class RunOutput:
     """The lines of a run. A terminal also shows the current fact."""
 
     def __init__(self, console: Console, redact: Callable[[str], str], total: int) -> None:
@@ -23,7 +23,7 @@ class Output:
         live = console.is_terminal and not console.is_dumb_terminal
         self._spinner = console.status("") if live else None
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> RunOutput:
         if self._spinner is not None:
             self._spinner.start()
         return self
@@ -43,9 +43,9 @@ class Output:
         if self._spinner is not None:
             self._spinner.update(Text(f"{self._begun} of {self._total}: {fact.statement}"))
 
-    def result(self, result: Result) -> None:
+    def result(self, result: FactResult) -> None:
         """Show a difference, or a machine that did not answer."""
-        if result.verdict not in (Verdict.DIFFERS, Verdict.NO_ANSWER):
+        if result.verdict not in (FactVerdict.DIFFERS, FactVerdict.NO_ANSWER):
             return
         line = Text(f"{result.verdict.value}  ", style="bold red")
         line.append(f"{result.fact.name}: {result.fact.statement}", style="default")
@@ -53,7 +53,7 @@ class Output:
         self._print(Text(f"  expected: {self._redact(result.expected)}"))
         self._print(Text(f"  found: {self._redact(result.found)}"))
 
-    def end(self, report: Report) -> None:
+    def end(self, report: ConformanceReport) -> None:
         """Show the counts."""
         self._print(Text(summary(report)))
 

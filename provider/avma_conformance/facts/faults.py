@@ -251,6 +251,8 @@ def _denied(subject: Subject) -> Element:
     fault = fault_form(answer)
     if fault is None or fault.subcode == "CannotProcessFilter":
         raise NotHere("the machine has no Hyper-V, or the account has a right to its namespace")
+    if fault.form == "WSManFault":
+        raise NotHere("the account has no right to WinRM")
     return answer
 
 

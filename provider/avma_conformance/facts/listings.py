@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OS, _SERVICE, _PRODUCT = "Win32_OperatingSystem", "SoftwareLicensingService", "SoftwareLicensingProduct"
 _MANY = f"SELECT ID FROM {_PRODUCT}"
+_FEW = 4
 """Windows lists one product for each existing edition and channel."""
 _WIDE = (
     "SELECT ApplicationID,Description,GenuineStatus,GracePeriodRemaining,ID,KeyManagementServicePort,LicenseFamily,"
@@ -72,6 +73,8 @@ def _opened(subject: Subject, wql: str, optimized: bool = True) -> contextlib.Ab
 
 def _context_of_many(subject: Subject) -> str:
     """Begin a listing of many rows, and return its context."""
+    if len(subject.query(_MANY)) < _FEW:
+        raise NotHere("the machine lists too few licenses")
     context = text(subject.exchange(envelope.enumerate_query(CIMV2, _MANY, optimized=False)), _CONTEXT)
     if not context:
         raise NotHere("the listing has no further page")
