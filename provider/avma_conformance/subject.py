@@ -139,6 +139,32 @@ class Subject:
             raise NotHere("no VM is running")
         return found
 
+    @property
+    def guest_account(self) -> Credential:
+        """The account in the VMs of the host.
+
+        Raises:
+            NotHere: the target has none.
+        """
+        if self.target.guest is None:
+            raise NotHere("the target has no account for guests")
+        return self.target.guest
+
+    @cached_property
+    def guest_vm(self) -> VirtualMachine:
+        """The VM of `guest`.
+
+        Raises:
+            NotHere: there is no account, or no VM accepts it.
+        """
+        account = self.guest_account
+        for vm in self.server.virtual_machines(self.deadline):
+            with contextlib.suppress(errors.AvmaError):
+                if vm.running:
+                    self.server.guest(vm.id, vm.name, account).licensing(self.deadline)
+                    return vm
+        raise NotHere("no running VM accepts the account for guests")
+
     @cached_property
     def guest(self) -> GuestMachine:
         """Windows in a VM of the host that accepts the account for guests.
@@ -146,16 +172,7 @@ class Subject:
         Raises:
             NotHere: there is no account, or no VM accepts it.
         """
-        account = self.target.guest
-        if account is None:
-            raise NotHere("the target has no account for guests")
-        for vm in self.server.virtual_machines(self.deadline):
-            guest = self.server.guest(vm.id, vm.name, account)
-            with contextlib.suppress(errors.AvmaError):
-                if vm.running:
-                    guest.licensing(self.deadline)
-                    return guest
-        raise NotHere("no running VM accepts the account for guests")
+        return self.server.guest(self.guest_vm.id, self.guest_vm.name, self.guest_account)
 
     @property
     def user(self) -> Connection:
@@ -180,6 +197,10 @@ class Subject:
         """
         answers = self.server.powershell.run(self.context, script, parameters)
         return answers.objects, answers.complaint
+
+    def pipe(self) -> Pipe:
+        """Return a new connection to the machine. The caller closes it."""
+        return self._new_pipe(self.target.connection)
 
     @contextlib.contextmanager
     def _pipe(self, connection: Connection) -> Iterator[Pipe]:

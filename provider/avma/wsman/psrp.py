@@ -67,6 +67,11 @@ class Pool:
         self.started = False
         self.usable = True
 
+    @property
+    def id(self) -> str:
+        """The id of the pool, which this process chose."""
+        return str(self._pool.id)
+
     def open(self, context: Context, takes_secrets: bool = True) -> None:
         """Start PowerShell on the machine. With `takes_secrets`, prepare to encrypt secrets for it in the meantime.
 

@@ -75,6 +75,12 @@ def parse(script: str) -> Iterator[Command]:
     yield from _command(tokens)
 
 
+def has_open_brace(script: str) -> bool:
+    """Return True if a brace outside of quotes is open at the end of a script."""
+    words = [match[_WORD] or "" for match in _TOKEN.finditer(script)]
+    return sum(word.count("{") - word.count("}") for word in words) > 0
+
+
 def _command(tokens: list[tuple[str, bool]]) -> Iterator[Command]:
     """Yield the command of one line, or nothing for an empty line or a comment."""
     if not tokens or tokens[0][0].startswith("#"):

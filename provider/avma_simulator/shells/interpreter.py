@@ -13,6 +13,7 @@ from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 
 _FIRST_LINE = re.compile(r"\ufeff?# avma-script: ([a-z0-9-]+) ([0-9]+)\s*")
+PARSE_EXCEPTION = "System.Management.Automation.ParseException"
 _NOT_FOUND = "System.Management.Automation.CommandNotFoundException"
 Script = Callable[[EstateState, Machine, Mapping[str, Any], Pipeline], Coroutine[Any, Any, None]]
 Scripts = Mapping[tuple[str, str], Script]
@@ -54,12 +55,32 @@ async def _script(
     machine.module_log.write(lines[0] if lines else "", psvalues.logged(command.named))
     found = _FIRST_LINE.fullmatch(lines[0]) if lines else None
     if found is None:
-        for line in cmdlets.parse(command.text):
-            await run_line(machine, pipeline, line, emit)
+        await _lines(machine, pipeline, command, emit)
     elif found.groups() in scripts:
         await scripts[found[1], found[2]](state, machine, command.named, pipeline)
     else:
         pipeline.fail(f"The simulator does not implement the script {found[1]} {found[2]}.", "ScriptUnknown")
+
+
+async def _lines(machine: Machine, pipeline: Pipeline, script: Command, emit: Callable[[Any], None]) -> None:
+    """Run the commands of a script. A parameter of the script, such as `$Value`, writes its value.
+
+    Raises:
+        ScriptFailed: a brace is open at the end of the script, or a command ends the script.
+    """
+    if cmdlets.has_open_brace(script.text):
+        details = {"exception_type": PARSE_EXCEPTION, "category": "ParserError"}
+        raise ScriptFailed(
+            "Missing closing '}' in statement block or type definition.", "MissingEndCurlyBrace", **details
+        )
+    values = {f"${name.lower()}": value for name, value in script.named.items()}
+    for line in cmdlets.parse(script.text):
+        if line.text.lower() in values:
+            value = values[line.text.lower()]
+            for item in value if isinstance(value, list) else [value]:
+                emit(item)
+        elif not line.text.lower().startswith("param("):
+            await run_line(machine, pipeline, line, emit)
 
 
 async def run_line(machine: Machine, streams: Streams, command: Command, emit: Callable[[Any], None]) -> None:

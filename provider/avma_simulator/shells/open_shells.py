@@ -23,6 +23,8 @@ POWERSHELL = "http://schemas.microsoft.com/powershell/"
 _TRANSFER = soap.NAMESPACES["x"]
 _IDLE_TIMEOUT = 7200.0
 """Seconds until Windows ends an unused shell. Its Create can set another time."""
+_SHORTEST_IDLE = 60.0
+"""Seconds (New-PSSessionOption, `IdleTimeout`)."""
 _LONGEST_IDLE = "PT2147483.647S"
 _FIRST_PROCESS = 1000
 Answer = tuple[str, list[ET.Element]]
@@ -125,13 +127,16 @@ class OpenShells:
         if len(self._open) + self._creating >= most:
             raise shell_faults.too_many(most)
         name = _name(body, request, self._open)
+        idle_timeout = soap.seconds(_text(body, "IdleTimeOut"), _IDLE_TIMEOUT)
+        if idle_timeout < _SHORTEST_IDLE:
+            raise shell_faults.idle_timeout_out_of_bounds()
         found = _Open(
             name,
             request.resource,
             new_shell(request),
             _FIRST_PROCESS + 4 * self._machine.counts.shells,
             (_text(body, "InputStreams"), _text(body, "OutputStreams")),
-            soap.seconds(_text(body, "IdleTimeOut"), _IDLE_TIMEOUT),
+            idle_timeout,
             self._clock.monotonic(),
             self._clock.monotonic(),
         )

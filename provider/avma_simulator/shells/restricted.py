@@ -6,14 +6,13 @@ Recorded: the text and the ID of the error for a script (PowerShell/JEA#20).
 from __future__ import annotations
 
 from avma_simulator.shells import psvalues
-from avma_simulator.shells.interpreter import Scripts, not_found
+from avma_simulator.shells.interpreter import PARSE_EXCEPTION, Scripts, not_found
 from avma_simulator.shells.pipeline import Pipeline, ScriptFailed
 from avma_simulator.state.estate_state import EstateState
 from avma_simulator.state.machine import Machine
 from avma_simulator.state.session_configurations import SessionConfiguration
 
 _NO_LANGUAGE = "The syntax is not supported by this runspace. This can occur if the runspace is in no-language mode."
-_PARSE_EXCEPTION = "System.Management.Automation.ParseException"
 
 
 async def run(
@@ -29,7 +28,7 @@ async def run(
     pipeline.run_as = configuration.groups
     for command in (command for statement in pipeline.statements for command in statement):
         if command.is_script:
-            details = {"exception_type": _PARSE_EXCEPTION, "category": "ParserError", "target": command.text}
+            details = {"exception_type": PARSE_EXCEPTION, "category": "ParserError", "target": command.text}
             raise ScriptFailed(_NO_LANGUAGE, "ScriptsNotAllowed", **details)
         script = scripts.get(configuration.functions.get(command.text.lower(), ("", "")))
         if script is None:

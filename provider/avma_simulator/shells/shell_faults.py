@@ -20,6 +20,7 @@ INVALID_PARAMETER = 87
 ALREADY_EXISTS = 0x800700B7
 NO_CREATION_XML = 0x80540FA0
 NOT_ENOUGH_QUOTA = 0x80070718
+IDLE_TIMEOUT = 0x803381F2
 
 
 def not_allowed() -> Fault:
@@ -57,6 +58,15 @@ def not_enough_quota() -> Fault:
     Inferred (too-many-processes-exceed-a-quota): the number, that of a job's limit.
     """
     return failed(NOT_ENOUGH_QUOTA, "Not enough quota is available to process this command. ", powershell=False)
+
+
+def idle_timeout_out_of_bounds() -> Fault:
+    """Return the fault for an idle timeout below one minute. The number is ERROR_WINRS_IDLETIMEOUT_OUTOFBOUNDS.
+
+    Inferred (idle-timeout-below-a-minute-is-rejected): that Windows rejects it, and all of the fault but its number.
+    """
+    text = "The WS-Management service cannot process the request. The requested idle timeout is out of bounds. "
+    return Fault("s:Sender", "w:InvalidParameter", IDLE_TIMEOUT, text)
 
 
 def not_found(nests: bool) -> Fault:
