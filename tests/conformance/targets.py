@@ -69,7 +69,7 @@ hosts:
   - {{name: hv2019, version: "2019", edition: Datacenter, address: {address(19)}, language: ja-JP, utcOffset: 540,
       {_HOST}, vms: [
       {{name: app19, version: "2019", edition: Standard, {_GUEST}}}, {{name: off19, version: "2019", edition: Standard,
-      state: off}}]}}
+      state: off}}, {{name: silent19, version: "2019", edition: Standard, dataExchange: false}}]}}
   - {{name: hv2022, version: "2022", edition: Datacenter, license: {{key: {KEY}}}, address: {address(22)}, {_HOST},
       vms: [{{name: app22, version: "2022", edition: Standard, license: {{key: {_AVMA_2022}}}, {_GUEST}}}]}}
   - {{name: hv2025, version: "2025", edition: Datacenter, address: {address(25)}, {_HOST}, vms: [

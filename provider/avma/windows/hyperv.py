@@ -245,7 +245,8 @@ def facts_of_vm(listing: Mapping[str, GuestFacts], vm: VirtualMachine) -> GuestF
 
     A running VM has a row. Without one, the listing proves nothing about the guest.
 
-    Inferred: Hyper-V keeps the row of a running VM even if its Data Exchange is off.
+    Inferred (running-vm-has-one-data-exchange-component, data-exchange-that-is-off-keeps-its-component): Hyper-V keeps
+    the row of a running VM even if its Data Exchange is off.
     """
     return listing.get(vm.id, _NOT_LISTED if vm.running else GuestFacts({}))
 

@@ -2,7 +2,9 @@
 
 The requirements and errors of PowerShell Direct are from "Manage Windows virtual machines with PowerShell Direct" at
 learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
-RemotingErrorIdStrings.resx). The choice of the error for each case is Inferred unless a comment names a source.
+RemotingErrorIdStrings.resx). Inferred (missing-vm-is-invalid-parameter-of-get-vm, stopped-vm-is-invalid-vm-state,
+old-host-lacks-the-parameter-vm-id, unknown-guest-account-breaks-the-session, starting-guest-rejects-the-account,
+guest-before-2016-fails-quickly, lost-guest-session-has-its-error-id): the choice of the error for each case.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ _REMOTING = "System.Management.Automation.Remoting"
 _DIRECT = f"{_REMOTING}.PSDirectException"
 # Windows reports this both for wrong credentials and for a guest that is not ready.
 _CREDENTIAL = "The credential is invalid."
-# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse. Inferred: the text of the first.
+# RemotingErrorIdStrings: HyperVNegotiationFailed and HyperVInvalidResponse.
+# Inferred (failed-negotiation-has-a-known-text): the text of the first.
 _NEGOTIATION = "Negotiating a secure connection to Hyper-V failed. Update the host and the guest."
 _INVALID_RESPONSE = "Hyper-V Broker sent an invalid Credential response."
 
@@ -110,8 +113,10 @@ def _late(started: bool) -> dict[str, Any]:
 async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -> None:
     """Block the script for as long as the guest demands.
 
-    RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit. Inferred from
-    Runspace.OpenAsync and the throttle manager: this happens in the thread of the script, one guest after the other.
+    RemoteSessionHyperVSocket.cs: the client waits for each answer of the guest without a time limit.
+
+    Inferred (hanging-guest-blocks-the-script), from Runspace.OpenAsync and the throttle manager: this happens in the
+    thread of the script, one guest after the other.
     """
     wanted = vm_id.strip("{}").upper()
     guest = next((guest for guest in state.guests_of(host) if guest.identifier == wanted and guest.running), None)

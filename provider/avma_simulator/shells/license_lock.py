@@ -1,7 +1,9 @@
 r"""The script `license-lock 1`: it holds the mutex `Global\avma-license` of its machine until it ends.
 
 Windows releases a mutex when its thread ends, for whatever reason (learn.microsoft.com, "Mutexes"). A runspace pool
-ends when it hears nothing of its client (New-PSSessionOption, `IdleTimeout`). Inferred: also while a script runs in it.
+ends when it hears nothing of its client (New-PSSessionOption, `IdleTimeout`).
+
+Inferred (silent-pool-with-a-script-ends): also while a script runs in it.
 """
 
 from __future__ import annotations

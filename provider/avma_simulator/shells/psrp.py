@@ -70,7 +70,7 @@ def are_whole_fragments(data: bytes) -> bool:
 def _versions(windows: Windows) -> dict[str, Any]:
     """Return `$PSVersionTable` as Windows PowerShell sends it.
 
-    Recorded: 5.1. Inferred: 4.0, the version of 2012 R2.
+    Recorded: 5.1. Inferred (pool-runs-windows-powershell-5-1): 4.0, the version of 2012 R2.
     """
     build = PSVersion(f"{windows.release}.1")
     texts = ["1.0", "2.0", "3.0"]

@@ -1,7 +1,8 @@
 """The script `server-avma-manager 2`: automatic activation and subscriptions of a machine of Azure Stack HCI.
 
-`Get-` and `Set-VMAutomaticActivation` belong to the module ServerAVMAManager. Inferred: their output and their errors,
-as Microsoft documents neither. `Get-AzureStackHCISubscriptionStatus` is available with the module AzureStackHCI.
+`Get-` and `Set-VMAutomaticActivation` belong to the module ServerAVMAManager. Microsoft documents neither their output
+nor their errors. Inferred (automatic-activation-is-one-object, set-automatic-activation-returns-the-new-state,
+rejected-server-key-changes-nothing): both. `Get-AzureStackHCISubscriptionStatus` belongs to the module AzureStackHCI.
 """
 
 from __future__ import annotations
@@ -41,13 +42,19 @@ async def run(state: EstateState, machine: Machine, parameters: Mapping[str, Any
 
 
 def _is_administrator(machine: Machine, pipeline: Pipeline) -> bool:
-    """Return True if the cmdlets accept the account. Inferred: they need an administrator, to read as well."""
+    """Return True if the cmdlets accept the account.
+
+    Inferred (automatic-activation-needs-an-administrator): they need an administrator, to read as well.
+    """
     groups = machine.grants.groups if pipeline.run_as is None else pipeline.run_as
     return groups is None or ADMINISTRATORS in groups
 
 
 def _denied(locale: str) -> dict[str, Any]:
-    """Return the error for an account that is not an administrator. Inferred: all of it."""
+    """Return the error for an account that is not an administrator.
+
+    Inferred (automatic-activation-needs-an-administrator): all of it.
+    """
     text = language.translated("Access is denied. ", locale)
     return {"hresult": _ACCESS_DENIED, "errorId": "System.UnauthorizedAccessException", "message": text}
 
@@ -65,7 +72,8 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
             }
         }
     if key is not None:
-        # It has only a parameter of type string. Inferred: it is a function or cmdlet whose module logging can be on.
+        # It has only a parameter of type string. Inferred (module-logging-covers-server-avma-manager): it is a function
+        # or a cmdlet whose module logging can be on.
         machine.module_log.write(cmdlet, {"ProductKey": key})
         await asyncio.sleep(spec.delays.activation)
         try:
@@ -78,7 +86,10 @@ async def _answer(machine: Machine, cmdlet: str, key: str | None) -> dict[str, A
 
 
 def _subscriptions(machine: Machine, activation: AutomaticActivation) -> dict[str, Any]:
-    """Return the subscriptions. Inferred: the cmdlet fails without a connection to Azure."""
+    """Return the subscriptions.
+
+    Inferred (subscription-status-fails-offline): the cmdlet fails without a connection to Azure.
+    """
     if machine.licensing.online:
         return {"subscriptions": activation.subscriptions()}
     text = language.translated("Unable to connect to service.", machine.spec.language)

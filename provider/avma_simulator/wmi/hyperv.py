@@ -53,8 +53,9 @@ _HOST_REQUESTS_NOTHING, _VM_REQUESTS_NOTHING = 12, 5
 _GUEST_HAS_ENHANCED_SESSIONS, _NO_ENHANCED_SESSIONS = 6, 3
 _REPLICATING = 3
 _FIRST_PROCESS = 4096
-# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState". Inferred: a state with a number in
-# CIM has that number, as OpenStack reads it, and a VM with a process has the values of a running one.
+# learn.microsoft.com, "Msvm_ComputerSystem class" and "Virtual Machines: VmState".
+# Inferred (vm-in-transition-has-the-number-of-cim, vm-in-memory-has-a-process): a state with a number in CIM has that
+# number, as OpenStack reads it, and a VM with a process has the values of a running one.
 _STATES: dict[fields.VmState, int] = {
     "running": _ENABLED,
     "off": _DISABLED,
@@ -158,7 +159,10 @@ _COMMON: dict[str, Value] = {
 
 
 def kvp_components(guests: list[Guest]) -> list[Instance]:
-    """Return the Data Exchange component of each VM. Inferred: a stopped VM has one without items."""
+    """Return the Data Exchange component of each VM.
+
+    Inferred (stopped-vm-reports-no-items): a VM that is off has one without items.
+    """
     return [_kvp_component(guest) for guest in guests]
 
 

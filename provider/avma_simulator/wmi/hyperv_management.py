@@ -51,7 +51,10 @@ def methods(guests: Callable[[], list[Guest]]) -> dict[str, Method]:
     """Return the methods of the service, for a host with these guests."""
 
     async def modify(host: Machine, service: Instance, arguments: Arguments) -> int:
-        """Change all settings or none. Inferred: it never starts a job, and the number for a wrong setting."""
+        """Change all settings or none. Simplified: it never starts a job.
+
+        Inferred (setting-of-a-missing-vm-is-invalid-parameter): the number for a wrong setting.
+        """
         try:
             changes = [_change(guests(), text) for text in arguments.texts("GuestServiceSettings")]
         except _Unusable:

@@ -43,7 +43,11 @@ def product(machine: Machine) -> Instance:
 
 
 def settings(guests: list[Guest]) -> list[Instance]:
-    """Return the settings of each VM. Inferred: BIOSGUID is the firmware UUID of the guest in braces."""
+    """Return the settings of each VM.
+
+    Inferred (firmware-uuid-of-a-guest-is-its-bios-guid, bios-guid-is-in-braces): BIOSGUID is the firmware UUID of the
+    guest in braces.
+    """
     return [_setting(guest) for guest in guests]
 
 
