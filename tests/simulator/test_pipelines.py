@@ -35,6 +35,20 @@ def serve_demo(monkeypatch: pytest.MonkeyPatch) -> Serve:
     return serve
 
 
+def test_script_writes_its_parameters(pool: RunspacePool) -> None:
+    pool.exchange_keys()
+    secret = pool.serialize("BCDFG", ObjectMeta("SS"))
+    output, shell = invoke(pool, "param($Key, $Names)\n$key; $Names\n$Nothing", Key=secret, Names=["a", 1])
+    assert output == ["BCDFG", "a", 1]
+    assert [error for _, error, _, _ in errors(shell)] == ["CommandNotFoundException"]
+
+
+def test_script_with_an_open_brace_runs_nothing(pool: RunspacePool) -> None:
+    output, shell = invoke(pool, "Write-Output 'a } quote'\n& { Write-Output 'b'")
+    assert (output, shell.state) == ([], FAILED)
+    assert [error for _, error, _, _ in errors(shell)] == ["MissingEndCurlyBrace"]
+
+
 def test_parameters_reach_a_script_as_plain_values(pool: RunspacePool, serve_demo: Serve) -> None:
     given: dict[str, Any] = {}
     serve_demo(lambda parameters, pipeline: given.update(parameters))

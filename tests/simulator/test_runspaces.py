@@ -96,6 +96,19 @@ def test_a_new_pool_is_described_as_windows_describes_it(estate: EstateServer) -
     assert (fields["State"], fields["MaxIdleTimeOut"]) == ("Connected", "PT2147483.647S")
 
 
+@pytest.mark.parametrize(("seconds", "accepted"), [(59, False), (60, True)])
+def test_shortest_idle_timeout_is_a_minute(shared: EstateServer, seconds: int, accepted: bool) -> None:
+    with connected(shared) as client:
+        pool = RunspacePool(client, idle_timeout=seconds)
+        if accepted:
+            pool.open()
+            pool.close()
+            return
+        with pytest.raises(WSManFaultError) as refused:
+            pool.open()
+    assert refused.value.code == 0x803381F2
+
+
 def test_a_session_configuration_that_is_not_registered(shared: EstateServer) -> None:
     with connected(shared) as client, pytest.raises(WSManFaultError) as refused:
         RunspacePool(client, configuration_name="Nobody.Registered").open()
