@@ -70,7 +70,7 @@ class RemoteMessage:
         return ""
 
 
-class Session:
+class RemoteSession:
     """One runspace pool. Use it as a context manager: it opens on entry, and ends on exit."""
 
     def __init__(self, subject: Subject, idle_timeout: float = 60.0) -> None:
@@ -80,7 +80,7 @@ class Session:
         self._pipe = _KeepingPipe(subject.pipe())
         self.pool = Pool(subject.target.connection, self._pipe, idle_timeout)
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> RemoteSession:
         try:
             self.pool.open(self._subject.context)
         except BaseException:
