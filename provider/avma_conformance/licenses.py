@@ -91,7 +91,7 @@ def activated_by_host(subject: Subject) -> tuple[GuestMachine, Instance]:
     """Return a guest and its license, if its Hyper-V host has activated it.
 
     Raises:
-        NotHere: the host has not activated it.
+        NotHere: no host activated it.
     """
     guest = subject.guest
     row = _installed(guest.wmi.query(subject.context, CIMV2, f"{_COLUMNS} AND PartialProductKey IS NOT NULL"))

@@ -105,7 +105,7 @@ class RemoteSession:
         """Return the last message of a kind.
 
         Raises:
-            NotHere: there is none.
+            NotHere: it is missing.
         """
         found = [each for each in self.messages if each.kind == kind]
         if not found:

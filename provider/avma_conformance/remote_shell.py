@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"-?\d{1,10}")
 
 @dataclass(frozen=True)
 class Ended:
-    """The output of a command as text, and its exit code. The exit code is None if no answer contained it."""
+    """The output of a command as text, and its exit code, or None if no answer contained one."""
 
     out: str
     err: str

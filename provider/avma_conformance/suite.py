@@ -38,9 +38,9 @@ class FactResult:
 
     Attributes:
         fact: the fact.
-        verdict: the comparison, or the reason why there is none.
+        verdict: the comparison, or why it is missing.
         expected: the expected value. Empty without an observation.
-        found: the observed value, or the reason why there is none.
+        found: the observed value, or why it is missing.
         first: the number of the first exchange of the observation in the recording, from 0.
         last: the number after its last exchange.
     """

@@ -2,7 +2,7 @@
 
 It serves real HTTP and TLS, NTLM and Basic authentication, message encryption, WS-Management and WMI over a model of
 activation. Its behavior comes from Microsoft's documentation and from recordings of real servers. The source marks
-every other assumption as Inferred, with the name of the fact that tests it (`avma_conformance`). The simulator shares
+every other assumption, and names the fact that tests it (`avma_conformance`). The simulator shares
 facts with the core, such as published keys, but no behavior. This way the two can disagree, and tests can find mistakes
 in either.
 """

@@ -129,4 +129,4 @@ def test_settings_and_variables_that_are_named_exist(page: Path) -> None:
     for name in re.findall(r"`connection\.(\w+)`", text):
         assert name in {camel_case(prop.name) for prop in properties(AddressedSettings)}, name
     for name in re.findall(r"\bAVMA_[A-Z_]*[A-Z]", text):
-        assert name in VARIABLES | GUEST_VARIABLES | {"AVMA_GUEST"}, name
+        assert name in VARIABLES | GUEST_VARIABLES | {"AVMA_GUEST", "AVMA_USER", "AVMA_USER_PASSWORD"}, name

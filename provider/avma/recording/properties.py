@@ -75,6 +75,7 @@ _FORMS = (
     ),
     (r"Microsoft:Hyper-V:[\w:]+", "VirtualSystemType"),
     (r"Application|System", "Logfile"),
+    (r"Microsoft Corporation", "ProductVendor"),
     (r"Simulated", "Vendor"),  # of a simulated host, so that its recording proves nothing about Windows
     (r"Azure Stack HCI|Windows Server Subscription", "subscriptionName"),
 )

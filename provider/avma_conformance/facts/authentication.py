@@ -149,7 +149,7 @@ locked_account_is_401 = question(
 bare_account_name_is_local_first = question(
     "bare-account-name-is-local-first",
     Area.AUTHENTICATION,
-    "An account name without a domain means the local account of that name. If there is none, it means the account of "
+    "An account name without a domain means the local account of that name. Otherwise, it means the account of "
     "the domain of the machine.",
     "Take a member of a domain. Sign in with NTLM as a domain account without its domain. Then create a local account "
     "with the same name and another password, and sign in with each password.",

@@ -123,7 +123,7 @@ UNDELIVERED_CALL = question(
 QUOTA = question(
     "quota-is-checked-before-an-operation-begins",
     Area.LICENSING,
-    "After a fault about the quota of operations or shells, WinRM has not passed the call to a plug-in.",
+    "After a fault about the quota of operations or shells, WinRM did not pass the call to a plug-in.",
     "Set MaxConcurrentOperationsPerUser to 1, keep one enumeration open, and call RefreshLicenseStatus. Check "
     "WMI-Activity for the call.",
 )

@@ -143,7 +143,7 @@ def end_of_each_stream_is_marked(subject: Subject) -> Observation:
 
 
 @fact(Area.SHELLS, "MS-WSMV, pywinrm", effect=Effect.HARMLESS)
-def receive_without_output_times_out(subject: Subject) -> Observation:
+def silent_command_times_out(subject: Subject) -> Observation:
     """Receive ends with TimedOut after its operation timeout if there is no output."""
     with opened(subject) as shell:
         command = _started(shell)
