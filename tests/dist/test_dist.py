@@ -76,7 +76,7 @@ def test_the_archive_is_installed_as_a_plugin(built: Path, estate: None, quickst
 def test_an_installed_archive_explains_errors_without_the_avma_command(built: Path, quickstart: Workspace) -> None:
     quickstart.run("plugin", "install", "resource", "avma", VERSION, "--file", str(one(built, ARCHIVE)))
     explain = ("plugin", "run", "--kind", "resource", "avma", "explain")
-    assert quickstart.run(*explain, "not-ready").stdout.startswith("not-ready\n\nThe VM or the node is off")
+    assert quickstart.run(*explain, "not-ready").stdout.startswith("not-ready\n\nThe VM or cluster node is off")
     assert "SL_E_INVALID_PRODUCT_KEY" in quickstart.run(*explain, "0xC004F050").stdout
     unknown = quickstart.run(*explain, "not-redy", check=False)
     assert unknown.returncode == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def test_every_folder_of_tests_is_in_a_job() -> None:
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     folders = {file.parent.relative_to(ROOT).parts[1] for file in (ROOT / "tests").rglob("test_*.py")}
     assert {folder for folder in folders if f"tests/{folder}" not in text} == set()
+
+
+def test_pytest_finds_every_folder_of_tests(pytestconfig: pytest.Config) -> None:
+    folders = {parent.name for file in (ROOT / "tests").rglob("test_*.py") for parent in file.parents}
+    left_out = [pattern for pattern in pytestconfig.getini("norecursedirs") if fnmatch.filter(folders, pattern)]
+    assert left_out == []
 
 
 def test_every_file_with_the_engine_is_in_one_shard() -> None:

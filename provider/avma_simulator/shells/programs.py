@@ -7,6 +7,8 @@ from avma_simulator.shells.process import Console, Program
 from avma_simulator.state.machine import Machine
 
 _OK, _FAILED = 0, 1
+_OPERATORS = frozenset("<>|&")
+"""Redirections and lists of commands. Simplified: a command with one of them is unknown."""
 
 
 def find(machine: Machine, line: str) -> Program | None:
@@ -16,6 +18,8 @@ def find(machine: Machine, line: str) -> Program | None:
         return powershell_exe.program(machine, line)
     if name == "hostname":
         return lambda console: _hostname(machine, console)
+    if _OPERATORS.intersection(line):
+        return None
     return {"echo": _echo(line), "exit": _exit(line), "sort": _sort}.get(name)
 
 
