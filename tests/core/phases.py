@@ -163,6 +163,7 @@ class Phase:
         partial: whether the state so far is kept, because a change has begun.
         skip: the number of such requests that the machine answers.
         machine: its name.
+        locked: whether the machine stays locked, because an activation may still be running there.
     """
 
     estate: str
@@ -172,6 +173,7 @@ class Phase:
     partial: bool = False
     skip: int = 0
     machine: str = "hv01"
+    locked: bool = False
 
     def begin(self, run: Runner, estate: EstateServer, silence: Silence) -> Call:
         """Prepare the operation and return it. Only then, the machine can become silent, and the counts begin."""
@@ -187,7 +189,7 @@ PHASES = {
     "reading": Phase(HOSTS, license_host, READING),
     "reading again": Phase(HOSTS, license_host, READING, skip=1),
     "installing": Phase(HOSTS, license_host, "InstallProductKey", most=1, partial=True),
-    "activating": Phase(HOSTS, license_host, "Activate", most=2, partial=True),
+    "activating": Phase(HOSTS, license_host, "Activate", most=2, partial=True, locked=True),
     "deleting": Phase(HOSTS, delete_license, "UninstallProductKey", most=1),
     "preview of a host": Phase(HOSTS, preview_host, READING),
     "refresh of a host": Phase(HOSTS, refresh_host, READING),
@@ -216,7 +218,7 @@ PHASES = {
     "listing nodes": Phase(CLUSTERS, license_cluster, "Enumerate MSCluster_Node", machine="n1"),
     "reading a node": Phase(CLUSTERS, license_cluster, READING, machine="n2"),
     "installing on a node": Phase(CLUSTERS, license_cluster, "InstallProductKey", most=1, partial=True, machine="n2"),
-    "activating a node": Phase(CLUSTERS, license_cluster, "Activate", most=2, partial=True, machine="n2"),
+    "activating a node": Phase(CLUSTERS, license_cluster, "Activate", most=2, partial=True, machine="n2", locked=True),
     "preview of a cluster": Phase(CLUSTERS, preview_cluster, READING, machine="n2"),
     "refresh of a cluster": Phase(CLUSTERS, refresh_cluster, READING, machine="n2"),
     "function that lists nodes": Phase(
@@ -224,5 +226,7 @@ PHASES = {
     ),
     "function that reads nodes": Phase(CLUSTERS, function("get_cluster_nodes", cluster=CLUSTER), READING, machine="n2"),
     "locking a machine": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", skip=1, machine="other"),
-    "applying a key": Phase(AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=3, machine="other"),
+    "applying a key": Phase(
+        AZURE_LOCAL, apply_key, "Pipeline/Command", partial=True, skip=3, machine="other", locked=True
+    ),
 }

@@ -99,7 +99,8 @@ def test_cancel_ends_an_operation_whose_machine_is_silent(tmp_path, new_runner, 
         run.machines.close()
         assert silence.holds
         assert changes(estate) <= phase.most
-        assert open_shells(estate) == 0
+        assert open_shells(estate) == phase.locked
+        assert any("stays locked against other runs" in line for line in run.told) is phase.locked
 
 
 @pytest.mark.parametrize("auth", [Auth.NTLM, Auth.NEGOTIATE, Auth.BASIC])

@@ -17,15 +17,16 @@ from avma import errors
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine_lock import MUTEX, HeldLock, MachineLock
 from avma_simulator import EstateServer, load_estate, running
-from core.runner import ESTATE, HV01, LICENSED, OTHER_KEY, Runner, methods
+from core.runner import ESTATE, HV01, LICENSED, OTHER_KEY, Runner, methods, stored
 from waiting import wait_until
 
 LONG = 30
 """Seconds of an activation, by the clock of the simulator."""
-IDLE = 125
+IDLE = 140
 """Seconds, by the same clock. By then, the lock of a dead process has ended."""
 NOT_BEGUN = 0xC004FD00
 """An HRESULT that reports that the activation did not begin."""
+QUOTA_OF_SHELLS = 0x803381A5
 ACTIVATE = "SoftwareLicensingProduct/Activate"
 
 
@@ -68,6 +69,68 @@ def test_two_processes_spend_one_activation(slow: EstateServer, new_runner: Call
     assert [result.outputs.license_status for result in results] == [LicenseStatus.LICENSED] * 2
     assert methods(slow, "hv01") == {"InstallProductKey": 1, "Activate": 1}
     assert counts(slow) == {"activations": 1, "pools": 2, "pipelines": 2, "openShells": 0}
+
+
+def test_an_activation_that_runs_on_after_cancel_keeps_the_machine_locked(
+    slow: EstateServer, new_runner: Callable[..., Runner]
+) -> None:
+    first, second = new_runner(), new_runner()
+    second.seconds = 600
+    with ThreadPoolExecutor(2) as threads:
+        begun = threads.submit(first.license)
+        wait_until(lambda: methods(slow, "hv01").get("Activate"))
+        first.cancellation.set()
+        with pytest.raises(errors.PartlyDone):
+            begun.result()
+        first.machines.close()
+        late = threads.submit(second.license)
+        wait_until(lambda: is_waiting(second))
+        slow.advance_clock(IDLE)
+        assert late.result().outputs.license_status is LicenseStatus.LICENSED
+    (warning,) = [text for text in first.told if "stays locked against other runs for 135 seconds" in text]
+    assert "the last activation may still be running there" in warning
+    assert counts(slow)["activations"] == 1
+
+
+_LOCKING = ("lock the license of the machine", HV01, "no", "wait")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.WsmanFault(*_LOCKING, QUOTA_OF_SHELLS),
+        errors.ServiceBusy(*_LOCKING),
+        errors.AnswerLost(*_LOCKING),
+        errors.UnexpectedAnswer(*_LOCKING),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_machine_that_may_be_locked_is_not_changed(
+    estate: EstateServer, run: Runner, monkeypatch: pytest.MonkeyPatch, error: errors.AvmaError
+) -> None:
+    def refuse(*_: object) -> HeldLock:
+        raise error
+
+    monkeypatch.setattr(MachineLock, "acquire", refuse)
+    with pytest.raises(type(error)):
+        run.license()
+    assert methods(estate, "hv01") == {}
+
+
+def test_a_key_is_not_uninstalled_while_another_process_changes_the_machine(
+    estate: EstateServer, run: Runner, new_runner: Callable[..., Runner]
+) -> None:
+    result = run.license()
+    holder = hold(new_runner())
+    run.seconds = 2
+    before = stored(result, on_delete="uninstallKey", force_destroy=True)
+    with pytest.raises(errors.TimedOut, match="avma-license"):
+        run.host.delete(result.identifier, before, run.operation())
+    assert "UninstallProductKey" not in methods(estate, "hv01")
+    holder.release()
+    run.seconds = 120
+    run.host.delete(result.identifier, before, run.operation())
+    assert methods(estate, "hv01")["UninstallProductKey"] == 1
 
 
 def test_a_host_that_does_not_change_is_not_locked(estate: EstateServer, run: Runner) -> None:
@@ -141,7 +204,7 @@ def test_signs_of_life_keep_the_lock(estate: EstateServer, run: Runner) -> None:
         held.deadline.wait(25, "wait", held.where)
         held.keep()
     held.require()
-    held.deadline.wait(65, "wait", held.where)
+    held.deadline.wait(80, "wait", held.where)
     held.keep()
     with pytest.raises(errors.Unreachable):
         held.require()

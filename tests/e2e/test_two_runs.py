@@ -18,7 +18,7 @@ LONG = 30
 """Seconds of an activation that a test ends, by the clock of the simulator."""
 STEP = 1
 """Seconds of a request, by the same clock."""
-IDLE = 125
+IDLE = 140
 """Seconds, by the same clock. By then, the lock of a dead process has ended."""
 ACTIVATE = "Invoke SoftwareLicensingProduct/Activate"
 SECRETS = {"productKey": HOST_KEY}

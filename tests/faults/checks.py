@@ -23,6 +23,7 @@ _CLASS_NAME = re.compile(r"(?<!0x[0-9A-F]{8}: )\b[A-Z]\w*(?:Error|Exception)\b|T
 """A class of Python. `InternalError` after a number is a subcode of SOAP."""
 _MOVED = "the VM is no longer on its host"
 """The warning of a deletion that forgets a VM on another host, and leaves its key."""
+_STAYS_LOCKED = "stays locked against other runs"
 _SILENT = ("401", "hang", "drip")
 """The names of faults after which a session can stay open. Windows ends it after five minutes."""
 _ERROR = re.compile("'error': .{9}")
@@ -215,7 +216,7 @@ def _diverged(story: Story) -> Iterator[Finding]:
     if story.then.up.errors:
         return
     moved = any(_MOVED in warning for warning in story.failed.warnings)
-    by_hand = any(_BY_HAND in message for message in story.failed.messages)
+    by_hand = any(_BY_HAND in message for message in story.failed.warnings)
     if story.then.licenses != story.expected.licenses and not moved and not by_hand:
         yield Finding(
             Problem.DIVERGED, f"the machines differ: {_difference(story.then.licenses, story.expected.licenses)}"
@@ -253,8 +254,12 @@ def _changes(run: Run, hosts: frozenset[str]) -> Counter[str]:
 
 
 def _left_open(story: Story) -> Iterator[Finding]:
-    """Each session is closed, unless the machine does not answer or has rejected the account."""
-    if story.open_shells and not story.lasting and story.fault not in _SILENT:
+    """Each session is closed, unless the machine does not answer or has rejected the account.
+
+    The lock of a machine stays if an activation may still be running there. Then a warning says so.
+    """
+    locks = sum(_STAYS_LOCKED in message for message in story.failed.messages)
+    if story.open_shells > locks and not story.lasting and story.fault not in _SILENT:
         yield Finding(Problem.LEFT_OPEN, f"{story.open_shells}")
 
 

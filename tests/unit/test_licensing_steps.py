@@ -199,12 +199,11 @@ def test_the_steps_of_a_new_host_and_of_one_that_is_licensed() -> None:
 @pytest.mark.parametrize(
     "goal",
     [
-        Goal(WANTED, activate=False),
         Goal(keys.KMS_CLIENT_KEYS[0].key),
         Goal(keys.AVMA_KEYS[0].key, channel=AVMA),
     ],
 )
-def test_a_goal_that_uses_up_no_activation_locks_no_machine(goal: Goal) -> None:
+def test_a_generic_key_locks_no_machine(goal: Goal) -> None:
     machine = started(goal, STARTS["without a key"], {})
     assert attempt(goal, machine)[0].changed
     assert LockMachine not in [type(step) for step in machine.sent]
@@ -248,7 +247,8 @@ def test_a_key_that_does_not_show_is_looked_for_after_a_refresh_of_the_service()
         return next(hidden, found) if isinstance(step, ReadProduct) and machine.installations else found
 
     drive(LicensingSteps(goal, WHERE, None).run(read_again=False), perform)
-    assert [type(step) for step in machine.sent] == [ReadProduct, InstallKey, ReadProduct, RefreshStatus, ReadProduct]
+    sent = [type(step) for step in machine.sent]
+    assert sent == [LockMachine, ReadProduct, InstallKey, ReadProduct, RefreshStatus, ReadProduct]
 
 
 def test_an_activation_that_never_shows_is_requested_once() -> None:

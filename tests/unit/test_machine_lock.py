@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from avma import errors
+from avma.context import Context
 from avma.windows.machine_lock import MachineLock
 from avma.windows.powershell import PowerShell
 from avma.wsman.script import ErrorRecord, Output
@@ -14,14 +15,21 @@ from waiting import unpaused
 
 
 class Ended:
-    """A script that has ended, in a pool that counts how often it is closed."""
+    """A script that counts how often it is ended, and whether it still runs."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, runs: bool = True) -> None:
         self.output = output
-        self.closed = 0
+        self.runs = runs
+        self.ended = self.left = 0
 
-    def close(self) -> None:
-        self.closed += 1
+    def is_running(self, _: Context) -> bool:
+        return self.runs
+
+    def end(self) -> None:
+        self.ended += 1
+
+    def leave(self) -> None:
+        self.left += 1
 
 
 class Starting:
@@ -62,7 +70,7 @@ def test_a_script_without_the_lock_is_an_error_and_its_pool_is_closed(
 ) -> None:
     with pytest.raises(kind, match=text):
         acquire(Starting(ended))
-    assert ended.closed == 1
+    assert ended.ended == 1
 
 
 def test_a_lost_answer_is_repeated_because_its_lock_ends_with_its_pool() -> None:
@@ -70,9 +78,39 @@ def test_a_lost_answer_is_repeated_because_its_lock_ends_with_its_pool() -> None
     held = said('{"state": "held"}')
     lock = acquire(Starting(lost, lost, held))
     lock.require()
-    assert held.closed == 0
+    assert held.ended == 0
     lock.release()
-    assert held.closed == 1
+    assert (held.ended, held.left) == (1, 0)
+
+
+def test_a_lock_is_asked_for_directly_before_an_activation() -> None:
+    held = said('{"state": "held"}')
+    lock = acquire(Starting(held))
+    held.runs = False
+    with (
+        pytest.raises(errors.Unreachable, match="which locks its license against other runs, has ended"),
+        lock.activation(),
+    ):
+        pytest.fail("the activation began without the lock")
+
+
+@pytest.mark.parametrize("kind", [errors.AnswerLost, errors.Cancelled, errors.TimedOut, errors.UnexpectedAnswer])
+def test_an_activation_without_a_result_keeps_the_lock(kind: type[errors.AvmaError]) -> None:
+    held = said('{"state": "held"}')
+    lock = acquire(Starting(held))
+    with pytest.raises(kind), lock.activation():
+        raise kind("activate Windows", "hv01", "gone", "run again")
+    lock.release()
+    assert (held.ended, held.left) == (0, 1)
+
+
+def test_a_rejected_activation_releases_the_lock() -> None:
+    held = said('{"state": "held"}')
+    lock = acquire(Starting(held))
+    with pytest.raises(errors.LicensingFault), lock.activation():
+        raise errors.LicensingFault("activate Windows", "hv01", "no", "buy one", 0xC004C008)
+    lock.release()
+    assert (held.ended, held.left) == (1, 0)
 
 
 def test_a_machine_that_stays_silent_cannot_be_locked() -> None:

@@ -14,6 +14,7 @@ from avma.resources import sole_spender
 from avma.resources.host_state import HostState
 from avma.resources.resource import Operation
 from avma.windows import azure_local
+from avma.windows.machine_lock import HeldLock
 from avma.wording import REPLACE, RUN_AGAIN
 from avma.wsman import retry
 
@@ -69,17 +70,16 @@ class KeyInstallation:
         try:
             self._reread()
             if not self._has(key):
-                self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
-                self._apply(key)
+                self._apply(key, held)
         finally:
-            if held is not None:
-                held.release()
+            sole_spender.release(held, self.operation)
 
-    def _apply(self, key: str) -> None:
+    def _apply(self, key: str, held: HeldLock | None) -> None:
         server, before = self.state.server, self.state
         lost: errors.AvmaError | None = None
         try:
-            with server.change():
+            with sole_spender.activation(held), server.change():
+                self.operation.status(f"{server.name}: applying key {keys.masked(key)} for its guests")
                 azure_local.set_product_key(server.powershell, key, self.operation.deadline)
         except errors.LicensingFault as fault:
             raise _refused(fault) from fault
@@ -93,6 +93,8 @@ class KeyInstallation:
         told = self.state.partial_product_key
         if told != keys.partial(key):
             raise lost or self._without_effect(key)
+        if held is not None and (lost is None or self._shows(key, before)):
+            held.unfinished = False
         if lost is not None and not self._shows(key, before):
             lost.remedy = _LOOK
             raise lost

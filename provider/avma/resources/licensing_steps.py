@@ -7,7 +7,7 @@ after the change. If a step fails, the caller throws the error into the generato
 
 The decisions follow four rules:
 
-- Read before acting. Before an activation is spent, lock the machine first.
+- Read before acting. Before a key with limited activations is touched, lock the machine first.
 - Act only on a difference.
 - Read again after acting. The return value of a method proves nothing, but `LicenseStatus = 1` does.
 - Never repeat a change after a lost answer. Read, and let the state of the machine decide.
@@ -94,8 +94,8 @@ class Goal:
 
     @property
     def is_limited(self) -> bool:
-        """Whether the goal can use up an activation. A generic key of Microsoft activates any number of machines."""
-        return self.activate and keys.published(self.product_key) is None
+        """Whether the key has a limited number of activations. Microsoft's generic keys do not."""
+        return keys.published(self.product_key) is None
 
     def has_key(self, product: Product | None) -> bool:
         """Return True if the product has the key. Windows reports only the last five characters."""

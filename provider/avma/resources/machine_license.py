@@ -29,7 +29,7 @@ from avma.resources.licensing_steps import (
 )
 from avma.resources.resource import Operation
 from avma.windows import licensing
-from avma.windows.licensing import LicenseChannel, LicenseStatus, Licensing, Product
+from avma.windows.licensing import BOUGHT, LicenseChannel, LicenseStatus, Licensing, Product
 from avma.windows.machine import Machine
 from avma.windows.machine_lock import HeldLock
 from avma.windows.shared_reads import Era
@@ -101,8 +101,9 @@ class Attempt:
             drive(steps.run(read_again), self._perform)
         finally:
             self.product, self.changed = steps.product, steps.changed
-            if self._held is not None:
-                self._held.release()
+            if self._held is not None and goal.is_activated(self.product):
+                self._held.unfinished = False
+            sole_spender.release(self._held, self.operation)
 
     def _perform(self, step: Step) -> Product | None:
         wmi, version, deadline = self.machine.wmi, self.found.service_version, self.operation.deadline
@@ -116,7 +117,8 @@ class Attempt:
             case RefreshStatus():
                 licensing.refresh_license_status(wmi, version, deadline)
             case Activate(product):
-                return self._seen(self._activate(product))
+                with sole_spender.activation(self._held):
+                    return self._seen(self._activate(product))
             case ReadProduct(partial_product_key):
                 self.product = licensing.read_product(wmi, deadline, partial_product_key)
                 return self.product
@@ -130,12 +132,14 @@ class Attempt:
         """Keep the lock of the machine.
 
         Raises:
-            Unreachable: the lock was lost, and the step is a change.
+            Unreachable: the lock was lost, and the step changes the key.
         """
-        if self._held is not None:
+        if self._held is None:
+            return
+        if isinstance(step, InstallKey):
+            self._held.require()
+        else:
             self._held.keep()
-            if isinstance(step, InstallKey | Activate):
-                self._held.require()
 
     def _seen(self, product: Product | None) -> Product | None:
         """Keep the product that a change returned. None means that the change returned no product."""
@@ -239,7 +243,8 @@ def _undoing(
     with machine.license_lock.exclusive(machine.license_lock.changes.era, operation.deadline, where):
         claim = keeper(operation.claims, operation.resource, machine_id, partial_product_key, where, tried)
         if claim is None:
-            yield _own(machine, partial_product_key, operation)
+            with _own_locked(machine, partial_product_key, operation) as product:
+                yield product
         elif claim.resource == operation.resource:
             operation.status(f"{machine.name}: this run created the resource again, so its key stays installed")
             yield None
@@ -247,6 +252,20 @@ def _undoing(
             other = claim.resource or "another resource"
             operation.warn(f"{machine.name}: {other} uses the key …{partial_product_key}, so it stays installed")
             yield None
+
+
+@contextmanager
+def _own_locked(machine: Machine, partial_product_key: str | None, operation: Operation) -> Iterator[Product | None]:
+    """Yield the result of `_own`. A key that Microsoft sold stays locked against other processes in the block."""
+    product = _own(machine, partial_product_key, operation)
+    if product is None or product.channel not in BOUGHT:
+        yield product
+        return
+    held = sole_spender.lock(machine, operation)
+    try:
+        yield _own(machine, partial_product_key, operation)
+    finally:
+        sole_spender.release(held, operation)
 
 
 def _own(machine: Machine, partial_product_key: str | None, operation: Operation) -> Product | None:

@@ -7,7 +7,8 @@ process that ends, and ends a pool that hears nothing of its client (New-PSSessi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,15 @@ from avma.wsman.script import TimeLeft
 SCRIPT = "license-lock"
 MUTEX = r"Global\avma-license"
 _TRIED = "lock the license of the machine"
-_OUTLIVES = 60.0
-"""Seconds. The lock of a dead process outlives its last request by this time. It is the minimum of `IdleTimeout`."""
+_OUTLIVES = 75.0
+"""Seconds. The lock outlives the longest request after its last sign of life by this time.
+
+A refused change is repeated for a minute without a sign of life. The minimum of `IdleTimeout` is a minute too.
+"""
 _SILENCE = 20.0
 """Seconds. After this time, a sign of life keeps Windows from ending the lock."""
+_UNSEEN = (errors.AnswerLost, errors.UnexpectedAnswer, errors.Cancelled, errors.TimedOut)
+"""Errors after which a change may still be running on the machine."""
 _SIGN = 5.0
 """Seconds. The time limit of a sign of life. Without an answer, the lock counts as lost."""
 _PATIENCE = TimeLeft(margin=60.0, share=0.5)
@@ -44,11 +50,57 @@ class HeldLock:
     where: str
     seen: float
     """The elapsed seconds of the operation at the last sign of life."""
+    idle_timeout: float
+    """Seconds after the last sign of life, until Windows ends the lock by itself."""
     lost: bool = False
+    unfinished: bool = False
+    """Whether an activation may still be running on the machine."""
 
     def keep(self) -> None:
         """Give a sign of life if the last one was long ago. Otherwise, Windows takes the lock for abandoned."""
-        if self.lost or self.deadline.elapsed() - self.seen < _SILENCE:
+        if self.deadline.elapsed() - self.seen >= _SILENCE:
+            self._give_sign()
+
+    def require(self) -> None:
+        """Ask the machine for the lock, directly before a change.
+
+        Raises:
+            Unreachable: the lock was lost, so another process may be changing the machine.
+        """
+        self._give_sign()
+        if self.lost:
+            answer = "PowerShell on the machine, which locks its license against other runs, has ended"
+            raise errors.Unreachable("change the license", self.where, answer, RUN_AGAIN)
+
+    @contextmanager
+    def activation(self) -> Iterator[None]:
+        """Spend an activation in the block. Without its result, the activation counts as unfinished.
+
+        Raises:
+            Unreachable: the lock was lost.
+        """
+        self.require()
+        self.unfinished = True
+        try:
+            yield
+        except errors.AvmaError as error:
+            self.unfinished = isinstance(error, _UNSEEN)
+            raise
+        self.unfinished = False
+
+    def release(self) -> None:
+        """Release the lock, so that another process can take it. An unfinished activation keeps it.
+
+        Then Windows ends the lock after the idle timeout. Another process must not decide from a state that the
+        activation is about to change.
+        """
+        if self.unfinished:
+            self.running.leave()
+        else:
+            self.running.end()
+
+    def _give_sign(self) -> None:
+        if self.lost:
             return
         try:
             self.lost = not self.running.is_running(Context(_TRIED, self.where, self.deadline.part(_SIGN)))
@@ -57,16 +109,6 @@ class HeldLock:
         except errors.AvmaError:
             self.lost = True
         self.seen = self.deadline.elapsed()
-
-    def require(self) -> None:
-        """Raise Unreachable if the lock was lost: another process may be changing the machine."""
-        if self.lost:
-            answer = "PowerShell on the machine, which locks its license against other runs, has ended"
-            raise errors.Unreachable("change the license", self.where, answer, RUN_AGAIN)
-
-    def release(self) -> None:
-        """Release the lock. Another process can take it from now on."""
-        self.running.close()
 
 
 class MachineLock:
@@ -102,8 +144,8 @@ class MachineLock:
         parameters = {"Patience": _PATIENCE, "Lifetime": _LIFETIME}
         running, answers = self._powershell.start(context, SCRIPT, parameters, _is_held, tell, idle_timeout)
         if any(map(_is_held, answers.objects)):
-            return HeldLock(running, context.deadline, context.where, context.deadline.elapsed())
-        running.close()
+            return HeldLock(running, context.deadline, context.where, context.deadline.elapsed(), idle_timeout)
+        running.end()
         states = [answer.get("state") for answer in answers.objects]
         if _BUSY in states:
             raise _busy(context)

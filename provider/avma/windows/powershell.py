@@ -100,7 +100,7 @@ class PowerShell:
         try:
             self._require_function(context, load(script), running.output)
         except errors.Refused:
-            running.close()
+            running.end()
             raise
         return running, reader.read(running.output, Redactor())
 

@@ -146,6 +146,11 @@ class Pool:
             self._delete(deadline)
         self._pipe.close()
 
+    def leave(self) -> None:
+        """Close the connection, and leave PowerShell and its script running until the idle timeout."""
+        self._asked = False
+        self._pipe.close()
+
     def _ending(self, deadline: Deadline) -> Context:
         return Context("end a remote PowerShell", self._where, deadline)
 

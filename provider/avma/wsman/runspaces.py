@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ENDING = 0.5
+"""Seconds. The wait for the end of a running script."""
 _GRACE = 1.5
 """Seconds. After the deadline or Cancel, a script has this long to end before its caller leaves it."""
 
@@ -60,11 +62,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class RunningScript:
-    """A script that still runs in its own pool, or has ended. Close it, also after its end."""
+    """A script that still runs in its own pool, or has ended. End or leave it, also after its end."""
 
     pool: Pool
     output: Output
     """The output so far."""
+    _end: Callable[[Pool], threading.Thread]
 
     def is_running(self, context: Context) -> bool:
         """Return True if the script still runs. It takes one request, which also keeps Windows from ending the pool.
@@ -74,9 +77,13 @@ class RunningScript:
         """
         return self.pool.is_running(context)
 
-    def close(self) -> None:
-        """End the script and its pool."""
-        self.pool.close()
+    def end(self) -> None:
+        """End the script and its pool. Wait for it only as long as a machine that answers needs."""
+        self._end(self.pool).join(_ENDING)
+
+    def leave(self) -> None:
+        """Leave the script running. Windows ends it after the idle timeout of its pool."""
+        self.pool.leave()
 
 
 class Runspaces:
@@ -134,7 +141,7 @@ class Runspaces:
         those of `run`.
         """
         call = _Call(context, script, parameters, on_output, until=until, idle_timeout=idle_timeout)
-        return self._in_thread(call, self._start, RunningScript.close)
+        return self._in_thread(call, self._start, RunningScript.end)
 
     def _in_thread(self, call: _Call, work: Callable[[_Call], T], discard: Callable[[T], None] = ignore) -> T:
         """Return the result of some work in its own thread. If the caller leaves first, `discard` gets the result."""
@@ -197,7 +204,7 @@ class Runspaces:
 
     def _start(self, call: _Call) -> RunningScript:
         pool = self._open(call)
-        return RunningScript(pool, self._run_script(pool, call))
+        return RunningScript(pool, self._run_script(pool, call), self._end)
 
     def _run_script(self, pool: Pool, call: _Call) -> Output:
         call.pool = pool
@@ -214,9 +221,9 @@ class Runspaces:
                 return
         self._end(pool)
 
-    def _end(self, pool: Pool) -> None:
+    def _end(self, pool: Pool) -> threading.Thread:
         """Close a pool in a thread of its own. The caller must not wait for a machine that has become silent."""
-        self._begin(pool.close)
+        return self._begin(pool.close)
 
     def _error(self, call: _Call, error: errors.AvmaError) -> errors.AvmaError:
         """Return the error for the caller: the script may have run, or it did nothing."""
@@ -233,11 +240,12 @@ class Runspaces:
             return call.context.error(errors.Unreachable, error.answer, error.remedy)
         return error
 
-    def _begin(self, work: Callable[[], None]) -> None:
+    def _begin(self, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=work, daemon=True)
         with self._lock:
             self._threads = [*self._living(), thread]
             thread.start()
+        return thread
 
     def _alive(self) -> list[threading.Thread]:
         with self._lock:

@@ -31,7 +31,7 @@ def _lock(subject: Subject, patience: float = 1.0) -> Iterator[tuple[RunningScri
         states = [str(answer.get("state")) for answer in answers.objects]
         yield running, ", ".join(states) or answers.complaint
     finally:
-        running.close()
+        running.end()
 
 
 @contextlib.contextmanager
