@@ -60,7 +60,7 @@ def test_a_fresh_host_is_licensed_and_verified(estate, run):
     assert estate.keys()[keys.partial(HOST_KEY)] == 1
 
 
-@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 14), (KEYLESS, "keyless", 17)])
+@pytest.mark.parametrize(("host", "name", "most"), [(HV01, "hv01", 13), (KEYLESS, "keyless", 16)])
 def test_licensing_a_host_costs_few_requests_and_one_powershell(estate, run, host, name, most):
     run.license(host)
     counts, of_lock = estate.counts()[name], 6

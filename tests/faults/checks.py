@@ -216,7 +216,7 @@ def _diverged(story: Story) -> Iterator[Finding]:
     if story.then.up.errors:
         return
     moved = any(_MOVED in warning for warning in story.failed.warnings)
-    by_hand = any(_BY_HAND in message for message in story.failed.warnings)
+    by_hand = any(_BY_HAND in message for message in story.failed.messages)
     if story.then.licenses != story.expected.licenses and not moved and not by_hand:
         yield Finding(
             Problem.DIVERGED, f"the machines differ: {_difference(story.then.licenses, story.expected.licenses)}"
@@ -258,7 +258,7 @@ def _left_open(story: Story) -> Iterator[Finding]:
 
     The lock of a machine stays if an activation may still be running there. Then a warning says so.
     """
-    locks = sum(_STAYS_LOCKED in message for message in story.failed.messages)
+    locks = sum(_STAYS_LOCKED in warning for warning in story.failed.warnings)
     if story.open_shells > locks and not story.lasting and story.fault not in _SILENT:
         yield Finding(Problem.LEFT_OPEN, f"{story.open_shells}")
 

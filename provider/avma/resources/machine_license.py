@@ -136,10 +136,9 @@ class Attempt:
         """
         if self._held is None:
             return
+        self._held.keep()
         if isinstance(step, InstallKey):
             self._held.require()
-        else:
-            self._held.keep()
 
     def _seen(self, product: Product | None) -> Product | None:
         """Keep the product that a change returned. None means that the change returned no product."""

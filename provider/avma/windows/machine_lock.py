@@ -33,7 +33,7 @@ _SILENCE = 20.0
 """Seconds. After this time, a sign of life keeps Windows from ending the lock."""
 _UNSEEN = (errors.AnswerLost, errors.UnexpectedAnswer, errors.Cancelled, errors.TimedOut)
 """Errors after which a change may still be running on the machine."""
-_SIGN = 5.0
+_SIGN = 20.0
 """Seconds. The time limit of a sign of life. Without an answer, the lock counts as lost."""
 _PATIENCE = TimeLeft(margin=60.0, share=0.5)
 """How long to wait for another process. The rest of the time is for the change."""
@@ -62,23 +62,21 @@ class HeldLock:
             self._give_sign()
 
     def require(self) -> None:
-        """Ask the machine for the lock, directly before a change.
-
-        Raises:
-            Unreachable: the lock was lost, so another process may be changing the machine.
-        """
-        self._give_sign()
+        """Raise Unreachable if the lock was lost, so another process may be changing the machine."""
         if self.lost:
             answer = "PowerShell on the machine, which locks its license against other runs, has ended"
             raise errors.Unreachable("change the license", self.where, answer, RUN_AGAIN)
 
     @contextmanager
     def activation(self) -> Iterator[None]:
-        """Spend an activation in the block. Without its result, the activation counts as unfinished.
+        """Spend an activation in the block. Directly before it, ask the machine for the lock, which takes a second.
+
+        Without its result, the activation counts as unfinished.
 
         Raises:
             Unreachable: the lock was lost.
         """
+        self._give_sign()
         self.require()
         self.unfinished = True
         try:
