@@ -39,11 +39,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from avma import hresult, topics
 from avma.wording import NEUTRAL, capitalized
 
+E = TypeVar("E", bound="AvmaError")
 S = TypeVar("S")
 
 
@@ -73,7 +74,8 @@ def topic_of(kind: type[AvmaError]) -> str:
 class AvmaError(Exception):
     """An error with a remedy. Its text is `WHERE: could not TRIED: ANSWER. REMEDY. See: avma explain TOPIC`.
 
-    Front ends render `message` in their own words. `str` returns it in neutral words (see `avma.wording`).
+    It never changes, because the callers of a shared read all get the same error. `but` returns another one. Front ends
+    render `message` in their own words. `str` returns it in neutral words (see `avma.wording`).
 
     Args:
         tried: a verb phrase, such as "install a product key".
@@ -84,15 +86,24 @@ class AvmaError(Exception):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.tried = tried
-        self.where = where
-        self.answer = answer
-        self.remedy = remedy
+        self.tried: Final = tried
+        self.where: Final = where
+        self.answer: Final = answer
+        self.remedy: Final = remedy
 
-    def of(self, tried: str) -> AvmaError:
-        """Return this error for another operation that failed because of it."""
-        error = type(self).__new__(type(self), tried, self.where, self.answer, self.remedy)
-        error.__dict__.update(self.__dict__, tried=tried)
+    def but(
+        self: E,
+        *,
+        tried: str | None = None,
+        where: str | None = None,
+        answer: str | None = None,
+        remedy: str | None = None,
+    ) -> E:
+        """Return a copy of this error with other texts, for example for an operation that failed because of it."""
+        given = {"tried": tried, "where": where, "answer": answer, "remedy": remedy}
+        parts = {name: getattr(self, name) if text is None else text for name, text in given.items()}
+        error = type(self).__new__(type(self), *parts.values())
+        error.__dict__.update(self.__dict__, **parts)
         return error
 
     @property
@@ -155,7 +166,7 @@ class CertificateNotTrusted(Unreachable):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, distrust: Distrust = Distrust.ISSUER) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.distrust = distrust
+        self.distrust: Final = distrust
 
 
 class Refusal(Enum):
@@ -172,7 +183,7 @@ class LogonRefused(AvmaError):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, refusal: Refusal = Refusal.ACCOUNT) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.refusal = refusal
+        self.refusal: Final = refusal
 
 
 class AccessDenied(AvmaError):
@@ -180,7 +191,7 @@ class AccessDenied(AvmaError):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, code: int = 0) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.code = code
+        self.code: Final = code
 
 
 class EmptyAnswer(AvmaError):
@@ -192,7 +203,7 @@ class EmptyAnswer(AvmaError):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, service: str = "") -> None:
         super().__init__(tried, where, answer, remedy)
-        self.service = service
+        self.service: Final = service
 
 
 class UnexpectedAnswer(AvmaError):
@@ -208,7 +219,7 @@ class WsmanFault(AvmaError):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, code: int) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.code = code
+        self.code: Final = code
 
     @property
     def topic(self) -> str:
@@ -271,7 +282,7 @@ class NodesFailed(AvmaError):
 
     def __init__(self, tried: str, where: str, answer: str, remedy: str, causes: Sequence[AvmaError] = ()) -> None:
         super().__init__(tried, where, answer, remedy)
-        self.causes = tuple(causes)
+        self.causes: Final = tuple(causes)
 
 
 class PartlyDone(AvmaError, Generic[S]):
@@ -279,9 +290,9 @@ class PartlyDone(AvmaError, Generic[S]):
 
     def __init__(self, identifier: str, state: S, cause: AvmaError) -> None:
         super().__init__(cause.tried, cause.where, cause.answer, cause.remedy)
-        self.identifier = identifier
-        self.state = state
-        self.cause = cause
+        self.identifier: Final = identifier
+        self.state: Final = state
+        self.cause: Final = cause
 
     @property
     def topic(self) -> str:

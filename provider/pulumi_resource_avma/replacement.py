@@ -56,10 +56,8 @@ class Replacement:
         except errors.NotReady:
             return False  # creation waits for a guest that is still starting
         except errors.AvmaError as error:
-            error.remedy += (
-                f". The key …{undoing.key} of the old resource stays installed until Pulumi can create the new one"
-            )
-            raise
+            stays = f"the key …{undoing.key} of the old resource stays installed until Pulumi can create the new one"
+            raise error.but(remedy=f"{error.remedy}; {stays}") from error
         if self._is_same_machine(undoing, found):
             operation.status(f"{undoing.name}: the new resource is on the same machine, so its key stays installed")
             return True

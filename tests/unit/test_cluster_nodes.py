@@ -12,7 +12,7 @@ from avma.configuration import Configuration
 from avma.deadline import Deadline
 from avma.functions.get_cluster_nodes import _cluster_node
 from avma.redaction import Redactor
-from avma.resources.cluster_license.cluster_nodes import cluster_outputs, find_nodes
+from avma.resources.cluster_license.cluster_nodes import NodeState, cluster_outputs, find_nodes, read_node
 from avma.resources.resource import Operation
 from avma.windows.cluster import FailoverCluster, Node
 from avma.wording import setting
@@ -79,3 +79,23 @@ def test_an_error_in_outputs_has_the_words_of_the_front_end_and_no_secret() -> N
     (license_of_node,) = cluster_outputs([node], operation).node_licenses
     assert license_of_node.error == "`https: false` and [secret]"
     assert "`caCert`" in str(_cluster_node(node, operation).error)
+
+
+def test_an_error_that_several_readers_share_stays_as_it_is() -> None:
+    shared = errors.Unreachable("identify the machine", "hyperv-host-rac", "no answer", "check the network")
+
+    def identity(_: Deadline) -> str:
+        raise shared
+
+    machine: Any = SimpleNamespace(identity=identity)
+    machines: Any = Reporting()
+    operation = Operation(ACCOUNT, machines, Deadline(5), lambda _: None, lambda _: None)
+    node = NodeState("hyperv-host-rac", machine, cluster_state="Up")
+    remedies = []
+    for _ in range(2):
+        with pytest.raises(errors.Unreachable) as caught:
+            read_node(node, operation)
+        remedies.append(caught.value.remedy)
+    assert remedies[0].count("the node's name is longer than") == 1
+    assert remedies[1] == remedies[0]
+    assert shared.remedy == "check the network"

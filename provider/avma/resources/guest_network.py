@@ -48,13 +48,12 @@ class _Failures:
     def combined(self, placement: Placement, skipped: Sequence[str]) -> errors.AvmaError:
         """Return one error for all addresses, of the most informative kind. A single error stays as it is."""
         error = min((error for _, error in self.found), key=_rank)
-        if _SET_ADDRESS not in error.remedy:
-            error.remedy += f"; or {_SET_ADDRESS}"
+        remedy = error.remedy if _SET_ADDRESS in error.remedy else f"{error.remedy}; or {_SET_ADDRESS}"
         reasons = [*(f"{address}: {failure.answer}" for address, failure in self.found), *skipped]
-        if len(reasons) > 1:
-            error.tried, error.where = _TRIED, placement.where
-            error.answer = f"all of its addresses failed ({'; '.join(reasons)})"
-        return error
+        if len(reasons) == 1:
+            return error.but(remedy=remedy)
+        answer = f"all of its addresses failed ({'; '.join(reasons)})"
+        return error.but(tried=_TRIED, where=placement.where, answer=answer, remedy=remedy)
 
 
 def connect(placement: Placement, guest: Guest | None, operation: Operation) -> Machine:

@@ -96,8 +96,7 @@ class KeyInstallation:
         if held is not None and (lost is None or self._shows(key, before)):
             held.unfinished = False
         if lost is not None and not self._shows(key, before):
-            lost.remedy = _LOOK
-            raise lost
+            raise lost.but(remedy=_LOOK)
 
     def _read_result(self, lost: errors.AvmaError | None) -> None:
         """Read what the machine reports now. If it never reports its key, only the user can find out."""
@@ -106,9 +105,10 @@ class KeyInstallation:
             with retry.proof(_TRIED, "the provider sent the key", lost):
                 self._reread()
         except errors.AvmaError as error:
-            if lost is not None and not reports:
-                error.remedy = "; ".join(part for part in (error.remedy.removesuffix("."), _LOOK) if part)
-            raise
+            if lost is None or reports:
+                raise
+            remedy = "; ".join(part for part in (error.remedy.removesuffix("."), _LOOK) if part)
+            raise error.but(remedy=remedy) from error
 
     def _shows(self, key: str, before: HostState) -> bool:
         """Return True if only the applied key explains the machine's report."""

@@ -36,9 +36,8 @@ def lock(machine: Machine, operation: Operation, longest_change: float = 0.0) ->
     except _UNABLE as error:
         if retry.may_pass(error):
             raise
-        warning = error.of("lock the machine against other runs")
-        warning.remedy = f"let only one run at a time license the machine; to lock it, {error.remedy}"
-        operation.warn_of(machine.name, warning)
+        remedy = f"let only one run at a time license the machine; to lock it, {error.remedy}"
+        operation.warn_of(machine.name, error.but(tried="lock the machine against other runs", remedy=remedy))
         return None
 
 

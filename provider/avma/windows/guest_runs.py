@@ -127,7 +127,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
             raise retry.doubted(request.context.error(errors.AnswerLost, end.answer, end.remedy)) from end
         if isinstance(request.error, errors.AvmaError):
             # The error of a run names the purpose of its leader. Each request raises a copy with its own purpose.
-            error = request.error.of(request.context.tried)
+            error = request.error.but(tried=request.context.tried)
             raise (error if request.reads else retry.doubted(error)) from request.error
         if request.error is not None:
             raise request.error

@@ -105,9 +105,7 @@ def doubted(error: errors.AvmaError) -> errors.AvmaError:
     """Return the error of a change: after a lost answer, it says that the change may have taken effect."""
     if not isinstance(error, errors.AnswerLost) or _DOUBT in error.answer:
         return error
-    found = error.of(error.tried)
-    found.answer = f"{error.answer}. {_DOUBT}"
-    return found
+    return error.but(answer=f"{error.answer}. {_DOUBT}")
 
 
 def quoting(last: errors.AvmaError, end: errors.TimedOut) -> errors.TimedOut:
@@ -134,11 +132,9 @@ def proof(tried: str, sent: str, lost: errors.AvmaError | None = None) -> Iterat
 def unproven(tried: str, sent: str, lost: errors.AvmaError | None, end: errors.AvmaError) -> errors.AvmaError:
     """Return the error for a change without a proof, see `proof`. If it did not begin, the read alone failed."""
     if lost is not None and not may_have_run(lost):
-        return quoting(lost, end) if isinstance(end, errors.TimedOut) else end.of(end.tried)
+        return quoting(lost, end) if isinstance(end, errors.TimedOut) else end.but()
     doubt = f", but {lost.answer}" if lost is not None and lost.answer not in end.answer else ""
-    found = end.of(tried)
-    found.answer = f"{sent}{doubt}, and then could not read the result: {end.answer}"
-    return found
+    return end.but(tried=tried, answer=f"{sent}{doubt}, and then could not read the result: {end.answer}")
 
 
 def attempt() -> int:

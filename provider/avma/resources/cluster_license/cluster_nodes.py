@@ -115,8 +115,7 @@ def read_node(node: NodeState, operation: Operation) -> None:
         try:
             state = read_host_state(node.machine, operation)
         except errors.Unreachable as error:
-            error.remedy += _longer_name(node)
-            raise
+            raise error.but(remedy=error.remedy + _longer_name(node)) from error
         wanted = keys.partial(node.product_key) if node.product_key else None
         partial = node.known.get("partial_product_key")
         node.state = replace(state, found=state.found.preferring(wanted), known_partial=partial)

@@ -165,7 +165,8 @@ class ClusterLicenseResource(Resource):
         error = _nodes_failed(failed, _place(inputs))
         if len(failed) < len(nodes):
             others = _others(len(nodes) - len(failed))
-            error.remedy += f"; {others} licensed, and {NEXT_RUN} continues with the failed nodes"
+            remedy = f"{error.remedy}; {others} licensed, and {NEXT_RUN} continues with the failed nodes"
+            error = error.but(remedy=remedy)
         elif not any(node.changed for node in nodes):
             raise error
         raise errors.PartlyDone(result.identifier, result, error)

@@ -359,24 +359,25 @@ def _license_guest(
         try:
             attempt.license(product_key, activate=True, channel=LicenseChannel.AVMA)
         except errors.LicensingFault as fault:
-            _add_event_logs(fault, host, guest, operation)
-            if guest.licensing.system.edition == compatibility.AZURE_EDITION:
-                # Here, every HRESULT only means that the host did not activate the guest. Its usual remedies do not
-                # help without one of these licenses.
-                fault.remedy = _AZURE_EDITION_REMEDY
-            raise
+            raise _explained(fault, host, guest, operation) from fault
     return _result(placement.vm, wanted, guest.licensing.system, attempt.product)
 
 
-def _add_event_logs(fault: errors.LicensingFault, host: HostState, guest: GuestState, operation: Operation) -> None:
-    """Add the messages in the event logs of guest and host to a rejection by Windows."""
+def _explained(
+    fault: errors.LicensingFault, host: HostState, guest: GuestState, operation: Operation
+) -> errors.LicensingFault:
+    """Return a rejection by Windows with the messages in the event logs of guest and host."""
     deadline = operation.deadline
     messages = {
         f"Event {events.GUEST_EVENT} of the guest": events.latest(guest.machine.wmi, events.GUEST_EVENT, deadline),
         f"Event {events.HOST_EVENT} of the host": events.latest(host.server.wmi, events.HOST_EVENT, deadline),
     }
     # The end of the error adds a period.
-    fault.answer += "".join(f". {where}: {text.removesuffix('.')}" for where, text in messages.items() if text)
+    logged = "".join(f". {where}: {text.removesuffix('.')}" for where, text in messages.items() if text)
+    # In Azure Edition, every HRESULT only means that the host did not activate the guest. Its usual remedies do not
+    # help without one of these licenses.
+    azure_edition = guest.licensing.system.edition == compatibility.AZURE_EDITION
+    return fault.but(answer=fault.answer + logged, remedy=_AZURE_EDITION_REMEDY if azure_edition else None)
 
 
 def _exactly_one_errors(values: Values, first: str, second: str) -> list[InvalidProperty]:
