@@ -14,6 +14,7 @@ from typing import Any
 from avma import errors
 from avma.resources.claims import Claim, replaced
 from avma.resources.resource import Operation, Resource, Stored, Undoing
+from avma.windows.computer import may_be_same
 
 Values = Mapping[str, Any]
 
@@ -81,7 +82,7 @@ class Replacement:
     def _is_same_machine(self, undoing: Undoing, found: Values) -> bool:
         wanted = self.wanted or {}
         claims: list[Claim] = self.resource.holdings(Stored(wanted, found), wanted)
-        return undoing.machine in [claim.machine for claim in claims]
+        return any(claim.machine and may_be_same(claim.machine, undoing.machine) for claim in claims)
 
 
 def place_of(resource: Resource, identifier: str) -> str:

@@ -166,7 +166,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Undoing:
-    """The effect of a deletion: the last five characters of the removed key, and the machine.
+    """The effect of a deletion: the last five characters of the removed key, and the machine of the resource.
 
     `obstacle` is the error that a deletion would raise now.
     """

@@ -10,7 +10,9 @@ import pytest
 from avma import errors
 from avma.deadline import Deadline
 from avma.resources import host_state
+from avma.resources.cluster_license.cluster_resource import ClusterLicenseResource
 from avma.resources.key_installation import KeyInstallation
+from avma.resources.resource import Stored
 from avma.settings import AddressedSettings
 from avma.windows import azure_local
 from avma.windows.powershell import Answers
@@ -55,6 +57,20 @@ def test_a_key_that_windows_does_not_tell_is_the_one_that_was_set_last(estate, r
     assert now.outputs == first.outputs
     assert sets == ["4678B"]
     assert run.activate("m22", MUTE).outputs.activated_by_host == "MUTE"
+
+
+def test_another_machine_does_not_take_over_the_key_that_was_set_last(estate, run):
+    first = run.license(PLAIN, KEY_2022)
+    other = Stored({**first.inputs, "host": MUTE}, stored(first).outputs)
+    found = run.host.read(PLAIN, other, run.operation())
+    assert found.outputs.machine_id.startswith("mute.workgroup/")
+    assert found.outputs.partial_product_key is None
+    nodes = [{"node": MUTE, "machine_id": first.outputs.machine_id, "partial_product_key": "4678B"}]
+    wanted = {"nodes": [MUTE], "product_key": KEY_2022}
+    cluster = ClusterLicenseResource().read(MUTE, Stored(wanted, {"node_licenses": nodes}), run.operation())
+    assert cluster is not None
+    (node,) = cluster.outputs.node_licenses
+    assert (node.machine_id, node.partial_product_key) == (found.outputs.machine_id, None)
 
 
 def test_what_activates_guests_and_does_not_say_so_is_adopted_with_a_warning(estate, run):

@@ -16,6 +16,7 @@ from avma.resources.host_state import HostState, read_host_state
 from avma.resources.key_installation import KeyInstallation
 from avma.resources.machine_license import Attempt, license_outputs
 from avma.resources.resource import Operation
+from avma.resources.stored_machine import is_another, require_stored_machine
 from avma.settings import AddressedSettings
 from avma.windows.licensing import LicenseStatus
 from avma.windows.machine import Server
@@ -117,8 +118,22 @@ def read_node(node: NodeState, operation: Operation) -> None:
         except errors.Unreachable as error:
             raise error.but(remedy=error.remedy + _longer_name(node)) from error
         wanted = keys.partial(node.product_key) if node.product_key else None
-        partial = node.known.get("partial_product_key")
+        same = not is_another(node.known, state.machine_id)
+        partial = node.known.get("partial_product_key") if same else None
         node.state = replace(state, found=state.found.preferring(wanted), known_partial=partial)
+
+
+def read_same_node(node: NodeState, operation: Operation) -> None:
+    """Read the license of a node that is up, before a change. The node must be the stored machine.
+
+    Raises:
+        Refused: another machine answers. Then the node has no state, so nothing changes it.
+    """
+    read_node(node, operation)
+    found, node.state = node.state, None
+    if found is not None:
+        require_stored_machine(node.known, found.machine_id, node.machine.where, TRIED)
+    node.state = found
 
 
 def identities(nodes: Sequence[NodeState], operation: Operation) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ as a whole. A node is licensed like a host of HostLicense.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from avma.resources.cluster_license.cluster_nodes import (
     key_of,
     license_node,
     read_node,
+    read_same_node,
     require_common_key_version,
     require_distinct,
     require_license_to_adopt,
@@ -48,6 +49,7 @@ from avma.resources.resource import (
     Result,
     Stored,
 )
+from avma.resources.stored_machine import warn_of_another_machine
 from avma.wording import NEXT_RUN, ONLY_FORGETS, capitalized, setting
 
 _KEYS = ("product_key", "product_keys")
@@ -135,9 +137,16 @@ class ClusterLicenseResource(Resource):
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`. A node that is down is only a warning: it may be up later in the run."""
+        return self._probe(wanted, None, operation)
+
+    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe_update`. Each stored node must be the same machine."""
+        return self._probe(wanted, stored, operation)
+
+    def _probe(self, wanted: Values, stored: Stored | None, operation: Operation) -> dict[str, Any]:
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(ClusterLicenseInputs, certain)
-        nodes = self._inspect(inputs, operation, None)
+        nodes = self._inspect(inputs, operation, stored)
         for node in nodes:
             if isinstance(node.error, errors.PASSING):
                 operation.warn_of(node.name, node.error)
@@ -176,11 +185,27 @@ class ClusterLicenseResource(Resource):
 
         If all nodes fail, `read` raises.
         """
+        return self._read(identifier, stored, operation, read_node)
+
+    def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
+        """See `Resource.try_settings`. They must lead to the same machines."""
+        return self._read(identifier, stored, operation, read_same_node)
+
+    def _read(
+        self,
+        identifier: str,
+        stored: Stored | None,
+        operation: Operation,
+        read: Callable[[NodeState, Operation], None],
+    ) -> Result | None:
         wanted = stored.inputs if stored else _imported_inputs(identifier)
         inputs = build(ClusterLicenseInputs, wanted)
         nodes = _nodes_of(inputs, operation, stored)
-        each(nodes, lambda node: read_node(node, operation))
+        each(nodes, lambda node: read(node, operation))
         require_distinct(nodes)
+        for node in nodes:
+            if node.state is not None:
+                warn_of_another_machine(node.known, node.state.machine_id, node.name, operation)
         failed = [node for node in nodes if node.error is not None]
         if failed and len(failed) == len(nodes):
             raise _nodes_failed(failed, identifier, "read the licenses of the nodes")
@@ -208,7 +233,7 @@ class ClusterLicenseResource(Resource):
         nodes = _nodes_of(inputs, operation, stored)
         _require_known(inputs, nodes)
         operation.status("reading the licenses of the nodes")
-        each(nodes, lambda node: read_node(node, operation))
+        each(nodes, lambda node: read_same_node(node, operation))
         version = inputs.product_key_version.value if inputs.product_key_version else None
         for node in nodes:
             if node.state is not None:

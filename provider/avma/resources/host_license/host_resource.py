@@ -37,13 +37,14 @@ from avma.resources.resource import (
     lasting,
     partial_failure,
 )
+from avma.resources.stored_machine import another_machine, is_another, require_stored_machine, warn_of_another_machine
 from avma.windows import licensing
-from avma.windows.computer import may_be_same
 from avma.windows.hyperv import in_memory
 from avma.windows.machine import Server
 from avma.wording import APPLY, ONLY_FORGETS, REPLACE, capitalized, setting
 
 _TRIED = "license the host"
+_TRIED_TO_UNDO = "uninstall the host's product key"
 _KEYS = ("product_key", "confirmation_id")
 
 
@@ -95,9 +96,20 @@ class HostLicenseResource(Resource):
 
     def probe(self, wanted: Values, operation: Operation, identifier: str | None = None) -> dict[str, Any]:
         """See `Resource.probe`."""
+        return self._probe(wanted, None, operation)
+
+    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
+        """See `Resource.probe_update`. The host must be the same machine."""
+        return self._probe(wanted, stored, operation)
+
+    def _probe(self, wanted: Values, stored: Stored | None, operation: Operation) -> dict[str, Any]:
         certain = {name: value for name, value in wanted.items() if known(value)}
         inputs = build(HostLicenseInputs, certain)
         state = _read_host(inputs, {}, operation)
+        if stored is not None and is_connected_anew(HostLicenseInputs, self.diff(stored, wanted)):
+            _require_same_host(stored, state.machine_id)
+        if stored is not None:
+            require_stored_machine(stored.outputs, state.machine_id, state.server.where, _TRIED)
         _require_possible(inputs, state, wanted.get("product_key") is not None)
         _claim(inputs, state, operation)
         _warn_of_replacement(inputs.product_key, state, operation)
@@ -108,13 +120,6 @@ class HostLicenseResource(Resource):
         certain = now if wanted.get("product_key") is None else lasting(HostLicenseOutputs, now)
         return {**certain, **self.predict(wanted), **({} if state.hyper_v else {"activates_guests": False})}
 
-    def probe_update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> dict[str, Any]:
-        """See `Resource.probe_update`. New connection settings must lead to the same host."""
-        found = self.probe(wanted, operation, identifier)
-        if is_connected_anew(HostLicenseInputs, self.diff(stored, wanted)):
-            _require_same_host(stored, found.get("machine_id"))
-        return found
-
     def create(self, wanted: Values, operation: Operation) -> Result:
         """See `Resource.create`."""
         return self._license(wanted, {}, operation)
@@ -122,6 +127,7 @@ class HostLicenseResource(Resource):
     def _license(self, wanted: Values, stored: Values, operation: Operation) -> Result:
         inputs = build(HostLicenseInputs, wanted)
         host = _read_host(inputs, stored, operation)
+        require_stored_machine(stored, host.machine_id, host.server.where, _TRIED)
         _require_possible(inputs, host, inputs.product_key is not None)
         _claim(inputs, host, operation)
         preconditions.warn_without_hyper_v(host, operation)
@@ -134,7 +140,9 @@ class HostLicenseResource(Resource):
     def read(self, identifier: str, stored: Stored | None, operation: Operation) -> Result | None:
         """See `Resource.read`. A host without a license still exists: its state is unlicensed."""
         wanted = stored.inputs if stored else _imported_inputs(identifier)
-        state = _read_host(build(HostLicenseInputs, wanted), stored.outputs if stored else {}, operation)
+        before = stored.outputs if stored else {}
+        state = _read_host(build(HostLicenseInputs, wanted), before, operation)
+        warn_of_another_machine(before, state.machine_id, state.server.name, operation)
         if stored is None:
             preconditions.require_host(state, "import the host")
             preconditions.warn_if_unlicensed(state, operation)
@@ -149,9 +157,10 @@ class HostLicenseResource(Resource):
 
     def try_settings(self, identifier: str, stored: Stored, operation: Operation) -> Result | None:
         """See `Resource.try_settings`. They must lead to the same host."""
-        found = self.read(identifier, stored, operation)
-        _require_same_host(stored, found.outputs.machine_id if found else None)
-        return found
+        inputs = build(HostLicenseInputs, stored.inputs)
+        machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
+        _require_same_host(stored, machine.identity(operation.deadline))
+        return self.read(identifier, stored, operation)
 
     def update(self, identifier: str, stored: Stored, wanted: Values, operation: Operation) -> Result:
         """See `Resource.update`. The steps to the wanted state do not depend on the previous inputs."""
@@ -164,12 +173,15 @@ class HostLicenseResource(Resource):
         if inputs.on_delete is HostOnDelete.RETAIN or inputs.product_key is None:
             return None
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
-        partial, machine_id = keys.partial(inputs.product_key), machine.identity(operation.deadline)
+        partial, found = keys.partial(inputs.product_key), machine.identity(operation.deadline)
+        other = another_machine(stored.outputs, found, machine.where, _TRIED_TO_UNDO)
+        if other is not None:
+            return Undoing(partial, str(stored.outputs["machine_id"]), machine.name, other)
         obstacle = None
         installed = licensing.read_product(machine.wmi, operation.deadline, partial)
         if holds(installed, inputs.product_key) and not inputs.force_destroy:
             obstacle = _running_vms(machine, operation)
-        return Undoing(partial, machine_id, machine.name, obstacle)
+        return Undoing(partial, found, machine.name, obstacle)
 
     def delete(self, identifier: str, stored: Stored, operation: Operation) -> None:
         """See `Resource.delete`."""
@@ -179,13 +191,15 @@ class HostLicenseResource(Resource):
             operation.status(f"{inputs.host}: the host keeps its license. {capitalized(ONLY_FORGETS)}")
             return
         machine = operation.machine(inputs.host, inputs.connection, operation.configuration)
+        found = machine.identity(operation.deadline)
+        require_stored_machine(stored.outputs, found, machine.where, _TRIED_TO_UNDO)
         uninstall(machine, undoing.machine, undoing.key, operation, undoing.obstacle)
 
 
-def _require_same_host(stored: Stored, machine: str | None) -> None:
-    """Raise Refused if new connection settings lead to another machine. An unknown identity passes."""
-    before = stored.outputs.get("machine_id")
-    if before and machine and not may_be_same(before, machine):
+def _require_same_host(stored: Stored, machine: str) -> None:
+    """Raise Refused if new connection settings lead to another machine. Without a stored identity, each one passes."""
+    if is_another(stored.outputs, machine):
+        before = stored.outputs["machine_id"]
         answer = f"the new settings lead to the machine {machine}, and this resource is the machine {before}"
         remedy = f"correct {setting('connection')}, or {REPLACE} if the other machine takes its place"
         raise errors.Refused("try the new connection", str(stored.inputs["host"]), answer, remedy)
@@ -227,11 +241,12 @@ def _imported_inputs(identifier: str) -> dict[str, Any]:
 
 
 def _read_host(inputs: HostLicenseInputs, stored: Values, operation: Operation) -> HostState:
-    """Return the current state of the host. Stored values fill in the values that the host does not report."""
+    """Return the current state of the host. Stored values of the same machine fill in what it does not report."""
     server = operation.machine(inputs.host, inputs.connection, operation.configuration)
     operation.status(f"{server.name}: reading the license")
     state = read_host_state(server, operation)
     wanted = keys.partial(inputs.product_key) if inputs.product_key else None
+    stored = {} if is_another(stored, state.machine_id) else stored
     return replace(
         state,
         found=state.found.preferring(wanted),
@@ -325,7 +340,7 @@ def _running_vms(machine: Server, operation: Operation) -> errors.Refused | None
         "move or stop the VMs first; or add the resource to the program again with "
         f"{setting('force_destroy', True)} or {setting('on_delete', HostOnDelete.RETAIN)}, {APPLY}, and then delete it"
     )
-    return errors.Refused("uninstall the host's product key", machine.where, answer, remedy)
+    return errors.Refused(_TRIED_TO_UNDO, machine.where, answer, remedy)
 
 
 def _result(wanted: Values, state: HostState, operation: Operation) -> Result:
