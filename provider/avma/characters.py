@@ -8,8 +8,12 @@ import unicodedata
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of invisible characters: controls, format characters, surrogates, private and unassigned ones."""
 _LONGEST = 100
-_ELLIPSIS = " …"
-_BEGUN_WORD = re.compile(r"[!-~]{2,}\Z")
+CUT = "…"
+"""The mark at the end of a text that was cut."""
+DASHES = "\u2010-\u2015\u2212"
+"""The dashes of other languages, for a character class."""
+_ELLIPSIS = f" {CUT}"
+_BEGUN_WORD = re.compile(rf"[!-~{DASHES}]{{2,}}\Z")
 
 _CYRILLIC = {
     "A": "A",
@@ -111,15 +115,25 @@ def visible(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return a text for a quote in an error: one line without invisible characters, cut if it is very long."""
-    visible = text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
-    return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}…"
+    visible = printable(text)
+    return visible if len(visible) <= _LONGEST else f"{visible[:_LONGEST]}{CUT}"
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, with U+FFFD instead of each character that is not printable."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
+def one_line(text: str) -> str:
+    """Return a text in one line, with one space instead of each white space. Redaction knows this form of a secret."""
+    return " ".join(text.split())
 
 
 def shortened(text: str, longest: int) -> str:
     """Return a text of at most `longest` characters, cut between words and with an ellipsis.
 
-    The cut never splits a word of ASCII, because redaction does not recognize half a product key or password. In
-    languages without spaces, it can be anywhere else.
+    The cut never splits a word of ASCII, such as a product key. In languages without spaces, it can be anywhere else.
+    Redaction recognizes the beginning of a secret before the ellipsis.
     """
     if len(text) <= longest:
         return text

@@ -2,6 +2,9 @@
 
 The same step renders the parts of a text in the words of the front end. A product key keeps its last five characters,
 which Windows also shows. Front ends register the secret values that they receive.
+
+A text of a machine arrives here after other code has joined its lines and cut it. So redaction also recognizes a secret
+with single spaces (`secret_forms.py`), and the beginning of a secret at the end of a text that was cut.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ _ORDINARY = frozenset({"true", "false", "null"})
 
 REPLACEMENT = "[secret]"
 
-_DASH = "[-\u2010-\u2015\u2212]"
+_DASH = f"[-{characters.DASHES}]"
 _KEY = re.compile(rf"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{{5}}{_DASH}){{4}}([A-Za-z0-9]{{5}})(?![A-Za-z0-9])")
 
 
@@ -54,11 +57,34 @@ class Redactor:
         text = _KEY.sub(_masked, self._wording.render(text))
         for secret in self._secrets:
             text = text.replace(secret, REPLACEMENT)
+        if characters.CUT in text:
+            text = self._without_beginnings(text)
         return characters.visible(text)
+
+    def _without_beginnings(self, text: str) -> str:
+        """Return a text without the beginnings of secrets before each mark of a cut."""
+        *cut, last = text.split(characters.CUT)
+        return characters.CUT.join([*map(self._without_beginning, cut), last])
+
+    def _without_beginning(self, text: str) -> str:
+        """Return a cut text without the beginning of a secret at its end."""
+        end = len(text.rstrip())
+        start = min((_start_of(secret, text, end) for secret in self._secrets), default=end)
+        return text if start == end else f"{text[:start]}{REPLACEMENT}{text[end:]}"
 
 
 def _masked(key: re.Match[str]) -> str:
     return f"…{key[1]}"
+
+
+def _start_of(secret: str, text: str, end: int) -> int:
+    """Return the place where the text up to `end` ends with the beginning of a secret, or `end`."""
+    start = text.find(secret[:SHORTEST], max(0, end - len(secret)), end)
+    while start >= 0:
+        if secret.startswith(text[start:end]):
+            return start
+        start = text.find(secret[:SHORTEST], start + 1, end)
+    return end
 
 
 def _tells_something(form: str) -> bool:

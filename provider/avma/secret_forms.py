@@ -19,13 +19,22 @@ _GO = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 def forms_of(secret: str) -> frozenset[str]:
     """Return a secret as programs write it: as it is, escaped, in Base64, and as a normalized product key.
 
-    Each form is also there without dashes. The long lines of a secret, as of a private key in PEM, are secrets too.
+    Each form is also there in one line, as errors quote texts of machines, and without dashes. The long lines of a
+    secret, as of a private key in PEM, are secrets too.
     """
     sent = [keys.normalize(secret)] if keys.syntax_error(secret) is None else []
     lines = [line.strip() for line in secret.splitlines()]
     parts = [secret, *sent, *(line for line in lines if len(line) >= _LONG)]
-    forms = {form for part in parts for form in _escaped(part)}
+    forms = {form for part in parts for written in _escaped(part) for form in _quoted(written)}
     return frozenset(forms | {dense for form in forms if len(dense := form.replace("-", "")) >= _LONG})
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """Yield a text as it is, in one line, and with a replacement for characters that are not printable."""
+    yield text
+    if not text.isprintable() or "  " in text or text != text.strip():
+        line = characters.one_line(text)
+        yield from (line, characters.printable(text), characters.printable(line))
 
 
 def _escaped(text: str) -> Iterator[str]:

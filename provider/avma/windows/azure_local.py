@@ -151,7 +151,7 @@ def _no_result(context: Context) -> errors.ScriptFailed:
 
 
 def _error(context: Context, trouble: Mapping[str, Any]) -> errors.AvmaError:
-    error_id, said = str(trouble.get("errorId", "")), " ".join(_masked(str(trouble.get("message", ""))).split())
+    error_id, said = str(trouble.get("errorId", "")), characters.one_line(_masked(str(trouble.get("message", ""))))
     if error_id.startswith(_MODULE_MISSING):
         answer = "its module ServerAVMAManager is missing (updates of Azure Stack HCI have included it since 2021)"
         remedy = f"install the latest update on all machines of the cluster, then {RUN_AGAIN}"
@@ -189,7 +189,7 @@ def _activation(answer: Mapping[str, Any]) -> AutomaticActivation:
     return AutomaticActivation(
         shown=dict(_shown(answer["result"])),
         subscriptions=dict(_statuses(rows)) if isinstance(rows, list) else None,
-        subscription_error=characters.shortened(" ".join(_masked(said).split()), _LONGEST),
+        subscription_error=characters.shortened(characters.one_line(_masked(said)), _LONGEST),
     )
 
 

@@ -43,4 +43,4 @@ def latest(wmi: Wmi, event_code: int, deadline: Deadline) -> str:
     if newest is None:
         return ""
     said = ", ".join(newest.strings("InsertionStrings")) or newest.text("Message") or ""
-    return characters.shortened(" ".join(said.split()), _LONGEST_TEXT)
+    return characters.shortened(characters.one_line(said), _LONGEST_TEXT)

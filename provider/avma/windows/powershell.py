@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from avma import errors
+from avma import characters, errors
 from avma.context import Context
 from avma.redaction import Redactor
 from avma.wording import RUN_AGAIN, setting
@@ -195,7 +195,7 @@ class OutputReader:
             if found is not None:
                 objects.append(found)
             else:
-                shown = "$null" if written is None else " ".join(_text(written).split())
+                shown = "$null" if written is None else characters.one_line(_text(written))
                 complaints.append(f"unexpected output `{redact(shown)}`" if shown else "empty output")
         return Answers(tuple(objects), _shortened("; ".join(part for part in complaints if part)))
 
@@ -235,4 +235,4 @@ def _text(value: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}{characters.CUT}"

@@ -213,7 +213,7 @@ class GuestWmi:
     def _said(self, error: Mapping[str, Any]) -> str:
         redact = Redactor()
         redact.learn([self._account.password])
-        return characters.shortened(redact(" ".join(str(error.get("message", "")).split())), _LONGEST_TEXT)
+        return characters.shortened(redact(characters.one_line(str(error.get("message", "")))), _LONGEST_TEXT)
 
 
 def require_script(powershell: PowerShell, deadline: Deadline) -> str:

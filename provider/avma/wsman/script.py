@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from avma import characters
+
 
 @dataclass(frozen=True)
 class Script:
@@ -65,7 +67,7 @@ class ErrorRecord:
 
     def __str__(self) -> str:
         """Return the text, followed by the id in parentheses."""
-        parts = (" ".join(self.message.split()), f"({self.error_id})" if self.error_id else "")
+        parts = (characters.one_line(self.message), f"({self.error_id})" if self.error_id else "")
         return " ".join(part for part in parts if part)
 
 

@@ -225,7 +225,7 @@ def _texts(fault: Element) -> Iterator[str]:
     for wanted in names:
         parts = [part for part in fault.iter() if local_name(part) in wanted]
         for part in parts if wanted == names[0] else reversed(parts):
-            yield " ".join("".join(part.itertext()).split())
+            yield characters.one_line("".join(part.itertext()))
 
 
 def _text(element: Element, name: str) -> str:
