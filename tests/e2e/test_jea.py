@@ -43,4 +43,4 @@ def test_an_account_without_powershell_of_its_own_activates_a_guest(serve, works
     stack.run("refresh", "--yes", "--expect-no-changes")
     stack.run("destroy", "--yes")
     assert server.machine("web01")["status"] == "Unlicensed"
-    assert {block["text"] for block in server.script_blocks("hv01")} == {"Invoke-AvmaCimInGuest3"}
+    assert {block["text"] for block in server.script_blocks("hv01")} == {"Invoke-AvmaCimInGuest4"}

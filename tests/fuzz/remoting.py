@@ -16,7 +16,7 @@ from avma.wsman.psrp import Pool
 from avma.wsman.script import Credential, Script, Secret
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
-SCRIPT = Script("# avma-script: cim-in-guest 3\n", "Invoke-AvmaCimInGuest3")
+SCRIPT = Script("# avma-script: cim-in-guest 4\n", "Invoke-AvmaCimInGuest4")
 _EMPTY = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body/></s:Envelope>'
 _RECEIVED = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><r:ReceiveResponse '

@@ -50,4 +50,4 @@ def answers(estate: EstateServer, host: str, script: str, **parameters: Any) -> 
 def in_guests(estate: EstateServer, host: str, guests: list[Any], throttle: int = 8) -> list[dict[str, Any]]:
     """Return the answers of guests."""
     parameters = {"Guests": guests, "ThrottleLimit": throttle, "Timeout": 20.0}
-    return [answer for answer in answers(estate, host, "cim-in-guest 3", **parameters) if "starting" not in answer]
+    return [answer for answer in answers(estate, host, "cim-in-guest 4", **parameters) if "starting" not in answer]

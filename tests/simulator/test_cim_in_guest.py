@@ -170,12 +170,12 @@ def test_guests_are_asked_together_as_far_as_the_throttle_lets_them(
     together: list[int] = []
 
     async def counted(
-        state: EstateState, host: Machine, given: dict[str, Any], run_as: Groups | None
+        state: EstateState, host: Machine, given: dict[str, Any], run_as: Groups | None, left: float
     ) -> dict[str, Any]:
         asked.append(given["id"])
         together.append(len(asked))
         try:
-            return await in_guest(state, host, given, run_as)
+            return await in_guest(state, host, given, run_as, left)
         finally:
             asked.remove(given["id"])
 
@@ -209,6 +209,22 @@ def test_a_guest_whose_operation_has_ended_is_not_asked_any_more(estate: EstateS
     assert not [operation for operation in estate.counts()["web"]["operations"] if operation.startswith("Invoke")]
 
 
+@pytest.mark.parametrize(("seconds", "begins"), [(4.0, False), (6.0, True)])
+def test_a_change_begins_only_if_its_session_has_started_in_time(
+    estate: EstateServer, seconds: float, begins: bool
+) -> None:
+    asked = vm(estate, "slow", INSTALLED, install(AVMA_2022), INSTALLED, seconds=seconds)
+    with ThreadPoolExecutor() as pool:
+        answers = pool.submit(ask, estate, [asked])
+        wait_until(lambda: [record for record in estate.module_log("hv01") if record["command"] == "Invoke-Command"])
+        estate.advance_clock(5)
+    read, *others = answers.result()[0]["results"]
+    assert read["rows"]
+    found = [result.get("error", {}).get("errorId") for result in others]
+    assert found == ([None, None] if begins else ["AvmaNotAsked"])
+    assert estate.counts()["slow"]["operations"].get("Invoke SoftwareLicensingService/InstallProductKey", 0) == begins
+
+
 def test_troubles_of_a_guest(estate: EstateServer) -> None:
     method = "SoftwareLicensingService/InstallProductKey"
     asked = [vm(estate, "web", install(AVMA_2022))]
@@ -226,12 +242,12 @@ def test_troubles_of_a_guest(estate: EstateServer) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"Guests": 1}, {"Guests": [], "ThrottleLimit": 0}])
 def test_parameters_that_are_not_the_scripts(estate: EstateServer, given: dict[str, Any]) -> None:
-    assert run(estate, "hv01", "cim-in-guest 3", **given) == ([], ["RuntimeException"])
+    assert run(estate, "hv01", "cim-in-guest 4", **given) == ([], ["RuntimeException"])
 
 
 def test_without_guests_it_reports_what_the_host_has(estate: EstateServer) -> None:
     def facts(host: str) -> dict[str, Any]:
-        (text,), _ = run(estate, host, "cim-in-guest 3", Guests=[], ThrottleLimit=1, Timeout=1.0)
+        (text,), _ = run(estate, host, "cim-in-guest 4", Guests=[], ThrottleLimit=1, Timeout=1.0)
         return dict(json.loads(text)["host"])
 
     assert facts("hv01") == {
@@ -246,14 +262,14 @@ def test_without_guests_it_reports_what_the_host_has(estate: EstateServer) -> No
 def test_a_guest_that_does_not_answer_and_one_whose_turn_does_not_come(estate: EstateServer) -> None:
     estate.faults("web", [{"operation": "PowerShellDirect/Connect", "answer": "timeout"}])
     asked = [vm(estate, "web"), vm(estate, "slow")]
-    output, _ = run(estate, "hv01", "cim-in-guest 3", Guests=asked, ThrottleLimit=1, Timeout=0.2)
+    output, _ = run(estate, "hv01", "cim-in-guest 4", Guests=asked, ThrottleLimit=1, Timeout=0.2)
     ids = {answer["id"]: answer["error"]["errorId"] for answer in map(json.loads, output) if "id" in answer}
     assert ids == {estate.machine("web")["id"]: "AvmaNoAnswer", estate.machine("slow")["id"]: "AvmaNotAsked"}
 
 
 def test_the_script_reports_which_guest_it_connects_to(estate: EstateServer) -> None:
     asked = [vm(estate, "web"), vm(estate, "nobody")]
-    output, _ = run(estate, "hv01", "cim-in-guest 3", Guests=asked, ThrottleLimit=2, Timeout=20.0)
+    output, _ = run(estate, "hv01", "cim-in-guest 4", Guests=asked, ThrottleLimit=2, Timeout=20.0)
     ids = [estate.machine(name)["id"] for name in ("web", "nobody")]
     starting = [answer["starting"] for answer in map(json.loads, output) if "starting" in answer]
     assert starting == [ids[0], None, ids[1], None]
@@ -265,7 +281,7 @@ def test_a_guest_that_takes_no_credentials_blocks_the_script(estate: EstateServe
     parameters = {"Guests": asked, "ThrottleLimit": 8, "Timeout": 0.2}
     with connected(estate, "hv01") as client, RunspacePool(client) as pool:
         pool.exchange_keys()
-        shell = PowerShell(pool).add_script("# avma-script: cim-in-guest 3\n").add_parameters(parameters)
+        shell = PowerShell(pool).add_script("# avma-script: cim-in-guest 4\n").add_parameters(parameters)
         shell.begin_invoke()
         while f'{{"starting": "{asked[1]["id"]}"}}' not in shell.output:
             shell.poll_invoke()

@@ -19,7 +19,7 @@ from simulator.remoting import guest
 from simulator.test_estate_file import mistakes
 
 Serve = Callable[[str], EstateServer]
-SCRIPT = "# avma-script: cim-in-guest 3"
+SCRIPT = "# avma-script: cim-in-guest 4"
 SESSION = """\
 @{{
     SchemaVersion = '2.0.0.0'

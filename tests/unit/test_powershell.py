@@ -35,7 +35,7 @@ PLAIN = (
 )
 """The lines of scripts that have a secret in plain text."""
 CHECKED = {
-    "cim-in-guest": ("3", "ebdc756d52e0110dce42251955091d4ccc04aed3a75d4c116e4d2d6d8682cef1"),
+    "cim-in-guest": ("4", "d911530fc22e0edca09359f1e295e29fb6e3409226c9e7bea8b65913053f0735"),
     "license-lock": ("1", "57f2c45e5bf62211a57ee324b26a1896dd24ff096bc05598f85c594cdb3bceb4"),
     "server-avma-manager": ("2", "0e42f2a84b854c8665a0b7de16963d960abea957135c24fa46ba3e661522a267"),
 }
@@ -93,6 +93,21 @@ def test_a_script_ends_neither_its_powershell_nor_reads_from_a_console(script):
 def test_hyper_v_is_recognized_by_its_module():
     text = powershell.load("cim-in-guest").text
     assert set(re.findall(r"(?:\S+\\)?Get-VM\b(?! too)", text)) == {"Hyper-V\\Get-VM"}
+
+
+def test_each_change_of_a_guest_comes_directly_after_a_check_of_the_time():
+    """The guest adds the seconds, as they were before the host connected, to the start of its own process."""
+    lines = [line.strip() for line in powershell.load("cim-in-guest").text.splitlines()]
+    end = "$end = (Get-Process -Id $PID).StartTime.ToUniversalTime().AddSeconds($seconds)"
+    check = "if ((Get-Date).ToUniversalTime() -ge $end) {"
+    (change,) = [number for number, line in enumerate(lines) if "Invoke-CimMethod" in line]
+    begin = max(number for number, line in enumerate(lines[:change]) if line == check)
+    assert [line.partition(" ")[0] for line in lines[begin + 1 : change]] == ["$message", "$results", "break", "}"]
+    assert lines.count(end) == 1
+    assert "Invoke-Command @given -ArgumentList $guest.operations, @($guest.secrets), $seconds -AsJob" in lines
+    (start,) = [number for number, line in enumerate(lines) if "Start-Guest $guest $left" in line]
+    (left,) = [number for number, line in enumerate(lines) if line.startswith("$left = ")]
+    assert not [line for line in lines[left:start] if "Wait-Job" in line]
 
 
 def test_scripts_pipe_no_keys_and_prompt_for_nothing():

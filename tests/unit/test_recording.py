@@ -189,14 +189,14 @@ def test_names_in_what_another_program_writes_are_left_out(rewriter: Rewriter, d
 
 def test_secrets_bytes_and_other_scripts_are_left_out_of_parameters(rewriter: Rewriter) -> None:
     document = (
-        '<Obj RefId="0"><MS><S N="Cmd"># avma-script: cim-in-guest 3_x000A_the rest</S><S N="Cmd">net use\n x</S>'
+        '<Obj RefId="0"><MS><S N="Cmd"># avma-script: cim-in-guest 4_x000A_the rest</S><S N="Cmd">net use\n x</S>'
         '<SS N="Password">T2Jlcm9u</SS><BA N="TimeZone">T2Jlcm9u</BA><I32 N="Count">5</I32><T>System.Object</T>'
         "</MS></Obj>"
     )
     kept = rewriter.message(streamed(fragment(document)))
     (data,) = re.findall(r">([A-Za-z0-9+/=]+)</rsp:Stream>", kept)
     shown = base64.b64decode(data)
-    assert b"# avma-script: cim-in-guest 3<" in shown
+    assert b"# avma-script: cim-in-guest 4<" in shown
     assert b">5<" in shown
     assert b"System.Object" in shown
     assert not [word for word in (b"net use", b"the rest", b"T2Jlcm9u") if word in shown]

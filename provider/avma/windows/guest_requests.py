@@ -12,10 +12,16 @@ from avma.cancellation import JointCancellation
 from avma.context import Context
 from avma.deadline import Deadline, text_of
 from avma.wording import RUN_AGAIN
-from avma.wsman.script import Credential, Secret
+from avma.wsman.script import Credential, Secret, TimeLeft
 
 _LONGEST_RUN = 300.0
 """Seconds until a run gives up on guests without an answer."""
+TIME_LEFT = TimeLeft(margin=5.0, share=0.2)
+"""The time of the script: 5 seconds less than its caller has, but at most a fifth of the time less.
+
+In the reserve, the script reports the guests without an answer. The reserve also covers the time that neither the
+script nor the guest can measure: the way of the script to the host, and the exchange of credentials with the guest.
+"""
 
 GuestOperation = Mapping[str, Any]
 """A query or a method call in a guest, as a parameter of the script."""
@@ -57,7 +63,7 @@ class GuestRequest:
                 secrets += [Secret(str(value)) for value in arguments.values()]
         # One text instead of a tree of objects: each object of [MS-PSRP] is about twenty XML elements.
         text = json.dumps(operations)
-        seconds = max(0.0, round(self.context.deadline.remaining(), 1))
+        seconds = TIME_LEFT.without_reserve(self.context.deadline.remaining())
         guest = {"id": self.vm_id, "credential": self.account, "operations": text, "secrets": secrets}
         return {**guest, "seconds": seconds}
 

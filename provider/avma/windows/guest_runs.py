@@ -19,11 +19,11 @@ from avma.context import Context
 from avma.deadline import POLL
 from avma.windows import powershell
 from avma.windows.batches import Activity, Batch, Batches
-from avma.windows.guest_requests import Companion, GuestRequest, JointDeadline
+from avma.windows.guest_requests import TIME_LEFT, Companion, GuestRequest, JointDeadline
 from avma.windows.powershell import Answers, PowerShell
 from avma.wording import setting
 from avma.wsman import retry
-from avma.wsman.script import AtStart, TimeLeft
+from avma.wsman.script import AtStart
 
 SCRIPT = "cim-in-guest"
 OVER_NETWORK = f"reach the guest over the network ({setting('guest.transport', 'winrm')})"
@@ -40,13 +40,8 @@ _MOST_RUNS = 4
 """Maximum of parallel runs on one host. Each has its own PowerShell there, and Windows allows an account 30."""
 _THROTTLE = 16
 """Maximum of guests in which one run works in parallel."""
-_MARGIN, _SHARE = 5.0, 0.2
-"""The script gets this much less time than its caller has: these seconds, but at most this share of the time.
-
-In the remaining time, the script reports the guests without an answer.
-"""
 NO_ANSWER, NOT_ASKED = "AvmaNoAnswer", "AvmaNotAsked"
-"""The script's own error ids: the guest did not answer in time, or the script did not get to it."""
+"""The script's own error ids: the guest did not answer in time, or the time was over before the script asked it."""
 
 SILENCE = 10.0
 """Seconds without a report from a run. After this time, other guests no longer wait for the run to end."""
@@ -284,7 +279,7 @@ class GuestRuns(Batches[GuestRequest, GuestRun]):
         parameters = {
             "Guests": AtStart(_as_parameter(requests), partial(self._begin_requests, requests)),
             "ThrottleLimit": _THROTTLE,
-            "Timeout": TimeLeft(_MARGIN, _SHARE),
+            "Timeout": TIME_LEFT,
         }
         by_vm = {request.vm_id: request for request in run.requests}
 

@@ -203,6 +203,8 @@ class GuestWmi:
     def _operation_error(self, context: Context, error: Mapping[str, Any]) -> errors.AvmaError:
         number, said = error.get("hresult"), self._said(error)
         error_id = str(error.get("errorId", "")).partition(",")[0]
+        if error_id == NOT_ASKED:
+            return _TOO_LATE.error(context)
         number = soap_faults.number_of(error_id) or number
         if not isinstance(number, int) or number & 0xFFFFFFFF == 0:
             detail = ": ".join(filter(None, (soap_faults.shown_id(error_id), said))) or "no message"
@@ -296,6 +298,12 @@ _SESSION_ERRORS: Mapping[str, _KnownError] = {
     ),
 }
 """The meaning of each error id of PowerShell and of the script."""
+_TOO_LATE = _KnownError(
+    errors.Unreachable,
+    "the session in the guest started too late, so the change did not begin",
+    f"{RUN_AGAIN}, or {ALLOW_MORE_TIME}",
+)
+"""The meaning of `NOT_ASKED` for an operation in a session."""
 
 
 def _broken(context: Context, said: str) -> errors.AnswerLost:

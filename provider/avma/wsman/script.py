@@ -44,7 +44,11 @@ class TimeLeft:
 
     def of(self, left: float) -> float:
         """Return the value of the parameter if that many seconds are left."""
-        return round(max(1.0, left - min(self.margin, left * self.share)), 1)
+        return max(1.0, self.without_reserve(left))
+
+    def without_reserve(self, left: float) -> float:
+        """Return these seconds minus the reserve."""
+        return round(left - min(self.margin, left * self.share), 1)
 
 
 @dataclass(frozen=True)

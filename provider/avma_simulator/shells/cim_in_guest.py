@@ -1,4 +1,4 @@
-"""The script `cim-in-guest 3`: CIM operations in VMs of its host, through PowerShell Direct.
+"""The script `cim-in-guest 4`: CIM operations in VMs of its host, through PowerShell Direct.
 
 The requirements and errors of PowerShell Direct are from "Manage Windows virtual machines with PowerShell Direct" at
 learn.microsoft.com and from PowerShell's source (PSRemotingCmdlet.cs, RemoteSessionHyperVSocket.cs,
@@ -70,7 +70,8 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
 
     async def answer(guest: Mapping[str, Any]) -> None:
         async with slots:
-            if clock() - begin >= guest["seconds"]:
+            left = begin + guest["seconds"] - clock()
+            if left <= 0:
                 pipeline.write(json.dumps({"id": guest["id"], "error": _late(started=False)}))
                 return
             async with script:
@@ -78,7 +79,7 @@ async def run(state: EstateState, host: Machine, parameters: Mapping[str, Any], 
                 pipeline.write(json.dumps({"starting": guest["id"]}))
                 await _exchange_credentials(state, host, guest["id"])
                 pipeline.write(json.dumps({"starting": None}))
-            result = await _in_guest(state, host, guest, pipeline.run_as)
+            result = await _in_guest(state, host, guest, pipeline.run_as, left)
             async with script:
                 pipeline.write(json.dumps({"id": guest["id"], **result}, ensure_ascii=False))
 
@@ -110,6 +111,10 @@ def _late(started: bool) -> dict[str, Any]:
     return {"hresult": None, "errorId": error_id, "message": text, "exceptions": []}
 
 
+def _too_late() -> dict[str, Any]:
+    return {"hresult": None, "errorId": "AvmaNotAsked", "message": "The session started too late for a change."}
+
+
 async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -> None:
     """Block the script for as long as the guest demands.
 
@@ -126,9 +131,11 @@ async def _exchange_credentials(state: EstateState, host: Machine, vm_id: str) -
 
 
 async def _in_guest(
-    state: EstateState, host: Machine, given: Mapping[str, Any], run_as: Groups | None
+    state: EstateState, host: Machine, given: Mapping[str, Any], run_as: Groups | None, left: float
 ) -> dict[str, Any]:
-    arguments = {"ArgumentList": [given["operations"], given["secrets"]]}
+    # The age of the session's process counts, so the time to start it does too.
+    end = host.clock.monotonic() + left
+    arguments = {"ArgumentList": [given["operations"], given["secrets"], left]}
     host.module_log.write(
         "Invoke-Command", logged({"VMId": given["id"], "Credential": given["credential"], **arguments})
     )
@@ -140,7 +147,7 @@ async def _in_guest(
         for secret in given["secrets"]:
             guest.module_log.write("New-Object", logged({"ArgumentList": ["key", secret]}))
         operations = [_with_arguments(operation, given["secrets"]) for operation in json.loads(given["operations"])]
-        return {"results": await _operations(LocalCim(state, guest), operations, guest.spec.language)}
+        return {"results": await _operations(LocalCim(state, guest), operations, guest, end)}
     except _SessionFailed as error:
         return {"error": error.in_language(host.spec.language)}
     except SessionLost:
@@ -153,14 +160,18 @@ def _with_arguments(operation: Mapping[str, Any], secrets: list[SecureString]) -
     return {**operation, "arguments": {name: secrets[place].text for name, place in places.items()}}
 
 
-async def _operations(cim: LocalCim, operations: list[Mapping[str, Any]], locale: str) -> list[dict[str, Any]]:
-    """Run the operations until one fails."""
+async def _operations(
+    cim: LocalCim, operations: list[Mapping[str, Any]], guest: Guest, end: float
+) -> list[dict[str, Any]]:
+    """Run the operations until one fails. No change begins after `end`."""
     results: list[dict[str, Any]] = []
     for operation in operations:
+        if "query" not in operation and guest.clock.monotonic() >= end:
+            return [*results, {"error": _too_late()}]
         try:
             results.append(await _operation(cim, operation))
         except CimFailed as error:
-            return [*results, {"error": error.as_json(locale)}]
+            return [*results, {"error": error.as_json(guest.spec.language)}]
     return results
 
 

@@ -1,7 +1,8 @@
-# avma-script: cim-in-guest 3
+# avma-script: cim-in-guest 4
 # Runs CIM operations inside VMs of this host through PowerShell Direct. It uses only cmdlets and types that Constrained
 # Language Mode permits (about_Language_Modes). Each guest is a table: id, credential, operations as JSON, secrets, and
-# the seconds until its operation ends. After that, nobody expects a change of the guest, so none begins.
+# the seconds in which a change may begin. After them, its operation has ended, so the script begins no change: it checks
+# them before it connects to a guest, and again in the guest before each change.
 # Output: one JSON object for each guest. Without guests, it is one object: whether this host has what the script needs.
 # The script reports when it starts and ends the connection to a guest, because a guest that does not answer stops it:
 # PowerShell exchanges the credentials in the thread that calls Invoke-Command, without a time limit
@@ -18,12 +19,17 @@ Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
 
 # Runs inside a VM: performs the operations in order, until one fails, and returns their results as JSON.
 # The arguments of methods are numbers: the indexes of their values in the secrets.
+# The seconds are those that were left before the host began to connect. The clocks of host and guest can differ, so the
+# guest measures with its own clock alone. PowerShell Direct starts a process for each session, and its age is the part
+# of the connection that the guest can see. The exchange of credentials before it is not: the reserve of the caller
+# covers it.
 $inGuest = {
-    param([string] $operations, [object[]] $secrets)
+    param([string] $operations, [object[]] $secrets, [double] $seconds)
     $ErrorActionPreference = 'Stop'
     $ProgressPreference = 'SilentlyContinue'
     $WarningPreference = 'SilentlyContinue'
     Remove-TypeData -TypeName System.Array -ErrorAction SilentlyContinue
+    $end = (Get-Process -Id $PID).StartTime.ToUniversalTime().AddSeconds($seconds)
 
     function ConvertTo-Table($object) {
         $table = @{}
@@ -75,6 +81,11 @@ $inGuest = {
             $places = ConvertTo-Table $operation.arguments
             foreach ($name in @($places.Keys)) { $arguments[$name] = ConvertTo-Plain $secrets[$places[$name]] }
             if ($arguments.Count -gt 0) { $call.Arguments = $arguments }
+            if ((Get-Date).ToUniversalTime() -ge $end) {
+                $message = 'The session started too late for a change.'
+                $results += @{ error = @{ hresult = $null; errorId = 'AvmaNotAsked'; message = $message } }
+                break
+            }
             $answer = Invoke-CimMethod @call
             $results += @{ returnValue = $answer.ReturnValue }
         }
@@ -113,9 +124,9 @@ function Write-Failure($id, $record) {
     Write-Trouble $id $record.FullyQualifiedErrorId $message $types
 }
 
-function Start-Guest($guest) {
+function Start-Guest($guest, $seconds) {
     $given = @{ VMId = [guid] $guest.id; Credential = $guest.credential; ScriptBlock = $inGuest }
-    Invoke-Command @given -ArgumentList $guest.operations, @($guest.secrets) -AsJob
+    Invoke-Command @given -ArgumentList $guest.operations, @($guest.secrets), $seconds -AsJob
 }
 
 function Write-Starting($id) {
@@ -171,13 +182,14 @@ while (($next -lt $waiting.Count -or $running.Count -gt 0) -and (Get-UtcNow) -lt
     while ($next -lt $waiting.Count -and $running.Count -lt $ThrottleLimit) {
         $guest = $waiting[$next]
         $next += 1
-        if ((Get-UtcNow) -ge $begin.AddSeconds($guest.seconds)) {
+        $left = ($begin.AddSeconds($guest.seconds) - (Get-UtcNow)).TotalSeconds
+        if ($left -le 0) {
             Write-NotAsked $guest.id
             continue
         }
         Write-Starting $guest.id
         try {
-            $running += @{ id = $guest.id; job = Start-Guest $guest }
+            $running += @{ id = $guest.id; job = Start-Guest $guest $left }
         }
         catch {
             Write-Failure $guest.id $_
