@@ -14,18 +14,23 @@ from avma_simulator.state.machine import Machine
 from avma_simulator.winrm.wsman_service import Answer, Service
 from avma_simulator.wsman import soap
 
+LOAD = 3.0
+"""Seconds. What a busy machine may add to a promised time. A wrong time limit in the provider adds more."""
+
 
 class Silence:
-    """The service of a machine that leaves one request without an answer.
+    """The service of a machine that leaves one request without an answer. If `wholly`, also all requests after it.
 
     Args:
         machine: the name of the machine.
         operation: the operation and the WMI class, such as `Enumerate Msvm_ComputerSystem`, or a part of them.
         after: whether the machine carries out the request first.
         skip: the number of such requests to answer before.
+        wholly: whether no later request gets an answer either, such as those that clean up.
     """
 
-    def __init__(self, machine: str, operation: str, after: bool = False, skip: int = 0) -> None:
+    def __init__(self, machine: str, operation: str, after: bool = False, skip: int = 0, wholly: bool = False) -> None:
+        self._wholly = wholly
         self._machine = machine
         self._operation = operation
         self._left = skip
@@ -52,7 +57,9 @@ class Silence:
         return self.begun.is_set() and not self._over.is_set()
 
     def takes(self, operation: str) -> bool:
-        """Return True if this is the request."""
+        """Return True if this is the request, or one after it on a wholly silent machine."""
+        if self._wholly and self.begun.is_set():
+            return True
         if not self.armed or self._operation not in operation or self.begun.is_set():
             return False
         self._left -= 1
