@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
 
 import pytest
 import yaml
@@ -15,9 +16,11 @@ from avma.resources.host_license.host_resource import HostLicenseResource
 from avma.resources.resource import Change, Drift, Stored
 from avma.resources.vm_activation.vm_resource import VmActivationResource
 from avma.windows.computer import may_be_same
+from avma.windows.license_lock import LicenseLock
 from avma_simulator import load_estate, running
 from core.runner import ADMINISTRATOR, HOST_KEY, OTHER_KEY, PASSWORD, methods, stored
 from loopback import address
+from waiting import PATIENCE
 
 HV01, ALIAS, HV02 = address(11), address(99), address(12)
 WEB = {"name": "web01", "version": "2022", "edition": "Standard", "username": ADMINISTRATOR, "password": PASSWORD}
@@ -94,8 +97,17 @@ def test_the_identity_is_an_output_and_an_old_state_without_it_is_no_change(esta
     assert run.host.diff(Stored(result.inputs, old), result.inputs) == []
 
 
-def test_two_resources_with_one_key_on_one_machine_activate_it_once(estate, shared):
-    results = []
+@pytest.mark.parametrize("more", [{}, {"rights": "wmi"}], ids=["with a mutex of Windows", "without scripts"])
+def test_two_resources_with_one_key_on_one_machine_activate_it_once(serve, shared, monkeypatch, more):
+    """Both have read the machine before one of them changes it. Without scripts, only the lock in the process helps."""
+    estate = serve(host("hv01", HV01, aliases=[ALIAS], delays={"request": 0.02}, **more))
+    results, both_have_read, exclusive = [], threading.Barrier(2), LicenseLock.exclusive
+
+    def watched(*arguments: Any) -> AbstractContextManager[bool]:
+        both_have_read.wait(PATIENCE)
+        return exclusive(*arguments)
+
+    monkeypatch.setattr(LicenseLock, "exclusive", watched)
 
     def create(address: str, urn: str) -> None:
         results.append(HostLicenseResource().create({"host": address, "product_key": HOST_KEY}, shared.operation(urn)))
