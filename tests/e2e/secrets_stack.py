@@ -13,6 +13,10 @@ import yaml
 from avma.keys import KeyKind
 from avma.windows.session_configuration import SessionConfiguration
 from avma_simulator import EstateServer
+from avma_simulator.state.estate_state import EstateState
+from avma_simulator.state.machine import Machine
+from avma_simulator.winrm.wsman_service import Answer, Service
+from avma_simulator.wsman import soap, wsman_faults
 from core.certificates import holder
 from e2e.estate import ADMINISTRATOR, machine, published
 from loopback import address
@@ -22,6 +26,10 @@ from workspace import Workspace, version
 MACHINES = ("hv01", "hv02", "hv03", "hv04", "web01", "app01", "db01", "az01", "az02")
 HOST, NODE, AZURE, RESTRICTED = address(141), address(142), address(145), address(146)
 PASSPHRASE = "only for this folder"
+ECHO = "the machine repeats:"
+"""The beginning of an error of a machine that repeats secrets."""
+_UNKNOWN = 0x80049999
+"""A number without a known meaning. Only then, the provider quotes the text of the machine."""
 _QUOTED = "& <\u00e9> \"q\" \\ 'x' %/+="
 """Characters that JSON, XML, HTML, URLs and shells write in another way."""
 SECRETS = {
@@ -152,6 +160,29 @@ def _session_configuration(folder: Path) -> str:
 
 def _with(secret: str, described: dict[str, Any]) -> dict[str, Any]:
     return {**described, "password": SECRETS[secret]}
+
+
+@dataclass
+class Echo:
+    """Makes hv01 return its secrets in the texts of its errors, while it is on."""
+
+    on: bool = False
+
+    def service(self, machine: Machine, state: EstateState) -> Service:
+        """Return the service of a machine, for `avma_simulator.running`."""
+        return _Echoing(self, machine, state) if machine.name == "hv01" else Service(machine, state)
+
+
+class _Echoing(Service):
+    def __init__(self, echo: Echo, machine: Machine, state: EstateState) -> None:
+        super().__init__(machine, state)
+        self._echo = echo
+
+    async def _answer(self, request: soap.Request) -> Answer:
+        if not self._echo.on:
+            return await super()._answer(request)
+        text = ", ".join(SECRETS[name] for name in ("nextKey", "password", "guestPassword"))
+        raise wsman_faults.provider_failed(_UNKNOWN, f"{ECHO} {text}", "MSFT_WmiError")
 
 
 @dataclass(frozen=True)

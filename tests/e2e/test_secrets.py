@@ -17,7 +17,7 @@ import pytest
 
 from avma_simulator import EstateServer
 from e2e import secrets_stack
-from e2e.secrets_stack import MACHINES, RESOURCES, SECRETS, SecretsStack
+from e2e.secrets_stack import ECHO, MACHINES, RESOURCES, SECRETS, Echo, SecretsStack
 from secret_search import leaks
 
 LICENSED = ("hv01", "hv02", "hv04", "web01", "app01", "db01")
@@ -26,8 +26,13 @@ HOST_ALONE = {"hv01": RESOURCES["hv01"]}
 
 
 @pytest.fixture
-def server(serve, tmp_path) -> EstateServer:
-    return serve(secrets_stack.estate(tmp_path))
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def server(serve, tmp_path, echo) -> EstateServer:
+    return serve(secrets_stack.estate(tmp_path), echo.service)
 
 
 @pytest.fixture
@@ -46,7 +51,16 @@ def recorded(server: EstateServer) -> dict[str, bytes]:
     return scripts | {place: json.dumps(records).encode() for place, records in parameters.items()}
 
 
-def test_a_whole_life_leaves_no_secret(server, make, tmp_path):
+def refresh_of_a_machine_that_repeats_secrets(stack: SecretsStack, echo: Echo) -> str:
+    """Return the output of a refresh that fails, because a machine returns its secrets in an error."""
+    echo.on = True
+    failed = stack.workspace.run("refresh", "--yes", "--diff", "--debug", check=False)
+    echo.on = False
+    assert failed.returncode != 0
+    return failed.stdout
+
+
+def test_a_whole_life_leaves_no_secret(server, make, tmp_path, echo):
     stack = make(RESOURCES)
     outside = tmp_path / "engine"
     outside.mkdir()
@@ -64,6 +78,7 @@ def test_a_whole_life_leaves_no_secret(server, make, tmp_path):
     run("refresh", "--yes", "--diff", "--debug")
     stack.set("hostKey", SECRETS["nextKey"])
     run("up", "--yes", "--diff", "--debug", "--show-replacement-steps", "--show-sames")
+    assert f"{ECHO} …98764, [secret], [secret]" in refresh_of_a_machine_that_repeats_secrets(stack, echo)
     stack.set("appPassword", SECRETS["guestPassword"])
     failed = run("up", "--yes", "--diff", "--debug", check=False)
     assert failed.returncode != 0
